@@ -1,0 +1,198 @@
+//! The command line: what a user types, turned into [`config`](crate::config) settings.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{Color, DryRun};
+use crate::model::Quota;
+use crate::report;
+use crate::source::azure::AuthMode;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  everything fits: every asset is accepted, within the quota
+  1  findings: something is rejected or over the quota
+  2  the run could not start or could not go on
+  3  incomplete: some assets could not be judged";
+
+/// Know what a sync of cloud media into an annotation platform will leave out, before it runs.
+#[derive(Debug, Parser)]
+#[command(name = "presync", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The pre-sync report: which assets will sync, which will not and why, and what it will cost
+    DryRun(DryRunArgs),
+}
+
+/// What a parsed command line asks for.
+#[derive(Debug)]
+pub enum Request {
+    /// `presync dry-run`.
+    DryRun(DryRun),
+}
+
+#[derive(Debug, Args)]
+struct DryRunArgs {
+    /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX] or
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX]
+    #[arg(value_name = "SOURCE")]
+    source: OsString,
+
+    /// Images that the platform's quota has left [default: no limit]
+    #[arg(long, value_name = "N")]
+    image_quota: Option<u64>,
+
+    /// Frames of video that the platform's quota has left [default: no limit]
+    #[arg(long, value_name = "N")]
+    frame_quota: Option<u64>,
+
+    /// The platform's rules: nexus, vi, or a TOML file
+    #[arg(long, value_name = "NAME|FILE", default_value = "nexus")]
+    profile: String,
+
+    /// How the report is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: FormatArg,
+
+    /// Write the report to a file instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Exit with 0 instead of 1 when there are findings
+    #[arg(long)]
+    exit_zero: bool,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    azure: AzureArgs,
+
+    #[command(flatten, next_help_heading = "Display")]
+    display: DisplayArgs,
+
+    #[command(flatten, next_help_heading = "Performance")]
+    performance: PerformanceArgs,
+}
+
+#[derive(Debug, Args)]
+struct AzureArgs {
+    /// The storage account of an az:// source [default: AZURE_STORAGE_ACCOUNT]
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+
+    /// Which credential to use; all of them come from the environment
+    #[arg(long, value_enum, value_name = "MODE", default_value_t)]
+    auth: AuthMode,
+}
+
+#[derive(Debug, Args)]
+struct DisplayArgs {
+    /// When to use colors; NO_COLOR is respected
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    color: ColorArg,
+
+    /// No progress bar
+    #[arg(long)]
+    no_progress: bool,
+
+    /// Nothing on stderr but errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+#[derive(Debug, Args)]
+struct PerformanceArgs {
+    /// Blobs that are examined side by side [default: 64]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    concurrency: Option<u16>,
+
+    /// Threads that probe [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
+    workers: Option<u16>,
+
+    /// Places in the queue before them [default: 256]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    queue: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum FormatArg {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+    /// One JSON object a line for each asset, written while the run goes on
+    Jsonl,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum ColorArg {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Cli {
+    /// The request, with every default resolved.
+    pub fn into_request(self) -> Request {
+        match self.command {
+            Command::DryRun(args) => Request::DryRun(args.resolve()),
+        }
+    }
+}
+
+impl DryRunArgs {
+    fn resolve(self) -> DryRun {
+        DryRun {
+            source: self.source,
+            account: self.azure.account,
+            auth: self.azure.auth,
+            profile: self.profile,
+            quota: Quota::new(self.image_quota, self.frame_quota),
+            format: match self.format {
+                FormatArg::Text => report::Format::Text,
+                FormatArg::Json => report::Format::Json,
+                FormatArg::Jsonl => report::Format::Jsonl,
+            },
+            output: self.output,
+            exit_zero: self.exit_zero,
+            color: match self.display.color {
+                ColorArg::Auto => Color::Auto,
+                ColorArg::Always => Color::Always,
+                ColorArg::Never => Color::Never,
+            },
+            progress: !(self.display.no_progress || self.display.quiet),
+            concurrency: self.performance.concurrency.map(usize::from),
+            workers: self.performance.workers.map(usize::from),
+            queue: self.performance.queue.map(usize::from),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,152 @@
+//! `presync dry-run`: the pre-sync report.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use anstream::{AutoStream, ColorChoice};
+use tempfile::NamedTempFile;
+
+use crate::config::{Color, DryRun};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::plan::Summary;
+use crate::progress::Progress;
+use crate::report::{self, Header, ProgressBar};
+use crate::rules::Profile;
+use crate::run::{self, Settings};
+use crate::source::Source;
+use crate::source::azure::{self, AzureSource};
+use crate::source::local::LocalSource;
+use crate::source::location::{Environment, Location};
+
+/// Blobs that are examined side by side when nothing else is asked for.
+const CONCURRENCY: usize = 64;
+/// The width of a report that goes to no terminal, in columns.
+const PLAIN_WIDTH: usize = 100;
+
+/// Writes the report and says how the run ended.
+///
+/// # Errors
+/// When the run cannot start or cannot go on.
+pub fn run(settings: &DryRun) -> Result<Exit> {
+    let environment = Environment::of_process();
+    let profile = Arc::new(Profile::load(&settings.profile)?);
+    let location = Location::parse(&settings.source, settings.account.as_deref(), &environment)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(async {
+        match location {
+            Location::Folder(path) => {
+                let source = LocalSource::open(path)?;
+                let origin = source.origin();
+                report_on(source, Header { origin, profile }, settings).await
+            }
+            Location::Container(url) => {
+                let source = AzureSource::new(url, settings.auth, &environment, azure::Options::default())?;
+                let origin = crate::model::Origin { provider: "azure", location: source.url().to_string(), account: source.url().account().map(str::to_owned), container: Some(source.url().container().to_owned()), prefix: source.url().prefix().to_owned(), credential: Some(source.credential().to_owned()) };
+                report_on(source, Header { origin, profile }, settings).await
+            }
+        }
+    })
+}
+
+async fn report_on<S: Source>(source: S, header: Header, settings: &DryRun) -> Result<Exit> {
+    let begun = Instant::now();
+    let profile = Arc::clone(&header.profile);
+    let output = Output::open(settings)?;
+    let report = report::open(settings.format, header, output.writer(), output.width)?;
+    let progress = Arc::new(Progress::default());
+    let bar = (settings.progress && io::stderr().is_terminal()).then(|| ProgressBar::show(Arc::clone(&progress)));
+
+    let mut pipeline = Settings::with_concurrency(settings.concurrency.unwrap_or(CONCURRENCY));
+    pipeline.workers = settings.workers.unwrap_or(pipeline.workers);
+    pipeline.queue = settings.queue.unwrap_or(pipeline.queue);
+    let ended = run::run(Arc::new(source), profile, settings.quota, pipeline, progress, report).await;
+    drop(bar);
+
+    let (summary, report) = ended?;
+    let elapsed = begun.elapsed();
+    report.finish(&summary, elapsed).map_err(|error| report::output(&error))?;
+    output.keep()?;
+    if settings.progress && io::stderr().is_terminal() {
+        say_speed(&summary, elapsed.as_secs_f64());
+    }
+    Ok(Exit::of(&summary, settings.exit_zero))
+}
+
+/// How long it took, for whoever watched it. It is no part of the report, which is the same every time.
+fn say_speed(summary: &Summary, seconds: f64) {
+    let rate = summary.totals.listed as f64 / seconds.max(f64::MIN_POSITIVE);
+    // Nothing is lost when stderr is closed.
+    let _ = writeln!(io::stderr(), "{} blobs in {seconds:.1} s ({rate:.0}/s)", summary.totals.listed);
+}
+
+/// Where a report goes: stdout, or a file that takes its name only when it is whole.
+struct Output<'a> {
+    file: Option<(Arc<Mutex<NamedTempFile>>, &'a Path)>,
+    color: ColorChoice,
+    width: usize,
+}
+
+impl<'a> Output<'a> {
+    fn open(settings: &'a DryRun) -> Result<Self> {
+        let choice = match settings.color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        };
+        let Some(path) = settings.output.as_deref() else {
+            let color = match choice {
+                ColorChoice::Auto => AutoStream::choice(&io::stdout()),
+                choice => choice,
+            };
+            let width = terminal_size::terminal_size_of(io::stdout());
+            return Ok(Self { file: None, color, width: width.map_or(PLAIN_WIDTH, |(width, _)| width.0.into()) });
+        };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = NamedTempFile::new_in(folder).map_err(|error| {
+            Error::new(format!("cannot write to the folder '{}': {error}", folder.display()))
+                .hint("check that it exists and that you may write to it")
+        })?;
+        let color = if choice == ColorChoice::Always { choice } else { ColorChoice::Never };
+        Ok(Self { file: Some((Arc::new(Mutex::new(file)), path)), color, width: PLAIN_WIDTH })
+    }
+
+    fn writer(&self) -> Box<dyn Write + Send> {
+        match &self.file {
+            Some((file, _)) => Box::new(AutoStream::new(Box::new(Shared(Arc::clone(file))) as Box<dyn Write + Send>, self.color)),
+            None => Box::new(AutoStream::new(Box::new(io::stdout()) as Box<dyn Write + Send>, self.color)),
+        }
+    }
+
+    /// Gives a finished file its name.
+    fn keep(self) -> Result<()> {
+        let Some((file, path)) = self.file else { return Ok(()) };
+        let failed = |error: io::Error| Error::new(format!("cannot write '{}': {error}", path.display()));
+        let file = Arc::into_inner(file).and_then(|file| file.into_inner().ok());
+        let file = file.ok_or_else(|| failed(io::Error::other("the report is still being written")))?;
+        file.persist(path).map(drop).map_err(|error| failed(error.error))
+    }
+}
+
+struct Shared(Arc<Mutex<NamedTempFile>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.lock()?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.lock()?.flush()
+    }
+}
+
+impl Shared {
+    fn lock(&mut self) -> io::Result<std::sync::MutexGuard<'_, NamedTempFile>> {
+        self.0.lock().map_err(|_| io::Error::other("the file's writer has failed"))
+    }
+}

@@ -1,0 +1,3 @@
+//! What each command does with its settings.
+
+pub mod dry_run;

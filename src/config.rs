@@ -1,0 +1,51 @@
+//! Settings of a run, whatever they were read from.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::model::Quota;
+use crate::report::Format;
+use crate::source::azure::AuthMode;
+
+/// When to use colors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal, unless the environment says otherwise (`NO_COLOR`, `CLICOLOR`, `TERM=dumb`).
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Settings of `presync dry-run`.
+#[derive(Clone, Debug)]
+pub struct DryRun {
+    /// The SOURCE argument.
+    pub source: OsString,
+    /// The storage account of a source that does not name it.
+    pub account: Option<String>,
+    /// Which credential to use.
+    pub auth: AuthMode,
+    /// A built-in profile's name, or a file.
+    pub profile: String,
+    /// What is left of the platform's quota.
+    pub quota: Quota,
+    /// How the report is written.
+    pub format: Format,
+    /// Where to; stdout when `None`.
+    pub output: Option<PathBuf>,
+    /// Whether findings leave the exit code at 0.
+    pub exit_zero: bool,
+    /// When to use colors.
+    pub color: Color,
+    /// Whether progress may be shown, if stderr is a terminal.
+    pub progress: bool,
+    /// Blobs that are examined side by side; `None` for the source's default.
+    pub concurrency: Option<usize>,
+    /// Threads that probe; `None` for one a core.
+    pub workers: Option<usize>,
+    /// Places in the queue before them; `None` for the default.
+    pub queue: Option<usize>,
+}

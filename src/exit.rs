@@ -1,0 +1,42 @@
+//! Exit codes that scripts rely on.
+
+use std::process::ExitCode;
+
+use crate::plan::Summary;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Every asset is accepted, within the quota.
+    Clean,
+    /// Something is rejected or over the quota.
+    Findings,
+    /// The run could not start or could not go on.
+    Failed,
+    /// Some assets could not be judged.
+    Incomplete,
+}
+
+impl Exit {
+    /// The exit of a run that came to its end. One that is incomplete never looks clean. `exit_zero` is for those who
+    /// only want the report.
+    pub fn of(summary: &Summary, exit_zero: bool) -> Self {
+        let totals = &summary.totals;
+        match (totals.unknown, totals.rejected, exit_zero) {
+            (1.., ..) => Self::Incomplete,
+            (0, 1.., false) => Self::Findings,
+            (0, ..) => Self::Clean,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Clean => 0,
+            Exit::Findings => 1,
+            Exit::Failed => 2,
+            Exit::Incomplete => 3,
+        })
+    }
+}

@@ -1,0 +1,25 @@
+//! What a sync of cloud media into an annotation platform will leave out, and why, before it runs.
+//!
+//! The parts, in the order in which a blob passes through them:
+//!
+//! * [`source`] lists blobs and reads ranges of them, from a folder or a container;
+//! * [`run`] is the pipeline: list, read, probe, judge, weigh, report;
+//! * [`probe`] turns bytes into facts without doing any I/O;
+//! * [`rules`] turns facts into findings and a verdict;
+//! * [`plan`] brings verdicts into listing order and spends the quota;
+//! * [`report`] writes what came of it.
+
+pub mod cli;
+pub mod command;
+pub mod config;
+pub mod error;
+pub mod exit;
+pub mod model;
+pub mod plan;
+pub mod pool;
+pub mod probe;
+pub mod progress;
+pub mod report;
+pub mod rules;
+pub mod run;
+pub mod source;

@@ -1,0 +1,33 @@
+//! The `presync` command: parse, run, exit.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use clap::Parser;
+use presync::cli::{Cli, Request};
+use presync::command;
+use presync::error::Error;
+use presync::exit::Exit;
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().into_request() {
+        Request::DryRun(settings) => command::dry_run::run(&settings),
+    };
+    result.unwrap_or_else(|error| fail(&error)).into()
+}
+
+/// Says what went wrong and the way out.
+fn fail(error: &Error) -> Exit {
+    const ERROR: Style = AnsiColor::Red.on_default().bold();
+    const HELP: Style = AnsiColor::Cyan.on_default().bold();
+    if !error.is_closed_output() {
+        let mut stderr = anstream::stderr();
+        // There is nowhere else to say it.
+        let _ = writeln!(stderr, "{ERROR}error:{ERROR:#} {error}");
+        if let Some(way_out) = error.way_out() {
+            let _ = writeln!(stderr, "{HELP}help:{HELP:#} {way_out}");
+        }
+    }
+    Exit::Failed
+}

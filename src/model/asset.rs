@@ -1,0 +1,182 @@
+//! Facts about a blob's content, and the asset: a blob with its facts and what was decided.
+
+use std::fmt;
+
+use super::{Blob, Cost, Finding, Format, Kind, Reads, Verdict};
+
+/// What the bytes of a blob say, without any policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// The content's format.
+    pub format: Format,
+    /// Width in pixels, where the bytes that the verdict needed show it.
+    pub width: Option<u32>,
+    /// Height in pixels, likewise.
+    pub height: Option<u32>,
+    /// The EXIF orientation.
+    pub orientation: Orientation,
+    /// What an ISO base media file says about its video.
+    pub video: Option<Box<Video>>,
+    /// Why the header cannot be followed to its end.
+    pub malformed: Option<Malformed>,
+    /// What presync could not find out although the header may be sound.
+    pub gap: Option<Gap>,
+}
+
+impl Facts {
+    /// Nothing but a format.
+    pub fn of(format: Format) -> Self {
+        Self {
+            format,
+            width: None,
+            height: None,
+            orientation: Orientation::NotRead,
+            video: None,
+            malformed: None,
+            gap: None,
+        }
+    }
+
+    /// Whether the content is an image, a video or neither.
+    pub fn kind(&self) -> Kind {
+        self.format.kind()
+    }
+}
+
+/// The value of tag 0x0112 in IFD0 of an image's own EXIF (Exif 3.0, 4.6.5.1.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orientation {
+    /// The bytes that were read do not tell.
+    NotRead,
+    /// There is no such tag.
+    Absent,
+    /// There is one with this value, also when it is not one of 1 to 8.
+    Value(i64),
+}
+
+impl Orientation {
+    /// The value, if there is a tag.
+    pub fn value(self) -> Option<i64> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::NotRead | Self::Absent => None,
+        }
+    }
+}
+
+/// Four bytes that name a brand, a box or a codec. Printed as text, with other bytes escaped.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FourCc(pub [u8; 4]);
+
+impl fmt::Display for FourCc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.escape_ascii())
+    }
+}
+
+impl fmt::Debug for FourCc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{self}'")
+    }
+}
+
+/// What an ISO base media file says about itself (ISO/IEC 14496-12).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Video {
+    /// The first `ftyp` box's major brand; `None` without such a box (4.3).
+    pub major_brand: Option<FourCc>,
+    /// The compatible brands in the order of the box.
+    pub compatible_brands: Vec<FourCc>,
+    /// The video tracks that are no attached picture, in the order of the file.
+    pub tracks: Vec<VideoTrack>,
+}
+
+/// One video track.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VideoTrack {
+    /// The codec as ffprobe names it (`codec_name`), or the sample entry's four bytes.
+    pub codec: Option<String>,
+    /// The pixel format as ffprobe names it (`pix_fmt`).
+    pub pixel_format: Option<&'static str>,
+    /// Width in pixels, of the sample entry (12.1.3).
+    pub width: Option<u32>,
+    /// Height in pixels.
+    pub height: Option<u32>,
+    /// Samples that the sample table names: ffprobe's `nb_frames`.
+    pub frames: Option<u64>,
+    /// Samples that the edit list presents.
+    pub frames_presented: Option<u64>,
+    /// Length in seconds, of what the edit list presents.
+    pub duration_s: Option<f64>,
+}
+
+/// Why a header cannot be followed to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// The part that is damaged, such as `PNG chunk`.
+    pub part: &'static str,
+    /// What is wrong with it, such as `runs past the end of the file`.
+    pub fault: &'static str,
+    /// Where the part begins, in bytes from the start of the blob.
+    pub offset: u64,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the {} at byte {} {}", self.part, self.offset, self.fault)
+    }
+}
+
+/// What presync could not find out, although the header may be sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// The format is recognised, its inside is not read yet.
+    FormatNotRead,
+    /// The codec's configuration does not tell the pixel format, or presync does not read that codec's.
+    PixelFormat,
+    /// The frames lie in fragments that were not counted.
+    Fragments,
+    /// The track has a sample table that does not tell the number of frames.
+    Frames,
+    /// The movie header is compressed (`cmov`).
+    CompressedHeader,
+    /// More reads than one blob may cost.
+    TooManyReads,
+    /// More bytes than one blob may cost.
+    TooManyBytes,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FormatNotRead => "this format is recognised, but not read yet",
+            Self::PixelFormat => "the codec's configuration does not show the pixel format",
+            Self::Fragments => "the frames of a fragmented file are not counted yet",
+            Self::Frames => "the sample table does not show the number of frames",
+            Self::CompressedHeader => "the movie header is compressed",
+            Self::TooManyReads => "the header takes more reads than one blob may cost",
+            Self::TooManyBytes => "the header takes more bytes than one blob may cost",
+        })
+    }
+}
+
+/// One listed blob, with everything that was found out and decided about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asset {
+    /// The blob as it was listed.
+    pub blob: Blob,
+    /// What its content is; when that was not read, what its name promises.
+    pub kind: Kind,
+    /// What its bytes say.
+    pub facts: Facts,
+    /// What will become of it.
+    pub verdict: Verdict,
+    /// What it uses of the quota if it is accepted.
+    pub cost: Cost,
+    /// What the rules have to say.
+    pub findings: Vec<Finding>,
+    /// Why it is skipped.
+    pub skipped: Option<&'static str>,
+    /// What reading it cost.
+    pub reads: Reads,
+}

@@ -1,0 +1,116 @@
+//! A blob as the listing shows it.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+/// The name of a blob inside its container; for a folder, the relative path with `/`.
+///
+/// * UTF-8, not normalised, at least one character: `a//b.jpg`, `/lead.jpg` and `trail/` are three legal names.
+/// * Ordered by its bytes, as the service lists names.
+/// * Never holds the container, and never holds a SAS.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlobName(Box<str>);
+
+impl BlobName {
+    /// Takes the name as it is.
+    pub fn new(name: impl Into<Box<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// The whole name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What follows the last `/`: the name by which the platform matches annotations. Empty for `trail/`.
+    pub fn basename(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
+    /// What follows the basename's last `.`, as it is written; `None` for `README` and for `.hidden`.
+    pub fn extension(&self) -> Option<&str> {
+        match self.basename().rsplit_once('.') {
+            Some((stem, extension)) if !stem.is_empty() && !extension.is_empty() => Some(extension),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for BlobName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The version of a blob's content: equal ETags mean equal bytes.
+///
+/// * Without the quotes that the service puts around it in headers.
+/// * For a file, its time of change and its size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ETag(Box<str>);
+
+impl ETag {
+    /// Takes an ETag with or without quotes.
+    pub fn new(etag: &str) -> Self {
+        Self(etag.strip_prefix('"').and_then(|etag| etag.strip_suffix('"')).unwrap_or(etag).into())
+    }
+
+    /// The ETag without quotes.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether the content of a listed blob can be read at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It can.
+    Online,
+    /// It lies in the archive tier and must be brought back first.
+    Archived,
+    /// It is a directory of a hierarchical namespace, stored as a blob without content.
+    Directory,
+    /// It is listed but cannot be addressed; the text says why.
+    Unreachable(Box<str>),
+}
+
+/// One entry of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// Its name, the identity inside the container.
+    pub name: BlobName,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The version that was listed; reads are tied to it. `None` when the listing has none.
+    pub etag: Option<ETag>,
+    /// When it was last written.
+    pub last_modified: Option<Timestamp>,
+    /// Whether it can be read.
+    pub access: Access,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn basename_and_extension_of_odd_names() {
+        let parts = |name: &str| {
+            let name = BlobName::new(name);
+            (name.basename().to_owned(), name.extension().map(str::to_owned))
+        };
+        assert_eq!(parts("a//b.JPG"), ("b.JPG".into(), Some("JPG".into())));
+        assert_eq!(parts("/lead.tar.gz"), ("lead.tar.gz".into(), Some("gz".into())));
+        assert_eq!(parts("trail/"), (String::new(), None));
+        assert_eq!(parts("v1.2/README"), ("README".into(), None));
+        assert_eq!(parts(".hidden"), (".hidden".into(), None));
+        assert_eq!(parts("dot."), ("dot.".into(), None));
+    }
+
+    #[test]
+    fn an_etag_loses_its_quotes() {
+        assert_eq!(ETag::new("\"0x8D\""), ETag::new("0x8D"));
+        assert_eq!(ETag::new("\""), ETag::new("\""));
+    }
+}

@@ -1,0 +1,135 @@
+//! What kinds of content there are.
+
+/// What an asset is to the platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A still or animated picture.
+    Image,
+    /// A container of moving pictures, whether or not it is an MP4.
+    Video,
+    /// Anything else.
+    Other,
+}
+
+impl Kind {
+    /// `image`, `video` or `other`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Video => "video",
+            Self::Other => "other",
+        }
+    }
+}
+
+macro_rules! formats {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $kind:ident, [$($extension:literal),*];)*) => {
+        /// A format of content, found by its bytes.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Format {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Format {
+            /// Every format, in the order of the declaration.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The name that reports and profiles use, such as `jpeg`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// Whether content of this format is an image, a video or neither.
+            pub fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind,)* }
+            }
+
+            /// The extensions, in lower case, that files of this format carry.
+            pub fn extensions(self) -> &'static [&'static str] {
+                match self { $(Self::$variant => &[$($extension),*],)* }
+            }
+        }
+    };
+}
+
+formats! {
+    /// JPEG (ITU-T T.81).
+    Jpeg = "jpeg", Image, ["jpg", "jpeg", "jfif", "jpe", "mpo", "insp"];
+    /// PNG and APNG (W3C PNG, third edition).
+    Png = "png", Image, ["png", "apng"];
+    /// WebP (RFC 9649).
+    Webp = "webp", Image, ["webp"];
+    /// TIFF 6.0 and BigTIFF; also the camera raw files that are built like them.
+    Tiff = "tiff", Image, ["tif", "tiff", "btf"];
+    /// HEIF with HEVC (ISO/IEC 23008-12).
+    Heif = "heif", Image, ["heic", "heif", "hif"];
+    /// AVIF (AV1 Image File Format 1.1).
+    Avif = "avif", Image, ["avif", "avifs"];
+    /// GIF 87a and 89a.
+    Gif = "gif", Image, ["gif"];
+    /// Windows bitmap.
+    Bmp = "bmp", Image, ["bmp", "dib"];
+    /// JPEG 2000 (ISO/IEC 15444-1), boxed or as a bare codestream.
+    Jp2 = "jp2", Image, ["jp2", "j2k", "j2c", "jpc", "jpx", "jpf", "jpm"];
+    /// JPEG XL (ISO/IEC 18181).
+    Jxl = "jxl", Image, ["jxl"];
+    /// Adobe Photoshop.
+    Psd = "psd", Image, ["psd", "psb"];
+    /// Canon's raw files on ISO base media.
+    Cr3 = "cr3", Image, ["cr3"];
+    /// MPEG-4 part 14 and its relatives (ISO/IEC 14496-12).
+    Mp4 = "mp4", Video, ["mp4", "m4v", "mov", "qt", "3gp", "3g2", "m4a", "f4v", "mp4v", "insv", "360"];
+    /// QuickTime: the major brand is `qt  `, or there is no `ftyp` box.
+    Mov = "mov", Video, ["mov", "qt", "mp4", "m4v", "insv", "360"];
+    /// 3GPP and 3GPP2: the major brand begins with `3g`.
+    ThreeGp = "3gp", Video, ["3gp", "3g2", "3gpp", "mp4"];
+    /// WebM and Matroska.
+    Webm = "webm", Video, ["webm", "mkv", "mka", "mk3d"];
+    /// Audio Video Interleave.
+    Avi = "avi", Video, ["avi", "divx"];
+    /// Flash Video.
+    Flv = "flv", Video, ["flv"];
+    /// Advanced Systems Format: WMV, WMA.
+    Asf = "asf", Video, ["wmv", "asf", "wma"];
+    /// MPEG-2 transport stream.
+    MpegTs = "mpegts", Video, ["ts", "mts", "m2ts", "m2t"];
+    /// MPEG-1 or MPEG-2 program stream.
+    MpegPs = "mpegps", Video, ["mpg", "mpeg", "vob", "m2p"];
+    /// Ogg with any content.
+    Ogg = "ogg", Video, ["ogv", "ogg", "ogx", "oga"];
+    /// Nothing that presync knows, or nothing that was read.
+    Unknown = "unknown", Other, [];
+}
+
+impl Format {
+    /// Whether content of this format may well carry this extension (any case).
+    pub fn matches_extension(self, extension: &str) -> bool {
+        self.extensions().iter().any(|known| known.eq_ignore_ascii_case(extension))
+    }
+
+    /// The first format that uses this extension (any case), or `None` for one that no media format uses.
+    pub fn of_extension(extension: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|format| format.matches_extension(extension))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = Format::ALL.iter().map(|format| format.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Format::ALL.len());
+    }
+
+    #[test]
+    fn an_extension_finds_its_format_in_any_case() {
+        assert_eq!(Format::of_extension("JPG"), Some(Format::Jpeg));
+        assert_eq!(Format::of_extension("mov"), Some(Format::Mp4));
+        assert_eq!(Format::of_extension("json"), None);
+        assert!(Format::Mov.matches_extension("MOV"));
+    }
+}

@@ -1,0 +1,17 @@
+//! Plain values with their invariants: what a blob is, what was read of it, what was decided about it.
+
+mod asset;
+mod blob;
+mod finding;
+mod format;
+mod origin;
+mod quota;
+mod range;
+
+pub use asset::{Asset, Facts, FourCc, Gap, Malformed, Orientation, Video, VideoTrack};
+pub use blob::{Access, Blob, BlobName, ETag};
+pub use finding::{Code, Finding, Severity};
+pub use format::{Format, Kind};
+pub use origin::Origin;
+pub use quota::{Cost, Gauge, Quota, Totals, Verdict};
+pub use range::{ByteRange, Reads};

@@ -1,0 +1,18 @@
+//! Where a run's blobs come from, as a report shows it.
+
+/// A source, without any secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// `folder` or `azure`.
+    pub provider: &'static str,
+    /// The folder's path, or the container's URL without its query.
+    pub location: String,
+    /// The storage account.
+    pub account: Option<String>,
+    /// The container.
+    pub container: Option<String>,
+    /// Only names that begin with it are listed; empty for all.
+    pub prefix: String,
+    /// Which kind of credential is used and where it was found, such as `shared key (AZURE_STORAGE_KEY)`.
+    pub credential: Option<String>,
+}

@@ -1,0 +1,98 @@
+//! Byte ranges of a blob, and the account of what was read.
+
+use std::fmt;
+
+/// A run of bytes inside a blob: `len` bytes from byte `start` on.
+///
+/// * `start + len` never overflows.
+/// * A range of length zero is allowed and names no byte.
+/// * A range says nothing about the blob's size: one that ends past the end names the bytes that are there,
+///   one that starts at or past the end names none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ByteRange {
+    start: u64,
+    len: u64,
+}
+
+impl ByteRange {
+    /// The `len` bytes from byte `start` on. A length that would overflow is cut to what fits in 64 bits.
+    pub fn new(start: u64, len: u64) -> Self {
+        Self { start, len: len.min(u64::MAX - start) }
+    }
+
+    /// The first byte's offset.
+    pub fn start(self) -> u64 {
+        self.start
+    }
+
+    /// The number of bytes.
+    pub fn len(self) -> u64 {
+        self.len
+    }
+
+    /// Whether the range names no byte.
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    /// The offset of the byte after the last one.
+    pub fn end(self) -> u64 {
+        self.start + self.len
+    }
+
+    /// The part of the range that lies inside a blob of `size` bytes.
+    pub fn within(self, size: u64) -> Self {
+        let start = self.start.min(size);
+        Self { start, len: self.end().min(size) - start }
+    }
+}
+
+impl fmt::Display for ByteRange {
+    /// `0-4095`, as in a `Range` header; `empty at 17` for a range that names no byte.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.len {
+            0 => write!(f, "empty at {}", self.start),
+            len => write!(f, "{}-{}", self.start, self.start + (len - 1)),
+        }
+    }
+}
+
+/// What reading cost: every attempt counts, also one that failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// Requests sent; for a folder, reads of a file.
+    pub requests: u32,
+    /// Bytes of bodies received.
+    pub bytes: u64,
+}
+
+impl Reads {
+    /// Adds another account to this one.
+    pub fn add(&mut self, other: Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_cut_to_the_blob() {
+        assert_eq!(ByteRange::new(10, 20).within(15), ByteRange::new(10, 5));
+        assert!(ByteRange::new(20, 5).within(15).is_empty());
+        assert_eq!(ByteRange::new(20, 5).within(15).start(), 15);
+    }
+
+    #[test]
+    fn an_overflowing_length_is_cut() {
+        assert_eq!(ByteRange::new(u64::MAX - 1, 9).end(), u64::MAX);
+    }
+
+    #[test]
+    fn a_range_reads_like_a_header() {
+        assert_eq!(ByteRange::new(0, 4096).to_string(), "0-4095");
+        assert_eq!(ByteRange::new(17, 0).to_string(), "empty at 17");
+    }
+}

@@ -1,0 +1,119 @@
+//! Boxes of the ISO base media file format (ISO/IEC 14496-12, 4.2).
+
+use super::view::{Parse, View, malformed};
+use crate::model::FourCc;
+
+/// Boxes of one level that are looked at. A real file has up to some 30, a `moov` as many as it has tracks; padding
+/// can be cut into thousands.
+const MAX_BOXES: u32 = 16_384;
+
+/// A box: its type, and where its body lies. The body never reaches past the box around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bmff {
+    pub(super) kind: FourCc,
+    /// Offset of the first byte of the box in the blob.
+    pub(super) at: u64,
+    /// Offset of the first byte after the header.
+    pub(super) body: u64,
+    /// Offset of the first byte after the box.
+    pub(super) end: u64,
+}
+
+impl Bmff {
+    /// The body of a full box: past its version and flags (4.2.2), with the version.
+    pub(super) fn full(self, view: View<'_>, part: &'static str) -> Parse<(u8, u64)> {
+        let [version, ..] = view.array::<4>(self.body, part)?;
+        Ok((version, self.body + 4))
+    }
+
+    pub(super) fn is(self, kind: &[u8; 4]) -> bool {
+        &self.kind.0 == kind
+    }
+}
+
+/// The boxes from one offset to another, one after the other.
+pub(super) struct Boxes<'a> {
+    view: View<'a>,
+    at: u64,
+    end: u64,
+    left: u32,
+}
+
+impl<'a> Boxes<'a> {
+    pub(super) fn new(view: View<'a>, at: u64, end: u64) -> Self {
+        Self { view, at, end, left: MAX_BOXES }
+    }
+
+    /// The boxes inside a box.
+    pub(super) fn inside(view: View<'a>, parent: Bmff) -> Self {
+        Self::new(view, parent.body, parent.end)
+    }
+
+    /// The next box, `None` at the end. Up to seven bytes left over at the end are padding, as QuickTime's
+    /// terminator of four zero bytes is.
+    pub(super) fn next(&mut self) -> Parse<Option<Bmff>> {
+        if self.end - self.at < 8 {
+            return Ok(None);
+        }
+        if self.left == 0 {
+            return Err(malformed("list of boxes", self.at, "is longer than any writer makes it"));
+        }
+        self.left -= 1;
+        let at = self.at;
+        let [s0, s1, s2, s3, kind @ ..] = self.view.array::<8>(at, "box")?;
+        let (header, size) = match u32::from_be_bytes([s0, s1, s2, s3]) {
+            0 => (8, self.end - at),
+            1 => (16, u64::from_be_bytes(self.view.array(at + 8, "box")?)),
+            size => (8, u64::from(size)),
+        };
+        if size < header {
+            return Err(malformed("box", at, "is smaller than its own header"));
+        }
+        if size > self.end - at {
+            return Err(malformed("box", at, "is larger than what it lies in"));
+        }
+        self.at = at + size;
+        Ok(Some(Bmff { kind: FourCc(kind), at, body: at + header, end: at + size }))
+    }
+
+    /// The next box of this type.
+    pub(super) fn find(&mut self, kind: &[u8; 4]) -> Parse<Option<Bmff>> {
+        while let Some(found) = self.next()? {
+            if found.is(kind) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::view::{Stop, Store};
+    use bytes::Bytes;
+
+    fn kinds(bytes: &[u8]) -> Parse<Vec<(String, u64)>> {
+        let mut store = Store::new(bytes.len() as u64);
+        store.insert(0, Bytes::copy_from_slice(bytes));
+        let mut boxes = Boxes::new(store.view(), 0, bytes.len() as u64);
+        let mut found = Vec::new();
+        while let Some(next) = boxes.next()? {
+            found.push((next.kind.to_string(), next.end - next.body));
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn sizes_of_64_bits_and_zero() {
+        let file = [&b"\0\0\0\x01free\0\0\0\0\0\0\0\x12ab"[..], b"\0\0\0\0mdatxyz"].concat();
+        assert_eq!(kinds(&file), Ok(vec![("free".into(), 2), ("mdat".into(), 3)]));
+    }
+
+    #[test]
+    fn a_box_that_lies_about_its_size_is_damage() {
+        for bytes in [&b"\0\0\0\x07free\0"[..], b"\0\0\0\x09free", b"\0\0\0\x01free\0\0\0\0\0\0\0\x0f"] {
+            assert!(matches!(kinds(bytes), Err(Stop::Malformed(_))), "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! JPEG (ITU-T T.81, annex B; Exif 3.0, 4.7).
+
+use super::tiff;
+use super::view::{Parse, View, malformed};
+use crate::model::{Facts, Orientation};
+
+/// Segments that are looked at. Ultra HDR and multi-part ICC or XMP files have some tens.
+const MAX_SEGMENTS: u32 = 2000;
+/// Bytes between two segments that belong to neither. Some writers pad there, and readers look for the next marker.
+const MAX_STRAY: u64 = 4096;
+
+/// Reads the segments up to the first scan: the first orientation found counts, and dimensions where their segment
+/// lies in the bytes that are there. An orientation is looked for in every APP1 segment before the first scan, so
+/// its absence is known only then.
+pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
+    let mut at = 2;
+    for _ in 0..MAX_SEGMENTS {
+        let step = segment(view, at, facts.orientation == Orientation::NotRead, facts);
+        match step {
+            Ok(Some(next)) => at = next,
+            Ok(None) => {
+                if facts.orientation == Orientation::NotRead {
+                    facts.orientation = Orientation::Absent;
+                }
+                return Ok(());
+            }
+            // Once the orientation is known, nothing further is worth another read, and damage further on is no
+            // matter of the rules.
+            Err(_) if facts.orientation != Orientation::NotRead => return Ok(()),
+            Err(stop) => return Err(stop),
+        }
+    }
+    match facts.orientation {
+        Orientation::NotRead => Err(malformed("JPEG header", at, "has more segments than any camera writes")),
+        _ => Ok(()),
+    }
+}
+
+/// Reads one segment and says where the next one begins; `None` at the first scan, the image's end, or when
+/// everything is known.
+fn segment(view: View<'_>, at: u64, look_for_exif: bool, facts: &mut Facts) -> Parse<Option<u64>> {
+    let (marker, at) = marker(view, at)?;
+    match marker {
+        0x01 | 0xD0..=0xD8 => return Ok(Some(at + 2)),
+        0xD9 | 0xDA => return Ok(None),
+        _ => {}
+    }
+    let len = u64::from(u16::from_be_bytes(view.array(at + 2, "JPEG segment")?));
+    if len < 2 {
+        return Err(malformed("JPEG segment", at, "has a length below 2"));
+    }
+    let (body, end) = (at + 4, at + 2 + len);
+    match marker {
+        0xE1 if look_for_exif && len >= 8 && view.bytes(body, 6, "JPEG segment")? == tiff::EXIF_PREFIX => {
+            // The block may be cut by the file's end, and still hold what is looked for.
+            match tiff::exif_orientation(view, body, end.min(view.size()))? {
+                Orientation::Absent => {}
+                found => facts.orientation = found,
+            }
+        }
+        0xC0..=0xCF if !matches!(marker, 0xC4 | 0xC8 | 0xCC) => {
+            let [_, h1, h0, w1, w0] = view.array(body, "JPEG frame header")?;
+            facts.height = Some(u32::from(u16::from_be_bytes([h1, h0])));
+            facts.width = Some(u32::from(u16::from_be_bytes([w1, w0])));
+        }
+        _ => {}
+    }
+    let complete = facts.orientation != Orientation::NotRead && facts.width.is_some();
+    Ok((!complete).then_some(end))
+}
+
+/// The next marker and its offset. It may be preceded by fill bytes (T.81, B.1.1.2) and, in files that break the
+/// rules, by a few others.
+fn marker(view: View<'_>, at: u64) -> Parse<(u8, u64)> {
+    let mut next = at;
+    while next < at + MAX_STRAY {
+        match view.array(next, "JPEG segment")? {
+            [0xFF, 0xFF] => next += 1,
+            [0xFF, marker] if marker != 0 => return Ok((marker, next)),
+            _ => next += 1,
+        }
+    }
+    Err(malformed("JPEG segment", at, "does not begin with a marker"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Format;
+    use crate::probe::view::{Stop, Store};
+    use bytes::Bytes;
+
+    fn exif(orientation: u8) -> Vec<u8> {
+        let mut body = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+        body.push(orientation);
+        body.extend([0; 6]);
+        body
+    }
+
+    fn segment(marker: u8, body: &[u8]) -> Vec<u8> {
+        [&[0xFF, marker][..], &(body.len() as u16 + 2).to_be_bytes(), body].concat()
+    }
+
+    fn facts(parts: &[&[u8]]) -> Result<Facts, Stop> {
+        let file = parts.concat();
+        let mut store = Store::new(file.len() as u64);
+        store.insert(0, Bytes::from(file));
+        let mut facts = Facts::of(Format::Jpeg);
+        read(store.view(), &mut facts).map(|()| facts)
+    }
+
+    const SOI: &[u8] = &[0xFF, 0xD8];
+    const SOS: &[u8] = &[0xFF, 0xDA, 0, 2];
+    const SOF: &[u8] = &[0xFF, 0xC0, 0, 11, 8, 0, 30, 0, 40, 1, 1, 0x11, 0];
+
+    #[test]
+    fn exif_is_found_behind_other_segments_and_fill_bytes() {
+        let xmp = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0<x/>");
+        let icc = segment(0xE2, &[b'I'; 3000]);
+        let read = facts(&[SOI, &xmp, &icc, &[0xFF, 0xFF], &segment(0xE1, &exif(6)), SOF, SOS]).unwrap();
+        assert_eq!((read.orientation, read.width, read.height), (Orientation::Value(6), Some(40), Some(30)));
+    }
+
+    #[test]
+    fn exif_counts_until_the_first_scan_and_not_after() {
+        let late = facts(&[SOI, SOF, &segment(0xE1, &exif(8)), SOS]).unwrap();
+        assert_eq!(late.orientation, Orientation::Value(8));
+        let after = facts(&[SOI, SOF, SOS, &segment(0xE1, &exif(8))]).unwrap();
+        assert_eq!(after.orientation, Orientation::Absent);
+    }
+
+    #[test]
+    fn the_first_orientation_counts() {
+        let read = facts(&[SOI, &segment(0xE1, &exif(1)), &segment(0xE1, &exif(6)), SOF, SOS]).unwrap();
+        assert_eq!(read.orientation, Orientation::Value(1));
+    }
+
+    #[test]
+    fn a_header_that_ends_before_the_scan_is_damage() {
+        assert!(matches!(facts(&[SOI, SOF]), Err(Stop::Malformed(_))));
+        assert!(matches!(facts(&[SOI, &[0; 5000], SOS]), Err(Stop::Malformed(_))));
+    }
+}

@@ -1,0 +1,167 @@
+//! What a blob's content is, from as few of its bytes as possible, without doing any I/O.
+//!
+//! A [`Probe`] names a range, is given its bytes, and either names the next range or is done. The parsers behind it
+//! are straight-line functions over a [`View`](view::View) of the bytes known so far: one that reaches for bytes that
+//! are not known yet stops with the range it needs, and runs again from the start once they are there. Running again
+//! costs nanoseconds, a round trip costs milliseconds, and so no parser keeps state between two reads.
+
+mod bmff;
+mod codec;
+mod jpeg;
+mod mp4;
+mod png;
+mod raster;
+mod sniff;
+mod tiff;
+mod view;
+mod webp;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::model::{ByteRange, Facts, Format, Gap};
+use view::{Stop, Store, View};
+
+/// Reads that one blob may cost. A sound file takes one to three; the cap ends a chain of headers made to be endless.
+pub const MAX_ASKS: u32 = 24;
+/// Bytes of one blob that are held at a time: 4 MiB, several times what the largest EXIF block and the sample
+/// descriptions of a long film take together.
+pub const MAX_HELD: u64 = 4 << 20;
+/// Length of a read that follows up on the first: it doubles with every read up to the last entry, because a header
+/// that reached past one read often reaches past two.
+const FOLLOW_UP: [u64; 6] = [4 << 10, 4 << 10, 16 << 10, 32 << 10, 64 << 10, 128 << 10];
+
+/// What a probe wants next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// These bytes: inside the blob, never empty, never bytes that were given before.
+    Need(ByteRange),
+    /// Nothing more.
+    Done(Facts),
+}
+
+/// The examination of one blob.
+///
+/// * The facts depend on the blob's bytes, its size and its extension alone, not on how the bytes were cut.
+/// * At most [`MAX_ASKS`] ranges are asked for and at most [`MAX_HELD`] bytes are held; a blob that needs more ends
+///   with a [`Gap`].
+#[derive(Debug)]
+pub struct Probe {
+    store: Store,
+    asked: ByteRange,
+    /// The part of `asked` that has arrived, when it came in more than one piece.
+    partial: BytesMut,
+    asks: u32,
+}
+
+impl Probe {
+    /// A probe of a blob of `size` bytes, and the first range it wants. `extension` decides only how much is read
+    /// first. An empty blob needs no bytes and has the format `unknown`.
+    pub fn new(size: u64, extension: Option<&str>) -> (Self, Step) {
+        let asked = ByteRange::new(0, first_read(extension)).within(size);
+        let probe = Self { store: Store::new(size), asked, partial: BytesMut::new(), asks: 1 };
+        let step = if asked.is_empty() { Step::Done(Facts::of(Format::Unknown)) } else { Step::Need(asked) };
+        (probe, step)
+    }
+
+    /// Takes the bytes that begin where the asked range begins. Fewer bytes than asked for lead to an ask for the
+    /// rest; none at all mean that the blob ends there. Bytes past the asked range are ignored.
+    pub fn step(&mut self, bytes: Bytes) -> Step {
+        let wanted = self.asked.len() as usize - self.partial.len();
+        if bytes.is_empty() {
+            self.store.end_at(self.asked.start() + self.partial.len() as u64);
+        } else if bytes.len() < wanted {
+            self.partial.extend_from_slice(&bytes);
+            let had = self.partial.len() as u64;
+            return Step::Need(ByteRange::new(self.asked.start() + had, self.asked.len() - had));
+        }
+        let whole = if self.partial.is_empty() {
+            bytes.slice(..bytes.len().min(wanted))
+        } else {
+            let mut whole = std::mem::take(&mut self.partial);
+            whole.extend_from_slice(&bytes[..bytes.len().min(wanted)]);
+            whole.freeze()
+        };
+        self.store.insert(self.asked.start(), whole);
+        self.advance()
+    }
+
+    fn advance(&mut self) -> Step {
+        let view = self.store.view();
+        let format = match sniff::format(view) {
+            Ok(format) => format,
+            Err(stop) => return self.settle(stop, Facts::of(Format::Unknown)),
+        };
+        let mut facts = Facts::of(format);
+        match read_inside(view, &mut facts) {
+            Ok(()) => Step::Done(facts),
+            Err(stop) => self.settle(stop, facts),
+        }
+    }
+
+    /// Turns a parser's stop into the next ask or into the end, keeping what is known of the blob.
+    fn settle(&mut self, stop: Stop, mut facts: Facts) -> Step {
+        match stop {
+            Stop::Need { at, len } => match self.next_ask(at, len) {
+                Ok(range) => {
+                    self.asked = range;
+                    self.asks += 1;
+                    return Step::Need(range);
+                }
+                Err(gap) => facts.gap = Some(gap),
+            },
+            Stop::Malformed(malformed) => facts.malformed = Some(malformed),
+            Stop::Gap(gap) => facts.gap = Some(gap),
+        }
+        Step::Done(facts)
+    }
+
+    fn next_ask(&self, at: u64, len: u64) -> Result<ByteRange, Gap> {
+        if self.asks >= MAX_ASKS {
+            return Err(Gap::TooManyReads);
+        }
+        let usual = FOLLOW_UP[(self.asks as usize).min(FOLLOW_UP.len() - 1)];
+        let range = self.store.missing(at, len, usual);
+        if self.store.held() + range.len() > MAX_HELD {
+            return Err(Gap::TooManyBytes);
+        }
+        Ok(range)
+    }
+}
+
+/// How much is read first, in bytes, by what the name promises. Images whose dimensions and EXIF lie in the first
+/// 16 KiB are settled in one request; in the other formats 4 KiB hold the header or tell where it is.
+fn first_read(extension: Option<&str>) -> u64 {
+    match extension.and_then(Format::of_extension) {
+        Some(Format::Jpeg | Format::Webp | Format::Heif | Format::Avif) => 16 << 10,
+        _ => 4 << 10,
+    }
+}
+
+/// Reads what the rules need of the format found. What is already in `facts` when a parser stops stays there.
+fn read_inside(view: View<'_>, facts: &mut Facts) -> Result<(), Stop> {
+    match facts.format {
+        Format::Jpeg => jpeg::read(view, facts),
+        Format::Png => png::read(view, facts),
+        Format::Webp => webp::read(view, facts),
+        Format::Tiff => tiff::read(view, facts),
+        Format::Gif => raster::read_gif(view, facts),
+        Format::Bmp => raster::read_bmp(view, facts),
+        Format::Mp4 | Format::Mov | Format::ThreeGp => mp4::read(view, facts),
+        Format::Heif | Format::Avif | Format::Jp2 => Err(Stop::Gap(Gap::FormatNotRead)),
+        // No profile accepts these, so nothing inside them matters.
+        Format::Jxl
+        | Format::Psd
+        | Format::Cr3
+        | Format::Webm
+        | Format::Avi
+        | Format::Flv
+        | Format::Asf
+        | Format::MpegTs
+        | Format::MpegPs
+        | Format::Ogg
+        | Format::Unknown => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! The format, by the first bytes.
+
+use super::view::{Parse, View};
+use crate::model::Format;
+
+/// Bytes that every signature below lies in.
+const HEAD: u64 = 400;
+/// Length of an MPEG transport stream packet (ISO/IEC 13818-1, 2.4.3.2); M2TS puts 4 bytes before each.
+const TS_PACKET: usize = 188;
+
+/// The format that the blob's head shows; [`Format::Unknown`] when it is none that presync knows.
+pub(super) fn format(view: View<'_>) -> Parse<Format> {
+    let head = view.head(HEAD)?;
+    Ok(match head {
+        [0xFF, 0xD8, 0xFF, ..] => Format::Jpeg,
+        [0xFF, 0x4F, 0xFF, 0x51, ..] => Format::Jp2,
+        [0xFF, 0x0A, ..] => Format::Jxl,
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => Format::Png,
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Format::Webp,
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => Format::Avi,
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Format::Tiff,
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Format::Gif,
+        [b'B', b'M', ..] if is_bmp(head) => Format::Bmp,
+        [b'8', b'B', b'P', b'S', 0, 1 | 2, ..] => Format::Psd,
+        [0x1A, 0x45, 0xDF, 0xA3, ..] => Format::Webm,
+        [b'F', b'L', b'V', 1, ..] => Format::Flv,
+        [0x30, 0x26, 0xB2, 0x75, 0x8E, 0x66, 0xCF, 0x11, ..] => Format::Asf,
+        [b'O', b'g', b'g', b'S', ..] => Format::Ogg,
+        [0, 0, 1, 0xBA | 0xB3, ..] => Format::MpegPs,
+        [0, 0, 0, 12, b'j', b'P', b' ', b' ', ..] => Format::Jp2,
+        [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => Format::Jxl,
+        [_, _, _, _, b'f', b't', b'y', b'p', rest @ ..] => of_brands(head, rest),
+        [_, _, _, _, kind @ ..] if is_quicktime_box(kind) => Format::Mov,
+        _ if is_transport_stream(head) => Format::MpegTs,
+        _ => Format::Unknown,
+    })
+}
+
+/// The family of an ISO base media file by the brands of its `ftyp` box (ISO/IEC 14496-12, 4.3).
+fn of_brands(head: &[u8], brands: &[u8]) -> Format {
+    let size = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
+    // A box with a 64-bit size has eight more bytes before its brands.
+    let brands = if size == 1 { brands.get(8..).unwrap_or(&[]) } else { brands };
+    let Some(major) = brands.get(..4) else { return Format::Mp4 };
+    let body = (size as usize).saturating_sub(8).min(brands.len());
+    let mut compatible = brands.get(8..body).unwrap_or(&[]).chunks_exact(4);
+    match major {
+        b"avif" | b"avis" => Format::Avif,
+        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" => Format::Heif,
+        b"mif1" | b"msf1" | b"mif2" if compatible.any(|brand| matches!(brand, b"avif" | b"avis")) => Format::Avif,
+        b"mif1" | b"msf1" | b"mif2" => Format::Heif,
+        b"crx " => Format::Cr3,
+        b"jp2 " | b"jpx " | b"jpm " => Format::Jp2,
+        b"qt  " => Format::Mov,
+        [b'3', b'g', ..] => Format::ThreeGp,
+        _ => Format::Mp4,
+    }
+}
+
+/// Boxes with which a QuickTime file may begin when it has no `ftyp` (QuickTime File Format, "Movie files").
+fn is_quicktime_box(kind: &[u8]) -> bool {
+    matches!(kind.get(..4), Some(b"moov" | b"mdat" | b"wide" | b"free" | b"skip" | b"pnot" | b"uuid" | b"styp"))
+}
+
+/// `BM` alone begins many texts, so the size of the second header must be one that exists.
+fn is_bmp(head: &[u8]) -> bool {
+    matches!(head.get(14..18), Some([12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
+}
+
+/// A sync byte in two packets in a row.
+fn is_transport_stream(head: &[u8]) -> bool {
+    let sync = |at: usize| head.get(at) == Some(&0x47);
+    (sync(0) && sync(TS_PACKET)) || (sync(4) && sync(4 + TS_PACKET + 4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::view::Store;
+    use bytes::Bytes;
+
+    fn sniffed(head: &[u8]) -> Format {
+        let mut store = Store::new(head.len() as u64);
+        store.insert(0, Bytes::copy_from_slice(head));
+        format(store.view()).expect("the whole blob is known")
+    }
+
+    #[test]
+    fn brands_tell_images_from_videos() {
+        let ftyp = |major: &[u8], compatible: &[u8]| {
+            let size = (16 + compatible.len()) as u32;
+            [&size.to_be_bytes()[..], b"ftyp", major, &[0; 4], compatible].concat()
+        };
+        assert_eq!(sniffed(&ftyp(b"mp42", b"mp42isom")), Format::Mp4);
+        assert_eq!(sniffed(&ftyp(b"qt  ", b"qt  ")), Format::Mov);
+        assert_eq!(sniffed(&ftyp(b"3gp4", b"")), Format::ThreeGp);
+        assert_eq!(sniffed(&ftyp(b"mif1", b"heicmif1")), Format::Heif);
+        assert_eq!(sniffed(&ftyp(b"mif1", b"mif1avif")), Format::Avif);
+        assert_eq!(sniffed(b"\0\0\0\x08ftyp"), Format::Mp4);
+        let wide = [&1u32.to_be_bytes()[..], b"ftyp", &24u64.to_be_bytes(), b"avif", &[0; 4]].concat();
+        assert_eq!(sniffed(&wide), Format::Avif);
+    }
+
+    #[test]
+    fn text_is_no_media() {
+        for text in ["BMW is a car", "", "F", "{\"a\": 1}", "GIF", "MM", "%PDF-1.7"] {
+            assert_eq!(sniffed(text.as_bytes()), Format::Unknown, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_transport_stream_needs_two_sync_bytes() {
+        let mut packets = vec![0u8; 400];
+        packets[0] = 0x47;
+        assert_eq!(sniffed(&packets), Format::Unknown);
+        packets[188] = 0x47;
+        assert_eq!(sniffed(&packets), Format::MpegTs);
+    }
+}

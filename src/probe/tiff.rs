@@ -1,0 +1,247 @@
+//! TIFF and BigTIFF, as files and as the EXIF block of other formats (TIFF 6.0, section 2; Exif 3.0, 4.5).
+
+use super::view::{Parse, View, malformed};
+use crate::model::{Facts, Orientation};
+
+const ORIENTATION: u16 = 0x0112;
+const IMAGE_WIDTH: u16 = 0x0100;
+const IMAGE_LENGTH: u16 = 0x0101;
+/// Entries of one directory that are looked at. Real ones hold up to some 300; a 16-bit count allows 65,535.
+const MAX_ENTRIES: u64 = 8192;
+
+/// Reads a TIFF file: orientation and dimensions, all in IFD0.
+pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
+    let Some(block) = Block::open(view, 0, view.size(), "TIFF header")? else {
+        return Err(malformed("TIFF header", 0, "does not point to a directory inside of the file"));
+    };
+    let entries = block.find(&[ORIENTATION, IMAGE_WIDTH, IMAGE_LENGTH])?;
+    let [orientation, width, height] = entries[..] else { return Ok(()) };
+    facts.width = width.and_then(|entry| block.dimension(entry));
+    facts.height = height.and_then(|entry| block.dimension(entry));
+    facts.orientation = block.orientation(orientation)?;
+    Ok(())
+}
+
+/// What JPEG puts before an EXIF block (Exif 3.0, 4.7.2.3).
+pub(super) const EXIF_PREFIX: &[u8; 6] = b"Exif\0\0";
+
+/// The orientation in an EXIF block that lies between two offsets of the blob. JPEG's prefix may come first: it is no
+/// part of the other formats, but writers put it there and readers skip it. A block that does not even begin like one
+/// holds no tag; readers pass it over.
+pub(super) fn exif_orientation(view: View<'_>, start: u64, end: u64) -> Parse<Orientation> {
+    let prefixed = end - start > 6 && view.bytes(start, 6, "EXIF block")? == EXIF_PREFIX;
+    let start = if prefixed { start + 6 } else { start };
+    let Some(block) = Block::open(view, start, end, "EXIF block")? else { return Ok(Orientation::Absent) };
+    let entries = block.find(&[ORIENTATION])?;
+    block.orientation(entries.first().copied().flatten())
+}
+
+/// A TIFF structure: all its offsets count from `start`, and nothing of it lies at or past `end`.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    view: View<'a>,
+    start: u64,
+    end: u64,
+    big_endian: bool,
+    /// BigTIFF: 64-bit counts and offsets (BigTIFF specification, "Header").
+    wide: bool,
+    ifd0: u64,
+    part: &'static str,
+}
+
+/// One directory entry: its value lies at `value`, in the entry itself when it is small enough.
+#[derive(Clone, Copy)]
+struct Entry {
+    at: u64,
+    field_type: u16,
+    count: u64,
+    /// Offset of the entry's value field in the blob.
+    value: u64,
+}
+
+impl<'a> Block<'a> {
+    /// `None` for bytes that are no TIFF structure: no byte order mark, or no directory inside of them.
+    fn open(view: View<'a>, start: u64, end: u64, part: &'static str) -> Parse<Option<Self>> {
+        let mut block = Self { view, start, end, big_endian: false, wide: false, ifd0: 0, part };
+        if end.saturating_sub(start) < 8 {
+            return Ok(None);
+        }
+        let head: [u8; 4] = block.array(start)?;
+        block.big_endian = match head {
+            [b'I', b'I', ..] => false,
+            [b'M', b'M', ..] => true,
+            _ => return Ok(None),
+        };
+        // Readers do not insist on 42: Olympus and Panasonic write other numbers in their raw files.
+        block.wide = block.short(start + 2)? == 43;
+        let offset = if block.wide { block.long8(start + 8)? } else { u64::from(block.long(start + 4)?) };
+        match start.checked_add(offset) {
+            Some(at) if offset >= 8 && at < end => Ok(Some(Self { ifd0: at, ..block })),
+            _ => Ok(None),
+        }
+    }
+
+    /// The first entry of IFD0 for each of `tags`.
+    fn find(&self, tags: &[u16]) -> Parse<Vec<Option<Entry>>> {
+        let (count, first, step) = match self.wide {
+            false => (u64::from(self.short(self.ifd0)?), self.ifd0 + 2, 12),
+            true => (self.long8(self.ifd0)?, self.ifd0 + 8, 20),
+        };
+        let mut found = vec![None; tags.len()];
+        for index in 0..count.min(MAX_ENTRIES) {
+            let at = first + index * step;
+            if at + step > self.end {
+                // A directory that is cut off still counts for what is there; what is not there is not known.
+                return match found.first() {
+                    Some(Some(_)) => Ok(found),
+                    _ => Err(malformed(self.part, self.ifd0, "has a directory that is cut off")),
+                };
+            }
+            let tag = self.short(at)?;
+            let Some(slot) = tags.iter().position(|wanted| *wanted == tag) else { continue };
+            if found[slot].is_none() {
+                found[slot] = Some(self.entry(at)?);
+            }
+            if found.iter().all(Option::is_some) {
+                break;
+            }
+        }
+        if count > MAX_ENTRIES && found.first().is_some_and(Option::is_none) {
+            return Err(malformed(self.part, self.ifd0, "has a directory with more entries than any camera writes"));
+        }
+        Ok(found)
+    }
+
+    fn entry(&self, at: u64) -> Parse<Entry> {
+        let field_type = self.short(at + 2)?;
+        Ok(match self.wide {
+            false => Entry { at, field_type, count: u64::from(self.long(at + 4)?), value: at + 8 },
+            true => Entry { at, field_type, count: self.long8(at + 4)?, value: at + 12 },
+        })
+    }
+
+    /// The tag's value, whatever integer type it was written with: cameras use SHORT, some software LONG, SLONG or
+    /// BYTE, and readers take them all.
+    fn orientation(&self, entry: Option<Entry>) -> Parse<Orientation> {
+        let Some(entry) = entry else { return Ok(Orientation::Absent) };
+        let fault = |fault| malformed("orientation tag", entry.at, fault);
+        if entry.field_type == ASCII {
+            return self.ascii(entry).map(Orientation::Value).ok_or(fault("is text"));
+        }
+        if entry.count != 1 {
+            return Err(fault("does not hold exactly one value"));
+        }
+        match self.integer(entry)? {
+            Some(value) => Ok(Orientation::Value(value)),
+            None => Err(fault("has a type that holds no number")),
+        }
+    }
+
+    /// A width or height; `None` where the entry is unusual.
+    fn dimension(&self, entry: Entry) -> Option<u32> {
+        self.integer(entry).ok().flatten().and_then(|value| u32::try_from(value).ok())
+    }
+
+    /// One value of an integer type or a whole rational (TIFF 6.0, section 2, "Types"; the last three: BigTIFF).
+    fn integer(&self, entry: Entry) -> Parse<Option<i64>> {
+        let at = entry.value;
+        Ok(match entry.field_type {
+            1 | 7 => Some(i64::from(self.array::<1>(at)?[0])),
+            6 => Some(i64::from(i8::from_ne_bytes(self.array(at)?))),
+            3 => Some(i64::from(self.short(at)?)),
+            8 => Some(i64::from(self.short(at)?.cast_signed())),
+            4 | 13 => Some(i64::from(self.long(at)?)),
+            9 => Some(i64::from(self.long(at)?.cast_signed())),
+            16 | 18 if self.wide => i64::try_from(self.long8(at)?).ok(),
+            17 if self.wide => Some(self.long8(at)?.cast_signed()),
+            5 | 10 => self.whole_rational(at)?,
+            _ => None,
+        })
+    }
+
+    fn whole_rational(&self, value: u64) -> Parse<Option<i64>> {
+        let at = if self.wide { value } else { self.start + u64::from(self.long(value)?) };
+        let (numerator, denominator) = (i64::from(self.long(at)?), i64::from(self.long(at + 4)?));
+        Ok((denominator != 0 && numerator % denominator == 0).then(|| numerator / denominator))
+    }
+
+    /// A number written as text inside the entry.
+    fn ascii(&self, entry: Entry) -> Option<i64> {
+        let room = if self.wide { 8 } else { 4 };
+        let len = entry.count.min(room);
+        let text = self.view.bytes(entry.value, len, self.part).ok()?;
+        std::str::from_utf8(text).ok()?.trim_end_matches('\0').trim().parse().ok()
+    }
+
+    fn short(&self, at: u64) -> Parse<u16> {
+        let bytes = self.array(at)?;
+        Ok(if self.big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) })
+    }
+
+    fn long(&self, at: u64) -> Parse<u32> {
+        let bytes = self.array(at)?;
+        Ok(if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
+    }
+
+    fn long8(&self, at: u64) -> Parse<u64> {
+        let bytes = self.array(at)?;
+        Ok(if self.big_endian { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) })
+    }
+
+    fn array<const N: usize>(&self, at: u64) -> Parse<[u8; N]> {
+        if at.checked_add(N as u64).is_none_or(|end| end > self.end) {
+            return Err(malformed(self.part, self.start, "is cut off"));
+        }
+        self.view.array(at, self.part)
+    }
+}
+
+const ASCII: u16 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::view::{Stop, Store};
+    use bytes::Bytes;
+
+    fn orientation(block: &[u8]) -> Parse<Orientation> {
+        let mut store = Store::new(block.len() as u64);
+        store.insert(0, Bytes::copy_from_slice(block));
+        exif_orientation(store.view(), 0, block.len() as u64)
+    }
+
+    /// A little-endian block with one entry.
+    fn block(field_type: u16, count: u32, value: [u8; 4]) -> Vec<u8> {
+        let mut block = b"II\x2a\0\x08\0\0\0\x01\0\x12\x01".to_vec();
+        block.extend(field_type.to_le_bytes());
+        block.extend(count.to_le_bytes());
+        block.extend(value);
+        block.extend([0; 4]);
+        block
+    }
+
+    #[test]
+    fn every_integer_type_is_read() {
+        for (field_type, value) in [(1, [6, 0, 0, 0]), (3, [6, 0, 0, 0]), (4, [6, 0, 0, 0]), (9, [6, 0, 0, 0])] {
+            assert_eq!(orientation(&block(field_type, 1, value)), Ok(Orientation::Value(6)), "{field_type}");
+        }
+        assert_eq!(orientation(&block(9, 1, [0xFF; 4])), Ok(Orientation::Value(-1)));
+        assert_eq!(orientation(&block(2, 2, *b"6\0\0\0")), Ok(Orientation::Value(6)));
+    }
+
+    #[test]
+    fn a_value_that_is_no_single_number_is_damage_and_never_absent() {
+        for (field_type, count) in [(3, 0), (3, 2), (12, 1), (200, 1)] {
+            let answer = orientation(&block(field_type, count, [6, 0, 0, 0]));
+            assert!(matches!(answer, Err(Stop::Malformed(_))), "type {field_type}, count {count}: {answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_cut_behind_its_header_is_damage() {
+        let whole = block(3, 1, [1, 0, 0, 0]);
+        for len in 9..whole.len() - 4 {
+            assert!(matches!(orientation(&whole[..len]), Err(Stop::Malformed(_))), "{len}");
+        }
+    }
+}

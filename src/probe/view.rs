@@ -1,0 +1,177 @@
+//! The bytes of a blob that are known so far.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::model::{ByteRange, Gap, Malformed};
+
+/// Why a parser stopped before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// It needs these bytes, at least one of which is not known yet. They lie inside the blob.
+    Need { at: u64, len: u64 },
+    /// The header is damaged.
+    Malformed(Malformed),
+    /// The header may be sound, but presync does not read it.
+    Gap(Gap),
+}
+
+/// What a parser gives back.
+pub(super) type Parse<T> = Result<T, Stop>;
+
+/// The known bytes of one blob: runs that neither overlap nor touch, in order.
+#[derive(Debug)]
+pub(super) struct Store {
+    size: u64,
+    runs: Vec<Run>,
+}
+
+#[derive(Debug)]
+struct Run {
+    start: u64,
+    bytes: Bytes,
+}
+
+impl Run {
+    fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+}
+
+impl Store {
+    pub(super) fn new(size: u64) -> Self {
+        Self { size, runs: Vec::new() }
+    }
+
+    /// The blob turned out to end here.
+    pub(super) fn end_at(&mut self, size: u64) {
+        self.size = self.size.min(size);
+    }
+
+    /// Bytes held, over all runs.
+    pub(super) fn held(&self) -> u64 {
+        self.runs.iter().map(|run| run.bytes.len() as u64).sum()
+    }
+
+    /// Adds bytes that were not known before, and joins them with the runs that they touch.
+    pub(super) fn insert(&mut self, start: u64, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
+        let at = self.runs.partition_point(|run| run.start < start);
+        self.runs.insert(at, Run { start, bytes });
+        if self.runs.get(at + 1).is_some_and(|next| next.start == self.runs[at].end()) {
+            self.join(at);
+        }
+        if at > 0 && self.runs[at - 1].end() == start {
+            self.join(at - 1);
+        }
+    }
+
+    fn join(&mut self, at: usize) {
+        let next = self.runs.remove(at + 1);
+        let run = &mut self.runs[at];
+        let mut joined = BytesMut::with_capacity(run.bytes.len() + next.bytes.len());
+        joined.extend_from_slice(&run.bytes);
+        joined.extend_from_slice(&next.bytes);
+        run.bytes = joined.freeze();
+    }
+
+    /// The range to read so that `len` bytes from `at` on come closer to being known: it begins at the first unknown
+    /// byte, is at least `usual` long where the blob and the known runs leave room, and holds no known byte.
+    pub(super) fn missing(&self, at: u64, len: u64, usual: u64) -> ByteRange {
+        let inside = self.runs.iter().find(|run| run.start <= at && at < run.end());
+        let start = inside.map_or(at, Run::end);
+        let next = self.runs.iter().map(|run| run.start).find(|run| *run > start).unwrap_or(self.size);
+        let needed = at.saturating_add(len).saturating_sub(start);
+        ByteRange::new(start, needed.max(usual).min(next - start.min(next))).within(self.size)
+    }
+
+    pub(super) fn view(&self) -> View<'_> {
+        View { store: self }
+    }
+}
+
+/// Read access to the known bytes. Whoever reaches for others is stopped with the range that is missing; whoever
+/// reaches past the blob's end is told that the file is cut short.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View<'a> {
+    store: &'a Store,
+}
+
+impl<'a> View<'a> {
+    /// The blob's size in bytes.
+    pub(super) fn size(self) -> u64 {
+        self.store.size
+    }
+
+    /// The `len` bytes from `at` on; `part` names what they belong to if the blob ends before them.
+    pub(super) fn bytes(self, at: u64, len: u64, part: &'static str) -> Parse<&'a [u8]> {
+        match at.checked_add(len) {
+            Some(end) if end <= self.store.size => {}
+            _ => return Err(malformed(part, at, "runs past the end of the file")),
+        }
+        for run in &self.store.runs {
+            if run.start <= at && at + len <= run.end() {
+                let offset = (at - run.start) as usize;
+                return Ok(&run.bytes[offset..offset + len as usize]);
+            }
+        }
+        if len == 0 { Ok(&[]) } else { Err(Stop::Need { at, len }) }
+    }
+
+    /// The first `len` bytes, or all of a shorter blob.
+    pub(super) fn head(self, len: u64) -> Parse<&'a [u8]> {
+        self.bytes(0, len.min(self.store.size), "file")
+    }
+
+    /// `N` bytes from `at` on.
+    pub(super) fn array<const N: usize>(self, at: u64, part: &'static str) -> Parse<[u8; N]> {
+        let bytes = self.bytes(at, N as u64, part)?;
+        bytes.try_into().map_err(|_| malformed(part, at, "is too short"))
+    }
+}
+
+/// A stop because of damage.
+pub(super) fn malformed(part: &'static str, offset: u64, fault: &'static str) -> Stop {
+    Stop::Malformed(Malformed { part, fault, offset })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(size: u64, runs: &[(u64, &'static [u8])]) -> Store {
+        let mut store = Store::new(size);
+        for (start, bytes) in runs {
+            store.insert(*start, Bytes::from_static(bytes));
+        }
+        store
+    }
+
+    #[test]
+    fn touching_runs_become_one() {
+        let store = store(20, &[(0, b"abcd"), (8, b"ijkl"), (4, b"efgh")]);
+        assert_eq!(store.runs.len(), 1);
+        assert_eq!(store.view().bytes(2, 8, "x"), Ok(&b"cdefghij"[..]));
+    }
+
+    #[test]
+    fn an_ask_begins_at_the_first_unknown_byte_and_ends_before_a_known_one() {
+        let store = store(100, &[(0, b"abcd"), (8, b"ijkl")]);
+        assert_eq!(store.missing(2, 4, 1), ByteRange::new(4, 2));
+        assert_eq!(store.missing(2, 4, 50), ByteRange::new(4, 4), "byte 8 is known");
+        assert_eq!(store.missing(30, 4, 50), ByteRange::new(30, 50));
+        assert_eq!(store.missing(90, 4, 50), ByteRange::new(90, 10), "the blob ends");
+    }
+
+    #[test]
+    fn reaching_past_the_end_is_damage_and_not_an_ask() {
+        let store = store(6, &[(0, b"abcd")]);
+        assert_eq!(store.view().bytes(3, 3, "box"), Err(Stop::Need { at: 3, len: 3 }));
+        assert_eq!(store.view().bytes(3, 4, "box"), Err(malformed("box", 3, "runs past the end of the file")));
+        assert_eq!(
+            store.view().bytes(u64::MAX, 2, "box"),
+            Err(malformed("box", u64::MAX, "runs past the end of the file"))
+        );
+    }
+}

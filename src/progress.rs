@@ -1,0 +1,65 @@
+//! How far a run is: counters that the pipeline writes and a progress bar reads.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::model::{Asset, Verdict};
+
+/// Counters of a run. Each is exact; two read one after the other may belong to different moments.
+#[derive(Debug, Default)]
+pub struct Progress {
+    listed: AtomicU64,
+    all_listed: AtomicBool,
+    judged: AtomicU64,
+    rejected: AtomicU64,
+    unknown: AtomicU64,
+    bytes_read: AtomicU64,
+}
+
+/// The counters at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Entries listed so far.
+    pub listed: u64,
+    /// Whether the listing is complete, so that `listed` is the total.
+    pub all_listed: bool,
+    /// Entries with a verdict.
+    pub judged: u64,
+    /// Of these, rejected by a rule; what the quota refuses is not among them.
+    pub rejected: u64,
+    /// Of these, not judged.
+    pub unknown: u64,
+    /// Bytes of content received.
+    pub bytes_read: u64,
+}
+
+impl Progress {
+    pub(crate) fn add_listed(&self, count: u64) {
+        self.listed.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn finish_listing(&self) {
+        self.all_listed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_judged(&self, asset: &Asset) {
+        match asset.verdict {
+            Verdict::Reject => _ = self.rejected.fetch_add(1, Ordering::Relaxed),
+            Verdict::Unknown => _ = self.unknown.fetch_add(1, Ordering::Relaxed),
+            Verdict::Accept | Verdict::Skip => {}
+        }
+        self.bytes_read.fetch_add(asset.reads.bytes, Ordering::Relaxed);
+        self.judged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The counters now.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            listed: self.listed.load(Ordering::Relaxed),
+            all_listed: self.all_listed.load(Ordering::Relaxed),
+            judged: self.judged.load(Ordering::Relaxed),
+            rejected: self.rejected.load(Ordering::Relaxed),
+            unknown: self.unknown.load(Ordering::Relaxed),
+            bytes_read: self.bytes_read.load(Ordering::Relaxed),
+        }
+    }
+}

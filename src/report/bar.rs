@@ -1,0 +1,65 @@
+//! The progress bar, on stderr and only on a terminal.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use indicatif::{ProgressBar as Bar, ProgressDrawTarget, ProgressStyle};
+
+use super::text::bytes;
+use crate::progress::Progress;
+
+/// Time between two looks at the counters.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A bar that follows a run's counters from a thread of its own, and goes away when it is dropped.
+#[derive(Debug)]
+pub struct ProgressBar {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ProgressBar {
+    /// Shows a bar on stderr.
+    pub fn show(progress: Arc<Progress>) -> Self {
+        let (stop, stopped) = mpsc::channel();
+        let draw = move || {
+            let bar = Bar::with_draw_target(None, ProgressDrawTarget::stderr());
+            let template = "{spinner} {human_pos} judged · {per_sec} · {wide_msg}";
+            bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            let counted = "{spinner} [{bar:24}] {human_pos} of {human_len} · {per_sec} · {eta} left · {wide_msg}";
+            let counted = ProgressStyle::with_template(counted).unwrap_or_else(|_| ProgressStyle::default_bar());
+            let mut total_known = false;
+            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                let now = progress.snapshot();
+                if now.all_listed && !total_known {
+                    total_known = true;
+                    bar.set_length(now.listed);
+                    bar.set_style(counted.clone().progress_chars("█▉▊▋▌▍▎▏ "));
+                }
+                bar.set_position(now.judged);
+                let found = format!("{} rejected, {} unknown, {} read", now.rejected, now.unknown, bytes(now.bytes_read));
+                bar.set_message(match total_known {
+                    true => found,
+                    false => format!("{} listed so far · {found}", now.listed),
+                });
+                bar.tick();
+            }
+            bar.finish_and_clear();
+        };
+        // Without a thread there is no bar, and nothing else is lost.
+        let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(draw).ok();
+        Self { stop: Some(stop), thread }
+    }
+}
+
+impl Drop for ProgressBar {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A bar that failed to draw is no reason to end a run.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The records that machine-readable reports are made of, with the names and the order that scripts rely on.
+
+use serde::Serialize;
+
+use crate::model::{Asset, Finding, Gauge, Kind, Orientation, Origin, Totals};
+
+/// The version of the formats: the major number changes when a field goes or changes its meaning.
+pub(super) const FORMAT_VERSION: &str = "1.0";
+
+#[derive(Serialize)]
+pub(super) struct AssetRecord<'a> {
+    name: &'a str,
+    size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etag: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_modified: Option<String>,
+    kind: &'static str,
+    format: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    width: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    height: Option<u32>,
+    /// `null` says that there is no tag; the field is absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orientation: Option<Option<i64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    major_brand: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compatible_brands: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codec: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pixel_format: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frames: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frames_presented: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_s: Option<f64>,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<&'static str>,
+    cost: CostRecord,
+    findings: Vec<FindingRecord<'a>>,
+    reads: ReadsRecord,
+}
+
+#[derive(Serialize)]
+struct CostRecord {
+    images: u64,
+    frames: u64,
+}
+
+#[derive(Serialize)]
+struct ReadsRecord {
+    requests: u32,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct FindingRecord<'a> {
+    code: &'static str,
+    severity: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<&'a str>,
+}
+
+impl<'a> AssetRecord<'a> {
+    pub(super) fn new(asset: &'a Asset) -> Self {
+        let (blob, facts) = (&asset.blob, &asset.facts);
+        let video = facts.video.as_deref();
+        let track = video.and_then(|video| video.tracks.first());
+        Self {
+            name: blob.name.as_str(),
+            size: blob.size,
+            etag: blob.etag.as_ref().map(|etag| etag.as_str()),
+            last_modified: blob.last_modified.map(|time| time.to_string()),
+            kind: asset.kind.as_str(),
+            format: facts.format.as_str(),
+            width: facts.width,
+            height: facts.height,
+            orientation: match (asset.kind, facts.orientation) {
+                (Kind::Image, Orientation::Value(value)) => Some(Some(value)),
+                (Kind::Image, Orientation::Absent) => Some(None),
+                _ => None,
+            },
+            major_brand: video.and_then(|video| video.major_brand).map(|brand| brand.to_string()),
+            compatible_brands: video
+                .filter(|video| video.major_brand.is_some())
+                .map(|video| video.compatible_brands.iter().map(ToString::to_string).collect()),
+            codec: track.and_then(|track| track.codec.as_deref()),
+            pixel_format: track.and_then(|track| track.pixel_format),
+            frames: track.and_then(|track| track.frames),
+            frames_presented: track.and_then(|track| track.frames_presented),
+            duration_s: track.and_then(|track| track.duration_s),
+            verdict: asset.verdict.as_str(),
+            skipped: asset.skipped,
+            cost: CostRecord { images: asset.cost.images, frames: asset.cost.frames },
+            findings: asset.findings.iter().map(FindingRecord::new).collect(),
+            reads: ReadsRecord { requests: asset.reads.requests, bytes: asset.reads.bytes },
+        }
+    }
+}
+
+impl<'a> FindingRecord<'a> {
+    fn new(finding: &'a Finding) -> Self {
+        Self {
+            code: finding.code.as_str(),
+            severity: finding.severity.as_str(),
+            message: &finding.message,
+            fix: finding.fix.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct ToolRecord {
+    name: &'static str,
+    version: &'static str,
+}
+
+impl ToolRecord {
+    pub(super) fn this() -> Self {
+        Self { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct SourceRecord<'a> {
+    provider: &'static str,
+    location: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<&'a str>,
+    prefix: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<&'a str>,
+}
+
+impl<'a> SourceRecord<'a> {
+    pub(super) fn new(origin: &'a Origin) -> Self {
+        Self {
+            provider: origin.provider,
+            location: &origin.location,
+            account: origin.account.as_deref(),
+            container: origin.container.as_deref(),
+            prefix: &origin.prefix,
+            credential: origin.credential.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct GaugeRecord {
+    limit: Option<u64>,
+    used_before: u64,
+    cost: u64,
+    left: Option<u64>,
+    fits: bool,
+}
+
+impl GaugeRecord {
+    pub(super) fn new(gauge: &Gauge) -> Self {
+        Self {
+            limit: gauge.limit,
+            used_before: gauge.used_before,
+            cost: gauge.cost,
+            left: gauge.left(),
+            fits: gauge.fits,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct QuotaRecord<'a> {
+    pub(super) images: GaugeRecord,
+    pub(super) frames: GaugeRecord,
+    pub(super) first_refused: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+pub(super) struct TotalsRecord {
+    listed: u64,
+    accepted: u64,
+    rejected: u64,
+    skipped: u64,
+    unknown: u64,
+    images: u64,
+    frames: u64,
+    bytes_listed: u64,
+    bytes_read: u64,
+    requests: u64,
+    elapsed_s: f64,
+}
+
+impl TotalsRecord {
+    pub(super) fn new(totals: &Totals, elapsed_s: f64) -> Self {
+        Self {
+            listed: totals.listed,
+            accepted: totals.accepted,
+            rejected: totals.rejected,
+            skipped: totals.skipped,
+            unknown: totals.unknown,
+            images: totals.images,
+            frames: totals.frames,
+            bytes_listed: totals.bytes_listed,
+            bytes_read: totals.bytes_read,
+            requests: totals.requests,
+            elapsed_s,
+        }
+    }
+}

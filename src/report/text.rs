@@ -1,0 +1,370 @@
+//! The report for people.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use unicode_width::UnicodeWidthChar;
+
+use super::{Header, Report};
+use crate::model::{Asset, Code, Gauge, Severity};
+use crate::plan::Summary;
+use crate::rules;
+
+/// Assets that are named for each rule.
+const EXAMPLES: usize = 3;
+/// Width of a gauge, in columns.
+const GAUGE: u64 = 20;
+/// The widest that a line gets: longer ones are hard to read.
+const MAX_WIDTH: usize = 120;
+/// The narrowest that the layout is made for.
+const MIN_WIDTH: usize = 40;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const GOOD: Style = AnsiColor::Green.on_default();
+const WARNING: Style = AnsiColor::Yellow.on_default();
+const UNKNOWN: Style = AnsiColor::Magenta.on_default();
+const ERROR: Style = AnsiColor::Red.on_default();
+
+pub(super) struct Text<W> {
+    header: Header,
+    out: W,
+    width: usize,
+    examples: BTreeMap<Code, Vec<Example>>,
+    skipped: BTreeMap<&'static str, u64>,
+    images_refused: u64,
+    videos_refused: u64,
+}
+
+struct Example {
+    name: String,
+    message: String,
+    fix: Option<String>,
+}
+
+impl<W> Text<W> {
+    pub(super) fn new(header: Header, out: W, width: usize) -> Self {
+        Self {
+            header,
+            out,
+            width: width.clamp(MIN_WIDTH, MAX_WIDTH),
+            examples: BTreeMap::new(),
+            skipped: BTreeMap::new(),
+            images_refused: 0,
+            videos_refused: 0,
+        }
+    }
+}
+
+impl<W: Write + Send> Report for Text<W> {
+    fn asset(&mut self, asset: &Asset) -> io::Result<()> {
+        for finding in &asset.findings {
+            match finding.code {
+                Code::ImageQuota => self.images_refused += 1,
+                Code::FrameQuota => self.videos_refused += 1,
+                _ => {}
+            }
+            let examples = self.examples.entry(finding.code).or_default();
+            if examples.len() < EXAMPLES {
+                examples.push(Example {
+                    name: asset.blob.name.as_str().to_owned(),
+                    message: finding.message.clone(),
+                    fix: finding.fix.clone(),
+                });
+            }
+        }
+        if let Some(reason) = asset.skipped {
+            *self.skipped.entry(reason).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>, summary: &Summary, _elapsed: Duration) -> io::Result<()> {
+        self.connection()?;
+        self.totals(summary)?;
+        self.findings(summary)?;
+        self.closing(summary)?;
+        self.out.flush()
+    }
+}
+
+impl<W: Write> Text<W> {
+    fn connection(&mut self) -> io::Result<()> {
+        let origin = &self.header.origin;
+        let provider = match origin.provider {
+            "azure" => "Azure Blob Storage",
+            other => other,
+        };
+        let profile = format!("{} ({})", self.header.profile.name, self.header.profile.title);
+        let rows = [
+            ("provider", Some(provider)),
+            ("source", Some(origin.location.as_str())),
+            ("account", origin.account.as_deref()),
+            ("container", origin.container.as_deref()),
+            ("prefix", Some(origin.prefix.as_str()).filter(|prefix| !prefix.is_empty())),
+            ("credential", origin.credential.as_deref()),
+            ("profile", Some(profile.as_str())),
+        ];
+        let version = env!("CARGO_PKG_VERSION");
+        writeln!(self.out, "{BOLD}presync dry-run{BOLD:#} {DIM}{version}{DIM:#}\n")?;
+        for (label, value) in rows {
+            if let Some(value) = value {
+                let value = cut(&shown(value), self.width - 14);
+                writeln!(self.out, "  {DIM}{label:<10}{DIM:#}  {value}")?;
+            }
+        }
+        for assumption in &self.header.profile.assumptions {
+            let text = cut(&shown(assumption), self.width - 14);
+            writeln!(self.out, "  {DIM}{:<10}{DIM:#}  {text}", "assumed")?;
+        }
+        writeln!(self.out)
+    }
+
+    fn totals(&mut self, summary: &Summary) -> io::Result<()> {
+        let totals = &summary.totals;
+        let rows = [
+            ("listed", totals.listed, BOLD, String::new()),
+            ("accepted", totals.accepted, GOOD, String::new()),
+            ("rejected", totals.rejected, ERROR, String::new()),
+            ("skipped", totals.skipped, DIM, self.skip_reasons()),
+            ("unknown", totals.unknown, UNKNOWN, String::new()),
+        ];
+        let digits = number(totals.listed).len().max(6);
+        for (label, count, style, note) in rows {
+            let style = if count == 0 { DIM } else { style };
+            let count = format!("{:>digits$}", number(count));
+            let note = cut(&note, self.width.saturating_sub(16 + digits));
+            write!(self.out, "  {label:<10}  {style}{count}{style:#}")?;
+            match note.is_empty() {
+                true => writeln!(self.out)?,
+                false => writeln!(self.out, "  {DIM}{note}{DIM:#}")?,
+            }
+        }
+        writeln!(self.out)?;
+        let profile = &self.header.profile;
+        let images = gauge_line("images", &summary.quota.images, &profile.images.unit, self.images_refused, "image");
+        let frames = gauge_line("frames", &summary.quota.frames, &profile.videos.unit, self.videos_refused, "video");
+        writeln!(self.out, "{images}\n{frames}")?;
+        if let Some(name) = &summary.first_refused {
+            let name = cut(&shown(name.as_str()), self.width - 35);
+            writeln!(self.out, "  {:<10}  {name} {DIM}is the first refused{DIM:#}", "")?;
+        }
+        writeln!(self.out)
+    }
+
+    fn skip_reasons(&self) -> String {
+        let reasons = self.skipped.iter().map(|(reason, count)| format!("{}: {reason}", number(*count)));
+        reasons.collect::<Vec<_>>().join("; ")
+    }
+
+    fn findings(&mut self, summary: &Summary) -> io::Result<()> {
+        for (severity, title) in [
+            (Severity::Error, "Rejected"),
+            (Severity::Unknown, "Not judged"),
+            (Severity::Warning, "Warnings"),
+        ] {
+            let found: Vec<_> = summary.findings.iter().filter(|(code, _)| code.severity() == severity).collect();
+            if found.is_empty() {
+                continue;
+            }
+            writeln!(self.out, "{BOLD}{title}{BOLD:#}")?;
+            for (code, count) in found {
+                self.rule(*code, *count, severity)?;
+            }
+            writeln!(self.out)?;
+        }
+        Ok(())
+    }
+
+    fn rule(&mut self, code: Code, count: u64, severity: Severity) -> io::Result<()> {
+        let style = match severity {
+            Severity::Error => ERROR,
+            Severity::Unknown => UNKNOWN,
+            Severity::Warning => WARNING,
+        };
+        let summary = cut(rules::summary(code), self.width - 40);
+        let total = number(count);
+        writeln!(self.out, "  {style}{code}{style:#}  {BOLD}{:<21}{BOLD:#} {total:>6}  {DIM}{summary}{DIM:#}", code.name())?;
+        let examples = self.examples.remove(&code).unwrap_or_default();
+        let room = self.width - 10;
+        let longest = examples.iter().map(|example| columns(&shown(&example.name))).max().unwrap_or(0);
+        let names = longest.min(room * 2 / 5);
+        for example in &examples {
+            let name = cut(&shown(&example.name), names);
+            let pad = " ".repeat(names - columns(&name));
+            let message = cut(&shown(&example.message), room - names - 2);
+            writeln!(self.out, "          {name}{pad}  {DIM}{message}{DIM:#}")?;
+        }
+        let more = count - examples.len() as u64;
+        if more > 0 {
+            writeln!(self.out, "          {DIM}and {} more{DIM:#}", number(more))?;
+        }
+        // Never cut, because it is there to be copied.
+        if let Some(fix) = examples.into_iter().find_map(|example| example.fix) {
+            writeln!(self.out, "          fix: {}", shown(&fix))?;
+        }
+        Ok(())
+    }
+
+    fn closing(&mut self, summary: &Summary) -> io::Result<()> {
+        let totals = &summary.totals;
+        if !summary.basenames_compared {
+            writeln!(self.out, "{DIM}Basenames were compared for the first 1,835,008 only.{DIM:#}")?;
+        }
+        let (read, listed) = (bytes(totals.bytes_read), bytes(totals.bytes_listed));
+        let requests = counted(totals.requests, "request", "requests");
+        writeln!(self.out, "{DIM}Read {read} of {listed} in {requests}.{DIM:#}")?;
+        let assets = totals.listed - totals.skipped;
+        let (style, verdict) = match (totals.unknown, totals.rejected, assets) {
+            (0, 0, 0) => (DIM, "There is nothing to sync.".to_owned()),
+            (0, 0, _) => (GOOD, format!("All {} will sync.", counted(assets, "asset", "assets"))),
+            (0, left_out, _) => {
+                (ERROR, format!("{} of {} will be left out.", number(left_out), counted(assets, "asset", "assets")))
+            }
+            (unknown, 0, _) => {
+                (UNKNOWN, format!("Incomplete: {} of {} could not be judged.", number(unknown), counted(assets, "asset", "assets")))
+            }
+            (unknown, left_out, _) => (
+                ERROR,
+                format!(
+                    "{} of {} will be left out, {} could not be judged.",
+                    number(left_out),
+                    counted(assets, "asset", "assets"),
+                    number(unknown)
+                ),
+            ),
+        };
+        writeln!(self.out, "{style}{verdict}{style:#}")
+    }
+}
+
+/// `images      ████████░░░░  1,204 of 5,000 images; fits`.
+fn gauge_line(label: &str, gauge: &Gauge, unit: &str, refused: u64, noun: &str) -> String {
+    let used = gauge.used_before.saturating_add(gauge.cost);
+    let Some(limit) = gauge.limit else {
+        return format!("  {label:<10}  {} {unit}; no limit given", number(used));
+    };
+    let filled = match limit {
+        0 => GAUGE,
+        _ => (u128::from(used) * u128::from(GAUGE)).div_ceil(u128::from(limit)).min(u128::from(GAUGE)) as u64,
+    };
+    let style = if gauge.fits { GOOD } else { ERROR };
+    let full = "█".repeat(filled as usize);
+    let free = "░".repeat((GAUGE - filled) as usize);
+    let verdict = match (gauge.fits, refused) {
+        (true, _) => "fits".to_owned(),
+        (false, 1) => format!("1 {noun} does not fit"),
+        (false, refused) => format!("{} {noun}s do not fit", number(refused)),
+    };
+    format!(
+        "  {label:<10}  {style}{full}{style:#}{DIM}{free}{DIM:#}  {} of {} {unit}; {style}{verdict}{style:#}",
+        number(used),
+        number(limit)
+    )
+}
+
+/// `1,234,567`.
+fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn counted(value: u64, one: &str, many: &str) -> String {
+    format!("{} {}", number(value), if value == 1 { one } else { many })
+}
+
+/// `17 B`, `4.0 KiB`, `1.2 GiB`.
+pub(super) fn bytes(value: u64) -> String {
+    let mut amount = value as f64;
+    let mut unit = "B";
+    for next in ["KiB", "MiB", "GiB", "TiB", "PiB"] {
+        if amount < 1024.0 {
+            break;
+        }
+        amount /= 1024.0;
+        unit = next;
+    }
+    if unit == "B" { format!("{value} B") } else { format!("{amount:.1} {unit}") }
+}
+
+/// Text from outside with everything escaped that could move the cursor, hide or reorder what is shown.
+fn shown(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        let reorders = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        match character {
+            '\n' => safe.push_str("\\n"),
+            '\r' => safe.push_str("\\r"),
+            '\t' => safe.push_str("\\t"),
+            _ if character.is_control() || reorders => safe.extend(character.escape_unicode()),
+            _ => safe.push(character),
+        }
+    }
+    safe
+}
+
+/// Columns that a text takes on a terminal.
+fn columns(text: &str) -> usize {
+    text.chars().map(|character| character.width().unwrap_or(0)).sum()
+}
+
+/// The text in at most `room` columns: the middle gives way, because names differ at their ends.
+fn cut(text: &str, room: usize) -> String {
+    if columns(text) <= room {
+        return text.to_owned();
+    }
+    let room = room.saturating_sub(1);
+    let take = |characters: &mut dyn Iterator<Item = char>, room: usize| {
+        let mut used = 0;
+        let fits = |character: &char| {
+            used += character.width().unwrap_or(0);
+            used <= room
+        };
+        characters.take_while(fits).collect::<Vec<_>>()
+    };
+    let head: String = take(&mut text.chars(), room / 2).into_iter().collect();
+    let tail: String = take(&mut text.chars().rev(), room - room / 2).into_iter().rev().collect();
+    format!("{head}…{tail}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_bytes_scaled() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([17, 4096, 1_288_490_189].map(bytes), ["17 B", "4.0 KiB", "1.2 GiB"]);
+    }
+
+    #[test]
+    fn a_long_text_gives_way_in_the_middle() {
+        assert_eq!(cut("cam1/2026/0001.jpg", 11), "cam1/…1.jpg");
+        assert_eq!(columns(&cut("東京駅東京駅東京駅", 8)), 7, "a wide character is not halved");
+        assert_eq!(cut("short", 5), "short");
+    }
+
+    #[test]
+    fn names_cannot_move_the_cursor_or_turn_text_around() {
+        assert_eq!(shown("a\n\u{1b}[31mb\u{202e}gpj"), "a\\n\\u{1b}[31mb\\u{202e}gpj");
+    }
+
+    #[test]
+    fn a_gauge_says_whether_it_fits() {
+        let plain = |gauge: &Gauge, refused| anstream::adapter::strip_str(&gauge_line("images", gauge, "images", refused, "image")).to_string();
+        let mut gauge = Gauge::new(Some(5000), 0);
+        gauge.spend(1204);
+        assert_eq!(plain(&gauge, 0), "  images      █████░░░░░░░░░░░░░░░  1,204 of 5,000 images; fits");
+        gauge.spend(5000);
+        assert_eq!(plain(&gauge, 2), "  images      █████░░░░░░░░░░░░░░░  1,204 of 5,000 images; 2 images do not fit");
+    }
+}

@@ -1,0 +1,319 @@
+//! One asset's findings and verdict. Nothing here knows of quotas or of other assets.
+
+use super::Profile;
+use crate::model::{
+    Access, Asset, Blob, Code, Cost, Facts, Finding, Format, Kind, Orientation, Reads, Severity, Verdict, Video,
+};
+
+/// Extensions of files that lie beside media and are none: they are skipped without being read.
+const SIDECARS: &[&str] = &[
+    "cfg", "conf", "csv", "db", "doc", "docx", "gz", "htm", "html", "ini", "ipynb", "jsonl", "json", "log", "md",
+    "npy", "npz", "parquet", "pdf", "pkl", "py", "rar", "sh", "sql", "srt", "tar", "thm", "toml", "tsv", "txt", "vtt",
+    "xls", "xlsx", "xml", "xmp", "yaml", "yml", "zip",
+];
+
+const FOLDER_MARKER: &str = "a folder marker";
+const SIDECAR: &str = "a sidecar file, by its extension";
+const NO_MEDIA: &str = "neither image nor video";
+const GONE: &str = "deleted since it was listed";
+
+/// What reading a blob led to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// Its facts.
+    Facts(Facts),
+    /// It has another ETag than the one listed.
+    Changed,
+    /// It is gone.
+    Gone,
+    /// It turned out to lie in the archive tier.
+    Archived,
+    /// It could not be read, for this reason.
+    Unreadable(String),
+}
+
+/// The verdict on a blob that need not be read or cannot be; `None` for one that must be read.
+pub fn without_reading(blob: &Blob, profile: &Profile) -> Option<Asset> {
+    let promised = Promise::of(blob);
+    let decision = match &blob.access {
+        Access::Directory => Decision::skip(FOLDER_MARKER),
+        Access::Unreachable(why) => Decision::of(Finding::new(Code::Unreadable, why.as_ref())),
+        _ if promised == Promise::Sidecar => Decision::skip(SIDECAR),
+        _ if blob.size == 0 && promised == Promise::Nothing => {
+            Decision::skip(if blob.name.as_str().ends_with('/') { FOLDER_MARKER } else { NO_MEDIA })
+        }
+        _ if blob.size == 0 => {
+            Decision::of(Finding::new(Code::Empty, "the blob has no content").with_fix("Upload the file again"))
+        }
+        Access::Archived => Decision::of(archived()),
+        Access::Online => return None,
+    };
+    Some(decision.into_asset(blob.clone(), promised.kind(), Facts::of(Format::Unknown), Reads::default(), profile))
+}
+
+/// The verdict on a blob that was read, or of which reading was tried.
+pub fn judge(blob: Blob, content: Content, reads: Reads, profile: &Profile) -> Asset {
+    let promised = Promise::of(&blob);
+    let decision = match content {
+        Content::Facts(facts) => {
+            let decision = judge_facts(&blob, &facts, promised, profile);
+            return decision.into_asset(blob, facts.kind(), facts, reads, profile);
+        }
+        Content::Changed => Decision::of(
+            Finding::new(Code::Changed, "the blob changed between listing and reading")
+                .with_fix("Run again when nothing is being uploaded"),
+        ),
+        Content::Gone => Decision::skip(GONE),
+        Content::Archived => Decision::of(archived()),
+        Content::Unreadable(why) => Decision::of(Finding::new(Code::Unreadable, why).with_fix("Run again")),
+    };
+    decision.into_asset(blob, promised.kind(), Facts::of(Format::Unknown), reads, profile)
+}
+
+/// What a name promises about the content.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Promise {
+    Media(Format),
+    Sidecar,
+    Nothing,
+}
+
+impl Promise {
+    fn of(blob: &Blob) -> Self {
+        let Some(extension) = blob.name.extension() else { return Self::Nothing };
+        if SIDECARS.iter().any(|sidecar| sidecar.eq_ignore_ascii_case(extension)) {
+            return Self::Sidecar;
+        }
+        Format::of_extension(extension).map_or(Self::Nothing, Self::Media)
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Media(format) => format.kind(),
+            Self::Sidecar | Self::Nothing => Kind::Other,
+        }
+    }
+}
+
+/// Findings, or the reason to skip.
+struct Decision {
+    findings: Vec<Finding>,
+    skipped: Option<&'static str>,
+}
+
+impl Decision {
+    fn skip(reason: &'static str) -> Self {
+        Self { findings: Vec::new(), skipped: Some(reason) }
+    }
+
+    fn of(finding: Finding) -> Self {
+        Self { findings: vec![finding], skipped: None }
+    }
+
+    fn into_asset(mut self, blob: Blob, kind: Kind, facts: Facts, reads: Reads, profile: &Profile) -> Asset {
+        self.findings.sort_by_key(|finding| finding.code);
+        let worst = self.findings.iter().map(|finding| finding.severity).max();
+        let verdict = match (self.skipped, worst) {
+            (Some(_), _) => Verdict::Skip,
+            (None, Some(Severity::Error)) => Verdict::Reject,
+            (None, Some(Severity::Unknown)) => Verdict::Unknown,
+            (None, Some(Severity::Warning) | None) => Verdict::Accept,
+        };
+        let cost = if verdict == Verdict::Skip { Cost::default() } else { cost(kind, &facts, profile) };
+        Asset { blob, kind, facts, verdict, cost, findings: self.findings, skipped: self.skipped, reads }
+    }
+}
+
+/// What the asset uses of the quota if it is accepted: of two counts of frames, the larger one.
+fn cost(kind: Kind, facts: &Facts, profile: &Profile) -> Cost {
+    match kind {
+        Kind::Image => Cost { images: profile.images.cost, frames: 0 },
+        Kind::Video => {
+            let track = facts.video.as_ref().and_then(|video| video.tracks.first());
+            let frames = track.map_or(0, |track| track.frames.max(track.frames_presented).unwrap_or(0));
+            Cost { images: 0, frames: frames.saturating_mul(profile.videos.cost_per_frame) }
+        }
+        Kind::Other => Cost::default(),
+    }
+}
+
+fn archived() -> Finding {
+    Finding::new(Code::Archived, "the blob lies in the archive tier and cannot be read")
+        .with_fix("az storage blob set-tier --tier Hot --account-name ACCOUNT --container-name CONTAINER --name NAME")
+}
+
+fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile) -> Decision {
+    let extension = blob.name.extension().unwrap_or_default();
+    let mut findings = Vec::new();
+    match facts.kind() {
+        Kind::Other => match promised {
+            Promise::Media(_) => {
+                return Decision::of(Finding::new(
+                    Code::UnsupportedFormat,
+                    format!("the content is no image or video, although the name ends in .{extension}"),
+                ));
+            }
+            Promise::Sidecar | Promise::Nothing => return Decision::skip(NO_MEDIA),
+        },
+        Kind::Image => judge_image(facts, profile, &mut findings),
+        Kind::Video => judge_video(facts, profile, &mut findings),
+    }
+    let (max_bytes, kind) = match facts.kind() {
+        Kind::Video => (profile.videos.max_bytes, "video"),
+        _ => (profile.images.max_bytes, "image"),
+    };
+    if blob.size > max_bytes {
+        let message = format!("the {kind} has {} bytes, at most {max_bytes} are accepted", blob.size);
+        findings.push(Finding::new(Code::TooLarge, message));
+    }
+    if !extension.is_empty() && !facts.format.matches_extension(extension) {
+        let message = format!("the content is {}, the extension is .{extension}", facts.format.as_str());
+        let fix = facts.format.extensions().first().map(|fitting| format!("Rename it to end in .{fitting}"));
+        findings.push(Finding { fix, ..Finding::new(Code::ExtensionMismatch, message) });
+    }
+    Decision { findings, skipped: None }
+}
+
+/// Damage or a gap in what could be read; says whether there is one.
+fn judge_header(facts: &Facts, findings: &mut Vec<Finding>) -> bool {
+    if let Some(malformed) = facts.malformed {
+        findings.push(Finding::new(Code::Malformed, malformed.to_string()));
+    }
+    if let Some(gap) = facts.gap {
+        findings.push(Finding::new(Code::Undetermined, gap.to_string()));
+    }
+    facts.malformed.is_some() || facts.gap.is_some()
+}
+
+fn judge_image(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
+    let rules = &profile.images;
+    if !rules.formats.iter().any(|format| format == facts.format.as_str()) {
+        let message = format!("the content is {}, which {} does not sync", facts.format.as_str(), profile.title);
+        findings.push(Finding::new(Code::UnsupportedFormat, message));
+        return;
+    }
+    let broken = judge_header(facts, findings);
+    match facts.orientation {
+        Orientation::Value(value) if !rules.orientations.contains(&value) => {
+            let message = format!(
+                "EXIF orientation is {value} ({}), must be absent or {}",
+                orientation_text(value),
+                list(rules.orientations.iter().map(i64::to_string)),
+            );
+            let fix = orientation_fix(facts.format, value);
+            findings.push(Finding::new(Code::ExifOrientation, message).with_fix(fix));
+        }
+        Orientation::NotRead if !broken => {
+            findings.push(Finding::new(Code::Undetermined, "the EXIF orientation was not found"));
+        }
+        Orientation::Value(_) | Orientation::Absent | Orientation::NotRead => {}
+    }
+}
+
+/// How the picture has to be turned to be shown upright (Exif 3.0, 4.6.5.1.6).
+fn orientation_text(value: i64) -> &'static str {
+    match value {
+        1 => "upright",
+        2 => "mirrored",
+        3 => "rotated 180°",
+        4 => "mirrored and rotated 180°",
+        5 => "mirrored and rotated 270° CW",
+        6 => "rotated 90° CW",
+        7 => "mirrored and rotated 90° CW",
+        8 => "rotated 270° CW",
+        _ => "not a value that is defined",
+    }
+}
+
+/// A command after which the picture looks as before: the pixels are turned, without loss for JPEG, and the tag says 1.
+fn orientation_fix(format: Format, value: i64) -> String {
+    let turn = match value {
+        2 => "-flip horizontal",
+        3 => "-rotate 180",
+        4 => "-flip vertical",
+        5 => "-transpose",
+        6 => "-rotate 90",
+        7 => "-transverse",
+        8 => "-rotate 270",
+        _ => return "exiftool -n -IFD0:Orientation=1 IN".to_owned(),
+    };
+    match format {
+        Format::Jpeg => {
+            format!("jpegtran -copy all {turn} -outfile OUT.jpg IN.jpg && exiftool -n -IFD0:Orientation=1 OUT.jpg")
+        }
+        _ => "magick IN -auto-orient OUT".to_owned(),
+    }
+}
+
+fn judge_video(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
+    let Some(video) = &facts.video else {
+        let message = format!("the content is {}, must be MP4", facts.format.as_str());
+        let fix = "ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -brand mp42 OUT.mp4";
+        findings.push(Finding::new(Code::NotMp4, message).with_fix(fix));
+        return;
+    };
+    judge_brand(video, profile, findings);
+    let broken = judge_header(facts, findings);
+    let Some(first) = video.tracks.first() else {
+        if !broken {
+            findings.push(Finding::new(Code::NoVideoTrack, "the file has no video track"));
+        }
+        return;
+    };
+    judge_pixel_format(video, profile, findings, broken);
+    match (first.frames, first.frames_presented) {
+        (Some(0), _) => findings.push(Finding::new(Code::Malformed, "the video track has no frames")),
+        (Some(frames), Some(presented)) if frames != presented => {
+            let message = format!("{frames} frames are stored, {presented} are presented by the edit list");
+            findings.push(Finding::new(Code::FrameCountsDiffer, message));
+        }
+        _ => {}
+    }
+    let codec = first.codec.as_deref().unwrap_or("unknown");
+    if !profile.videos.browser_codecs.iter().any(|known| known == codec) {
+        let message = format!("the codec is {codec}, which not every browser plays");
+        let fix = "ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -brand mp42 OUT.mp4";
+        findings.push(Finding::new(Code::CodecNotInBrowsers, message).with_fix(fix));
+    }
+}
+
+fn judge_brand(video: &Video, profile: &Profile, findings: &mut Vec<Finding>) {
+    let accepted = &profile.videos.major_brands;
+    let brand = video.major_brand.map(|brand| brand.to_string());
+    if brand.as_ref().is_some_and(|brand| accepted.contains(brand)) {
+        return;
+    }
+    let must = list(accepted.iter().map(|brand| format!("'{brand}'")));
+    let message = match brand {
+        Some(brand) => format!("major brand is '{brand}', must be {must}"),
+        None => format!("there is no major brand, must be {must}"),
+    };
+    findings.push(Finding::new(Code::MajorBrand, message).with_fix("ffmpeg -i IN -c copy -brand mp42 OUT.mp4"));
+}
+
+/// Every video stream must have an accepted format, and one whose format is not known is not accepted.
+fn judge_pixel_format(video: &Video, profile: &Profile, findings: &mut Vec<Finding>, broken: bool) {
+    let accepted = &profile.videos.pixel_formats;
+    let is_accepted = |format: &str| accepted.iter().any(|known| known == format);
+    let wrong = video.tracks.iter().filter_map(|track| track.pixel_format).find(|format| !is_accepted(format));
+    if let Some(format) = wrong {
+        let message = format!("pixel format is {format}, must be {}", list(accepted.iter().cloned()));
+        let fix = "ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -c:a copy -brand mp42 OUT.mp4";
+        findings.push(Finding::new(Code::PixelFormat, message).with_fix(fix));
+    } else if !broken && video.tracks.iter().any(|track| track.pixel_format.is_none()) {
+        let codec = video.tracks.iter().find(|track| track.pixel_format.is_none());
+        let codec = codec.and_then(|track| track.codec.as_deref()).unwrap_or("unknown");
+        let message = format!("the pixel format of the {codec} track is not shown by its configuration");
+        findings.push(Finding::new(Code::Undetermined, message));
+    }
+}
+
+/// `a`, `a or b`, `a, b or c`.
+fn list(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<_> = items.collect();
+    match items.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => "nothing".to_owned(),
+    }
+}

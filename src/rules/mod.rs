@@ -1,0 +1,9 @@
+//! The rules: facts and a profile in, findings and a verdict out.
+
+mod judge;
+mod profile;
+mod text;
+
+pub use judge::{Content, judge, without_reading};
+pub use profile::{ImageRules, Profile, VideoRules};
+pub use text::summary;

@@ -1,0 +1,115 @@
+//! Profiles: a platform's rules as data.
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::model::Format;
+
+/// What a platform accepts and what it charges.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// The short name, as in `--profile nexus`.
+    pub name: String,
+    /// The platform's name.
+    pub title: String,
+    /// What the profile takes for granted about the platform without documentation.
+    #[serde(default)]
+    pub assumptions: Vec<String>,
+    /// The rules for images.
+    pub images: ImageRules,
+    /// The rules for videos.
+    pub videos: VideoRules,
+}
+
+/// The rules for images.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageRules {
+    /// What the quota counts, in the plural, such as `images`.
+    pub unit: String,
+    /// Formats that are synced, by the names that reports use.
+    pub formats: Vec<String>,
+    /// Values of the EXIF orientation that are accepted; no tag is accepted always.
+    pub orientations: Vec<i64>,
+    /// The largest image, in bytes.
+    pub max_bytes: u64,
+    /// What an image costs.
+    pub cost: u64,
+}
+
+/// The rules for videos.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VideoRules {
+    /// What the quota counts, in the plural, such as `frames`.
+    pub unit: String,
+    /// Major brands that are accepted.
+    pub major_brands: Vec<String>,
+    /// Pixel formats that are accepted, as ffprobe names them.
+    pub pixel_formats: Vec<String>,
+    /// Codecs that browsers play, as ffprobe names them.
+    pub browser_codecs: Vec<String>,
+    /// The largest video, in bytes.
+    pub max_bytes: u64,
+    /// What a frame costs.
+    pub cost_per_frame: u64,
+}
+
+impl Profile {
+    /// The names of the built-in profiles.
+    pub const BUILT_IN: [&'static str; 2] = ["nexus", "vi"];
+
+    /// A built-in profile by its name, or one that a file holds.
+    ///
+    /// # Errors
+    /// When there is no such profile and no such file, or when the file is no valid profile; then with line and column.
+    pub fn load(name: &str) -> Result<Self> {
+        match name {
+            "nexus" => Self::parse(include_str!("nexus.toml"), name),
+            "vi" => Self::parse(include_str!("vi.toml"), name),
+            path => match std::fs::read_to_string(path) {
+                Ok(text) => Self::parse(&text, path),
+                Err(error) => Err(Error::new(format!("cannot read the profile '{path}': {error}"))
+                    .hint("Use --profile nexus, --profile vi, or the path of a TOML file")),
+            },
+        }
+    }
+
+    fn parse(text: &str, origin: &str) -> Result<Self> {
+        let profile: Self = toml::from_str(text).map_err(|error| {
+            Error::new(format!("the profile '{origin}' is not valid: {}", error.to_string().trim_end()))
+        })?;
+        let unknown = profile.images.formats.iter().find(|name| !Format::ALL.iter().any(|format| format.as_str() == *name));
+        match unknown {
+            Some(name) => Err(Error::new(format!("the profile '{origin}' accepts the image format '{name}', which presync does not know"))
+                .hint("Formats are named as in reports: jpeg, png, webp, tiff, heif, avif, gif, bmp, jp2")),
+            None => Ok(profile),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_profiles_are_valid() {
+        for name in Profile::BUILT_IN {
+            assert_eq!(Profile::load(name).expect("it is built in").name, name);
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_its_line() {
+        let text = include_str!("nexus.toml").replace("orientations", "orientation");
+        let error = Profile::parse(&text, "mine.toml").expect_err("the key is wrong");
+        assert!(error.message().contains("line 9"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_format_is_an_error() {
+        let text = include_str!("nexus.toml").replace("\"png\"", "\"pgn\"");
+        assert!(Profile::parse(&text, "mine.toml").expect_err("pgn").message().contains("'pgn'"));
+    }
+}

@@ -1,0 +1,238 @@
+//! The whole pipeline: list, read, probe, judge, weigh, report.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, pin_mut, stream};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::error::{Error, Result};
+use crate::model::{Asset, Blob, Quota, Reads};
+use crate::plan::{Budget, Reorder, Summary};
+use crate::pool::Pool;
+use crate::probe::{Probe, Step};
+use crate::progress::Progress;
+use crate::rules::{self, Content, Profile};
+use crate::source::{ReadBlocking, ReadError, Source};
+
+/// Listing pages that wait until their blobs are taken.
+const PAGES_AHEAD: usize = 2;
+/// Bytes that may be in flight between the network and the pool at a time: 64 MiB.
+const BYTES_IN_FLIGHT: usize = 64 << 20;
+
+/// How a run goes about its work. None of these settings changes what it finds.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Blobs that are examined side by side.
+    pub concurrency: usize,
+    /// Threads that probe.
+    pub workers: usize,
+    /// Places in the queue before them.
+    pub queue: usize,
+    /// How far the newest blob in flight may be ahead of the oldest one, in blobs; at least `concurrency` is used.
+    pub window: usize,
+}
+
+impl Settings {
+    /// Settings for a source whose reads wait for a network, with `concurrency` reads at a time.
+    pub fn with_concurrency(concurrency: usize) -> Self {
+        let workers = std::thread::available_parallelism().map_or(2, usize::from);
+        Self { concurrency, workers, queue: 256, window: 4096 }
+    }
+}
+
+/// Takes settled assets, in listing order.
+pub trait Sink: Send + 'static {
+    /// Takes the next asset.
+    ///
+    /// # Errors
+    /// When it cannot be written; the run ends.
+    fn asset(&mut self, asset: &Asset) -> Result<()>;
+}
+
+/// Runs the pipeline to its end and gives back what it adds up to, and the sink.
+///
+/// # Errors
+/// When the listing breaks, when no blob of the source can be read, or when the sink fails. What can be said of single
+/// blobs is never an error.
+pub async fn run<S: Source, K: Sink>(
+    source: Arc<S>,
+    profile: Arc<Profile>,
+    quota: Quota,
+    settings: Settings,
+    progress: Arc<Progress>,
+    sink: K,
+) -> Result<(Summary, K)> {
+    let window = settings.window.max(settings.concurrency).max(1);
+    let inspector = Inspector {
+        source: Arc::clone(&source),
+        blocking: source.blocking(),
+        profile,
+        pool: Pool::new(settings.workers, settings.queue)?,
+        bytes: Semaphore::new(BYTES_IN_FLIGHT),
+    };
+
+    // List: a task of its own, so that the next page arrives while blobs are read.
+    let (page_sender, pages) = mpsc::channel(PAGES_AHEAD);
+    let listing = tokio::spawn(list(source, page_sender, Arc::clone(&progress)));
+
+    // Settle: a thread of its own, because it writes; it frees a place in the window for each asset that it settles.
+    let places = Arc::new(Semaphore::new(window));
+    let (verdict_sender, verdicts) = mpsc::channel(window);
+    let settling = {
+        let places = Arc::clone(&places);
+        tokio::task::spawn_blocking(move || settle(verdicts, &places, Budget::new(quota), sink))
+    };
+
+    // Read, probe and judge: in any order, so that a slow blob holds up no other until the window is full.
+    let read = blobs(pages)
+        .zip(stream::iter(0u64..).map(Ok::<_, Error>))
+        .map(|(blob, ordinal)| Ok::<_, Error>((blob?, ordinal?)))
+        .and_then(|numbered| async {
+            places.acquire().await.map_err(closed)?.forget();
+            Ok(numbered)
+        })
+        .try_for_each_concurrent(settings.concurrency.max(1), |(blob, ordinal)| {
+            let (inspector, progress, verdicts) = (&inspector, &progress, &verdict_sender);
+            async move {
+                let asset = inspector.inspect(blob).await?;
+                progress.add_judged(&asset);
+                verdicts.send((ordinal, asset)).await.map_err(closed)
+            }
+        })
+        .await;
+
+    drop(verdict_sender);
+    listing.abort();
+    let settled = settling.await.map_err(|error| Error::new(format!("the report was not written: {error}")))?;
+    // When the sink fails, the reading side only sees that nobody listens; the sink knows why.
+    let (budget, sink) = settled?;
+    read?;
+    let summary = budget.summary();
+    match summary.totals.reconcile() {
+        true => Ok((summary, sink)),
+        false => Err(Error::new("the totals do not add up; this is a defect of presync, please report it")),
+    }
+}
+
+async fn list<S: Source>(source: Arc<S>, pages: mpsc::Sender<Result<Vec<Blob>>>, progress: Arc<Progress>) {
+    let listing = source.list();
+    pin_mut!(listing);
+    while let Some(page) = listing.next().await {
+        if let Ok(page) = &page {
+            progress.add_listed(page.len() as u64);
+        }
+        if pages.send(page).await.is_err() {
+            return;
+        }
+    }
+    progress.finish_listing();
+}
+
+fn blobs(pages: mpsc::Receiver<Result<Vec<Blob>>>) -> impl stream::Stream<Item = Result<Blob>> {
+    stream::unfold(pages, |mut pages| async { pages.recv().await.map(|page| (page, pages)) })
+        .map_ok(|page| stream::iter(page.into_iter().map(Ok)))
+        .try_flatten()
+}
+
+/// Brings assets into listing order, spends the budget on them and hands them to the sink.
+fn settle<K: Sink>(
+    mut verdicts: mpsc::Receiver<(u64, Asset)>,
+    places: &Semaphore,
+    mut budget: Budget,
+    mut sink: K,
+) -> Result<(Budget, K)> {
+    let mut reorder = Reorder::default();
+    while let Some((ordinal, asset)) = verdicts.blocking_recv() {
+        reorder.insert(ordinal, asset);
+        while let Some(mut asset) = reorder.pop() {
+            places.add_permits(1);
+            budget.settle(&mut asset);
+            sink.asset(&asset)?;
+        }
+    }
+    Ok((budget, sink))
+}
+
+/// Says that the other end of a channel is gone, which happens only when that end has failed with an error of its own.
+fn closed<E>(_: E) -> Error {
+    Error::new("the run ended early")
+}
+
+/// Examines one blob at a time, from its first read to its verdict.
+struct Inspector<S> {
+    source: Arc<S>,
+    blocking: Option<Arc<dyn ReadBlocking>>,
+    profile: Arc<Profile>,
+    pool: Pool,
+    bytes: Semaphore,
+}
+
+impl<S: Source> Inspector<S> {
+    async fn inspect(&self, blob: Blob) -> Result<Asset> {
+        if let Some(asset) = rules::without_reading(&blob, &self.profile) {
+            return Ok(asset);
+        }
+        let (content, blob, reads) = match &self.blocking {
+            Some(source) => {
+                let (source, job) = (Arc::clone(source), blob.clone());
+                let probed = self.pool.run(move || probe_blocking(source.as_ref(), &job)).await;
+                let (content, reads) = probed.unwrap_or((Ok(panicked()), Reads::default()));
+                (content, blob, reads)
+            }
+            None => {
+                let mut reads = Reads::default();
+                (self.probe(&blob, &mut reads).await, blob, reads)
+            }
+        };
+        let content = match content {
+            Ok(content) => content,
+            Err(ReadError::Changed) => Content::Changed,
+            Err(ReadError::Gone) => Content::Gone,
+            Err(ReadError::Archived) => Content::Archived,
+            Err(ReadError::Unreadable(why)) => Content::Unreadable(why),
+            Err(ReadError::Fatal(error)) => return Err(error),
+        };
+        Ok(rules::judge(blob, content, reads, &self.profile))
+    }
+
+    /// Reads what the probe needs, and lets the pool probe it.
+    async fn probe(&self, blob: &Blob, reads: &mut Reads) -> std::result::Result<Content, ReadError> {
+        let (mut probe, mut step) = Probe::new(blob.size, blob.name.extension());
+        loop {
+            let range = match step {
+                Step::Done(facts) => return Ok(Content::Facts(facts)),
+                Step::Need(range) => range,
+            };
+            let weight = u32::try_from(range.len()).unwrap_or(u32::MAX).min(BYTES_IN_FLIGHT as u32);
+            let _weight = self.bytes.acquire_many(weight).await;
+            let bytes = self.source.read(blob, range, reads).await?;
+            let probed = self.pool.run(move || {
+                let step = probe.step(bytes);
+                (probe, step)
+            });
+            match probed.await {
+                Some(next) => (probe, step) = next,
+                None => return Ok(panicked()),
+            }
+        }
+    }
+}
+
+/// Reads and probes on one thread.
+fn probe_blocking(source: &dyn ReadBlocking, blob: &Blob) -> (std::result::Result<Content, ReadError>, Reads) {
+    let mut reads = Reads::default();
+    let (mut probe, mut step) = Probe::new(blob.size, blob.name.extension());
+    loop {
+        step = match step {
+            Step::Done(facts) => return (Ok(Content::Facts(facts)), reads),
+            Step::Need(range) => match source.read(blob, range, &mut reads) {
+                Ok(bytes) => probe.step(bytes),
+                Err(error) => return (Err(error), reads),
+            },
+        };
+    }
+}
+
+fn panicked() -> Content {
+    Content::Unreadable("the probe failed on it; this is a defect of presync, please report it".to_owned())
+}

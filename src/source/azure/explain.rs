@@ -1,0 +1,193 @@
+//! What a failure of a whole container means, and what to do about it.
+
+use jiff::Timestamp;
+
+use super::auth::{Credential, Means};
+use super::failure::{ConnectFault, Failure};
+use crate::error::Error;
+use crate::source::location::{ContainerUrl, Sas};
+
+/// The role that reading takes, and where it has to be assigned.
+const ROLE: &str = "assign the role 'Storage Blob Data Reader' on the storage account (not on the container); it can \
+                    take 5 minutes to arrive";
+
+/// What the failure says about the container. `attempt` is the failure as it is told to the user.
+pub(super) fn explain(
+    failure: &Failure,
+    attempt: &str,
+    url: &ContainerUrl,
+    credential: &Credential,
+    now: Timestamp,
+) -> Error {
+    match failure {
+        Failure::Status { status, code, .. } => {
+            of_status(*status, code.as_deref().unwrap_or_default(), attempt, url, credential, now)
+        }
+        Failure::Connect { kind, .. } => {
+            let hint = match kind {
+                ConnectFault::Refused => "nothing listens there: check host and port, and whether it runs",
+                ConnectFault::TimedOut => {
+                    "nothing answers: check the network, the proxy (HTTPS_PROXY) and the firewall"
+                }
+                ConnectFault::Tls => {
+                    "TLS fails: name the file of an authority of your own in SSL_CERT_FILE; for plain http write http://"
+                }
+                ConnectFault::Other => {
+                    "check the account's name in the URL, the network and the proxy (HTTPS_PROXY)"
+                }
+            };
+            Error::new(format!("cannot reach {}: {attempt}", url.endpoint())).hint(hint)
+        }
+        Failure::Credential(_) => {
+            let hint = match credential.means {
+                Means::CliToken(_) => {
+                    "run az login, or choose another sign-in, such as --auth anonymous for a public container"
+                }
+                _ => "check its variables, or choose another --auth",
+            };
+            Error::new(format!("cannot sign in with {}: {attempt}", credential.label())).hint(hint)
+        }
+        Failure::Page(error) => error.clone(),
+        Failure::Broken(_) | Failure::Changed | Failure::Other(_) => {
+            Error::new(format!("{url} does not answer as a blob endpoint does: {attempt}"))
+                .hint("check the URL and the proxy, then try again")
+        }
+    }
+}
+
+fn of_status(
+    status: u16,
+    code: &str,
+    attempt: &str,
+    url: &ContainerUrl,
+    credential: &Credential,
+    now: Timestamp,
+) -> Error {
+    let container = url.container();
+    let denied = |why: &str| match credential.means {
+        Means::Anonymous => Error::new(format!("no anonymous access to {url}: {why}")),
+        _ => Error::new(format!("no access to {url} with {}: {why}", credential.label())),
+    };
+    match (status, code) {
+        (404, "ContainerNotFound") => Error::new(format!("there is no container '{container}' ({url})"))
+            .hint("check its spelling: az storage container list --auth-mode login --account-name ACCOUNT"),
+        (404, _) if matches!(credential.means, Means::Anonymous) => {
+            Error::new(format!("there is no public container at {url} ({attempt})"))
+                .hint(format!("check its spelling, or sign in: {}", sign_in(url)))
+        }
+        (404, _) => Error::new(format!("there is nothing at {url} ({attempt})"))
+            .hint("check the URL: https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"),
+        (409, "ContainerBeingDeleted") => Error::new(format!("container '{container}' is being deleted"))
+            .hint("wait until it is gone or created anew"),
+        (403, "AccountIsDisabled") => Error::new(format!("the storage account of {url} is disabled"))
+            .hint("check its subscription in the Azure portal"),
+        (409, "PublicAccessNotPermitted") => {
+            denied("the account does not allow it").hint(format!("sign in: {}", sign_in(url)))
+        }
+        (401 | 403, _) => {
+            let (why, hint) = refusal(code, url, credential, now);
+            denied(&format!("{why} ({attempt})")).hint(hint)
+        }
+        (400, "InvalidResourceName" | "OutOfRangeInput") => {
+            Error::new(format!("the service does not take a name in {url} ({attempt})"))
+                .hint("check the names of the account and of the container")
+        }
+        (300..400, _) => Error::new(format!("{url} is not a blob endpoint: it redirects ({attempt})"))
+            .hint("write https, and the blob endpoint: https://ACCOUNT.blob.core.windows.net/CONTAINER"),
+        (408 | 429 | 500..600, _) => Error::new(format!("the service could not answer for {url}: {attempt}"))
+            .hint("try again later; https://status.azure.com shows outages"),
+        _ => Error::new(format!("the service refuses to list {url}: {attempt}"))
+            .hint("check the URL and the credential"),
+    }
+}
+
+/// Why a request is refused, and the cure ("Status and error codes", 401 and 403).
+fn refusal(code: &str, url: &ContainerUrl, credential: &Credential, now: Timestamp) -> (String, String) {
+    if let Means::Sas(sas) = &credential.means
+        && let Some(answer) = fault_of(sas, url, now)
+    {
+        return answer;
+    }
+    let (why, hint) = match (code, &credential.means) {
+        ("KeyBasedAuthenticationNotPermitted", _) => (
+            "the account does not allow keys, nor a SAS made with one",
+            "sign in with Entra ID: az login, then --auth cli",
+        ),
+        ("AuthorizationProtocolMismatch", _) => ("the SAS is for https only", "write https in the URL"),
+        ("AuthorizationSourceIPMismatch", _) => {
+            ("the SAS is for other IP addresses", "make a SAS for this machine's address, or without one")
+        }
+        ("AuthorizationServiceMismatch" | "AuthorizationResourceTypeMismatch", _) => (
+            "the SAS is not for the containers and blobs of this account",
+            "make an account SAS with ss=b and srt=co, or a SAS of the container",
+        ),
+        ("AuthorizationPermissionMismatch" | "InsufficientAccountPermissions", Means::Sas(_)) => (
+            "the SAS does not allow it",
+            "make a SAS of the container with the permissions read and list (sp=rl)",
+        ),
+        ("AuthorizationPermissionMismatch" | "InsufficientAccountPermissions", _) => {
+            ("the identity has no right to read and list blobs", ROLE)
+        }
+        ("AuthorizationFailure", Means::Anonymous) => {
+            return ("it is refused".into(), format!("sign in: {}", sign_in(url)));
+        }
+        ("AuthorizationFailure", _) => (
+            "the account's network rules refuse this machine, or the credential does not reach this far",
+            "add this machine's address in the account's Networking settings, or run inside its network; if that is \
+             done, check that the credential is this account's",
+        ),
+        (_, Means::Key { .. }) => (
+            "the key does not fit",
+            "check that the key is this account's and was not renewed, and that this machine's clock is right",
+        ),
+        (_, Means::Sas(_)) => (
+            "the SAS is not accepted",
+            "check that it was copied whole, that its key or policy was not renewed, and this machine's clock",
+        ),
+        (_, Means::Token(_) | Means::CliToken(_)) => (
+            "the token is not accepted",
+            "check that the identity is of the account's tenant (AZURE_TENANT_ID) and this machine's clock",
+        ),
+        (_, Means::Anonymous) => {
+            return ("it is not public".into(), format!("sign in: {}", sign_in(url)));
+        }
+    };
+    (why.to_owned(), hint.to_owned())
+}
+
+/// What is wrong with a SAS by what it says itself ("Create a service SAS").
+fn fault_of(sas: &Sas, url: &ContainerUrl, now: Timestamp) -> Option<(String, String)> {
+    let answer = |why: String, hint: &str| Some((why, hint.to_owned()));
+    if let Some(end) = sas.expires().filter(|end| *end <= now) {
+        return answer(format!("the SAS expired at {end}"), "make a new one");
+    }
+    if let Some(start) = sas.starts().filter(|start| *start > now) {
+        return answer(
+            format!("the SAS does not hold before {start}"),
+            "wait, or make one without a start time (st)",
+        );
+    }
+    if !url.is_https() && sas.field("spr").as_deref() == Some("https") {
+        return answer("the SAS is for https only".into(), "write https in the URL");
+    }
+    if sas.field("sr").as_deref() == Some("b") {
+        return answer("the SAS is for one blob".into(), "make one of the container (sr=c)");
+    }
+    let lacks = |letter| sas.field("sp").is_some_and(|rights| !rights.contains(letter));
+    if lacks('l') || lacks('r') {
+        return answer(
+            format!("the SAS allows only '{}'", sas.field("sp").unwrap_or_default().escape_debug()),
+            "make a SAS of the container with the permissions read and list (sp=rl)",
+        );
+    }
+    None
+}
+
+fn sign_in(url: &ContainerUrl) -> &'static str {
+    match url.is_https() {
+        true => "az login, AZURE_STORAGE_KEY, AZURE_STORAGE_CONNECTION_STRING or a SAS in the URL",
+        false => {
+            "AZURE_STORAGE_KEY, AZURE_STORAGE_CONNECTION_STRING or a SAS in the URL (Entra ID takes https)"
+        }
+    }
+}

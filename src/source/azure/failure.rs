@@ -1,0 +1,238 @@
+//! What can go wrong with one attempt, told apart by status, error code and kind, never by text.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use azure_core::error::ErrorKind;
+use azure_core::http::StatusCode;
+use azure_core::http::headers::{HeaderName, Headers};
+use azure_core::time::{OffsetDateTime, parse_rfc7231};
+
+use crate::error::Error;
+
+/// The header that carries the service's own code ("Status and error codes").
+const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
+
+/// The headers that say how long to wait, in the order in which they count.
+const RETRY_AFTER_MS: [HeaderName; 2] =
+    [HeaderName::from_static("x-ms-retry-after-ms"), HeaderName::from_static("retry-after-ms")];
+const RETRY_AFTER: HeaderName = HeaderName::from_static("retry-after");
+
+/// The longest text of another program that is passed on, in characters.
+const MAX_CAUSE: usize = 300;
+
+/// Why one attempt failed. Its text holds neither a URL nor a secret.
+#[derive(Clone, Debug)]
+pub(super) enum Failure {
+    /// The service answered with an error.
+    Status { status: u16, code: Option<String>, retry_after: Option<Duration> },
+    /// No connection came about.
+    Connect { kind: ConnectFault, cause: String },
+    /// The answer broke off, took too long, or is not the answer to what was asked.
+    Broken(String),
+    /// The blob is no longer the one that was listed.
+    Changed,
+    /// There is no token to be had.
+    Credential(String),
+    /// The page of a listing cannot be read.
+    Page(Error),
+    /// The request could not be made.
+    Other(String),
+}
+
+/// What kept a connection from coming about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ConnectFault {
+    /// Nothing listens there.
+    Refused,
+    /// Nothing answered in time.
+    TimedOut,
+    /// The two sides do not agree on TLS, most often over the certificate.
+    Tls,
+    /// Anything else: above all, the name does not resolve.
+    Other,
+}
+
+impl Failure {
+    /// The failure that an answer with an error status stands for.
+    pub(super) fn of_answer(status: StatusCode, headers: &Headers) -> Self {
+        let code = headers.get_optional_string(&ERROR_CODE).filter(|code| is_code(code));
+        Self::Status { status: u16::from(status), code, retry_after: retry_after(headers) }
+    }
+
+    /// The failure that an error of the HTTP client stands for. Its URL, which may hold a SAS, is left out.
+    pub(super) fn of_client(error: &reqwest::Error) -> Self {
+        let cause = innermost(error);
+        if error.is_connect() {
+            let kind = match io_kind(error) {
+                _ if error.is_timeout() => ConnectFault::TimedOut,
+                Some(io::ErrorKind::TimedOut) => ConnectFault::TimedOut,
+                Some(io::ErrorKind::ConnectionRefused) => ConnectFault::Refused,
+                // This is how the TLS layer hands on what it does not accept.
+                Some(io::ErrorKind::InvalidData) => ConnectFault::Tls,
+                _ => ConnectFault::Other,
+            };
+            return Self::Connect { kind, cause };
+        }
+        if error.is_builder() {
+            return Self::Other(format!("the request could not be built: {cause}"));
+        }
+        match error.is_timeout() {
+            true => Self::Broken("no answer in time".into()),
+            false => Self::Broken(format!("the connection broke: {cause}")),
+        }
+    }
+
+    /// The service's own code, if it sent one.
+    pub(super) fn code(&self) -> Option<&str> {
+        match self {
+            Self::Status { code, .. } => code.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl From<azure_core::Error> for Failure {
+    fn from(error: azure_core::Error) -> Self {
+        if let Some(failure) = chain(&error).find_map(|e| e.downcast_ref::<Self>()) {
+            // A sign-in that fails to connect is a matter of the sign-in.
+            return match error.kind() {
+                ErrorKind::Credential => Self::Credential(failure.to_string()),
+                _ => failure.clone(),
+            };
+        }
+        match error.kind() {
+            ErrorKind::HttpResponse { status, raw_response: Some(response), .. } => {
+                Self::of_answer(*status, response.headers())
+            }
+            ErrorKind::Credential => Self::Credential(first_line(&error.to_string())),
+            ErrorKind::Io | ErrorKind::Connection => {
+                Self::Broken(format!("the connection broke: {}", innermost(&error)))
+            }
+            // The text of such an error may hold the whole body.
+            _ => Self::Other("the answer could not be understood".into()),
+        }
+    }
+}
+
+impl From<Failure> for azure_core::Error {
+    fn from(failure: Failure) -> Self {
+        let kind = match failure {
+            Failure::Connect { .. } => ErrorKind::Connection,
+            Failure::Broken(_) => ErrorKind::Io,
+            _ => ErrorKind::Other,
+        };
+        Self::new(kind, failure)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status { status, code: Some(code), .. } => write!(f, "{status} {code}"),
+            Self::Status { status, code: None, .. } => {
+                write!(f, "{status} {}", StatusCode::from(*status).canonical_reason())
+            }
+            Self::Connect { cause, .. }
+            | Self::Broken(cause)
+            | Self::Credential(cause)
+            | Self::Other(cause) => f.write_str(cause),
+            Self::Changed => f.write_str("the blob changed"),
+            Self::Page(error) => error.fmt(f),
+        }
+    }
+}
+
+impl StdError for Failure {}
+
+/// Whether a code looks like one of the service's: letters and digits, so that nothing else gets into a report.
+fn is_code(code: &str) -> bool {
+    (1..=80).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+fn retry_after(headers: &Headers) -> Option<Duration> {
+    let milliseconds = RETRY_AFTER_MS
+        .iter()
+        .find_map(|name| headers.get_optional_str(name)?.trim().parse().ok().map(Duration::from_millis));
+    milliseconds.or_else(|| {
+        let text = headers.get_optional_str(&RETRY_AFTER)?.trim();
+        match text.parse() {
+            Ok(seconds) => Some(Duration::from_secs(seconds)),
+            Err(_) => (parse_rfc7231(text).ok()? - OffsetDateTime::now_utc()).try_into().ok(),
+        }
+    })
+}
+
+/// An error and all that caused it.
+fn chain<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// The kind of the innermost I/O error. One that wraps another does not show it as its source.
+fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+    let mut io = chain(error).filter_map(|e| e.downcast_ref::<io::Error>()).last()?;
+    while let Some(inner) = io.get_ref().and_then(|inner| inner.downcast_ref()) {
+        io = inner;
+    }
+    Some(io.kind())
+}
+
+/// What caused it all, which names no URL.
+fn innermost(error: &(dyn StdError + 'static)) -> String {
+    chain(error).last().map(|cause| first_line(&cause.to_string())).unwrap_or_default()
+}
+
+/// The first line that says something, cut to a length that fits a terminal.
+fn first_line(text: &str) -> String {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    line.chars().filter(|c| !c.is_control()).take(MAX_CAUSE).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> Headers {
+        let mut headers = Headers::new();
+        for (name, value) in pairs {
+            headers.insert(*name, (*value).to_owned());
+        }
+        headers
+    }
+
+    #[test]
+    fn an_answer_is_told_by_its_code() {
+        let failure = Failure::of_answer(
+            StatusCode::ServiceUnavailable,
+            &headers(&[("x-ms-error-code", "ServerBusy"), ("retry-after", "7")]),
+        );
+        assert_eq!(failure.to_string(), "503 ServerBusy");
+        assert!(
+            matches!(failure, Failure::Status { retry_after: Some(wait), .. } if wait == Duration::from_secs(7))
+        );
+        let failure = Failure::of_answer(StatusCode::BadGateway, &headers(&[("x-ms-error-code", "<html>")]));
+        assert_eq!(failure.to_string(), "502 Bad Gateway");
+    }
+
+    #[test]
+    fn milliseconds_count_before_seconds_and_a_past_date_is_no_wait() {
+        let wait = |pairs: &[_]| retry_after(&headers(pairs));
+        assert_eq!(
+            wait(&[("x-ms-retry-after-ms", "250"), ("retry-after", "9")]),
+            Some(Duration::from_millis(250))
+        );
+        assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]), None);
+        assert_eq!(wait(&[("retry-after", "-3")]), None);
+        assert_eq!(wait(&[("retry-after", "soon")]), None);
+    }
+
+    #[test]
+    fn a_failure_survives_its_way_through_the_client_library() {
+        let error = azure_core::Error::from(Failure::Changed).with_context("wrapped");
+        assert!(matches!(Failure::from(error), Failure::Changed));
+        let error = azure_core::Error::with_message(ErrorKind::DataConversion, "secret body");
+        assert!(!Failure::from(error).to_string().contains("secret"));
+    }
+}

@@ -1,0 +1,283 @@
+//! One page of a listing: the XML body of "List Blobs", read event by event.
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use percent_encoding::percent_decode_str;
+use quick_xml::Reader;
+use quick_xml::events::{BytesRef, BytesStart, Event};
+
+use crate::error::{Error, Result};
+use crate::model::{Access, Blob, BlobName, ETag};
+
+#[cfg(test)]
+mod tests;
+
+/// The most blobs that the service puts on one page ("List Blobs", `maxresults`).
+pub(super) const MAX_BLOBS: usize = 5_000;
+
+/// The most bytes of one field. A name has up to 1,024 characters: 4 bytes each, three times that when escaped.
+const MAX_FIELD_BYTES: usize = 64 * 1024;
+
+/// How deep elements that are passed over may lie in each other; the service's own are 3 deep.
+const MAX_SKIPPED_DEPTH: u32 = 64;
+
+/// What a page says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Page {
+    /// Its blobs, in the order of the page. May be none although more pages follow.
+    pub blobs: Vec<Blob>,
+    /// The mark by which the next page is asked for; `None` on the last one.
+    pub next: Option<String>,
+}
+
+/// Reads the body of a page. Snapshots, deleted blobs and `<BlobPrefix>` are left out.
+///
+/// # Errors
+///
+/// The body is not well-formed, ends early, is no listing, has a blob without a name or a length, or breaks a cap.
+/// The error names the byte; nothing of such a page is believed.
+pub(super) fn parse(body: &[u8]) -> Result<Page> {
+    let mut reader = Reader::from_reader(body);
+    let mut parser = Parser::default();
+    loop {
+        let event = reader.read_event().map_err(|fault| wrong(reader.error_position(), &fault))?;
+        let at = reader.buffer_position();
+        let step = match event {
+            Event::Start(tag) => parser.open(&tag),
+            Event::Empty(tag) => parser.open(&tag).and_then(|()| parser.close()),
+            Event::End(_) => parser.close(),
+            Event::Text(text) => match parser.field.is_some() {
+                true => text.xml10_content().map_err(|fault| fault.to_string()).and_then(|t| parser.push(&t)),
+                false => Ok(()),
+            },
+            Event::CData(text) => match parser.field.is_some() {
+                true => text.xml10_content().map_err(|fault| fault.to_string()).and_then(|t| parser.push(&t)),
+                false => Ok(()),
+            },
+            Event::GeneralRef(reference) => match parser.field.is_some() {
+                true => resolve(&reference).and_then(|c| parser.push(c.encode_utf8(&mut [0; 4]))),
+                false => Ok(()),
+            },
+            Event::DocType(_) => Err("it has a document type".to_owned()),
+            Event::Eof => return parser.finish().map_err(|fault| wrong(at, &fault)),
+            Event::Decl(_) | Event::PI(_) | Event::Comment(_) => Ok(()),
+        };
+        step.map_err(|fault| wrong(at, &fault))?;
+    }
+}
+
+fn wrong(at: u64, fault: &dyn std::fmt::Display) -> Error {
+    Error::new(format!("a page of the listing cannot be read: {fault}, at byte {at}"))
+        .hint("check that the URL is that of a blob endpoint, and whether a proxy changes what it answers")
+}
+
+/// Where the parser stands. What it does not know is skipped as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    #[default]
+    Outside,
+    Root,
+    Blobs,
+    Blob,
+    Properties,
+    Metadata,
+}
+
+/// An element whose text counts.
+#[derive(Clone, Copy, Debug)]
+enum Field {
+    Name { encoded: bool },
+    Length,
+    ETag,
+    LastModified,
+    Tier,
+    ArchiveStatus,
+    ResourceType,
+    FolderMark,
+    Deleted,
+    Snapshot,
+    NextMarker,
+}
+
+/// What is known of the blob whose element is open.
+#[derive(Default)]
+struct Item {
+    name: Option<BlobName>,
+    size: Option<u64>,
+    etag: Option<ETag>,
+    last_modified: Option<Timestamp>,
+    archived: bool,
+    directory: bool,
+    folder_mark: bool,
+    hidden: bool,
+}
+
+#[derive(Default)]
+struct Parser {
+    page: Page,
+    place: Place,
+    field: Option<Field>,
+    skipped: u32,
+    seen_root: bool,
+    text: String,
+    item: Item,
+}
+
+type Step = std::result::Result<(), String>;
+
+impl Parser {
+    fn open(&mut self, tag: &BytesStart<'_>) -> Step {
+        if self.skipped > 0 {
+            self.skipped += 1;
+            return (self.skipped <= MAX_SKIPPED_DEPTH)
+                .then_some(())
+                .ok_or_else(|| "its elements lie too deep".into());
+        }
+        if self.field.is_some() {
+            return Err("an element lies where text was expected".into());
+        }
+        let name = tag.name();
+        let mut field = None;
+        match (self.place, name.as_ref()) {
+            (Place::Outside, b"EnumerationResults") if !self.seen_root => {
+                self.seen_root = true;
+                self.place = Place::Root;
+            }
+            (Place::Outside, _) => return Err("it is not a listing".into()),
+            (Place::Root, b"Blobs") => self.place = Place::Blobs,
+            (Place::Root, b"NextMarker") => field = Some(Field::NextMarker),
+            (Place::Blobs, b"Blob") => {
+                if self.page.blobs.len() == MAX_BLOBS {
+                    return Err(format!("it has more than {MAX_BLOBS} blobs"));
+                }
+                self.item = Item::default();
+                self.place = Place::Blob;
+            }
+            (Place::Blob, b"Properties") => self.place = Place::Properties,
+            (Place::Blob, b"Metadata") => self.place = Place::Metadata,
+            (Place::Blob, b"Name") => field = Some(Field::Name { encoded: is_encoded(tag)? }),
+            (Place::Blob, b"Deleted") => field = Some(Field::Deleted),
+            (Place::Blob, b"Snapshot") => field = Some(Field::Snapshot),
+            (Place::Properties, b"Content-Length") => field = Some(Field::Length),
+            (Place::Properties, b"Etag") => field = Some(Field::ETag),
+            (Place::Properties, b"Last-Modified") => field = Some(Field::LastModified),
+            (Place::Properties, b"AccessTier") => field = Some(Field::Tier),
+            (Place::Properties, b"ArchiveStatus") => field = Some(Field::ArchiveStatus),
+            (Place::Properties, b"ResourceType") => field = Some(Field::ResourceType),
+            (Place::Metadata, name) if name.eq_ignore_ascii_case(b"hdi_isfolder") => {
+                field = Some(Field::FolderMark);
+            }
+            _ => self.skipped = 1,
+        }
+        self.field = field;
+        self.text.clear();
+        Ok(())
+    }
+
+    fn push(&mut self, text: &str) -> Step {
+        if self.text.len() + text.len() > MAX_FIELD_BYTES {
+            return Err(format!("a field has more than {MAX_FIELD_BYTES} bytes"));
+        }
+        self.text.push_str(text);
+        Ok(())
+    }
+
+    fn close(&mut self) -> Step {
+        if self.skipped > 0 {
+            self.skipped -= 1;
+            return Ok(());
+        }
+        if let Some(field) = self.field.take() {
+            return self.set(field);
+        }
+        self.place = match self.place {
+            Place::Outside | Place::Root => Place::Outside,
+            Place::Blobs => Place::Root,
+            Place::Blob => {
+                self.add()?;
+                Place::Blobs
+            }
+            Place::Properties | Place::Metadata => Place::Blob,
+        };
+        Ok(())
+    }
+
+    fn set(&mut self, field: Field) -> Step {
+        let text = self.text.as_str();
+        let item = &mut self.item;
+        match field {
+            Field::Name { .. } if item.name.is_some() => return Err("a blob has two names".into()),
+            Field::Name { encoded: false } => item.name = Some(BlobName::new(text)),
+            Field::Name { encoded: true } => {
+                let name = percent_decode_str(text).decode_utf8();
+                item.name = Some(BlobName::new(name.map_err(|_| "an escaped name is not UTF-8")?));
+            }
+            Field::Length => {
+                item.size = Some(text.parse().map_err(|_| "a blob's length is not a number")?);
+            }
+            Field::ETag => item.etag = (!text.is_empty()).then(|| ETag::new(text)),
+            Field::LastModified => {
+                item.last_modified = rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
+            }
+            Field::Tier => item.archived |= text == "Archive",
+            // A blob that is being brought back cannot be read before it is there.
+            Field::ArchiveStatus => item.archived |= !text.is_empty(),
+            Field::ResourceType => item.directory = text == "directory",
+            Field::FolderMark => item.folder_mark = text.eq_ignore_ascii_case("true"),
+            Field::Deleted => item.hidden |= text == "true",
+            Field::Snapshot => item.hidden |= !text.is_empty(),
+            Field::NextMarker => self.page.next = (!text.is_empty()).then(|| text.to_owned()),
+        }
+        Ok(())
+    }
+
+    fn add(&mut self) -> Step {
+        let item = std::mem::take(&mut self.item);
+        if item.hidden {
+            return Ok(());
+        }
+        let name = item.name.filter(|name| !name.as_str().is_empty()).ok_or("a blob has no name")?;
+        let size = item.size.ok_or("a blob has no length")?;
+        let access = if item.directory || (item.folder_mark && size == 0) {
+            Access::Directory
+        } else if matches!(name.as_str(), "." | "..") {
+            Access::Unreachable("a URL cannot hold a blob name that is '.' or '..'".into())
+        } else if item.archived {
+            Access::Archived
+        } else {
+            Access::Online
+        };
+        let (etag, last_modified) = (item.etag, item.last_modified);
+        self.page.blobs.push(Blob { name, size, etag, last_modified, access });
+        Ok(())
+    }
+
+    fn finish(self) -> std::result::Result<Page, String> {
+        match (self.seen_root, self.place) {
+            (true, Place::Outside) => Ok(self.page),
+            (true, _) => Err("it ends early".into()),
+            (false, _) => Err("it is not a listing".into()),
+        }
+    }
+}
+
+/// Whether the name is percent-encoded because XML cannot carry it ("List Blobs", version 2021-02-12).
+fn is_encoded(tag: &BytesStart<'_>) -> std::result::Result<bool, String> {
+    let encoded = tag.try_get_attribute("Encoded").map_err(|fault| fault.to_string())?;
+    Ok(encoded.is_some_and(|attribute| attribute.value.eq_ignore_ascii_case(b"true")))
+}
+
+/// The character that a reference stands for (XML 1.0, 4.1 and 4.6).
+fn resolve(reference: &BytesRef<'_>) -> std::result::Result<char, String> {
+    if let Some(c) = reference.resolve_char_ref().map_err(|fault| fault.to_string())? {
+        return Ok(c);
+    }
+    match &reference[..] {
+        b"amp" => Ok('&'),
+        b"lt" => Ok('<'),
+        b"gt" => Ok('>'),
+        b"quot" => Ok('"'),
+        b"apos" => Ok('\''),
+        _ => Err("it refers to an entity that it does not define".into()),
+    }
+}

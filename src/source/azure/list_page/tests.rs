@@ -1,0 +1,156 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const ODD_NAMES: &str = include_str!("../../../../fixtures/pages/odd-names.xml");
+const HIERARCHICAL: &str = include_str!("../../../../fixtures/pages/hierarchical-namespace.xml");
+const TIERS: &str = include_str!("../../../../fixtures/pages/tiers-and-hidden.xml");
+
+fn names(page: &Page) -> Vec<&str> {
+    page.blobs.iter().map(|blob| blob.name.as_str()).collect()
+}
+
+fn page_of(blob: &str) -> String {
+    format!("<EnumerationResults><Blobs><Blob>{blob}</Blob></Blobs></EnumerationResults>")
+}
+
+fn fault(body: &str) -> String {
+    parse(body.as_bytes()).expect_err(body).message().to_owned()
+}
+
+#[test]
+fn odd_names_come_out_as_they_are() {
+    let page = parse(ODD_NAMES.as_bytes()).unwrap();
+    assert_eq!(
+        names(&page),
+        [
+            "a&b <x> \"' & 😀.jpg",
+            "fffe\u{fffe}\u{1}.jpg",
+            "100%25.jpg",
+            "c<d>&amp;",
+            "n\nl\r\tx",
+            "  spaced  ",
+            "."
+        ]
+    );
+    assert_eq!(page.next.as_deref(), Some("2!92!MDAwMDE0&"));
+    let first = &page.blobs[0];
+    assert_eq!((first.size, first.access.clone()), (183_422, Access::Online));
+    assert_eq!(first.etag, Some(ETag::new("0x8DD5A1B2C3D4E5F")));
+    assert_eq!(first.last_modified.unwrap().to_string(), "2026-11-01T10:00:00Z");
+    assert_eq!(page.blobs[1].etag, Some(ETag::new("0x8DD")));
+    assert_eq!((page.blobs[2].etag.clone(), page.blobs[2].last_modified), (None, None));
+    assert_eq!(page.blobs[3].size, u64::MAX);
+    assert!(matches!(page.blobs[6].access, Access::Unreachable(_)));
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
+    let other = format!("\u{feff}{}", ODD_NAMES.replace('\n', "\r\n"));
+    assert_eq!(parse(other.as_bytes()).unwrap(), parse(ODD_NAMES.as_bytes()).unwrap());
+}
+
+#[test]
+fn directories_are_told_from_blobs() {
+    let page = parse(HIERARCHICAL.as_bytes()).unwrap();
+    assert_eq!(names(&page), ["2026", "2026/11", "2026/11/marked.jpg"]);
+    let access: Vec<_> = page.blobs.iter().map(|blob| blob.access.clone()).collect();
+    assert_eq!(access, [Access::Directory, Access::Directory, Access::Online]);
+    assert_eq!(page.next, None);
+}
+
+#[test]
+fn archived_blobs_are_marked_and_hidden_ones_left_out() {
+    let page = parse(TIERS.as_bytes()).unwrap();
+    assert_eq!(names(&page), ["archived", "coming-back", "cold"]);
+    let access: Vec<_> = page.blobs.iter().map(|blob| blob.access.clone()).collect();
+    assert_eq!(access, [Access::Archived, Access::Archived, Access::Online]);
+}
+
+#[test]
+fn a_page_may_be_empty_and_not_the_last() {
+    let page =
+        parse(b"<EnumerationResults><Blobs/><NextMarker>m</NextMarker></EnumerationResults>").unwrap();
+    assert_eq!(page, Page { blobs: vec![], next: Some("m".into()) });
+}
+
+#[test]
+fn a_page_with_a_gap_is_not_believed() {
+    let length = "<Properties><Content-Length>1</Content-Length></Properties>";
+    assert!(fault(&page_of(length)).contains("no name"));
+    assert!(fault(&page_of(&format!("<Name/>{length}"))).contains("no name"));
+    assert!(fault(&page_of("<Name>a</Name>")).contains("no length"));
+    assert!(fault(&page_of("<Name>a</Name><Name>b</Name>")).contains("two names"));
+    for wrong in ["-1", "1.5", "", "18446744073709551616", "0x10"] {
+        let properties = format!("<Properties><Content-Length>{wrong}</Content-Length></Properties>");
+        assert!(fault(&page_of(&format!("<Name>a</Name>{properties}"))).contains("length"), "{wrong}");
+    }
+    assert!(fault(&page_of("<Name>&bomb;</Name>")).contains("entity"));
+    assert!(fault(&page_of("<Name>a<b/></Name>")).contains("text was expected"));
+    assert!(fault(&page_of("<Name Encoded='true'>%FF</Name>")).contains("UTF-8"));
+}
+
+#[test]
+fn what_is_no_listing_is_said_so() {
+    for body in ["", "{}", "<html></html>", "<Error/>", "<a", "<EnumerationResults/><EnumerationResults/>"] {
+        assert!(fault(body).contains("at byte"), "{body}");
+    }
+    assert!(fault("<html><body>").contains("not a listing"));
+    assert!(fault("<!DOCTYPE x [<!ENTITY a 'b'>]><EnumerationResults/>").contains("document type"));
+}
+
+#[test]
+fn a_fault_names_its_byte() {
+    let body = page_of("<Name>a</Name></Nome>");
+    let at = body.find("</Nome>").unwrap();
+    assert!(fault(&body).ends_with(&format!("at byte {at}")), "{}", fault(&body));
+}
+
+#[test]
+fn caps_hold() {
+    let long = "x".repeat(MAX_FIELD_BYTES + 1);
+    assert!(fault(&page_of(&format!("<Name>{long}</Name>"))).contains("bytes"));
+    let deep = "<x>".repeat(MAX_SKIPPED_DEPTH as usize + 1);
+    assert!(fault(&page_of(&deep)).contains("too deep"));
+    let blob =
+        "<Blob><Name>a</Name><Properties><Content-Length>1</Content-Length></Properties></Blob>";
+    let page = |count: usize| {
+        format!("<EnumerationResults><Blobs>{}</Blobs></EnumerationResults>", blob.repeat(count))
+    };
+    assert_eq!(parse(page(MAX_BLOBS).as_bytes()).unwrap().blobs.len(), MAX_BLOBS);
+    assert!(fault(&page(MAX_BLOBS + 1)).contains("5000 blobs"));
+}
+
+#[test]
+fn no_cut_page_is_believed() {
+    for page in [ODD_NAMES, HIERARCHICAL, TIERS] {
+        let end = page.trim_end().len();
+        for cut in 0..end {
+            assert!(parse(&page.as_bytes()[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(body in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = parse(&body);
+    }
+
+    #[test]
+    fn a_changed_byte_never_panics(at in 0..TIERS.len(), byte in any::<u8>()) {
+        let mut body = TIERS.as_bytes().to_vec();
+        body[at] = byte;
+        let _ = parse(&body);
+    }
+
+    #[test]
+    fn a_name_survives_being_written(name in "[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\r\u{fffe}\u{ffff}]{1,40}") {
+        let body = page_of(&format!(
+            "<Name>{}</Name><Properties><Content-Length>1</Content-Length></Properties>",
+            quick_xml::escape::escape(name.as_str())
+        ));
+        let page = parse(body.as_bytes()).unwrap();
+        prop_assert_eq!(names(&page), [name.as_str()]);
+    }
+}

@@ -1,0 +1,343 @@
+//! A container of Azure Blob Storage.
+
+use std::fmt;
+use std::num::NonZero;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use azure_core::http::pager::PagerOptions;
+use azure_core::http::policies::Policy;
+use azure_core::http::{
+    ClientMethodOptions, ClientOptions, Context, Etag, RetryOptions, Url, UserAgentOptions,
+};
+use azure_storage_blob::models::{
+    BlobClientDownloadOptions, BlobContainerClientListBlobsOptions, HttpRange, ListBlobsIncludeItem,
+};
+use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+
+use super::location::{ContainerUrl, Environment};
+use super::{ReadError, Source};
+use crate::error::{Error, Result};
+use crate::model::{Access, Blob, ByteRange, Reads};
+
+mod auth;
+mod exchange;
+mod explain;
+mod failure;
+mod list_page;
+mod retry;
+mod sign;
+#[cfg(test)]
+mod tests;
+mod transport;
+
+pub use auth::{AuthMode, Credential};
+pub use retry::Retry;
+
+use auth::Means;
+use exchange::{Asked, Exchange, PageSlot};
+use failure::Failure;
+use list_page::Page;
+use retry::Attempts;
+
+/// How long one attempt at a range may take: a server that trickles must not hold a run.
+const READ_DEADLINE: Duration = Duration::from_secs(120);
+
+/// How long one attempt at a page may take.
+const PAGE_DEADLINE: Duration = Duration::from_secs(300);
+
+/// What can be set about reading from Azure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Blobs a page of the listing, 1 to 5,000; the service may send fewer.
+    pub page_size: u16,
+    /// How attempts are repeated.
+    pub retry: Retry,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { page_size: 5_000, retry: Retry::default() }
+    }
+}
+
+/// The blobs of a container whose names begin with a prefix. Nothing is ever written.
+///
+/// * `Debug` shows no secret.
+/// * Must be used inside a tokio runtime.
+pub struct AzureSource {
+    url: ContainerUrl,
+    credential: Credential,
+    container: BlobContainerClient,
+    options: Options,
+}
+
+impl AzureSource {
+    /// Finds the credential and prepares the client. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// The credential that `mode` asks for is missing or cannot be used with this endpoint.
+    pub fn new(url: ContainerUrl, mode: AuthMode, env: &Environment, options: Options) -> Result<Self> {
+        let transport = transport::transport()?;
+        let credential = Credential::resolve(mode, &url, env, &transport)?;
+        let mut container_url = url.container_url()?;
+        let mut sign: Vec<Arc<dyn Policy>> = Vec::new();
+        let mut token = None;
+        match &credential.means {
+            Means::Sas(sas) => container_url.set_query(Some(sas.query())),
+            Means::Key { account, key } => {
+                sign.push(Arc::new(sign::SharedKey { account: account.clone(), key: key.clone() }));
+            }
+            Means::Token(credential) | Means::CliToken(credential) => token = Some(credential.clone()),
+            Means::Anonymous => {}
+        }
+        let client_options = ClientOptions {
+            per_call_policies: vec![Arc::new(Exchange)],
+            per_try_policies: sign,
+            retry: RetryOptions::none(),
+            transport: Some(transport),
+            user_agent: UserAgentOptions {
+                // At most 24 characters, none of them a slash: the library panics at any other.
+                application_id: Some("presync".to_owned()),
+            },
+            ..Default::default()
+        };
+        let client_options = BlobContainerClientOptions { client_options, ..Default::default() };
+        let container = BlobContainerClient::new(container_url, token, Some(client_options))
+            .map_err(|_| Error::new(format!("{url} cannot be used as the URL of a container")))?;
+        Ok(Self { url, credential, container, options })
+    }
+
+    /// The container and the prefix. Printed without the SAS.
+    pub fn url(&self) -> &ContainerUrl {
+        &self.url
+    }
+
+    /// What the container is read with, such as `shared key (AZURE_STORAGE_KEY)`.
+    pub fn credential(&self) -> &'static str {
+        self.credential.label()
+    }
+
+    /// One page of the listing, with retries.
+    async fn page(&self, from: &Cursor) -> Result<Page> {
+        let mut attempts = Attempts::new(self.options.retry);
+        loop {
+            let page = tokio::time::timeout(PAGE_DEADLINE, self.try_page(from.marker.as_deref())).await;
+            let failure = match page {
+                Ok(Ok(page)) => return Ok(page),
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure::Broken("no whole page in time".into()),
+            };
+            if !attempts.again(&failure).await {
+                return Err(from.broken(self.explain(&failure, &attempts.describe(&failure))));
+            }
+        }
+    }
+
+    async fn try_page(&self, marker: Option<&str>) -> std::result::Result<Page, Failure> {
+        let slot = PageSlot::new(OnceLock::new());
+        let options = BlobContainerClientListBlobsOptions {
+            include: Some(vec![ListBlobsIncludeItem::Metadata]),
+            marker: marker.map(str::to_owned),
+            maxresults: Some(self.options.page_size.clamp(1, list_page::MAX_BLOBS as u16).into()),
+            prefix: Some(self.url.prefix().to_owned()).filter(|prefix| !prefix.is_empty()),
+            method_options: PagerOptions {
+                context: Context::new().with_value(slot.clone()),
+                ..Default::default()
+            },
+            ..Default::default()
+        };
+        let answer = self.container.list_blobs(Some(options))?.into_pages().next().await;
+        match (slot.get(), answer) {
+            (Some(body), _) => list_page::parse(body).map_err(Failure::Page),
+            (None, Some(Err(error))) => Err(error.into()),
+            (None, _) => Err(Failure::Other("a page without a body".into())),
+        }
+    }
+
+    async fn try_read(
+        &self,
+        blob: &Blob,
+        range: ByteRange,
+        bytes: &mut u64,
+    ) -> std::result::Result<Bytes, Failure> {
+        let too_long = || Failure::Other(format!("{range} is more than this machine can address"));
+        let len = usize::try_from(range.len()).ok().and_then(NonZero::new).ok_or_else(too_long)?;
+        usize::try_from(range.end()).map_err(|_| too_long())?;
+        let asked = Asked {
+            range,
+            size: blob.size,
+            etag: blob.etag.clone(),
+            url: self.exact_url(blob.name.as_str())?,
+        };
+        let options = BlobClientDownloadOptions {
+            range: Some(HttpRange::new(range.start(), range.len())),
+            if_match: blob.etag.as_ref().map(|etag| Etag::from(format!("\"{}\"", etag.as_str()))),
+            // One request is one range: the library is not to split it, nor to ask for a rest.
+            parallel: NonZero::new(1),
+            partition_size: Some(len),
+            method_options: ClientMethodOptions { context: Context::new().with_value(asked) },
+            ..Default::default()
+        };
+        let answer = self.container.blob_client(blob.name.as_str()).download(Some(options)).await?;
+        collect(answer.body, len.get(), bytes).await
+    }
+
+    /// The URL of a blob whose name the client library would not write as it is: it leaves out tabs and line ends.
+    fn exact_url(&self, name: &str) -> std::result::Result<Option<Url>, Failure> {
+        if !name.contains(['\t', '\n', '\r']) {
+            return Ok(None);
+        }
+        let mut url = self.url.blob_url(name).map_err(|error| Failure::Other(error.to_string()))?;
+        url.set_query(self.container.url().query());
+        Ok(Some(url))
+    }
+
+    fn explain(&self, failure: &Failure, attempt: &str) -> Error {
+        explain::explain(failure, attempt, &self.url, &self.credential, Timestamp::now())
+    }
+
+    /// What a failed read means for its blob ("Status and error codes", "Blob service error codes").
+    fn read_error(&self, failure: &Failure, attempts: &Attempts) -> ReadError {
+        let attempt = attempts.describe(failure);
+        match failure {
+            Failure::Changed => ReadError::Changed,
+            Failure::Credential(_) => ReadError::Fatal(self.explain(failure, &attempt)),
+            Failure::Status { status, .. } => match (*status, failure.code().unwrap_or_default()) {
+                // A blob that has become shorter than it was listed has changed too.
+                (412 | 416, _) => ReadError::Changed,
+                (404, "BlobNotFound") => ReadError::Gone,
+                (409, "BlobArchived" | "BlobBeingRehydrated") => ReadError::Archived,
+                (401 | 403, _)
+                | (404, "ContainerNotFound")
+                | (409, "ContainerBeingDeleted" | "PublicAccessNotPermitted") => {
+                    ReadError::Fatal(self.explain(failure, &attempt))
+                }
+                _ => ReadError::Unreadable(attempt),
+            },
+            _ => ReadError::Unreadable(attempt),
+        }
+    }
+}
+
+impl Source for AzureSource {
+    fn list(&self) -> impl Stream<Item = Result<Vec<Blob>>> + Send {
+        stream::try_unfold(Some(Cursor::default()), move |cursor| async move {
+            let Some(mut cursor) = cursor else { return Ok(None) };
+            let page = self.page(&cursor).await?;
+            let next = cursor.move_on(&page)?.then_some(cursor);
+            Ok(Some((page.blobs, next)))
+        })
+    }
+
+    async fn read(
+        &self,
+        blob: &Blob,
+        range: ByteRange,
+        reads: &mut Reads,
+    ) -> std::result::Result<Bytes, ReadError> {
+        match &blob.access {
+            Access::Online => {}
+            Access::Archived => return Err(ReadError::Archived),
+            Access::Directory => return Ok(Bytes::new()),
+            Access::Unreachable(why) => return Err(ReadError::Unreadable(why.to_string())),
+        }
+        let range = range.within(blob.size);
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let mut attempts = Attempts::new(self.options.retry);
+        loop {
+            reads.requests = reads.requests.saturating_add(1);
+            let attempt = self.try_read(blob, range, &mut reads.bytes);
+            let failure = match tokio::time::timeout(READ_DEADLINE, attempt).await {
+                Ok(Ok(bytes)) => return Ok(bytes),
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure::Broken("no whole answer in time".into()),
+            };
+            if !attempts.again(&failure).await {
+                return Err(self.read_error(&failure, &attempts));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for AzureSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AzureSource")
+            .field("url", &self.url.to_string())
+            .field("credential", &self.credential)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far a listing has come.
+#[derive(Debug, Default)]
+struct Cursor {
+    marker: Option<String>,
+    listed: u64,
+    last: Option<String>,
+}
+
+impl Cursor {
+    /// Takes note of a page, and says whether another one follows.
+    fn move_on(&mut self, page: &Page) -> Result<bool> {
+        self.listed = self.listed.saturating_add(page.blobs.len() as u64);
+        if let Some(blob) = page.blobs.last() {
+            self.last = Some(blob.name.as_str().to_owned());
+        }
+        if page.next.is_some() && page.next == self.marker {
+            return Err(self.broken(
+                Error::new("the service gave the same page twice").hint("check what answers at this URL"),
+            ));
+        }
+        self.marker.clone_from(&page.next);
+        Ok(self.marker.is_some())
+    }
+
+    /// The error that ends a listing, with how far it came.
+    fn broken(&self, error: Error) -> Error {
+        let Some(last) = &self.last else { return error };
+        let message =
+            format!("the listing broke off after {} blobs ('{}'): {error}", self.listed, last.escape_debug());
+        match error.way_out() {
+            Some(hint) => Error::new(message).hint(hint),
+            None => Error::new(message),
+        }
+    }
+}
+
+/// The whole body, which must have `len` bytes. Bytes are counted as they come; a piece that fits is not copied.
+async fn collect<S>(mut body: S, len: usize, bytes: &mut u64) -> std::result::Result<Bytes, Failure>
+where
+    S: Stream<Item = azure_core::Result<Bytes>> + Unpin,
+{
+    let mut whole = Bytes::new();
+    let mut pieces = BytesMut::new();
+    while let Some(piece) = body.try_next().await? {
+        *bytes = bytes.saturating_add(piece.len() as u64);
+        let had = whole.len() + pieces.len();
+        if piece.len() > len - had {
+            return Err(Failure::Broken(format!("the answer goes on after its {len} bytes")));
+        }
+        if had == 0 {
+            whole = piece;
+        } else {
+            if pieces.is_empty() {
+                pieces.reserve(len);
+                pieces.extend_from_slice(&std::mem::take(&mut whole));
+            }
+            pieces.extend_from_slice(&piece);
+        }
+    }
+    let body = if pieces.is_empty() { whole } else { pieces.freeze() };
+    match body.len() == len {
+        true => Ok(body),
+        false => Err(Failure::Broken(format!("the answer ended after {} of {len} bytes", body.len()))),
+    }
+}

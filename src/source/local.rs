@@ -1,0 +1,239 @@
+//! A folder as a source: walked recursively, names relative to it with `/`.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use walkdir::{DirEntry, WalkDir};
+
+use super::{ReadBlocking, ReadError, Source};
+use crate::error::{Error, Result};
+use crate::model::{Access, Blob, BlobName, ByteRange, ETag, Origin, Reads};
+
+/// Files in one page of the listing.
+const PAGE: usize = 1000;
+/// Pages that may wait until they are taken: so much is walked ahead.
+const PAGES_AHEAD: usize = 2;
+
+/// A folder. Its files are blobs, with the time of the last change and the size as their ETag. Links are followed;
+/// one that leads back to a folder above it is listed as unreachable, and so is whatever cannot be walked.
+#[derive(Clone, Debug)]
+pub struct LocalSource {
+    root: PathBuf,
+    prefix: String,
+}
+
+impl LocalSource {
+    /// Opens a folder.
+    ///
+    /// # Errors
+    /// When there is no such folder or it cannot be listed.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        let shown = root.display();
+        match std::fs::read_dir(&root) {
+            Ok(_) => Ok(Self { root, prefix: String::new() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Error::new(format!("there is no folder '{shown}'")).hint(
+                    "Give an existing folder, or a container as https://ACCOUNT.blob.core.windows.net/CONTAINER",
+                ))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                Err(Error::new(format!("'{shown}' is a file, not a folder")).hint("Give the folder it lies in"))
+            }
+            Err(error) => Err(Error::new(format!("cannot list the folder '{shown}': {error}"))
+                .hint("Check that you may read it")),
+        }
+    }
+
+    /// The same folder, of which only names that begin with `prefix` are listed.
+    pub fn with_prefix(self, prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into(), ..self }
+    }
+
+    /// What a report says of the source.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            provider: "folder",
+            location: self.root.display().to_string(),
+            account: None,
+            container: None,
+            prefix: self.prefix.clone(),
+            credential: None,
+        }
+    }
+
+    /// Walks the folder and hands over page after page, until the end or until nobody takes them.
+    fn walk(&self, pages: &mpsc::Sender<Vec<Blob>>) {
+        let walk = WalkDir::new(&self.root).follow_links(true).min_depth(1).sort_by(in_name_order);
+        let mut page = Vec::new();
+        for entry in walk {
+            let Some(blob) = self.blob(entry) else { continue };
+            if !blob.name.as_str().starts_with(&self.prefix) {
+                continue;
+            }
+            page.push(blob);
+            if page.len() == PAGE && pages.blocking_send(std::mem::take(&mut page)).is_err() {
+                return;
+            }
+        }
+        // Nobody takes the last page when the run has ended early.
+        let _ = pages.blocking_send(page);
+    }
+
+    /// The blob that a walked entry is; `None` for a folder.
+    fn blob(&self, entry: walkdir::Result<DirEntry>) -> Option<Blob> {
+        let found = match entry {
+            Ok(entry) if entry.file_type().is_dir() => return None,
+            Ok(entry) => {
+                let metadata = entry.metadata();
+                (entry.into_path(), metadata)
+            }
+            Err(error) => (error.path().unwrap_or(&self.root).to_owned(), Err(error)),
+        };
+        let (path, metadata) = found;
+        let (name, legal) = self.name(&path);
+        let unreachable = |why: String| Access::Unreachable(why.into());
+        Some(match metadata {
+            Ok(metadata) => Blob {
+                size: metadata.len(),
+                etag: Some(etag(&metadata)),
+                last_modified: metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok()),
+                access: match (legal, metadata.is_file()) {
+                    (false, _) => unreachable("its name is not UTF-8, so no blob can have it".into()),
+                    (_, false) => unreachable("it is not a regular file".into()),
+                    _ => Access::Online,
+                },
+                name,
+            },
+            Err(error) => Blob {
+                name,
+                size: 0,
+                etag: None,
+                last_modified: None,
+                access: match (error.loop_ancestor(), error.io_error()) {
+                    (Some(_), _) => unreachable("it is a link to a folder above it".into()),
+                    (_, Some(cause)) => unreachable(format!("it cannot be listed: {}", cause.kind())),
+                    _ => unreachable("it cannot be listed".into()),
+                },
+            },
+        })
+    }
+
+    /// The blob name of a path under the root, and whether it says exactly what the path says.
+    fn name(&self, path: &Path) -> (BlobName, bool) {
+        let relative = path.strip_prefix(&self.root).unwrap_or(path);
+        let name = relative.to_string_lossy();
+        let legal = relative.to_str().is_some();
+        let name = if std::path::MAIN_SEPARATOR == '/' { name.into_owned() } else { name.replace('\\', "/") };
+        (BlobName::new(name), legal)
+    }
+}
+
+/// Files by their bytes, a folder as if its name ended in `/`: so the walk gives names in the order of a container.
+fn in_name_order(left: &DirEntry, right: &DirEntry) -> std::cmp::Ordering {
+    let key = |entry: &DirEntry| {
+        // A link to a folder will be walked as one.
+        let folder = match entry.path_is_symlink() {
+            true => std::fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_dir()),
+            false => entry.file_type().is_dir(),
+        };
+        folder.then_some(b'/')
+    };
+    let name = |entry: &DirEntry| entry.file_name().as_encoded_bytes().to_vec();
+    let (mut first, mut second) = (name(left), name(right));
+    first.extend(key(left));
+    second.extend(key(right));
+    first.cmp(&second)
+}
+
+/// The time of the last change in nanoseconds, and the size.
+fn etag(metadata: &Metadata) -> ETag {
+    let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let nanoseconds = changed.map_or(0, |since| since.as_nanos());
+    ETag::new(&format!("{nanoseconds:x}-{:x}", metadata.len()))
+}
+
+impl Source for LocalSource {
+    fn list(&self) -> impl Stream<Item = Result<Vec<Blob>>> + Send {
+        let (sender, receiver) = mpsc::channel(PAGES_AHEAD);
+        let source = self.clone();
+        tokio::task::spawn_blocking(move || source.walk(&sender));
+        stream::unfold(receiver, |mut pages| async { pages.recv().await.map(|page| (page, pages)) }).map(Ok)
+    }
+
+    async fn read(
+        &self,
+        blob: &Blob,
+        range: ByteRange,
+        reads: &mut Reads,
+    ) -> std::result::Result<Bytes, ReadError> {
+        let (source, blob) = (self.clone(), blob.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let mut reads = Reads::default();
+            (ReadBlocking::read(&source, &blob, range, &mut reads), reads)
+        });
+        let (bytes, cost) =
+            read.await.map_err(|error| ReadError::Unreadable(format!("the read did not end: {error}")))?;
+        reads.add(cost);
+        bytes
+    }
+
+    fn blocking(&self) -> Option<Arc<dyn ReadBlocking>> {
+        Some(Arc::new(self.clone()))
+    }
+}
+
+impl ReadBlocking for LocalSource {
+    fn read(
+        &self,
+        blob: &Blob,
+        range: ByteRange,
+        reads: &mut Reads,
+    ) -> std::result::Result<Bytes, ReadError> {
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => ReadError::Gone,
+            kind => ReadError::Unreadable(format!("cannot be read: {kind}")),
+        };
+        reads.requests += 1;
+        let file = File::open(self.root.join(blob.name.as_str())).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if blob.etag.as_ref().is_some_and(|listed| *listed != etag(&metadata)) {
+            return Err(ReadError::Changed);
+        }
+        let range = range.within(metadata.len());
+        // A probe asks for little at a time; the cap guards the allocation against any other caller.
+        let mut bytes = vec![0; range.len().min(MAX_READ) as usize];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match read_at(&file, &mut bytes[filled..], range.start() + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        bytes.truncate(filled);
+        reads.bytes += filled as u64;
+        Ok(bytes.into())
+    }
+}
+
+/// The longest read, in bytes.
+const MAX_READ: u64 = 16 << 20;
+
+#[cfg(unix)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
+}

@@ -1,0 +1,381 @@
+//! The SOURCE argument: a folder, or a container and a prefix.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::PathBuf;
+
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use url::{Host, Url};
+
+use crate::error::{Error, Result};
+
+mod connection;
+mod environment;
+#[cfg(test)]
+mod tests;
+
+pub use connection::{ConnectionString, Sas};
+pub use environment::Environment;
+
+/// What must be escaped in a printed prefix so that it reads back as the same prefix.
+const PREFIX_SET: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?').add(b'`');
+
+/// What must be escaped in a blob name that is one segment of a URL: all but RFC 3986's unreserved characters.
+const SEGMENT_SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The longest and the shortest name of a container ("Naming and referencing containers").
+const CONTAINER_LENGTH: std::ops::RangeInclusive<usize> = 3..=63;
+
+/// The longest and the shortest name of a storage account ("Storage account overview").
+const ACCOUNT_LENGTH: std::ops::RangeInclusive<usize> = 3..=24;
+
+/// Containers of the service itself, whose names break the rules for others.
+const SYSTEM_CONTAINERS: [&str; 3] = ["$root", "$web", "$logs"];
+
+/// Where to look for blobs. Printed without any SAS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// A folder of the machine.
+    Folder(PathBuf),
+    /// A container of Azure Blob Storage, or of an emulator.
+    Container(ContainerUrl),
+}
+
+/// A container and a prefix.
+///
+/// * `endpoint` has no slash at its end; for a path-style endpoint it holds the account.
+/// * `prefix` is decoded, is not normalised, and may be empty.
+/// * Printed without the SAS, as a URL that reads back as the same container and prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerUrl {
+    endpoint: String,
+    account: Option<String>,
+    container: String,
+    prefix: String,
+    sas: Option<Sas>,
+}
+
+impl Location {
+    /// Reads a SOURCE argument. `account` is the `--account` option.
+    ///
+    /// # Errors
+    ///
+    /// A URL that names no container, breaks a naming rule, carries credentials that are no SAS, or has a scheme
+    /// that presync does not know; an `az://` URL without an account.
+    pub fn parse(source: &OsStr, account: Option<&str>, env: &Environment) -> Result<Self> {
+        if source.is_empty() {
+            return Err(Error::new("the source is empty").hint("give a folder or the URL of a container"));
+        }
+        let Some((scheme, rest)) = source.to_str().and_then(split_scheme) else {
+            return Ok(Self::Folder(PathBuf::from(source)));
+        };
+        let scheme = scheme.to_ascii_lowercase();
+        match scheme.as_str() {
+            "http" | "https" => ContainerUrl::from_http(&scheme, rest, account, env).map(Self::Container),
+            "az" => ContainerUrl::from_az(&scheme, rest, account, env).map(Self::Container),
+            "abfs" | "abfss" => match rest.split('/').next().and_then(|part| part.split_once('@')) {
+                Some((container, host)) => {
+                    ContainerUrl::from_abfs(container, host, rest, account).map(Self::Container)
+                }
+                None => ContainerUrl::from_az(&scheme, rest, account, env).map(Self::Container),
+            },
+            "file" => folder_of(rest).map(Self::Folder),
+            _ => Err(Error::new(format!("presync does not read {scheme}:// sources")).hint(
+                "give a folder, https://ACCOUNT.blob.core.windows.net/CONTAINER, az://CONTAINER or \
+                 abfss://CONTAINER@ACCOUNT.dfs.core.windows.net",
+            )),
+        }
+    }
+}
+
+impl ContainerUrl {
+    /// A container of an account, with the endpoint that `AZURE_STORAGE_CONNECTION_STRING` gives for this account,
+    /// else the public cloud's. Without `account` it is `AZURE_STORAGE_ACCOUNT`, else the connection string's.
+    ///
+    /// # Errors
+    ///
+    /// No account is named, or a name breaks a naming rule.
+    pub fn in_account(
+        account: Option<&str>,
+        container: &str,
+        prefix: &str,
+        env: &Environment,
+    ) -> Result<Self> {
+        check_container(container)?;
+        let connection = ConnectionString::from_env(env)?;
+        let account = account
+            .map(str::to_owned)
+            .or_else(|| env.var("AZURE_STORAGE_ACCOUNT"))
+            .or_else(|| connection.as_ref().and_then(|c| c.account().map(str::to_owned)));
+        let Some(account) = account else {
+            return Err(Error::new(format!("the storage account of container '{container}' is not known"))
+                .hint(
+                    "add --account NAME, set AZURE_STORAGE_ACCOUNT or AZURE_STORAGE_CONNECTION_STRING, or write \
+                 https://ACCOUNT.blob.core.windows.net/CONTAINER",
+                ));
+        };
+        check_account(&account)?;
+        let endpoint = match connection {
+            Some(connection) if connection.account() == Some(&account) => connection.endpoint().to_owned(),
+            _ => format!("https://{account}.blob.core.windows.net"),
+        };
+        let (container, prefix) = (container.to_owned(), prefix.to_owned());
+        Ok(Self { endpoint, account: Some(account), container, prefix, sas: None })
+    }
+
+    fn from_az(scheme: &str, rest: &str, account: Option<&str>, env: &Environment) -> Result<Self> {
+        let (container, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if container.is_empty() {
+            return Err(Error::new(format!("{scheme}:// names no container"))
+                .hint(format!("write {scheme}://CONTAINER or {scheme}://CONTAINER/PREFIX")));
+        }
+        refuse_sas(scheme, rest)?;
+        Self::in_account(account, container, prefix, env)
+    }
+
+    fn from_abfs(container: &str, host: &str, rest: &str, wanted: Option<&str>) -> Result<Self> {
+        refuse_sas("abfss", rest)?;
+        let prefix = rest.split_once('/').map_or("", |(_, prefix)| prefix);
+        check_container(container)?;
+        let (url, _) = base_url("https", host)?;
+        let host = url.host_str().unwrap_or_default();
+        let Some(account) = account_of_host(host) else {
+            return Err(Error::new(format!("'{host}' is not the host of a storage account"))
+                .hint("write abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PREFIX"));
+        };
+        check_account(&account)?;
+        check_wanted(&account, wanted)?;
+        Ok(Self {
+            endpoint: blob_endpoint(&url),
+            account: Some(account),
+            container: container.to_owned(),
+            prefix: prefix.to_owned(),
+            sas: None,
+        })
+    }
+
+    fn from_http(scheme: &str, rest: &str, wanted: Option<&str>, env: &Environment) -> Result<Self> {
+        if rest.contains('#') {
+            return Err(
+                Error::new("the URL holds a '#', which ends a URL").hint("write %23 for a '#' in a prefix")
+            );
+        }
+        let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (url, path_style) = base_url(scheme, authority)?;
+        let connection = ConnectionString::from_env(env)?;
+        let of_connection = connection.as_ref().and_then(|c| Some((c, c.rest_of(&url, path)?)));
+
+        let (endpoint, account, path) = if let Some((connection, path)) = of_connection {
+            (connection.endpoint().to_owned(), connection.account().map(str::to_owned), path)
+        } else if path_style {
+            let (account, path) = path.split_once('/').unwrap_or((path, ""));
+            let account = decode(account, "account")?;
+            check_account(primary(&account))?;
+            (format!("{}/{account}", origin(&url)), Some(primary(&account).to_owned()), path)
+        } else if let Some(account) = url.host_str().and_then(account_of_host) {
+            check_account(&account)?;
+            (blob_endpoint(&url), Some(account), path)
+        } else {
+            // A custom domain does not show its account.
+            let account = wanted.map(str::to_owned).or_else(|| env.var("AZURE_STORAGE_ACCOUNT"));
+            (origin(&url), account, path)
+        };
+        if let Some(account) = &account {
+            check_wanted(account, wanted)?;
+        }
+
+        let (container, prefix) = path.split_once('/').unwrap_or((path, ""));
+        let (container, prefix) = (decode(container, "container")?, decode(prefix, "prefix")?);
+        if container.is_empty() {
+            return Err(Error::new(format!("the URL {endpoint} names no container"))
+                .hint(format!("write {endpoint}/CONTAINER or {endpoint}/CONTAINER/PREFIX")));
+        }
+        check_container(&container)?;
+        let sas = match query {
+            None | Some("") => None,
+            Some(query) => Some(Sas::parse(query).ok_or_else(|| {
+                Error::new("what follows the '?' of the URL is not a SAS: it has no signature (sig=…)")
+                    .hint("write %3F for a '?' in a prefix, or copy the whole SAS")
+            })?),
+        };
+        Ok(Self { endpoint, account, container, prefix, sas })
+    }
+
+    /// The blob endpoint, such as `https://media.blob.core.windows.net`, without a slash at its end.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The storage account; `None` behind a custom domain of which nothing else tells the account.
+    pub fn account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
+    /// The container's name.
+    pub fn container(&self) -> &str {
+        &self.container
+    }
+
+    /// The prefix, decoded; every listed name begins with it.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The SAS of the URL.
+    pub fn sas(&self) -> Option<&Sas> {
+        self.sas.as_ref()
+    }
+
+    /// Whether the endpoint is reached over TLS.
+    pub fn is_https(&self) -> bool {
+        self.endpoint.starts_with("https://")
+    }
+
+    /// The URL of the container, with no credential.
+    pub(crate) fn container_url(&self) -> Result<Url> {
+        self.url_of(&format!("{}/{}", self.endpoint, self.container))
+    }
+
+    /// The URL of a blob, with no credential. The name is one segment, so that nothing in it can be normalised.
+    pub(crate) fn blob_url(&self, name: &str) -> Result<Url> {
+        let name = utf8_percent_encode(name, SEGMENT_SET);
+        self.url_of(&format!("{}/{}/{name}", self.endpoint, self.container))
+    }
+
+    fn url_of(&self, text: &str) -> Result<Url> {
+        Url::parse(text).map_err(|cause| Error::new(format!("{self} is not a usable URL: {cause}")))
+    }
+}
+
+impl fmt::Display for ContainerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.endpoint, self.container)?;
+        match self.prefix.as_str() {
+            "" => Ok(()),
+            prefix => write!(f, "/{}", utf8_percent_encode(prefix, PREFIX_SET)),
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(path) => path.display().fmt(f),
+            Self::Container(url) => url.fmt(f),
+        }
+    }
+}
+
+/// `https` and what follows `://`. A single letter is a Windows drive and no scheme.
+fn split_scheme(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = text.split_once("://")?;
+    let valid = scheme.len() > 1
+        && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+    valid.then_some((scheme, rest))
+}
+
+/// The URL of a host without any path, and whether its paths begin with the account.
+fn base_url(scheme: &str, authority: &str) -> Result<(Url, bool)> {
+    if authority.contains('@') {
+        return Err(Error::new("the URL holds a user name")
+            .hint("leave out what stands before the '@': credentials come from the environment"));
+    }
+    let wrong = || {
+        Error::new(format!("'{authority}' is not a host"))
+            .hint("write https://ACCOUNT.blob.core.windows.net/CONTAINER")
+    };
+    let url = Url::parse(&format!("{scheme}://{authority}/")).map_err(|_| wrong())?;
+    if authority.is_empty() || url.path() != "/" {
+        return Err(wrong());
+    }
+    let path_style = match url.host() {
+        Some(Host::Domain(domain)) => !domain.trim_end_matches('.').contains('.'),
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) => true,
+        None => return Err(wrong()),
+    };
+    Ok((url, path_style))
+}
+
+/// Scheme, host and port, as the URL standard writes them.
+fn origin(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+/// The blob endpoint beside a Data Lake endpoint; any other endpoint as it is.
+fn blob_endpoint(url: &Url) -> String {
+    origin(url).replacen(".dfs.", ".blob.", 1)
+}
+
+/// `media` of `media.blob.core.windows.net`; `None` for a host that does not name its account.
+fn account_of_host(host: &str) -> Option<String> {
+    let (account, domain) = host.split_once('.')?;
+    let known = domain.split('.').any(|label| label == "blob" || label == "dfs");
+    known.then(|| primary(account).to_owned())
+}
+
+/// An account's name without the mark of its read-only copy.
+fn primary(account: &str) -> &str {
+    account.strip_suffix("-secondary").unwrap_or(account)
+}
+
+/// Percent-decodes once. What is no escape stays as it is.
+fn decode(text: &str, what: &str) -> Result<String> {
+    match percent_decode_str(text).decode_utf8() {
+        Ok(text) => Ok(text.into_owned()),
+        Err(_) => Err(Error::new(format!("the {what} in the URL is not UTF-8 once its escapes are decoded"))
+            .hint("write each byte of its UTF-8 form as %XX, and a '%' as %25")),
+    }
+}
+
+/// In a form that takes every character literally, a SAS would become part of the names that are printed.
+fn refuse_sas(scheme: &str, rest: &str) -> Result<()> {
+    match rest.split_once('?').and_then(|(_, query)| Sas::parse(query)) {
+        None => Ok(()),
+        Some(_) => Err(Error::new(format!("a {scheme}:// URL cannot carry a SAS"))
+            .hint("set AZURE_STORAGE_SAS_TOKEN, or write https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS")),
+    }
+}
+
+fn folder_of(rest: &str) -> Result<PathBuf> {
+    let hint = "write file:///PATH with %3F for '?' and %23 for '#', or give the path itself";
+    let url = Url::parse(&format!("file://{rest}")).ok();
+    url.filter(|url| url.query().is_none() && url.fragment().is_none())
+        .and_then(|url| url.to_file_path().ok())
+        .ok_or_else(|| Error::new(format!("file://{rest} does not name a folder of this machine")).hint(hint))
+}
+
+fn check_wanted(account: &str, wanted: Option<&str>) -> Result<()> {
+    match wanted {
+        Some(wanted) if wanted != account => {
+            Err(Error::new(format!("the URL names account '{account}', --account says '{wanted}'"))
+                .hint("leave out --account"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_account(account: &str) -> Result<()> {
+    let valid = ACCOUNT_LENGTH.contains(&account.len())
+        && account.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    valid.then_some(()).ok_or_else(|| {
+        Error::new(format!("'{}' is not a storage account's name", account.escape_debug()))
+            .hint("an account's name has 3 to 24 characters, each a-z or 0-9")
+    })
+}
+
+fn check_container(container: &str) -> Result<()> {
+    let valid = CONTAINER_LENGTH.contains(&container.len())
+        && container.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !container.starts_with('-')
+        && !container.ends_with('-')
+        && !container.contains("--");
+    (valid || SYSTEM_CONTAINERS.contains(&container)).then_some(()).ok_or_else(|| {
+        Error::new(format!("'{}' is not a container's name", container.escape_debug())).hint(
+            "a container's name has 3 to 63 characters, each a-z, 0-9 or '-', begins and ends with a letter or a \
+             digit and has no '--'; $root, $web and $logs are names too",
+        )
+    })
+}

@@ -1,0 +1,196 @@
+//! Connection strings and shared access signatures, as the Azure tools write them.
+
+use std::fmt;
+
+use azure_core::credentials::Secret;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use url::Url;
+use url::form_urlencoded;
+
+use super::{Environment, account_of_host, base_url, origin, primary};
+use crate::error::{Error, Result};
+
+/// The variable that holds a connection string.
+const VARIABLE: &str = "AZURE_STORAGE_CONNECTION_STRING";
+
+/// The emulator's account, endpoint and key, which are public ("Use the Azurite emulator", "Well-known account").
+const EMULATOR: &str = "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;\
+    AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;\
+    BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1";
+
+/// A shared access signature: the query of a URL that carries its own permission.
+///
+/// * Has a `sig` field that is not empty, and no `?` before it.
+/// * `Debug` does not show it; there is no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sas(Secret);
+
+impl Sas {
+    /// Takes a query, with or without the `?`; `None` if it carries no signature.
+    pub fn parse(query: &str) -> Option<Self> {
+        let query = query.trim().trim_start_matches('?');
+        let sas = Self(Secret::new(query.to_owned()));
+        sas.field("sig").filter(|signature| !signature.is_empty())?;
+        Some(sas)
+    }
+
+    /// The query. A secret.
+    pub(crate) fn query(&self) -> &str {
+        self.0.secret()
+    }
+
+    /// A field that is no secret, decoded: `sp` the permissions, `sr` the kind of resource, `se` the end.
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
+        let mut fields = form_urlencoded::parse(self.query().as_bytes());
+        fields.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// When it ends (`se`), if it says so itself and not by a stored policy.
+    pub(crate) fn expires(&self) -> Option<Timestamp> {
+        time(&self.field("se")?)
+    }
+
+    /// From when on it holds (`st`).
+    pub(crate) fn starts(&self) -> Option<Timestamp> {
+        time(&self.field("st")?)
+    }
+}
+
+/// A time as a SAS writes it: with seconds, without, or a date alone ("Create a service SAS", "Formatting dates").
+fn time(text: &str) -> Option<Timestamp> {
+    let zoneless = || text.strip_suffix('Z')?.parse().ok();
+    let midnight = || Some(text.parse::<Date>().ok()?.at(0, 0, 0, 0));
+    text.parse().ok().or_else(|| {
+        let time = zoneless().or_else(midnight)?;
+        Some(TimeZone::UTC.to_zoned(time).ok()?.timestamp())
+    })
+}
+
+impl fmt::Debug for Sas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A connection string ("Configure Azure Storage connection strings").
+///
+/// * `endpoint` has no slash at its end.
+/// * `Debug` shows neither key nor SAS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionString {
+    endpoint: String,
+    account: Option<String>,
+    key: Option<Secret>,
+    sas: Option<Sas>,
+}
+
+impl ConnectionString {
+    /// The one in `AZURE_STORAGE_CONNECTION_STRING`, if it is set.
+    ///
+    /// # Errors
+    ///
+    /// The variable is set, and it is not a connection string for blobs.
+    pub fn from_env(env: &Environment) -> Result<Option<Self>> {
+        env.var(VARIABLE).map(|text| Self::parse(&text)).transpose()
+    }
+
+    /// Reads `Name=Value` pairs between semicolons. Names count in any case, unknown ones are passed over.
+    ///
+    /// # Errors
+    ///
+    /// A part has no `=`, the endpoint is not a URL, or there is neither an account nor an endpoint. No error shows
+    /// a value.
+    pub fn parse(text: &str) -> Result<Self> {
+        let wrong = |what: &str| {
+            Error::new(format!("{VARIABLE} {what}")).hint(
+                "copy it from the portal: storage account, Access keys, Connection string; in a shell it needs quotes",
+            )
+        };
+        let mut protocol = "https".to_owned();
+        let mut suffix = "core.windows.net".to_owned();
+        let (mut endpoint, mut account, mut key, mut sas) = (None, None, None, None);
+        for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+            let (name, value) = part.split_once('=').ok_or_else(|| wrong("has a part without a '='"))?;
+            let value = value.trim();
+            match name.trim().to_ascii_lowercase().as_str() {
+                "usedevelopmentstorage" if value.eq_ignore_ascii_case("true") => {
+                    return Self::parse(EMULATOR);
+                }
+                "defaultendpointsprotocol" => protocol = value.to_ascii_lowercase(),
+                "endpointsuffix" => suffix = value.to_owned(),
+                "accountname" if !value.is_empty() => account = Some(value.to_owned()),
+                "accountkey" if !value.is_empty() => key = Some(Secret::new(value.to_owned())),
+                "sharedaccesssignature" => {
+                    sas = Some(Sas::parse(value).ok_or_else(|| wrong("has a SAS without a signature"))?);
+                }
+                "blobendpoint" if !value.is_empty() => endpoint = Some(value.to_owned()),
+                _ => {}
+            }
+        }
+        let endpoint = match (endpoint, &account) {
+            (Some(endpoint), _) => endpoint,
+            (None, Some(account)) => format!("{protocol}://{account}.blob.{suffix}"),
+            (None, None) => return Err(wrong("has neither an AccountName nor a BlobEndpoint")),
+        };
+        let (endpoint, named) =
+            split_endpoint(&endpoint).ok_or_else(|| wrong("has a BlobEndpoint that is not a URL"))?;
+        Ok(Self { endpoint, account: account.or(named), key, sas })
+    }
+
+    /// The blob endpoint, without a slash at its end.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The account, named or shown by the endpoint.
+    pub fn account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
+    /// The account's key. A secret.
+    pub fn key(&self) -> Option<&Secret> {
+        self.key.as_ref()
+    }
+
+    /// The SAS.
+    pub fn sas(&self) -> Option<&Sas> {
+        self.sas.as_ref()
+    }
+
+    /// What is left of `path` below the endpoint, if the URL lies there.
+    pub(super) fn rest_of<'p>(&self, base: &Url, path: &'p str) -> Option<&'p str> {
+        let below = self.endpoint.strip_prefix(&origin(base))?;
+        match below.strip_prefix('/') {
+            None if below.is_empty() => Some(path),
+            None => None,
+            Some(below) => match path.strip_prefix(below)? {
+                "" => Some(""),
+                rest => rest.strip_prefix('/'),
+            },
+        }
+    }
+}
+
+/// An endpoint in its normal form, and the account that it shows.
+fn split_endpoint(text: &str) -> Option<(String, Option<String>)> {
+    let (scheme, rest) = text.split_once("://")?;
+    let scheme = scheme.to_ascii_lowercase();
+    if !matches!(scheme.as_str(), "http" | "https") || rest.contains(['?', '#']) {
+        return None;
+    }
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (url, path_style) = base_url(&scheme, authority).ok()?;
+    let path = path.trim_end_matches('/');
+    let account = match (path_style, path) {
+        (true, "") => None,
+        (true, path) => path.split('/').next().map(|account| primary(account).to_owned()),
+        (false, _) => url.host_str().and_then(account_of_host),
+    };
+    let endpoint = match path {
+        "" => origin(&url),
+        path => format!("{}/{path}", origin(&url)),
+    };
+    Some((endpoint, account))
+}

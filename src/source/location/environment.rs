@@ -1,0 +1,63 @@
+//! The environment variables that a run may read.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+type Lookup = dyn Fn(&str) -> Option<OsString> + Send + Sync;
+
+/// Where environment variables come from. Handed down, so that nothing reads the process's environment by itself.
+///
+/// * An empty variable counts as one that is not set.
+/// * `Debug` shows no value.
+#[derive(Clone)]
+pub struct Environment(Arc<Lookup>);
+
+impl Environment {
+    /// The environment of the process.
+    pub fn of_process() -> Self {
+        Self(Arc::new(|name| std::env::var_os(name)))
+    }
+
+    /// An environment of these variables and no others.
+    pub fn of<I, N, V>(variables: I) -> Self
+    where
+        I: IntoIterator<Item = (N, V)>,
+        N: Into<String>,
+        V: Into<OsString>,
+    {
+        let variables: BTreeMap<String, OsString> =
+            variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Self(Arc::new(move |name| variables.get(name).cloned()))
+    }
+
+    /// The value of a variable that is set, not empty and UTF-8.
+    pub fn var(&self, name: &str) -> Option<String> {
+        self.var_os(name)?.into_string().ok()
+    }
+
+    /// The value of a variable that is set and not empty.
+    pub fn var_os(&self, name: &str) -> Option<OsString> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+
+    /// The first file of this name in the folders of `PATH`.
+    pub fn program(&self, name: &str) -> Option<PathBuf> {
+        let names: &[OsString] = &match cfg!(windows) {
+            true => ["exe", "cmd", "bat"].map(|ext| OsString::from(format!("{name}.{ext}"))).to_vec(),
+            false => vec![OsStr::new(name).to_owned()],
+        };
+        let path = self.var_os("PATH")?;
+        std::env::split_paths(&path)
+            .flat_map(|folder| names.iter().map(move |name| folder.join(name)))
+            .find(|file| file.is_file())
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Environment")
+    }
+}

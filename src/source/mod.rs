@@ -1,0 +1,66 @@
+//! Where blobs come from: a folder or a container, behind one trait.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::Stream;
+
+use crate::error::Result;
+use crate::model::{Blob, ByteRange, Reads};
+
+pub mod azure;
+pub mod local;
+pub mod location;
+
+/// A place that lists blobs and gives out parts of them. Read-only.
+pub trait Source: Send + Sync + 'static {
+    /// Every blob under the source's prefix, a page at a time, in the UTF-8 byte order of the names.
+    ///
+    /// A page may be empty. After an `Err` nothing follows.
+    fn list(&self) -> impl Stream<Item = Result<Vec<Blob>>> + Send;
+
+    /// The bytes of `range`, all from the version of the blob that was listed.
+    ///
+    /// * A range that ends past the blob's end gives the bytes that are there; one that starts at or past the end,
+    ///   or has no length, gives none.
+    /// * Every attempt is counted in `reads`, also when the answer is an error.
+    fn read(
+        &self,
+        blob: &Blob,
+        range: ByteRange,
+        reads: &mut Reads,
+    ) -> impl Future<Output = std::result::Result<Bytes, ReadError>> + Send;
+
+    /// For a source whose reads block a thread, the same read without `async`: such blobs are read on the pool,
+    /// where they are probed. `None` for a source that waits for a network.
+    fn blocking(&self) -> Option<Arc<dyn ReadBlocking>> {
+        None
+    }
+}
+
+/// The blocking form of [`Source::read`], with the same meaning.
+pub trait ReadBlocking: Send + Sync {
+    /// See [`Source::read`].
+    fn read(
+        &self,
+        blob: &Blob,
+        range: ByteRange,
+        reads: &mut Reads,
+    ) -> std::result::Result<Bytes, ReadError>;
+}
+
+/// Why a range of one blob was not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadError {
+    /// The blob has another ETag than the one listed.
+    Changed,
+    /// The blob is gone.
+    Gone,
+    /// The blob lies in the archive tier.
+    Archived,
+    /// It was not read after retries; the text carries the service's own code.
+    Unreadable(String),
+    /// No blob of the source can be read: the run ends.
+    Fatal(crate::error::Error),
+}

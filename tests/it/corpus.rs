@@ -1,0 +1,117 @@
+//! Every fact about every file of a corpus, against what independent tools say.
+//!
+//! Runs when `PRESYNC_CORPUS` names a folder with a `truth.jsonl`; the corpus is no part of the project.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bytes::Bytes;
+use presync::model::{Access, Blob, BlobName, Facts, Orientation, Reads, Verdict};
+use presync::probe::{Probe, Step};
+use presync::rules::{Content, Profile, judge, without_reading};
+use serde_json::Value;
+
+/// Reads a file the way a run does, and says what that cost.
+fn probe(name: &str, bytes: &Bytes) -> (Facts, Reads) {
+    let (mut probe, mut step) = Probe::new(bytes.len() as u64, BlobName::new(name).extension());
+    let mut reads = Reads::default();
+    loop {
+        match step {
+            Step::Done(facts) => return (facts, reads),
+            Step::Need(range) => {
+                reads.add(Reads { requests: 1, bytes: range.len() });
+                step = probe.step(bytes.slice(range.start() as usize..range.end() as usize));
+            }
+        }
+    }
+}
+
+fn verdict(name: &str, bytes: &Bytes) -> (Verdict, Facts, Reads) {
+    let profile = Profile::load("nexus").expect("it is built in");
+    let blob = Blob {
+        name: BlobName::new(name),
+        size: bytes.len() as u64,
+        etag: None,
+        last_modified: None,
+        access: Access::Online,
+    };
+    if let Some(asset) = without_reading(&blob, &profile) {
+        return (asset.verdict, asset.facts, asset.reads);
+    }
+    let (facts, reads) = probe(name, bytes);
+    let asset = judge(blob, Content::Facts(facts), reads, &profile);
+    (asset.verdict, asset.facts, reads)
+}
+
+#[test]
+fn every_file_of_the_corpus_is_judged_as_its_truth_says() {
+    let Some(corpus) = std::env::var_os("PRESYNC_CORPUS") else {
+        eprintln!("PRESYNC_CORPUS is not set: no corpus to compare with");
+        return;
+    };
+    let corpus = Path::new(&corpus);
+    let truth = std::fs::read_to_string(corpus.join("truth.jsonl")).expect("the corpus has a truth.jsonl");
+    let mut wrong = Vec::new();
+    let mut gaps: BTreeMap<String, u32> = BTreeMap::new();
+    let mut costs: BTreeMap<&str, Vec<Reads>> = BTreeMap::new();
+    for line in truth.lines() {
+        let truth: Value = serde_json::from_str(line).expect("the truth is JSON");
+        let text = |key: &str| truth[key].as_str().unwrap_or_default().to_owned();
+        let name = text("file");
+        let bytes = Bytes::from(std::fs::read(corpus.join(&name)).expect("the file is there"));
+        let (verdict, facts, reads) = verdict(&name, &bytes);
+        if name.starts_with("real/") {
+            costs.entry(facts.format.as_str()).or_default().push(reads);
+        }
+        let mut complain = |what: String| wrong.push(format!("{name}: {what} [{} {}]", text("verdict"), text("confidence")));
+        if text("confidence") == "high" {
+            match (text("verdict").as_str(), verdict) {
+                ("pass", Verdict::Accept) | ("fail", Verdict::Reject) => {}
+                ("pass" | "fail", Verdict::Unknown) => {
+                    let gap = facts.gap.map_or("other".to_owned(), |gap| gap.to_string());
+                    *gaps.entry(format!("{} {gap}", facts.format.as_str())).or_default() += 1;
+                }
+                ("pass" | "fail", verdict) => {
+                    complain(format!("{verdict:?}, {:?} {:?} {:?}", facts.malformed, facts.gap, facts.orientation));
+                }
+                _ => {}
+            }
+        }
+        if text("verdict") == "fail" && verdict == Verdict::Accept {
+            complain("accepted".into());
+        }
+        // A PNG's "Raw profile type exif" is a text chunk, no EXIF of the image.
+        let elsewhere = truth["notes"].as_array().is_some_and(|notes| notes.iter().any(|note| note == "png_raw_profile"));
+        let known = facts.orientation != Orientation::NotRead && text("confidence") != "low";
+        if known && !elsewhere && !truth["orientation"].is_string() {
+            let (found, expected) = (facts.orientation.value(), truth["orientation"].as_i64());
+            if found != expected {
+                complain(format!("orientation {found:?}, not {expected:?}"));
+            }
+        }
+        if let Some(video) = &facts.video {
+            let first = video.tracks.first();
+            let brand = video.major_brand.map(|brand| brand.to_string());
+            if text("confidence") == "high" && !truth["major_brand"].is_null() && brand != Some(text("major_brand")) {
+                complain(format!("brand {brand:?}, not {}", truth["major_brand"]));
+            }
+            if let (Some(found), Some(expected)) = (first.and_then(|track| track.pixel_format), truth["pix_fmt"].as_str()) {
+                if found != expected {
+                    complain(format!("pixel format {found}, not {expected}"));
+                }
+            }
+            if let (Some(found), Some(expected)) = (first.and_then(|track| track.frames), truth["frames"]["nb_frames"].as_u64()) {
+                if found != expected {
+                    complain(format!("{found} frames, not {expected}"));
+                }
+            }
+        }
+    }
+    for (format, reads) in &costs {
+        let mean = |of: fn(&Reads) -> f64| reads.iter().map(of).sum::<f64>() / reads.len() as f64;
+        let (requests, bytes) = (mean(|reads| f64::from(reads.requests)), mean(|reads| reads.bytes as f64));
+        eprintln!("{format:<8} {:>4} files  {requests:.2} requests  {:.1} KiB", reads.len(), bytes / 1024.0);
+    }
+    eprintln!("not judged yet: {gaps:#?}");
+    assert!(wrong.is_empty(), "{} disagree:\n{}", wrong.len(), wrong.join("\n"));
+}

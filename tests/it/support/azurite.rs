@@ -1,0 +1,401 @@
+//! Azurite, Microsoft's emulator of the blob service, for the integration tests.
+//!
+//! [`Azurite::http`] and [`Azurite::https`] each start one service on first use, in memory and on a port of its
+//! own, and every test of the process shares it: use a container name that no other test uses. Azurite and its
+//! Node are installed with npm into `tests/azurite` when they are missing or older than the lock file there.
+//!
+//! Requests are signed here, with nothing of presync's own code, so that the two can check each other.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufRead, BufReader};
+use std::iter;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, OnceLock, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64_URL};
+use hmac::{Hmac, Mac};
+use jiff::{Timestamp, ToSpan};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use reqwest::blocking::{Client, Response};
+use reqwest::{Certificate, Method};
+use sha2::Sha256;
+
+/// The account that Azurite comes with.
+pub const ACCOUNT: &str = "devstoreaccount1";
+/// The published key of that account.
+pub const KEY: &str =
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
+/// Where the packages are listed, locked and installed.
+const PACKAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/azurite");
+/// Cargo's folder for what integration tests write.
+const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
+/// The version of the REST API, and of the SAS, that is spoken here.
+const API_VERSION: &str = "2021-12-02";
+/// Azurite needs about 2 seconds to start; this is for a very busy machine.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How many blobs are written at once: Azurite has one thread, so more do not help.
+const UPLOADS: usize = 4;
+/// Everything but RFC 3986's unreserved characters; `/` too, so that no client mends `//`, `./` or `../`.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A running blob service.
+pub struct Azurite {
+    endpoint: String,
+    client: Client,
+    ca: Option<PathBuf>,
+    /// The service ends when this pipe closes: at the latest, when this process ends.
+    _stdin: ChildStdin,
+}
+
+impl Azurite {
+    /// The service over http.
+    pub fn http() -> &'static Self {
+        static HTTP: OnceLock<Result<Azurite, String>> = OnceLock::new();
+        shared(&HTTP, None)
+    }
+
+    /// The service over https, which takes bearer tokens too. [`Azurite::ca`] signed its certificate.
+    pub fn https() -> &'static Self {
+        static HTTPS: OnceLock<Result<Azurite, String>> = OnceLock::new();
+        shared(&HTTPS, Some(Path::new(SCRATCH).join("azurite-tls")))
+    }
+
+    /// The account's URL, such as `http://127.0.0.1:10000/devstoreaccount1`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The CA's certificate in PEM: what `SSL_CERT_FILE` names. Only the https service has one.
+    pub fn ca(&self) -> &Path {
+        self.ca.as_deref().expect("only the https service has a CA")
+    }
+
+    /// The account's key in base64.
+    pub fn key(&self) -> &'static str {
+        KEY
+    }
+
+    /// What `AZURE_STORAGE_CONNECTION_STRING` holds.
+    pub fn connection_string(&self) -> String {
+        let endpoint = &self.endpoint;
+        let (protocol, _) = endpoint.split_once(':').expect("an endpoint has a scheme");
+        format!(
+            "DefaultEndpointsProtocol={protocol};AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={endpoint};"
+        )
+    }
+
+    /// The URL of a container.
+    pub fn container_url(&self, container: &str) -> String {
+        format!("{}/{container}", self.endpoint)
+    }
+
+    /// The URL of a blob with every character of its name percent-encoded that can be, `/` too.
+    pub fn blob_url(&self, container: &str, name: &str) -> String {
+        format!("{}/{}", self.container_url(container), encode(name))
+    }
+
+    /// Makes a container. Anybody may list and read a public one.
+    pub fn create_container(&self, name: &str, public: bool) {
+        let access = public.then_some(("x-ms-blob-public-access", "container"));
+        self.send(
+            Method::PUT,
+            &format!("/{name}"),
+            &[("restype", "container")],
+            access.as_slice(),
+            Vec::new(),
+        );
+    }
+
+    /// Writes a block blob, over an older one too.
+    pub fn put(&self, container: &str, name: &str, bytes: impl Into<Vec<u8>>) {
+        let headers = [("x-ms-blob-type", "BlockBlob")];
+        self.send(Method::PUT, &blob_path(container, name), &[], &headers, bytes.into());
+    }
+
+    /// Writes many block blobs, some at a time.
+    pub fn put_many(&self, container: &str, blobs: impl Iterator<Item = (String, Vec<u8>)> + Send) {
+        let blobs = Mutex::new(blobs);
+        let next = || blobs.lock().expect("no upload panicked while it took a blob").next();
+        thread::scope(|scope| {
+            for _ in 0..UPLOADS {
+                scope.spawn(|| {
+                    iter::from_fn(next).for_each(|(name, bytes)| self.put(container, &name, bytes))
+                });
+            }
+        });
+    }
+
+    /// Deletes a blob.
+    pub fn delete(&self, container: &str, name: &str) {
+        self.send(Method::DELETE, &blob_path(container, name), &[], &[], Vec::new());
+    }
+
+    /// Moves a block blob to the archive tier, where it is listed but cannot be read.
+    pub fn set_tier_archive(&self, container: &str, name: &str) {
+        let headers = [("x-ms-access-tier", "Archive")];
+        self.send(Method::PUT, &blob_path(container, name), &[("comp", "tier")], &headers, Vec::new());
+    }
+
+    /// A service SAS for a container: the query string, without `?`. `permissions`, such as `rl`, are in the
+    /// service's order.
+    pub fn sas(&self, container: &str, permissions: &str, expiry: Timestamp) -> String {
+        let expiry = expiry.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let resource = format!("/blob/{ACCOUNT}/{container}");
+        // Permissions, start, expiry, resource, identifier, IP, protocol, version, kind, snapshot, encryption
+        // scope, and five response headers.
+        let fields =
+            [permissions, "", &expiry, &resource, "", "", "", API_VERSION, "c", "", "", "", "", "", "", ""];
+        let signature = sign(&fields.join("\n"));
+        format!("sv={API_VERSION}&sr=c&sp={permissions}&se={}&sig={}", encode(&expiry), encode(&signature))
+    }
+
+    /// Sends any request, signed with the account's key, and panics unless it succeeds.
+    ///
+    /// `path` follows the endpoint and is percent-encoded; the values of `query` hold nothing that needs to be; all
+    /// `headers` begin with `x-ms-`.
+    pub fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Response {
+        let date = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let mut headers: BTreeMap<&str, &str> = headers.iter().copied().collect();
+        headers.extend([("x-ms-date", date.as_str()), ("x-ms-version", API_VERSION)]);
+
+        let authorization = shared_key(&method, path, query, &headers, body.len());
+        let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let url = format!("{}{path}?{}", self.endpoint, query.join("&"));
+        let mut request = self.client.request(method.clone(), &url).header("authorization", authorization);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let response = request.body(body).send().unwrap_or_else(|error| panic!("{method} {url}: {error:?}"));
+        let status = response.status();
+        if !status.is_success() {
+            panic!("{method} {url}: {status} {}", response.text().unwrap_or_default());
+        }
+        response
+    }
+}
+
+/// An unsigned token for `audience`, valid for an hour. Azurite's `--oauth basic` takes it when the audience is
+/// `https://storage.azure.com`.
+pub fn unsigned_jwt(audience: &str) -> String {
+    let now = Timestamp::now().as_second();
+    let issuer = "https://sts.windows.net/00000000-0000-0000-0000-000000000000/";
+    let header = serde_json::json!({ "alg": "none", "typ": "JWT" });
+    let claims = serde_json::json!({
+        "aud": audience, "iss": issuer, "iat": now - 60, "nbf": now - 60, "exp": now + 3600,
+    });
+    let [header, claims] = [header, claims].map(|part| BASE64_URL.encode(part.to_string()));
+    format!("{header}.{claims}.")
+}
+
+/// Writes an executable `az` into `dir` that answers `az account get-access-token` with `token`, for an hour. It
+/// needs nothing else on the `PATH`.
+pub fn fake_az(dir: &Path, token: &str) {
+    let expiry = Timestamp::now() + 1.hour();
+    let answer = serde_json::json!({
+        "accessToken": token,
+        "expiresOn": expiry.strftime("%Y-%m-%d %H:%M:%S.000000").to_string(),
+        "expires_on": expiry.as_second(),
+        "subscription": "00000000-0000-0000-0000-000000000000",
+        "tenant": "00000000-0000-0000-0000-000000000000",
+        "tokenType": "Bearer",
+    });
+    let script = format!(
+        "#!/bin/sh\n\
+         case \"$1 $2\" in\n\
+         'account get-access-token') printf '%s\\n' '{answer}' ;;\n\
+         *) echo \"this az knows only account get-access-token, not $*\" >&2; exit 2 ;;\n\
+         esac\n"
+    );
+    let az = dir.join("az");
+    fs::write(&az, script).expect("az can be written");
+    fs::set_permissions(&az, Permissions::from_mode(0o755)).expect("az can be made executable");
+}
+
+/// The service in `cell`, started by the first who asks. A failure is kept as well: every test says the same.
+fn shared(cell: &'static OnceLock<Result<Azurite, String>>, tls: Option<PathBuf>) -> &'static Azurite {
+    let azurite = cell.get_or_init(|| start(tls.as_deref()));
+    azurite.as_ref().unwrap_or_else(|error| panic!("Azurite, which this test needs, does not run: {error}"))
+}
+
+/// Starts a service: over https with the certificate in `tls`, else over http.
+fn start(tls: Option<&Path>) -> Result<Azurite, String> {
+    prepare(tls)?;
+    let mut child = spawn(tls)?;
+    let stdin = child.stdin.take().expect("stdin is piped");
+    let address = listening(&mut child)?;
+    let ca = tls.map(|tls| tls.join("ca.pem"));
+    Ok(Azurite {
+        endpoint: format!("{address}/{ACCOUNT}"),
+        client: client(ca.as_deref())?,
+        ca,
+        _stdin: stdin,
+    })
+}
+
+/// Installs what is missing. Only one process at a time does so, and the others wait for it.
+fn prepare(tls: Option<&Path>) -> Result<(), String> {
+    let packages = Path::new(PACKAGES);
+    let lock = File::open(packages.join("package.json")).map_err(in_context("open package.json"))?;
+    lock.lock().map_err(in_context("lock package.json"))?;
+    if !installed(packages).map_err(in_context("look for Azurite"))? {
+        install(packages)?;
+    }
+    match tls {
+        Some(tls) if !tls.join("ca.pem").exists() => certify(tls),
+        _ => Ok(()),
+    }
+}
+
+/// Whether npm finished an installation after the lock file last changed.
+fn installed(packages: &Path) -> io::Result<bool> {
+    let wanted = fs::metadata(packages.join("package-lock.json"))?.modified()?;
+    match fs::metadata(packages.join("node_modules/.package-lock.json")) {
+        Ok(found) => Ok(found.modified()? >= wanted),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Installs Azurite and its Node. The Node that runs npm may be older than Azurite asks for.
+fn install(packages: &Path) -> Result<(), String> {
+    let options =
+        ["--ignore-scripts", "--include=optional", "--engine-strict=false", "--no-audit", "--no-fund"];
+    let npm = Command::new("npm").arg("ci").args(options).current_dir(packages).output();
+    let npm = npm.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => "npm is not on the PATH; install Node.js, which brings it".to_owned(),
+        _ => format!("npm: {error}"),
+    })?;
+    if npm.status.success() {
+        return Ok(());
+    }
+    let stderr = String::from_utf8_lossy(&npm.stderr);
+    Err(format!("npm ci in tests/azurite: {}\n{stderr}", npm.status))
+}
+
+/// Makes a CA and a certificate for 127.0.0.1 in `dir`. The CA's own key is not kept. `ca.pem` is written last:
+/// when it is there, everything is.
+fn certify(dir: &Path) -> Result<(), String> {
+    let [ca, cert, key] = certificates().map_err(in_context("make certificates"))?;
+    let write = |name, pem| fs::write(dir.join(name), pem);
+    fs::create_dir_all(dir)
+        .and_then(|()| write("leaf.key", key))
+        .and_then(|()| write("leaf.pem", cert))
+        .and_then(|()| write("ca.pem", ca))
+        .map_err(in_context("write certificates"))
+}
+
+/// In PEM: a CA's certificate, one for 127.0.0.1 that it signed, and the latter's key. Neither expires.
+fn certificates() -> Result<[String; 3], rcgen::Error> {
+    let mut ca = CertificateParams::default();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    ca.distinguished_name.push(DnType::CommonName, "presync test CA");
+    let ca_key = KeyPair::generate()?;
+    let ca_cert = ca.self_signed(&ca_key)?;
+
+    let leaf = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()])?;
+    let leaf_key = KeyPair::generate()?;
+    let leaf_cert = leaf.signed_by(&leaf_key, &Issuer::new(ca, ca_key))?;
+    Ok([ca_cert.pem(), leaf_cert.pem(), leaf_key.serialize_pem()])
+}
+
+/// Runs `serve.mjs` with the Node that npm installed.
+fn spawn(tls: Option<&Path>) -> Result<Child, String> {
+    let packages = Path::new(PACKAGES);
+    let mut command = Command::new(packages.join("node_modules/.bin/node"));
+    command.args(["serve.mjs", "0"]).current_dir(packages).env_remove("AZURITE_ACCOUNTS");
+    if let Some(tls) = tls {
+        command.arg("--cert").arg(tls.join("leaf.pem")).arg("--key").arg(tls.join("leaf.key"));
+        command.args(["--oauth", "basic"]);
+    }
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    child.map_err(in_context("start the Node of tests/azurite (package.json lists the platforms)"))
+}
+
+/// Waits until Azurite says that it listens, and where. Its stdout is read on, so that it never blocks.
+fn listening(child: &mut Child) -> Result<String, String> {
+    let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in stdout.lines().map_while(Result::ok) {
+            if let Some((_, address)) = line.split_once("successfully listens on ") {
+                // Nobody waits any more after the timeout.
+                let _ = sender.send(address.to_owned());
+            }
+        }
+    });
+    receiver.recv_timeout(START_TIMEOUT).map_err(|error| match error {
+        mpsc::RecvTimeoutError::Timeout => format!("it did not start within {START_TIMEOUT:?}"),
+        mpsc::RecvTimeoutError::Disconnected => "it ended at once; stderr says why".to_owned(),
+    })
+}
+
+/// A client that trusts the CA and nobody else. It closes idle connections before Azurite does, after 5 seconds.
+fn client(ca: Option<&Path>) -> Result<Client, String> {
+    let mut builder = Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(2));
+    if let Some(ca) = ca {
+        let pem = fs::read(ca).map_err(in_context("read ca.pem"))?;
+        let ca = Certificate::from_pem(&pem).map_err(in_context("parse ca.pem"))?;
+        builder = builder.tls_certs_only([ca]);
+    }
+    builder.build().map_err(in_context("make a client"))
+}
+
+/// The `Authorization` header of a request, as the service's "Authorize with Shared Key" has it.
+fn shared_key(
+    method: &Method,
+    path: &str,
+    query: &[(&str, &str)],
+    headers: &BTreeMap<&str, &str>,
+    length: usize,
+) -> String {
+    let length = if length == 0 { String::new() } else { length.to_string() };
+    // Encoding, language, length, MD5, type, date, four conditions and the range.
+    let mut text = format!("{method}\n\n\n{length}\n\n\n\n\n\n\n\n\n");
+    for (name, value) in headers {
+        text += &format!("{name}:{value}\n");
+    }
+    // Twice: it is the account's name, and the first part of Azurite's paths.
+    text += &format!("/{ACCOUNT}/{ACCOUNT}{path}");
+    for (name, value) in query.iter().copied().collect::<BTreeMap<_, _>>() {
+        text += &format!("\n{name}:{value}");
+    }
+    format!("SharedKey {ACCOUNT}:{}", sign(&text))
+}
+
+/// The signature of `text` in base64.
+fn sign(text: &str) -> String {
+    let key = BASE64.decode(KEY).expect("the key is base64");
+    let mut hmac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes a key of any length");
+    hmac.update(text.as_bytes());
+    BASE64.encode(hmac.finalize().into_bytes())
+}
+
+/// A blob's path after the endpoint.
+fn blob_path(container: &str, name: &str) -> String {
+    format!("/{container}/{}", encode(name))
+}
+
+/// Percent-encodes everything that has a meaning in a URL.
+fn encode(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+/// Says what failed in front of the error.
+fn in_context<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> String {
+    move |error| format!("{what}: {error}")
+}

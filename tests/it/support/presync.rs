@@ -1,0 +1,72 @@
+//! The binary under test.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// A run of the binary, with nothing of the tester's own environment that could change it.
+pub struct Presync(Command);
+
+/// What came of it.
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Presync {
+    /// `presync dry-run SOURCE`, in the project's folder.
+    pub fn dry_run(source: impl AsRef<OsStr>) -> Self {
+        Self::new(["dry-run".as_ref(), source.as_ref()])
+    }
+
+    pub fn new<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_presync"));
+        command.env_clear().current_dir(root()).args(args);
+        Self(command)
+    }
+
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.0.args(args);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    pub fn run(mut self) -> Ran {
+        let Output { status, stdout, stderr } = self.0.output().expect("the binary starts");
+        Ran {
+            code: status.code().expect("no signal ends it"),
+            stdout: String::from_utf8(stdout).expect("stdout is UTF-8"),
+            stderr: String::from_utf8(stderr).expect("stderr is UTF-8"),
+        }
+    }
+}
+
+impl Ran {
+    /// The JSON document on stdout.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {} {}", self.stdout, self.stderr))
+    }
+
+    /// The JSON records on stdout.
+    pub fn jsonl(&self) -> Vec<Value> {
+        let record = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        self.stdout.lines().map(record).collect()
+    }
+}
+
+/// The project's folder.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The demo container.
+pub fn demo() -> PathBuf {
+    root().join("fixtures/demo")
+}
