@@ -1,0 +1,168 @@
+//! Properties of the probe: it always ends, asks only for new bytes inside the blob, keeps to its caps, gives the same
+//! answer however the bytes were cut, and accepts nothing of which a part is missing.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{Access, Blob, BlobName, Reads, Verdict};
+use crate::rules::{self, Content, Profile};
+
+/// Runs a probe over a blob that is wholly in memory, checking every ask, and cutting every answer with `cut`.
+fn probed(name: &str, blob: &[u8], mut cut: impl FnMut(usize) -> usize) -> Facts {
+    let (mut probe, mut step) = Probe::new(blob.len() as u64, BlobName::new(name).extension());
+    let mut given = vec![false; blob.len()];
+    let (mut asks, mut held, mut rest_from) = (0, 0, None);
+    loop {
+        let range = match step {
+            Step::Done(facts) => return facts,
+            Step::Need(range) => range,
+        };
+        assert!(!range.is_empty() && range.end() <= blob.len() as u64, "{range} of {} bytes", blob.len());
+        let (start, end) = (range.start() as usize, range.end() as usize);
+        // An ask for what an answer left out is no ask of its own.
+        if rest_from != Some(start) {
+            asks += 1;
+            assert!(!given[start..end].contains(&true), "{range} was given before");
+        }
+        let len = cut(end - start).clamp(1, end - start);
+        given[start..start + len].fill(true);
+        held += len as u64;
+        rest_from = (len < end - start).then_some(start + len);
+        assert!(asks <= MAX_ASKS, "{asks} asks");
+        assert!(held <= MAX_HELD, "{held} bytes are held");
+        step = probe.step(Bytes::copy_from_slice(&blob[start..start + len]));
+    }
+}
+
+fn whole(name: &str, blob: &[u8]) -> Facts {
+    probed(name, blob, |len| len)
+}
+
+fn verdict(name: &str, blob: &[u8]) -> Verdict {
+    let profile = Profile::load("nexus").expect("it is built in");
+    let listed = Blob {
+        name: BlobName::new(name),
+        size: blob.len() as u64,
+        etag: None,
+        last_modified: None,
+        access: Access::Online,
+    };
+    rules::without_reading(&listed, &profile)
+        .unwrap_or_else(|| rules::judge(listed, Content::Facts(whole(name, blob)), Reads::default(), &profile))
+        .verdict
+}
+
+/// Every file of the demo container.
+static DEMO: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
+    fn walk(folder: &Path, files: &mut Vec<(String, Vec<u8>)>) {
+        let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let mut entries: Vec<_> = entries.collect();
+        entries.sort();
+        for path in entries {
+            match path.is_dir() {
+                true => walk(&path, files),
+                false => files.push((path.display().to_string(), std::fs::read(&path).expect("a file"))),
+            }
+        }
+    }
+    let mut files = Vec::new();
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo"), &mut files);
+    assert!(files.len() > 50, "the demo container is there");
+    files
+});
+
+#[test]
+fn no_file_is_accepted_without_its_whole_header() {
+    for (name, file) in DEMO.iter() {
+        let facts = whole(name, file);
+        let frames = |facts: &Facts| facts.video.as_ref().map(|video| video.tracks.clone());
+        for len in 0..file.len().min(2000) {
+            let cut = &file[..len];
+            if verdict(name, cut) == Verdict::Accept {
+                // What is accepted must be what the whole file says: nothing that counts was cut off.
+                let of_cut = whole(name, cut);
+                assert_eq!(of_cut.format, facts.format, "{name} cut to {len} bytes");
+                assert_eq!(of_cut.orientation, facts.orientation, "{name} cut to {len} bytes");
+                assert_eq!(frames(&of_cut), frames(&facts), "{name} cut to {len} bytes");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_answer_does_not_depend_on_the_cuts() {
+    for (name, file) in DEMO.iter() {
+        let facts = whole(name, file);
+        assert_eq!(probed(name, file, |_| 1), facts, "{name}, byte by byte");
+        assert_eq!(probed(name, file, |len| len / 2), facts, "{name}, by halves");
+    }
+}
+
+#[test]
+fn a_blob_that_is_shorter_than_listed_ends_in_damage() {
+    for (name, file) in DEMO.iter().filter(|(name, _)| name.ends_with("crossing-a.mp4")) {
+        let (mut probe, mut step) = Probe::new(file.len() as u64, Some("mp4"));
+        let end = 5000;
+        let facts = loop {
+            match step {
+                Step::Done(facts) => break facts,
+                Step::Need(range) => {
+                    let (start, stop) = ((range.start() as usize).min(end), (range.end() as usize).min(end));
+                    step = probe.step(Bytes::copy_from_slice(&file[start..stop]));
+                }
+            }
+        };
+        assert!(facts.malformed.is_some(), "{name}: {facts:?}");
+    }
+}
+
+/// The head of one of the formats, so that random bytes get past the first look.
+fn heads() -> impl Strategy<Value = Vec<u8>> {
+    prop::sample::select(vec![
+        &b""[..],
+        b"\xFF\xD8\xFF\xE1\0\x20Exif\0\0II\x2a\0\x08\0\0\0\x02\0",
+        b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0\0\0\0\0",
+        b"RIFF\xFF\0\0\0WEBPVP8X\x0a\0\0\0\x08\0\0\0\0\0\0\0\0\0",
+        b"II\x2a\0\x08\0\0\0\x03\0",
+        b"MM\0\x2b\0\x08\0\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\x03",
+        b"\0\0\0\x10ftypmp42\0\0\0\0\0\0\x01\0moov\0\0\0\xe0trak",
+        b"\0\0\0\x10ftypmp42\0\0\0\0\0\0\0\0mdat",
+    ])
+    .prop_map(<[u8]>::to_vec)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_bytes_end_in_an_answer(
+        head in heads(),
+        tail in prop::collection::vec(any::<u8>(), 0..2000),
+        cut in 1usize..64,
+        extension in prop::sample::select(vec!["jpg", "png", "mp4", "dat"]),
+    ) {
+        let blob = [head, tail].concat();
+        let name = format!("a.{extension}");
+        prop_assert_eq!(probed(&name, &blob, |_| cut), whole(&name, &blob));
+    }
+
+    #[test]
+    fn a_damaged_file_ends_in_an_answer(
+        file in 0usize..1000,
+        damage in prop::collection::vec((0.0..1.0f64, any::<u8>()), 1..6),
+    ) {
+        let (name, bytes) = &DEMO[file % DEMO.len()];
+        let mut bytes = bytes.clone();
+        // Headers are where damage matters.
+        let reach = bytes.len().min(3000);
+        for (place, byte) in damage {
+            if let Some(target) = bytes.get_mut((place * reach as f64) as usize) {
+                *target = byte;
+            }
+        }
+        prop_assert_eq!(probed(name, &bytes, |_| 7), whole(name, &bytes));
+    }
+}

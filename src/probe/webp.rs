@@ -10,6 +10,11 @@ const MAX_CHUNKS: u32 = 16_384;
 /// Walks the chunk headers to the first `EXIF`. Files are found in the wild whose `VP8X` flags or RIFF size do not
 /// own up to an `EXIF` chunk that readers take all the same, so the walk goes to the end of the file.
 pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
+    let riff_len = u64::from(u32::from_le_bytes(view.array(4, "WebP file")?));
+    // A file that is cut between two chunks shows it only here. The padding of the last chunk may be left out.
+    if riff_len + 8 > view.size() + 1 {
+        return Err(malformed("WebP file", 0, "is shorter than it says"));
+    }
     let mut at = 12;
     let mut image_seen = false;
     for _ in 0..MAX_CHUNKS {

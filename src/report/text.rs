@@ -155,7 +155,7 @@ impl<W: Write> Text<W> {
     }
 
     fn skip_reasons(&self) -> String {
-        let reasons = self.skipped.iter().map(|(reason, count)| format!("{}: {reason}", number(*count)));
+        let reasons = self.skipped.iter().map(|(reason, count)| format!("{} × {reason}", number(*count)));
         reasons.collect::<Vec<_>>().join("; ")
     }
 

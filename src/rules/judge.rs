@@ -12,8 +12,8 @@ const SIDECARS: &[&str] = &[
     "xls", "xlsx", "xml", "xmp", "yaml", "yml", "zip",
 ];
 
-const FOLDER_MARKER: &str = "a folder marker";
-const SIDECAR: &str = "a sidecar file, by its extension";
+const FOLDER_MARKER: &str = "folder marker";
+const SIDECAR: &str = "sidecar file by its extension";
 const NO_MEDIA: &str = "neither image nor video";
 const GONE: &str = "deleted since it was listed";
 

@@ -11,9 +11,6 @@ use crate::error::{Error, Result};
 
 mod connection;
 mod environment;
-#[cfg(test)]
-mod tests;
-
 pub use connection::{ConnectionString, Sas};
 pub use environment::Environment;
 
@@ -334,8 +331,9 @@ fn decode(text: &str, what: &str) -> Result<String> {
 fn refuse_sas(scheme: &str, rest: &str) -> Result<()> {
     match rest.split_once('?').and_then(|(_, query)| Sas::parse(query)) {
         None => Ok(()),
-        Some(_) => Err(Error::new(format!("a {scheme}:// URL cannot carry a SAS"))
-            .hint("set AZURE_STORAGE_SAS_TOKEN, or write https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS")),
+        Some(_) => Err(Error::new(format!("a {scheme}:// URL cannot carry a SAS")).hint(
+            "set AZURE_STORAGE_SAS_TOKEN, or write https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS",
+        )),
     }
 }
 
@@ -379,3 +377,6 @@ fn check_container(container: &str) -> Result<()> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -226,8 +226,7 @@ impl Finder<'_> {
     }
 
     fn key_of_env(&self) -> Result<Option<Credential>> {
-        let (Some(key), Some(account), true) =
-            (self.env.var(KEY), self.url.account(), self.same_account())
+        let (Some(key), Some(account), true) = (self.env.var(KEY), self.url.account(), self.same_account())
         else {
             return Ok(None);
         };
@@ -320,8 +319,7 @@ impl Finder<'_> {
             return Ok(None);
         }
         let options = AzureCliCredentialOptions { tenant_id: self.env.var(TENANT_ID), ..Default::default() };
-        let credential =
-            AzureCliCredential::new(Some(options)).map_err(|_| unusable("AZURE_TENANT_ID"))?;
+        let credential = AzureCliCredential::new(Some(options)).map_err(|_| unusable("AZURE_TENANT_ID"))?;
         Ok(Some(Credential { means: Means::CliToken(credential), label: "Azure CLI" }))
     }
 
@@ -363,98 +361,4 @@ fn shared_key(account: &str, key: Secret, variable: &str, label: &'static str) -
 }
 
 #[cfg(test)]
-mod tests {
-    use std::ffi::OsStr;
-
-    use super::*;
-    use crate::source::azure::transport::transport;
-    use crate::source::location::Location;
-
-    const SECRET: &str = "c2VjcmV0IGtleQ==";
-    const URL: &str = "https://media.blob.core.windows.net/c";
-    const LOCAL: &str = "http://127.0.0.1:10000/devstoreaccount1/c";
-
-    fn resolve(mode: AuthMode, url: &str, variables: &[(&str, &str)]) -> Result<Credential> {
-        let env = Environment::of(variables.iter().copied());
-        let Location::Container(url) = Location::parse(OsStr::new(url), None, &env)? else { panic!("{url}") };
-        let found = Credential::resolve(mode, &url, &env, &transport()?);
-        assert!(!format!("{found:?}").contains(SECRET), "{found:?}");
-        found
-    }
-
-    fn label(mode: AuthMode, url: &str, variables: &[(&str, &str)]) -> &'static str {
-        resolve(mode, url, variables).unwrap().label()
-    }
-
-    fn error(mode: AuthMode, url: &str, variables: &[(&str, &str)]) -> String {
-        resolve(mode, url, variables).unwrap_err().message().to_owned()
-    }
-
-    #[test]
-    fn auto_takes_the_first_that_fits() {
-        let connection = format!("AccountName=media;AccountKey={SECRET}");
-        let all = [
-            (CONNECTION, connection.as_str()),
-            (KEY, SECRET),
-            (SAS_TOKEN, "?sp=rl&sig=x"),
-            (TENANT_ID, "t"),
-            (CLIENT_ID, "c"),
-            (CLIENT_SECRET, "s"),
-            ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/"),
-            ("IDENTITY_HEADER", "h"),
-        ];
-        let with_sas = format!("{URL}?sp=rl&sig=y");
-        assert_eq!(label(AuthMode::Auto, &with_sas, &all), "SAS in the URL");
-        assert_eq!(label(AuthMode::Auto, URL, &all), "shared key (AZURE_STORAGE_CONNECTION_STRING)");
-        assert_eq!(label(AuthMode::Auto, URL, &all[1..]), "shared key (AZURE_STORAGE_KEY)");
-        assert_eq!(label(AuthMode::Auto, URL, &all[2..]), "SAS (AZURE_STORAGE_SAS_TOKEN)");
-        assert_eq!(label(AuthMode::Auto, URL, &all[3..]), "service principal (AZURE_CLIENT_SECRET)");
-        assert_eq!(label(AuthMode::Auto, URL, &[]), "no credential (none was found)");
-        assert_eq!(label(AuthMode::Key, &with_sas, &all), "shared key (AZURE_STORAGE_CONNECTION_STRING)");
-        assert_eq!(label(AuthMode::Sas, URL, &all), "SAS (AZURE_STORAGE_SAS_TOKEN)");
-        assert_eq!(label(AuthMode::Anonymous, URL, &all), "anonymous");
-    }
-
-    #[test]
-    fn what_belongs_to_another_account_is_not_used() {
-        let other = format!("AccountName=other;AccountKey={SECRET}");
-        assert_eq!(label(AuthMode::Auto, URL, &[(CONNECTION, &other)]), "no credential (none was found)");
-        let key = [(ACCOUNT, "other"), (KEY, SECRET), (SAS_TOKEN, "sig=x")];
-        assert_eq!(label(AuthMode::Auto, URL, &key), "no credential (none was found)");
-        assert!(error(AuthMode::Key, URL, &key).contains("not for 'media'"));
-    }
-
-    #[test]
-    fn what_was_asked_for_and_is_missing_is_named() {
-        assert_eq!(
-            error(AuthMode::ClientSecret, URL, &[(CLIENT_ID, "c")]),
-            "this sign-in needs AZURE_TENANT_ID, AZURE_CLIENT_SECRET"
-        );
-        assert!(error(AuthMode::WorkloadIdentity, URL, &[]).contains(TOKEN_FILE));
-        assert!(error(AuthMode::Cli, URL, &[("PATH", "/nowhere")]).contains("(az)"));
-        assert!(error(AuthMode::Key, URL, &[]).contains("no key"));
-        assert!(error(AuthMode::Sas, URL, &[]).contains("no SAS"));
-        assert!(error(AuthMode::Auto, URL, &[(KEY, "not base64")]).contains("AZURE_STORAGE_KEY"));
-        assert!(error(AuthMode::Auto, URL, &[(SAS_TOKEN, "sp=rl")]).contains(SAS_TOKEN));
-        assert!(error(AuthMode::Key, "https://cdn.example.com/c", &[(KEY, SECRET)]).contains("not known"));
-        let file = [(TENANT_ID, "t"), (CLIENT_ID, "c"), (TOKEN_FILE, "/nowhere/token")];
-        assert!(error(AuthMode::WorkloadIdentity, URL, &file).contains(TOKEN_FILE));
-    }
-
-    #[test]
-    fn no_token_goes_over_plain_http() {
-        let principal = [(TENANT_ID, "t"), (CLIENT_ID, "c"), (CLIENT_SECRET, "s")];
-        for mode in
-            [AuthMode::Cli, AuthMode::ManagedIdentity, AuthMode::ClientSecret, AuthMode::WorkloadIdentity]
-        {
-            assert!(error(mode, LOCAL, &principal).contains("not encrypted"), "{mode:?}");
-        }
-        assert_eq!(label(AuthMode::Auto, LOCAL, &principal), "no credential (none was found)");
-    }
-
-    #[test]
-    fn the_emulator_needs_one_variable() {
-        let env = [(CONNECTION, "UseDevelopmentStorage=true")];
-        assert_eq!(label(AuthMode::Auto, "az://c", &env), "shared key (AZURE_STORAGE_CONNECTION_STRING)");
-    }
-}
+mod tests;

@@ -179,14 +179,19 @@ mod tests {
             assert!(verdict.is_err_and(|text| text != Failure::Changed.to_string()), "{status} {range}");
         }
         assert!(verdict(206, &[], ten()).is_err());
-        assert!(verdict(206, &[("content-range", "bytes 10-29/100"), ("content-length", "19")], ten()).is_err());
+        assert!(
+            verdict(206, &[("content-range", "bytes 10-29/100"), ("content-length", "19")], ten()).is_err()
+        );
     }
 
     #[test]
     fn another_version_or_size_is_a_change() {
         let changed = Err(Failure::Changed.to_string());
         assert_eq!(verdict(206, &[("content-range", "bytes 10-29/101")], ten()), changed);
-        assert_eq!(verdict(206, &[("content-range", "bytes 10-29/100"), ("etag", "\"0x8E\"")], ten()), changed);
+        assert_eq!(
+            verdict(206, &[("content-range", "bytes 10-29/100"), ("etag", "\"0x8E\"")], ten()),
+            changed
+        );
     }
 
     #[test]

@@ -9,11 +9,8 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use crate::error::{Error, Result};
 use crate::model::{Access, Blob, BlobName, ETag};
 
-#[cfg(test)]
-mod tests;
-
 /// The most blobs that the service puts on one page ("List Blobs", `maxresults`).
-pub(super) const MAX_BLOBS: usize = 5_000;
+pub(super) const MAX_BLOBS: u16 = 5_000;
 
 /// The most bytes of one field. A name has up to 1,024 characters: 4 bytes each, three times that when escaped.
 const MAX_FIELD_BYTES: usize = 64 * 1024;
@@ -147,7 +144,7 @@ impl Parser {
             (Place::Root, b"Blobs") => self.place = Place::Blobs,
             (Place::Root, b"NextMarker") => field = Some(Field::NextMarker),
             (Place::Blobs, b"Blob") => {
-                if self.page.blobs.len() == MAX_BLOBS {
+                if self.page.blobs.len() == usize::from(MAX_BLOBS) {
                     return Err(format!("it has more than {MAX_BLOBS} blobs"));
                 }
                 self.item = Item::default();
@@ -281,3 +278,6 @@ fn resolve(reference: &BytesRef<'_>) -> std::result::Result<char, String> {
         _ => Err("it refers to an entity that it does not define".into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

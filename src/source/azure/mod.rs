@@ -30,8 +30,6 @@ mod failure;
 mod list_page;
 mod retry;
 mod sign;
-#[cfg(test)]
-mod tests;
 mod transport;
 
 pub use auth::{AuthMode, Credential};
@@ -60,7 +58,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { page_size: 5_000, retry: Retry::default() }
+        Self { page_size: list_page::MAX_BLOBS, retry: Retry::default() }
     }
 }
 
@@ -143,7 +141,7 @@ impl AzureSource {
         let options = BlobContainerClientListBlobsOptions {
             include: Some(vec![ListBlobsIncludeItem::Metadata]),
             marker: marker.map(str::to_owned),
-            maxresults: Some(self.options.page_size.clamp(1, list_page::MAX_BLOBS as u16).into()),
+            maxresults: Some(self.options.page_size.clamp(1, list_page::MAX_BLOBS).into()),
             prefix: Some(self.url.prefix().to_owned()).filter(|prefix| !prefix.is_empty()),
             method_options: PagerOptions {
                 context: Context::new().with_value(slot.clone()),
@@ -341,3 +339,6 @@ where
         false => Err(Failure::Broken(format!("the answer ended after {} of {len} bytes", body.len()))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,7 +95,8 @@ mod tests {
 
     use super::*;
 
-    const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+    const KEY: &str =
+        "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
     fn request(url: &str, headers: &[(&'static str, &'static str)]) -> Request {
         let mut request = Request::new(Url::parse(url).unwrap(), Method::Get);
@@ -109,7 +110,11 @@ mod tests {
     fn a_listing_on_a_path_style_endpoint() {
         let request = request(
             "http://127.0.0.1:10000/devstoreaccount1/media?comp=list&restype=container&prefix=a%20b%2F&include=metadata",
-            &[("x-ms-version", "2025-11-05"), ("x-ms-date", "Sun, 01 Nov 2026 10:00:00 GMT"), ("accept", "application/xml")],
+            &[
+                ("x-ms-version", "2025-11-05"),
+                ("x-ms-date", "Sun, 01 Nov 2026 10:00:00 GMT"),
+                ("accept", "application/xml"),
+            ],
         );
         let text = string_to_sign("devstoreaccount1", &request);
         assert_eq!(
@@ -118,7 +123,10 @@ mod tests {
              /devstoreaccount1/devstoreaccount1/media\ncomp:list\ninclude:metadata\nprefix:a b/\nrestype:container"
         );
         // Computed with Python's hmac module from the text above.
-        assert_eq!(hmac_sha256(&text, &Secret::new(KEY)).unwrap(), "AweO+FAbptqZ4AC4f7bDqJkEI1G8CsUeGpSpBqcUsXc=");
+        assert_eq!(
+            hmac_sha256(&text, &Secret::new(KEY)).unwrap(),
+            "AweO+FAbptqZ4AC4f7bDqJkEI1G8CsUeGpSpBqcUsXc="
+        );
     }
 
     #[test]
@@ -139,7 +147,10 @@ mod tests {
             "GET\n\n\n\n\n\n\n\n\"0x8D\"\n\n\nbytes=0-4095\nx-ms-client-request-id:7\n\
              x-ms-date:Sun, 01 Nov 2026 10:00:00 GMT\n/media/c/a%2F%2F100%25.jpg"
         );
-        assert_eq!(hmac_sha256(&text, &Secret::new(KEY)).unwrap(), "NxEaJCQnBJ6VvxcpEGPCQxZFQbfG7OwoyyDIS0oUqUY=");
+        assert_eq!(
+            hmac_sha256(&text, &Secret::new(KEY)).unwrap(),
+            "NxEaJCQnBJ6VvxcpEGPCQxZFQbfG7OwoyyDIS0oUqUY="
+        );
     }
 
     #[test]

@@ -69,8 +69,7 @@ fn archived_blobs_are_marked_and_hidden_ones_left_out() {
 
 #[test]
 fn a_page_may_be_empty_and_not_the_last() {
-    let page =
-        parse(b"<EnumerationResults><Blobs/><NextMarker>m</NextMarker></EnumerationResults>").unwrap();
+    let page = parse(b"<EnumerationResults><Blobs/><NextMarker>m</NextMarker></EnumerationResults>").unwrap();
     assert_eq!(page, Page { blobs: vec![], next: Some("m".into()) });
 }
 
@@ -112,13 +111,13 @@ fn caps_hold() {
     assert!(fault(&page_of(&format!("<Name>{long}</Name>"))).contains("bytes"));
     let deep = "<x>".repeat(MAX_SKIPPED_DEPTH as usize + 1);
     assert!(fault(&page_of(&deep)).contains("too deep"));
-    let blob =
-        "<Blob><Name>a</Name><Properties><Content-Length>1</Content-Length></Properties></Blob>";
+    let blob = "<Blob><Name>a</Name><Properties><Content-Length>1</Content-Length></Properties></Blob>";
     let page = |count: usize| {
         format!("<EnumerationResults><Blobs>{}</Blobs></EnumerationResults>", blob.repeat(count))
     };
-    assert_eq!(parse(page(MAX_BLOBS).as_bytes()).unwrap().blobs.len(), MAX_BLOBS);
-    assert!(fault(&page(MAX_BLOBS + 1)).contains("5000 blobs"));
+    let most = usize::from(MAX_BLOBS);
+    assert_eq!(parse(page(most).as_bytes()).unwrap().blobs.len(), most);
+    assert!(fault(&page(most + 1)).contains("5000 blobs"));
 }
 
 #[test]
