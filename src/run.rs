@@ -103,7 +103,8 @@ pub async fn run<S: Source, K: Sink>(
 
     drop(verdict_sender);
     listing.abort();
-    let settled = settling.await.map_err(|error| Error::new(format!("the report was not written: {error}")))?;
+    let settled =
+        settling.await.map_err(|error| Error::new(format!("the report was not written: {error}")))?;
     // When the sink fails, the reading side only sees that nobody listens; the sink knows why.
     let (budget, sink) = settled?;
     read?;
@@ -219,7 +220,10 @@ impl<S: Source> Inspector<S> {
 }
 
 /// Reads and probes on one thread.
-fn probe_blocking(source: &dyn ReadBlocking, blob: &Blob) -> (std::result::Result<Content, ReadError>, Reads) {
+fn probe_blocking(
+    source: &dyn ReadBlocking,
+    blob: &Blob,
+) -> (std::result::Result<Content, ReadError>, Reads) {
     let mut reads = Reads::default();
     let (mut probe, mut step) = Probe::new(blob.size, blob.name.extension());
     loop {

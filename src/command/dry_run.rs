@@ -47,7 +47,7 @@ pub fn run(settings: &DryRun) -> Result<Exit> {
             }
             Location::Container(url) => {
                 let source = AzureSource::new(url, settings.auth, &environment, azure::Options::default())?;
-                let origin = crate::model::Origin { provider: "azure", location: source.url().to_string(), account: source.url().account().map(str::to_owned), container: Some(source.url().container().to_owned()), prefix: source.url().prefix().to_owned(), credential: Some(source.credential().to_owned()) };
+                let origin = source.origin();
                 report_on(source, Header { origin, profile }, settings).await
             }
         }
@@ -60,7 +60,8 @@ async fn report_on<S: Source>(source: S, header: Header, settings: &DryRun) -> R
     let output = Output::open(settings)?;
     let report = report::open(settings.format, header, output.writer(), output.width)?;
     let progress = Arc::new(Progress::default());
-    let bar = (settings.progress && io::stderr().is_terminal()).then(|| ProgressBar::show(Arc::clone(&progress)));
+    let bar =
+        (settings.progress && io::stderr().is_terminal()).then(|| ProgressBar::show(Arc::clone(&progress)));
 
     let mut pipeline = Settings::with_concurrency(settings.concurrency.unwrap_or(CONCURRENCY));
     pipeline.workers = settings.workers.unwrap_or(pipeline.workers);
@@ -105,7 +106,11 @@ impl<'a> Output<'a> {
                 choice => choice,
             };
             let width = terminal_size::terminal_size_of(io::stdout());
-            return Ok(Self { file: None, color, width: width.map_or(PLAIN_WIDTH, |(width, _)| width.0.into()) });
+            return Ok(Self {
+                file: None,
+                color,
+                width: width.map_or(PLAIN_WIDTH, |(width, _)| width.0.into()),
+            });
         };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = NamedTempFile::new_in(folder).map_err(|error| {
@@ -118,7 +123,10 @@ impl<'a> Output<'a> {
 
     fn writer(&self) -> Box<dyn Write + Send> {
         match &self.file {
-            Some((file, _)) => Box::new(AutoStream::new(Box::new(Shared(Arc::clone(file))) as Box<dyn Write + Send>, self.color)),
+            Some((file, _)) => Box::new(AutoStream::new(
+                Box::new(Shared(Arc::clone(file))) as Box<dyn Write + Send>,
+                self.color,
+            )),
             None => Box::new(AutoStream::new(Box::new(io::stdout()) as Box<dyn Write + Send>, self.color)),
         }
     }

@@ -137,7 +137,6 @@ impl Budget {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -119,10 +119,14 @@ fn name_codec(kind: FourCc, parts: &Parts<'_>) -> (String, Option<&'static str>)
 /// Chroma format, bit depth and range of the first sequence parameter set (ITU-T H.264, 7.3.2.1.1 and E.1.1) in the
 /// configuration record (ISO/IEC 14496-15, 5.3.3.1). A set that is silent about the range leaves it to `colr`.
 fn h264(record: &[u8], colr_full_range: Option<bool>) -> Option<&'static str> {
-    let record = AVCDecoderConfigurationRecord::parse(&mut std::io::Cursor::new(Bytes::copy_from_slice(record))).ok()?;
+    let record =
+        AVCDecoderConfigurationRecord::parse(&mut std::io::Cursor::new(Bytes::copy_from_slice(record)))
+            .ok()?;
     let sps = Sps::parse_with_emulation_prevention(std::io::Cursor::new(record.sps.first()?)).ok()?;
     let (chroma, depth) = match &sps.ext {
-        Some(ext) if ext.bit_depth_luma_minus8 != ext.bit_depth_chroma_minus8 && ext.chroma_format_idc != 0 => {
+        Some(ext)
+            if ext.bit_depth_luma_minus8 != ext.bit_depth_chroma_minus8 && ext.chroma_format_idc != 0 =>
+        {
             return None;
         }
         Some(ext) => (ext.chroma_format_idc, ext.bit_depth_luma_minus8 + 8),
@@ -264,4 +268,3 @@ fn descriptor(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let body = rest.get(at..)?;
     Some((*tag, &body[..len.min(body.len())]))
 }
-

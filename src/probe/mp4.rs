@@ -95,7 +95,12 @@ fn read_movie(view: View<'_>, movie: Bmff, video: &mut Video) -> Parse<()> {
 }
 
 /// Reads a video track; `None` for a track of another kind.
-fn read_track(view: View<'_>, trak: Bmff, movie_timescale: u32, chapters: &mut Vec<u32>) -> Parse<Option<Track>> {
+fn read_track(
+    view: View<'_>,
+    trak: Bmff,
+    movie_timescale: u32,
+    chapters: &mut Vec<u32>,
+) -> Parse<Option<Track>> {
     let (mut id, mut edits, mut media) = (0, None, None);
     let mut boxes = Boxes::inside(view, trak);
     // What counts lies in front of the media box, or right behind it.
@@ -225,7 +230,8 @@ fn read_samples(view: View<'_>, table: Bmff, edits: Option<&Edits>) -> Parse<Vid
     if !described {
         return Err(malformed("sample table", table.at, "has no sample descriptions (stsd)"));
     }
-    let times = times.ok_or_else(|| malformed("sample table", table.at, "has no time-to-sample table (stts)"))?;
+    let times =
+        times.ok_or_else(|| malformed("sample table", table.at, "has no time-to-sample table (stts)"))?;
     match times.runs {
         Some(runs) => {
             track.frames = Some(frames_in(runs));
@@ -287,7 +293,8 @@ impl Edits {
         let (version, body) = list.full(view, "edit list")?;
         let entries = u64::from(u32::from_be_bytes(view.array(body, "edit list")?));
         let step = if version == 1 { 20 } else { 12 };
-        if entries == 0 || entries > MAX_EDITS || movie_timescale == 0 || body + 4 + entries * step > list.end {
+        if entries == 0 || entries > MAX_EDITS || movie_timescale == 0 || body + 4 + entries * step > list.end
+        {
             return Ok(None);
         }
         let mut edits = Vec::new();

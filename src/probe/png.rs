@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn exif_is_found_after_the_image_data() {
-        let read = facts(&[ihdr(), chunk(b"IDAT", &[0; 99]), chunk(b"eXIf", EXIF), chunk(b"IEND", b"")]).unwrap();
+        let read =
+            facts(&[ihdr(), chunk(b"IDAT", &[0; 99]), chunk(b"eXIf", EXIF), chunk(b"IEND", b"")]).unwrap();
         assert_eq!((read.orientation, read.width, read.height), (Orientation::Value(6), Some(40), Some(30)));
     }
 

@@ -47,7 +47,9 @@ fn of_brands(head: &[u8], brands: &[u8]) -> Format {
     match major {
         b"avif" | b"avis" => Format::Avif,
         b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" => Format::Heif,
-        b"mif1" | b"msf1" | b"mif2" if compatible.any(|brand| matches!(brand, b"avif" | b"avis")) => Format::Avif,
+        b"mif1" | b"msf1" | b"mif2" if compatible.any(|brand| matches!(brand, b"avif" | b"avis")) => {
+            Format::Avif
+        }
         b"mif1" | b"msf1" | b"mif2" => Format::Heif,
         b"crx " => Format::Cr3,
         b"jp2 " | b"jpx " | b"jpm " => Format::Jp2,
@@ -59,7 +61,10 @@ fn of_brands(head: &[u8], brands: &[u8]) -> Format {
 
 /// Boxes with which a QuickTime file may begin when it has no `ftyp` (QuickTime File Format, "Movie files").
 fn is_quicktime_box(kind: &[u8]) -> bool {
-    matches!(kind.get(..4), Some(b"moov" | b"mdat" | b"wide" | b"free" | b"skip" | b"pnot" | b"uuid" | b"styp"))
+    matches!(
+        kind.get(..4),
+        Some(b"moov" | b"mdat" | b"wide" | b"free" | b"skip" | b"pnot" | b"uuid" | b"styp")
+    )
 }
 
 /// `BM` alone begins many texts, so the size of the second header must be one that exists.

@@ -51,14 +51,17 @@ fn verdict(name: &str, blob: &[u8]) -> Verdict {
         access: Access::Online,
     };
     rules::without_reading(&listed, &profile)
-        .unwrap_or_else(|| rules::judge(listed, Content::Facts(whole(name, blob)), Reads::default(), &profile))
+        .unwrap_or_else(|| {
+            rules::judge(listed, Content::Facts(whole(name, blob)), Reads::default(), &profile)
+        })
         .verdict
 }
 
 /// Every file of the demo container.
 static DEMO: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
     fn walk(folder: &Path, files: &mut Vec<(String, Vec<u8>)>) {
-        let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let entries =
+            std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
         let mut entries: Vec<_> = entries.collect();
         entries.sort();
         for path in entries {

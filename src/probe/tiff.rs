@@ -107,7 +107,11 @@ impl<'a> Block<'a> {
             }
         }
         if count > MAX_ENTRIES && found.first().is_some_and(Option::is_none) {
-            return Err(malformed(self.part, self.ifd0, "has a directory with more entries than any camera writes"));
+            return Err(malformed(
+                self.part,
+                self.ifd0,
+                "has a directory with more entries than any camera writes",
+            ));
         }
         Ok(found)
     }
@@ -222,7 +226,9 @@ mod tests {
 
     #[test]
     fn every_integer_type_is_read() {
-        for (field_type, value) in [(1, [6, 0, 0, 0]), (3, [6, 0, 0, 0]), (4, [6, 0, 0, 0]), (9, [6, 0, 0, 0])] {
+        for (field_type, value) in
+            [(1, [6, 0, 0, 0]), (3, [6, 0, 0, 0]), (4, [6, 0, 0, 0]), (9, [6, 0, 0, 0])]
+        {
             assert_eq!(orientation(&block(field_type, 1, value)), Ok(Orientation::Value(6)), "{field_type}");
         }
         assert_eq!(orientation(&block(9, 1, [0xFF; 4])), Ok(Orientation::Value(-1)));
@@ -233,7 +239,10 @@ mod tests {
     fn a_value_that_is_no_single_number_is_damage_and_never_absent() {
         for (field_type, count) in [(3, 0), (3, 2), (12, 1), (200, 1)] {
             let answer = orientation(&block(field_type, count, [6, 0, 0, 0]));
-            assert!(matches!(answer, Err(Stop::Malformed(_))), "type {field_type}, count {count}: {answer:?}");
+            assert!(
+                matches!(answer, Err(Stop::Malformed(_))),
+                "type {field_type}, count {count}: {answer:?}"
+            );
         }
     }
 

@@ -168,7 +168,10 @@ mod tests {
     fn reaching_past_the_end_is_damage_and_not_an_ask() {
         let store = store(6, &[(0, b"abcd")]);
         assert_eq!(store.view().bytes(3, 3, "box"), Err(Stop::Need { at: 3, len: 3 }));
-        assert_eq!(store.view().bytes(3, 4, "box"), Err(malformed("box", 3, "runs past the end of the file")));
+        assert_eq!(
+            store.view().bytes(3, 4, "box"),
+            Err(malformed("box", 3, "runs past the end of the file"))
+        );
         assert_eq!(
             store.view().bytes(u64::MAX, 2, "box"),
             Err(malformed("box", u64::MAX, "runs past the end of the file"))

@@ -1,17 +1,23 @@
 //! The progress bar, on stderr and only on a terminal.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use indicatif::{ProgressBar as Bar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar as Bar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::text::bytes;
 use crate::progress::Progress;
 
 /// Time between two looks at the counters.
 const TICK: Duration = Duration::from_millis(100);
+
+/// While the total is not known.
+const LISTING: &str = "{spinner} {human_pos} judged · {rate} · {wide_msg}";
+/// Once it is.
+const COUNTED: &str = "{spinner} [{bar:24}] {human_pos} of {human_len} · {rate} · {eta} left · {wide_msg}";
 
 /// A bar that follows a run's counters from a thread of its own, and goes away when it is dropped.
 #[derive(Debug)]
@@ -26,20 +32,22 @@ impl ProgressBar {
         let (stop, stopped) = mpsc::channel();
         let draw = move || {
             let bar = Bar::with_draw_target(None, ProgressDrawTarget::stderr());
-            let template = "{spinner} {human_pos} judged · {per_sec} · {wide_msg}";
-            bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            let counted = "{spinner} [{bar:24}] {human_pos} of {human_len} · {per_sec} · {eta} left · {wide_msg}";
-            let counted = ProgressStyle::with_template(counted).unwrap_or_else(|_| ProgressStyle::default_bar());
+            bar.set_style(style(LISTING));
             let mut total_known = false;
             while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
                 let now = progress.snapshot();
                 if now.all_listed && !total_known {
                     total_known = true;
                     bar.set_length(now.listed);
-                    bar.set_style(counted.clone().progress_chars("█▉▊▋▌▍▎▏ "));
+                    bar.set_style(style(COUNTED).progress_chars("█▉▊▋▌▍▎▏ "));
                 }
                 bar.set_position(now.judged);
-                let found = format!("{} rejected, {} unknown, {} read", now.rejected, now.unknown, bytes(now.bytes_read));
+                let found = format!(
+                    "{} rejected, {} unknown, {} read",
+                    now.rejected,
+                    now.unknown,
+                    bytes(now.bytes_read)
+                );
                 bar.set_message(match total_known {
                     true => found,
                     false => format!("{} listed so far · {found}", now.listed),
@@ -52,6 +60,16 @@ impl ProgressBar {
         let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(draw).ok();
         Self { stop: Some(stop), thread }
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    let rate = |state: &ProgressState, out: &mut dyn Write| {
+        // A bar that cannot be drawn is no reason to end a run.
+        let _ = write!(out, "{:.0}/s", state.per_sec());
+    };
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", rate)
 }
 
 impl Drop for ProgressBar {

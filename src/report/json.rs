@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::record::{AssetRecord, FORMAT_VERSION, GaugeRecord, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord};
+use super::record::{
+    AssetRecord, FORMAT_VERSION, GaugeRecord, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord,
+};
 use super::{Header, Report};
 use crate::model::{Asset, Code};
 use crate::plan::Summary;

@@ -52,7 +52,12 @@ pub trait Report: Send {
 ///
 /// # Errors
 /// When the temporary file that a JSON document needs cannot be made.
-pub fn open(format: Format, header: Header, out: impl Write + Send + 'static, width: usize) -> Result<Box<dyn Report>> {
+pub fn open(
+    format: Format,
+    header: Header,
+    out: impl Write + Send + 'static,
+    width: usize,
+) -> Result<Box<dyn Report>> {
     let out = BufWriter::with_capacity(64 << 10, out);
     Ok(match format {
         Format::Text => Box::new(text::Text::new(header, out, width)),

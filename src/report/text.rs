@@ -144,8 +144,10 @@ impl<W: Write> Text<W> {
         }
         writeln!(self.out)?;
         let profile = &self.header.profile;
-        let images = gauge_line("images", &summary.quota.images, &profile.images.unit, self.images_refused, "image");
-        let frames = gauge_line("frames", &summary.quota.frames, &profile.videos.unit, self.videos_refused, "video");
+        let images =
+            gauge_line("images", &summary.quota.images, &profile.images.unit, self.images_refused, "image");
+        let frames =
+            gauge_line("frames", &summary.quota.frames, &profile.videos.unit, self.videos_refused, "video");
         writeln!(self.out, "{images}\n{frames}")?;
         if let Some(name) = &summary.first_refused {
             let name = cut(&shown(name.as_str()), self.width - 35);
@@ -165,7 +167,8 @@ impl<W: Write> Text<W> {
             (Severity::Unknown, "Not judged"),
             (Severity::Warning, "Warnings"),
         ] {
-            let found: Vec<_> = summary.findings.iter().filter(|(code, _)| code.severity() == severity).collect();
+            let found: Vec<_> =
+                summary.findings.iter().filter(|(code, _)| code.severity() == severity).collect();
             if found.is_empty() {
                 continue;
             }
@@ -186,7 +189,11 @@ impl<W: Write> Text<W> {
         };
         let summary = cut(rules::summary(code), self.width - 40);
         let total = number(count);
-        writeln!(self.out, "  {style}{code}{style:#}  {BOLD}{:<21}{BOLD:#} {total:>6}  {DIM}{summary}{DIM:#}", code.name())?;
+        writeln!(
+            self.out,
+            "  {style}{code}{style:#}  {BOLD}{:<21}{BOLD:#} {total:>6}  {DIM}{summary}{DIM:#}",
+            code.name()
+        )?;
         let examples = self.examples.remove(&code).unwrap_or_default();
         let room = self.width - 10;
         let longest = examples.iter().map(|example| columns(&shown(&example.name))).max().unwrap_or(0);
@@ -220,12 +227,18 @@ impl<W: Write> Text<W> {
         let (style, verdict) = match (totals.unknown, totals.rejected, assets) {
             (0, 0, 0) => (DIM, "There is nothing to sync.".to_owned()),
             (0, 0, _) => (GOOD, format!("All {} will sync.", counted(assets, "asset", "assets"))),
-            (0, left_out, _) => {
-                (ERROR, format!("{} of {} will be left out.", number(left_out), counted(assets, "asset", "assets")))
-            }
-            (unknown, 0, _) => {
-                (UNKNOWN, format!("Incomplete: {} of {} could not be judged.", number(unknown), counted(assets, "asset", "assets")))
-            }
+            (0, left_out, _) => (
+                ERROR,
+                format!("{} of {} will be left out.", number(left_out), counted(assets, "asset", "assets")),
+            ),
+            (unknown, 0, _) => (
+                UNKNOWN,
+                format!(
+                    "Incomplete: {} of {} could not be judged.",
+                    number(unknown),
+                    counted(assets, "asset", "assets")
+                ),
+            ),
             (unknown, left_out, _) => (
                 ERROR,
                 format!(
@@ -300,7 +313,8 @@ pub(super) fn bytes(value: u64) -> String {
 fn shown(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
-        let reorders = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let reorders =
+            matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         match character {
             '\n' => safe.push_str("\\n"),
             '\r' => safe.push_str("\\r"),
@@ -360,11 +374,16 @@ mod tests {
 
     #[test]
     fn a_gauge_says_whether_it_fits() {
-        let plain = |gauge: &Gauge, refused| anstream::adapter::strip_str(&gauge_line("images", gauge, "images", refused, "image")).to_string();
+        let plain = |gauge: &Gauge, refused| {
+            anstream::adapter::strip_str(&gauge_line("images", gauge, "images", refused, "image")).to_string()
+        };
         let mut gauge = Gauge::new(Some(5000), 0);
         gauge.spend(1204);
         assert_eq!(plain(&gauge, 0), "  images      █████░░░░░░░░░░░░░░░  1,204 of 5,000 images; fits");
         gauge.spend(5000);
-        assert_eq!(plain(&gauge, 2), "  images      █████░░░░░░░░░░░░░░░  1,204 of 5,000 images; 2 images do not fit");
+        assert_eq!(
+            plain(&gauge, 2),
+            "  images      █████░░░░░░░░░░░░░░░  1,204 of 5,000 images; 2 images do not fit"
+        );
     }
 }

@@ -2,14 +2,15 @@
 
 use super::Profile;
 use crate::model::{
-    Access, Asset, Blob, Code, Cost, Facts, Finding, Format, Kind, Orientation, Reads, Severity, Verdict, Video,
+    Access, Asset, Blob, Code, Cost, Facts, Finding, Format, Kind, Orientation, Reads, Severity, Verdict,
+    Video,
 };
 
 /// Extensions of files that lie beside media and are none: they are skipped without being read.
 const SIDECARS: &[&str] = &[
-    "cfg", "conf", "csv", "db", "doc", "docx", "gz", "htm", "html", "ini", "ipynb", "jsonl", "json", "log", "md",
-    "npy", "npz", "parquet", "pdf", "pkl", "py", "rar", "sh", "sql", "srt", "tar", "thm", "toml", "tsv", "txt", "vtt",
-    "xls", "xlsx", "xml", "xmp", "yaml", "yml", "zip",
+    "cfg", "conf", "csv", "db", "doc", "docx", "gz", "htm", "html", "ini", "ipynb", "jsonl", "json", "log",
+    "md", "npy", "npz", "parquet", "pdf", "pkl", "py", "rar", "sh", "sql", "srt", "tar", "thm", "toml",
+    "tsv", "txt", "vtt", "xls", "xlsx", "xml", "xmp", "yaml", "yml", "zip",
 ];
 
 const FOLDER_MARKER: &str = "folder marker";
@@ -42,13 +43,19 @@ pub fn without_reading(blob: &Blob, profile: &Profile) -> Option<Asset> {
         _ if blob.size == 0 && promised == Promise::Nothing => {
             Decision::skip(if blob.name.as_str().ends_with('/') { FOLDER_MARKER } else { NO_MEDIA })
         }
-        _ if blob.size == 0 => {
-            Decision::of(Finding::new(Code::Empty, "the blob has no content").with_fix("Upload the file again"))
-        }
+        _ if blob.size == 0 => Decision::of(
+            Finding::new(Code::Empty, "the blob has no content").with_fix("Upload the file again"),
+        ),
         Access::Archived => Decision::of(archived()),
         Access::Online => return None,
     };
-    Some(decision.into_asset(blob.clone(), promised.kind(), Facts::of(Format::Unknown), Reads::default(), profile))
+    Some(decision.into_asset(
+        blob.clone(),
+        promised.kind(),
+        Facts::of(Format::Unknown),
+        Reads::default(),
+        profile,
+    ))
 }
 
 /// The verdict on a blob that was read, or of which reading was tried.
@@ -138,8 +145,9 @@ fn cost(kind: Kind, facts: &Facts, profile: &Profile) -> Cost {
 }
 
 fn archived() -> Finding {
-    Finding::new(Code::Archived, "the blob lies in the archive tier and cannot be read")
-        .with_fix("az storage blob set-tier --tier Hot --account-name ACCOUNT --container-name CONTAINER --name NAME")
+    Finding::new(Code::Archived, "the blob lies in the archive tier and cannot be read").with_fix(
+        "az storage blob set-tier --tier Hot --account-name ACCOUNT --container-name CONTAINER --name NAME",
+    )
 }
 
 fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile) -> Decision {
@@ -188,7 +196,8 @@ fn judge_header(facts: &Facts, findings: &mut Vec<Finding>) -> bool {
 fn judge_image(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
     let rules = &profile.images;
     if !rules.formats.iter().any(|format| format == facts.format.as_str()) {
-        let message = format!("the content is {}, which {} does not sync", facts.format.as_str(), profile.title);
+        let message =
+            format!("the content is {}, which {} does not sync", facts.format.as_str(), profile.title);
         findings.push(Finding::new(Code::UnsupportedFormat, message));
         return;
     }
@@ -239,7 +248,9 @@ fn orientation_fix(format: Format, value: i64) -> String {
     };
     match format {
         Format::Jpeg => {
-            format!("jpegtran -copy all {turn} -outfile OUT.jpg IN.jpg && exiftool -n -IFD0:Orientation=1 OUT.jpg")
+            format!(
+                "jpegtran -copy all {turn} -outfile OUT.jpg IN.jpg && exiftool -n -IFD0:Orientation=1 OUT.jpg"
+            )
         }
         _ => "magick IN -auto-orient OUT".to_owned(),
     }
@@ -288,14 +299,16 @@ fn judge_brand(video: &Video, profile: &Profile, findings: &mut Vec<Finding>) {
         Some(brand) => format!("major brand is '{brand}', must be {must}"),
         None => format!("there is no major brand, must be {must}"),
     };
-    findings.push(Finding::new(Code::MajorBrand, message).with_fix("ffmpeg -i IN -c copy -brand mp42 OUT.mp4"));
+    findings
+        .push(Finding::new(Code::MajorBrand, message).with_fix("ffmpeg -i IN -c copy -brand mp42 OUT.mp4"));
 }
 
 /// Every video stream must have an accepted format, and one whose format is not known is not accepted.
 fn judge_pixel_format(video: &Video, profile: &Profile, findings: &mut Vec<Finding>, broken: bool) {
     let accepted = &profile.videos.pixel_formats;
     let is_accepted = |format: &str| accepted.iter().any(|known| known == format);
-    let wrong = video.tracks.iter().filter_map(|track| track.pixel_format).find(|format| !is_accepted(format));
+    let wrong =
+        video.tracks.iter().filter_map(|track| track.pixel_format).find(|format| !is_accepted(format));
     if let Some(format) = wrong {
         let message = format!("pixel format is {format}, must be {}", list(accepted.iter().cloned()));
         let fix = "ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -c:a copy -brand mp42 OUT.mp4";

@@ -80,10 +80,16 @@ impl Profile {
         let profile: Self = toml::from_str(text).map_err(|error| {
             Error::new(format!("the profile '{origin}' is not valid: {}", error.to_string().trim_end()))
         })?;
-        let unknown = profile.images.formats.iter().find(|name| !Format::ALL.iter().any(|format| format.as_str() == *name));
+        let unknown = profile
+            .images
+            .formats
+            .iter()
+            .find(|name| !Format::ALL.iter().any(|format| format.as_str() == *name));
         match unknown {
-            Some(name) => Err(Error::new(format!("the profile '{origin}' accepts the image format '{name}', which presync does not know"))
-                .hint("Formats are named as in reports: jpeg, png, webp, tiff, heif, avif, gif, bmp, jp2")),
+            Some(name) => Err(Error::new(format!(
+                "the profile '{origin}' accepts the image format '{name}', which presync does not know"
+            ))
+            .hint("Formats are named as in reports: jpeg, png, webp, tiff, heif, avif, gif, bmp, jp2")),
             None => Ok(profile),
         }
     }

@@ -39,13 +39,15 @@ impl LocalSource {
         let shown = root.display();
         match std::fs::read_dir(&root) {
             Ok(_) => Ok(Self { root, prefix: String::new() }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(Error::new(format!("there is no folder '{shown}'")).hint(
-                    "Give an existing folder, or a container as https://ACCOUNT.blob.core.windows.net/CONTAINER",
-                ))
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::new(format!(
+                "there is no folder '{shown}'"
+            ))
+            .hint(
+                "Give an existing folder, or a container as https://ACCOUNT.blob.core.windows.net/CONTAINER",
+            )),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                Err(Error::new(format!("'{shown}' is a file, not a folder")).hint("Give the folder it lies in"))
+                Err(Error::new(format!("'{shown}' is a file, not a folder"))
+                    .hint("Give the folder it lies in"))
             }
             Err(error) => Err(Error::new(format!("cannot list the folder '{shown}': {error}"))
                 .hint("Check that you may read it")),
@@ -138,19 +140,20 @@ impl LocalSource {
 
 /// Files by their bytes, a folder as if its name ended in `/`: so the walk gives names in the order of a container.
 fn in_name_order(left: &DirEntry, right: &DirEntry) -> std::cmp::Ordering {
-    let key = |entry: &DirEntry| {
+    let slash = |entry: &DirEntry| {
         // A link to a folder will be walked as one.
-        let folder = match entry.path_is_symlink() {
+        let is_folder = match entry.path_is_symlink() {
             true => std::fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_dir()),
             false => entry.file_type().is_dir(),
         };
-        folder.then_some(b'/')
+        is_folder.then_some(b'/')
     };
-    let name = |entry: &DirEntry| entry.file_name().as_encoded_bytes().to_vec();
-    let (mut first, mut second) = (name(left), name(right));
-    first.extend(key(left));
-    second.extend(key(right));
-    first.cmp(&second)
+    let (first, second) = (left.file_name().as_encoded_bytes(), right.file_name().as_encoded_bytes());
+    let common = first.len().min(second.len());
+    first[..common].cmp(&second[..common]).then_with(|| {
+        let rest = |name: &[u8], entry| name.get(common).copied().or_else(|| slash(entry));
+        rest(first, left).cmp(&rest(second, right))
+    })
 }
 
 /// The time of the last change in nanoseconds, and the size.
@@ -236,4 +239,45 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
 #[cfg(windows)]
 fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_is_in_the_order_of_whole_names() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let names = ["a b", "a-b/x", "a.jpg", "a/b/c", "a/b.jpg", "a0", "ab", "b"];
+        for name in names {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
+            std::fs::write(path, name).expect("a file");
+        }
+        let source = LocalSource::open(folder.path()).expect("it is there");
+        let (sender, mut pages) = mpsc::channel(1);
+        source.walk(&sender);
+        let page = pages.try_recv().expect("one page");
+        let found: Vec<_> = page.iter().map(|blob| blob.name.as_str().to_owned()).collect();
+        let mut sorted = names.map(str::to_owned);
+        sorted.sort_unstable();
+        assert_eq!(found, sorted);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_cannot_be_walked_or_named_is_listed_all_the_same() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("sub")).expect("a folder");
+        std::os::unix::fs::symlink("..", folder.path().join("sub/up")).expect("a link");
+        std::os::unix::fs::symlink("gone", folder.path().join("broken.jpg")).expect("a link");
+        std::fs::write(folder.path().join(std::ffi::OsStr::from_bytes(b"\xFF.jpg")), "x").expect("a file");
+        let source = LocalSource::open(folder.path()).expect("it is there");
+        let (sender, mut pages) = mpsc::channel(1);
+        source.walk(&sender);
+        let page = pages.try_recv().expect("one page");
+        assert_eq!(page.len(), 3, "{page:?}");
+        assert!(page.iter().all(|blob| matches!(blob.access, Access::Unreachable(_))), "{page:?}");
+    }
 }

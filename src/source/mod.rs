@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::model::{Blob, ByteRange, Reads};
 
 pub mod azure;
+pub mod faults;
 pub mod local;
 pub mod location;
 
@@ -42,12 +43,8 @@ pub trait Source: Send + Sync + 'static {
 /// The blocking form of [`Source::read`], with the same meaning.
 pub trait ReadBlocking: Send + Sync {
     /// See [`Source::read`].
-    fn read(
-        &self,
-        blob: &Blob,
-        range: ByteRange,
-        reads: &mut Reads,
-    ) -> std::result::Result<Bytes, ReadError>;
+    fn read(&self, blob: &Blob, range: ByteRange, reads: &mut Reads)
+    -> std::result::Result<Bytes, ReadError>;
 }
 
 /// Why a range of one blob was not read.

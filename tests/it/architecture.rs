@@ -19,19 +19,26 @@ const PARTS: &[(&str, &[&str])] = &[
     ("report", &["model", "error", "rules", "plan", "progress", "run"]),
     ("exit", &["plan"]),
     ("config", &["model", "report", "source"]),
-    ("command", &["config", "error", "exit", "model", "plan", "progress", "report", "rules", "run", "source"]),
+    (
+        "command",
+        &["config", "error", "exit", "model", "plan", "progress", "report", "rules", "run", "source"],
+    ),
     ("cli", &["config", "model", "report", "source"]),
 ];
 /// Parts that compute: no waiting, no clock, no files.
 const PURE: &[&str] = &["model", "probe", "plan"];
-const IMPURE: &[&str] = &["async fn", ".await", "tokio", "std::fs", "std::net", "Instant::now", "SystemTime", "Timestamp::now"];
+const IMPURE: &[&str] =
+    &["async fn", ".await", "tokio", "std::fs", "std::net", "Instant::now", "SystemTime", "Timestamp::now"];
 
 fn files(path: &Path) -> Vec<PathBuf> {
     if path.is_file() {
         return vec![path.to_owned()];
     }
     let entries = fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").path());
-    let mut files: Vec<_> = entries.flat_map(|path| files(&path)).filter(|path| path.extension() == Some("rs".as_ref())).collect();
+    let mut files: Vec<_> = entries
+        .flat_map(|path| files(&path))
+        .filter(|path| path.extension() == Some("rs".as_ref()))
+        .collect();
     files.sort();
     files
 }
@@ -58,7 +65,10 @@ fn no_part_imports_what_it_must_not_know() {
         assert!(!files.is_empty(), "the part {name} is gone");
         for file in files.iter().filter(|file| file.file_stem() != Some("tests".as_ref())) {
             for reference in code(file).split("crate::").skip(1) {
-                let imported: String = reference.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+                let imported: String = reference
+                    .chars()
+                    .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+                    .collect();
                 if imported != *name && !allowed.contains(&imported.as_str()) {
                     offences.push(format!("{} imports {imported}", file.display()));
                 }

@@ -63,7 +63,8 @@ fn every_file_of_the_corpus_is_judged_as_its_truth_says() {
         if name.starts_with("real/") {
             costs.entry(facts.format.as_str()).or_default().push(reads);
         }
-        let mut complain = |what: String| wrong.push(format!("{name}: {what} [{} {}]", text("verdict"), text("confidence")));
+        let mut complain =
+            |what: String| wrong.push(format!("{name}: {what} [{} {}]", text("verdict"), text("confidence")));
         if text("confidence") == "high" {
             match (text("verdict").as_str(), verdict) {
                 ("pass", Verdict::Accept) | ("fail", Verdict::Reject) => {}
@@ -72,7 +73,10 @@ fn every_file_of_the_corpus_is_judged_as_its_truth_says() {
                     *gaps.entry(format!("{} {gap}", facts.format.as_str())).or_default() += 1;
                 }
                 ("pass" | "fail", verdict) => {
-                    complain(format!("{verdict:?}, {:?} {:?} {:?}", facts.malformed, facts.gap, facts.orientation));
+                    complain(format!(
+                        "{verdict:?}, {:?} {:?} {:?}",
+                        facts.malformed, facts.gap, facts.orientation
+                    ));
                 }
                 _ => {}
             }
@@ -81,7 +85,8 @@ fn every_file_of_the_corpus_is_judged_as_its_truth_says() {
             complain("accepted".into());
         }
         // A PNG's "Raw profile type exif" is a text chunk, no EXIF of the image.
-        let elsewhere = truth["notes"].as_array().is_some_and(|notes| notes.iter().any(|note| note == "png_raw_profile"));
+        let elsewhere =
+            truth["notes"].as_array().is_some_and(|notes| notes.iter().any(|note| note == "png_raw_profile"));
         let known = facts.orientation != Orientation::NotRead && text("confidence") != "low";
         if known && !elsewhere && !truth["orientation"].is_string() {
             let (found, expected) = (facts.orientation.value(), truth["orientation"].as_i64());
@@ -92,15 +97,22 @@ fn every_file_of_the_corpus_is_judged_as_its_truth_says() {
         if let Some(video) = &facts.video {
             let first = video.tracks.first();
             let brand = video.major_brand.map(|brand| brand.to_string());
-            if text("confidence") == "high" && !truth["major_brand"].is_null() && brand != Some(text("major_brand")) {
+            if text("confidence") == "high"
+                && !truth["major_brand"].is_null()
+                && brand != Some(text("major_brand"))
+            {
                 complain(format!("brand {brand:?}, not {}", truth["major_brand"]));
             }
-            if let (Some(found), Some(expected)) = (first.and_then(|track| track.pixel_format), truth["pix_fmt"].as_str()) {
+            if let (Some(found), Some(expected)) =
+                (first.and_then(|track| track.pixel_format), truth["pix_fmt"].as_str())
+            {
                 if found != expected {
                     complain(format!("pixel format {found}, not {expected}"));
                 }
             }
-            if let (Some(found), Some(expected)) = (first.and_then(|track| track.frames), truth["frames"]["nb_frames"].as_u64()) {
+            if let (Some(found), Some(expected)) =
+                (first.and_then(|track| track.frames), truth["frames"]["nb_frames"].as_u64())
+            {
                 if found != expected {
                     complain(format!("{found} frames, not {expected}"));
                 }

@@ -25,7 +25,16 @@ fn every_fact_is_what_exiftool_and_ffprobe_say() {
         // What is recognised by its first bytes and goes no further shows nothing more.
         let only_recognised = expected.iter().any(|code| code == "FMT004" || code == "VID004");
         if !only_recognised {
-            for field in ["orientation", "width", "height", "major_brand", "compatible_brands", "codec", "pixel_format", "frames"] {
+            for field in [
+                "orientation",
+                "width",
+                "height",
+                "major_brand",
+                "compatible_brands",
+                "codec",
+                "pixel_format",
+                "frames",
+            ] {
                 assert_eq!(asset[field], truth[field], "{name}: {field}");
             }
             assert_eq!(asset["frames_presented"], truth["presented"], "{name}: presented");
@@ -43,7 +52,8 @@ fn every_verdict_is_what_the_rules_say() {
     for (asset, truth) in ran.jsonl().iter().zip(&truth()) {
         let name = &truth["name"];
         assert_eq!(asset["verdict"], truth["expect"]["verdict"], "{name}");
-        let codes: Vec<_> = asset["findings"].as_array().expect("a list").iter().map(|finding| &finding["code"]).collect();
+        let codes: Vec<_> =
+            asset["findings"].as_array().expect("a list").iter().map(|finding| &finding["code"]).collect();
         let expected: Vec<_> = truth["expect"]["codes"].as_array().expect("a list").iter().collect();
         assert_eq!(codes, expected, "{name}");
     }
@@ -69,8 +79,14 @@ fn the_document_adds_up_to_its_assets() {
     assert_eq!(totals["bytes_read"], sum(&|asset| asset["reads"]["bytes"].as_u64().unwrap()));
     assert_eq!(totals["requests"], sum(&|asset| asset["reads"]["requests"].as_u64().unwrap()));
     let quota = &document["quota"];
-    assert_eq!(quota["images"], serde_json::json!({"limit": 20, "used_before": 0, "cost": 20, "left": 0, "fits": false}));
-    assert_eq!(quota["frames"], serde_json::json!({"limit": 500, "used_before": 0, "cost": 494, "left": 6, "fits": false}));
+    assert_eq!(
+        quota["images"],
+        serde_json::json!({"limit": 20, "used_before": 0, "cost": 20, "left": 0, "fits": false})
+    );
+    assert_eq!(
+        quota["frames"],
+        serde_json::json!({"limit": 500, "used_before": 0, "cost": 494, "left": 6, "fits": false})
+    );
     assert_eq!(quota["first_refused"], "phones/IMG_1008.webp");
     for (code, count) in document["findings_by_code"].as_object().expect("an object") {
         let carrying = assets.iter().filter(|asset| {

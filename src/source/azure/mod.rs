@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use super::location::{ContainerUrl, Environment};
 use super::{ReadError, Source};
 use crate::error::{Error, Result};
-use crate::model::{Access, Blob, ByteRange, Reads};
+use crate::model::{Access, Blob, ByteRange, Origin, Reads};
 
 mod auth;
 mod exchange;
@@ -110,14 +110,16 @@ impl AzureSource {
         Ok(Self { url, credential, container, options })
     }
 
-    /// The container and the prefix. Printed without the SAS.
-    pub fn url(&self) -> &ContainerUrl {
-        &self.url
-    }
-
-    /// What the container is read with, such as `shared key (AZURE_STORAGE_KEY)`.
-    pub fn credential(&self) -> &'static str {
-        self.credential.label()
+    /// What a report says of the source.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            provider: "azure",
+            location: self.url.to_string(),
+            account: self.url.account().map(str::to_owned),
+            container: Some(self.url.container().to_owned()),
+            prefix: self.url.prefix().to_owned(),
+            credential: Some(self.credential.label().to_owned()),
+        }
     }
 
     /// One page of the listing, with retries.

@@ -1,0 +1,85 @@
+//! The same input gives the same report, byte for byte, whatever order the reads finish in.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use presync::model::Quota;
+use presync::progress::Progress;
+use presync::report::{self, Format, Header};
+use presync::rules::Profile;
+use presync::run::{self, Settings};
+use presync::source::Source;
+use presync::source::faults::Faults;
+use presync::source::local::LocalSource;
+
+use crate::support::presync::{Presync, demo};
+
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("nobody panics").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The report of a run over `source`.
+fn report(source: impl Source, format: Format, settings: Settings) -> String {
+    let profile = Arc::new(Profile::load("nexus").expect("it is built in"));
+    let origin = LocalSource::open(demo()).expect("the demo container").origin();
+    let out = Buffer::default();
+    let header = Header { origin, profile: Arc::clone(&profile) };
+    let sink = report::open(format, header, out.clone(), 100).expect("a report");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let quota = Quota::new(Some(20), Some(500));
+    let run = run::run(Arc::new(source), profile, quota, settings, Arc::new(Progress::default()), sink);
+    let (summary, sink) = runtime.block_on(run).expect("the run ends");
+    sink.finish(&summary, Duration::ZERO).expect("the report is written");
+    String::from_utf8(std::mem::take(&mut *out.0.lock().expect("nobody panics"))).expect("it is UTF-8")
+}
+
+fn late(seed: u64) -> Faults<LocalSource> {
+    Faults::new(LocalSource::open(demo()).expect("the demo container"), seed, Duration::from_millis(20))
+}
+
+fn settings(concurrency: usize, workers: usize, queue: usize, window: usize) -> Settings {
+    Settings { concurrency, workers, queue, window }
+}
+
+#[test]
+fn late_answers_change_no_byte() {
+    for format in [Format::Text, Format::Json, Format::Jsonl] {
+        let in_order =
+            report(LocalSource::open(demo()).expect("the demo container"), format, settings(1, 1, 1, 1));
+        assert!(in_order.len() > 1000);
+        for (seed, concurrency) in [(1, 1), (2, 3), (3, 16), (4, 64), (5, 1000)] {
+            let shuffled = report(late(seed), format, settings(concurrency, 4, 16, 4096));
+            assert_eq!(shuffled, in_order, "seed {seed}, {concurrency} at a time");
+        }
+    }
+}
+
+#[test]
+fn a_narrow_window_and_a_queue_of_one_place_come_to_the_end() {
+    let wide = report(late(6), Format::Jsonl, settings(64, 2, 256, 4096));
+    for window in [1, 2, 64] {
+        assert_eq!(report(late(7), Format::Jsonl, settings(64, 1, 1, window)), wide, "window {window}");
+    }
+}
+
+#[test]
+fn the_binary_gives_the_same_report_at_any_concurrency() {
+    let run = |args: &[&str]| {
+        Presync::dry_run(demo()).args(["--format", "jsonl", "--image-quota", "9"]).args(args).run().stdout
+    };
+    let first = run(&["--concurrency", "1", "--workers", "1", "--queue", "1"]);
+    assert_eq!(first.lines().count(), 65);
+    for concurrency in ["2", "64", "4096"] {
+        assert_eq!(run(&["--concurrency", concurrency]), first, "{concurrency} at a time");
+    }
+}
