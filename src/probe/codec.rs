@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use scuffle_h264::{AVCDecoderConfigurationRecord, Sps};
+use scuffle_h265::{self as h265, HEVCDecoderConfigurationRecord, SpsNALUnit};
 
 use super::bmff::{Bmff, Boxes};
 use super::view::{Parse, Stop, View, malformed};
@@ -167,17 +168,24 @@ fn h264_format(chroma: u8, depth: u8, full_range: bool, rgb: bool) -> Option<&'s
     })
 }
 
-/// Chroma format and bit depth of the configuration record (ISO/IEC 14496-15, 8.3.3.1). It does not show the range,
-/// on which the name depends for 8 bits, so those stay unknown.
+/// Chroma format, bit depth and range of the first sequence parameter set (ITU-T H.265, 7.3.2.2.1 and E.2.1) in the
+/// configuration record (ISO/IEC 14496-15, 8.3.3.1). For HEVC, `colr` does not change the range.
 fn hevc(record: &[u8]) -> Option<&'static str> {
-    let chroma = record.get(16)? & 3;
-    let (luma, of_chroma) = (record.get(17)? & 7, record.get(18)? & 7);
-    Some(match (chroma, luma, of_chroma) {
-        (1, 2, 2) => "yuv420p10le",
-        (1, 4, 4) => "yuv420p12le",
-        (2, 2, 2) => "yuv422p10le",
-        (2, 4, 4) => "yuv422p12le",
-        _ => return None,
+    let record = HEVCDecoderConfigurationRecord::demux(record).ok()?;
+    let sets = record.arrays.iter().find(|array| array.nal_unit_type == h265::NALUnitType::SpsNut)?;
+    let sps = SpsNALUnit::parse(std::io::Cursor::new(sets.nalus.first()?)).ok()?.rbsp;
+    let (depth, of_chroma) = (sps.bit_depth_y(), sps.bit_depth_c());
+    if depth != of_chroma && sps.chroma_format_idc != 0 {
+        return None;
+    }
+    let signal = sps.vui_parameters.as_ref().map(|vui| &vui.video_signal_type);
+    let full_range = signal.is_some_and(|signal| signal.video_full_range_flag);
+    let rgb = signal.is_some_and(|signal| signal.matrix_coeffs == 0);
+    Some(match (sps.chroma_format_idc, depth) {
+        (0, 8) => "gray",
+        (0, 10) => "gray10le",
+        (0, 12) => "gray12le",
+        (chroma, depth) => h264_format(chroma, depth, full_range, rgb)?,
     })
 }
 

@@ -7,6 +7,7 @@
 
 mod bmff;
 mod codec;
+mod heif;
 mod jpeg;
 mod mp4;
 mod png;
@@ -147,7 +148,8 @@ fn read_inside(view: View<'_>, facts: &mut Facts) -> Result<(), Stop> {
         Format::Gif => raster::read_gif(view, facts),
         Format::Bmp => raster::read_bmp(view, facts),
         Format::Mp4 | Format::Mov | Format::ThreeGp => mp4::read(view, facts),
-        Format::Heif | Format::Avif | Format::Jp2 => Err(Stop::Gap(Gap::FormatNotRead)),
+        Format::Heif | Format::Avif => heif::read(view, facts),
+        Format::Jp2 => raster::read_jp2(facts),
         // No profile accepts these, so nothing inside them matters.
         Format::Jxl
         | Format::Psd

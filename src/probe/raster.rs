@@ -1,4 +1,4 @@
-//! GIF and BMP: formats without EXIF, of which only the dimensions are read.
+//! Formats without an EXIF block of their own: GIF, BMP and JPEG 2000.
 
 use super::view::{Parse, View};
 use crate::model::{Facts, Orientation};
@@ -28,6 +28,13 @@ pub(super) fn read_bmp(view: View<'_>, facts: &mut Facts) -> Parse<()> {
         }
     };
     (facts.width, facts.height) = (Some(width), Some(height));
+    facts.orientation = Orientation::Absent;
+    Ok(())
+}
+
+/// JPEG 2000 has no place for EXIF in its boxes (ISO/IEC 15444-1, annex I); some writers put it into a `uuid` box, which
+/// is no part of the format.
+pub(super) fn read_jp2(facts: &mut Facts) -> Parse<()> {
     facts.orientation = Orientation::Absent;
     Ok(())
 }

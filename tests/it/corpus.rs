@@ -69,8 +69,9 @@ fn every_file_of_the_corpus_is_judged_as_its_truth_says() {
             match (text("verdict").as_str(), verdict) {
                 ("pass", Verdict::Accept) | ("fail", Verdict::Reject) => {}
                 ("pass" | "fail", Verdict::Unknown) => {
-                    let gap = facts.gap.map_or("other".to_owned(), |gap| gap.to_string());
-                    *gaps.entry(format!("{} {gap}", facts.format.as_str())).or_default() += 1;
+                    let codec = facts.video.as_ref().and_then(|video| video.tracks.first()?.codec.clone());
+                    let gap = facts.gap.map_or("pixel format".to_owned(), |gap| gap.to_string());
+                    *gaps.entry(format!("{} {codec:?}: {gap}", facts.format.as_str())).or_default() += 1;
                 }
                 ("pass" | "fail", verdict) => {
                     complain(format!(
