@@ -134,8 +134,8 @@ pub enum Gap {
     FormatNotRead,
     /// The codec's configuration does not tell the pixel format, or presync does not read that codec's.
     PixelFormat,
-    /// The frames lie in fragments that were not counted.
-    Fragments,
+    /// The frames lie in more fragments than one blob may cost reads.
+    TooManyFragments,
     /// The track has a sample table that does not tell the number of frames.
     Frames,
     /// The movie header is compressed (`cmov`).
@@ -151,7 +151,7 @@ impl fmt::Display for Gap {
         f.write_str(match self {
             Self::FormatNotRead => "this format is recognised, but not read yet",
             Self::PixelFormat => "the codec's configuration does not show the pixel format",
-            Self::Fragments => "the frames of a fragmented file are not counted yet",
+            Self::TooManyFragments => "the frames lie in more fragments than one blob may cost reads",
             Self::Frames => "the sample table does not show the number of frames",
             Self::CompressedHeader => "the movie header is compressed",
             Self::TooManyReads => "the header takes more reads than one blob may cost",

@@ -4,8 +4,8 @@ use super::view::{Parse, View, malformed};
 use crate::model::FourCc;
 
 /// Boxes of one level that are looked at. A real file has up to some 30, a `moov` as many as it has tracks; padding
-/// can be cut into thousands.
-const MAX_BOXES: u32 = 16_384;
+/// can be cut into thousands, and a file into as many fragments.
+const MAX_BOXES: u32 = 65_536;
 
 /// A box: its type, and where its body lies. The body never reaches past the box around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

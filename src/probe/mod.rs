@@ -27,9 +27,13 @@ pub const MAX_ASKS: u32 = 24;
 /// Bytes of one blob that are held at a time: 4 MiB, several times what the largest EXIF block and the sample
 /// descriptions of a long film take together.
 pub const MAX_HELD: u64 = 4 << 20;
-/// Length of a read that follows up on the first: it doubles with every read up to the last entry, because a header
-/// that reached past one read often reaches past two.
-const FOLLOW_UP: [u64; 6] = [4 << 10, 4 << 10, 16 << 10, 32 << 10, 64 << 10, 128 << 10];
+/// Reads that the walk over the fragments of one file may cost. An hour in fragments of ten seconds takes 360.
+pub const MAX_FRAGMENT_ASKS: u32 = 512;
+/// Length of a read elsewhere in the blob, in bytes.
+const JUMP: u64 = 4 << 10;
+/// Length of a read that goes on where the last one ended, in bytes, by how often that happened in a row: a header that
+/// reached past one read often reaches past two.
+const FOLLOW_UP: [u64; 4] = [16 << 10, 32 << 10, 64 << 10, 128 << 10];
 
 /// What a probe wants next.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +56,8 @@ pub struct Probe {
     /// The part of `asked` that has arrived, when it came in more than one piece.
     partial: BytesMut,
     asks: u32,
+    /// Asks in a row that went on where the one before ended.
+    in_a_row: usize,
 }
 
 impl Probe {
@@ -59,7 +65,7 @@ impl Probe {
     /// first. An empty blob needs no bytes and has the format `unknown`.
     pub fn new(size: u64, extension: Option<&str>) -> (Self, Step) {
         let asked = ByteRange::new(0, first_read(extension)).within(size);
-        let probe = Self { store: Store::new(size), asked, partial: BytesMut::new(), asks: 1 };
+        let probe = Self { store: Store::new(size), asked, partial: BytesMut::new(), asks: 1, in_a_row: 0 };
         let step = if asked.is_empty() { Step::Done(Facts::of(Format::Unknown)) } else { Step::Need(asked) };
         (probe, step)
     }
@@ -101,31 +107,43 @@ impl Probe {
 
     /// Turns a parser's stop into the next ask or into the end, keeping what is known of the blob.
     fn settle(&mut self, stop: Stop, mut facts: Facts) -> Step {
-        match stop {
-            Stop::Need { at, len } => match self.next_ask(at, len) {
-                Ok(range) => {
-                    self.asked = range;
-                    self.asks += 1;
-                    return Step::Need(range);
-                }
-                Err(gap) => facts.gap = Some(gap),
+        let gap = match stop {
+            Stop::Malformed(malformed) => {
+                facts.malformed = Some(malformed);
+                return Step::Done(facts);
+            }
+            Stop::Gap(gap) => gap,
+            Stop::Need { at, len } if self.asks < MAX_ASKS => match self.ask(at, len) {
+                Some(range) => return Step::Need(range),
+                None => Gap::TooManyBytes,
             },
-            Stop::Malformed(malformed) => facts.malformed = Some(malformed),
-            Stop::Gap(gap) => facts.gap = Some(gap),
-        }
+            Stop::NeedFragment { at, len } if self.asks < MAX_FRAGMENT_ASKS => match self.ask(at, len) {
+                Some(range) => return Step::Need(range),
+                None => Gap::TooManyBytes,
+            },
+            Stop::Need { .. } => Gap::TooManyReads,
+            Stop::NeedFragment { .. } => Gap::TooManyFragments,
+        };
+        facts.gap = Some(gap);
         Step::Done(facts)
     }
 
-    fn next_ask(&self, at: u64, len: u64) -> Result<ByteRange, Gap> {
-        if self.asks >= MAX_ASKS {
-            return Err(Gap::TooManyReads);
-        }
-        let usual = FOLLOW_UP[(self.asks as usize).min(FOLLOW_UP.len() - 1)];
+    /// Asks for `len` bytes from `at` on, or for as many more as make a sensible read; `None` when that is more than
+    /// may be held.
+    fn ask(&mut self, at: u64, len: u64) -> Option<ByteRange> {
+        let goes_on = self.store.missing(at, len, 1).start() == self.asked.end();
+        self.in_a_row = if goes_on { self.in_a_row + 1 } else { 0 };
+        let usual = match self.in_a_row {
+            0 => JUMP,
+            times => FOLLOW_UP[times.min(FOLLOW_UP.len()) - 1],
+        };
         let range = self.store.missing(at, len, usual);
         if self.store.held() + range.len() > MAX_HELD {
-            return Err(Gap::TooManyBytes);
+            return None;
         }
-        Ok(range)
+        self.asked = range;
+        self.asks += 1;
+        Some(range)
     }
 }
 

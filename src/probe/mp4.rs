@@ -40,11 +40,14 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     let Some(movie) = movie else {
         return Err(malformed("file", 0, "has no movie header (moov)"));
     };
-    read_movie(view, movie, video)?;
+    let read = read_movie(view, movie, video);
     if let Some(first) = video.tracks.first() {
         (facts.width, facts.height) = (first.width, first.height);
     }
-    Ok(())
+    match read? {
+        Some(first) => count_fragments(view, movie, first, video),
+        None => Ok(()),
+    }
 }
 
 /// The major and compatible brands (4.3).
@@ -65,7 +68,8 @@ struct Track {
     video: VideoTrack,
 }
 
-fn read_movie(view: View<'_>, movie: Bmff, video: &mut Video) -> Parse<()> {
+/// Reads a movie header; for a fragmented file it gives back the number of the first video track.
+fn read_movie(view: View<'_>, movie: Bmff, video: &mut Video) -> Parse<Option<u32>> {
     let mut boxes = Boxes::inside(view, movie);
     let mut timescale = 0;
     let mut fragmented = false;
@@ -83,15 +87,63 @@ fn read_movie(view: View<'_>, movie: Bmff, video: &mut Video) -> Parse<()> {
         }
     }
     // A video track that another one names as its chapters holds their pictures: ffprobe calls it an attached picture.
-    let counted = tracks.into_iter().filter(|track| !chapters.contains(&track.id));
-    video.tracks = counted.map(|track| track.video).collect();
-    if fragmented && !video.tracks.is_empty() {
-        for track in &mut video.tracks {
-            (track.frames, track.frames_presented) = (None, None);
-        }
-        return Err(Stop::Gap(Gap::Fragments));
-    }
+    tracks.retain(|track| !chapters.contains(&track.id));
+    let first = tracks.first().map(|track| track.id).filter(|_| fragmented);
+    video.tracks = tracks.into_iter().map(|track| track.video).collect();
+    Ok(first)
+}
+
+/// Adds the frames of the fragments behind a movie header to those of its own sample table (8.8). The walk takes the
+/// fragments' headers and none of their samples. Until it is through, no count is known.
+fn count_fragments(view: View<'_>, movie: Bmff, track: u32, video: &mut Video) -> Parse<()> {
+    let Some(first) = video.tracks.first_mut() else { return Ok(()) };
+    let own = first.frames.take().unwrap_or(0);
+    (first.frames_presented, first.duration_s) = (None, None);
+    let counted = frames_in_fragments(view, movie.end, track).map_err(|stop| match stop {
+        Stop::Need { at, len } => Stop::NeedFragment { at, len },
+        other => other,
+    })?;
+    first.frames = Some(own.saturating_add(counted));
     Ok(())
+}
+
+fn frames_in_fragments(view: View<'_>, start: u64, track: u32) -> Parse<u64> {
+    let mut boxes = Boxes::new(view, start, view.size());
+    let mut frames: u64 = 0;
+    while let Some(found) = boxes.next()? {
+        if !found.is(b"moof") {
+            continue;
+        }
+        let mut parts = Boxes::inside(view, found);
+        while let Some(part) = parts.next()? {
+            if part.is(b"traf") {
+                frames = frames.saturating_add(frames_in_track_fragment(view, part, track)?);
+            }
+        }
+    }
+    Ok(frames)
+}
+
+/// The samples of a track fragment's runs, if it belongs to the track (8.8.7 and 8.8.8).
+fn frames_in_track_fragment(view: View<'_>, traf: Bmff, track: u32) -> Parse<u64> {
+    let mut boxes = Boxes::inside(view, traf);
+    let mut frames: u64 = 0;
+    while let Some(found) = boxes.next()? {
+        match &found.kind.0 {
+            b"tfhd" => {
+                let (_, body) = found.full(view, "track fragment header")?;
+                if u32::from_be_bytes(view.array(body, "track fragment header")?) != track {
+                    return Ok(0);
+                }
+            }
+            b"trun" => {
+                let (_, body) = found.full(view, "track run")?;
+                frames += u64::from(u32::from_be_bytes(view.array(body, "track run")?));
+            }
+            _ => {}
+        }
+    }
+    Ok(frames)
 }
 
 /// Reads a video track; `None` for a track of another kind.

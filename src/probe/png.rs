@@ -7,9 +7,16 @@ use crate::model::{Facts, Orientation};
 /// Chunks that are looked at. A PNG of 64 MB in 8 KiB `IDAT` chunks has 8,000 of them.
 const MAX_CHUNKS: u32 = 65_536;
 
+/// Length of the chunk that ends every file.
+const IEND_LEN: u64 = 12;
+
 /// Walks the chunk headers to the first `eXIf` or to `IEND`; `eXIf` may lie after the image data (11.3.3.5).
+///
+/// Chunks of image data follow each other without any other between them (5.6), and writers make all but the last of
+/// one size. So the walk leaps to where the last one must begin, if there is one there.
 pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     let mut at = 8;
+    let mut leapt = false;
     for index in 0..MAX_CHUNKS {
         let header: [u8; 8] = view.array(at, "PNG chunk")?;
         let len = u64::from(u32::from_be_bytes([header[0], header[1], header[2], header[3]]));
@@ -35,11 +42,33 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
                 facts.orientation = Orientation::Absent;
                 return Ok(());
             }
+            b"IDAT" if !leapt => {
+                leapt = true;
+                if let Some(last) = last_of_its_size(view, at, len)? {
+                    at = last;
+                    continue;
+                }
+            }
             _ => {}
         }
         at = end;
     }
     Err(malformed("PNG file", at, "has more chunks than any writer makes"))
+}
+
+/// Where the last chunk of image data begins when all before it are as long as the first one, which begins at `first`;
+/// `None` when something else is there, or when there are too few to leap over.
+fn last_of_its_size(view: View<'_>, first: u64, len: u64) -> Parse<Option<u64>> {
+    let step = len + 12;
+    let behind = view.size().saturating_sub(first + IEND_LEN);
+    // The last chunk has at least one byte.
+    let last = first + behind.saturating_sub(13) / step * step;
+    if last <= first + step {
+        return Ok(None);
+    }
+    let header: [u8; 8] = view.array(last, "PNG chunk")?;
+    let last_len = u64::from(u32::from_be_bytes([header[0], header[1], header[2], header[3]]));
+    Ok((&header[4..] == b"IDAT" && last_len <= len).then_some(last))
 }
 
 #[cfg(test)]

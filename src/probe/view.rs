@@ -9,6 +9,8 @@ use crate::model::{ByteRange, Gap, Malformed};
 pub(super) enum Stop {
     /// It needs these bytes, at least one of which is not known yet. They lie inside the blob.
     Need { at: u64, len: u64 },
+    /// Likewise, on the walk over the fragments of a file, which may take more reads than a header.
+    NeedFragment { at: u64, len: u64 },
     /// The header is damaged.
     Malformed(Malformed),
     /// The header may be sound, but presync does not read it.
@@ -79,11 +81,16 @@ impl Store {
     /// The range to read so that `len` bytes from `at` on come closer to being known: it begins at the first unknown
     /// byte, is at least `usual` long where the blob and the known runs leave room, and holds no known byte.
     pub(super) fn missing(&self, at: u64, len: u64, usual: u64) -> ByteRange {
-        let inside = self.runs.iter().find(|run| run.start <= at && at < run.end());
-        let start = inside.map_or(at, Run::end);
+        let start = self.run_at(at).map_or(at, Run::end);
         let next = self.runs.iter().map(|run| run.start).find(|run| *run > start).unwrap_or(self.size);
         let needed = at.saturating_add(len).saturating_sub(start);
         ByteRange::new(start, needed.max(usual).min(next - start.min(next))).within(self.size)
+    }
+
+    /// The run that holds this byte.
+    fn run_at(&self, at: u64) -> Option<&Run> {
+        let after = self.runs.partition_point(|run| run.start <= at);
+        self.runs[..after].last().filter(|run| at < run.end())
     }
 
     pub(super) fn view(&self) -> View<'_> {
@@ -110,13 +117,14 @@ impl<'a> View<'a> {
             Some(end) if end <= self.store.size => {}
             _ => return Err(malformed(part, at, "runs past the end of the file")),
         }
-        for run in &self.store.runs {
-            if run.start <= at && at + len <= run.end() {
+        match self.store.run_at(at) {
+            Some(run) if at + len <= run.end() => {
                 let offset = (at - run.start) as usize;
-                return Ok(&run.bytes[offset..offset + len as usize]);
+                Ok(&run.bytes[offset..offset + len as usize])
             }
+            _ if len == 0 => Ok(&[]),
+            _ => Err(Stop::Need { at, len }),
         }
-        if len == 0 { Ok(&[]) } else { Err(Stop::Need { at, len }) }
     }
 
     /// The first `len` bytes, or all of a shorter blob.

@@ -71,7 +71,7 @@ impl Profile {
             path => match std::fs::read_to_string(path) {
                 Ok(text) => Self::parse(&text, path),
                 Err(error) => Err(Error::new(format!("cannot read the profile '{path}': {error}"))
-                    .hint("Use --profile nexus, --profile vi, or the path of a TOML file")),
+                    .hint("use --profile nexus, --profile vi, or the path of a TOML file")),
             },
         }
     }
@@ -89,7 +89,7 @@ impl Profile {
             Some(name) => Err(Error::new(format!(
                 "the profile '{origin}' accepts the image format '{name}', which presync does not know"
             ))
-            .hint("Formats are named as in reports: jpeg, png, webp, tiff, heif, avif, gif, bmp, jp2")),
+            .hint("formats are named as in reports: jpeg, png, webp, tiff, heif, avif, gif, bmp, jp2")),
             None => Ok(profile),
         }
     }

@@ -43,14 +43,14 @@ impl LocalSource {
                 "there is no folder '{shown}'"
             ))
             .hint(
-                "Give an existing folder, or a container as https://ACCOUNT.blob.core.windows.net/CONTAINER",
+                "give an existing folder, or a container as https://ACCOUNT.blob.core.windows.net/CONTAINER",
             )),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
                 Err(Error::new(format!("'{shown}' is a file, not a folder"))
-                    .hint("Give the folder it lies in"))
+                    .hint("give the folder it lies in"))
             }
             Err(error) => Err(Error::new(format!("cannot list the folder '{shown}': {error}"))
-                .hint("Check that you may read it")),
+                .hint("check that you may read it")),
         }
     }
 

@@ -55,6 +55,7 @@ const NAMES: &[&str] = &[
     "Cam1/0001.jpg",
     "README",
     ".hidden",
+    "...",
     // What has a meaning in a URL, in a query, in XML or in a shell.
     "100%.jpg",
     "100%25.jpg",
@@ -86,34 +87,29 @@ const NAMES_OF_FOLDERS: &[&str] = &["back\\slash.jpg", "\u{ff46}.jpg"];
 
 /// Names that no folder can hold: it has no empty name, no `.` and `..`, and no file beside a folder of one name.
 const NAMES_OF_CONTAINERS: &[&str] =
-    &["a//b.jpg", "/lead.jpg", "trail/", "trail", "//", "a/./b.jpg", "a/../b.jpg", "../b.jpg", "..."];
+    &["a//b.jpg", "/lead.jpg", "trail/", "trail", "//", "a/./b.jpg", "a/../b.jpg", "../b.jpg"];
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime starts"));
 
 #[test]
 fn a_folder_keeps_the_contract() {
     let folder = Folder::new();
-    folder.fill();
-    check(&folder, properties());
+    check(&folder, folder.filled());
 }
 
 #[test]
 fn a_container_with_the_accounts_key_keeps_the_contract() {
-    check_container(&Container { azurite: Azurite::http(), credential: "key", mode: AuthMode::Key });
+    check_over_http("key", AuthMode::Key);
 }
 
 #[test]
 fn a_container_with_a_sas_keeps_the_contract() {
-    check_container(&Container { azurite: Azurite::http(), credential: "sas", mode: AuthMode::Sas });
+    check_over_http("sas", AuthMode::Sas);
 }
 
 #[test]
 fn a_public_container_without_a_credential_keeps_the_contract() {
-    check_container(&Container {
-        azurite: Azurite::http(),
-        credential: "anonymous",
-        mode: AuthMode::Anonymous,
-    });
+    check_over_http("anonymous", AuthMode::Anonymous);
 }
 
 /// The CA and the `PATH` with the Azure CLI are the process's own, so this test runs in a process of its own.
@@ -121,11 +117,8 @@ fn a_public_container_without_a_credential_keeps_the_contract() {
 fn a_container_over_tls_with_a_token_keeps_the_contract() {
     const CHILD: &str = "PRESYNC_TEST_CHILD";
     if env::var_os(CHILD).is_some() {
-        return check_container(&Container {
-            azurite: Azurite::https(),
-            credential: "token",
-            mode: AuthMode::Cli,
-        });
+        let container = Container { azurite: Azurite::https(), credential: "token", mode: AuthMode::Cli };
+        return check(&container, container.filled());
     }
     let bin = tempfile::tempdir().expect("a folder");
     fake_az(bin.path(), &unsigned_jwt("https://storage.azure.com"));
@@ -151,7 +144,6 @@ fn properties<P: Place>() -> Properties<P> {
         ("names come in the order of their bytes", names_come_in_the_order_of_their_bytes),
         ("a listing is the same when it is repeated", a_listing_is_the_same_when_it_is_repeated),
         ("a prefix is a string", a_prefix_is_a_string),
-        ("many blobs come in pages", many_blobs_come_in_pages),
         ("every blob gives its own bytes", every_blob_gives_its_own_bytes),
         ("a range gives the bytes that are there", a_range_gives_the_bytes_that_are_there),
         ("an empty blob gives nothing", an_empty_blob_gives_nothing),
@@ -175,12 +167,13 @@ fn check<P: Place>(place: &P, properties: Properties<P>) {
     assert!(broken.is_empty(), "broken: {broken:?}");
 }
 
-fn check_container(container: &Container) {
-    container.fill();
-    let mut properties = properties();
-    properties.push(("small pages hold everything too", small_pages_hold_everything_too));
-    properties.push(("an archived blob is not read", an_archived_blob_is_not_read));
-    check(container, properties);
+fn check_over_http(credential: &'static str, mode: AuthMode) {
+    let container = Container { azurite: Azurite::http(), credential, mode };
+    let mut properties = container.filled();
+    // Only here: so many uploads take a while, and how pages follow each other has nothing to do with the credential.
+    container.fill_many();
+    properties.push(("many blobs come in pages", many_blobs_come_in_pages));
+    check(&container, properties);
 }
 
 // The properties.
@@ -492,13 +485,17 @@ impl Folder {
         Self { root: tempfile::tempdir().expect("a folder"), clock: AtomicU64::new(0) }
     }
 
-    fn fill(&self) {
+    /// Puts everything in its place, and says what must hold there.
+    fn filled(&self) -> Properties<Self> {
         for name in self.names() {
             self.put(SHELF, &name, &content(&name));
         }
         for (name, bytes) in many() {
             self.put(MANY, &name, &bytes);
         }
+        let mut properties = properties();
+        properties.push(("many blobs come in pages", many_blobs_come_in_pages));
+        properties
     }
 
     fn path(&self, set: &str, name: &str) -> PathBuf {
@@ -551,14 +548,21 @@ impl Container {
         }
     }
 
-    fn fill(&self) {
-        let public = self.mode == AuthMode::Anonymous;
+    /// Puts everything but the many blobs in its place, and says what must hold there.
+    fn filled(&self) -> Properties<Self> {
         for set in [SHELF, SCRATCH] {
-            self.azurite.create_container(&self.name(set), public);
+            self.azurite.create_container(&self.name(set), self.mode == AuthMode::Anonymous);
         }
         let shelf = self.names().into_iter().map(|name| (name.clone(), content(&name)));
         self.azurite.put_many(&self.name(SHELF), shelf);
+        let mut properties = properties();
+        properties.push(("small pages hold everything too", small_pages_hold_everything_too));
+        properties.push(("an archived blob is not read", an_archived_blob_is_not_read));
+        properties
+    }
 
+    /// Fills the container with many blobs, unless that is done.
+    fn fill_many(&self) {
         static FILLED: Mutex<bool> = Mutex::new(false);
         let mut filled = FILLED.lock().expect("the container could be filled");
         if !*filled {

@@ -97,6 +97,10 @@ fn every_file_of_the_corpus_is_judged_as_its_truth_says() {
         }
         if let Some(video) = &facts.video {
             let first = video.tracks.first();
+            // A fragmented file's header does not count the frames of the fragments.
+            let fragmented =
+                truth["notes"].as_array().is_some_and(|notes| notes.iter().any(|note| note == "fragmented"));
+            let counted = if fragmented { "own_total" } else { "nb_frames" };
             let brand = video.major_brand.map(|brand| brand.to_string());
             if text("confidence") == "high"
                 && !truth["major_brand"].is_null()
@@ -112,7 +116,7 @@ fn every_file_of_the_corpus_is_judged_as_its_truth_says() {
                 }
             }
             if let (Some(found), Some(expected)) =
-                (first.and_then(|track| track.frames), truth["frames"]["nb_frames"].as_u64())
+                (first.and_then(|track| track.frames), truth["frames"][counted].as_u64())
             {
                 if found != expected {
                     complain(format!("{found} frames, not {expected}"));

@@ -1,8 +1,12 @@
 //! The integration tests: they drive the real binary and real servers.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on says what it expected")]
+
 mod architecture;
+mod bad_input;
 mod contract;
 mod corpus;
 mod demo;
 mod determinism;
+mod dry_run;
 mod support;
