@@ -53,11 +53,11 @@ struct DryRunArgs {
     source: OsString,
 
     /// Images that the platform's quota has left [default: no limit]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole_number)]
     image_quota: Option<u64>,
 
     /// Frames of video that the platform's quota has left [default: no limit]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole_number)]
     frame_quota: Option<u64>,
 
     /// The platform's rules: nexus, vi, or a TOML file
@@ -147,6 +147,10 @@ enum ColorArg {
     Always,
     /// Never
     Never,
+}
+
+fn whole_number(text: &str) -> Result<u64, &'static str> {
+    text.parse().map_err(|_| "it is not a whole number")
 }
 
 impl Cli {

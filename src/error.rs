@@ -1,6 +1,6 @@
 //! Errors that end a run. A bad blob is data and never one of these.
 
-use std::fmt;
+use std::{fmt, io};
 
 /// Why a run could not start or could not go on: what happened, and the way out.
 ///
@@ -55,3 +55,25 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// What went wrong in an I/O operation, in the system's words and without its error number. What a library adds behind
+/// that number is dropped too: the caller names the file in its own words.
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let mut letters = text.split(" (os error").next().unwrap_or_default().chars();
+    letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_has_no_number_and_no_path() {
+        let missing = std::fs::File::open("/no/such/file").expect_err("there is none");
+        assert_eq!(reason(&missing), "no such file or directory");
+        let wrapped = tempfile::NamedTempFile::new_in("/no/such/folder").expect_err("there is none");
+        assert_eq!(reason(&wrapped), "no such file or directory");
+        assert_eq!(reason(&io::Error::other("it is full")), "it is full");
+    }
+}

@@ -1,5 +1,6 @@
 //! The whole pipeline: list, read, probe, judge, weigh, report.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, pin_mut, stream};
@@ -16,6 +17,8 @@ use crate::source::{ReadBlocking, ReadError, Source};
 
 /// Listing pages that wait until their blobs are taken.
 const PAGES_AHEAD: usize = 2;
+/// Files that are read and probed in one job.
+const BATCH: usize = 32;
 /// Bytes that may be in flight between the network and the pool at a time: 64 MiB.
 const BYTES_IN_FLIGHT: usize = 64 << 20;
 
@@ -65,7 +68,6 @@ pub async fn run<S: Source, K: Sink>(
     let window = settings.window.max(settings.concurrency).max(1);
     let inspector = Inspector {
         source: Arc::clone(&source),
-        blocking: source.blocking(),
         profile,
         pool: Pool::new(settings.workers, settings.queue)?,
         bytes: Semaphore::new(BYTES_IN_FLIGHT),
@@ -73,7 +75,7 @@ pub async fn run<S: Source, K: Sink>(
 
     // List: a task of its own, so that the next page arrives while blobs are read.
     let (page_sender, pages) = mpsc::channel(PAGES_AHEAD);
-    let listing = tokio::spawn(list(source, page_sender, Arc::clone(&progress)));
+    let listing = tokio::spawn(list(Arc::clone(&source), page_sender, Arc::clone(&progress)));
 
     // Settle: a thread of its own, because it writes; it frees a place in the window for each asset that it settles.
     let places = Arc::new(Semaphore::new(window));
@@ -84,30 +86,46 @@ pub async fn run<S: Source, K: Sink>(
     };
 
     // Read, probe and judge: in any order, so that a slow blob holds up no other until the window is full.
-    let read = blobs(pages)
+    let numbered = blobs(pages)
         .zip(stream::iter(0u64..).map(Ok::<_, Error>))
-        .map(|(blob, ordinal)| Ok::<_, Error>((blob?, ordinal?)))
+        .map(|(blob, ordinal)| Ok::<_, Error>((ordinal?, blob?)))
         .and_then(|numbered| async {
             places.acquire().await.map_err(closed)?.forget();
             Ok(numbered)
-        })
-        .try_for_each_concurrent(settings.concurrency.max(1), |(blob, ordinal)| {
-            let (inspector, progress, verdicts) = (&inspector, &progress, &verdict_sender);
-            async move {
-                let asset = inspector.inspect(blob).await?;
-                progress.add_judged(&asset);
-                verdicts.send((ordinal, asset)).await.map_err(closed)
-            }
-        })
-        .await;
+        });
+    let deliver = async |judged: Vec<(u64, Asset)>| {
+        judged.iter().for_each(|(_, asset)| progress.add_judged(asset));
+        verdict_sender.send(judged).await.map_err(closed)
+    };
+    let at_once = settings.concurrency.max(1);
+    let read = match source.blocking() {
+        None => {
+            let inspect = |(ordinal, blob)| {
+                let (inspector, deliver) = (&inspector, &deliver);
+                async move { deliver(vec![(ordinal, inspector.inspect(blob).await?)]).await }
+            };
+            numbered.try_for_each_concurrent(at_once, inspect).await
+        }
+        Some(folder) => {
+            let inspect = |batch: Vec<(u64, Blob)>| {
+                let (inspector, deliver, folder) = (&inspector, &deliver, Arc::clone(&folder));
+                async move { deliver(inspector.inspect_on_pool(batch, folder).await?).await }
+            };
+            numbered
+                .try_ready_chunks(BATCH.min(at_once))
+                .map_err(|broken| broken.1)
+                .try_for_each_concurrent(at_once.div_ceil(BATCH).max(settings.workers), inspect)
+                .await
+        }
+    };
 
     drop(verdict_sender);
-    listing.abort();
     let settled =
         settling.await.map_err(|error| Error::new(format!("the report was not written: {error}")))?;
     // When the sink fails, the reading side only sees that nobody listens; the sink knows why.
     let (budget, sink) = settled?;
     read?;
+    listing.await.map_err(|error| Error::new(format!("the listing did not end: {error}")))?;
     let summary = budget.summary();
     match summary.totals.reconcile() {
         true => Ok((summary, sink)),
@@ -137,18 +155,24 @@ fn blobs(pages: mpsc::Receiver<Result<Vec<Blob>>>) -> impl stream::Stream<Item =
 
 /// Brings assets into listing order, spends the budget on them and hands them to the sink.
 fn settle<K: Sink>(
-    mut verdicts: mpsc::Receiver<(u64, Asset)>,
+    mut verdicts: mpsc::Receiver<Vec<(u64, Asset)>>,
     places: &Semaphore,
     mut budget: Budget,
     mut sink: K,
 ) -> Result<(Budget, K)> {
     let mut reorder = Reorder::default();
-    while let Some((ordinal, asset)) = verdicts.blocking_recv() {
-        reorder.insert(ordinal, asset);
+    while let Some(judged) = verdicts.blocking_recv() {
+        for (ordinal, asset) in judged {
+            reorder.insert(ordinal, asset);
+        }
         while let Some(mut asset) = reorder.pop() {
             places.add_permits(1);
             budget.settle(&mut asset);
-            sink.asset(&asset)?;
+            if let Err(error) = sink.asset(&asset) {
+                // Whoever waits for a place in the window would wait forever.
+                places.close();
+                return Err(error);
+            }
         }
     }
     Ok((budget, sink))
@@ -159,41 +183,41 @@ fn closed<E>(_: E) -> Error {
     Error::new("the run ended early")
 }
 
-/// Examines one blob at a time, from its first read to its verdict.
+/// Examines blobs, each from its first read to its verdict.
 struct Inspector<S> {
     source: Arc<S>,
-    blocking: Option<Arc<dyn ReadBlocking>>,
     profile: Arc<Profile>,
     pool: Pool,
     bytes: Semaphore,
 }
 
 impl<S: Source> Inspector<S> {
+    /// Examines one blob whose reads wait for a network.
     async fn inspect(&self, blob: Blob) -> Result<Asset> {
         if let Some(asset) = rules::without_reading(&blob, &self.profile) {
             return Ok(asset);
         }
-        let (content, blob, reads) = match &self.blocking {
-            Some(source) => {
-                let (source, job) = (Arc::clone(source), blob.clone());
-                let probed = self.pool.run(move || probe_blocking(source.as_ref(), &job)).await;
-                let (content, reads) = probed.unwrap_or((Ok(panicked()), Reads::default()));
-                (content, blob, reads)
-            }
-            None => {
-                let mut reads = Reads::default();
-                (self.probe(&blob, &mut reads).await, blob, reads)
-            }
-        };
-        let content = match content {
-            Ok(content) => content,
-            Err(ReadError::Changed) => Content::Changed,
-            Err(ReadError::Gone) => Content::Gone,
-            Err(ReadError::Archived) => Content::Archived,
-            Err(ReadError::Unreadable(why)) => Content::Unreadable(why),
-            Err(ReadError::Fatal(error)) => return Err(error),
-        };
-        Ok(rules::judge(blob, content, reads, &self.profile))
+        let mut reads = Reads::default();
+        let content = self.probe(&blob, &mut reads).await;
+        judge(blob, content, reads, &self.profile)
+    }
+
+    /// Examines a batch of blobs whose reads block: on the pool, in one job, because a job costs as much as a file.
+    async fn inspect_on_pool(
+        &self,
+        batch: Vec<(u64, Blob)>,
+        folder: Arc<dyn ReadBlocking>,
+    ) -> Result<Vec<(u64, Asset)>> {
+        let profile = Arc::clone(&self.profile);
+        let judged = self.pool.run(move || {
+            let inspect = |(ordinal, blob): (u64, Blob)| {
+                Ok((ordinal, inspect_blocking(folder.as_ref(), blob, &profile)?))
+            };
+            batch.into_iter().map(inspect).collect()
+        });
+        judged.await.unwrap_or_else(|| {
+            Err(Error::new("a worker failed; this is a defect of presync, please report it"))
+        })
     }
 
     /// Reads what the probe needs, and lets the pool probe it.
@@ -219,22 +243,47 @@ impl<S: Source> Inspector<S> {
     }
 }
 
-/// Reads and probes on one thread.
-fn probe_blocking(
-    source: &dyn ReadBlocking,
-    blob: &Blob,
-) -> (std::result::Result<Content, ReadError>, Reads) {
+/// Examines one blob on this thread.
+fn inspect_blocking(folder: &dyn ReadBlocking, blob: Blob, profile: &Profile) -> Result<Asset> {
+    if let Some(asset) = rules::without_reading(&blob, profile) {
+        return Ok(asset);
+    }
     let mut reads = Reads::default();
+    // A panic must cost no more than this one verdict.
+    let content = catch_unwind(AssertUnwindSafe(|| probe_blocking(folder, &blob, &mut reads)));
+    judge(blob, content.unwrap_or_else(|_| Ok(panicked())), reads, profile)
+}
+
+fn probe_blocking(
+    folder: &dyn ReadBlocking,
+    blob: &Blob,
+    reads: &mut Reads,
+) -> std::result::Result<Content, ReadError> {
     let (mut probe, mut step) = Probe::new(blob.size, blob.name.extension());
     loop {
         step = match step {
-            Step::Done(facts) => return (Ok(Content::Facts(facts)), reads),
-            Step::Need(range) => match source.read(blob, range, &mut reads) {
-                Ok(bytes) => probe.step(bytes),
-                Err(error) => return (Err(error), reads),
-            },
+            Step::Done(facts) => return Ok(Content::Facts(facts)),
+            Step::Need(range) => probe.step(folder.read(blob, range, reads)?),
         };
     }
+}
+
+/// The verdict on what reading a blob led to; an error when no blob of the source can be read.
+fn judge(
+    blob: Blob,
+    content: std::result::Result<Content, ReadError>,
+    reads: Reads,
+    profile: &Profile,
+) -> Result<Asset> {
+    let content = match content {
+        Ok(content) => content,
+        Err(ReadError::Changed) => Content::Changed,
+        Err(ReadError::Gone) => Content::Gone,
+        Err(ReadError::Archived) => Content::Archived,
+        Err(ReadError::Unreadable(why)) => Content::Unreadable(why),
+        Err(ReadError::Fatal(error)) => return Err(error),
+    };
+    Ok(rules::judge(blob, content, reads, profile))
 }
 
 fn panicked() -> Content {

@@ -9,7 +9,7 @@ use anstream::{AutoStream, ColorChoice};
 use tempfile::NamedTempFile;
 
 use crate::config::{Color, DryRun};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reason};
 use crate::exit::Exit;
 use crate::plan::Summary;
 use crate::progress::Progress;
@@ -112,9 +112,13 @@ impl<'a> Output<'a> {
                 width: width.map_or(PLAIN_WIDTH, |(width, _)| width.0.into()),
             });
         };
+        if path.is_dir() {
+            return Err(Error::new(format!("'{}' is a folder, not a file", path.display()))
+                .hint("give --output the name of a file in it"));
+        }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = NamedTempFile::new_in(folder).map_err(|error| {
-            Error::new(format!("cannot write to the folder '{}': {error}", folder.display()))
+            Error::new(format!("cannot write to the folder '{}': {}", folder.display(), reason(&error)))
                 .hint("check that it exists and that you may write to it")
         })?;
         let color = if choice == ColorChoice::Always { choice } else { ColorChoice::Never };
@@ -134,7 +138,8 @@ impl<'a> Output<'a> {
     /// Gives a finished file its name.
     fn keep(self) -> Result<()> {
         let Some((file, path)) = self.file else { return Ok(()) };
-        let failed = |error: io::Error| Error::new(format!("cannot write '{}': {error}", path.display()));
+        let failed =
+            |error: io::Error| Error::new(format!("cannot write '{}': {}", path.display(), reason(&error)));
         let file = Arc::into_inner(file).and_then(|file| file.into_inner().ok());
         let file = file.ok_or_else(|| failed(io::Error::other("the report is still being written")))?;
         file.persist(path).map(drop).map_err(|error| failed(error.error))

@@ -9,7 +9,7 @@ use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reason};
 use crate::model::{Asset, Origin};
 use crate::plan::Summary;
 use crate::rules::Profile;
@@ -70,7 +70,7 @@ pub fn open(
 pub fn output(error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Error::closed_output(),
-        _ => Error::new(format!("cannot write the report: {error}")),
+        _ => Error::new(format!("cannot write the report: {}", reason(error))),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reason};
 use crate::model::Format;
 
 /// What a platform accepts and what it charges.
@@ -70,8 +70,10 @@ impl Profile {
             "vi" => Self::parse(include_str!("vi.toml"), name),
             path => match std::fs::read_to_string(path) {
                 Ok(text) => Self::parse(&text, path),
-                Err(error) => Err(Error::new(format!("cannot read the profile '{path}': {error}"))
-                    .hint("use --profile nexus, --profile vi, or the path of a TOML file")),
+                Err(error) => {
+                    Err(Error::new(format!("cannot read the profile '{path}': {}", reason(&error)))
+                        .hint("use --profile nexus, --profile vi, or the path of a TOML file"))
+                }
             },
         }
     }
@@ -79,6 +81,7 @@ impl Profile {
     fn parse(text: &str, origin: &str) -> Result<Self> {
         let profile: Self = toml::from_str(text).map_err(|error| {
             Error::new(format!("the profile '{origin}' is not valid: {}", error.to_string().trim_end()))
+                .hint("the built-in profile is the pattern: src/rules/nexus.toml")
         })?;
         let unknown = profile
             .images

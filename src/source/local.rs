@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, stream};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use walkdir::{DirEntry, WalkDir};
 
 use super::{ReadBlocking, ReadError, Source};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reason};
 use crate::model::{Access, Blob, BlobName, ByteRange, ETag, Origin, Reads};
 
 /// Files in one page of the listing.
@@ -39,17 +39,15 @@ impl LocalSource {
         let shown = root.display();
         match std::fs::read_dir(&root) {
             Ok(_) => Ok(Self { root, prefix: String::new() }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::new(format!(
-                "there is no folder '{shown}'"
-            ))
-            .hint(
-                "give an existing folder, or a container as https://ACCOUNT.blob.core.windows.net/CONTAINER",
-            )),
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                Err(Error::new(format!("'{shown}' is a file, not a folder"))
-                    .hint("give the folder it lies in"))
+            Err(_) if root.is_file() => {
+                Err(Error::new(format!("'{shown}' is a file, not a folder")).hint("give the folder it lies in"))
             }
-            Err(error) => Err(Error::new(format!("cannot list the folder '{shown}': {error}"))
+            Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {
+                Err(Error::new(format!("there is no folder '{shown}'")).hint(
+                    "give an existing folder, or a container as https://ACCOUNT.blob.core.windows.net/CONTAINER",
+                ))
+            }
+            Err(error) => Err(Error::new(format!("cannot list the folder '{shown}': {}", reason(&error)))
                 .hint("check that you may read it")),
         }
     }
@@ -121,7 +119,7 @@ impl LocalSource {
                 last_modified: None,
                 access: match (error.loop_ancestor(), error.io_error()) {
                     (Some(_), _) => unreachable("it is a link to a folder above it".into()),
-                    (_, Some(cause)) => unreachable(format!("it cannot be listed: {}", cause.kind())),
+                    (_, Some(cause)) => unreachable(format!("it cannot be listed: {}", reason(cause))),
                     _ => unreachable("it cannot be listed".into()),
                 },
             },
@@ -167,8 +165,20 @@ impl Source for LocalSource {
     fn list(&self) -> impl Stream<Item = Result<Vec<Blob>>> + Send {
         let (sender, receiver) = mpsc::channel(PAGES_AHEAD);
         let source = self.clone();
-        tokio::task::spawn_blocking(move || source.walk(&sender));
-        stream::unfold(receiver, |mut pages| async { pages.recv().await.map(|page| (page, pages)) }).map(Ok)
+        let walk = tokio::task::spawn_blocking(move || source.walk(&sender));
+        stream::unfold((receiver, Some(walk)), |(mut pages, mut walk)| async {
+            if let Some(page) = pages.recv().await {
+                return Some((Ok(page), (pages, walk)));
+            }
+            // A walk that failed must not look like a short folder.
+            match walk.take()?.await {
+                Ok(()) => None,
+                Err(error) => Some((
+                    Err(Error::new(format!("the folder was not walked to its end: {error}"))),
+                    (pages, walk),
+                )),
+            }
+        })
     }
 
     async fn read(
@@ -202,8 +212,11 @@ impl ReadBlocking for LocalSource {
     ) -> std::result::Result<Bytes, ReadError> {
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => ReadError::Gone,
-            kind => ReadError::Unreadable(format!("cannot be read: {kind}")),
+            _ => ReadError::Unreadable(format!("it cannot be read: {}", reason(&error))),
         };
+        if range.within(blob.size).is_empty() {
+            return Ok(Bytes::new());
+        }
         reads.requests += 1;
         let file = File::open(self.root.join(blob.name.as_str())).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
@@ -211,8 +224,7 @@ impl ReadBlocking for LocalSource {
             return Err(ReadError::Changed);
         }
         let range = range.within(metadata.len());
-        // A probe asks for little at a time; the cap guards the allocation against any other caller.
-        let mut bytes = vec![0; range.len().min(MAX_READ) as usize];
+        let mut bytes = vec![0; range.len() as usize];
         let mut filled = 0;
         while filled < bytes.len() {
             match read_at(&file, &mut bytes[filled..], range.start() + filled as u64) {
@@ -227,9 +239,6 @@ impl ReadBlocking for LocalSource {
         Ok(bytes.into())
     }
 }
-
-/// The longest read, in bytes.
-const MAX_READ: u64 = 16 << 20;
 
 #[cfg(unix)]
 fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

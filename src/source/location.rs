@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 use crate::error::{Error, Result};
 
@@ -73,7 +73,7 @@ impl Location {
             "az" => ContainerUrl::from_az(&scheme, rest, account, env).map(Self::Container),
             "abfs" | "abfss" => match rest.split('/').next().and_then(|part| part.split_once('@')) {
                 Some((container, host)) => {
-                    ContainerUrl::from_abfs(container, host, rest, account).map(Self::Container)
+                    ContainerUrl::from_abfs(&scheme, container, host, rest, account).map(Self::Container)
                 }
                 None => ContainerUrl::from_az(&scheme, rest, account, env).map(Self::Container),
             },
@@ -131,8 +131,14 @@ impl ContainerUrl {
         Self::in_account(account, container, prefix, env)
     }
 
-    fn from_abfs(container: &str, host: &str, rest: &str, wanted: Option<&str>) -> Result<Self> {
-        refuse_sas("abfss", rest)?;
+    fn from_abfs(
+        scheme: &str,
+        container: &str,
+        host: &str,
+        rest: &str,
+        wanted: Option<&str>,
+    ) -> Result<Self> {
+        refuse_sas(scheme, rest)?;
         let prefix = rest.split_once('/').map_or("", |(_, prefix)| prefix);
         check_container(container)?;
         let (url, _) = base_url("https", host)?;
@@ -230,6 +236,18 @@ impl ContainerUrl {
         self.endpoint.starts_with("https://")
     }
 
+    /// Whether this looks like an emulator: the account stands in the path, or the host is this machine.
+    pub(crate) fn is_emulator(&self) -> bool {
+        let Ok(url) = Url::parse(&self.endpoint) else { return false };
+        let is_this_machine = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        is_this_machine || url.path() != "/"
+    }
+
     /// The URL of the container, with no credential.
     pub(crate) fn container_url(&self) -> Result<Url> {
         self.url_of(&format!("{}/{}", self.endpoint, self.container))
@@ -280,12 +298,23 @@ fn base_url(scheme: &str, authority: &str) -> Result<(Url, bool)> {
         return Err(Error::new("the URL holds a user name")
             .hint("leave out what stands before the '@': credentials come from the environment"));
     }
-    let wrong = || {
-        Error::new(format!("'{authority}' is not a host"))
-            .hint("write https://ACCOUNT.blob.core.windows.net/CONTAINER")
-    };
-    let url = Url::parse(&format!("{scheme}://{authority}/")).map_err(|_| wrong())?;
-    if authority.is_empty() || url.path() != "/" {
+    let hint = "write https://ACCOUNT.blob.core.windows.net/CONTAINER";
+    let wrong = || Error::new(format!("'{authority}' is not a host")).hint(hint);
+    if authority.is_empty() {
+        return Err(Error::new("the URL names no host").hint(hint));
+    }
+    if !authority.contains('[') && authority.matches(':').count() > 1 {
+        return Err(wrong().hint("an IPv6 address stands in brackets: http://[::1]:10000/ACCOUNT/CONTAINER"));
+    }
+    let url = Url::parse(&format!("{scheme}://{authority}/")).map_err(|cause| match cause {
+        ParseError::EmptyHost => Error::new("the URL names no host").hint(hint),
+        ParseError::InvalidPort => {
+            let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
+            Error::new(format!("'{port}' in the URL is not a port")).hint("a port is a number up to 65535")
+        }
+        _ => wrong(),
+    })?;
+    if url.path() != "/" {
         return Err(wrong());
     }
     let path_style = match url.host() {
@@ -331,7 +360,7 @@ fn decode(text: &str, what: &str) -> Result<String> {
 fn refuse_sas(scheme: &str, rest: &str) -> Result<()> {
     match rest.split_once('?').and_then(|(_, query)| Sas::parse(query)) {
         None => Ok(()),
-        Some(_) => Err(Error::new(format!("a {scheme}:// URL cannot carry a SAS")).hint(
+        Some(_) => Err(Error::new(format!("an {scheme}:// URL cannot carry a SAS")).hint(
             "set AZURE_STORAGE_SAS_TOKEN, or write https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS",
         )),
     }

@@ -18,13 +18,14 @@ pub mod location;
 pub trait Source: Send + Sync + 'static {
     /// Every blob under the source's prefix, a page at a time, in the UTF-8 byte order of the names.
     ///
-    /// A page may be empty. After an `Err` nothing follows.
+    /// A page may be empty. After an `Err` nothing follows. Must be called inside a tokio runtime.
     fn list(&self) -> impl Stream<Item = Result<Vec<Blob>>> + Send;
 
     /// The bytes of `range`, all from the version of the blob that was listed.
     ///
     /// * A range that ends past the blob's end gives the bytes that are there; one that starts at or past the end,
-    ///   or has no length, gives none.
+    ///   or has no length, gives none and costs no request.
+    /// * The answer takes as much memory as the range is long: that is the caller's to bound.
     /// * Every attempt is counted in `reads`, also when the answer is an error.
     fn read(
         &self,

@@ -145,6 +145,7 @@ fn a_url_that_is_none() {
         ("a host with a space", run("https://my account.blob.core.windows.net/media")),
         ("a bad port", run("https://media.blob.core.windows.net:port/cam")),
         ("a password", run(format!("https://user:{PASSWORD}@media.blob.core.windows.net/cam"))),
+        ("an IPv6 address without brackets", run("http://::1:10000/devstoreaccount1/cam")),
         ("no container", run("https://media.blob.core.windows.net/")),
         ("no container after an emulator's account", run("http://127.0.0.1:10000/devstoreaccount1")),
         ("bad container name", run("https://media.blob.core.windows.net/Cam_1")),
@@ -204,6 +205,10 @@ fn a_credential_that_is_none() {
                 signed_in("workload-identity").env("AZURE_CLIENT_ID", "id").env("AZURE_TENANT_ID", "tenant");
             presync.env("AZURE_FEDERATED_TOKEN_FILE", "/nowhere/token")
         }),
+        ("a client's secret in the place of the tenant", {
+            let presync = signed_in("client-secret").env("AZURE_CLIENT_ID", "id");
+            presync.env("AZURE_CLIENT_SECRET", "tenant").env("AZURE_TENANT_ID", CLIENT_SECRET)
+        }),
         ("no Azure CLI", signed_in("cli").env("PATH", "/nowhere")),
         ("a token over http", run(CLOSED).args(["--auth", "cli"])),
     ]);
@@ -221,6 +226,7 @@ fn the_azure_cli_fails() {
     };
     let logged_out = failing("echo \"ERROR: Please run 'az login' to setup account.\" >&2; exit 1");
     let silent = failing("exit 1");
+    let warning = failing("echo 'WARNING: old' >&2; echo 'ERROR: AADSTS1: no such tenant.' >&2; exit 1");
     let babbling = failing("echo 'no JSON'");
     let sign_in = |bin: &Path, mode: &'static str| {
         let presync = run(AZURITE_TLS.container_url(CONTAINER)).args(["--auth", mode]).env("PATH", bin);
@@ -230,6 +236,7 @@ fn the_azure_cli_fails() {
         ("not logged in", sign_in(logged_out.path(), "cli")),
         ("not logged in, and nothing asked for", sign_in(logged_out.path(), "auto")),
         ("it says nothing", sign_in(silent.path(), "cli")),
+        ("it warns first", sign_in(warning.path(), "cli")),
         ("it says something else", sign_in(babbling.path(), "cli")),
     ]);
     let messages = anywhere(&messages, &[(host(&AZURITE_TLS), "127.0.0.1:PORT")]);
@@ -271,6 +278,7 @@ fn the_service_refuses() {
 fn the_service_is_not_there() {
     let tls = AZURITE_TLS.container_url(CONTAINER);
     let plain = tls.replace("https://", "http://");
+    let encrypted = AZURITE.container_url(CONTAINER).replace("http://", "https://");
     let messages = messages([
         ("nothing listens", run(CLOSED)),
         ("nothing listens, and a SAS", run(format!("{CLOSED}?sp=rl&sig={SIGNATURE}"))),
@@ -278,6 +286,7 @@ fn the_service_is_not_there() {
         ("no such name, and a key", run(NOWHERE).env("AZURE_STORAGE_KEY", OTHER_KEY)),
         ("a certificate of an unknown authority", run(&tls).args(["--auth", "anonymous"])),
         ("http where https listens", run(&plain).args(["--auth", "anonymous"])),
+        ("https where http listens", run(&encrypted).args(["--auth", "anonymous"])),
     ]);
     // What the system says of a name that it does not find depends on whether it has a network.
     let lookup = "failed to lookup address information: ";
@@ -286,6 +295,7 @@ fn the_service_is_not_there() {
         &messages,
         &[
             (host(&AZURITE_TLS), "127.0.0.1:PORT"),
+            (host(&AZURITE), "127.0.0.1:PORT"),
             (&format!("{lookup}{no_name}"), "NO SUCH NAME"),
             (&format!("{lookup}{no_network}"), "NO SUCH NAME"),
         ],

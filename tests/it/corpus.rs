@@ -110,17 +110,15 @@ fn every_file_of_the_corpus_is_judged_as_its_truth_says() {
             }
             if let (Some(found), Some(expected)) =
                 (first.and_then(|track| track.pixel_format), truth["pix_fmt"].as_str())
+                && found != expected
             {
-                if found != expected {
-                    complain(format!("pixel format {found}, not {expected}"));
-                }
+                complain(format!("pixel format {found}, not {expected}"));
             }
             if let (Some(found), Some(expected)) =
                 (first.and_then(|track| track.frames), truth["frames"][counted].as_u64())
+                && found != expected
             {
-                if found != expected {
-                    complain(format!("{found} frames, not {expected}"));
-                }
+                complain(format!("{found} frames, not {expected}"));
             }
         }
     }

@@ -4,11 +4,12 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use presync::model::Quota;
+use presync::error::{Error, Result};
+use presync::model::{Asset, Quota};
 use presync::progress::Progress;
 use presync::report::{self, Format, Header};
 use presync::rules::Profile;
-use presync::run::{self, Settings};
+use presync::run::{self, Settings, Sink};
 use presync::source::Source;
 use presync::source::faults::Faults;
 use presync::source::local::LocalSource;
@@ -81,5 +82,29 @@ fn the_binary_gives_the_same_report_at_any_concurrency() {
     assert_eq!(first.lines().count(), 65);
     for concurrency in ["2", "64", "4096"] {
         assert_eq!(run(&["--concurrency", concurrency]), first, "{concurrency} at a time");
+    }
+}
+
+/// Takes three assets and then fails, as a full disk does.
+struct Full(u32);
+
+impl Sink for Full {
+    fn asset(&mut self, _: &Asset) -> Result<()> {
+        self.0 += 1;
+        if self.0 > 3 { Err(Error::new("the disk is full")) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_written_ends_the_run_at_any_window() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let profile = Arc::new(Profile::load("nexus").expect("it is built in"));
+    let quota = Quota::new(None, None);
+    for window in [1, 2, 4096] {
+        let (profile, progress) = (Arc::clone(&profile), Arc::default());
+        let run = run::run(Arc::new(late(8)), profile, quota, settings(1, 1, 1, window), progress, Full(0));
+        let ended = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), run).await });
+        let error = ended.expect("it does not hang").err().expect("it fails");
+        assert_eq!(error.message(), "the disk is full", "window {window}");
     }
 }

@@ -1,6 +1,10 @@
 //! The integration tests: they drive the real binary and real servers.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on says what it expected")]
+#![expect(
+    clippy::print_stderr,
+    reason = "a test says what it measured, and that it has nothing to compare with"
+)]
 
 mod architecture;
 mod bad_input;

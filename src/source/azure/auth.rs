@@ -1,7 +1,7 @@
 //! Which credential a container is read with.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use azure_core::cloud::CloudConfiguration;
@@ -10,11 +10,12 @@ use azure_core::hmac::hmac_sha256;
 use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Transport};
 use azure_identity::{
     AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredentialOptions, ClientSecretCredential,
-    ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
+    ClientSecretCredentialOptions, Executor, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
     UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 
-use crate::error::{Error, Result};
+use super::cli::Az;
+use crate::error::{Error, Result, reason};
 use crate::source::location::{ConnectionString, ContainerUrl, Environment, Sas};
 
 const ACCOUNT: &str = "AZURE_STORAGE_ACCOUNT";
@@ -208,7 +209,8 @@ impl Finder<'_> {
     fn key_of_connection(&self) -> Result<Option<Credential>> {
         let Some(connection) = self.connection()? else { return Ok(None) };
         let (Some(key), Some(account)) = (connection.key(), connection.account()) else { return Ok(None) };
-        shared_key(account, key.clone(), CONNECTION, "shared key (AZURE_STORAGE_CONNECTION_STRING)").map(Some)
+        self.shared_key(account, key.clone(), CONNECTION, "shared key (AZURE_STORAGE_CONNECTION_STRING)")
+            .map(Some)
     }
 
     fn sas_of_connection(&self) -> Result<Option<Credential>> {
@@ -230,7 +232,7 @@ impl Finder<'_> {
         else {
             return Ok(None);
         };
-        shared_key(account, Secret::new(key), KEY, "shared key (AZURE_STORAGE_KEY)").map(Some)
+        self.shared_key(account, Secret::new(key), KEY, "shared key (AZURE_STORAGE_KEY)").map(Some)
     }
 
     fn sas_of_env(&self) -> Result<Option<Credential>> {
@@ -240,6 +242,23 @@ impl Finder<'_> {
                 .hint("copy the whole SAS; in a shell it needs quotes")
         })?;
         Ok(Some(Credential { means: Means::Sas(sas), label: "SAS (AZURE_STORAGE_SAS_TOKEN)" }))
+    }
+
+    fn shared_key(
+        &self,
+        account: &str,
+        key: Secret,
+        variable: &str,
+        label: &'static str,
+    ) -> Result<Credential> {
+        hmac_sha256("", &key).map_err(|_| {
+            let list = format!("copy the whole key: az storage account keys list --account-name {account}");
+            Error::new(format!("the key in {variable} is not base64")).hint(match self.url.is_emulator() {
+                true => "copy the whole key".to_owned(),
+                false => list,
+            })
+        })?;
+        Ok(Credential { means: Means::Key { account: account.to_owned(), key }, label })
     }
 
     fn no_key(&self) -> Error {
@@ -273,15 +292,27 @@ impl Finder<'_> {
         }
     }
 
+    /// Checks a tenant as the client library does. The value is not shown: it may be a secret in the wrong variable.
+    fn check_tenant(&self, tenant: &str) -> Result<()> {
+        match tenant.chars().find(|c| !(c.is_alphanumeric() || ".-".contains(*c))) {
+            None => Ok(()),
+            Some(wrong) => {
+                Err(Error::new(format!("{TENANT_ID} is no tenant ID: it holds '{}'", wrong.escape_debug()))
+                    .hint("set it to the tenant's ID or domain, such as contoso.onmicrosoft.com"))
+            }
+        }
+    }
+
     fn client_secret(&self) -> Result<Option<Credential>> {
         let (Some(tenant), Some(client), Some(secret)) =
             (self.env.var(TENANT_ID), self.env.var(CLIENT_ID), self.env.var(CLIENT_SECRET))
         else {
             return Ok(None);
         };
+        self.check_tenant(&tenant)?;
         let options = ClientSecretCredentialOptions { client_options: self.client_options() };
         let credential = ClientSecretCredential::new(&tenant, client, Secret::new(secret), Some(options))
-            .map_err(|_| unusable("AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"))?;
+            .map_err(|_| unusable("the client secret"))?;
         Ok(Some(token(credential, "service principal (AZURE_CLIENT_SECRET)")))
     }
 
@@ -291,14 +322,21 @@ impl Finder<'_> {
         else {
             return Ok(None);
         };
+        self.check_tenant(&tenant)?;
+        let file = Path::new(&file);
+        std::fs::read_to_string(file).map_err(|error| {
+            let file = file.display();
+            Error::new(format!("cannot read the token file '{file}' ({TOKEN_FILE}): {}", reason(&error)))
+                .hint("check that it exists and that you may read it")
+        })?;
         let options = WorkloadIdentityCredentialOptions {
             credential_options: ClientAssertionCredentialOptions { client_options: self.client_options() },
             client_id: Some(client),
             tenant_id: Some(tenant),
-            token_file_path: Some(PathBuf::from(file)),
+            token_file_path: Some(file.to_owned()),
         };
-        let credential = WorkloadIdentityCredential::new(Some(options))
-            .map_err(|_| unusable("AZURE_FEDERATED_TOKEN_FILE, AZURE_TENANT_ID and AZURE_CLIENT_ID"))?;
+        let credential =
+            WorkloadIdentityCredential::new(Some(options)).map_err(|_| unusable("the workload identity"))?;
         Ok(Some(token(credential, "workload identity (AZURE_FEDERATED_TOKEN_FILE)")))
     }
 
@@ -318,8 +356,13 @@ impl Finder<'_> {
         if self.env.program("az").is_none() {
             return Ok(None);
         }
-        let options = AzureCliCredentialOptions { tenant_id: self.env.var(TENANT_ID), ..Default::default() };
-        let credential = AzureCliCredential::new(Some(options)).map_err(|_| unusable("AZURE_TENANT_ID"))?;
+        let tenant_id = self.env.var(TENANT_ID);
+        if let Some(tenant) = &tenant_id {
+            self.check_tenant(tenant)?;
+        }
+        let executor: Arc<dyn Executor> = Arc::new(Az::new());
+        let options = AzureCliCredentialOptions { tenant_id, executor: Some(executor), ..Default::default() };
+        let credential = AzureCliCredential::new(Some(options)).map_err(|_| unusable("the Azure CLI"))?;
         Ok(Some(Credential { means: Means::CliToken(credential), label: "Azure CLI" }))
     }
 
@@ -347,17 +390,10 @@ fn token(credential: Arc<dyn TokenCredential>, label: &'static str) -> Credentia
     Credential { means: Means::Token(credential), label }
 }
 
-fn unusable(variables: &str) -> Error {
-    Error::new(format!("{variables} cannot be used to sign in"))
-        .hint("check that the tenant and the client are IDs and that the token file can be read")
-}
-
-fn shared_key(account: &str, key: Secret, variable: &str, label: &'static str) -> Result<Credential> {
-    hmac_sha256("", &key).map_err(|_| {
-        Error::new(format!("the key in {variable} is not base64"))
-            .hint("copy the whole key: az storage account keys list --account-name ACCOUNT")
-    })?;
-    Ok(Credential { means: Means::Key { account: account.to_owned(), key }, label })
+/// What the client library still does not take, once the values are checked.
+fn unusable(what: &str) -> Error {
+    Error::new(format!("{what} cannot be used to sign in"))
+        .hint("check its variables, or choose another --auth")
 }
 
 #[cfg(test)]

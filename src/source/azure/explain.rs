@@ -30,7 +30,11 @@ pub(super) fn explain(
                     "nothing answers: check the network, the proxy (HTTPS_PROXY) and the firewall"
                 }
                 ConnectFault::Tls => {
-                    "TLS fails: name the file of an authority of your own in SSL_CERT_FILE; for plain http write http://"
+                    "name the file of your own certificate authority in SSL_CERT_FILE; if the port speaks plain http, \
+                     write http://"
+                }
+                ConnectFault::HungUp => {
+                    "if the port speaks plain http, write http://; else check the port and the proxy (HTTPS_PROXY)"
                 }
                 ConnectFault::Other => {
                     "check the account's name in the URL, the network and the proxy (HTTPS_PROXY)"
@@ -48,10 +52,15 @@ pub(super) fn explain(
             Error::new(format!("cannot sign in with {}: {attempt}", credential.label())).hint(hint)
         }
         Failure::Page(error) => error.clone(),
-        Failure::Broken(_) | Failure::Changed | Failure::Other(_) => {
-            Error::new(format!("{url} does not answer as a blob endpoint does: {attempt}"))
-                .hint("check the URL and the proxy, then try again")
-        }
+        Failure::Broken(_) | Failure::Changed | Failure::Other(_) => Error::new(format!(
+            "{url} does not answer as a blob endpoint does: {attempt}"
+        ))
+        .hint(match url.is_https() {
+            true => "check the URL and the proxy, then try again",
+            false => {
+                "if the port speaks TLS, write https://; else check the URL and the proxy, then try again"
+            }
+        }),
     }
 }
 
@@ -70,13 +79,23 @@ fn of_status(
     };
     match (status, code) {
         (404, "ContainerNotFound") => Error::new(format!("there is no container '{container}' ({url})"))
-            .hint("check its spelling: az storage container list --auth-mode login --account-name ACCOUNT"),
+            .hint(match url.is_emulator() {
+                true => "check its spelling".to_owned(),
+                false => format!(
+                    "check its spelling: az storage container list --auth-mode login --account-name {}",
+                    url.account().unwrap_or("ACCOUNT")
+                ),
+            }),
         (404, _) if matches!(credential.means, Means::Anonymous) => {
             Error::new(format!("there is no public container at {url} ({attempt})"))
                 .hint(format!("check its spelling, or sign in: {}", sign_in(url)))
         }
-        (404, _) => Error::new(format!("there is nothing at {url} ({attempt})"))
-            .hint("check the URL: https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"),
+        (404, _) => {
+            Error::new(format!("there is nothing at {url} ({attempt})")).hint(match url.is_emulator() {
+                true => "check the account and the container in the URL",
+                false => "check the URL: https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",
+            })
+        }
         (409, "ContainerBeingDeleted") => Error::new(format!("container '{container}' is being deleted"))
             .hint("wait until it is gone or created anew"),
         (403, "AccountIsDisabled") => Error::new(format!("the storage account of {url} is disabled"))
@@ -88,12 +107,19 @@ fn of_status(
             let (why, hint) = refusal(code, url, credential, now);
             denied(&format!("{why} ({attempt})")).hint(hint)
         }
+        (400, "AccountRequiresHttps") => {
+            Error::new(format!("the account takes https only ({attempt})")).hint("write https:// in the URL")
+        }
         (400, "InvalidResourceName" | "OutOfRangeInput") => {
             Error::new(format!("the service does not take a name in {url} ({attempt})"))
                 .hint("check the names of the account and of the container")
         }
         (300..400, _) => Error::new(format!("{url} is not a blob endpoint: it redirects ({attempt})"))
             .hint("write https, and the blob endpoint: https://ACCOUNT.blob.core.windows.net/CONTAINER"),
+        (400, "") if !url.is_https() => {
+            Error::new(format!("{url} does not answer as a blob endpoint does ({attempt})"))
+                .hint("if the port speaks TLS, write https://; else check the URL and the proxy")
+        }
         (408 | 429 | 500..600, _) => Error::new(format!("the service could not answer for {url}: {attempt}"))
             .hint("try again later; https://status.azure.com shows outages"),
         _ => Error::new(format!("the service refuses to list {url}: {attempt}"))
@@ -131,6 +157,20 @@ fn refusal(code: &str, url: &ContainerUrl, credential: &Credential, now: Timesta
         ("AuthorizationFailure", Means::Anonymous) => {
             return ("it is refused".into(), format!("sign in: {}", sign_in(url)));
         }
+        // An emulator has no network rules, and refuses a wrong credential with this code.
+        ("AuthorizationFailure", Means::Key { .. }) if url.is_emulator() => (
+            "the key does not fit, or network rules refuse this machine",
+            "check that the key is this account's; then check the account's network rules",
+        ),
+        ("AuthorizationFailure", Means::Sas(_)) if url.is_emulator() => (
+            "the SAS is not accepted, or network rules refuse this machine",
+            "copy the SAS whole, or make one of this container with this account's key; then check the account's \
+             network rules",
+        ),
+        ("AuthorizationFailure", _) if url.is_emulator() => (
+            "the token is not accepted, or network rules refuse this machine",
+            "check the identity and its role; then check the account's network rules",
+        ),
         ("AuthorizationFailure", _) => (
             "the account's network rules refuse this machine, or the credential does not reach this far",
             "add this machine's address in the account's Networking settings, or run inside its network; if that is \
@@ -187,7 +227,7 @@ fn sign_in(url: &ContainerUrl) -> &'static str {
     match url.is_https() {
         true => "az login, AZURE_STORAGE_KEY, AZURE_STORAGE_CONNECTION_STRING or a SAS in the URL",
         false => {
-            "AZURE_STORAGE_KEY, AZURE_STORAGE_CONNECTION_STRING or a SAS in the URL (Entra ID takes https)"
+            "AZURE_STORAGE_KEY, AZURE_STORAGE_CONNECTION_STRING or a SAS in the URL (Entra ID needs https)"
         }
     }
 }

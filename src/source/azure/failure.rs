@@ -10,7 +10,7 @@ use azure_core::http::StatusCode;
 use azure_core::http::headers::{HeaderName, Headers};
 use azure_core::time::{OffsetDateTime, parse_rfc7231};
 
-use crate::error::Error;
+use crate::error::{Error, reason};
 
 /// The header that carries the service's own code ("Status and error codes").
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
@@ -51,6 +51,8 @@ pub(super) enum ConnectFault {
     TimedOut,
     /// The two sides do not agree on TLS, most often over the certificate.
     Tls,
+    /// The other side hung up before TLS stood, as one does that does not speak it.
+    HungUp,
     /// Anything else: above all, the name does not resolve.
     Other,
 }
@@ -72,6 +74,7 @@ impl Failure {
                 Some(io::ErrorKind::ConnectionRefused) => ConnectFault::Refused,
                 // This is how the TLS layer hands on what it does not accept.
                 Some(io::ErrorKind::InvalidData) => ConnectFault::Tls,
+                Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => ConnectFault::HungUp,
                 _ => ConnectFault::Other,
             };
             return Self::Connect { kind, cause };
@@ -96,7 +99,7 @@ impl Failure {
 
 impl From<azure_core::Error> for Failure {
     fn from(error: azure_core::Error) -> Self {
-        if let Some(failure) = chain(&error).find_map(|e| e.downcast_ref::<Self>()) {
+        if let Some(failure) = chain(&error).find_map(own) {
             // A sign-in that fails to connect is a matter of the sign-in.
             return match error.kind() {
                 ErrorKind::Credential => Self::Credential(failure.to_string()),
@@ -107,7 +110,7 @@ impl From<azure_core::Error> for Failure {
             ErrorKind::HttpResponse { status, raw_response: Some(response), .. } => {
                 Self::of_answer(*status, response.headers())
             }
-            ErrorKind::Credential => Self::Credential(first_line(&error.to_string())),
+            ErrorKind::Credential => Self::Credential(cause_of_sign_in(&error)),
             ErrorKind::Io | ErrorKind::Connection => {
                 Self::Broken(format!("the connection broke: {}", innermost(&error)))
             }
@@ -179,13 +182,41 @@ fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
     Some(io.kind())
 }
 
+/// A failure of our own, also inside an I/O error, which does not show it as its source.
+fn own<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Failure> {
+    let wrapped = || error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref();
+    error.downcast_ref().or_else(wrapped)
+}
+
+/// Why there is no token. The outermost text is left out where there is another: it begins with the library's names.
+fn cause_of_sign_in(error: &azure_core::Error) -> String {
+    let text = match error.get_ref() {
+        None => error.to_string(),
+        Some(cause) => match cause.downcast_ref::<azure_core::Error>().map(azure_core::Error::kind) {
+            Some(ErrorKind::DataConversion) => return "the answer holds no token".into(),
+            Some(ErrorKind::HttpResponse { status, .. }) if cause.to_string().is_empty() => {
+                format!("{} {}", u16::from(*status), status.canonical_reason())
+            }
+            _ => cause.to_string(),
+        },
+    };
+    match first_line(&text) {
+        line if line.is_empty() => "no reason was given".into(),
+        line => line,
+    }
+}
+
 /// What caused it all, which names no URL.
 fn innermost(error: &(dyn StdError + 'static)) -> String {
-    chain(error).last().map(|cause| first_line(&cause.to_string())).unwrap_or_default()
+    let text = |cause: &(dyn StdError + 'static)| match cause.downcast_ref::<io::Error>() {
+        Some(cause) => reason(cause),
+        None => cause.to_string(),
+    };
+    chain(error).last().map(|cause| first_line(&text(cause))).unwrap_or_default()
 }
 
 /// The first line that says something, cut to a length that fits a terminal.
-fn first_line(text: &str) -> String {
+pub(super) fn first_line(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     line.chars().filter(|c| !c.is_control()).take(MAX_CAUSE).collect()
 }
@@ -234,5 +265,23 @@ mod tests {
         assert!(matches!(Failure::from(error), Failure::Changed));
         let error = azure_core::Error::with_message(ErrorKind::DataConversion, "secret body");
         assert!(!Failure::from(error).to_string().contains("secret"));
+        let wrapped = io::Error::other(Failure::Credential("az gave no reason".into()));
+        let error =
+            azure_core::Error::new(ErrorKind::Credential, wrapped).with_context("SomeCredential failed");
+        assert!(matches!(Failure::from(error), Failure::Credential(text) if text == "az gave no reason"));
+    }
+
+    #[test]
+    fn a_failed_sign_in_is_told_without_the_names_of_the_library() {
+        let text = |cause: azure_core::Error| {
+            let text = format!("ClientSecretCredential authentication failed. {cause}");
+            Failure::from(azure_core::Error::with_error(ErrorKind::Credential, cause, text)).to_string()
+        };
+        let refused =
+            azure_core::Error::with_message(ErrorKind::Credential, "AADSTS1: no such tenant\nTrace: 1");
+        assert_eq!(text(refused), "AADSTS1: no such tenant");
+        let garbled = azure_core::Error::with_message(ErrorKind::DataConversion, "expected ident");
+        assert_eq!(text(garbled), "the answer holds no token");
+        assert_eq!(text(azure_core::Error::with_message(ErrorKind::Credential, "")), "no reason was given");
     }
 }

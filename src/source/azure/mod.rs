@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::model::{Access, Blob, ByteRange, Origin, Reads};
 
 mod auth;
+mod cli;
 mod exchange;
 mod explain;
 mod failure;

@@ -1,7 +1,7 @@
 //! Against a server that answers what the test tells it, one answer a connection.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
@@ -313,7 +313,10 @@ async fn a_refused_listing_says_why_and_what_to_do() {
         ("403 Forbidden", "AuthorizationPermissionMismatch", AuthMode::Key, "", "no right", "Data Reader"),
         ("403 Forbidden", "AuthorizationPermissionMismatch", AuthMode::Sas, all, "SAS", "sp=rl"),
         ("403 Forbidden", "AuthorizationFailure", AuthMode::Sas, old, "expired at 2020", "new one"),
-        ("403 Forbidden", "AuthorizationFailure", AuthMode::Key, "", "network rules", "Networking"),
+        ("403 Forbidden", "AuthorizationFailure", AuthMode::Key, "", "the key does not fit, or", "then"),
+        ("403 Forbidden", "AuthorizationFailure", AuthMode::Sas, all, "the SAS is not accepted, or", "then"),
+        ("400 Bad Request", "AccountRequiresHttps", AuthMode::Key, "", "https only", "https://"),
+        ("400 Bad Request", "", AuthMode::Key, "", "blob endpoint", "https://"),
         ("403 Forbidden", "AuthenticationFailed", AuthMode::Key, "", "key does not fit", "clock"),
         ("403 Forbidden", "AuthenticationFailed", AuthMode::Sas, "?sp=r&sig=x", "only 'r'", "sp=rl"),
         ("403 Forbidden", "KeyBasedAuthenticationNotPermitted", AuthMode::Key, "", "keys", "az login"),
@@ -326,6 +329,45 @@ async fn a_refused_listing_says_why_and_what_to_do() {
         assert!(error.way_out().unwrap().contains(cure), "{code}: {error:?}");
         assert!(!format!("{error:?}").contains("c2VjcmV0"), "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn in_the_cloud_the_network_rules_come_first_and_the_account_is_named() {
+    let env = Environment::of([("AZURE_STORAGE_KEY", "eA==")]);
+    let url = OsStr::new("https://media.blob.core.windows.net/cam");
+    let Location::Container(url) = Location::parse(url, None, &env).unwrap() else { panic!() };
+    let source = AzureSource::new(url, AuthMode::Key, &env, Options::default()).unwrap();
+    let explain = |status, code: &str| {
+        source.explain(&Failure::Status { status, code: Some(code.into()), retry_after: None }, "why")
+    };
+    let refused = explain(403, "AuthorizationFailure");
+    assert!(
+        refused.message().contains(": the account's network rules refuse this machine, or "),
+        "{refused}"
+    );
+    assert!(refused.way_out().unwrap().starts_with("add this machine's address"), "{refused:?}");
+    let missing = explain(404, "ContainerNotFound");
+    assert!(missing.way_out().unwrap().ends_with("--account-name media"), "{missing:?}");
+}
+
+#[tokio::test]
+async fn who_hangs_up_on_tls_may_speak_plain_http() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/devstoreaccount1/cam", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let _ = stream.unwrap().read(&mut [0; 16 * 1024]);
+        }
+    });
+    let env = Environment::of([("", ""); 0]);
+    let Location::Container(url) = Location::parse(OsStr::new(&url), None, &env).unwrap() else { panic!() };
+    let retry = Retry { attempts: 2, first_wait: Duration::from_millis(1) };
+    let options = Options { retry, ..Options::default() };
+    let source = AzureSource::new(url, AuthMode::Anonymous, &env, options).unwrap();
+    let (_, error) = list(&source).await;
+    let error = error.unwrap();
+    assert!(error.message().ends_with("after 2 attempts"), "{error}");
+    assert!(error.way_out().unwrap().contains("http://"), "{error:?}");
 }
 
 #[tokio::test]

@@ -91,6 +91,21 @@ fn an_address_or_a_bare_host_is_path_style() {
 }
 
 #[test]
+fn an_emulator_is_told_by_its_host_or_its_path() {
+    let is_emulator = |source: &str| match parse_with(source, None, &[]) {
+        Ok(Location::Container(url)) => url.is_emulator(),
+        other => panic!("{source}: {other:?}"),
+    };
+    for host in ["127.0.0.1:10000", "localhost:10000", "azurite:10000", "[::1]:10000", "10.0.0.7"] {
+        assert!(is_emulator(&format!("http://{host}/devstoreaccount1/cam")), "{host}");
+    }
+    assert!(is_emulator("http://devstoreaccount1.blob.localhost:10000/cam"));
+    for host in ["media.blob.core.windows.net", "media.blob.core.usgovcloudapi.net", "cdn.example.com"] {
+        assert!(!is_emulator(&format!("https://{host}/cam/x")), "{host}");
+    }
+}
+
+#[test]
 fn a_custom_domain_takes_its_account_from_elsewhere() {
     let endpoint = "https://cdn.example.com";
     assert_eq!(parts("https://cdn.example.com/cam/x"), expect(endpoint, "-", "cam", "x"));
@@ -154,7 +169,14 @@ fn what_is_wrong_is_named() {
     assert!(error("https://me.blob.core.windows.net/cam").message().contains("'me'"));
     assert!(error("https://user:secret@host.com/cam").message().contains("user name"));
     assert!(!format!("{:?}", error("https://user:secret@host.com/cam")).contains("secret"));
-    assert!(error("https:///cam").message().contains("not a host"));
+    for source in ["https:///cam", "https://:443/cam"] {
+        assert_eq!(error(source).message(), "the URL names no host");
+    }
+    for port in ["port", "65536", "-1"] {
+        let error = error(&format!("https://media.blob.core.windows.net:{port}/cam"));
+        assert_eq!(error.message(), format!("'{port}' in the URL is not a port"));
+    }
+    assert!(error("http://::1:10000/devstoreaccount1/cam").way_out().unwrap().contains("brackets"));
     assert!(error("https://a b/cam").message().contains("not a host"));
     let clash = parse_with(&format!("{base}/cam"), Some("other"), &[]).unwrap_err();
     assert!(clash.message().contains("--account"));

@@ -78,11 +78,6 @@ impl Azurite {
         self.ca.as_deref().expect("only the https service has a CA")
     }
 
-    /// The account's key in base64.
-    pub fn key(&self) -> &'static str {
-        KEY
-    }
-
     /// What `AZURE_STORAGE_CONNECTION_STRING` holds.
     pub fn connection_string(&self) -> String {
         let endpoint = &self.endpoint;

@@ -71,8 +71,24 @@ fn what_was_asked_for_and_is_missing_is_named() {
     assert!(error(AuthMode::Auto, URL, &[(KEY, "not base64")]).contains("AZURE_STORAGE_KEY"));
     assert!(error(AuthMode::Auto, URL, &[(SAS_TOKEN, "sp=rl")]).contains(SAS_TOKEN));
     assert!(error(AuthMode::Key, "https://cdn.example.com/cam", &[(KEY, SECRET)]).contains("not known"));
+}
+
+#[test]
+fn the_value_that_cannot_be_used_is_named() {
+    // The value is not shown: here it is a client's secret in the wrong variable.
+    let swapped = [(TENANT_ID, "secret~value"), (CLIENT_ID, "c"), (CLIENT_SECRET, "s"), (TOKEN_FILE, "/t")];
+    for mode in [AuthMode::ClientSecret, AuthMode::WorkloadIdentity] {
+        assert_eq!(error(mode, URL, &swapped), "AZURE_TENANT_ID is no tenant ID: it holds '~'");
+    }
     let file = [(TENANT_ID, "t"), (CLIENT_ID, "c"), (TOKEN_FILE, "/nowhere/token")];
-    assert!(error(AuthMode::WorkloadIdentity, URL, &file).contains(TOKEN_FILE));
+    assert_eq!(
+        error(AuthMode::WorkloadIdentity, URL, &file),
+        "cannot read the token file '/nowhere/token' (AZURE_FEDERATED_TOKEN_FILE): no such file or directory"
+    );
+    let hint =
+        |url| resolve(AuthMode::Key, url, &[(KEY, "not base64")]).unwrap_err().way_out().unwrap().to_owned();
+    assert!(hint(URL).ends_with("--account-name media"));
+    assert_eq!(hint(LOCAL), "copy the whole key");
 }
 
 #[test]
