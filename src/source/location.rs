@@ -303,13 +303,14 @@ fn base_url(scheme: &str, authority: &str) -> Result<(Url, bool)> {
     if authority.is_empty() {
         return Err(Error::new("the URL names no host").hint(hint));
     }
-    if !authority.contains('[') && authority.matches(':').count() > 1 {
+    if !authority.contains(['[', '.']) && authority.matches(':').count() > 1 {
         return Err(wrong().hint("an IPv6 address stands in brackets: http://[::1]:10000/ACCOUNT/CONTAINER"));
     }
     let url = Url::parse(&format!("{scheme}://{authority}/")).map_err(|cause| match cause {
         ParseError::EmptyHost => Error::new("the URL names no host").hint(hint),
         ParseError::InvalidPort => {
-            let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
+            let after_address = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest);
+            let port = after_address.split_once(':').map_or("", |(_, port)| port);
             Error::new(format!("'{port}' in the URL is not a port")).hint("a port is a number up to 65535")
         }
         _ => wrong(),

@@ -172,7 +172,7 @@ fn what_is_wrong_is_named() {
     for source in ["https:///cam", "https://:443/cam"] {
         assert_eq!(error(source).message(), "the URL names no host");
     }
-    for port in ["port", "65536", "-1"] {
+    for port in ["port", "65536", "-1", "443:1"] {
         let error = error(&format!("https://media.blob.core.windows.net:{port}/cam"));
         assert_eq!(error.message(), format!("'{port}' in the URL is not a port"));
     }
