@@ -259,10 +259,12 @@ fn gauge_line(label: &str, gauge: &Gauge, unit: &str, refused: u64, noun: &str) 
     let Some(limit) = gauge.limit else {
         return format!("  {label:<10}  {} {unit}; no limit given", number(used));
     };
+    // A full gauge is a spent quota, an empty one an untouched quota.
     let filled = match limit {
         0 => GAUGE,
-        _ => (u128::from(used) * u128::from(GAUGE)).div_ceil(u128::from(limit)).min(u128::from(GAUGE)) as u64,
+        _ => (u128::from(used) * u128::from(GAUGE) / u128::from(limit)).min(u128::from(GAUGE)) as u64,
     };
+    let filled = filled.max(u64::from(used > 0));
     let style = if gauge.fits { GOOD } else { ERROR };
     let full = "█".repeat(filled as usize);
     let free = "░".repeat((GAUGE - filled) as usize);
@@ -379,11 +381,11 @@ mod tests {
         };
         let mut gauge = Gauge::new(Some(5000), 0);
         gauge.spend(1204);
-        assert_eq!(plain(&gauge, 0), "  images      █████░░░░░░░░░░░░░░░  1,204 of 5,000 images; fits");
+        assert_eq!(plain(&gauge, 0), "  images      ████░░░░░░░░░░░░░░░░  1,204 of 5,000 images; fits");
         gauge.spend(5000);
         assert_eq!(
             plain(&gauge, 2),
-            "  images      █████░░░░░░░░░░░░░░░  1,204 of 5,000 images; 2 images do not fit"
+            "  images      ████░░░░░░░░░░░░░░░░  1,204 of 5,000 images; 2 images do not fit"
         );
     }
 }

@@ -10,7 +10,7 @@ pub fn summary(code: Code) -> &'static str {
         Code::PixelFormat => "the pixel format is not the one that is accepted",
         Code::NoVideoTrack => "the file has no video track",
         Code::NotMp4 => "the video is not an MP4",
-        Code::FrameCountsDiffer => "other frames are stored than presented; the larger count is budgeted",
+        Code::FrameCountsDiffer => "stored and presented frames differ; the larger count counts",
         Code::CodecNotInBrowsers => "browsers do not play the codec",
         Code::UnsupportedFormat => "the content is of a format that is not synced",
         Code::ExtensionMismatch => "the content is not what the extension says",

@@ -13,4 +13,5 @@ mod corpus;
 mod demo;
 mod determinism;
 mod dry_run;
+mod readme;
 mod support;
