@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{Color, DryRun};
+use crate::config::{Color, DryRun, Rule};
 use crate::model::Quota;
 use crate::report;
 use crate::source::azure::AuthMode;
@@ -36,6 +36,8 @@ pub struct Cli {
 enum Command {
     /// The pre-sync report: which assets will sync, which will not and why, and what it will cost
     DryRun(DryRunArgs),
+    /// Every rule, or one: what it means, why it exists, how to fix it
+    Rule(RuleArgs),
 }
 
 /// What a parsed command line asks for.
@@ -43,6 +45,19 @@ enum Command {
 pub enum Request {
     /// `presync dry-run`.
     DryRun(DryRun),
+    /// `presync rule`.
+    Rule(Rule),
+}
+
+#[derive(Debug, Args)]
+struct RuleArgs {
+    /// A code such as VID002, or a name such as pixel-format
+    #[arg(value_name = "CODE")]
+    code: Option<String>,
+
+    /// When to use colors; NO_COLOR is respected
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    color: ColorArg,
 }
 
 #[derive(Debug, Args)]
@@ -158,6 +173,17 @@ impl Cli {
     pub fn into_request(self) -> Request {
         match self.command {
             Command::DryRun(args) => Request::DryRun(args.resolve()),
+            Command::Rule(args) => Request::Rule(Rule { code: args.code, color: args.color.into() }),
+        }
+    }
+}
+
+impl From<ColorArg> for Color {
+    fn from(color: ColorArg) -> Self {
+        match color {
+            ColorArg::Auto => Self::Auto,
+            ColorArg::Always => Self::Always,
+            ColorArg::Never => Self::Never,
         }
     }
 }
@@ -177,11 +203,7 @@ impl DryRunArgs {
             },
             output: self.output,
             exit_zero: self.exit_zero,
-            color: match self.display.color {
-                ColorArg::Auto => Color::Auto,
-                ColorArg::Always => Color::Always,
-                ColorArg::Never => Color::Never,
-            },
+            color: self.display.color.into(),
             progress: !(self.display.no_progress || self.display.quiet),
             concurrency: self.performance.concurrency.map(usize::from),
             workers: self.performance.workers.map(usize::from),

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use anstream::ColorChoice;
+
 use crate::model::Quota;
 use crate::report::Format;
 use crate::source::azure::AuthMode;
@@ -17,6 +19,16 @@ pub enum Color {
     Always,
     /// Never.
     Never,
+}
+
+impl From<Color> for ColorChoice {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::Auto,
+            Color::Always => Self::Always,
+            Color::Never => Self::Never,
+        }
+    }
 }
 
 /// Settings of `presync dry-run`.
@@ -48,4 +60,13 @@ pub struct DryRun {
     pub workers: Option<usize>,
     /// Places in the queue before them; `None` for the default.
     pub queue: Option<usize>,
+}
+
+/// Settings of `presync rule`.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// The rule that is asked for, by code or name; all of them when `None`.
+    pub code: Option<String>,
+    /// When to use colors.
+    pub color: Color,
 }

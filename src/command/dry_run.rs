@@ -8,7 +8,7 @@ use std::time::Instant;
 use anstream::{AutoStream, ColorChoice};
 use tempfile::NamedTempFile;
 
-use crate::config::{Color, DryRun};
+use crate::config::DryRun;
 use crate::error::{Error, Result, reason};
 use crate::exit::Exit;
 use crate::plan::Summary;
@@ -95,11 +95,7 @@ struct Output<'a> {
 
 impl<'a> Output<'a> {
     fn open(settings: &'a DryRun) -> Result<Self> {
-        let choice = match settings.color {
-            Color::Auto => ColorChoice::Auto,
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
-        };
+        let choice = settings.color.into();
         let Some(path) = settings.output.as_deref() else {
             let color = match choice {
                 ColorChoice::Auto => AutoStream::choice(&io::stdout()),

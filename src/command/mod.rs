@@ -1,3 +1,4 @@
 //! What each command does with its settings.
 
 pub mod dry_run;
+pub mod rule;

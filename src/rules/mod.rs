@@ -6,4 +6,4 @@ mod text;
 
 pub use judge::{Content, judge, without_reading};
 pub use profile::{ImageRules, Profile, VideoRules};
-pub use text::summary;
+pub use text::{Text, summary, text};

@@ -2,27 +2,178 @@
 
 use crate::model::Code;
 
+/// A rule in words.
+#[derive(Clone, Copy, Debug)]
+pub struct Text {
+    /// What its finding means, in one line.
+    pub summary: &'static str,
+    /// Why the rule exists, and how exactly it decides.
+    pub why: &'static str,
+    /// What to do about a finding.
+    pub fix: &'static str,
+    /// Where the rule and its facts come from.
+    pub source: &'static str,
+}
+
 /// What the rule's finding means, in one line.
 pub fn summary(code: Code) -> &'static str {
+    text(code).summary
+}
+
+/// The rule in words.
+pub fn text(code: Code) -> Text {
     match code {
-        Code::ExifOrientation => "the EXIF orientation is neither absent nor 1",
-        Code::MajorBrand => "the major brand is not the one that is accepted",
-        Code::PixelFormat => "the pixel format is not the one that is accepted",
-        Code::NoVideoTrack => "the file has no video track",
-        Code::NotMp4 => "the video is not an MP4",
-        Code::FrameCountsDiffer => "stored and presented frames differ; the larger count counts",
-        Code::CodecNotInBrowsers => "browsers do not play the codec",
-        Code::UnsupportedFormat => "the content is of a format that is not synced",
-        Code::ExtensionMismatch => "the content is not what the extension says",
-        Code::Malformed => "the header is damaged, so the rules cannot be checked",
-        Code::Undetermined => "a fact that the rules need could not be established",
-        Code::Empty => "the blob has no content",
-        Code::Archived => "the archive tier cannot be read",
-        Code::TooLarge => "the blob is larger than what is accepted",
-        Code::DuplicateBasename => "the basename, by which annotations are matched, is not unique",
-        Code::ImageQuota => "no image quota is left at this point",
-        Code::FrameQuota => "more frames than what is left of the quota",
-        Code::Unreadable => "the blob could not be read",
-        Code::Changed => "the blob changed between listing and reading",
+        Code::ExifOrientation => Text {
+            summary: "the EXIF orientation is neither absent nor 1",
+            why: "Cameras store a picture as the sensor lies and note in EXIF how to turn it. Annotations refer to the \
+                  pixels as they are stored, so the platform leaves out images that would have to be turned. What \
+                  counts is the first tag 0x0112 in IFD0 of the image's own EXIF, with any integer type, also when its \
+                  value is none of 1 to 8. XMP, the thumbnail's IFD1, HEIF's rotation and a PNG's text chunks do not \
+                  count.",
+            fix: "Turn the pixels and set the tag to 1; presync names the command for each file. Cameras can often be \
+                  told to do so themselves.",
+            source: "Datature's guide to external storage; Exif 3.0, 4.6.5.1.6; compare exiftool -n -IFD0:Orientation",
+        },
+        Code::MajorBrand => Text {
+            summary: "the major brand is not the one that is accepted",
+            why: "The first box of an MP4 names the specification that it is written to. The platform takes mp42 and \
+                  no other, whatever the compatible brands are. ffmpeg writes isom unless it is told otherwise, and \
+                  QuickTime qt. What counts is the first ftyp box.",
+            fix: "ffmpeg -i IN -c copy -brand mp42 OUT.mp4 writes the file anew without encoding it again.",
+            source: "Datature's guide to external storage; ISO/IEC 14496-12, 4.3; compare ffprobe's major_brand",
+        },
+        Code::PixelFormat => Text {
+            summary: "the pixel format is not the one that is accepted",
+            why: "The platform asks for 8-bit 4:2:0 of limited range, yuv420p, which every browser plays. Full range is \
+                  yuvj420p for H.264, HEVC and Motion JPEG and so not accepted; for VP9 and AV1 it stays yuv420p. Every \
+                  video track that is no attached picture must have the format. It is read from the codec's \
+                  configuration.",
+            fix: "Encode again: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -c:a copy -brand mp42 OUT.mp4. Do not merely \
+                  change the range flag: that changes the colors.",
+            source: "Datature's guide to external storage; ITU-T H.264 and H.265, E.2.1; compare ffprobe's pix_fmt",
+        },
+        Code::NoVideoTrack => Text {
+            summary: "the file has no video track",
+            why: "An MP4 may hold sound alone, as a voice memo does. A picture of the cover is no video track.",
+            fix: "Leave it out of the container, or upload the file that has the pictures.",
+            source: "ISO/IEC 14496-12, 8.4.3",
+        },
+        Code::NotMp4 => Text {
+            summary: "the video is not an MP4",
+            why: "WebM, Matroska, AVI, FLV, WMV, MPEG-TS, MPEG-PS and Ogg are recognised by their first bytes, whatever \
+                  the name says. MOV, M4V and 3GP are relatives of MP4 and judged by their brand.",
+            fix: "ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -brand mp42 OUT.mp4",
+            source: "Datature's guide to external storage",
+        },
+        Code::FrameCountsDiffer => Text {
+            summary: "stored and presented frames differ; the larger count counts",
+            why: "An edit list can present fewer frames than the file stores, as after a cut without encoding. Which \
+                  count the platform charges is not documented, so the larger one is budgeted. OpenCV, which it counts \
+                  with elsewhere, ignores edit lists.",
+            fix: "Encode the video again, and the two are equal.",
+            source: "ISO/IEC 14496-12, 8.6.6; compare ffprobe's nb_frames with -count_frames",
+        },
+        Code::CodecNotInBrowsers => Text {
+            summary: "browsers do not play the codec",
+            why: "The platform accepts the file, but annotators see it in a browser. H.264, VP8, VP9 and AV1 play \
+                  everywhere; HEVC depends on the machine; MPEG-4 Part 2, Motion JPEG and ProRes play nowhere.",
+            fix: "ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -brand mp42 OUT.mp4",
+            source: "what Chrome, Firefox and Safari document about their decoders",
+        },
+        Code::UnsupportedFormat => Text {
+            summary: "the content is of a format that is not synced",
+            why: "The name ends like an image's or a video's, but the content is something else, such as an error page \
+                  that was saved as .jpg, or a format that the profile does not list.",
+            fix: "Upload the file again, or convert it to JPEG or PNG.",
+            source: "the profile's list of formats",
+        },
+        Code::ExtensionMismatch => Text {
+            summary: "the content is not what the extension says",
+            why: "The format is found by the content. Other tools go by the name and may fail on the file.",
+            fix: "Rename the file.",
+            source: "the formats' own signatures",
+        },
+        Code::Malformed => Text {
+            summary: "the header is damaged, so the rules cannot be checked",
+            why: "A part of the header is cut off, or points to where it cannot. Such a file is never accepted on what \
+                  is left of it. Uploads that broke off are the usual reason.",
+            fix: "Upload the file again. For a video whose end is missing, the recorder's repair function may help.",
+            source: "the formats' specifications; the message names the part and its offset",
+        },
+        Code::Undetermined => Text {
+            summary: "a fact that the rules need could not be established",
+            why: "The format is recognised, but its header does not show the fact, or showing it would take more reads \
+                  than one file may cost. The verdict is unknown: presync does not guess.",
+            fix: "Look at the file with exiftool or ffprobe.",
+            source: "the limits are named in presync's probe",
+        },
+        Code::Empty => Text {
+            summary: "the blob has no content",
+            why: "A file of zero bytes with an image's or a video's name is an upload that failed.",
+            fix: "Upload the file again, or delete it.",
+            source: "the listing",
+        },
+        Code::Archived => Text {
+            summary: "the archive tier cannot be read",
+            why: "A blob in the archive tier must be brought back to an online tier before anyone can read it, which \
+                  takes up to 15 hours.",
+            fix: "az storage blob set-tier --tier Hot --account-name ACCOUNT --container-name CONTAINER --name NAME",
+            source: "Azure Blob Storage, \"Blob rehydration from the archive tier\"",
+        },
+        Code::TooLarge => Text {
+            summary: "the blob is larger than what is accepted",
+            why: "The platform's own tools take images up to 256 MiB and videos up to 512 GiB.",
+            fix: "Make the image smaller, or split the video.",
+            source: "the limits in Datature's command-line tools",
+        },
+        Code::DuplicateBasename => Text {
+            summary: "the basename, by which annotations are matched, is not unique",
+            why: "Annotations are imported by the file's name without its folders. Two assets of one name cannot be \
+                  told apart. The later one in the listing carries the warning.",
+            fix: "Rename one of them.",
+            source: "Datature's annotation formats, which name files without folders",
+        },
+        Code::ImageQuota => Text {
+            summary: "no image quota is left at this point",
+            why: "The quota is spent in listing order, as the platform does: first come, first served.",
+            fix: "Raise the quota, or leave out images earlier in the listing.",
+            source: "the limit given with --image-quota",
+        },
+        Code::FrameQuota => Text {
+            summary: "more frames than what is left of the quota",
+            why: "A video costs as many frames as it has and is taken whole or not at all. A smaller one after it may \
+                  still fit.",
+            fix: "Raise the quota, shorten the video, or leave out videos earlier in the listing.",
+            source: "the limit given with --frame-quota",
+        },
+        Code::Unreadable => Text {
+            summary: "the blob could not be read",
+            why: "Reading was tried several times. The message carries the service's own code. The verdict is unknown.",
+            fix: "Run again.",
+            source: "Azure Blob Storage, \"Status and error codes\"",
+        },
+        Code::Changed => Text {
+            summary: "the blob changed between listing and reading",
+            why: "Every read is tied to the version that was listed. The verdict is unknown, because the old version is \
+                  gone and the new one was not listed.",
+            fix: "Run again when nothing is being uploaded.",
+            source: "the ETag of the listing and If-Match",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_says_enough_and_fits_its_line() {
+        for code in Code::ALL {
+            let text = text(*code);
+            assert!(text.summary.len() <= 62, "{code}: {} letters", text.summary.len());
+            assert!(!text.summary.ends_with('.') && text.why.ends_with('.'), "{code}");
+            assert!(!text.fix.is_empty() && !text.source.is_empty(), "{code}");
+            assert!(!text.why.contains("  "), "{code} has a gap");
+        }
     }
 }

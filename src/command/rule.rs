@@ -1,0 +1,104 @@
+//! `presync rule`: what the rules say.
+
+use std::io::{self, Write};
+
+use anstream::AutoStream;
+use anstyle::{AnsiColor, Style};
+
+use crate::config::Rule;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::model::{Code, Severity};
+use crate::report;
+use crate::rules;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// Prints every rule in a line, or one in full.
+///
+/// # Errors
+/// When there is no such rule.
+pub fn run(settings: &Rule) -> Result<Exit> {
+    let mut out = AutoStream::new(io::stdout(), settings.color.into());
+    let written = match &settings.code {
+        None => list(&mut out),
+        Some(wanted) => one(&mut out, find(wanted)?),
+    };
+    written.and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
+    Ok(Exit::Clean)
+}
+
+/// A rule by its code or its name, in any case.
+fn find(wanted: &str) -> Result<Code> {
+    let is_it =
+        |code: &&Code| code.as_str().eq_ignore_ascii_case(wanted) || code.name().eq_ignore_ascii_case(wanted);
+    Code::ALL
+        .iter()
+        .find(is_it)
+        .copied()
+        .ok_or_else(|| Error::new(format!("there is no rule '{wanted}'")).hint("presync rule lists them all"))
+}
+
+fn color(severity: Severity) -> Style {
+    match severity {
+        Severity::Error => AnsiColor::Red.on_default(),
+        Severity::Unknown => AnsiColor::Magenta.on_default(),
+        Severity::Warning => AnsiColor::Yellow.on_default(),
+    }
+}
+
+fn effect(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "rejects",
+        Severity::Unknown => "unknown",
+        Severity::Warning => "warns",
+    }
+}
+
+fn list(out: &mut impl Write) -> io::Result<()> {
+    for code in Code::ALL {
+        let style = color(code.severity());
+        let effect = effect(code.severity());
+        writeln!(
+            out,
+            "{style}{code}{style:#}  {BOLD}{:<21}{BOLD:#}  {effect:<7}  {DIM}{}{DIM:#}",
+            code.name(),
+            rules::summary(*code)
+        )?;
+    }
+    Ok(())
+}
+
+fn one(out: &mut impl Write, code: Code) -> io::Result<()> {
+    let (text, style) = (rules::text(code), color(code.severity()));
+    writeln!(out, "{style}{code}{style:#} {BOLD}{}{BOLD:#} ({})\n", code.name(), effect(code.severity()))?;
+    for (label, words) in
+        [("what", text.summary), ("why", text.why), ("fix", text.fix), ("source", text.source)]
+    {
+        let mut label = label;
+        for line in wrapped(words, WIDTH - 8) {
+            writeln!(out, "{DIM}{label:<6}{DIM:#}  {line}")?;
+            label = "";
+        }
+    }
+    Ok(())
+}
+
+/// Columns of a rule's text.
+const WIDTH: usize = 100;
+
+/// The text in lines of at most `room` columns; a longer word has a line of its own.
+fn wrapped(text: &str, room: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
