@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{Color, DryRun, Rule};
+use crate::config::{Color, DryRun, Explain, Rule};
 use crate::model::Quota;
 use crate::report;
 use crate::source::azure::AuthMode;
@@ -36,6 +36,8 @@ pub struct Cli {
 enum Command {
     /// The pre-sync report: which assets will sync, which will not and why, and what it will cost
     DryRun(DryRunArgs),
+    /// One asset: every range read, what was found where, the verdict, the fix
+    Explain(ExplainArgs),
     /// Every rule, or one: what it means, why it exists, how to fix it
     Rule(RuleArgs),
 }
@@ -45,8 +47,29 @@ enum Command {
 pub enum Request {
     /// `presync dry-run`.
     DryRun(DryRun),
+    /// `presync explain`.
+    Explain(Explain),
     /// `presync rule`.
     Rule(Rule),
+}
+
+#[derive(Debug, Args)]
+struct ExplainArgs {
+    /// A file, or a blob as https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME[?SAS], az://CONTAINER/NAME or
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/NAME
+    #[arg(value_name = "ASSET")]
+    asset: OsString,
+
+    /// The platform's rules: nexus, vi, or a TOML file
+    #[arg(long, value_name = "NAME|FILE", default_value = "nexus")]
+    profile: String,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    azure: AzureArgs,
+
+    /// When to use colors; NO_COLOR is respected
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    color: ColorArg,
 }
 
 #[derive(Debug, Args)]
@@ -173,6 +196,13 @@ impl Cli {
     pub fn into_request(self) -> Request {
         match self.command {
             Command::DryRun(args) => Request::DryRun(args.resolve()),
+            Command::Explain(args) => Request::Explain(Explain {
+                asset: args.asset,
+                account: args.azure.account,
+                auth: args.azure.auth,
+                profile: args.profile,
+                color: args.color.into(),
+            }),
             Command::Rule(args) => Request::Rule(Rule { code: args.code, color: args.color.into() }),
         }
     }

@@ -62,6 +62,21 @@ pub struct DryRun {
     pub queue: Option<usize>,
 }
 
+/// Settings of `presync explain`.
+#[derive(Clone, Debug)]
+pub struct Explain {
+    /// The ASSET argument: a file, or the URL of a blob.
+    pub asset: OsString,
+    /// The storage account of an asset that does not name it.
+    pub account: Option<String>,
+    /// Which credential to use.
+    pub auth: AuthMode,
+    /// A built-in profile's name, or a file.
+    pub profile: String,
+    /// When to use colors.
+    pub color: Color,
+}
+
 /// Settings of `presync rule`.
 #[derive(Clone, Debug)]
 pub struct Rule {

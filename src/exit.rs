@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::model::Verdict;
 use crate::plan::Summary;
 
 /// How a run ended.
@@ -18,6 +19,15 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The exit of a run over one asset.
+    pub fn of_verdict(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Accept | Verdict::Skip => Self::Clean,
+            Verdict::Reject => Self::Findings,
+            Verdict::Unknown => Self::Incomplete,
+        }
+    }
+
     /// The exit of a run that came to its end. One that is incomplete never looks clean. `exit_zero` is for those who
     /// only want the report.
     pub fn of(summary: &Summary, exit_zero: bool) -> Self {

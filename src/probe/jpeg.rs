@@ -71,7 +71,7 @@ fn segment(view: View<'_>, at: u64, look_for_exif: bool, facts: &mut Facts) -> P
 
 /// The next marker and its offset. It may be preceded by fill bytes (T.81, B.1.1.2) and, in files that break the
 /// rules, by a few others.
-fn marker(view: View<'_>, at: u64) -> Parse<(u8, u64)> {
+pub(super) fn marker(view: View<'_>, at: u64) -> Parse<(u8, u64)> {
     let mut next = at;
     while next < at + MAX_STRAY {
         match view.array(next, "JPEG segment")? {

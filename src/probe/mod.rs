@@ -10,6 +10,7 @@ mod codec;
 mod heif;
 mod jpeg;
 mod mp4;
+mod outline;
 mod png;
 mod raster;
 mod sniff;
@@ -20,6 +21,7 @@ mod webp;
 use bytes::{Bytes, BytesMut};
 
 use crate::model::{ByteRange, Facts, Format, Gap};
+pub use outline::Node;
 use view::{Stop, Store, View};
 
 /// Reads that one blob may cost. A sound file takes one to three; the cap ends a chain of headers made to be endless.
@@ -90,6 +92,16 @@ impl Probe {
         };
         self.store.insert(self.asked.start(), whole);
         self.advance()
+    }
+
+    /// The structure of the blob as far as its bytes were read, for a person to look at.
+    pub fn outline(&self) -> Vec<Node> {
+        outline::outline(self.store.view())
+    }
+
+    /// The bytes from `at` on, as far as they are known in one run and at most `len`.
+    pub fn known(&self, at: u64, len: u64) -> &[u8] {
+        self.store.known(at, len)
     }
 
     fn advance(&mut self) -> Step {

@@ -3,9 +3,9 @@
 use super::view::{Parse, View, malformed};
 use crate::model::{Facts, Orientation};
 
-const ORIENTATION: u16 = 0x0112;
-const IMAGE_WIDTH: u16 = 0x0100;
-const IMAGE_LENGTH: u16 = 0x0101;
+pub(super) const ORIENTATION: u16 = 0x0112;
+pub(super) const IMAGE_WIDTH: u16 = 0x0100;
+pub(super) const IMAGE_LENGTH: u16 = 0x0101;
 /// Entries of one directory that are looked at. Real ones hold up to some 300; a 16-bit count allows 65,535.
 const MAX_ENTRIES: u64 = 8192;
 
@@ -34,6 +34,29 @@ pub(super) fn exif_orientation(view: View<'_>, start: u64, end: u64) -> Parse<Or
     let Some(block) = Block::open(view, start, end, "EXIF block")? else { return Ok(Orientation::Absent) };
     let entries = block.find(&[ORIENTATION])?;
     block.orientation(entries.first().copied().flatten())
+}
+
+/// A directory entry as an outline shows it.
+pub(super) struct Shown {
+    pub(super) at: u64,
+    pub(super) len: u64,
+    pub(super) tag: u16,
+    /// The value, if it is one integer.
+    pub(super) value: Option<i64>,
+}
+
+/// The entries of IFD0, as far as they are known.
+pub(super) fn entries(view: View<'_>, start: u64, end: u64) -> Parse<Vec<Shown>> {
+    let mut shown = Vec::new();
+    let Some(block) = Block::open(view, start, end, "EXIF block")? else { return Ok(shown) };
+    let (count, first, step) = block.directory()?;
+    for index in 0..count.min(MAX_ENTRIES) {
+        let at = first + index * step;
+        let Ok(entry) = block.entry(at) else { break };
+        let value = if entry.count == 1 { block.integer(entry).ok().flatten() } else { None };
+        shown.push(Shown { at, len: step, tag: block.short(at)?, value });
+    }
+    Ok(shown)
 }
 
 /// A TIFF structure: all its offsets count from `start`, and nothing of it lies at or past `end`.
@@ -81,12 +104,17 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The first entry of IFD0 for each of `tags`.
-    fn find(&self, tags: &[u16]) -> Parse<Vec<Option<Entry>>> {
-        let (count, first, step) = match self.wide {
+    /// IFD0: how many entries it has, where the first one is, and how long each is.
+    fn directory(&self) -> Parse<(u64, u64, u64)> {
+        Ok(match self.wide {
             false => (u64::from(self.short(self.ifd0)?), self.ifd0 + 2, 12),
             true => (self.long8(self.ifd0)?, self.ifd0 + 8, 20),
-        };
+        })
+    }
+
+    /// The first entry of IFD0 for each of `tags`.
+    fn find(&self, tags: &[u16]) -> Parse<Vec<Option<Entry>>> {
+        let (count, first, step) = self.directory()?;
         let mut found = vec![None; tags.len()];
         for index in 0..count.min(MAX_ENTRIES) {
             let at = first + index * step;

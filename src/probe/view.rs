@@ -93,6 +93,13 @@ impl Store {
         self.runs[..after].last().filter(|run| at < run.end())
     }
 
+    /// The bytes from `at` on, as far as they are known in one run and at most `len`.
+    pub(super) fn known(&self, at: u64, len: u64) -> &[u8] {
+        let Some(run) = self.run_at(at) else { return &[] };
+        let bytes = &run.bytes[(at - run.start) as usize..];
+        &bytes[..usize::try_from(len).unwrap_or(usize::MAX).min(bytes.len())]
+    }
+
     pub(super) fn view(&self) -> View<'_> {
         View { store: self }
     }

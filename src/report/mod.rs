@@ -16,6 +16,7 @@ use crate::rules::Profile;
 use crate::run::Sink;
 
 pub use bar::ProgressBar;
+pub use text::shown;
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -312,7 +312,7 @@ pub(super) fn bytes(value: u64) -> String {
 }
 
 /// Text from outside with everything escaped that could move the cursor, hide or reorder what is shown.
-fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         let reorders =

@@ -17,11 +17,14 @@ const PARTS: &[(&str, &[&str])] = &[
     ("progress", &["model"]),
     ("run", &["model", "error", "probe", "rules", "source", "plan", "pool", "progress"]),
     ("report", &["model", "error", "rules", "plan", "progress", "run"]),
-    ("exit", &["plan"]),
+    ("exit", &["model", "plan"]),
     ("config", &["model", "report", "source"]),
     (
         "command",
-        &["config", "error", "exit", "model", "plan", "progress", "report", "rules", "run", "source"],
+        &[
+            "config", "error", "exit", "model", "plan", "probe", "progress", "report", "rules", "run",
+            "source",
+        ],
     ),
     ("cli", &["config", "model", "report", "source"]),
 ];

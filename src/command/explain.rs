@@ -1,0 +1,259 @@
+//! `presync explain`: everything about one asset.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use anstream::AutoStream;
+use anstyle::{AnsiColor, Style};
+use futures::{StreamExt, pin_mut};
+
+use crate::config::Explain;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::model::{Asset, Blob, ByteRange, Orientation, Origin, Reads, Severity, Verdict};
+use crate::probe::{Node, Probe, Step};
+use crate::report::{self, shown};
+use crate::rules::{self, Content, Profile};
+use crate::source::azure::{self, AzureSource};
+use crate::source::local::LocalSource;
+use crate::source::location::{Environment, Location};
+use crate::source::{ReadError, Source};
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const GOOD: Style = AnsiColor::Green.on_default();
+const WARNING: Style = AnsiColor::Yellow.on_default();
+const UNKNOWN: Style = AnsiColor::Magenta.on_default();
+const ERROR: Style = AnsiColor::Red.on_default();
+
+/// EXIF tags that are printed.
+const MAX_TAGS: usize = 60;
+
+/// Explains one asset and says how it was judged.
+///
+/// # Errors
+/// When there is no such asset, or its source cannot be read.
+pub fn run(settings: &Explain) -> Result<Exit> {
+    let environment = Environment::of_process();
+    let profile = Profile::load(&settings.profile)?;
+    let location = Location::parse(&settings.asset, settings.account.as_deref(), &environment)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(format!("cannot start the runtime: {}", crate::error::reason(&error))))?;
+    let explained = runtime.block_on(async {
+        match location {
+            Location::Folder(path) => {
+                let (folder, name) = split(&path)?;
+                let source = LocalSource::open(folder)?.with_prefix(name);
+                let origin = source.origin();
+                examine(&source, origin, name, &profile).await
+            }
+            Location::Container(url) => {
+                let name = url.prefix().to_owned();
+                let source = AzureSource::new(url, settings.auth, &environment, azure::Options::default())?;
+                let origin = source.origin();
+                examine(&source, origin, &name, &profile).await
+            }
+        }
+    })?;
+    let mut out = AutoStream::new(io::stdout(), settings.color.into());
+    explained.print(&mut out).and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
+    Ok(Exit::of_verdict(explained.asset.verdict))
+}
+
+/// A file's folder and its name.
+fn split(path: &Path) -> Result<(&Path, &str)> {
+    let shown = path.display();
+    if path.is_dir() {
+        return Err(
+            Error::new(format!("'{shown}' is a folder")).hint("give one file of it, or use presync dry-run")
+        );
+    }
+    if !path.exists() {
+        return Err(Error::new(format!("there is no file '{shown}'"))
+            .hint("give an existing file, or the URL of a blob"));
+    }
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name =
+        name.ok_or_else(|| Error::new(format!("the name '{shown}' is not UTF-8, so no blob can have it")))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok((folder, name))
+}
+
+/// One asset, and how it came to its verdict.
+struct Explained {
+    origin: Origin,
+    asset: Asset,
+    ranges: Vec<ByteRange>,
+    outline: Vec<Node>,
+    tags: Vec<(String, String)>,
+}
+
+async fn examine<S: Source>(source: &S, origin: Origin, name: &str, profile: &Profile) -> Result<Explained> {
+    let blob = find(source, name).await?;
+    let (mut ranges, mut outline, mut tags) = (Vec::new(), Vec::new(), Vec::new());
+    if let Some(asset) = rules::without_reading(&blob, profile) {
+        return Ok(Explained { origin, asset, ranges, outline, tags });
+    }
+    let mut reads = Reads::default();
+    let (mut probe, mut step) = Probe::new(blob.size, blob.name.extension());
+    let content = loop {
+        let range = match step {
+            Step::Done(facts) => break Content::Facts(facts),
+            Step::Need(range) => range,
+        };
+        ranges.push(range);
+        match source.read(&blob, range, &mut reads).await {
+            Ok(bytes) => step = probe.step(bytes),
+            Err(ReadError::Changed) => break Content::Changed,
+            Err(ReadError::Gone) => break Content::Gone,
+            Err(ReadError::Archived) => break Content::Archived,
+            Err(ReadError::Unreadable(why)) => break Content::Unreadable(why),
+            Err(ReadError::Fatal(error)) => return Err(error),
+        }
+    };
+    if matches!(content, Content::Facts(_)) {
+        outline = probe.outline();
+        tags = exif_tags(&probe, &outline);
+    }
+    Ok(Explained { origin, asset: rules::judge(blob, content, reads, profile), ranges, outline, tags })
+}
+
+/// The blob of exactly this name.
+async fn find<S: Source>(source: &S, name: &str) -> Result<Blob> {
+    let pages = source.list();
+    pin_mut!(pages);
+    while let Some(page) = pages.next().await {
+        if let Some(blob) = page?.into_iter().find(|blob| blob.name.as_str() == name) {
+            return Ok(blob);
+        }
+    }
+    Err(Error::new(format!("there is no blob '{name}'"))
+        .hint("presync dry-run lists the names below a prefix"))
+}
+
+/// Every tag of the EXIF block, as kamadak-exif reads it: more than the rules need.
+fn exif_tags(probe: &Probe, outline: &[Node]) -> Vec<(String, String)> {
+    let block = outline.iter().find_map(|node| match node.name.as_str() {
+        "APP1" if node.note == "Exif" => Some((node.at + 10, node.len - 10)),
+        "eXIf" => Some((node.at + 8, node.len - 12)),
+        "EXIF" => Some((node.at + 8, node.len - 8)),
+        _ => None,
+    });
+    let Some((at, len)) = block else { return Vec::new() };
+    let bytes = probe.known(at, len).to_vec();
+    let mut reader = exif::Reader::new();
+    reader.continue_on_error(true);
+    let read = reader.read_raw(bytes).or_else(|error| error.distill_partial_result(|_| {}));
+    let Ok(read) = read else { return Vec::new() };
+    let tag =
+        |field: &exif::Field| (field.tag.to_string(), field.display_value().with_unit(&read).to_string());
+    read.fields().take(MAX_TAGS).map(tag).collect()
+}
+
+impl Explained {
+    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let Asset { blob, facts, .. } = &self.asset;
+        writeln!(out, "{BOLD}{}{BOLD:#}\n", shown(blob.name.as_str()))?;
+        row(out, "source", &self.origin.location)?;
+        row_if(out, "credential", self.origin.credential.as_deref())?;
+        row(out, "size", &format!("{} bytes", blob.size))?;
+        row_if(out, "etag", blob.etag.as_ref().map(|etag| etag.as_str()))?;
+        row_if(out, "modified", blob.last_modified.map(|time| time.to_string()).as_deref())?;
+
+        if !self.ranges.is_empty() {
+            writeln!(out, "\n{BOLD}Reads{BOLD:#}")?;
+            for (index, range) in self.ranges.iter().enumerate() {
+                writeln!(out, "  {:<10}  bytes {range} {DIM}({}){DIM:#}", index + 1, range.len())?;
+            }
+        }
+        if !self.outline.is_empty() {
+            writeln!(out, "\n{BOLD}Structure{BOLD:#}  {DIM}offset, length, part{DIM:#}")?;
+            for node in &self.outline {
+                let indent = "  ".repeat(usize::from(node.depth));
+                let (name, note) = (shown(&node.name), shown(&node.note));
+                write!(out, "  {:>10} {:>10}  {indent}{name}", node.at, node.len)?;
+                match note.is_empty() {
+                    true => writeln!(out)?,
+                    false => writeln!(out, "  {DIM}{note}{DIM:#}")?,
+                }
+            }
+        }
+        writeln!(out, "\n{BOLD}Facts{BOLD:#}")?;
+        row(out, "kind", self.asset.kind.as_str())?;
+        row(out, "format", facts.format.as_str())?;
+        if let (Some(width), Some(height)) = (facts.width, facts.height) {
+            row(out, "size", &format!("{width} × {height}"))?;
+        }
+        match facts.orientation {
+            Orientation::NotRead => {}
+            Orientation::Absent => row(out, "orient.", "no EXIF orientation tag")?,
+            Orientation::Value(value) => {
+                row(out, "orient.", &format!("EXIF orientation {value}{}", self.place("Orientation")))?;
+            }
+        }
+        if let Some(video) = &facts.video {
+            let brand = video.major_brand.map(|brand| format!("{brand}{}", self.place("major brand")));
+            row_if(out, "brand", brand.as_deref())?;
+            for (index, track) in video.tracks.iter().enumerate() {
+                let codec = track.codec.as_deref().unwrap_or("unknown codec");
+                let pixels = track.pixel_format.unwrap_or("unknown pixel format");
+                let frames = track.frames.map_or("unknown".to_owned(), |frames| frames.to_string());
+                row(out, &format!("track {}", index + 1), &format!("{codec}, {pixels}, {frames} frames"))?;
+                if track.frames_presented != track.frames {
+                    row_if(
+                        out,
+                        "",
+                        track.frames_presented.map(|frames| format!("{frames} presented")).as_deref(),
+                    )?;
+                }
+            }
+        }
+        if !self.tags.is_empty() {
+            writeln!(out, "\n{BOLD}EXIF{BOLD:#}")?;
+            for (tag, value) in &self.tags {
+                writeln!(out, "  {tag:<28}  {}", shown(value))?;
+            }
+        }
+        self.print_verdict(out)
+    }
+
+    /// Where the part lies that says this.
+    fn place(&self, note: &str) -> String {
+        let node = self.outline.iter().find(|node| node.note.starts_with(note));
+        node.map(|node| format!(", at byte {}", node.at)).unwrap_or_default()
+    }
+
+    fn print_verdict(&self, out: &mut impl Write) -> io::Result<()> {
+        let (style, verdict) = match self.asset.verdict {
+            Verdict::Accept => (GOOD, "will sync"),
+            Verdict::Reject => (ERROR, "will be left out"),
+            Verdict::Skip => (DIM, "is no asset"),
+            Verdict::Unknown => (UNKNOWN, "could not be judged"),
+        };
+        writeln!(out, "\n{BOLD}Verdict{BOLD:#}")?;
+        let reason = self.asset.skipped.map(|reason| format!(": {reason}")).unwrap_or_default();
+        writeln!(out, "  {style}{verdict}{style:#}{reason}")?;
+        for finding in &self.asset.findings {
+            let style = match finding.severity {
+                Severity::Error => ERROR,
+                Severity::Unknown => UNKNOWN,
+                Severity::Warning => WARNING,
+            };
+            writeln!(out, "  {style}{}{style:#}  {}", finding.code, shown(&finding.message))?;
+            if let Some(fix) = &finding.fix {
+                writeln!(out, "          fix: {}", shown(fix))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn row(out: &mut impl Write, label: &str, value: &str) -> io::Result<()> {
+    writeln!(out, "  {DIM}{label:<10}{DIM:#}  {}", shown(value))
+}
+
+fn row_if(out: &mut impl Write, label: &str, value: Option<&str>) -> io::Result<()> {
+    value.map_or(Ok(()), |value| row(out, label, value))
+}
