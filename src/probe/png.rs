@@ -7,6 +7,8 @@ use crate::model::{Facts, Orientation};
 /// Chunks that are looked at. A PNG of 64 MB in 8 KiB `IDAT` chunks has 8,000 of them.
 const MAX_CHUNKS: u32 = 65_536;
 
+/// Places that are looked at for the last chunk of image data; each may cost a read.
+const MAX_STEPS_BACK: u64 = 3;
 /// Length of the chunk that ends every file.
 const IEND_LEN: u64 = 12;
 
@@ -56,19 +58,25 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     Err(malformed("PNG file", at, "has more chunks than any writer makes"))
 }
 
-/// Where the last chunk of image data begins when all before it are as long as the first one, which begins at `first`;
-/// `None` when something else is there, or when there are too few to leap over.
+/// Where the last chunk of image data begins when all before it are as long as the first one, which begins at `first`.
+/// Other chunks may follow it, so some places before the last possible one are looked at too. `None` when none of them
+/// begins such a chunk, or when there are too few to leap over.
 fn last_of_its_size(view: View<'_>, first: u64, len: u64) -> Parse<Option<u64>> {
     let step = len + 12;
-    let behind = view.size().saturating_sub(first + IEND_LEN);
     // The last chunk has at least one byte.
-    let last = first + behind.saturating_sub(13) / step * step;
-    if last <= first + step {
-        return Ok(None);
+    let behind = view.size().saturating_sub(first + IEND_LEN + 13);
+    for back in 0..MAX_STEPS_BACK {
+        let place = first + (behind / step).saturating_sub(back) * step;
+        if place <= first + step {
+            break;
+        }
+        let header: [u8; 8] = view.array(place, "PNG chunk")?;
+        let place_len = u64::from(u32::from_be_bytes([header[0], header[1], header[2], header[3]]));
+        if &header[4..] == b"IDAT" && place_len <= len {
+            return Ok(Some(place));
+        }
     }
-    let header: [u8; 8] = view.array(last, "PNG chunk")?;
-    let last_len = u64::from(u32::from_be_bytes([header[0], header[1], header[2], header[3]]));
-    Ok((&header[4..] == b"IDAT" && last_len <= len).then_some(last))
+    Ok(None)
 }
 
 #[cfg(test)]
