@@ -1,10 +1,7 @@
 //! Codec and pixel format, from a track's sample descriptions (ISO/IEC 14496-12, 8.5.2 and 12.1.3).
 
-use bytes::Bytes;
-use scuffle_h264::{AVCDecoderConfigurationRecord, Sps};
-use scuffle_h265::{self as h265, HEVCDecoderConfigurationRecord, SpsNALUnit};
-
 use super::bmff::{Bmff, Boxes};
+use super::pixels;
 use super::view::{Parse, Stop, View, malformed};
 use crate::model::{FourCc, VideoTrack};
 
@@ -101,15 +98,19 @@ fn colour_range(view: View<'_>, colr: Bmff) -> Parse<Option<bool>> {
 fn name_codec(kind: FourCc, parts: &Parts<'_>) -> (String, Option<&'static str>) {
     let (name, format) = match &kind.0 {
         b"avc1" | b"avc2" | b"avc3" | b"avc4" | b"dva1" | b"dvav" => {
-            ("h264", parts.configuration(b"avcC").and_then(|record| h264(record, parts.full_range)))
+            ("h264", parts.configuration(b"avcC").and_then(|record| pixels::h264(record, parts.full_range)))
         }
-        b"hvc1" | b"hev1" | b"dvh1" | b"dvhe" => ("hevc", parts.configuration(b"hvcC").and_then(hevc)),
-        b"av01" => ("av1", parts.configuration(b"av1C").and_then(av1)),
-        b"vp09" => ("vp9", parts.configuration(b"vpcC").and_then(vp9)),
+        b"hvc1" | b"hev1" | b"dvh1" | b"dvhe" => {
+            ("hevc", parts.configuration(b"hvcC").and_then(pixels::hevc))
+        }
+        b"av01" => ("av1", parts.configuration(b"av1C").and_then(pixels::av1)),
+        b"vp09" => ("vp9", parts.configuration(b"vpcC").and_then(pixels::vp9)),
         b"vp08" => ("vp8", Some("yuv420p")),
         b"mp4v" => return mpeg4_systems(parts.configuration(b"esds")),
         b"s263" | b"h263" | b"H263" => ("h263", Some("yuv420p")),
         b"jpeg" | b"mjpa" | b"mjpb" | b"MJPG" => ("mjpeg", None),
+        b"png " | b"MPNG" => ("png", None),
+        b"mjp2" | b"MJ2C" => ("jpeg2000", None),
         b"apch" | b"apcn" | b"apcs" | b"apco" => ("prores", Some("yuv422p10le")),
         b"ap4h" | b"ap4x" => ("prores", None),
         _ => return (kind.to_string(), None),
@@ -117,119 +118,19 @@ fn name_codec(kind: FourCc, parts: &Parts<'_>) -> (String, Option<&'static str>)
     (name.to_owned(), format)
 }
 
-/// Chroma format, bit depth and range of the first sequence parameter set (ITU-T H.264, 7.3.2.1.1 and E.1.1) in the
-/// configuration record (ISO/IEC 14496-15, 5.3.3.1). A set that is silent about the range leaves it to `colr`.
-fn h264(record: &[u8], colr_full_range: Option<bool>) -> Option<&'static str> {
-    let record =
-        AVCDecoderConfigurationRecord::parse(&mut std::io::Cursor::new(Bytes::copy_from_slice(record)))
-            .ok()?;
-    let sps = Sps::parse_with_emulation_prevention(std::io::Cursor::new(record.sps.first()?)).ok()?;
-    let (chroma, depth) = match &sps.ext {
-        Some(ext)
-            if ext.bit_depth_luma_minus8 != ext.bit_depth_chroma_minus8 && ext.chroma_format_idc != 0 =>
-        {
-            return None;
-        }
-        Some(ext) => (ext.chroma_format_idc, ext.bit_depth_luma_minus8 + 8),
-        None => (1, 8),
-    };
-    let colour = sps.color_config.as_ref();
-    let full_range = colour.map_or(colr_full_range.unwrap_or(false), |colour| colour.video_full_range_flag);
-    let rgb = colour.is_some_and(|colour| colour.matrix_coefficients == 0);
-    h264_format(chroma, depth, full_range, rgb)
-}
-
-/// The name that ffmpeg's H.264 decoder gives to what a sequence parameter set describes. Monochrome is decoded
-/// into 4:2:0; full range has names of its own for 8 bits only.
-fn h264_format(chroma: u8, depth: u8, full_range: bool, rgb: bool) -> Option<&'static str> {
-    Some(match (chroma, depth, full_range, rgb) {
-        (3, 8, _, true) => "gbrp",
-        (3, 9, _, true) => "gbrp9le",
-        (3, 10, _, true) => "gbrp10le",
-        (0 | 1, 8, false, _) => "yuv420p",
-        (0 | 1, 8, true, _) => "yuvj420p",
-        (2, 8, false, _) => "yuv422p",
-        (2, 8, true, _) => "yuvj422p",
-        (3, 8, false, _) => "yuv444p",
-        (3, 8, true, _) => "yuvj444p",
-        (0 | 1, 9, ..) => "yuv420p9le",
-        (2, 9, ..) => "yuv422p9le",
-        (3, 9, ..) => "yuv444p9le",
-        (0 | 1, 10, ..) => "yuv420p10le",
-        (2, 10, ..) => "yuv422p10le",
-        (3, 10, ..) => "yuv444p10le",
-        (0 | 1, 12, ..) => "yuv420p12le",
-        (2, 12, ..) => "yuv422p12le",
-        (3, 12, ..) => "yuv444p12le",
-        (0 | 1, 14, ..) => "yuv420p14le",
-        (2, 14, ..) => "yuv422p14le",
-        (3, 14, ..) => "yuv444p14le",
-        _ => return None,
-    })
-}
-
-/// Chroma format, bit depth and range of the first sequence parameter set (ITU-T H.265, 7.3.2.2.1 and E.2.1) in the
-/// configuration record (ISO/IEC 14496-15, 8.3.3.1). For HEVC, `colr` does not change the range.
-fn hevc(record: &[u8]) -> Option<&'static str> {
-    let record = HEVCDecoderConfigurationRecord::demux(record).ok()?;
-    let sets = record.arrays.iter().find(|array| array.nal_unit_type == h265::NALUnitType::SpsNut)?;
-    let sps = SpsNALUnit::parse(std::io::Cursor::new(sets.nalus.first()?)).ok()?.rbsp;
-    let (depth, of_chroma) = (sps.bit_depth_y(), sps.bit_depth_c());
-    if depth != of_chroma && sps.chroma_format_idc != 0 {
-        return None;
-    }
-    let signal = sps.vui_parameters.as_ref().map(|vui| &vui.video_signal_type);
-    let full_range = signal.is_some_and(|signal| signal.video_full_range_flag);
-    let rgb = signal.is_some_and(|signal| signal.matrix_coeffs == 0);
-    Some(match (sps.chroma_format_idc, depth) {
-        (0, 8) => "gray",
-        (0, 10) => "gray10le",
-        (0, 12) => "gray12le",
-        (chroma, depth) => h264_format(chroma, depth, full_range, rgb)?,
-    })
-}
-
-/// The configuration record's third byte (AV1 in ISOBMFF 1.2, 2.3.3). 4:4:4 may be RGB, which it does not show.
-fn av1(record: &[u8]) -> Option<&'static str> {
-    let bits = record.get(2)?;
-    let (high, twelve, mono) = (bits & 0x40 != 0, bits & 0x20 != 0, bits & 0x10 != 0);
-    Some(match (mono, bits >> 2 & 3, high, twelve) {
-        (true, _, false, _) => "gray",
-        (true, _, true, false) => "gray10le",
-        (true, _, true, true) => "gray12le",
-        (false, 3, false, _) => "yuv420p",
-        (false, 3, true, false) => "yuv420p10le",
-        (false, 3, true, true) => "yuv420p12le",
-        (false, 2, false, _) => "yuv422p",
-        (false, 2, true, false) => "yuv422p10le",
-        (false, 2, true, true) => "yuv422p12le",
-        _ => return None,
-    })
-}
-
-/// Bit depth and subsampling (VP Codec ISO Media File Format Binding 1.0). 4:4:4 may be RGB. Full range has no name
-/// of its own.
-fn vp9(record: &[u8]) -> Option<&'static str> {
-    let bits = record.get(6)?;
-    Some(match (bits >> 1 & 7, bits >> 4) {
-        (0 | 1, 8) => "yuv420p",
-        (0 | 1, 10) => "yuv420p10le",
-        (0 | 1, 12) => "yuv420p12le",
-        (2, 8) => "yuv422p",
-        (2, 10) => "yuv422p10le",
-        (2, 12) => "yuv422p12le",
-        _ => return None,
-    })
-}
-
 /// The codec behind `mp4v`, by the object type of its elementary stream descriptor (ISO/IEC 14496-1, 7.2.6.6).
 fn mpeg4_systems(esds: Option<&[u8]>) -> (String, Option<&'static str>) {
-    let (name, format) = match esds.and_then(object_type) {
+    let configuration = esds.and_then(decoder_configuration);
+    let (name, format) = match configuration.and_then(|configuration| configuration.first()) {
         Some(0x20) | None => ("mpeg4", Some("yuv420p")),
         // Writers give the main profile's number to every profile, 4:2:2 included.
-        Some(0x60..=0x65) => ("mpeg2video", None),
+        Some(0x60..=0x65) => {
+            ("mpeg2video", configuration.and_then(decoder_information).and_then(pixels::mpeg2))
+        }
         Some(0x6A) => ("mpeg1video", Some("yuv420p")),
         Some(0x6C) => ("mjpeg", None),
+        Some(0x6D) => ("png", None),
+        Some(0x6E) => ("jpeg2000", None),
         Some(0x21) => ("h264", None),
         Some(0x23) => ("hevc", None),
         Some(other) => return (format!("mp4v.{other:02x}"), None),
@@ -237,11 +138,11 @@ fn mpeg4_systems(esds: Option<&[u8]>) -> (String, Option<&'static str>) {
     (name.to_owned(), format)
 }
 
-/// The object type: the first byte of the decoder configuration (tag 4) in the stream's descriptor (tag 3).
-fn object_type(esds: &[u8]) -> Option<u8> {
+/// The body of the decoder configuration (tag 4) in the stream's descriptor (tag 3); it begins with the object type.
+fn decoder_configuration(esds: &[u8]) -> Option<&[u8]> {
     let (tag, body) = descriptor(esds.get(4..)?)?;
     if tag == 4 {
-        return body.first().copied();
+        return Some(body);
     }
     // Behind the stream's number: flags, and what they announce.
     let flags = *body.get(2)?;
@@ -256,9 +157,15 @@ fn object_type(esds: &[u8]) -> Option<u8> {
         at += 2;
     }
     match (tag, descriptor(body.get(at..)?)?) {
-        (3, (4, configuration)) => configuration.first().copied(),
+        (3, (4, configuration)) => Some(configuration),
         _ => None,
     }
+}
+
+/// What the decoder is told (tag 5), behind the 13 bytes of a decoder configuration (7.2.6.6).
+fn decoder_information(configuration: &[u8]) -> Option<&[u8]> {
+    let (tag, body) = descriptor(configuration.get(13..)?)?;
+    (tag == 5).then_some(body)
 }
 
 /// A descriptor's tag and body (ISO/IEC 14496-1, 8.3.3): its length takes one to four bytes of seven bits each.

@@ -11,6 +11,7 @@ mod heif;
 mod jpeg;
 mod mp4;
 mod outline;
+mod pixels;
 mod png;
 mod raster;
 mod sniff;

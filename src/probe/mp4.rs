@@ -2,6 +2,7 @@
 
 use super::bmff::{Bmff, Boxes};
 use super::codec;
+use super::pixels;
 use super::view::{Parse, Stop, View, malformed};
 use crate::model::{Facts, FourCc, Gap, Video, VideoTrack};
 
@@ -255,7 +256,8 @@ fn read_media(view: View<'_>, media: Bmff) -> Parse<Option<(u32, Option<u64>, Bm
 fn read_samples(view: View<'_>, table: Bmff, edits: Option<&Edits>) -> Parse<VideoTrack> {
     let mut boxes = Boxes::inside(view, table);
     let mut track = VideoTrack::default();
-    let (mut described, mut times, mut shift, mut count) = (false, None, 0, None);
+    let (mut described, mut times, mut shift, mut count, mut chunks) =
+        (false, None::<Times<'_>>, 0, None, None);
     while let Some(found) = boxes.next()? {
         match &found.kind.0 {
             b"stsd" => {
@@ -269,15 +271,20 @@ fn read_samples(view: View<'_>, table: Bmff, edits: Option<&Edits>) -> Parse<Vid
                 let at = found.full(view, "sample size table")?.1 + 4;
                 count = Some(u64::from(u32::from_be_bytes(view.array(at, "sample size table")?)));
             }
+            b"stco" | b"co64" => chunks = Some(found),
             _ => {}
         }
-        // The rest of the table is where the bytes are, and none of it is needed.
-        if described && edits.is_none() && times.as_ref().is_some_and(|times| times.runs.is_some()) {
+        // The rest of the table is where the bytes are, and mostly none of it is needed.
+        let counted = times.as_ref().is_some_and(|times| match times.runs {
+            Some(_) => edits.is_none(),
+            None => count.is_some(),
+        });
+        if described && counted && (chunks.is_some() || !wants_sample(&track)) {
             break;
         }
-        if described && times.as_ref().is_some_and(|times| times.runs.is_none()) && count.is_some() {
-            break;
-        }
+    }
+    if let (true, Some(chunks)) = (wants_sample(&track), chunks) {
+        read_first_sample(view, chunks, &mut track)?;
     }
     if !described {
         return Err(malformed("sample table", table.at, "has no sample descriptions (stsd)"));
@@ -295,6 +302,30 @@ fn read_samples(view: View<'_>, table: Bmff, edits: Option<&Edits>) -> Parse<Vid
         return Err(Stop::Gap(Gap::Frames));
     }
     Ok(track)
+}
+
+/// Whether only a sample shows the track's pixel format.
+fn wants_sample(track: &VideoTrack) -> bool {
+    track.pixel_format.is_none() && track.codec.as_deref().is_some_and(pixels::lies_in_samples)
+}
+
+/// Reads the header of the first sample, which lies where the first chunk begins (8.7.5).
+fn read_first_sample(view: View<'_>, chunks: Bmff, track: &mut VideoTrack) -> Parse<()> {
+    let (_, body) = chunks.full(view, "chunk offset table")?;
+    if u32::from_be_bytes(view.array(body, "chunk offset table")?) == 0 {
+        return Ok(());
+    }
+    let at = match chunks.is(b"co64") {
+        true => u64::from_be_bytes(view.array(body + 4, "chunk offset table")?),
+        false => u64::from(u32::from_be_bytes(view.array(body + 4, "chunk offset table")?)),
+    };
+    let codec = track.codec.as_deref().unwrap_or_default();
+    track.pixel_format = match pixels::of_first_sample(view, codec, at) {
+        // A sample that is damaged shows nothing; the header says all the rest.
+        Err(Stop::Malformed(_)) => None,
+        other => other?,
+    };
+    Ok(())
 }
 
 /// The time-to-sample table (8.6.1.2): runs of (count, duration), `None` when it is too long to be read.

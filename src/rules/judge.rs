@@ -234,33 +234,46 @@ fn orientation_text(value: i64) -> &'static str {
     }
 }
 
-/// A command after which the picture looks as before: the pixels are turned, without loss for JPEG, and the tag says 1.
+/// A command after which the tag says 1 and the picture looks as before.
 fn orientation_fix(format: Format, value: i64) -> String {
-    let turn = match value {
-        2 => "-flip horizontal",
-        3 => "-rotate 180",
-        4 => "-flip vertical",
-        5 => "-transpose",
-        6 => "-rotate 90",
-        7 => "-transverse",
-        8 => "-rotate 270",
-        _ => return "exiftool -n -IFD0:Orientation=1 IN".to_owned(),
-    };
-    match format {
-        Format::Jpeg => {
-            format!(
-                "jpegtran -copy all {turn} -outfile OUT.jpg IN.jpg && exiftool -n -IFD0:Orientation=1 OUT.jpg"
-            )
+    let out = format.extensions().first().map_or("OUT".to_owned(), |extension| format!("OUT.{extension}"));
+    match (format, turn(value)) {
+        // What is less than a whole block at an edge cannot be turned without loss and would stay behind wrongly.
+        (Format::Jpeg, Some((turn, _))) => format!(
+            "jpegtran -copy all {turn} -trim -outfile {out} IN && \
+             exiftool -overwrite_original -n -Orientation=1 -ThumbnailImage= {out}"
+        ),
+        // HEIF and AVIF are shown as their own properties say, whatever EXIF says (ISO/IEC 23008-12).
+        (Format::Heif | Format::Avif, _) => format!("exiftool -n -Orientation=1 -o {out} IN"),
+        // ImageMagick 6 does not see the tag in PNG and WebP, so -auto-orient would not turn them.
+        (Format::Webp, Some((_, turn))) => {
+            format!("cp IN {out} && mogrify {turn} +repage -orient TopLeft -quality 95 {out}")
         }
-        _ => "magick IN -auto-orient OUT".to_owned(),
+        (_, Some((_, turn))) => format!("cp IN {out} && mogrify {turn} +repage -orient TopLeft {out}"),
+        // exiftool 12.57 does not write WebP yet.
+        (Format::Webp, None) => format!("webpmux -strip exif IN -o {out}"),
+        (_, None) => format!("exiftool -n -Orientation=1 -o {out} IN"),
+    }
+}
+
+/// What turns the pixels as the orientation says, for jpegtran and for ImageMagick.
+fn turn(value: i64) -> Option<(&'static str, &'static str)> {
+    match value {
+        2 => Some(("-flip horizontal", "-flop")),
+        3 => Some(("-rotate 180", "-rotate 180")),
+        4 => Some(("-flip vertical", "-flip")),
+        5 => Some(("-transpose", "-transpose")),
+        6 => Some(("-rotate 90", "-rotate 90")),
+        7 => Some(("-transverse", "-transverse")),
+        8 => Some(("-rotate 270", "-rotate 270")),
+        _ => None,
     }
 }
 
 fn judge_video(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
     let Some(video) = &facts.video else {
         let message = format!("the content is {}, must be MP4", facts.format.as_str());
-        let fix = "ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -brand mp42 OUT.mp4";
-        findings.push(Finding::new(Code::NotMp4, message).with_fix(fix));
+        findings.push(Finding::new(Code::NotMp4, message).with_fix(encode_fix(profile)));
         return;
     };
     judge_brand(video, profile, findings);
@@ -276,15 +289,14 @@ fn judge_video(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
         (Some(0), _) => findings.push(Finding::new(Code::Malformed, "the video track has no frames")),
         (Some(frames), Some(presented)) if frames != presented => {
             let message = format!("{frames} frames are stored, {presented} are presented by the edit list");
-            findings.push(Finding::new(Code::FrameCountsDiffer, message));
+            findings.push(Finding::new(Code::FrameCountsDiffer, message).with_fix(encode_fix(profile)));
         }
         _ => {}
     }
     let codec = first.codec.as_deref().unwrap_or("unknown");
     if !profile.videos.browser_codecs.iter().any(|known| known == codec) {
         let message = format!("the codec is {codec}, which not every browser plays");
-        let fix = "ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -brand mp42 OUT.mp4";
-        findings.push(Finding::new(Code::CodecNotInBrowsers, message).with_fix(fix));
+        findings.push(Finding::new(Code::CodecNotInBrowsers, message).with_fix(encode_fix(profile)));
     }
 }
 
@@ -299,20 +311,51 @@ fn judge_brand(video: &Video, profile: &Profile, findings: &mut Vec<Finding>) {
         Some(brand) => format!("major brand is '{brand}', must be {must}"),
         None => format!("there is no major brand, must be {must}"),
     };
-    findings
-        .push(Finding::new(Code::MajorBrand, message).with_fix("ffmpeg -i IN -c copy -brand mp42 OUT.mp4"));
+    let fix = match wrong_pixel_format(video, profile) {
+        Some(_) => encode_fix(profile),
+        None => brand_fix(video, profile),
+    };
+    findings.push(Finding::new(Code::MajorBrand, message).with_fix(fix));
+}
+
+/// A command that gives the video an accepted brand and copies its pictures. QuickTime and 3GP hold sound that MP4 does
+/// not take, such as PCM and AMR, so only an MP4's is copied.
+fn brand_fix(video: &Video, profile: &Profile) -> String {
+    let brand = video.major_brand.map(|brand| brand.to_string());
+    let is_mp4 = brand.is_some_and(|brand| !brand.starts_with("qt") && !brand.starts_with("3g"));
+    let codec = if is_mp4 { "-c copy" } else { "-c:v copy" };
+    format!("ffmpeg -i IN {codec} -brand {} OUT.mp4", first_or(&profile.videos.major_brands, "mp42"))
+}
+
+/// A command that encodes the video anew, so that all rules are kept and every frame that is presented is there once.
+/// The range is said because x264 would otherwise keep a full one (yuvj420p), `-fps_mode` because ffmpeg before 6.1
+/// repeats frames to even out their times, and `crop` leaves out the last column and row of an odd size.
+fn encode_fix(profile: &Profile) -> String {
+    let brand = first_or(&profile.videos.major_brands, "mp42");
+    let pixel_format = first_or(&profile.videos.pixel_formats, "yuv420p");
+    format!(
+        "ffmpeg -i IN -vf scale=out_range=tv,format={pixel_format},crop -fps_mode vfr -c:v libx264 -crf 18 \
+         -brand {brand} OUT.mp4"
+    )
+}
+
+fn first_or<'a>(accepted: &'a [String], default: &'a str) -> &'a str {
+    accepted.first().map_or(default, String::as_str)
+}
+
+/// The first pixel format that is not accepted.
+fn wrong_pixel_format(video: &Video, profile: &Profile) -> Option<&'static str> {
+    let accepted = &profile.videos.pixel_formats;
+    let mut known = video.tracks.iter().filter_map(|track| track.pixel_format);
+    known.find(|format| accepted.iter().all(|accepted| accepted != format))
 }
 
 /// Every video stream must have an accepted format, and one whose format is not known is not accepted.
 fn judge_pixel_format(video: &Video, profile: &Profile, findings: &mut Vec<Finding>, broken: bool) {
-    let accepted = &profile.videos.pixel_formats;
-    let is_accepted = |format: &str| accepted.iter().any(|known| known == format);
-    let wrong =
-        video.tracks.iter().filter_map(|track| track.pixel_format).find(|format| !is_accepted(format));
-    if let Some(format) = wrong {
-        let message = format!("pixel format is {format}, must be {}", list(accepted.iter().cloned()));
-        let fix = "ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -c:a copy -brand mp42 OUT.mp4";
-        findings.push(Finding::new(Code::PixelFormat, message).with_fix(fix));
+    if let Some(format) = wrong_pixel_format(video, profile) {
+        let accepted = profile.videos.pixel_formats.iter().cloned();
+        let message = format!("pixel format is {format}, must be {}", list(accepted));
+        findings.push(Finding::new(Code::PixelFormat, message).with_fix(encode_fix(profile)));
     } else if !broken && video.tracks.iter().any(|track| track.pixel_format.is_none()) {
         let codec = video.tracks.iter().find(|track| track.pixel_format.is_none());
         let codec = codec.and_then(|track| track.codec.as_deref()).unwrap_or("unknown");
