@@ -146,8 +146,12 @@ struct DisplayArgs {
     no_progress: bool,
 
     /// Nothing on stderr but errors
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with = "verbose")]
     quiet: bool,
+
+    /// Say on stderr how the run goes about it and how long it took
+    #[arg(long, short)]
+    verbose: bool,
 }
 
 #[derive(Debug, Args)]
@@ -235,6 +239,7 @@ impl DryRunArgs {
             exit_zero: self.exit_zero,
             color: self.display.color.into(),
             progress: !(self.display.no_progress || self.display.quiet),
+            verbose: self.display.verbose,
             concurrency: self.performance.concurrency.map(usize::from),
             workers: self.performance.workers.map(usize::from),
             queue: self.performance.queue.map(usize::from),

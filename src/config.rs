@@ -54,6 +54,8 @@ pub struct DryRun {
     pub color: Color,
     /// Whether progress may be shown, if stderr is a terminal.
     pub progress: bool,
+    /// Whether to say how the run goes about it.
+    pub verbose: bool,
     /// Blobs that are examined side by side; `None` for the source's default.
     pub concurrency: Option<usize>,
     /// Threads that probe; `None` for one a core.

@@ -11,7 +11,6 @@ use tempfile::NamedTempFile;
 use crate::config::DryRun;
 use crate::error::{Error, Result, reason};
 use crate::exit::Exit;
-use crate::plan::Summary;
 use crate::progress::Progress;
 use crate::report::{self, Header, ProgressBar};
 use crate::rules::Profile;
@@ -66,6 +65,12 @@ async fn report_on<S: Source>(source: S, header: Header, settings: &DryRun) -> R
     let mut pipeline = Settings::with_concurrency(settings.concurrency.unwrap_or(CONCURRENCY));
     pipeline.workers = settings.workers.unwrap_or(pipeline.workers);
     pipeline.queue = settings.queue.unwrap_or(pipeline.queue);
+    if settings.verbose {
+        say(&format!(
+            "{} blobs at a time, {} probe threads, a queue of {}",
+            pipeline.concurrency, pipeline.workers, pipeline.queue
+        ));
+    }
     let ended = run::run(Arc::new(source), profile, settings.quota, pipeline, progress, report).await;
     drop(bar);
 
@@ -73,17 +78,18 @@ async fn report_on<S: Source>(source: S, header: Header, settings: &DryRun) -> R
     let elapsed = begun.elapsed();
     report.finish(&summary, elapsed).map_err(|error| report::output(&error))?;
     output.keep()?;
-    if settings.progress && io::stderr().is_terminal() {
-        say_speed(&summary, elapsed.as_secs_f64());
+    // How long it took is no part of the report, which is the same every time.
+    if settings.verbose || (settings.progress && io::stderr().is_terminal()) {
+        let (listed, seconds) = (summary.totals.listed, elapsed.as_secs_f64());
+        let rate = listed as f64 / seconds.max(f64::MIN_POSITIVE);
+        say(&format!("{listed} blobs in {seconds:.1} s ({rate:.0}/s)"));
     }
     Ok(Exit::of(&summary, settings.exit_zero))
 }
 
-/// How long it took, for whoever watched it. It is no part of the report, which is the same every time.
-fn say_speed(summary: &Summary, seconds: f64) {
-    let rate = summary.totals.listed as f64 / seconds.max(f64::MIN_POSITIVE);
-    // Nothing is lost when stderr is closed.
-    let _ = writeln!(io::stderr(), "{} blobs in {seconds:.1} s ({rate:.0}/s)", summary.totals.listed);
+/// A line for whoever watches. Nothing is lost when stderr is closed.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Where a report goes: stdout, or a file that takes its name only when it is whole.

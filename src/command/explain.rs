@@ -4,27 +4,20 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anstream::AutoStream;
-use anstyle::{AnsiColor, Style};
 use futures::{StreamExt, pin_mut};
 
 use crate::config::Explain;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::model::{Asset, Blob, ByteRange, Orientation, Origin, Reads, Severity, Verdict};
+use crate::model::{Asset, Blob, ByteRange, Orientation, Origin, Reads, Verdict};
 use crate::probe::{Node, Probe, Step};
+use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::report::{self, shown};
 use crate::rules::{self, Content, Profile};
 use crate::source::azure::{self, AzureSource};
 use crate::source::local::LocalSource;
 use crate::source::location::{Environment, Location};
 use crate::source::{ReadError, Source};
-
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
-const GOOD: Style = AnsiColor::Green.on_default();
-const WARNING: Style = AnsiColor::Yellow.on_default();
-const UNKNOWN: Style = AnsiColor::Magenta.on_default();
-const ERROR: Style = AnsiColor::Red.on_default();
 
 /// EXIF tags that are printed.
 const MAX_TAGS: usize = 60;
@@ -236,11 +229,7 @@ impl Explained {
         let reason = self.asset.skipped.map(|reason| format!(": {reason}")).unwrap_or_default();
         writeln!(out, "  {style}{verdict}{style:#}{reason}")?;
         for finding in &self.asset.findings {
-            let style = match finding.severity {
-                Severity::Error => ERROR,
-                Severity::Unknown => UNKNOWN,
-                Severity::Warning => WARNING,
-            };
+            let style = style::of(finding.severity);
             writeln!(out, "  {style}{}{style:#}  {}", finding.code, shown(&finding.message))?;
             if let Some(fix) = &finding.fix {
                 writeln!(out, "          fix: {}", shown(fix))?;

@@ -3,17 +3,14 @@
 use std::io::{self, Write};
 
 use anstream::AutoStream;
-use anstyle::{AnsiColor, Style};
 
 use crate::config::Rule;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::model::{Code, Severity};
 use crate::report;
+use crate::report::style::{self, BOLD, DIM};
 use crate::rules;
-
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
 
 /// Prints every rule in a line, or one in full.
 ///
@@ -40,14 +37,6 @@ fn find(wanted: &str) -> Result<Code> {
         .ok_or_else(|| Error::new(format!("there is no rule '{wanted}'")).hint("presync rule lists them all"))
 }
 
-fn color(severity: Severity) -> Style {
-    match severity {
-        Severity::Error => AnsiColor::Red.on_default(),
-        Severity::Unknown => AnsiColor::Magenta.on_default(),
-        Severity::Warning => AnsiColor::Yellow.on_default(),
-    }
-}
-
 fn effect(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "rejects",
@@ -58,7 +47,7 @@ fn effect(severity: Severity) -> &'static str {
 
 fn list(out: &mut impl Write) -> io::Result<()> {
     for code in Code::ALL {
-        let style = color(code.severity());
+        let style = style::of(code.severity());
         let effect = effect(code.severity());
         writeln!(
             out,
@@ -71,7 +60,7 @@ fn list(out: &mut impl Write) -> io::Result<()> {
 }
 
 fn one(out: &mut impl Write, code: Code) -> io::Result<()> {
-    let (text, style) = (rules::text(code), color(code.severity()));
+    let (text, style) = (rules::text(code), style::of(code.severity()));
     writeln!(out, "{style}{code}{style:#} {BOLD}{}{BOLD:#} ({})\n", code.name(), effect(code.severity()))?;
     for (label, words) in
         [("what", text.summary), ("why", text.why), ("fix", text.fix), ("source", text.source)]

@@ -14,8 +14,7 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     let Some(block) = Block::open(view, 0, view.size(), "TIFF header")? else {
         return Err(malformed("TIFF header", 0, "does not point to a directory inside of the file"));
     };
-    let entries = block.find(&[ORIENTATION, IMAGE_WIDTH, IMAGE_LENGTH])?;
-    let [orientation, width, height] = entries[..] else { return Ok(()) };
+    let [orientation, width, height] = block.find([ORIENTATION, IMAGE_WIDTH, IMAGE_LENGTH])?;
     facts.width = width.and_then(|entry| block.dimension(entry));
     facts.height = height.and_then(|entry| block.dimension(entry));
     facts.orientation = block.orientation(orientation)?;
@@ -32,8 +31,8 @@ pub(super) fn exif_orientation(view: View<'_>, start: u64, end: u64) -> Parse<Or
     let prefixed = end - start > 6 && view.bytes(start, 6, "EXIF block")? == EXIF_PREFIX;
     let start = if prefixed { start + 6 } else { start };
     let Some(block) = Block::open(view, start, end, "EXIF block")? else { return Ok(Orientation::Absent) };
-    let entries = block.find(&[ORIENTATION])?;
-    block.orientation(entries.first().copied().flatten())
+    let [entry] = block.find([ORIENTATION])?;
+    block.orientation(entry)
 }
 
 /// A directory entry as an outline shows it.
@@ -113,9 +112,9 @@ impl<'a> Block<'a> {
     }
 
     /// The first entry of IFD0 for each of `tags`.
-    fn find(&self, tags: &[u16]) -> Parse<Vec<Option<Entry>>> {
+    fn find<const N: usize>(&self, tags: [u16; N]) -> Parse<[Option<Entry>; N]> {
         let (count, first, step) = self.directory()?;
-        let mut found = vec![None; tags.len()];
+        let mut found = [None; N];
         for index in 0..count.min(MAX_ENTRIES) {
             let at = first + index * step;
             if at + step > self.end {

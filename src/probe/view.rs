@@ -1,6 +1,7 @@
 //! The bytes of a blob that are known so far.
 
 use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
 
 use crate::model::{ByteRange, Gap, Malformed};
 
@@ -24,7 +25,8 @@ pub(super) type Parse<T> = Result<T, Stop>;
 #[derive(Debug)]
 pub(super) struct Store {
     size: u64,
-    runs: Vec<Run>,
+    /// Mostly one, and then without an allocation.
+    runs: SmallVec<[Run; 2]>,
 }
 
 #[derive(Debug)]
@@ -41,7 +43,7 @@ impl Run {
 
 impl Store {
     pub(super) fn new(size: u64) -> Self {
-        Self { size, runs: Vec::new() }
+        Self { size, runs: SmallVec::new() }
     }
 
     /// The blob turned out to end here.

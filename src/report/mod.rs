@@ -3,6 +3,7 @@
 mod bar;
 mod json;
 mod record;
+pub mod style;
 mod text;
 
 use std::io::{self, BufWriter, Write};

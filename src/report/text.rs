@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthChar;
 
+use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use super::{Header, Report};
 use crate::model::{Asset, Code, Gauge, Severity};
 use crate::plan::Summary;
@@ -20,13 +20,6 @@ const GAUGE: u64 = 20;
 const MAX_WIDTH: usize = 120;
 /// The narrowest that the layout is made for.
 const MIN_WIDTH: usize = 40;
-
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
-const GOOD: Style = AnsiColor::Green.on_default();
-const WARNING: Style = AnsiColor::Yellow.on_default();
-const UNKNOWN: Style = AnsiColor::Magenta.on_default();
-const ERROR: Style = AnsiColor::Red.on_default();
 
 pub(super) struct Text<W> {
     header: Header,
@@ -182,11 +175,7 @@ impl<W: Write> Text<W> {
     }
 
     fn rule(&mut self, code: Code, count: u64, severity: Severity) -> io::Result<()> {
-        let style = match severity {
-            Severity::Error => ERROR,
-            Severity::Unknown => UNKNOWN,
-            Severity::Warning => WARNING,
-        };
+        let style = style::of(severity);
         let summary = cut(rules::summary(code), self.width - 40);
         let total = number(count);
         writeln!(

@@ -135,3 +135,17 @@ fn a_report_in_a_file_is_the_one_on_stdout() {
     let left: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").collect();
     assert_eq!(left.len(), 1, "no temporary file stays: {left:?}");
 }
+
+#[test]
+fn verbose_says_how_the_run_goes_about_it_on_stderr_alone() {
+    let args = ["--concurrency", "3", "--workers", "2", "--queue", "5"];
+    let quiet = Presync::dry_run(demo()).args(args).run();
+    let verbose = Presync::dry_run(demo()).args(args).args(["-v"]).run();
+    assert_eq!(verbose.stdout, quiet.stdout);
+    assert_eq!(quiet.stderr, "");
+    assert!(
+        verbose.stderr.starts_with("3 blobs at a time, 2 probe threads, a queue of 5\n65 blobs in "),
+        "{}",
+        verbose.stderr
+    );
+}
