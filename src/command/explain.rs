@@ -186,6 +186,16 @@ impl Explained {
                 row(out, "orient.", &format!("EXIF orientation {value}{}", self.place("Orientation")))?;
             }
         }
+        row_if(
+            out,
+            "rotation",
+            facts.rotation.map(|degrees| format!("{degrees}° anticlockwise, by irot")).as_deref(),
+        )?;
+        row_if(
+            out,
+            "mirror",
+            facts.mirror.map(|axis| format!("across the {axis} axis, by imir")).as_deref(),
+        )?;
         if let Some(video) = &facts.video {
             let brand = video.major_brand.map(|brand| format!("{brand}{}", self.place("major brand")));
             row_if(out, "brand", brand.as_deref())?;

@@ -15,6 +15,11 @@ pub struct Facts {
     pub height: Option<u32>,
     /// The EXIF orientation.
     pub orientation: Orientation,
+    /// By how many degrees anticlockwise HEIF and AVIF show the picture turned, besides EXIF: 90, 180 or 270
+    /// (`irot`, ISO/IEC 23008-12, 6.5.10).
+    pub rotation: Option<u16>,
+    /// Across which axis HEIF and AVIF show the picture mirrored (`imir`, 6.5.12).
+    pub mirror: Option<&'static str>,
     /// What an ISO base media file says about its video.
     pub video: Option<Box<Video>>,
     /// Why the header cannot be followed to its end.
@@ -31,6 +36,8 @@ impl Facts {
             width: None,
             height: None,
             orientation: Orientation::NotRead,
+            rotation: None,
+            mirror: None,
             video: None,
             malformed: None,
             gap: None,

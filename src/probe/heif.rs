@@ -180,7 +180,7 @@ fn describes(view: View<'_>, iref: Bmff, from: u32, to: u32) -> Parse<bool> {
     Ok(false)
 }
 
-/// The properties that belong to the primary item: its dimensions (23008-12, 6.5.3).
+/// The properties that belong to the primary item: dimensions, rotation and mirroring (23008-12, 6.5).
 fn read_properties(view: View<'_>, iprp: Bmff, primary: u32, facts: &mut Facts) -> Parse<()> {
     let mut boxes = Boxes::inside(view, iprp);
     let (mut container, mut associations) = (None, None);
@@ -227,10 +227,21 @@ fn property(view: View<'_>, container: Bmff, index: u64) -> Parse<Option<Bmff>> 
 }
 
 fn read_property(view: View<'_>, property: Bmff, facts: &mut Facts) -> Parse<()> {
-    if property.is(b"ispe") {
-        let (_, body) = property.full(view, "image dimensions")?;
-        facts.width = Some(u32::from_be_bytes(view.array(body, "image dimensions")?));
-        facts.height = Some(u32::from_be_bytes(view.array(body + 4, "image dimensions")?));
+    match &property.kind.0 {
+        b"ispe" => {
+            let (_, body) = property.full(view, "image dimensions")?;
+            facts.width = Some(u32::from_be_bytes(view.array(body, "image dimensions")?));
+            facts.height = Some(u32::from_be_bytes(view.array(body + 4, "image dimensions")?));
+        }
+        b"irot" => {
+            let [angle] = view.array(property.body, "image rotation")?;
+            facts.rotation = Some(u16::from(angle & 3) * 90);
+        }
+        b"imir" => {
+            let [axis] = view.array(property.body, "image mirror")?;
+            facts.mirror = Some(if axis & 1 == 0 { "vertical" } else { "horizontal" });
+        }
+        _ => {}
     }
     Ok(())
 }

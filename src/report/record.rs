@@ -25,6 +25,10 @@ pub(super) struct AssetRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     orientation: Option<Option<i64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    rotation: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mirror: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     major_brand: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     compatible_brands: Option<Vec<String>>,
@@ -86,6 +90,8 @@ impl<'a> AssetRecord<'a> {
                 (Kind::Image, Orientation::Absent) => Some(None),
                 _ => None,
             },
+            rotation: facts.rotation,
+            mirror: facts.mirror,
             major_brand: video.and_then(|video| video.major_brand).map(|brand| brand.to_string()),
             compatible_brands: video
                 .filter(|video| video.major_brand.is_some())

@@ -89,6 +89,12 @@ fn every_file_of_the_corpus_is_judged_as_its_truth_says() {
                 complain(format!("orientation {found:?}, not {expected:?}"));
             }
         }
+        if let Some(expected) = truth["readings"]["heif_rotation"].as_array().filter(|list| list.len() == 1) {
+            let expected = expected[0].as_u64();
+            if text("confidence") != "low" && facts.rotation.map(u64::from) != expected {
+                complain(format!("rotation {:?}, not {expected:?}", facts.rotation));
+            }
+        }
         if let Some(video) = &facts.video {
             let first = video.tracks.first();
             // A fragmented file's header does not count the frames of the fragments.
