@@ -257,7 +257,7 @@ fn read_samples(view: View<'_>, table: Bmff, edits: Option<&Edits>) -> Parse<Vid
     let mut boxes = Boxes::inside(view, table);
     let mut track = VideoTrack::default();
     let (mut described, mut times, mut shift, mut count, mut chunks) =
-        (false, None::<Times<'_>>, 0, None, None);
+        (false, None::<Times<'_>>, None, None, None);
     while let Some(found) = boxes.next()? {
         match &found.kind.0 {
             b"stsd" => {
@@ -265,7 +265,7 @@ fn read_samples(view: View<'_>, table: Bmff, edits: Option<&Edits>) -> Parse<Vid
                 described = true;
             }
             b"stts" => times = Times::read(view, found)?,
-            b"ctts" => shift = first_offset(view, found)?,
+            b"ctts" => shift = Some(first_offset(view, found)?),
             // The count is at the same place in both forms of the table (8.7.3).
             b"stsz" | b"stz2" => {
                 let at = found.full(view, "sample size table")?.1 + 4;
@@ -294,7 +294,15 @@ fn read_samples(view: View<'_>, table: Bmff, edits: Option<&Edits>) -> Parse<Vid
     match times.runs {
         Some(runs) => {
             track.frames = Some(frames_in(runs));
-            track.frames_presented = edits.map_or(track.frames, |edits| Some(edits.presented(runs, shift)));
+            track.frames_presented = match edits {
+                Some(edits) => Some(edits.presented(runs, shift.unwrap_or(0))),
+                None => track.frames,
+            };
+            // Frames of uneven length that are shown in another order than stored begin at times that only the whole
+            // composition table would tell.
+            if shift.is_some() && runs.len() > 1 && track.frames_presented != track.frames {
+                track.frames_presented = None;
+            }
         }
         None => track.frames = count,
     }

@@ -198,8 +198,13 @@ impl<W: Write> Text<W> {
             writeln!(self.out, "          {DIM}and {} more{DIM:#}", number(more))?;
         }
         // Never cut, because it is there to be copied.
-        if let Some(fix) = examples.into_iter().find_map(|example| example.fix) {
-            writeln!(self.out, "          fix: {}", shown(&fix))?;
+        let mut fixes = examples.iter().filter_map(|example| Some((&example.name, example.fix.as_ref()?)));
+        if let Some((name, fix)) = fixes.next() {
+            let fix = shown(fix);
+            match fixes.all(|(_, other)| *other == fix) && count <= EXAMPLES as u64 || !fix.contains("IN") {
+                true => writeln!(self.out, "          fix: {fix}")?,
+                false => writeln!(self.out, "          fix for {}: {fix}", shown(name))?,
+            }
         }
         Ok(())
     }

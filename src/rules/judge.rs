@@ -328,7 +328,7 @@ fn brand_fix(video: &Video, profile: &Profile) -> String {
 }
 
 /// A command that encodes the video anew, so that all rules are kept and every frame that is presented is there once.
-/// The range is said because x264 would otherwise keep a full one (yuvj420p), `-fps_mode` because ffmpeg before 6.1
+/// The range is said because x264 would otherwise keep a full one (yuvj420p), `-fps_mode` because ffmpeg 5.1
 /// repeats frames to even out their times, and `crop` leaves out the last column and row of an odd size.
 fn encode_fix(profile: &Profile) -> String {
     let brand = first_or(&profile.videos.major_brands, "mp42");

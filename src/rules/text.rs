@@ -39,7 +39,8 @@ pub fn text(code: Code) -> Text {
             why: "The first box of an MP4 names the specification that it is written to. The platform takes mp42 and \
                   no other, whatever the compatible brands are. ffmpeg writes isom unless it is told otherwise, and \
                   QuickTime qt. What counts is the first ftyp box.",
-            fix: "ffmpeg -i IN -c copy -brand mp42 OUT.mp4 writes the file anew without encoding it again.",
+            fix: "ffmpeg -i IN -c copy -brand mp42 OUT.mp4 writes the file anew without encoding it again; for MOV and 3GP \
+                  -c:v copy, because their sound may be of a kind that MP4 does not take.",
             source: "Datature's guide to external storage; ISO/IEC 14496-12, 4.3; compare ffprobe's major_brand",
         },
         Code::PixelFormat => Text {
@@ -48,8 +49,8 @@ pub fn text(code: Code) -> Text {
                   yuvj420p for H.264, HEVC and Motion JPEG and so not accepted; for VP9 and AV1 it stays yuv420p. Every \
                   video track that is no attached picture must have the format. It is read from the codec's \
                   configuration.",
-            fix: "Encode again: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -c:a copy -brand mp42 OUT.mp4. Do not merely \
-                  change the range flag: that changes the colors.",
+            fix: "Encode again: ffmpeg -i IN -vf scale=out_range=tv,format=yuv420p,crop -fps_mode vfr -c:v libx264 -crf 18 \
+                  -brand mp42 OUT.mp4. Do not merely change the range flag: that changes the colors.",
             source: "Datature's guide to external storage; ITU-T H.264 and H.265, E.2.1; compare ffprobe's pix_fmt",
         },
         Code::NoVideoTrack => Text {
@@ -62,7 +63,8 @@ pub fn text(code: Code) -> Text {
             summary: "the video is not an MP4",
             why: "WebM, Matroska, AVI, FLV, WMV, MPEG-TS, MPEG-PS and Ogg are recognised by their first bytes, whatever \
                   the name says. MOV, M4V and 3GP are relatives of MP4 and judged by their brand.",
-            fix: "ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -brand mp42 OUT.mp4",
+            fix: "ffmpeg -i IN -vf scale=out_range=tv,format=yuv420p,crop -fps_mode vfr -c:v libx264 -crf 18 -brand mp42 \
+                  OUT.mp4",
             source: "Datature's guide to external storage",
         },
         Code::FrameCountsDiffer => Text {
@@ -70,14 +72,15 @@ pub fn text(code: Code) -> Text {
             why: "An edit list can present fewer frames than the file stores, as after a cut without encoding. Which \
                   count the platform charges is not documented, so the larger one is budgeted. OpenCV, which it counts \
                   with elsewhere, ignores edit lists.",
-            fix: "Encode the video again, and the two are equal.",
+            fix: "Encode the video again, and the two are equal; presync names the command.",
             source: "ISO/IEC 14496-12, 8.6.6; compare ffprobe's nb_frames with -count_frames",
         },
         Code::CodecNotInBrowsers => Text {
             summary: "browsers do not play the codec",
             why: "The platform accepts the file, but annotators see it in a browser. H.264, VP8, VP9 and AV1 play \
                   everywhere; HEVC depends on the machine; MPEG-4 Part 2, Motion JPEG and ProRes play nowhere.",
-            fix: "ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p -brand mp42 OUT.mp4",
+            fix: "ffmpeg -i IN -vf scale=out_range=tv,format=yuv420p,crop -fps_mode vfr -c:v libx264 -crf 18 -brand mp42 \
+                  OUT.mp4",
             source: "what Chrome, Firefox and Safari document about their decoders",
         },
         Code::UnsupportedFormat => Text {
