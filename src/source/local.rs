@@ -1,5 +1,6 @@
 //! A folder as a source: walked recursively, names relative to it with `/`.
 
+use std::borrow::Cow;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -128,11 +129,17 @@ impl LocalSource {
 
     /// The blob name of a path under the root, and whether it says exactly what the path says.
     fn name(&self, path: &Path) -> (BlobName, bool) {
-        let relative = path.strip_prefix(&self.root).unwrap_or(path);
-        let name = relative.to_string_lossy();
-        let legal = relative.to_str().is_some();
-        let name = if std::path::MAIN_SEPARATOR == '/' { name.into_owned() } else { name.replace('\\', "/") };
-        (BlobName::new(name), legal)
+        // The walk makes its paths by adding to the root as it is written, so no component need be compared.
+        let root = self.root.as_os_str().as_encoded_bytes().len();
+        let rest = path.as_os_str().as_encoded_bytes().get(root..).unwrap_or_default();
+        let is_separator = |byte: &u8| std::path::is_separator(char::from(*byte));
+        let rest = &rest[usize::from(rest.first().is_some_and(is_separator))..];
+        let name = String::from_utf8_lossy(rest);
+        let legal = matches!(name, Cow::Borrowed(_));
+        match std::path::MAIN_SEPARATOR {
+            '/' => (BlobName::new(name), legal),
+            separator => (BlobName::new(name.replace(separator, "/")), legal),
+        }
     }
 }
 
