@@ -11,12 +11,23 @@ use presync::error::Error;
 use presync::exit::Exit;
 
 fn main() -> ExitCode {
+    quiet_probe_threads();
     let result = match Cli::parse().into_request() {
         Request::DryRun(settings) => command::dry_run::run(&settings),
         Request::Explain(settings) => command::explain::run(&settings),
         Request::Rule(settings) => command::rule::run(&settings),
     };
     result.unwrap_or_else(|error| fail(&error)).into()
+}
+
+/// What panics on a thread that probes is caught there and becomes a verdict, so the default message would only confuse.
+fn quiet_probe_threads() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !std::thread::current().name().is_some_and(|name| name.starts_with("probe-")) {
+            default(panic);
+        }
+    }));
 }
 
 /// Says what went wrong and the way out.

@@ -1,5 +1,7 @@
 //! Pixel formats as ffprobe names them, from codec configurations or, where there is none, from the first sample.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use bytes::Bytes;
 use scuffle_av1::{ObuHeader, seq::SequenceHeaderObu};
 use scuffle_h264::{AVCDecoderConfigurationRecord, Sps};
@@ -15,9 +17,19 @@ const MAX_SEQUENCE_HEADER: u64 = 256;
 /// Bytes of a JPEG 2000 sample in which its codestream must begin.
 const MAX_JP2_HEAD: u64 = 1024;
 
+/// Runs a parser of a library over bytes from outside. scuffle-h265 0.2.2 panics on a scaling list that refers to one
+/// before the first (found by fuzzing): then the format is not known, and nothing else is lost.
+fn guarded<T>(parse: impl FnOnce() -> Option<T>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(parse)).ok().flatten()
+}
+
 /// Chroma format, bit depth and range of the first sequence parameter set (ITU-T H.264, 7.3.2.1.1 and E.1.1) in the
 /// configuration record (ISO/IEC 14496-15, 5.3.3.1). A set that is silent about the range leaves it to `colr`.
 pub(super) fn h264(record: &[u8], colr_full_range: Option<bool>) -> Option<&'static str> {
+    guarded(|| h264_by_parameters(record, colr_full_range))
+}
+
+fn h264_by_parameters(record: &[u8], colr_full_range: Option<bool>) -> Option<&'static str> {
     let record =
         AVCDecoderConfigurationRecord::parse(&mut std::io::Cursor::new(Bytes::copy_from_slice(record)))
             .ok()?;
@@ -69,6 +81,10 @@ fn h264_format(chroma: u8, depth: u8, full_range: bool, rgb: bool) -> Option<&'s
 /// Chroma format, bit depth and range of the first sequence parameter set (ITU-T H.265, 7.3.2.2.1 and E.2.1) in the
 /// configuration record (ISO/IEC 14496-15, 8.3.3.1). For HEVC, `colr` does not change the range.
 pub(super) fn hevc(record: &[u8]) -> Option<&'static str> {
+    guarded(|| hevc_by_parameters(record))
+}
+
+fn hevc_by_parameters(record: &[u8]) -> Option<&'static str> {
     let record = HEVCDecoderConfigurationRecord::demux(record).ok()?;
     let sets = record.arrays.iter().find(|array| array.nal_unit_type == h265::NALUnitType::SpsNut)?;
     let sps = SpsNALUnit::parse(std::io::Cursor::new(sets.nalus.first()?)).ok()?.rbsp;
@@ -103,7 +119,7 @@ pub(super) fn av1(record: &[u8]) -> Option<&'static str> {
         (true, ..) => Some("gray12le"),
         (false, 3, depth) => h264_format(1, depth, false, false),
         (false, 2, depth) => h264_format(2, depth, false, false),
-        (false, _, depth) => h264_format(3, depth, false, av1_is_rgb(record.get(4..)?)?),
+        (false, _, depth) => h264_format(3, depth, false, guarded(|| av1_is_rgb(record.get(4..)?))?),
     }
 }
 
@@ -268,5 +284,41 @@ mod tests {
         );
         assert_eq!(vp9(&record(8 << 4 | 3 << 1, 0)), Some("gbrp"));
         assert_eq!(vp9(&record(10 << 4 | 3 << 1, 1)), Some("yuv444p10le"));
+    }
+
+    /// A configuration record with one sequence parameter set, whose bits follow those of its profile and level.
+    fn hvcc(parameters: &str) -> Vec<u8> {
+        let bits: Vec<u8> = parameters.bytes().filter(|bit| *bit != b' ').map(|bit| bit - b'0').collect();
+        let byte =
+            |bits: &[u8]| bits.iter().enumerate().fold(0, |byte, (place, bit)| byte | bit << (7 - place));
+        let mut set = vec![0x42, 1, 1, 1, 0x60, 0, 0, 3, 0, 0x90, 0, 0, 3, 0, 0, 3, 0, 30];
+        set.extend(bits.chunks(8).map(byte));
+        let mut record =
+            vec![1, 1, 0x60, 0, 0, 0, 0x90, 0, 0, 0, 0, 0, 30, 0xF0, 0, 0xFC, 0xFD, 0xF8, 0xF8, 0, 0, 0x0F];
+        record.extend([1, 0xA1, 0, 1, 0, set.len() as u8]);
+        record.extend(set);
+        record
+    }
+
+    /// Number, chroma format, dimensions, window, depths, picture order, layers and block sizes: 64 by 64 in 4:2:0.
+    const HEAD: &str = "1 010 0000001000001 0000001000001 0 1 1 00101 1 1 1 1 1 1 1 1 1 1";
+
+    #[test]
+    fn a_scaling_list_that_refers_to_none_leaves_the_format_unknown() {
+        // Six lists of the smallest size that repeat the one before, and one that refers to the fifth before the first.
+        let record = hvcc(&format!("{HEAD} 1 1 01 01 01 01 01 01 0 00110 {}", "1".repeat(400)));
+        assert!(
+            catch_unwind(AssertUnwindSafe(|| hevc_by_parameters(&record))).is_err(),
+            "the library has mended it"
+        );
+        assert_eq!(hevc(&record), None);
+    }
+
+    #[test]
+    fn hevc_without_such_a_list_is_read() {
+        // No scaling lists, asymmetric motion, offsets, PCM, reference sets, long-term pictures, prediction, smoothing,
+        // usability information or extension.
+        let record = hvcc(&format!("{HEAD} 0 0 0 0 1 0 0 0 0 0 1000000"));
+        assert_eq!(hevc(&record), Some("yuv420p"));
     }
 }
