@@ -1,0 +1,135 @@
+//! What the fuzz targets share: presync's parsers and rules, and a checked run of a probe.
+
+// The modules are included rather than taken from the crate `presync`: they need about a tenth of its dependencies,
+// and the rest (the Azure SDK, TLS with its C code) would be built with sanitizers for nothing.
+#[path = "../../../src/error.rs"]
+pub mod error;
+#[path = "../../../src/model/mod.rs"]
+pub mod model;
+#[path = "../../../src/probe/mod.rs"]
+pub mod probe;
+#[path = "../../../src/rules/mod.rs"]
+pub mod rules;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+
+use model::Facts;
+use probe::{MAX_FRAGMENT_ASKS, MAX_HELD, Probe, Step};
+
+/// Nodes that an outline may have, and letters that one of them may have.
+const MAX_NODES: usize = 1000;
+const MAX_LETTERS: usize = 200;
+
+/// A blob in which one byte may be repeated very often, so that a small input describes a large blob.
+pub struct Blob<'a> {
+    /// What is there before and after the repeated byte.
+    pub bytes: &'a [u8],
+    /// Where the repeated byte lies, and how often.
+    pub hole: Range<u64>,
+    pub fill: u8,
+    /// Bytes that the listing promises and that are not there.
+    pub lost: u64,
+}
+
+impl<'a> Blob<'a> {
+    /// A blob of just these bytes.
+    pub fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes, hole: 0..0, fill: 0, lost: 0 }
+    }
+
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64 + (self.hole.end - self.hole.start)
+    }
+
+    /// The size that is listed.
+    pub fn listed(&self) -> u64 {
+        self.len() + self.lost
+    }
+
+    /// The bytes from `start` on and before `end`, as far as they exist.
+    fn read(&self, start: u64, end: u64) -> Bytes {
+        let end = end.min(self.len());
+        if start >= end {
+            return Bytes::new();
+        }
+        let hole = self.hole.end - self.hole.start;
+        let mut bytes = Vec::new();
+        if start < self.hole.start {
+            bytes.extend_from_slice(&self.bytes[start as usize..end.min(self.hole.start) as usize]);
+        }
+        let in_hole = end.min(self.hole.end).saturating_sub(start.max(self.hole.start));
+        bytes.resize(bytes.len() + in_hole as usize, self.fill);
+        if end > self.hole.end {
+            bytes.extend_from_slice(
+                &self.bytes[(start.max(self.hole.end) - hole) as usize..(end - hole) as usize],
+            );
+        }
+        bytes.into()
+    }
+}
+
+/// Runs a probe over a blob, cuts each answer to the length that `cut` gives for what is still asked for, and checks
+/// everything that [`Probe`] promises about its asks. Gives back the facts and the number of bytes that were read.
+pub fn probed(blob: &Blob, extension: Option<&str>, mut cut: impl FnMut(u64) -> u64) -> (Facts, u64) {
+    let (mut probe, mut step) = Probe::new(blob.listed(), extension);
+    let mut given: Vec<Range<u64>> = Vec::new();
+    let (mut asks, mut held, mut rest_from) = (0u32, 0, None);
+    loop {
+        let range = match step {
+            Step::Done(facts) => {
+                check_outline(&probe);
+                return (facts, held);
+            }
+            Step::Need(range) => range,
+        };
+        let (start, end) = (range.start(), range.end());
+        assert!(start < end && end <= blob.listed(), "{range} of {} bytes", blob.listed());
+        assert!(given.iter().all(|part| end <= part.start || part.end <= start), "{range} was given before");
+        // An ask for what an answer left out is no ask of its own.
+        if rest_from != Some(start) {
+            asks += 1;
+            assert!(asks <= MAX_FRAGMENT_ASKS, "{asks} asks");
+            if asks.is_power_of_two() {
+                check_outline(&probe);
+            }
+        }
+        let answer = blob.read(start, start + cut(end - start).clamp(1, end - start));
+        let got = start..start + answer.len() as u64;
+        held += got.end - got.start;
+        assert!(held <= MAX_HELD, "{held} bytes are held");
+        rest_from = (!got.is_empty() && got.end < end).then_some(got.end);
+        match given.last_mut() {
+            Some(last) if last.end == got.start => last.end = got.end,
+            _ => given.push(got),
+        }
+        step = probe.step(answer);
+    }
+}
+
+/// Lets a panic inside of a dependency unwind, and names its place once: presync may catch it and find that the file
+/// shows nothing. One that is not caught, and every panic of presync's own, still ends the fuzzer.
+pub fn let_dependencies_panic() {
+    static PLACES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let abort = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| match panic.location() {
+        Some(place) if place.file().contains("/registry/src/") => {
+            let fresh = PLACES.lock().is_ok_and(|mut places| places.insert(place.to_string()));
+            if fresh {
+                eprintln!("a dependency {panic}");
+            }
+        }
+        _ => abort(panic),
+    }));
+}
+
+fn check_outline(probe: &Probe) {
+    let nodes = probe.outline();
+    assert!(nodes.len() <= MAX_NODES, "{} nodes", nodes.len());
+    for node in nodes {
+        assert!(node.name.len() + node.note.len() <= MAX_LETTERS, "{node:?}");
+    }
+}
