@@ -22,6 +22,9 @@ pub(super) struct Bmff {
 impl Bmff {
     /// The body of a full box: past its version and flags (4.2.2), with the version.
     pub(super) fn full(self, view: View<'_>, part: &'static str) -> Parse<(u8, u64)> {
+        if self.end - self.body < 4 {
+            return Err(malformed(part, self.at, "is too short"));
+        }
         let [version, ..] = view.array::<4>(self.body, part)?;
         Ok((version, self.body + 4))
     }
@@ -52,7 +55,11 @@ impl<'a> Boxes<'a> {
     /// The next box, `None` at the end. Up to seven bytes left over at the end are padding, as QuickTime's
     /// terminator of four zero bytes is.
     pub(super) fn next(&mut self) -> Parse<Option<Bmff>> {
-        if self.end - self.at < 8 {
+        // A box may end before the place where those inside of it would begin.
+        let Some(left) = self.end.checked_sub(self.at) else {
+            return Err(malformed("box", self.end, "ends before what it should hold"));
+        };
+        if left < 8 {
             return Ok(None);
         }
         if self.left == 0 {
@@ -62,14 +69,14 @@ impl<'a> Boxes<'a> {
         let at = self.at;
         let [s0, s1, s2, s3, kind @ ..] = self.view.array::<8>(at, "box")?;
         let (header, size) = match u32::from_be_bytes([s0, s1, s2, s3]) {
-            0 => (8, self.end - at),
+            0 => (8, left),
             1 => (16, u64::from_be_bytes(self.view.array(at + 8, "box")?)),
             size => (8, u64::from(size)),
         };
         if size < header {
             return Err(malformed("box", at, "is smaller than its own header"));
         }
-        if size > self.end - at {
+        if size > left {
             return Err(malformed("box", at, "is larger than what it lies in"));
         }
         self.at = at + size;
@@ -108,6 +115,15 @@ mod tests {
     fn sizes_of_64_bits_and_zero() {
         let file = [&b"\0\0\0\x01free\0\0\0\0\0\0\0\x12ab"[..], b"\0\0\0\0mdatxyz"].concat();
         assert_eq!(kinds(&file), Ok(vec![("free".into(), 2), ("mdat".into(), 3)]));
+    }
+
+    #[test]
+    fn a_box_too_short_for_what_it_should_hold_is_damage() {
+        let mut store = Store::new(40);
+        store.insert(0, Bytes::from_static(&[0; 40]));
+        let short = Bmff { kind: FourCc(*b"meta"), at: 0, body: 8, end: 11 };
+        assert!(matches!(short.full(store.view(), "box"), Err(Stop::Malformed(_))));
+        assert!(matches!(Boxes::new(store.view(), 12, 11).next(), Err(Stop::Malformed(_))));
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn segment(view: View<'_>, at: u64, look_for_exif: bool, facts: &mut Facts) -> P
 /// rules, by a few others.
 pub(super) fn marker(view: View<'_>, at: u64) -> Parse<(u8, u64)> {
     let mut next = at;
-    while next < at + MAX_STRAY {
+    while next < at.saturating_add(MAX_STRAY) {
         match view.array(next, "JPEG segment")? {
             [0xFF, 0xFF] => next += 1,
             [0xFF, marker] if marker != 0 => return Ok((marker, next)),

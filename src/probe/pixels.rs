@@ -181,7 +181,7 @@ pub(super) fn of_first_sample(view: View<'_>, codec: &str, at: u64) -> Parse<Opt
 
 /// Sampling factors of the frame header (ITU-T T.81, B.2.2). JPEG is always of full range.
 fn motion_jpeg(view: View<'_>, start: u64) -> Parse<Option<&'static str>> {
-    let mut at = start + 2;
+    let mut at = start.saturating_add(2);
     for _ in 0..MAX_SEGMENTS {
         let (marker, segment) = jpeg::marker(view, at)?;
         match marker {

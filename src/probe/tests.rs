@@ -122,6 +122,15 @@ fn a_blob_that_is_shorter_than_listed_ends_in_damage() {
     }
 }
 
+#[test]
+fn a_box_that_is_too_short_for_its_own_fields_is_never_accepted() {
+    let ftyp = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
+    let empty_meta = [&ftyp[..], b"\0\0\0\x08meta"].concat();
+    assert_eq!(verdict("a.heic", &empty_meta), Verdict::Reject);
+    let short_items = [&ftyp[..], b"\0\0\0\x18meta\0\0\0\0\0\0\0\x0ciinf\0\0\0\0"].concat();
+    assert_eq!(verdict("a.heic", &short_items), Verdict::Reject);
+}
+
 /// The head of one of the formats, so that random bytes get past the first look.
 fn heads() -> impl Strategy<Value = Vec<u8>> {
     prop::sample::select(vec![
