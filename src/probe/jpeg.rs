@@ -75,9 +75,12 @@ pub(super) fn marker(view: View<'_>, at: u64) -> Parse<(u8, u64)> {
     let mut next = at;
     while next < at.saturating_add(MAX_STRAY) {
         match view.array(next, "JPEG segment")? {
-            [0xFF, 0xFF] => next += 1,
-            [0xFF, marker] if marker != 0 => return Ok((marker, next)),
-            _ => next += 1,
+            [0xFF, marker @ (1..=0xFE)] => return Ok((marker, next)),
+            // Nothing up to the next 0xFF can begin a marker.
+            _ => {
+                let rest = &view.known(next)[1..];
+                next += 1 + rest.iter().position(|byte| *byte == 0xFF).unwrap_or(rest.len()) as u64;
+            }
         }
     }
     Err(malformed("JPEG segment", at, "does not begin with a marker"))

@@ -163,8 +163,9 @@ impl Probe {
 /// How much is read first, in bytes, by what the name promises. Images whose dimensions and EXIF lie in the first
 /// 16 KiB are settled in one request; in the other formats 4 KiB hold the header or tell where it is.
 fn first_read(extension: Option<&str>) -> u64 {
-    match extension.and_then(Format::of_extension) {
-        Some(Format::Jpeg | Format::Webp | Format::Heif | Format::Avif) => 16 << 10,
+    let formats = [Format::Jpeg, Format::Webp, Format::Heif, Format::Avif];
+    match extension {
+        Some(extension) if formats.iter().any(|format| format.matches_extension(extension)) => 16 << 10,
         _ => 4 << 10,
     }
 }

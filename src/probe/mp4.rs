@@ -276,7 +276,7 @@ fn read_samples(view: View<'_>, table: Bmff, edits: Option<&Edits>) -> Parse<Vid
         }
         // The rest of the table is where the bytes are, and mostly none of it is needed.
         let counted = times.as_ref().is_some_and(|times| match times.runs {
-            Some(_) => edits.is_none(),
+            Some(_) => edits.is_none() || shift.is_some(),
             None => count.is_some(),
         });
         if described && counted && (chunks.is_some() || !wants_sample(&track)) {

@@ -2,14 +2,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bytes::Bytes;
 use scuffle_av1::{ObuHeader, seq::SequenceHeaderObu};
-use scuffle_h264::{AVCDecoderConfigurationRecord, Sps};
-use scuffle_h265::{self as h265, HEVCDecoderConfigurationRecord, SpsNALUnit};
+use scuffle_h264::Sps;
+use scuffle_h265::SpsNALUnit;
 
 use super::jpeg;
 use super::view::{Parse, View};
 
+/// Type of HEVC's sequence parameter sets (ITU-T H.265, table 7-1).
+const HEVC_SPS: u8 = 33;
 /// Segments of a Motion JPEG sample that are looked at.
 const MAX_SEGMENTS: u32 = 64;
 /// Bytes of an MPEG-2 sequence header with its two matrices and its extension.
@@ -30,10 +31,12 @@ pub(super) fn h264(record: &[u8], colr_full_range: Option<bool>) -> Option<&'sta
 }
 
 fn h264_by_parameters(record: &[u8], colr_full_range: Option<bool>) -> Option<&'static str> {
-    let record =
-        AVCDecoderConfigurationRecord::parse(&mut std::io::Cursor::new(Bytes::copy_from_slice(record)))
-            .ok()?;
-    let sps = Sps::parse_with_emulation_prevention(std::io::Cursor::new(record.sps.first()?)).ok()?;
+    // Five bytes, the number of sets in five bits, and each with its length in 16.
+    if record.get(5)? & 0x1F == 0 {
+        return None;
+    }
+    let sps = sized(record.get(6..)?)?;
+    let sps = Sps::parse_with_emulation_prevention(std::io::Cursor::new(sps)).ok()?;
     let (chroma, depth) = match &sps.ext {
         Some(ext)
             if ext.bit_depth_luma_minus8 != ext.bit_depth_chroma_minus8 && ext.chroma_format_idc != 0 =>
@@ -47,6 +50,30 @@ fn h264_by_parameters(record: &[u8], colr_full_range: Option<bool>) -> Option<&'
     let full_range = colour.map_or(colr_full_range.unwrap_or(false), |colour| colour.video_full_range_flag);
     let rgb = colour.is_some_and(|colour| colour.matrix_coefficients == 0);
     h264_format(chroma, depth, full_range, rgb)
+}
+
+/// The bytes behind their length in 16 bits.
+fn sized(bytes: &[u8]) -> Option<&[u8]> {
+    let (len, rest) = bytes.split_first_chunk()?;
+    rest.get(..usize::from(u16::from_be_bytes(*len)))
+}
+
+/// The first parameter set of a type in HEVC's configuration record: 22 bytes, the number of arrays, and for each of
+/// them its type in six bits, the number of its sets in 16, and each set with its length.
+fn first_set(record: &[u8], wanted: u8) -> Option<&[u8]> {
+    let (arrays, mut rest) = record.get(22..)?.split_first()?;
+    for _ in 0..*arrays {
+        let ([kind, high, low], sets) = rest.split_first_chunk()?;
+        rest = sets;
+        for _ in 0..u16::from_be_bytes([*high, *low]) {
+            let set = sized(rest)?;
+            if kind & 0x3F == wanted {
+                return Some(set);
+            }
+            rest = &rest[2 + set.len()..];
+        }
+    }
+    None
 }
 
 /// The name that ffmpeg's H.264 decoder gives to what a sequence parameter set describes. Monochrome is decoded
@@ -85,9 +112,8 @@ pub(super) fn hevc(record: &[u8]) -> Option<&'static str> {
 }
 
 fn hevc_by_parameters(record: &[u8]) -> Option<&'static str> {
-    let record = HEVCDecoderConfigurationRecord::demux(record).ok()?;
-    let sets = record.arrays.iter().find(|array| array.nal_unit_type == h265::NALUnitType::SpsNut)?;
-    let sps = SpsNALUnit::parse(std::io::Cursor::new(sets.nalus.first()?)).ok()?.rbsp;
+    let sps = first_set(record, HEVC_SPS)?;
+    let sps = SpsNALUnit::parse(std::io::Cursor::new(sps)).ok()?.rbsp;
     let (depth, of_chroma) = (sps.bit_depth_y(), sps.bit_depth_c());
     if depth != of_chroma && sps.chroma_format_idc != 0 {
         return None;

@@ -121,7 +121,20 @@ impl<'a> View<'a> {
     }
 
     /// The `len` bytes from `at` on; `part` names what they belong to if the blob ends before them.
+    #[inline]
     pub(super) fn bytes(self, at: u64, len: u64, part: &'static str) -> Parse<&'a [u8]> {
+        // Mostly what is asked for lies in the head of the blob. What is known of it never reaches past the blob's end.
+        if let Some(Run { start: 0, bytes }) = self.store.runs.first()
+            && let (Ok(start), Ok(len)) = (usize::try_from(at), usize::try_from(len))
+            && let Some(found) = bytes.get(start..).and_then(|rest| rest.get(..len))
+        {
+            return Ok(found);
+        }
+        self.bytes_anywhere(at, len, part)
+    }
+
+    #[cold]
+    fn bytes_anywhere(self, at: u64, len: u64, part: &'static str) -> Parse<&'a [u8]> {
         match at.checked_add(len) {
             Some(end) if end <= self.store.size => {}
             _ => return Err(malformed(part, at, "runs past the end of the file")),
@@ -141,7 +154,13 @@ impl<'a> View<'a> {
         self.bytes(0, len.min(self.store.size), "file")
     }
 
+    /// The bytes from `at` on, as far as they are known in one run.
+    pub(super) fn known(self, at: u64) -> &'a [u8] {
+        self.store.known(at, u64::MAX)
+    }
+
     /// `N` bytes from `at` on.
+    #[inline]
     pub(super) fn array<const N: usize>(self, at: u64, part: &'static str) -> Parse<[u8; N]> {
         let bytes = self.bytes(at, N as u64, part)?;
         bytes.try_into().map_err(|_| malformed(part, at, "is too short"))
