@@ -269,7 +269,7 @@ fn probe_blocking(
 }
 
 /// The verdict on what reading a blob led to; an error when no blob of the source can be read.
-fn judge(
+pub(crate) fn judge(
     blob: Blob,
     content: std::result::Result<Content, ReadError>,
     reads: Reads,

@@ -33,11 +33,7 @@ pub fn run(settings: &DryRun) -> Result<Exit> {
     let environment = Environment::of_process();
     let profile = Arc::new(Profile::load(&settings.profile)?);
     let location = Location::parse(&settings.source, settings.account.as_deref(), &environment)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::new(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(async {
+    super::runtime()?.block_on(async {
         match location {
             Location::Folder(path) => {
                 let source = LocalSource::open(path)?;

@@ -14,10 +14,11 @@ use crate::probe::{Node, Probe, Step};
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::report::{self, shown};
 use crate::rules::{self, Content, Profile};
+use crate::run;
+use crate::source::Source;
 use crate::source::azure::{self, AzureSource};
 use crate::source::local::LocalSource;
 use crate::source::location::{Environment, Location};
-use crate::source::{ReadError, Source};
 
 /// EXIF tags that are printed.
 const MAX_TAGS: usize = 60;
@@ -30,11 +31,7 @@ pub fn run(settings: &Explain) -> Result<Exit> {
     let environment = Environment::of_process();
     let profile = Profile::load(&settings.profile)?;
     let location = Location::parse(&settings.asset, settings.account.as_deref(), &environment)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::new(format!("cannot start the runtime: {}", crate::error::reason(&error))))?;
-    let explained = runtime.block_on(async {
+    let explained = super::runtime()?.block_on(async {
         match location {
             Location::Folder(path) => {
                 let (folder, name) = split(&path)?;
@@ -93,24 +90,20 @@ async fn examine<S: Source>(source: &S, origin: Origin, name: &str, profile: &Pr
     let (mut probe, mut step) = Probe::new(blob.size, blob.name.extension());
     let content = loop {
         let range = match step {
-            Step::Done(facts) => break Content::Facts(facts),
+            Step::Done(facts) => break Ok(Content::Facts(facts)),
             Step::Need(range) => range,
         };
         ranges.push(range);
         match source.read(&blob, range, &mut reads).await {
             Ok(bytes) => step = probe.step(bytes),
-            Err(ReadError::Changed) => break Content::Changed,
-            Err(ReadError::Gone) => break Content::Gone,
-            Err(ReadError::Archived) => break Content::Archived,
-            Err(ReadError::Unreadable(why)) => break Content::Unreadable(why),
-            Err(ReadError::Fatal(error)) => return Err(error),
+            Err(error) => break Err(error),
         }
     };
-    if matches!(content, Content::Facts(_)) {
+    if content.is_ok() {
         outline = probe.outline();
         tags = exif_tags(&probe, &outline);
     }
-    Ok(Explained { origin, asset: rules::judge(blob, content, reads, profile), ranges, outline, tags })
+    Ok(Explained { origin, asset: run::judge(blob, content, reads, profile)?, ranges, outline, tags })
 }
 
 /// The blob of exactly this name.

@@ -1,5 +1,15 @@
 //! What each command does with its settings.
 
+use tokio::runtime::{Builder, Runtime};
+
+use crate::error::{Error, Result, reason};
+
 pub mod dry_run;
 pub mod explain;
 pub mod rule;
+
+/// What drives listing and reads.
+fn runtime() -> Result<Runtime> {
+    let runtime = Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Error::new(format!("cannot start the runtime: {}", reason(&error))))
+}

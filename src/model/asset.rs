@@ -137,10 +137,6 @@ impl fmt::Display for Malformed {
 /// What presync could not find out, although the header may be sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gap {
-    /// The format is recognised, its inside is not read yet.
-    FormatNotRead,
-    /// The codec's configuration does not tell the pixel format, or presync does not read that codec's.
-    PixelFormat,
     /// The frames lie in more fragments than one blob may cost reads.
     TooManyFragments,
     /// The track has a sample table that does not tell the number of frames.
@@ -156,8 +152,6 @@ pub enum Gap {
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::FormatNotRead => "this format is recognised, but not read yet",
-            Self::PixelFormat => "the codec's configuration does not show the pixel format",
             Self::TooManyFragments => "the frames lie in more fragments than one blob may cost reads",
             Self::Frames => "the sample table does not show the number of frames",
             Self::CompressedHeader => "the movie header is compressed",

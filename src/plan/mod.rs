@@ -3,5 +3,5 @@
 mod budget;
 mod reorder;
 
-pub use budget::{Budget, Summary};
+pub use budget::{Budget, MAX_BASENAMES, Summary};
 pub use reorder::Reorder;

@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthChar;
 use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use super::{Header, Report};
 use crate::model::{Asset, Code, Gauge, Severity};
-use crate::plan::Summary;
+use crate::plan::{MAX_BASENAMES, Summary};
 use crate::rules;
 
 /// Assets that are named for each rule.
@@ -212,7 +212,8 @@ impl<W: Write> Text<W> {
     fn closing(&mut self, summary: &Summary) -> io::Result<()> {
         let totals = &summary.totals;
         if !summary.basenames_compared {
-            writeln!(self.out, "{DIM}Basenames were compared for the first 1,835,008 only.{DIM:#}")?;
+            let compared = number(MAX_BASENAMES as u64);
+            writeln!(self.out, "{DIM}Basenames were compared for the first {compared} only.{DIM:#}")?;
         }
         let (read, listed) = (bytes(totals.bytes_read), bytes(totals.bytes_listed));
         let requests = counted(totals.requests, "request", "requests");

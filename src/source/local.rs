@@ -74,7 +74,7 @@ impl LocalSource {
     fn walk(&self, pages: &mpsc::Sender<Vec<Blob>>) {
         let walk = WalkDir::new(&self.root).follow_links(true).min_depth(1).sort_by(in_name_order);
         let mut page = Vec::new();
-        for entry in walk {
+        for entry in walk.into_iter().filter_entry(|entry| self.may_hold_names(entry)) {
             let Some(blob) = self.blob(entry) else { continue };
             if !blob.name.as_str().starts_with(&self.prefix) {
                 continue;
@@ -86,6 +86,15 @@ impl LocalSource {
         }
         // Nobody takes the last page when the run has ended early.
         let _ = pages.blocking_send(page);
+    }
+
+    /// Whether names with the prefix may lie in what was walked: a folder off the prefix's way is not entered.
+    fn may_hold_names(&self, entry: &DirEntry) -> bool {
+        if self.prefix.is_empty() || entry.depth() == 0 || !entry.file_type().is_dir() {
+            return true;
+        }
+        let folder = format!("{}/", self.name(entry.path()).0);
+        folder.starts_with(&self.prefix) || self.prefix.starts_with(&folder)
     }
 
     /// The blob that a walked entry is; `None` for a folder.
