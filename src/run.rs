@@ -114,7 +114,8 @@ pub async fn run<S: Source, K: Sink>(
             numbered
                 .try_ready_chunks(BATCH.min(at_once))
                 .map_err(|broken| broken.1)
-                .try_for_each_concurrent(at_once.div_ceil(BATCH).max(settings.workers), inspect)
+                // A worker that is done must find the next batch waiting.
+                .try_for_each_concurrent(at_once.div_ceil(BATCH).max(2 * settings.workers), inspect)
                 .await
         }
     };

@@ -88,10 +88,11 @@ enum Promise {
 impl Promise {
     fn of(blob: &Blob) -> Self {
         let Some(extension) = blob.name.extension() else { return Self::Nothing };
-        if SIDECARS.iter().any(|sidecar| sidecar.eq_ignore_ascii_case(extension)) {
-            return Self::Sidecar;
+        match Format::of_extension(extension) {
+            Some(format) => Self::Media(format),
+            None if SIDECARS.iter().any(|sidecar| sidecar.eq_ignore_ascii_case(extension)) => Self::Sidecar,
+            None => Self::Nothing,
         }
-        Format::of_extension(extension).map_or(Self::Nothing, Self::Media)
     }
 
     fn kind(self) -> Kind {
