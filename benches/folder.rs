@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, reason = "a bench that cannot go on says what it expected")]
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
+#[expect(dead_code, reason = "the other benches use the rest")]
 mod support;
 
 use std::fs::File;
@@ -90,9 +91,18 @@ async fn examine(folder: &Path) {
     let profile = Arc::new(Profile::load("nexus").expect("a built-in profile"));
     let settings = Settings::with_concurrency(64);
     let quota = Quota::new(None, None);
-    let done = run::run(source, profile, quota, settings, Arc::new(Progress::default()), Nowhere).await;
-    let (summary, _) = done.expect("the run ends well");
-    assert_eq!(summary.totals.listed, FILES as u64);
+    let done = run::run(
+        source,
+        profile,
+        quota,
+        settings,
+        Arc::new(Progress::default()),
+        Nowhere,
+        std::future::pending(),
+    )
+    .await;
+    let ended = done.expect("the run ends well");
+    assert_eq!((ended.end, ended.summary.totals.listed), (run::End::Complete, FILES as u64));
 }
 
 fn time(work: impl FnOnce()) -> Duration {

@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Color, DryRun, Explain, Rule};
 use crate::model::Quota;
 use crate::report;
-use crate::source::azure::AuthMode;
+use crate::source::azure::{AuthMode, Limits};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -156,9 +157,18 @@ struct DisplayArgs {
 
 #[derive(Debug, Args)]
 struct PerformanceArgs {
-    /// Blobs that are examined side by side [default: 64]
+    /// Blobs that are examined side by side [default: 64 files of a folder, or as many requests as the service answers
+    /// without delay]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     concurrency: Option<u16>,
+
+    /// Requests that are sent in a second at the most [default: what the service takes]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_requests_per_second: Option<u32>,
+
+    /// Bytes of content that are read in a second at the most, such as 500KB or 20MiB [default: no limit]
+    #[arg(long, value_name = "BYTES", value_parser = bandwidth)]
+    max_bandwidth: Option<u64>,
 
     /// Threads that probe [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
@@ -193,6 +203,14 @@ enum ColorArg {
 
 fn whole_number(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "it is not a whole number")
+}
+
+fn bandwidth(text: &str) -> Result<u64, &'static str> {
+    match text.parse::<ByteSize>() {
+        Ok(ByteSize(0)) => Err("nothing could be read"),
+        Ok(ByteSize(bytes)) => Ok(bytes),
+        Err(_) => Err("it is not a number of bytes such as 500KB or 20MiB"),
+    }
 }
 
 impl Cli {
@@ -240,7 +258,11 @@ impl DryRunArgs {
             color: self.display.color.into(),
             progress: !(self.display.no_progress || self.display.quiet),
             verbose: self.display.verbose,
-            concurrency: self.performance.concurrency.map(usize::from),
+            limits: Limits {
+                concurrency: self.performance.concurrency.map(usize::from),
+                requests_per_second: self.performance.max_requests_per_second.map(f64::from),
+                bytes_per_second: self.performance.max_bandwidth.map(|bytes| bytes as f64),
+            },
             workers: self.performance.workers.map(usize::from),
             queue: self.performance.queue.map(usize::from),
         }

@@ -7,7 +7,7 @@ use anstream::ColorChoice;
 
 use crate::model::Quota;
 use crate::report::Format;
-use crate::source::azure::AuthMode;
+use crate::source::azure::{AuthMode, Limits};
 
 /// When to use colors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,8 +56,8 @@ pub struct DryRun {
     pub progress: bool,
     /// Whether to say how the run goes about it.
     pub verbose: bool,
-    /// Blobs that are examined side by side; `None` for the source's default.
-    pub concurrency: Option<usize>,
+    /// What bounds the requests, and how many blobs are examined side by side.
+    pub limits: Limits,
     /// Threads that probe; `None` for one a core.
     pub workers: Option<usize>,
     /// Places in the queue before them; `None` for the default.

@@ -33,6 +33,7 @@ impl Exit {
     pub fn of(summary: &Summary, exit_zero: bool) -> Self {
         let totals = &summary.totals;
         match (totals.unknown, totals.rejected, exit_zero) {
+            _ if summary.incomplete.is_some() => Self::Incomplete,
             (1.., ..) => Self::Incomplete,
             (0, 1.., false) => Self::Findings,
             (0, ..) => Self::Clean,

@@ -51,6 +51,11 @@ impl Progress {
         self.judged.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether the listing is complete and has this many entries.
+    pub(crate) fn is_all(&self, count: u64) -> bool {
+        self.all_listed.load(Ordering::Relaxed) && self.listed.load(Ordering::Relaxed) == count
+    }
+
     /// The counters now.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {

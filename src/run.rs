@@ -2,8 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt, pin_mut, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, pin_mut, stream};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::error::{Error, Result};
@@ -19,6 +20,8 @@ use crate::source::{ReadBlocking, ReadError, Source};
 const PAGES_AHEAD: usize = 2;
 /// Files that are read and probed in one job.
 const BATCH: usize = 32;
+/// How long blobs under way may take to finish when the run is stopped: a user who stops it waits.
+const GRACE: Duration = Duration::from_secs(1);
 /// Bytes that may be in flight between the network and the pool at a time: 64 MiB.
 const BYTES_IN_FLIGHT: usize = 64 << 20;
 
@@ -52,11 +55,32 @@ pub trait Sink: Send + 'static {
     fn asset(&mut self, asset: &Asset) -> Result<()>;
 }
 
-/// Runs the pipeline to its end and gives back what it adds up to, and the sink.
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    /// Every blob was examined.
+    Complete,
+    /// It was stopped before its end.
+    Stopped,
+    /// It could not go on: the listing broke, or no blob of the source can be read.
+    Broken(Error),
+}
+
+/// What a run leaves behind. One that is not complete has settled the first blobs of the listing, without a gap.
+#[derive(Debug)]
+pub struct Ended<K> {
+    /// What the settled assets add up to.
+    pub summary: Summary,
+    /// The sink, which has taken them.
+    pub sink: K,
+    /// Whether they are all there are.
+    pub end: End,
+}
+
+/// Runs the pipeline to its end, or until `stop` is ready, and gives back what it adds up to, and the sink.
 ///
 /// # Errors
-/// When the listing breaks, when no blob of the source can be read, or when the sink fails. What can be said of single
-/// blobs is never an error.
+/// When the sink or the machine fails. What can be said of single blobs is never an error.
 pub async fn run<S: Source, K: Sink>(
     source: Arc<S>,
     profile: Arc<Profile>,
@@ -64,7 +88,8 @@ pub async fn run<S: Source, K: Sink>(
     settings: Settings,
     progress: Arc<Progress>,
     sink: K,
-) -> Result<(Summary, K)> {
+    stop: impl Future<Output = ()>,
+) -> Result<Ended<K>> {
     let window = settings.window.max(settings.concurrency).max(1);
     let inspector = Inspector {
         source: Arc::clone(&source),
@@ -86,7 +111,9 @@ pub async fn run<S: Source, K: Sink>(
     };
 
     // Read, probe and judge: in any order, so that a slow blob holds up no other until the window is full.
+    let stop = stop.shared();
     let numbered = blobs(pages)
+        .take_until(stop.clone())
         .zip(stream::iter(0u64..).map(Ok::<_, Error>))
         .map(|(blob, ordinal)| Ok::<_, Error>((ordinal?, blob?)))
         .and_then(|numbered| async {
@@ -98,26 +125,33 @@ pub async fn run<S: Source, K: Sink>(
         verdict_sender.send(judged).await.map_err(closed)
     };
     let at_once = settings.concurrency.max(1);
-    let read = match source.blocking() {
-        None => {
-            let inspect = |(ordinal, blob)| {
-                let (inspector, deliver) = (&inspector, &deliver);
-                async move { deliver(vec![(ordinal, inspector.inspect(blob).await?)]).await }
-            };
-            numbered.try_for_each_concurrent(at_once, inspect).await
-        }
-        Some(folder) => {
-            let inspect = |batch: Vec<(u64, Blob)>| {
-                let (inspector, deliver, folder) = (&inspector, &deliver, Arc::clone(&folder));
-                async move { deliver(inspector.inspect_on_pool(batch, folder).await?).await }
-            };
-            numbered
-                .try_ready_chunks(BATCH.min(at_once))
-                .map_err(|broken| broken.1)
+    let read_all = async {
+        match source.blocking() {
+            None => {
+                let inspect = |(ordinal, blob)| {
+                    let (inspector, deliver) = (&inspector, &deliver);
+                    async move { deliver(vec![(ordinal, inspector.inspect(blob).await?)]).await }
+                };
+                numbered.try_for_each_concurrent(at_once, inspect).await
+            }
+            Some(folder) => {
+                let inspect = |batch: Vec<(u64, Blob)>| {
+                    let (inspector, deliver, folder) = (&inspector, &deliver, Arc::clone(&folder));
+                    async move { deliver(inspector.inspect_on_pool(batch, folder).await?).await }
+                };
                 // A worker that is done must find the next batch waiting.
-                .try_for_each_concurrent(at_once.div_ceil(BATCH).max(2 * settings.workers), inspect)
-                .await
+                let batches = at_once.div_ceil(BATCH).max(2 * settings.workers);
+                numbered
+                    .try_ready_chunks(BATCH.min(at_once))
+                    .map_err(|broken| broken.1)
+                    .try_for_each_concurrent(batches, inspect)
+                    .await
+            }
         }
+    };
+    let read = tokio::select! {
+        read = read_all => read,
+        () = stop.clone().then(|()| tokio::time::sleep(GRACE)) => Ok(()),
     };
 
     drop(verdict_sender);
@@ -125,13 +159,26 @@ pub async fn run<S: Source, K: Sink>(
         settling.await.map_err(|error| Error::new(format!("the report was not written: {error}")))?;
     // When the sink fails, the reading side only sees that nobody listens; the sink knows why.
     let (budget, sink) = settled?;
-    read?;
-    listing.await.map_err(|error| Error::new(format!("the listing did not end: {error}")))?;
-    let summary = budget.summary();
-    match summary.totals.reconcile() {
-        true => Ok((summary, sink)),
-        false => Err(Error::new("the totals do not add up; this is a defect of presync, please report it")),
+    let mut summary = budget.summary();
+    if !summary.totals.reconcile() {
+        return Err(Error::new("the totals do not add up; this is a defect of presync, please report it"));
     }
+    let end = match read {
+        Err(error) => End::Broken(error),
+        Ok(()) if progress.is_all(summary.totals.listed) => End::Complete,
+        Ok(()) if stop.peek().is_some() => End::Stopped,
+        Ok(()) => {
+            let why =
+                listing.await.err().map_or_else(|| "blobs are missing".to_owned(), |error| error.to_string());
+            End::Broken(Error::new(format!("the listing did not end: {why}")))
+        }
+    };
+    summary.incomplete = match &end {
+        End::Complete => None,
+        End::Stopped => Some("the run was stopped".to_owned()),
+        End::Broken(error) => Some(error.message().to_owned()),
+    };
+    Ok(Ended { summary, sink, end })
 }
 
 async fn list<S: Source>(source: Arc<S>, pages: mpsc::Sender<Result<Vec<Blob>>>, progress: Arc<Progress>) {
@@ -193,13 +240,26 @@ struct Inspector<S> {
 }
 
 impl<S: Source> Inspector<S> {
-    /// Examines one blob whose reads wait for a network.
-    async fn inspect(&self, blob: Blob) -> Result<Asset> {
+    /// Examines one blob whose reads wait for a network. One that changed since it was listed is listed again, once.
+    async fn inspect(&self, mut blob: Blob) -> Result<Asset> {
         if let Some(asset) = rules::without_reading(&blob, &self.profile) {
             return Ok(asset);
         }
         let mut reads = Reads::default();
-        let content = self.probe(&blob, &mut reads).await;
+        let mut content = self.probe(&blob, &mut reads).await;
+        if matches!(content, Err(ReadError::Changed)) {
+            content = match self.source.find(&blob.name).await {
+                Ok(None) => Err(ReadError::Gone),
+                Err(error) => Err(error),
+                Ok(Some(now)) => {
+                    blob = now;
+                    match rules::without_reading(&blob, &self.profile) {
+                        Some(asset) => return Ok(Asset { reads, ..asset }),
+                        None => self.probe(&blob, &mut reads).await,
+                    }
+                }
+            };
+        }
         judge(blob, content, reads, &self.profile)
     }
 
@@ -245,14 +305,28 @@ impl<S: Source> Inspector<S> {
 }
 
 /// Examines one blob on this thread.
-fn inspect_blocking(folder: &dyn ReadBlocking, blob: Blob, profile: &Profile) -> Result<Asset> {
+fn inspect_blocking(folder: &dyn ReadBlocking, mut blob: Blob, profile: &Profile) -> Result<Asset> {
     if let Some(asset) = rules::without_reading(&blob, profile) {
         return Ok(asset);
     }
     let mut reads = Reads::default();
     // A panic must cost no more than this one verdict.
-    let content = catch_unwind(AssertUnwindSafe(|| probe_blocking(folder, &blob, &mut reads)));
-    judge(blob, content.unwrap_or_else(|_| Ok(panicked())), reads, profile)
+    let probe = |blob: &Blob, reads: &mut Reads| {
+        let content = catch_unwind(AssertUnwindSafe(|| probe_blocking(folder, blob, reads)));
+        content.unwrap_or_else(|_| Ok(panicked()))
+    };
+    let mut content = probe(&blob, &mut reads);
+    if matches!(content, Err(ReadError::Changed)) {
+        let Some(now) = folder.find(&blob.name) else {
+            return judge(blob, Err(ReadError::Gone), reads, profile);
+        };
+        blob = now;
+        match rules::without_reading(&blob, profile) {
+            Some(asset) => return Ok(Asset { reads, ..asset }),
+            None => content = probe(&blob, &mut reads),
+        }
+    }
+    judge(blob, content, reads, profile)
 }
 
 fn probe_blocking(

@@ -8,20 +8,21 @@ use std::time::Instant;
 use anstream::{AutoStream, ColorChoice};
 use tempfile::NamedTempFile;
 
+use super::interrupt::interrupted;
 use crate::config::DryRun;
 use crate::error::{Error, Result, reason};
 use crate::exit::Exit;
 use crate::progress::Progress;
 use crate::report::{self, Header, ProgressBar};
 use crate::rules::Profile;
-use crate::run::{self, Settings};
+use crate::run::{self, End, Ended, Settings};
 use crate::source::Source;
 use crate::source::azure::{self, AzureSource};
 use crate::source::local::LocalSource;
 use crate::source::location::{Environment, Location};
 
-/// Blobs that are examined side by side when nothing else is asked for.
-const CONCURRENCY: usize = 64;
+/// Files that are examined side by side when nothing else is asked for.
+const FILES_AT_ONCE: usize = 64;
 /// The width of a report that goes to no terminal, in columns.
 const PLAIN_WIDTH: usize = 100;
 
@@ -38,18 +39,20 @@ pub fn run(settings: &DryRun) -> Result<Exit> {
             Location::Folder(path) => {
                 let source = LocalSource::open(path)?;
                 let origin = source.origin();
-                report_on(source, Header { origin, profile }, settings).await
+                report_on(source, FILES_AT_ONCE, Header { origin, profile }, settings).await
             }
             Location::Container(url) => {
-                let source = AzureSource::new(url, settings.auth, &environment, azure::Options::default())?;
+                let options = azure::Options { limits: settings.limits, ..Default::default() };
+                let source = AzureSource::new(url, settings.auth, &environment, options)?;
                 let origin = source.origin();
-                report_on(source, Header { origin, profile }, settings).await
+                report_on(source, azure::MAX_CONCURRENCY, Header { origin, profile }, settings).await
             }
         }
     })
 }
 
-async fn report_on<S: Source>(source: S, header: Header, settings: &DryRun) -> Result<Exit> {
+/// Runs the pipeline over a source that by itself is read in at most `at_once` places side by side.
+async fn report_on<S: Source>(source: S, at_once: usize, header: Header, settings: &DryRun) -> Result<Exit> {
     let begun = Instant::now();
     let profile = Arc::clone(&header.profile);
     let output = Output::open(settings)?;
@@ -58,19 +61,26 @@ async fn report_on<S: Source>(source: S, header: Header, settings: &DryRun) -> R
     let bar =
         (settings.progress && io::stderr().is_terminal()).then(|| ProgressBar::show(Arc::clone(&progress)));
 
-    let mut pipeline = Settings::with_concurrency(settings.concurrency.unwrap_or(CONCURRENCY));
+    let mut pipeline = Settings::with_concurrency(settings.limits.concurrency.unwrap_or(at_once));
     pipeline.workers = settings.workers.unwrap_or(pipeline.workers);
     pipeline.queue = settings.queue.unwrap_or(pipeline.queue);
     if settings.verbose {
+        let most = if settings.limits.concurrency.is_none() { "up to " } else { "" };
         say(&format!(
-            "{} blobs at a time, {} probe threads, a queue of {}",
+            "{most}{} blobs at a time, {} probe threads, a queue of {}",
             pipeline.concurrency, pipeline.workers, pipeline.queue
         ));
     }
-    let ended = run::run(Arc::new(source), profile, settings.quota, pipeline, progress, report).await;
+    let stop = interrupted();
+    let ended = run::run(Arc::new(source), profile, settings.quota, pipeline, progress, report, stop).await;
     drop(bar);
 
-    let (summary, report) = ended?;
+    let Ended { summary, sink: report, end } = ended?;
+    let broken = match end {
+        End::Broken(error) if summary.totals.listed == 0 => return Err(error),
+        End::Broken(error) => Some(error),
+        End::Complete | End::Stopped => None,
+    };
     let elapsed = begun.elapsed();
     report.finish(&summary, elapsed).map_err(|error| report::output(&error))?;
     output.keep()?;
@@ -78,9 +88,16 @@ async fn report_on<S: Source>(source: S, header: Header, settings: &DryRun) -> R
     if settings.verbose || (settings.progress && io::stderr().is_terminal()) {
         let (listed, seconds) = (summary.totals.listed, elapsed.as_secs_f64());
         let rate = listed as f64 / seconds.max(f64::MIN_POSITIVE);
-        say(&format!("{listed} blobs in {seconds:.1} s ({rate:.0}/s)"));
+        let retries = match summary.totals.retries {
+            0 => String::new(),
+            retries => format!(", {retries} of {} requests repeated", summary.totals.requests),
+        };
+        say(&format!("{listed} blobs in {seconds:.1} s ({rate:.0}/s){retries}"));
     }
-    Ok(Exit::of(&summary, settings.exit_zero))
+    match broken {
+        Some(error) => Err(error),
+        None => Ok(Exit::of(&summary, settings.exit_zero)),
+    }
 }
 
 /// A line for whoever watches. Nothing is lost when stderr is closed.

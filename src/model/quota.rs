@@ -109,6 +109,8 @@ pub struct Totals {
     pub bytes_read: u64,
     /// Requests for content, every attempt counted.
     pub requests: u64,
+    /// Of these, attempts that repeated another one.
+    pub retries: u64,
 }
 
 impl Totals {

@@ -62,14 +62,23 @@ impl fmt::Display for ByteRange {
 pub struct Reads {
     /// Requests sent; for a folder, reads of a file.
     pub requests: u32,
+    /// Of these requests, the ones that repeated another one.
+    pub retries: u32,
     /// Bytes of bodies received.
     pub bytes: u64,
 }
 
 impl Reads {
+    /// Counts one request, which repeats another one unless it is the first.
+    pub fn count_request(&mut self, is_first: bool) {
+        self.requests = self.requests.saturating_add(1);
+        self.retries = self.retries.saturating_add(u32::from(!is_first));
+    }
+
     /// Adds another account to this one.
     pub fn add(&mut self, other: Self) {
         self.requests = self.requests.saturating_add(other.requests);
+        self.retries = self.retries.saturating_add(other.retries);
         self.bytes = self.bytes.saturating_add(other.bytes);
     }
 }

@@ -21,6 +21,8 @@ pub struct Summary {
     pub first_refused: Option<BlobName>,
     /// Whether every basename was compared with every other.
     pub basenames_compared: bool,
+    /// Why these are only the first blobs of the listing, without a gap; `None` when they are all there are.
+    pub incomplete: Option<String>,
 }
 
 /// Weighs assets against the quota, in the order in which they are given.
@@ -72,6 +74,7 @@ impl Budget {
             findings: counted.map(|(code, count)| (*code, *count)).collect(),
             first_refused: self.first_refused.clone(),
             basenames_compared: self.basenames_compared,
+            incomplete: None,
         }
     }
 
@@ -131,6 +134,7 @@ impl Budget {
         totals.bytes_listed = totals.bytes_listed.saturating_add(asset.blob.size);
         totals.bytes_read = totals.bytes_read.saturating_add(asset.reads.bytes);
         totals.requests = totals.requests.saturating_add(u64::from(asset.reads.requests));
+        totals.retries = totals.retries.saturating_add(u64::from(asset.reads.retries));
         for (code, count) in Code::ALL.iter().zip(&mut self.counts) {
             *count += u64::from(asset.findings.iter().any(|finding| finding.code == *code));
         }

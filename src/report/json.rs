@@ -59,6 +59,11 @@ struct Document<'a> {
     profile: &'a str,
     quota: QuotaRecord<'a>,
     totals: TotalsRecord,
+    /// Whether the whole listing was examined…
+    complete: bool,
+    /// … and why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incomplete: Option<&'a str>,
     findings_by_code: Counts<'a>,
 }
 
@@ -95,6 +100,8 @@ impl<W: Write + Send> Report for Json<W> {
                 first_refused: summary.first_refused.as_ref().map(|name| name.as_str()),
             },
             totals: TotalsRecord::new(&summary.totals, elapsed.as_secs_f64()),
+            complete: summary.incomplete.is_none(),
+            incomplete: summary.incomplete.as_deref(),
             findings_by_code: Counts(&summary.findings),
         };
         let head = serde_json::to_vec(&document)?;

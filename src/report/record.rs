@@ -59,7 +59,15 @@ struct CostRecord {
 #[derive(Serialize)]
 struct ReadsRecord {
     requests: u32,
+    /// Absent where there were none.
+    #[serde(skip_serializing_if = "is_zero")]
+    retries: u32,
     bytes: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 #[derive(Serialize)]
@@ -105,7 +113,11 @@ impl<'a> AssetRecord<'a> {
             skipped: asset.skipped,
             cost: CostRecord { images: asset.cost.images, frames: asset.cost.frames },
             findings: asset.findings.iter().map(FindingRecord::new).collect(),
-            reads: ReadsRecord { requests: asset.reads.requests, bytes: asset.reads.bytes },
+            reads: ReadsRecord {
+                requests: asset.reads.requests,
+                retries: asset.reads.retries,
+                bytes: asset.reads.bytes,
+            },
         }
     }
 }
@@ -199,6 +211,7 @@ pub(super) struct TotalsRecord {
     bytes_listed: u64,
     bytes_read: u64,
     requests: u64,
+    retries: u64,
     elapsed_s: f64,
 }
 
@@ -215,6 +228,7 @@ impl TotalsRecord {
             bytes_listed: totals.bytes_listed,
             bytes_read: totals.bytes_read,
             requests: totals.requests,
+            retries: totals.retries,
             elapsed_s,
         }
     }

@@ -76,6 +76,7 @@ impl<W: Write + Send> Report for Text<W> {
 
     fn finish(mut self: Box<Self>, summary: &Summary, _elapsed: Duration) -> io::Result<()> {
         self.connection()?;
+        self.incomplete(summary)?;
         self.totals(summary)?;
         self.findings(summary)?;
         self.closing(summary)?;
@@ -113,6 +114,18 @@ impl<W: Write> Text<W> {
             writeln!(self.out, "  {DIM}{:<10}{DIM:#}  {text}", "assumed")?;
         }
         writeln!(self.out)
+    }
+
+    fn incomplete(&mut self, summary: &Summary) -> io::Result<()> {
+        let Some(why) = &summary.incomplete else { return Ok(()) };
+        let judged = match summary.totals.listed {
+            0 => "nothing was judged.".to_owned(),
+            listed => {
+                format!("this is the first part of the listing, {}.", counted(listed, "entry", "entries"))
+            }
+        };
+        let text = cut(&format!("INCOMPLETE  {}: {judged}", shown(why)), self.width - 2);
+        writeln!(self.out, "  {ERROR}{text}{ERROR:#}\n")
     }
 
     fn totals(&mut self, summary: &Summary) -> io::Result<()> {
@@ -220,6 +233,7 @@ impl<W: Write> Text<W> {
         writeln!(self.out, "{DIM}Read {read} of {listed} in {requests}.{DIM:#}")?;
         let assets = totals.listed - totals.skipped;
         let (style, verdict) = match (totals.unknown, totals.rejected, assets) {
+            _ if summary.incomplete.is_some() => (ERROR, "Incomplete: run it again.".to_owned()),
             (0, 0, 0) => (DIM, "There is nothing to sync.".to_owned()),
             (0, 0, _) => (GOOD, format!("All {} will sync.", counted(assets, "asset", "assets"))),
             (0, left_out, _) => (

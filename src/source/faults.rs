@@ -9,7 +9,7 @@ use futures::{Stream, StreamExt};
 
 use super::{ReadError, Source};
 use crate::error::Result;
-use crate::model::{Blob, ByteRange, Reads};
+use crate::model::{Blob, BlobName, ByteRange, Reads};
 
 /// Wraps a source and delays each page and each read by a time that a seed decides.
 #[derive(Debug)]
@@ -57,5 +57,9 @@ impl<S: Source> Source for Faults<S> {
     ) -> std::result::Result<Bytes, ReadError> {
         self.delay().await;
         self.source.read(blob, range, reads).await
+    }
+
+    async fn find(&self, name: &BlobName) -> std::result::Result<Option<Blob>, ReadError> {
+        self.source.find(name).await
     }
 }

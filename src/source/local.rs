@@ -225,6 +225,10 @@ impl Source for LocalSource {
         bytes
     }
 
+    async fn find(&self, name: &BlobName) -> std::result::Result<Option<Blob>, ReadError> {
+        Ok(ReadBlocking::find(self, name))
+    }
+
     fn blocking(&self) -> Option<Arc<dyn ReadBlocking>> {
         Some(Arc::new(self.clone()))
     }
@@ -268,6 +272,12 @@ impl ReadBlocking for LocalSource {
         bytes.truncate(filled);
         reads.bytes += filled as u64;
         Ok(bytes.into())
+    }
+
+    fn find(&self, name: &BlobName) -> Option<Blob> {
+        let path = self.root.join(name.as_str());
+        let walk = WalkDir::new(path).follow_links(true).max_depth(0);
+        walk.into_iter().next().and_then(|entry| self.blob(entry))
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::Stream;
 
 use crate::error::Result;
-use crate::model::{Blob, ByteRange, Reads};
+use crate::model::{Blob, BlobName, ByteRange, Reads};
 
 pub mod azure;
 pub mod faults;
@@ -34,6 +34,12 @@ pub trait Source: Send + Sync + 'static {
         reads: &mut Reads,
     ) -> impl Future<Output = std::result::Result<Bytes, ReadError>> + Send;
 
+    /// The blob of this name as it is listed now; `None` when it is gone.
+    fn find(
+        &self,
+        name: &BlobName,
+    ) -> impl Future<Output = std::result::Result<Option<Blob>, ReadError>> + Send;
+
     /// For a source whose reads block a thread, the same read without `async`: such blobs are read on the pool,
     /// where they are probed. `None` for a source that waits for a network.
     fn blocking(&self) -> Option<Arc<dyn ReadBlocking>> {
@@ -46,6 +52,9 @@ pub trait ReadBlocking: Send + Sync {
     /// See [`Source::read`].
     fn read(&self, blob: &Blob, range: ByteRange, reads: &mut Reads)
     -> std::result::Result<Bytes, ReadError>;
+
+    /// See [`Source::find`].
+    fn find(&self, name: &BlobName) -> Option<Blob>;
 }
 
 /// Why a range of one blob was not read.

@@ -296,11 +296,11 @@ fn an_empty_blob_gives_nothing<P: Place>(place: &P) {
 fn reads_add_up<P: Place>(place: &P) {
     let source = place.source(SHELF, RANGES);
     let blob = only(&source);
-    let mut reads = Reads { requests: 5, bytes: 50 };
+    let mut reads = Reads { requests: 5, retries: 0, bytes: 50 };
     for (range, expected) in [
-        (ByteRange::new(0, 100), Reads { requests: 6, bytes: 150 }),
-        (ByteRange::new(0, 100), Reads { requests: 7, bytes: 250 }),
-        (ByteRange::new(RANGES_SIZE - 10, 100), Reads { requests: 8, bytes: 260 }),
+        (ByteRange::new(0, 100), Reads { requests: 6, retries: 0, bytes: 150 }),
+        (ByteRange::new(0, 100), Reads { requests: 7, retries: 0, bytes: 250 }),
+        (ByteRange::new(RANGES_SIZE - 10, 100), Reads { requests: 8, retries: 0, bytes: 260 }),
     ] {
         RUNTIME.block_on(source.read(&blob, range, &mut reads)).expect("it can be read");
         assert_eq!(reads, expected, "{range}");
@@ -323,7 +323,7 @@ fn a_replaced_blob_has_changed<P: Place>(place: &P) {
         for range in [ByteRange::new(0, 2), ByteRange::new(8, 8), whole(&blob)] {
             let (bytes, reads) = read(&source, &blob, range);
             assert_eq!(bytes, Err(ReadError::Changed), "{name}: {range}");
-            assert_eq!(reads, Reads { requests: 1, bytes: 0 }, "{name}: {range}");
+            assert_eq!(reads, Reads { requests: 1, retries: 0, bytes: 0 }, "{name}: {range}");
         }
         let listed_anew = only(&source);
         assert_ne!(listed_anew.etag, blob.etag, "{name}");
@@ -337,7 +337,7 @@ fn a_deleted_blob_is_gone<P: Place>(place: &P) {
     let source = place.source(SCRATCH, name);
     let blob = only(&source);
     place.delete(SCRATCH, name);
-    let once = Reads { requests: 1, bytes: 0 };
+    let once = Reads { requests: 1, retries: 0, bytes: 0 };
     assert_eq!(read(&source, &blob, whole(&blob)), (Err(P::DELETED), once));
     let of_any_version = Blob { etag: None, ..blob };
     assert_eq!(read(&source, &of_any_version, ByteRange::new(0, 7)), (Err(ReadError::Gone), once));
@@ -366,7 +366,7 @@ fn an_archived_blob_is_not_read(container: &Container) {
     let archived = only(&source);
     assert_eq!(archived.access, Access::Archived);
     assert_eq!(read(&source, &archived, whole(&archived)), (Err(ReadError::Archived), Reads::default()));
-    let once = Reads { requests: 1, bytes: 0 };
+    let once = Reads { requests: 1, retries: 0, bytes: 0 };
     assert_eq!(read(&source, &online, whole(&online)), (Err(ReadError::Archived), once));
 }
 

@@ -19,7 +19,7 @@ fn probe(name: &str, bytes: &Bytes) -> (Facts, Reads) {
         match step {
             Step::Done(facts) => return (facts, reads),
             Step::Need(range) => {
-                reads.add(Reads { requests: 1, bytes: range.len() });
+                reads.add(Reads { requests: 1, retries: 0, bytes: range.len() });
                 step = probe.step(bytes.slice(range.start() as usize..range.end() as usize));
             }
         }

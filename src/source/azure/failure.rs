@@ -10,6 +10,7 @@ use azure_core::http::StatusCode;
 use azure_core::http::headers::{HeaderName, Headers};
 use azure_core::time::{OffsetDateTime, parse_rfc7231};
 
+use super::pace::Outcome;
 use crate::error::{Error, reason};
 
 /// The header that carries the service's own code ("Status and error codes").
@@ -85,6 +86,31 @@ impl Failure {
         match error.is_timeout() {
             true => Self::Broken("no answer in time".into()),
             false => Self::Broken(format!("the connection broke: {cause}")),
+        }
+    }
+
+    /// Whether the service has no capacity at the moment ("Status and error codes"; 429 is what a proxy says).
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Status { status: 429 | 503, .. })
+    }
+
+    /// Whether the failure may pass by itself ("Retry guidance for Azure Storage").
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
+            // A certificate does not get better by asking again.
+            Self::Connect { kind, .. } => *kind != ConnectFault::Tls,
+            Self::Broken(_) | Self::Page(_) => true,
+            Self::Changed | Self::Credential(_) | Self::Other(_) => false,
+        }
+    }
+
+    /// What it means for the pace of the requests that follow.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            _ if self.is_refusal() => Outcome::Refused,
+            _ if self.is_passing() => Outcome::Failed,
+            _ => Outcome::Answered,
         }
     }
 

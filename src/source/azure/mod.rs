@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use super::location::{ContainerUrl, Environment};
 use super::{ReadError, Source};
 use crate::error::{Error, Result};
-use crate::model::{Access, Blob, ByteRange, Origin, Reads};
+use crate::model::{Access, Blob, BlobName, ByteRange, Origin, Reads};
 
 mod auth;
 mod cli;
@@ -29,37 +29,45 @@ mod exchange;
 mod explain;
 mod failure;
 mod list_page;
+mod pace;
 mod retry;
 mod sign;
 mod transport;
 
 pub use auth::{AuthMode, Credential};
+pub use pace::{Limits, MAX_CONCURRENCY};
 pub use retry::Retry;
 
 use auth::Means;
 use exchange::{Asked, Exchange, PageSlot};
 use failure::Failure;
 use list_page::Page;
+use pace::{Outcome, Pace};
 use retry::Attempts;
 
-/// How long one attempt at a range may take: a server that trickles must not hold a run.
-const READ_DEADLINE: Duration = Duration::from_secs(120);
+/// How long the first attempt at a range may take: a server that trickles must not hold a run…
+const FIRST_READ_DEADLINE: Duration = Duration::from_secs(15);
+
+/// … and how long a later one may: each gets twice the time of the one before, so that a slow line comes through.
+const LAST_READ_DEADLINE: Duration = Duration::from_secs(120);
 
 /// How long one attempt at a page may take.
 const PAGE_DEADLINE: Duration = Duration::from_secs(300);
 
 /// What can be set about reading from Azure.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Blobs a page of the listing, 1 to 5,000; the service may send fewer.
     pub page_size: u16,
     /// How attempts are repeated.
     pub retry: Retry,
+    /// What bounds the requests.
+    pub limits: Limits,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { page_size: list_page::MAX_BLOBS, retry: Retry::default() }
+        Self { page_size: list_page::MAX_BLOBS, retry: Retry::default(), limits: Limits::default() }
     }
 }
 
@@ -71,6 +79,7 @@ pub struct AzureSource {
     url: ContainerUrl,
     credential: Credential,
     container: BlobContainerClient,
+    pace: Pace,
     options: Options,
 }
 
@@ -108,7 +117,8 @@ impl AzureSource {
         let client_options = BlobContainerClientOptions { client_options, ..Default::default() };
         let container = BlobContainerClient::new(container_url, token, Some(client_options))
             .map_err(|_| Error::new(format!("{url} cannot be used as the URL of a container")))?;
-        Ok(Self { url, credential, container, options })
+        let pace = Pace::new(options.limits);
+        Ok(Self { url, credential, container, pace, options })
     }
 
     /// What a report says of the source.
@@ -124,14 +134,19 @@ impl AzureSource {
     }
 
     /// One page of the listing, with retries.
-    async fn page(&self, from: &Cursor) -> Result<Page> {
+    async fn page(&self, from: &Cursor<'_>) -> Result<Page> {
         let mut attempts = Attempts::new(self.options.retry);
         loop {
-            let page = tokio::time::timeout(PAGE_DEADLINE, self.try_page(from.marker.as_deref())).await;
+            // A listing is not given up with the reads: its error says what is wrong.
+            let request = self.pace.admit(0).await.ok();
+            let page = tokio::time::timeout(PAGE_DEADLINE, self.try_page(from)).await;
+            let page = page.unwrap_or_else(|_| Err(Failure::Broken("no whole page in time".into())));
+            if let Some(request) = request {
+                request.done(page.as_ref().map_or_else(Failure::outcome, |_| Outcome::Answered));
+            }
             let failure = match page {
-                Ok(Ok(page)) => return Ok(page),
-                Ok(Err(failure)) => failure,
-                Err(_) => Failure::Broken("no whole page in time".into()),
+                Ok(page) => return Ok(page),
+                Err(failure) => failure,
             };
             if !attempts.again(&failure).await {
                 return Err(from.broken(self.explain(&failure, &attempts.describe(&failure))));
@@ -139,13 +154,13 @@ impl AzureSource {
         }
     }
 
-    async fn try_page(&self, marker: Option<&str>) -> std::result::Result<Page, Failure> {
+    async fn try_page(&self, from: &Cursor<'_>) -> std::result::Result<Page, Failure> {
         let slot = PageSlot::new(OnceLock::new());
         let options = BlobContainerClientListBlobsOptions {
             include: Some(vec![ListBlobsIncludeItem::Metadata]),
-            marker: marker.map(str::to_owned),
-            maxresults: Some(self.options.page_size.clamp(1, list_page::MAX_BLOBS).into()),
-            prefix: Some(self.url.prefix().to_owned()).filter(|prefix| !prefix.is_empty()),
+            marker: from.marker.clone(),
+            maxresults: Some(from.page_size.into()),
+            prefix: Some(from.prefix.to_owned()).filter(|prefix| !prefix.is_empty()),
             method_options: PagerOptions {
                 context: Context::new().with_value(slot.clone()),
                 ..Default::default()
@@ -227,7 +242,8 @@ impl AzureSource {
 
 impl Source for AzureSource {
     fn list(&self) -> impl Stream<Item = Result<Vec<Blob>>> + Send {
-        stream::try_unfold(Some(Cursor::default()), move |cursor| async move {
+        let page_size = self.options.page_size.clamp(1, list_page::MAX_BLOBS);
+        stream::try_unfold(Some(Cursor::new(self.url.prefix(), page_size)), move |cursor| async move {
             let Some(mut cursor) = cursor else { return Ok(None) };
             let page = self.page(&cursor).await?;
             let next = cursor.move_on(&page)?.then_some(cursor);
@@ -253,15 +269,34 @@ impl Source for AzureSource {
         }
         let mut attempts = Attempts::new(self.options.retry);
         loop {
-            reads.requests = reads.requests.saturating_add(1);
-            let attempt = self.try_read(blob, range, &mut reads.bytes);
-            let failure = match tokio::time::timeout(READ_DEADLINE, attempt).await {
-                Ok(Ok(bytes)) => return Ok(bytes),
-                Ok(Err(failure)) => failure,
-                Err(_) => Failure::Broken("no whole answer in time".into()),
+            let Ok(request) = self.pace.admit(range.len()).await else {
+                return Err(ReadError::Unreadable("not tried: nothing has got through for minutes".into()));
+            };
+            reads.count_request(attempts.is_first());
+            let deadline = attempts.deadline(FIRST_READ_DEADLINE, LAST_READ_DEADLINE);
+            let attempt = tokio::time::timeout(deadline, self.try_read(blob, range, &mut reads.bytes)).await;
+            let attempt = attempt.unwrap_or_else(|_| Err(Failure::Broken("no whole answer in time".into())));
+            request.done(attempt.as_ref().map_or_else(Failure::outcome, |_| Outcome::Answered));
+            let failure = match attempt {
+                Ok(bytes) => return Ok(bytes),
+                Err(failure) => failure,
             };
             if !attempts.again(&failure).await {
                 return Err(self.read_error(&failure, &attempts));
+            }
+        }
+    }
+
+    async fn find(&self, name: &BlobName) -> std::result::Result<Option<Blob>, ReadError> {
+        let mut cursor = Cursor::new(name.as_str(), 1);
+        loop {
+            let page = self.page(&cursor).await.map_err(ReadError::Fatal)?;
+            let is_last = !cursor.move_on(&page).map_err(ReadError::Fatal)?;
+            // Of all names that begin with it, the name itself is the first. A page may be empty and not the last.
+            match page.blobs.into_iter().next() {
+                Some(blob) => return Ok(Some(blob).filter(|blob| blob.name == *name)),
+                None if is_last => return Ok(None),
+                None => {}
             }
         }
     }
@@ -277,15 +312,21 @@ impl fmt::Debug for AzureSource {
     }
 }
 
-/// How far a listing has come.
-#[derive(Debug, Default)]
-struct Cursor {
+/// How far a listing of the names that begin with a prefix has come.
+#[derive(Debug)]
+struct Cursor<'a> {
+    prefix: &'a str,
+    page_size: u16,
     marker: Option<String>,
     listed: u64,
     last: Option<String>,
 }
 
-impl Cursor {
+impl<'a> Cursor<'a> {
+    fn new(prefix: &'a str, page_size: u16) -> Self {
+        Self { prefix, page_size, marker: None, listed: 0, last: None }
+    }
+
     /// Takes note of a page, and says whether another one follows.
     fn move_on(&mut self, page: &Page) -> Result<bool> {
         self.listed = self.listed.saturating_add(page.blobs.len() as u64);

@@ -18,6 +18,9 @@ pub const MAX_WAIT: Duration = Duration::from_secs(15);
 /// The longest wait that the service can ask for: a run must not hang on one header.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
+/// Refusals of one request: with the waits between them, some two minutes.
+pub const MAX_REFUSALS: u32 = 12;
+
 /// How attempts are repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
@@ -49,47 +52,59 @@ impl Retry {
 #[derive(Debug)]
 pub(super) struct Attempts {
     retry: Retry,
-    made: u32,
+    /// Attempts that failed for a reason of their own.
+    failed: u32,
+    /// Attempts that were refused for want of capacity.
+    refused: u32,
 }
 
 impl Attempts {
     /// Before the first attempt.
     pub(super) fn new(retry: Retry) -> Self {
-        Self { retry, made: 0 }
+        Self { retry, failed: 0, refused: 0 }
+    }
+
+    /// Whether the next attempt is the first one.
+    pub(super) fn is_first(&self) -> bool {
+        self.failed == 0 && self.refused == 0
+    }
+
+    /// How long the next attempt may take: `first`, and twice as long for each attempt that failed, up to `longest`.
+    pub(super) fn deadline(&self, first: Duration, longest: Duration) -> Duration {
+        first.saturating_mul(1_u32.checked_shl(self.failed).unwrap_or(u32::MAX)).min(longest)
     }
 
     /// Says whether the attempt that just failed is worth another one, and waits until it is due.
     pub(super) async fn again(&mut self, failure: &Failure) -> bool {
-        self.made += 1;
-        if self.made >= self.retry.attempts || !is_passing(failure) {
-            return false;
-        }
+        // A busy service says nothing about the blob: the pace of all requests goes down until it takes them.
+        let made = if failure.is_refusal() {
+            self.refused += 1;
+            if self.refused >= MAX_REFUSALS {
+                return false;
+            }
+            self.refused
+        } else {
+            self.failed += 1;
+            if self.failed >= self.retry.attempts || !failure.is_passing() {
+                return false;
+            }
+            self.failed
+        };
         let asked = match failure {
             Failure::Status { retry_after, .. } => *retry_after,
             _ => None,
         };
-        let random = RandomState::new().hash_one(self.made);
-        tokio::time::sleep(self.retry.wait(self.made, asked, random)).await;
+        let random = RandomState::new().hash_one(made);
+        tokio::time::sleep(self.retry.wait(made, asked, random)).await;
         true
     }
 
     /// The failure of the last attempt, with their number if there was more than one.
     pub(super) fn describe(&self, failure: &Failure) -> String {
-        match self.made {
+        match self.failed + self.refused {
             0 | 1 => failure.to_string(),
             made => format!("{failure} after {made} attempts"),
         }
-    }
-}
-
-/// Whether a failure may pass by itself ("Status and error codes", "Retry guidance for Azure Storage").
-fn is_passing(failure: &Failure) -> bool {
-    match failure {
-        Failure::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
-        // A certificate does not get better by asking again.
-        Failure::Connect { kind, .. } => *kind != super::failure::ConnectFault::Tls,
-        Failure::Broken(_) | Failure::Page(_) => true,
-        Failure::Changed | Failure::Credential(_) | Failure::Other(_) => false,
     }
 }
 
@@ -118,11 +133,35 @@ mod tests {
     async fn attempts_end() {
         let retry = Retry { attempts: 3, first_wait: Duration::ZERO };
         let mut attempts = Attempts::new(retry);
+        let failed =
+            Failure::Status { status: 500, code: Some("OperationTimedOut".into()), retry_after: None };
+        assert!(attempts.again(&failed).await);
+        assert!(attempts.again(&failed).await);
+        assert!(!attempts.again(&failed).await);
+        assert_eq!(attempts.describe(&failed), "500 OperationTimedOut after 3 attempts");
+    }
+
+    #[tokio::test]
+    async fn a_busy_service_does_not_use_up_the_attempts() {
+        let mut attempts = Attempts::new(Retry { attempts: 2, first_wait: Duration::ZERO });
         let busy = Failure::Status { status: 503, code: Some("ServerBusy".into()), retry_after: None };
-        assert!(attempts.again(&busy).await);
-        assert!(attempts.again(&busy).await);
+        for _ in 1..MAX_REFUSALS {
+            assert!(attempts.again(&busy).await);
+        }
+        assert!(attempts.again(&Failure::Broken("cut".into())).await, "its own attempts are all there");
         assert!(!attempts.again(&busy).await);
-        assert_eq!(attempts.describe(&busy), "503 ServerBusy after 3 attempts");
+    }
+
+    #[test]
+    fn each_failed_attempt_gives_the_next_one_more_time() {
+        let mut attempts = Attempts::new(RETRY);
+        let deadline =
+            |attempts: &Attempts| attempts.deadline(Duration::from_secs(15), Duration::from_secs(100));
+        assert_eq!(deadline(&attempts), Duration::from_secs(15));
+        attempts.failed = 2;
+        assert_eq!(deadline(&attempts), Duration::from_secs(60));
+        attempts.failed = 99;
+        assert_eq!(deadline(&attempts), Duration::from_secs(100));
     }
 
     #[tokio::test]

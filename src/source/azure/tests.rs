@@ -44,7 +44,7 @@ impl Server {
             panic!()
         };
         let retry = Retry { attempts: 3, first_wait: Duration::from_millis(1) };
-        AzureSource::new(url, mode, &env, Options { page_size: 2, retry }).unwrap()
+        AzureSource::new(url, mode, &env, Options { page_size: 2, retry, ..Options::default() }).unwrap()
     }
 
     fn source(&self) -> AzureSource {
@@ -137,7 +137,7 @@ async fn a_range_is_asked_for_with_its_version() {
     let server = Server::of(vec![part(4, 10)]);
     let (bytes, reads) = read(&server, ByteRange::new(4, 6)).await;
     assert_eq!(bytes.unwrap(), &CONTENT[4..10]);
-    assert_eq!(reads, Reads { requests: 1, bytes: 6 });
+    assert_eq!(reads, Reads { requests: 1, retries: 0, bytes: 6 });
     let head = server.heads().remove(0);
     assert!(head.starts_with("GET /devstoreaccount1/cam/a%2Fb.jpg HTTP/1.1\r\n"), "{head}");
     assert!(
@@ -190,10 +190,11 @@ async fn a_body_that_is_cut_short_long_or_another_one_is_not_believed() {
 async fn what_passes_is_tried_again_and_what_remains_is_told_with_its_code() {
     let busy = || refusal("503 Service Unavailable", "ServerBusy");
     let (bytes, reads) = read_after(vec![busy(), busy(), part(4, 10)]).await;
-    assert_eq!((&bytes.unwrap()[..], reads), (&CONTENT[4..10], Reads { requests: 3, bytes: 6 }));
-    let (bytes, reads) = read_after(vec![busy(), busy(), busy()]).await;
-    assert_eq!(bytes, Err(ReadError::Unreadable("503 ServerBusy after 3 attempts".into())));
-    assert_eq!(reads.requests, 3);
+    assert_eq!((&bytes.unwrap()[..], reads), (&CONTENT[4..10], Reads { requests: 3, retries: 2, bytes: 6 }));
+    let failing = || refusal("500 Internal Server Error", "OperationTimedOut");
+    let (bytes, reads) = read_after(vec![busy(), failing(), failing(), failing()]).await;
+    assert_eq!(bytes, Err(ReadError::Unreadable("500 OperationTimedOut after 4 attempts".into())));
+    assert_eq!(reads.requests, 4);
 }
 
 #[tokio::test]

@@ -1,0 +1,116 @@
+//! How many requests are in flight: more while that does not make them slower, fewer when it does.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Requests in flight at the beginning.
+const FIRST: f64 = 32.0;
+/// The fewest requests in flight that it goes down to by itself.
+const MIN: f64 = 8.0;
+/// The least time over which latencies are averaged.
+const WINDOW: Duration = Duration::from_millis(50);
+/// How many times the best latency is still taken for the service's own pace; what is above it waits in a queue.
+const TOLERANCE: f64 = 2.0;
+/// How much of the requests in flight is kept at the most when latency has grown, and when a request is refused.
+const BACKOFF: f64 = 0.7;
+/// So few requests in flight cannot be what makes the service slow: when they are, it has become slower.
+const FEW: f64 = 16.0;
+
+/// The number of requests in flight, by the gradient of their latency: a window in which the mean stays below twice
+/// the best mean adds the square root of the number; one in which it does not scales the number down.
+#[derive(Debug)]
+pub(super) struct Concurrency {
+    limit: f64,
+    max: f64,
+    /// The lowest mean of a window, in seconds.
+    best: Option<f64>,
+    begun: Option<Instant>,
+    sum: f64,
+    answers: u32,
+    busiest: usize,
+}
+
+impl Concurrency {
+    /// At most `max` requests in flight.
+    pub(super) fn new(max: usize) -> Self {
+        let max = max.max(1) as f64;
+        Self { limit: FIRST.min(max), max, best: None, begun: None, sum: 0.0, answers: 0, busiest: 0 }
+    }
+
+    /// Requests that may be in flight.
+    pub(super) fn limit(&self) -> usize {
+        self.limit as usize
+    }
+
+    /// An answer came after `latency`, while `in_flight` requests were under way.
+    pub(super) fn answered(&mut self, now: Instant, latency: Duration, in_flight: usize) {
+        let begun = *self.begun.get_or_insert(now);
+        self.sum += latency.as_secs_f64();
+        self.answers += 1;
+        self.busiest = self.busiest.max(in_flight);
+        if now.duration_since(begun) < WINDOW || f64::from(self.answers) < self.limit {
+            return;
+        }
+        let mean = self.sum / f64::from(self.answers);
+        let best = match self.best {
+            Some(best) if self.limit > FEW => best.min(mean),
+            _ => mean,
+        };
+        self.best = Some(best);
+        let gradient = (TOLERANCE * best / mean).clamp(BACKOFF, 1.0);
+        // Room that is not used says nothing about what more of it would do.
+        if gradient < 1.0 || self.busiest as f64 >= 0.8 * self.limit {
+            self.limit = (self.limit * gradient + self.limit.sqrt()).clamp(MIN.min(self.max), self.max);
+        }
+        (self.begun, self.sum, self.answers, self.busiest) = (Some(now), 0.0, 0, 0);
+    }
+
+    /// The service refused requests.
+    pub(super) fn back_off(&mut self) {
+        self.limit = (self.limit * BACKOFF).max(MIN.min(self.max));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A service that takes `base` for a request and works on `width` of them at a time: the number in flight after
+    /// `answers` answers.
+    fn settle(base: Duration, width: usize, answers: usize) -> usize {
+        let mut concurrency = Concurrency::new(1024);
+        let mut now = Instant::now();
+        for _ in 0..answers {
+            let in_flight = concurrency.limit();
+            let queued = (in_flight as f64 / width as f64).max(1.0);
+            now += base.mul_f64(1.0 / in_flight.min(width) as f64);
+            concurrency.answered(now, base.mul_f64(queued), in_flight);
+        }
+        concurrency.limit()
+    }
+
+    #[test]
+    fn it_grows_while_latency_allows_and_stops_when_requests_queue() {
+        let wide = settle(Duration::from_millis(20), 100_000, 100_000);
+        assert_eq!(wide, 1024);
+        let narrow = settle(Duration::from_millis(20), 100, 100_000);
+        assert!((150..250).contains(&narrow), "{narrow}: twice the service's width, and a little more");
+    }
+
+    #[test]
+    fn it_does_not_grow_on_idle_room_and_backs_off_when_refused() {
+        let mut concurrency = Concurrency::new(1024);
+        let mut now = Instant::now();
+        for _ in 0..10_000 {
+            now += Duration::from_millis(1);
+            concurrency.answered(now, Duration::from_millis(5), 3);
+        }
+        assert_eq!(concurrency.limit(), 32);
+        for _ in 0..20 {
+            concurrency.back_off();
+        }
+        assert_eq!(concurrency.limit(), 8);
+        assert_eq!(Concurrency::new(2).limit(), 2);
+    }
+}

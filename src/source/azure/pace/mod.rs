@@ -1,0 +1,188 @@
+//! When a request may leave: one pace for all requests of a source.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep};
+
+mod circuit;
+mod concurrency;
+mod rate;
+
+use circuit::{Circuit, Gate};
+use concurrency::Concurrency;
+use rate::{Bandwidth, Rate};
+
+/// Requests that are ever in flight when their number is not given. An account takes 20,000 a second; at 50 ms each,
+/// a thousand of them keep that up.
+pub const MAX_CONCURRENCY: usize = 1024;
+
+/// What bounds the requests of a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// Requests in flight; `None` for as many as the service answers without delay.
+    pub concurrency: Option<usize>,
+    /// Requests a second, those for pages included.
+    pub requests_per_second: Option<f64>,
+    /// Bytes of content a second.
+    pub bytes_per_second: Option<f64>,
+}
+
+/// How a request ended, for the pace of those that follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The service answered, whatever the answer says.
+    Answered,
+    /// It has no capacity at the moment.
+    Refused,
+    /// It did not answer, or not as it should.
+    Failed,
+}
+
+/// Nothing has got through for so long that a request is not even sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct GivenUp;
+
+/// The pace of a source's requests.
+#[derive(Debug)]
+pub(super) struct Pace {
+    places: Semaphore,
+    /// Held by the request that waits for its time, so that all leave one after the other.
+    turn: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    rate: Rate,
+    bandwidth: Bandwidth,
+    circuit: Circuit,
+    /// `None` when the number of requests in flight is fixed.
+    concurrency: Option<Concurrency>,
+    /// Places there are, taken or not.
+    places: usize,
+    in_flight: usize,
+}
+
+impl Pace {
+    pub(super) fn new(limits: Limits) -> Self {
+        let concurrency = match limits.concurrency {
+            Some(_) => None,
+            None => Some(Concurrency::new(MAX_CONCURRENCY)),
+        };
+        let fixed = limits.concurrency.unwrap_or(MAX_CONCURRENCY).max(1);
+        let places = concurrency.as_ref().map_or(fixed, Concurrency::limit);
+        Self {
+            places: Semaphore::new(places),
+            turn: tokio::sync::Mutex::new(()),
+            state: Mutex::new(State {
+                rate: Rate::new(limits.requests_per_second),
+                bandwidth: Bandwidth::new(limits.bytes_per_second),
+                circuit: Circuit::new(Instant::now()),
+                concurrency,
+                places,
+                in_flight: 0,
+            }),
+        }
+    }
+
+    /// Waits until a request for `bytes` bytes may leave.
+    ///
+    /// # Errors
+    /// In an outage that has lasted too long.
+    pub(super) async fn admit(&self, bytes: u64) -> Result<Request<'_>, GivenUp> {
+        loop {
+            // It never closes.
+            let Ok(place) = self.places.acquire().await else { return Err(GivenUp) };
+            let gate = self.state().circuit.gate(Instant::now());
+            match gate {
+                Gate::Open => {
+                    self.wait_for_turn(bytes).await;
+                    self.state().in_flight += 1;
+                    return Ok(Request { pace: self, place: Some(place), begun: Instant::now() });
+                }
+                Gate::Shut => return Err(GivenUp),
+                Gate::Wait(time) => {
+                    drop(place);
+                    sleep(time).await;
+                }
+            }
+        }
+    }
+
+    async fn wait_for_turn(&self, bytes: u64) {
+        let is_limited = {
+            let state = self.state();
+            state.rate.is_limited() || state.bandwidth.is_limited()
+        };
+        if !is_limited {
+            return;
+        }
+        let _turn = self.turn.lock().await;
+        let wait = {
+            let (now, mut state) = (Instant::now(), self.state());
+            state.rate.take(now).max(state.bandwidth.take(now, bytes))
+        };
+        sleep(wait).await;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves the numbers usable: at worst the pace is a little off.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the number of places what it should be. Places that are taken are given up when they come back.
+    fn resize(&self, state: &mut State) {
+        let Some(wanted) = state.concurrency.as_ref().map(Concurrency::limit) else { return };
+        if wanted > state.places {
+            self.places.add_permits(wanted - state.places);
+            state.places = wanted;
+        } else {
+            state.places -= self.places.forget_permits(state.places - wanted);
+        }
+    }
+}
+
+/// A request under way. One that is dropped without an outcome, because the run ended, tells nothing.
+#[derive(Debug)]
+pub(super) struct Request<'a> {
+    pace: &'a Pace,
+    place: Option<SemaphorePermit<'a>>,
+    begun: Instant,
+}
+
+impl Request<'_> {
+    /// The request ended.
+    pub(super) fn done(mut self, outcome: Outcome) {
+        let (now, mut state) = (Instant::now(), self.pace.state());
+        let in_flight = state.in_flight;
+        match outcome {
+            Outcome::Answered => {
+                state.rate.delivered(now);
+                state.circuit.succeeded(now);
+                let latency = now.duration_since(self.begun);
+                if let Some(concurrency) = &mut state.concurrency {
+                    concurrency.answered(now, latency, in_flight);
+                }
+            }
+            Outcome::Refused => {
+                state.circuit.failed(now);
+                if state.rate.refused(now)
+                    && let Some(concurrency) = &mut state.concurrency
+                {
+                    concurrency.back_off();
+                }
+            }
+            Outcome::Failed => state.circuit.failed(now),
+        }
+        drop(self.place.take());
+        self.pace.resize(&mut state);
+    }
+}
+
+impl Drop for Request<'_> {
+    fn drop(&mut self) {
+        let mut state = self.pace.state();
+        state.in_flight = state.in_flight.saturating_sub(1);
+    }
+}

@@ -1,0 +1,249 @@
+//! How many requests, and how many bytes, may leave in a second.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Time over which answers are counted to learn what the service delivers.
+const WINDOW: Duration = Duration::from_millis(500);
+/// Parts that the window is counted in: the oldest is forgotten as a whole.
+const PARTS: usize = 10;
+/// The shortest time from which a rate is concluded.
+const SHORTEST: Duration = Duration::from_millis(100);
+/// The least time between two cuts: what is refused meanwhile left before the first one.
+const BETWEEN_CUTS: Duration = Duration::from_millis(500);
+/// What is asked for after a refusal, as a part of what was delivered.
+const AFTER_CUT: f64 = 0.95;
+/// Time between two steps of growth.
+const STEP: Duration = Duration::from_millis(250);
+/// Growth in a step after the first cut, which rests on few answers: until the next refusal.
+const SLOW_START: f64 = 0.5;
+/// Growth in the first step after any later cut; it doubles with every further one.
+const FIRST_GROWTH: f64 = 0.0025;
+/// The most growth in one step after a later cut: a quarter in a second.
+const MAX_GROWTH: f64 = 0.06;
+/// The lowest rate that is learnt, in requests a second.
+const MIN_RATE: f64 = 1.0;
+/// A learnt rate past this many requests a second limits nothing: no account takes more.
+const NO_LIMIT: f64 = 100_000.0;
+/// How far requests may be ahead of their time: a timer is no finer than a millisecond.
+const BURST: Duration = Duration::from_millis(5);
+
+/// The rate of requests: at most what the user allows, and what the service was seen to deliver when it refused some.
+#[derive(Debug)]
+pub(super) struct Rate {
+    allowed: Option<f64>,
+    learnt: Option<f64>,
+    next: Option<Instant>,
+    delivered: Window,
+    last_cut: Option<Instant>,
+    last_growth: Option<Instant>,
+    growth: f64,
+}
+
+impl Rate {
+    /// A rate that is bound by `allowed` alone, in requests a second, until the service refuses one.
+    pub(super) fn new(allowed: Option<f64>) -> Self {
+        Self {
+            allowed,
+            learnt: None,
+            next: None,
+            delivered: Window::default(),
+            last_cut: None,
+            last_growth: None,
+            growth: SLOW_START,
+        }
+    }
+
+    /// Takes a place in the sequence of requests, and says how long to wait for it.
+    pub(super) fn take(&mut self, now: Instant) -> Duration {
+        self.grow(now);
+        match self.limit() {
+            None => Duration::ZERO,
+            Some(limit) => space(&mut self.next, now, Duration::from_secs_f64(1.0 / limit)),
+        }
+    }
+
+    /// Whether requests must be spaced at all.
+    pub(super) fn is_limited(&self) -> bool {
+        self.limit().is_some()
+    }
+
+    /// An answer came that was no refusal.
+    pub(super) fn delivered(&mut self, now: Instant) {
+        self.delivered.count(now);
+    }
+
+    /// The service refused a request for want of capacity; says whether the rate was cut.
+    pub(super) fn refused(&mut self, now: Instant) -> bool {
+        if self.last_cut.is_some_and(|cut| now.duration_since(cut) < BETWEEN_CUTS) {
+            return false;
+        }
+        let delivered = self.delivered.rate(now);
+        let cut = AFTER_CUT * self.learnt.map_or(delivered, |learnt| learnt.min(delivered));
+        self.growth = if self.last_cut.is_some() { FIRST_GROWTH } else { SLOW_START };
+        self.learnt = Some(cut.max(MIN_RATE));
+        (self.last_cut, self.last_growth) = (Some(now), Some(now));
+        true
+    }
+
+    fn limit(&self) -> Option<f64> {
+        match (self.allowed, self.learnt) {
+            (Some(allowed), Some(learnt)) => Some(allowed.min(learnt)),
+            (allowed, learnt) => allowed.or(learnt),
+        }
+    }
+
+    fn grow(&mut self, now: Instant) {
+        while let (Some(learnt), Some(since)) = (self.learnt, self.last_growth) {
+            if now.duration_since(since) < STEP {
+                return;
+            }
+            self.learnt = Some(learnt * (1.0 + self.growth)).filter(|learnt| *learnt < NO_LIMIT);
+            self.last_growth = Some(since + STEP);
+            self.growth = (2.0 * self.growth).min(MAX_GROWTH).max(self.growth);
+        }
+    }
+}
+
+/// The rate of bytes that the user allows.
+#[derive(Debug)]
+pub(super) struct Bandwidth {
+    allowed: Option<f64>,
+    next: Option<Instant>,
+}
+
+impl Bandwidth {
+    /// At most `allowed` bytes a second.
+    pub(super) fn new(allowed: Option<f64>) -> Self {
+        Self { allowed, next: None }
+    }
+
+    /// Takes the time that `len` bytes need, and says how long to wait for its beginning.
+    pub(super) fn take(&mut self, now: Instant, len: u64) -> Duration {
+        match self.allowed {
+            None => Duration::ZERO,
+            Some(allowed) => space(&mut self.next, now, Duration::from_secs_f64(len as f64 / allowed)),
+        }
+    }
+
+    /// Whether bytes must be spaced at all.
+    pub(super) fn is_limited(&self) -> bool {
+        self.allowed.is_some()
+    }
+}
+
+/// Moves `next` on by `interval`, and says how long it is until the time that it had.
+fn space(next: &mut Option<Instant>, now: Instant, interval: Duration) -> Duration {
+    let earliest = now.checked_sub(BURST).unwrap_or(now);
+    let due = next.map_or(now, |next| next.max(earliest));
+    *next = Some(due + interval);
+    due.saturating_duration_since(now)
+}
+
+/// Answers in the last [`WINDOW`].
+#[derive(Debug, Default)]
+struct Window {
+    begun: Option<Instant>,
+    /// The part of the time since `begun` that was counted last.
+    part: u64,
+    counts: [u64; PARTS],
+}
+
+impl Window {
+    fn count(&mut self, now: Instant) {
+        self.advance(now);
+        self.counts[(self.part % PARTS as u64) as usize] += 1;
+    }
+
+    /// Answers a second.
+    fn rate(&mut self, now: Instant) -> f64 {
+        self.advance(now);
+        let since = self.begun.map_or(Duration::ZERO, |begun| now.duration_since(begun));
+        let time = since.clamp(SHORTEST, WINDOW);
+        self.counts.iter().sum::<u64>() as f64 / time.as_secs_f64()
+    }
+
+    fn advance(&mut self, now: Instant) {
+        let begun = *self.begun.get_or_insert(now);
+        let part = (now.duration_since(begun).as_nanos() / (WINDOW / PARTS as u32).as_nanos()) as u64;
+        for passed in (self.part + 1..=part).rev().take(PARTS) {
+            self.counts[(passed % PARTS as u64) as usize] = 0;
+        }
+        self.part = part;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A service that delivers `limit` requests a second and refuses the rest, for `seconds`: what it delivers and what
+    /// it refuses, each second.
+    fn serve(rate: &mut Rate, limit: f64, seconds: u64) -> Vec<(u64, u64)> {
+        let begun = Instant::now();
+        let (mut now, mut tokens, mut filled) = (begun, 1.0, begun);
+        let mut each_second = vec![(0, 0); seconds as usize];
+        loop {
+            // Without a limit of its own, a client on a fast network sends some 10,000 a second.
+            now += rate.take(now).max(Duration::from_micros(if rate.is_limited() { 0 } else { 100 }));
+            let second = now.duration_since(begun).as_secs();
+            let Some((delivered, refused)) = each_second.get_mut(second as usize) else { return each_second };
+            tokens = (tokens + limit * now.duration_since(filled).as_secs_f64()).min(limit / 10.0);
+            filled = now;
+            if tokens >= 1.0 {
+                tokens -= 1.0;
+                *delivered += 1;
+                rate.delivered(now);
+            } else {
+                *refused += 1;
+                rate.refused(now);
+            }
+        }
+    }
+
+    #[test]
+    fn it_settles_at_what_the_service_delivers() {
+        for limit in [20.0, 500.0, 5000.0] {
+            let seconds = serve(&mut Rate::new(None), limit, 60);
+            let settled = &seconds[5..];
+            let delivered = settled.iter().map(|(delivered, _)| delivered).sum::<u64>() as f64;
+            let refused = settled.iter().map(|(_, refused)| refused).sum::<u64>() as f64;
+            let share = delivered / (limit * settled.len() as f64);
+            assert!(share > 0.9, "{limit}: {share:.2} of the limit, {seconds:?}");
+            assert!(refused / (refused + delivered) < 0.05, "{limit}: {refused} refused, {seconds:?}");
+        }
+    }
+
+    #[test]
+    fn it_recovers_when_the_service_does() {
+        let mut rate = Rate::new(None);
+        serve(&mut rate, 100.0, 5);
+        let now = Instant::now();
+        (rate.learnt, rate.last_growth, rate.growth) = (Some(100.0), Some(now), FIRST_GROWTH);
+        rate.take(now + Duration::from_secs(20));
+        assert!(rate.limit().is_some_and(|limit| limit > 1000.0), "{rate:?}");
+        rate.take(now + Duration::from_secs(60));
+        assert_eq!(rate.limit(), None);
+    }
+
+    #[test]
+    fn what_the_user_allows_is_never_exceeded() {
+        let mut rate = Rate::new(Some(100.0));
+        let seconds = serve(&mut rate, 1e9, 10);
+        assert!(seconds.iter().all(|(delivered, _)| (95..=101).contains(delivered)), "{seconds:?}");
+    }
+
+    #[test]
+    fn bytes_are_spaced_by_their_number() {
+        let mut bandwidth = Bandwidth::new(Some(1e6));
+        let mut now = Instant::now();
+        let begun = now;
+        for _ in 0..100 {
+            now += bandwidth.take(now, 50_000);
+        }
+        let took = now.duration_since(begun).as_secs_f64();
+        assert!((4.9..5.0).contains(&took), "{took}");
+        assert_eq!(Bandwidth::new(None).take(now, u64::MAX), Duration::ZERO);
+    }
+}
