@@ -2,12 +2,15 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
 
-use crate::config::{Color, DryRun, Explain, Rule};
+use crate::config::{Color, DryRun, Explain, Loopback, Rule};
+use crate::loopback::Tls;
 use crate::model::Quota;
 use crate::report;
 use crate::source::azure::{AuthMode, Limits};
@@ -41,6 +44,9 @@ enum Command {
     Explain(ExplainArgs),
     /// Every rule, or one: what it means, why it exists, how to fix it
     Rule(RuleArgs),
+    /// A blob server on 127.0.0.1 for tests and benchmarks; it serves until its stdin ends
+    #[command(hide = true)]
+    Loopback(LoopbackArgs),
 }
 
 /// What a parsed command line asks for.
@@ -52,6 +58,8 @@ pub enum Request {
     Explain(Explain),
     /// `presync rule`.
     Rule(Rule),
+    /// `presync loopback`.
+    Loopback(Loopback),
 }
 
 #[derive(Debug, Args)]
@@ -82,6 +90,45 @@ struct RuleArgs {
     /// When to use colors; NO_COLOR is respected
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     color: ColorArg,
+}
+
+#[derive(Debug, Args)]
+struct LoopbackArgs {
+    /// What it serves and what goes wrong, as JSON; the other options change it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Blobs in the container 'media' [default: 10000]
+    #[arg(long, value_name = "N")]
+    blobs: Option<u64>,
+
+    /// What blobs and faults are drawn from [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// How long every answer takes, such as 20ms
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    latency: Option<Duration>,
+
+    /// The share of ranges and pages that fail once or twice, such as 0.05
+    #[arg(long, value_name = "RATE")]
+    fail: Option<f64>,
+
+    /// Requests a second that are served; more are answered with 503
+    #[arg(long, value_name = "N")]
+    limit: Option<f64>,
+
+    /// Speak TLS with this certificate
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// The port [default: any that is free]
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
 }
 
 #[derive(Debug, Args)]
@@ -201,6 +248,11 @@ enum ColorArg {
     Never,
 }
 
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    let duration: Option<SignedDuration> = text.parse().ok();
+    duration.and_then(|duration| duration.try_into().ok()).ok_or("it is not a time such as 20ms")
+}
+
 fn whole_number(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "it is not a whole number")
 }
@@ -226,6 +278,16 @@ impl Cli {
                 color: args.color.into(),
             }),
             Command::Rule(args) => Request::Rule(Rule { code: args.code, color: args.color.into() }),
+            Command::Loopback(args) => Request::Loopback(Loopback {
+                config: args.config,
+                blobs: args.blobs,
+                seed: args.seed,
+                latency: args.latency,
+                fail: args.fail,
+                limit: args.limit,
+                tls: args.tls_cert.zip(args.tls_key).map(|(cert, key)| Tls { cert, key }),
+                port: args.port,
+            }),
         }
     }
 }

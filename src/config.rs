@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anstream::ColorChoice;
 
+use crate::loopback::Tls;
 use crate::model::Quota;
 use crate::report::Format;
 use crate::source::azure::{AuthMode, Limits};
@@ -86,4 +88,25 @@ pub struct Rule {
     pub code: Option<String>,
     /// When to use colors.
     pub color: Color,
+}
+
+/// Settings of `presync loopback`.
+#[derive(Clone, Debug, Default)]
+pub struct Loopback {
+    /// A JSON file with a whole [`Config`](crate::loopback::Config), which the rest changes.
+    pub config: Option<PathBuf>,
+    /// Blobs in the container `media`, which is then the only one.
+    pub blobs: Option<u64>,
+    /// What blobs and faults are drawn from.
+    pub seed: Option<u64>,
+    /// How long every answer takes.
+    pub latency: Option<Duration>,
+    /// The share of ranges and pages that fail in a way that passes.
+    pub fail: Option<f64>,
+    /// Requests a second that are served.
+    pub limit: Option<f64>,
+    /// The certificate and its key, as PEM files.
+    pub tls: Option<Tls>,
+    /// The port; any that is free when `None`.
+    pub port: Option<u16>,
 }

@@ -8,12 +8,15 @@
 //! * [`rules`] turns facts into findings and a verdict;
 //! * [`plan`] brings verdicts into listing order and spends the quota;
 //! * [`report`] writes what came of it.
+//!
+//! Beside them, [`loopback`] is a blob server for tests and benchmarks.
 
 pub mod cli;
 pub mod command;
 pub mod config;
 pub mod error;
 pub mod exit;
+pub mod loopback;
 pub mod model;
 pub mod plan;
 pub mod pool;

@@ -7,6 +7,7 @@ use crate::error::{Error, Result, reason};
 pub mod dry_run;
 pub mod explain;
 mod interrupt;
+pub mod loopback;
 pub mod rule;
 
 /// What drives listing and reads.

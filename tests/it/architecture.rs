@@ -18,15 +18,16 @@ const PARTS: &[(&str, &[&str])] = &[
     ("run", &["model", "error", "probe", "rules", "source", "plan", "pool", "progress"]),
     ("report", &["model", "error", "rules", "plan", "progress", "run"]),
     ("exit", &["model", "plan"]),
-    ("config", &["model", "report", "source"]),
+    ("loopback", &["error"]),
+    ("config", &["loopback", "model", "report", "source"]),
     (
         "command",
         &[
-            "config", "error", "exit", "model", "plan", "probe", "progress", "report", "rules", "run",
-            "source",
+            "config", "error", "exit", "loopback", "model", "plan", "probe", "progress", "report", "rules",
+            "run", "source",
         ],
     ),
-    ("cli", &["config", "model", "report", "source"]),
+    ("cli", &["config", "loopback", "model", "report", "source"]),
 ];
 /// Parts that compute: no waiting, no clock, no files.
 const PURE: &[&str] = &["model", "probe", "plan"];

@@ -1,0 +1,144 @@
+//! A blob server on 127.0.0.1 for tests and benchmarks: as fast as the client that is measured needs it, and as faulty
+//! as the client that is tested needs it.
+//!
+//! It speaks what a reader needs of the REST API of Azure Blob Storage, with the account as the first part of every
+//! path, as emulators have it: List Blobs, List Containers, Get Blob, Get Blob Properties and the CORS preflight. It
+//! runs on one thread, so that its cost is easy to tell from the client's.
+//!
+//! [`Server::start`] runs it in this process, `presync loopback` in one of its own. There it is controlled over HTTP:
+//! `GET /_loopback/stats` gives [`Stats`], `POST /_loopback/faults` takes [`Faults`], `POST /_loopback/reset` sets the
+//! counters to zero.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use tokio::runtime;
+use tokio::sync::oneshot;
+
+mod answer;
+mod body;
+mod config;
+mod connection;
+mod faults;
+mod inject;
+mod page;
+mod request;
+mod service;
+mod shape;
+mod stats;
+mod store;
+
+pub use config::{Blob, Config, Content, MAX_PAGE, MAX_SHAPE_BLOBS, Mix, Shape, Tier, Tls};
+pub use faults::{Attempts, Fault, Faults, Latency, Limit, On, Rule};
+pub use stats::{BUCKET_MS, Kind, Stats};
+
+use service::Service;
+
+use crate::error::{Error, Result, reason};
+
+/// What the paths of requests about the server itself begin with.
+const CONTROL: &str = "/_loopback/";
+
+/// The server, not yet running.
+#[derive(Debug)]
+pub struct Server;
+
+/// A running server. It ends, with all its connections, when this is dropped.
+pub struct Handle {
+    service: Arc<Service>,
+    /// Dropped to end the server.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts a server on a thread of its own. When this returns, it listens.
+    ///
+    /// # Errors
+    ///
+    /// The configuration is out of its ranges, the certificate cannot be used, or the port is taken.
+    pub fn start(config: Config) -> Result<Handle> {
+        config.check()?;
+        let tls = config.tls.as_ref().map(connection::acceptor).transpose()?;
+        let failed = |error| Error::new(format!("the loopback server cannot start: {}", reason(&error)));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port)).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let endpoint = format!("{scheme}://{address}/{}", config.account);
+        let service = Arc::new(Service::new(config, endpoint));
+
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let listener = {
+            let _entered = runtime.enter();
+            tokio::net::TcpListener::from_std(listener).map_err(failed)?
+        };
+        let (stop, stopped) = oneshot::channel();
+        let accept = connection::accept(listener, tls, Arc::clone(&service));
+        let serve = move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = accept => {}
+                    _ = stopped => {}
+                }
+            });
+        };
+        let thread = thread::Builder::new().name("loopback".into()).spawn(serve).map_err(failed)?;
+        Ok(Handle { service, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Handle {
+    /// The account's URL, such as `http://127.0.0.1:40123/loopback`.
+    pub fn url(&self) -> &str {
+        self.service.endpoint()
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> Stats {
+        self.service.stats()
+    }
+
+    /// Sets the counters to zero.
+    pub fn reset(&self) {
+        self.service.reset();
+    }
+
+    /// Changes what goes wrong, from the next request on. Attempts are counted anew.
+    ///
+    /// # Errors
+    ///
+    /// A number is out of its range; then nothing changes.
+    pub fn set_faults(&self, faults: Faults) -> Result<()> {
+        self.service.set_faults(faults)
+    }
+
+    /// Writes a blob, over an older one too.
+    ///
+    /// # Errors
+    ///
+    /// There is no such container, or its blobs are generated.
+    pub fn put(&self, container: &str, blob: Blob) -> Result<()> {
+        self.service.store(container)?.put(blob)
+    }
+
+    /// Deletes a blob, if there is one of this name.
+    ///
+    /// # Errors
+    ///
+    /// There is no such container, or its blobs are generated.
+    pub fn delete(&self, container: &str, name: &str) -> Result<()> {
+        self.service.store(container)?.delete(name)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic has been told already, by the thread itself.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Pages of listings, in the XML of "List Blobs" and "List Containers".
+
+use std::fmt::Write;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::config::MAX_PAGE;
+use super::store::{Entry, Next, Store};
+
+/// Every body of XML begins with a byte order mark, as the service's do.
+const HEAD: &str = "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?>";
+
+/// Room for a page of [`MAX_PAGE`] blobs, in bytes a blob: what a blob of a shape takes.
+const BYTES_PER_BLOB: usize = 720;
+
+/// What marks of pages begin with. What follows is the name of the next blob in hexadecimal digits.
+const MARKER: &str = "2!";
+
+/// What a page is asked for with.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Query {
+    pub prefix: String,
+    pub delimiter: String,
+    /// The mark of the page before, decoded: the name to begin with.
+    pub from: Option<String>,
+    /// How many items there are at most.
+    pub max: Option<u64>,
+    /// Whether metadata is asked for.
+    pub metadata: bool,
+}
+
+impl Query {
+    /// The query of a URL.
+    ///
+    /// # Errors
+    ///
+    /// The service's code for a parameter that cannot be.
+    pub(super) fn of<'q>(
+        parameters: impl Iterator<Item = (&'q str, std::borrow::Cow<'q, str>)>,
+    ) -> Result<Self, &'static str> {
+        let mut query = Self::default();
+        for (name, value) in parameters {
+            match name {
+                "prefix" => query.prefix = value.into_owned(),
+                "delimiter" => query.delimiter = value.into_owned(),
+                "include" => query.metadata = value.split(',').any(|part| part == "metadata"),
+                "marker" if !value.is_empty() => {
+                    query.from = Some(name_of(&value).ok_or("InvalidQueryParameterValue")?);
+                }
+                "maxresults" => match value.parse() {
+                    Ok(0) => return Err("OutOfRangeQueryParameterValue"),
+                    Ok(max) => query.max = Some(max),
+                    Err(_) => return Err("InvalidQueryParameterValue"),
+                },
+                _ => {}
+            }
+        }
+        Ok(query)
+    }
+
+    fn max(&self) -> u64 {
+        self.max.unwrap_or(MAX_PAGE).min(MAX_PAGE)
+    }
+
+    /// What the service repeats of the request.
+    fn echo(&self, xml: &mut String) {
+        element(xml, "Prefix", &self.prefix);
+        element(xml, "Marker", &self.from.as_deref().map(marker).unwrap_or_default());
+        if let Some(max) = self.max {
+            put(xml, format_args!("<MaxResults>{max}</MaxResults>"));
+        }
+        element(xml, "Delimiter", &self.delimiter);
+    }
+}
+
+/// A page of the blobs of a container.
+pub(super) fn blobs(endpoint: &str, container: &str, store: &Store, query: &Query) -> String {
+    let room = usize::try_from(query.max()).unwrap_or(0) * BYTES_PER_BLOB;
+    let mut xml = String::with_capacity(room);
+    put(
+        &mut xml,
+        format_args!(
+            "{HEAD}<EnumerationResults ServiceEndpoint=\"{endpoint}/\" ContainerName=\"{container}\">"
+        ),
+    );
+    query.echo(&mut xml);
+    xml.push_str("<Blobs>");
+    let mut items = 0;
+    let mut next = None;
+    let from = query.from.as_deref().filter(|from| *from > query.prefix.as_str()).unwrap_or(&query.prefix);
+    store.visit(from, |entry| {
+        let Some(rest) = entry.name.strip_prefix(&query.prefix) else { return Next::Stop };
+        if items == query.max() {
+            next = Some(entry.name.to_owned());
+            return Next::Stop;
+        }
+        items += 1;
+        match rest.find(&query.delimiter).filter(|_| !query.delimiter.is_empty()) {
+            Some(at) => {
+                let group = &entry.name[..query.prefix.len() + at + query.delimiter.len()];
+                write_group(&mut xml, group);
+                successor(group).map_or(Next::Stop, Next::From)
+            }
+            None => {
+                write_blob(&mut xml, entry, query.metadata);
+                Next::On
+            }
+        }
+    });
+    xml.push_str("</Blobs>");
+    element(&mut xml, "NextMarker", &next.as_deref().map(marker).unwrap_or_default());
+    xml.push_str("</EnumerationResults>");
+    xml
+}
+
+/// A page of the containers of an account; `names` ascend.
+pub(super) fn containers<'n>(endpoint: &str, names: impl Iterator<Item = &'n str>, query: &Query) -> String {
+    let mut xml = format!("{HEAD}<EnumerationResults ServiceEndpoint=\"{endpoint}/\">");
+    query.echo(&mut xml);
+    xml.push_str("<Containers>");
+    let from = query.from.as_deref().unwrap_or_default();
+    let mut names = names.filter(|name| name.starts_with(&query.prefix) && *name >= from);
+    for name in names.by_ref().take(usize::try_from(query.max()).unwrap_or(usize::MAX)) {
+        put(&mut xml, format_args!("<Container><Name>{name}</Name><Properties>"));
+        xml.push_str(
+            "<Last-Modified>Sun, 01 Nov 2026 10:00:00 GMT</Last-Modified><Etag>\"0x8D0000000000001\"</Etag>\
+             <LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>\
+             </Properties></Container>",
+        );
+    }
+    xml.push_str("</Containers>");
+    element(&mut xml, "NextMarker", &names.next().map(marker).unwrap_or_default());
+    xml.push_str("</EnumerationResults>");
+    xml
+}
+
+/// The body of a refusal ("Status and error codes").
+pub(super) fn error(code: &str) -> String {
+    format!("{HEAD}<Error><Code>{code}</Code><Message>The loopback server says {code}.</Message></Error>")
+}
+
+/// A page that ends halfway.
+pub(super) fn truncated(mut page: String) -> String {
+    page.truncate(page.floor_char_boundary(page.len() / 2));
+    page
+}
+
+/// A page that closes, halfway, what is not open.
+pub(super) fn malformed(mut page: String) -> String {
+    page.insert_str(page.floor_char_boundary(page.len() / 2), "</Page></Error>");
+    page
+}
+
+fn write_blob(xml: &mut String, entry: &Entry<'_>, metadata: bool) {
+    xml.push_str("<Blob>");
+    write_name(xml, entry.name);
+    xml.push_str("<Properties><Creation-Time>");
+    xml.push_str(entry.last_modified);
+    xml.push_str("</Creation-Time><Last-Modified>");
+    xml.push_str(entry.last_modified);
+    xml.push_str("</Last-Modified><Etag>");
+    xml.push_str(entry.etag);
+    put(xml, format_args!("</Etag><Content-Length>{}</Content-Length><Content-Type>", entry.size));
+    xml.push_str(entry.content_type);
+    xml.push_str(
+        "</Content-Type><Content-Encoding /><Content-Language /><Content-CRC64 /><Content-MD5 />\
+         <Cache-Control /><Content-Disposition /><BlobType>BlockBlob</BlobType><AccessTier>",
+    );
+    xml.push_str(entry.tier.as_str());
+    xml.push_str(
+        "</AccessTier><LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>\
+         <ServerEncrypted>true</ServerEncrypted></Properties>",
+    );
+    match entry.metadata.filter(|all| metadata && !all.is_empty()) {
+        Some(all) => {
+            xml.push_str("<Metadata>");
+            all.iter().for_each(|(name, value)| element(xml, name, value));
+            xml.push_str("</Metadata>");
+        }
+        None if metadata => xml.push_str("<Metadata />"),
+        None => {}
+    }
+    xml.push_str("<OrMetadata /></Blob>");
+}
+
+fn write_group(xml: &mut String, prefix: &str) {
+    xml.push_str("<BlobPrefix>");
+    write_name(xml, prefix);
+    xml.push_str("</BlobPrefix>");
+}
+
+/// A name, percent-encoded when XML cannot carry it ("List Blobs", version 2021-02-12).
+fn write_name(xml: &mut String, name: &str) {
+    if name.chars().any(is_forbidden) {
+        let encoded = utf8_percent_encode(name, NON_ALPHANUMERIC);
+        put(xml, format_args!("<Name Encoded=\"true\">{encoded}</Name>"));
+    } else {
+        xml.push_str("<Name>");
+        escape(xml, name);
+        xml.push_str("</Name>");
+    }
+}
+
+/// What is no character of XML (XML 1.0, 2.2).
+fn is_forbidden(c: char) -> bool {
+    matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}')
+}
+
+fn element(xml: &mut String, name: &str, text: &str) {
+    if text.is_empty() {
+        return put(xml, format_args!("<{name} />"));
+    }
+    put(xml, format_args!("<{name}>"));
+    escape(xml, text);
+    put(xml, format_args!("</{name}>"));
+}
+
+/// Text between tags (XML 1.0, 2.4). A carriage return would be read as a line feed (2.11).
+fn escape(xml: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some(at) = rest.find(['&', '<', '>', '\r']) {
+        xml.push_str(&rest[..at]);
+        xml.push_str(match rest.as_bytes()[at] {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            _ => "&#xD;",
+        });
+        rest = &rest[at + 1..];
+    }
+    xml.push_str(rest);
+}
+
+/// The mark of the page that begins with a name.
+fn marker(name: &str) -> String {
+    name.bytes().fold(MARKER.to_owned(), |mut marker, byte| {
+        put(&mut marker, format_args!("{byte:02x}"));
+        marker
+    })
+}
+
+/// The name that a page with this mark begins with.
+fn name_of(marker: &str) -> Option<String> {
+    let digits = marker.strip_prefix(MARKER)?;
+    let byte = |at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+    let bytes: Option<Vec<u8>> = (0..digits.len()).step_by(2).map(byte).collect();
+    String::from_utf8(bytes?).ok()
+}
+
+/// The first string after all those that begin with `prefix`; `None` if there is none.
+fn successor(prefix: &str) -> Option<String> {
+    let mut successor = prefix.to_owned();
+    while let Some(last) = successor.pop() {
+        // The character after U+D7FF is U+E000: a string holds no surrogates.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            successor.push(next);
+            return Some(successor);
+        }
+    }
+    None
+}
+
+/// Writing to a string does not fail.
+fn put(xml: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = xml.write_fmt(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_is_the_name_that_it_was_made_of() {
+        for name in ["a", "a//é😀\n\0", "😀"] {
+            assert_eq!(name_of(&marker(name)).as_deref(), Some(name));
+        }
+        for wrong in ["", "2", "61", "2!6", "2!6g", "2!+1", "2!é", "2!ff"] {
+            assert_eq!(name_of(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn nothing_lies_between_a_prefix_and_its_successor() {
+        assert_eq!(successor("a/").as_deref(), Some("a0"));
+        assert_eq!(successor("\u{d7ff}").as_deref(), Some("\u{e000}"));
+        assert_eq!(successor("a\u{10ffff}").as_deref(), Some("b"));
+        assert_eq!(successor("\u{10ffff}"), None);
+    }
+
+    #[test]
+    fn names_are_escaped_or_encoded() {
+        let name = |name| {
+            let mut xml = String::new();
+            write_name(&mut xml, name);
+            xml
+        };
+        assert_eq!(name("a&b<c>\r\n\"'é"), "<Name>a&amp;b&lt;c&gt;&#xD;\n\"'é</Name>");
+        assert_eq!(name("é\u{1}.jpg"), "<Name Encoded=\"true\">%C3%A9%01%2Ejpg</Name>");
+    }
+}

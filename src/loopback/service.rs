@@ -1,0 +1,274 @@
+//! From a request to its answer.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
+
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, HeaderMap, HeaderValue, IF_MATCH, ORIGIN};
+use hyper::{Method, Request, Response, StatusCode};
+
+use super::answer::{self, Refusal};
+use super::body::Body;
+use super::config::{Config, Tier};
+use super::faults::{Fault, Faults};
+use super::inject::Injector;
+use super::request::{Asked, Range};
+use super::stats::{Counters, Stats};
+use super::store::Store;
+use super::{CONTROL, page};
+use crate::error::{Error, Result};
+
+/// The most bytes of a request's body, which only sets faults.
+const MAX_FAULTS_BYTES: usize = 1024 * 1024;
+
+/// A connection that ends without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum HangUp {
+    #[error("reset")]
+    Reset,
+    #[error("garbage")]
+    Garbage,
+}
+
+/// The service behind all connections.
+pub(super) struct Service {
+    /// The account's URL.
+    endpoint: String,
+    account: String,
+    containers: BTreeMap<String, Store>,
+    allowed_origins: Vec<String>,
+    bearer_tokens: Vec<String>,
+    injector: Mutex<Injector>,
+    counters: Mutex<Counters>,
+}
+
+/// A request in hand. It may be dropped at any time, when its client hangs up.
+struct InHand<'s>(&'s Service);
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.counters).end();
+    }
+}
+
+impl Service {
+    pub(super) fn new(config: Config, endpoint: String) -> Self {
+        let now = Instant::now();
+        let containers = config.containers.into_iter().map(|(name, content)| (name, Store::new(content)));
+        Self {
+            endpoint,
+            account: config.account,
+            containers: containers.collect(),
+            allowed_origins: config.allowed_origins,
+            bearer_tokens: config.bearer_tokens,
+            injector: Mutex::new(Injector::new(config.faults, now)),
+            counters: Mutex::new(Counters::new(now)),
+        }
+    }
+
+    pub(super) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    pub(super) fn store(&self, container: &str) -> Result<&Store> {
+        let store = self.containers.get(container);
+        store.ok_or_else(|| Error::new(format!("the loopback server has no container '{container}'")))
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        lock(&self.counters).stats().clone()
+    }
+
+    pub(super) fn reset(&self) {
+        lock(&self.counters).reset(Instant::now());
+    }
+
+    pub(super) fn set_faults(&self, faults: Faults) -> Result<()> {
+        faults.check()?;
+        *lock(&self.injector) = Injector::new(faults, Instant::now());
+        Ok(())
+    }
+
+    pub(super) fn connection(&self) {
+        lock(&self.counters).connection();
+    }
+
+    /// Answers a request, or says how to end the connection instead.
+    pub(super) async fn call(
+        &self,
+        request: Request<Incoming>,
+    ) -> std::result::Result<Response<Body>, HangUp> {
+        if request.uri().path().starts_with(CONTROL) {
+            return Ok(self.control(request).await);
+        }
+        let (request, _) = request.into_parts();
+        let asked = Asked::of(&request, &self.account);
+        let decision = lock(&self.injector).decide(asked.kind(), asked.target(), Instant::now());
+        let (fault, name) = decision.fault.unzip();
+        lock(&self.counters).begin(asked.kind(), name.as_deref());
+        let _in_hand = InHand(self);
+        if !decision.wait.is_zero() {
+            tokio::time::sleep(decision.wait).await;
+        }
+        let answer = match fault {
+            Some(Fault::Reset) => Err(HangUp::Reset),
+            Some(Fault::Garbage) => Err(HangUp::Garbage),
+            Some(Fault::Refuse { status, code, retry_after }) => {
+                Ok(Refusal { status, code: &code, retry_after }.answer())
+            }
+            fault => Ok(self.answer(asked, &request.headers, fault.as_ref())),
+        };
+        let (status, bytes) = match &answer {
+            Ok(answer) if request.method == Method::HEAD => (Some(answer.status()), 0),
+            Ok(answer) => (Some(answer.status()), answer.body().len()),
+            Err(_) => (None, 0),
+        };
+        lock(&self.counters).answer(status, bytes, Instant::now());
+        answer
+    }
+
+    fn answer(&self, asked: Asked<'_>, headers: &HeaderMap, fault: Option<&Fault>) -> Response<Body> {
+        if let Asked::Preflight = asked {
+            return self.preflight(headers);
+        }
+        if let Some(refusal) = self.unauthorized(headers) {
+            return refusal.answer();
+        }
+        let answer = match asked {
+            Asked::Containers(query) => {
+                let names = self.containers.keys().map(String::as_str);
+                answer::xml(StatusCode::OK, page::containers(&self.endpoint, names, &query))
+            }
+            Asked::Blobs { container, query } => match self.containers.get(container) {
+                Some(store) => {
+                    let page = page::blobs(&self.endpoint, container, store, &query);
+                    answer::xml(
+                        StatusCode::OK,
+                        match fault {
+                            Some(Fault::MalformedPage) => page::malformed(page),
+                            Some(Fault::TruncatedPage) => page::truncated(page),
+                            _ => page,
+                        },
+                    )
+                }
+                None => Refusal::new(404, "ContainerNotFound").answer(),
+            },
+            Asked::Blob { container, name, range, head_only } => match self.containers.get(container) {
+                Some(store) => read(store, &name, range, head_only, headers, fault),
+                None => Refusal::new(404, "ContainerNotFound").answer(),
+            },
+            Asked::Wrong(status, code) => Refusal::new(status, code).answer(),
+            Asked::Preflight => self.preflight(headers),
+        };
+        match fault {
+            Some(Fault::Cut) => answer.map(Body::cut),
+            Some(Fault::Stall) => answer.map(Body::stalled),
+            _ => answer,
+        }
+    }
+
+    /// Why a request is refused before anything else is looked at.
+    fn unauthorized(&self, headers: &HeaderMap) -> Option<Refusal<'static>> {
+        if self.bearer_tokens.is_empty() {
+            return None;
+        }
+        let Some(authorization) = headers.get(AUTHORIZATION) else {
+            return Some(Refusal::new(401, "NoAuthenticationInformation"));
+        };
+        let token = authorization.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
+        let is_known = token.is_some_and(|token| self.bearer_tokens.iter().any(|known| known == token));
+        (!is_known).then(|| Refusal::new(401, "InvalidAuthenticationInfo"))
+    }
+
+    fn preflight(&self, headers: &HeaderMap) -> Response<Body> {
+        let (Some(origin), Some(method)) = (headers.get(ORIGIN), headers.get(ACCESS_CONTROL_REQUEST_METHOD))
+        else {
+            return Refusal::new(400, "MissingRequiredHeader").answer();
+        };
+        let is_allowed =
+            self.allowed_origins.iter().any(|allowed| allowed == "*" || origin == allowed.as_str());
+        match is_allowed && ["GET", "HEAD"].iter().any(|known| method == known) {
+            true => answer::preflight(origin.clone(), method.clone()),
+            false => Refusal::new(403, "CorsPreflightFailure").answer(),
+        }
+    }
+
+    /// Answers a request that is about the server itself.
+    async fn control(&self, request: Request<Incoming>) -> Response<Body> {
+        let path = request.uri().path().strip_prefix(CONTROL).unwrap_or_default();
+        match (request.method(), path) {
+            (&Method::GET, "stats") => match serde_json::to_string(&self.stats()) {
+                Ok(stats) => answer::json(StatusCode::OK, stats),
+                Err(error) => answer::json(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+            },
+            (&Method::POST, "reset") => {
+                self.reset();
+                answer::json(StatusCode::OK, "{}".to_owned())
+            }
+            (&Method::POST, "faults") => {
+                let body = Limited::new(request.into_body(), MAX_FAULTS_BYTES).collect().await;
+                let set = body.map_err(|error| error.to_string()).and_then(|body| {
+                    let faults =
+                        serde_json::from_slice(&body.to_bytes()).map_err(|error| error.to_string())?;
+                    self.set_faults(faults).map_err(|error| error.to_string())
+                });
+                match set {
+                    Ok(()) => answer::json(StatusCode::OK, "{}".to_owned()),
+                    Err(why) => answer::json(StatusCode::BAD_REQUEST, why),
+                }
+            }
+            _ => answer::json(StatusCode::NOT_FOUND, "GET stats, POST faults, POST reset".to_owned()),
+        }
+    }
+}
+
+/// Reads a blob, or its properties. Conditions come before ranges (RFC 9110, 13.2.1).
+fn read(
+    store: &Store,
+    name: &str,
+    range: Option<Range>,
+    head_only: bool,
+    headers: &HeaderMap,
+    fault: Option<&Fault>,
+) -> Response<Body> {
+    if fault == Some(&Fault::Replaced) {
+        store.replace(name);
+    }
+    let Some(found) = store.find(name) else { return Refusal::new(404, "BlobNotFound").answer() };
+    if headers.get(IF_MATCH).is_some_and(|wanted| !matches(wanted, &found.etag)) {
+        return Refusal::new(412, "ConditionNotMet").answer();
+    }
+    if head_only {
+        return answer::properties(found);
+    }
+    if found.tier == Tier::Archive {
+        return Refusal::new(409, "BlobArchived").answer();
+    }
+    let Some(Range { first, last }) = range.filter(|_| fault != Some(&Fault::Whole)) else {
+        return answer::whole(found);
+    };
+    if first >= found.size {
+        return answer::no_such_range(found.size);
+    }
+    let end = last.map_or(found.size, |last| last.saturating_add(1).min(found.size));
+    match fault {
+        Some(Fault::Short) => {
+            let end = first + (end - first).div_ceil(2);
+            answer::part(found, first, end, 0)
+        }
+        Some(Fault::WrongRange) => answer::part(found, first, end, 1),
+        _ => answer::part(found, first, end, 0),
+    }
+}
+
+/// Whether `If-Match` allows a version. The service takes it with and without quotes.
+fn matches(wanted: &HeaderValue, etag: &str) -> bool {
+    wanted.to_str().is_ok_and(|wanted| wanted == "*" || wanted.trim_matches('"') == etag)
+}
+
+/// What a panic left behind is used as it is: counters and faults are always whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
