@@ -37,6 +37,9 @@ fn config(settings: Loopback) -> Result<Config> {
         config.containers = [("media".to_owned(), Content::Shape(shape))].into();
     }
     if let Some(rate) = settings.fail {
+        if !(0.0..=1.0).contains(&rate) {
+            return Err(Error::new("the rate of a fault is between 0 and 1"));
+        }
         config.faults.rules = Faults::passing(rate, 0).rules;
     }
     if let Some(latency) = settings.latency {

@@ -57,7 +57,7 @@ pub enum Content {
 /// Blobs by the million: every property is a function of the seed and of the blob's number.
 ///
 /// * Names such as `cam0003/2026-11-07/IMG_000330127.jpg`; the order of the names is that of the numbers.
-/// * A blob begins with a whole small file of its kind and goes on with zeros; WebP files have no zeros behind them.
+/// * A blob is a whole small file of its kind; zeros follow it where the format allows that, in JPEG and MP4.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Shape {
@@ -67,9 +67,9 @@ pub struct Shape {
     pub seed: u64,
     /// How often each kind of file occurs.
     pub mix: Mix,
-    /// The smallest and the largest image, in bytes. No image is shorter than the file that it begins with.
+    /// The smallest and the largest JPEG, in bytes. None is shorter than the file that it begins with.
     pub image_size: (u64, u64),
-    /// The smallest and the largest video, in bytes, likewise.
+    /// The smallest and the largest MP4, in bytes, likewise.
     pub video_size: (u64, u64),
 }
 

@@ -71,13 +71,13 @@ impl Template {
         head.freeze()
     }
 
-    /// The size of a blob that is drawn as `size`. A RIFF file says itself how long it is, so it stays as it is.
+    /// The size of a blob that is drawn as `size`. Where the format says how long a file is, nothing can follow it.
     fn size(&self, size: u64) -> u64 {
         let len = self.file.len() as u64;
         match self.extension {
-            "webp" => len,
+            "jpg" => size.max(len),
             "mp4" => size.max(len + FREE_BOX.len() as u64),
-            _ => size.max(len),
+            _ => len,
         }
     }
 }

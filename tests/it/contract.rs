@@ -1,6 +1,7 @@
-//! The contract of a source, kept by all of them: a folder, and a container with every kind of credential.
+//! The contract of a source, kept by all of them: a folder, and a container with every kind of credential. What keeps
+//! it against Azurite and against the loopback server finds the same service in both.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,6 +14,8 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::future::join_all;
 use jiff::{Timestamp, ToSpan};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use presync::loopback::{self, Config, Content, Handle, Server};
 use presync::model::{Access, Blob, ByteRange, Reads};
 use presync::source::azure::{AuthMode, AzureSource, Options};
 use presync::source::local::LocalSource;
@@ -110,6 +113,14 @@ fn a_container_with_a_sas_keeps_the_contract() {
 #[test]
 fn a_public_container_without_a_credential_keeps_the_contract() {
     check_over_http("anonymous", AuthMode::Anonymous);
+}
+
+#[test]
+fn a_container_of_the_loopback_server_keeps_the_contract() {
+    let loopback = Loopback::filled();
+    let mut properties = properties();
+    properties.push(("many blobs come in pages", many_blobs_come_in_pages));
+    check(&loopback, properties);
 }
 
 /// The CA and the `PATH` with the Azure CLI are the process's own, so this test runs in a process of its own.
@@ -404,6 +415,20 @@ fn read(source: &impl Source, blob: &Blob, range: ByteRange) -> (Result<Bytes, R
     (answer, reads)
 }
 
+fn azure_source(
+    url: &str,
+    mode: AuthMode,
+    variables: Vec<(&'static str, OsString)>,
+    options: Options,
+) -> AzureSource {
+    let environment = Environment::of(variables);
+    let Ok(Location::Container(url)) = Location::parse(OsStr::new(url), None, &environment) else {
+        panic!("{url} is no container")
+    };
+    let _runtime = RUNTIME.enter();
+    AzureSource::new(url, mode, &environment, options).expect("the credential is there")
+}
+
 /// Names the first difference, and not all of two long lists.
 fn assert_names(found: &[String], expected: &[String], what: &str) {
     let first = (0..found.len().max(expected.len())).find(|&at| found.get(at) != expected.get(at));
@@ -430,6 +455,11 @@ fn content(name: &str) -> Vec<u8> {
 fn many() -> impl Iterator<Item = (String, Vec<u8>)> + Send {
     (0..MANY_BLOBS)
         .map(|number| (format!("cam{}/{number:05}.jpg", number / 1000), number.to_string().into_bytes()))
+}
+
+/// What every container holds, in the order of the bytes.
+fn container_names() -> Vec<String> {
+    sorted(NAMES.iter().chain(NAMES_OF_CONTAINERS), [long_path(), longest_name()])
 }
 
 /// More than 1,000 characters in parts that a folder can hold.
@@ -585,12 +615,7 @@ impl Container {
             AuthMode::Cli => variables.push(("PATH", env::var_os("PATH").expect("PATH is set"))),
             _ => {}
         }
-        let environment = Environment::of(variables);
-        let Ok(Location::Container(url)) = Location::parse(OsStr::new(&url), None, &environment) else {
-            panic!("{url} is no container")
-        };
-        let _runtime = RUNTIME.enter();
-        AzureSource::new(url, self.mode, &environment, options).expect("the credential is there")
+        azure_source(&url, self.mode, variables, options)
     }
 }
 
@@ -605,7 +630,7 @@ impl Place for Container {
     }
 
     fn names(&self) -> Vec<String> {
-        sorted(NAMES.iter().chain(NAMES_OF_CONTAINERS), [long_path(), longest_name()])
+        container_names()
     }
 
     fn put(&self, set: &str, name: &str, bytes: &[u8]) {
@@ -614,5 +639,52 @@ impl Place for Container {
 
     fn delete(&self, set: &str, name: &str) {
         self.azurite.delete(&self.name(set), name);
+    }
+}
+
+/// Containers of the server that tests and benchmarks use, which must be a service like Azurite.
+struct Loopback(Handle);
+
+impl Loopback {
+    fn filled() -> Self {
+        let blob = |name: String, bytes| loopback::Blob { name, bytes, ..Default::default() };
+        let shelf = container_names().into_iter().map(|name| {
+            let bytes = content(&name);
+            blob(name, bytes)
+        });
+        let many = many().map(|(name, bytes)| blob(name, bytes));
+        let containers = [(SHELF, shelf.collect()), (MANY, many.collect()), (SCRATCH, Vec::new())];
+        let containers = containers.map(|(name, blobs)| (name.to_owned(), Content::Blobs(blobs)));
+        let config = Config { containers: containers.into(), ..Config::default() };
+        Self(Server::start(config).expect("it starts"))
+    }
+}
+
+impl Place for Loopback {
+    type Source = AzureSource;
+
+    const DELETED: ReadError = ReadError::Gone;
+
+    fn source(&self, set: &str, prefix: &str) -> AzureSource {
+        let prefix = utf8_percent_encode(prefix, NON_ALPHANUMERIC);
+        azure_source(
+            &format!("{}/{set}/{prefix}", self.0.url()),
+            AuthMode::Anonymous,
+            vec![],
+            Options::default(),
+        )
+    }
+
+    fn names(&self) -> Vec<String> {
+        container_names()
+    }
+
+    fn put(&self, set: &str, name: &str, bytes: &[u8]) {
+        let blob = loopback::Blob { name: name.to_owned(), bytes: bytes.to_vec(), ..Default::default() };
+        self.0.put(set, blob).expect("it can be written");
+    }
+
+    fn delete(&self, set: &str, name: &str) {
+        self.0.delete(set, name).expect("it can be deleted");
     }
 }

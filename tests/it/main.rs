@@ -16,6 +16,7 @@ mod differential;
 mod dry_run;
 mod explain;
 mod fixes;
+mod loopback;
 mod readme;
 mod rule;
 mod support;

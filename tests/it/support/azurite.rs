@@ -22,10 +22,11 @@ use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BAS
 use hmac::{Hmac, Mac};
 use jiff::{Timestamp, ToSpan};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use reqwest::blocking::{Client, Response};
 use reqwest::{Certificate, Method};
 use sha2::Sha256;
+
+use super::tls::certify;
 
 /// The account that Azurite comes with.
 pub const ACCOUNT: &str = "devstoreaccount1";
@@ -251,7 +252,7 @@ fn prepare(tls: Option<&Path>) -> Result<(), String> {
         install(packages)?;
     }
     match tls {
-        Some(tls) if !tls.join("ca.pem").exists() => certify(tls),
+        Some(tls) if !tls.join("ca.pem").exists() => certify(tls).map_err(in_context("make certificates")),
         _ => Ok(()),
     }
 }
@@ -280,32 +281,6 @@ fn install(packages: &Path) -> Result<(), String> {
     }
     let stderr = String::from_utf8_lossy(&npm.stderr);
     Err(format!("npm ci in tests/azurite: {}\n{stderr}", npm.status))
-}
-
-/// Makes a CA and a certificate for 127.0.0.1 in `dir`. The CA's own key is not kept. `ca.pem` is written last:
-/// when it is there, everything is.
-fn certify(dir: &Path) -> Result<(), String> {
-    let [ca, cert, key] = certificates().map_err(in_context("make certificates"))?;
-    let write = |name, pem| fs::write(dir.join(name), pem);
-    fs::create_dir_all(dir)
-        .and_then(|()| write("leaf.key", key))
-        .and_then(|()| write("leaf.pem", cert))
-        .and_then(|()| write("ca.pem", ca))
-        .map_err(in_context("write certificates"))
-}
-
-/// In PEM: a CA's certificate, one for 127.0.0.1 that it signed, and the latter's key. Neither expires.
-fn certificates() -> Result<[String; 3], rcgen::Error> {
-    let mut ca = CertificateParams::default();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.distinguished_name.push(DnType::CommonName, "presync test CA");
-    let ca_key = KeyPair::generate()?;
-    let ca_cert = ca.self_signed(&ca_key)?;
-
-    let leaf = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()])?;
-    let leaf_key = KeyPair::generate()?;
-    let leaf_cert = leaf.signed_by(&leaf_key, &Issuer::new(ca, ca_key))?;
-    Ok([ca_cert.pem(), leaf_cert.pem(), leaf_key.serialize_pem()])
 }
 
 /// Runs `serve.mjs` with the Node that npm installed.

@@ -2,3 +2,4 @@
 
 pub mod azurite;
 pub mod presync;
+pub mod tls;
