@@ -21,7 +21,7 @@ const PAGES_AHEAD: usize = 2;
 /// Files that are read and probed in one job.
 const BATCH: usize = 32;
 /// How long blobs under way may take to finish when the run is stopped: a user who stops it waits.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_millis(500);
 /// Bytes that may be in flight between the network and the pool at a time: 64 MiB.
 const BYTES_IN_FLIGHT: usize = 64 << 20;
 
@@ -112,14 +112,11 @@ pub async fn run<S: Source, K: Sink>(
 
     // Read, probe and judge: in any order, so that a slow blob holds up no other until the window is full.
     let stop = stop.shared();
-    let numbered = blobs(pages)
-        .take_until(stop.clone())
-        .zip(stream::iter(0u64..).map(Ok::<_, Error>))
-        .map(|(blob, ordinal)| Ok::<_, Error>((ordinal?, blob?)))
-        .and_then(|numbered| async {
-            places.acquire().await.map_err(closed)?.forget();
-            Ok(numbered)
-        });
+    let place = async |numbered| {
+        places.acquire().await.map_err(closed)?.forget();
+        Ok(numbered)
+    };
+    let numbered = stream::iter(0u64..).zip(blobs(pages).take_until(stop.clone())).then(place);
     let deliver = async |judged: Vec<(u64, Asset)>| {
         judged.iter().for_each(|(_, asset)| progress.add_judged(asset));
         verdict_sender.send(judged).await.map_err(closed)
@@ -163,15 +160,16 @@ pub async fn run<S: Source, K: Sink>(
     if !summary.totals.reconcile() {
         return Err(Error::new("the totals do not add up; this is a defect of presync, please report it"));
     }
+    let is_all = progress.is_all(summary.totals.listed);
     let end = match read {
         Err(error) => End::Broken(error),
-        Ok(()) if progress.is_all(summary.totals.listed) => End::Complete,
+        Ok(()) if is_all => End::Complete,
         Ok(()) if stop.peek().is_some() => End::Stopped,
-        Ok(()) => {
-            let why =
-                listing.await.err().map_or_else(|| "blobs are missing".to_owned(), |error| error.to_string());
-            End::Broken(Error::new(format!("the listing did not end: {why}")))
-        }
+        Ok(()) => End::Broken(match listing.await {
+            Ok(Err(error)) => error,
+            Ok(Ok(())) => Error::new("blobs are missing; this is a defect of presync, please report it"),
+            Err(error) => Error::new(format!("the listing did not end: {error}")),
+        }),
     };
     summary.incomplete = match &end {
         End::Complete => None,
@@ -181,24 +179,27 @@ pub async fn run<S: Source, K: Sink>(
     Ok(Ended { summary, sink, end })
 }
 
-async fn list<S: Source>(source: Arc<S>, pages: mpsc::Sender<Result<Vec<Blob>>>, progress: Arc<Progress>) {
+/// Hands over page after page, until the end, an error, or until nobody takes them.
+async fn list<S: Source>(
+    source: Arc<S>,
+    pages: mpsc::Sender<Vec<Blob>>,
+    progress: Arc<Progress>,
+) -> Result<()> {
     let listing = source.list();
     pin_mut!(listing);
-    while let Some(page) = listing.next().await {
-        if let Ok(page) = &page {
-            progress.add_listed(page.len() as u64);
-        }
+    while let Some(page) = listing.try_next().await? {
+        progress.add_listed(page.len() as u64);
         if pages.send(page).await.is_err() {
-            return;
+            return Ok(());
         }
     }
     progress.finish_listing();
+    Ok(())
 }
 
-fn blobs(pages: mpsc::Receiver<Result<Vec<Blob>>>) -> impl stream::Stream<Item = Result<Blob>> {
-    stream::unfold(pages, |mut pages| async { pages.recv().await.map(|page| (page, pages)) })
-        .map_ok(|page| stream::iter(page.into_iter().map(Ok)))
-        .try_flatten()
+fn blobs(pages: mpsc::Receiver<Vec<Blob>>) -> impl stream::Stream<Item = Blob> {
+    stream::unfold(pages, |mut pages| async { pages.recv().await.map(|page| (stream::iter(page), pages)) })
+        .flatten()
 }
 
 /// Brings assets into listing order, spends the budget on them and hands them to the sink.

@@ -98,7 +98,7 @@ impl Injector {
             }
             let most = match rule.attempts {
                 // The new version stays, so there is nothing to repeat.
-                _ if rule.fault == Fault::Replaced => 1,
+                Attempts::OneOrTwo if rule.fault == Fault::Replaced => 1,
                 Attempts::OneOrTwo => one_or_two,
                 Attempts::First(most) => most,
                 Attempts::Always => return Some(rule.fault.clone()),

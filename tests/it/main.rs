@@ -15,6 +15,7 @@ mod determinism;
 mod differential;
 mod dry_run;
 mod explain;
+mod faults;
 mod fixes;
 mod loopback;
 mod readme;
