@@ -22,11 +22,18 @@ pub(super) struct Bmff {
 impl Bmff {
     /// The body of a full box: past its version and flags (4.2.2), with the version.
     pub(super) fn full(self, view: View<'_>, part: &'static str) -> Parse<(u8, u64)> {
-        if self.end - self.body < 4 {
+        let [version, ..] = self.field::<4>(view, self.body, part)?;
+        Ok((version, self.body + 4))
+    }
+
+    /// `N` bytes of the box from offset `at` of the blob on. A box that ends before them is damaged: what follows belongs
+    /// to another.
+    #[inline]
+    pub(super) fn field<const N: usize>(self, view: View<'_>, at: u64, part: &'static str) -> Parse<[u8; N]> {
+        if at.checked_add(N as u64).is_none_or(|end| end > self.end) {
             return Err(malformed(part, self.at, "is too short"));
         }
-        let [version, ..] = view.array::<4>(self.body, part)?;
-        Ok((version, self.body + 4))
+        view.array(at, part)
     }
 
     pub(super) fn is(self, kind: &[u8; 4]) -> bool {

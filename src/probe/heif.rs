@@ -81,7 +81,7 @@ impl Items {
     fn locate(&self, view: View<'_>, wanted: u32) -> Parse<Option<(u64, u64)>> {
         let Some(iloc) = self.locations else { return Ok(None) };
         let (version, body) = iloc.full(view, "item locations")?;
-        let [sizes, more] = view.array(body, "item locations")?;
+        let [sizes, more] = iloc.field(view, body, "item locations")?;
         let (offset_size, length_size) = (u64::from(sizes >> 4), u64::from(sizes & 15));
         let (base_size, index_size) =
             (u64::from(more >> 4), if version == 0 { 0 } else { u64::from(more & 15) });
@@ -128,8 +128,8 @@ impl Items {
 fn primary_item(view: View<'_>, pitm: Bmff) -> Parse<u32> {
     let (version, body) = pitm.full(view, "primary item")?;
     Ok(match version {
-        0 => u32::from(u16::from_be_bytes(view.array(body, "primary item")?)),
-        _ => u32::from_be_bytes(view.array(body, "primary item")?),
+        0 => u32::from(u16::from_be_bytes(pitm.field(view, body, "primary item")?)),
+        _ => u32::from_be_bytes(pitm.field(view, body, "primary item")?),
     })
 }
 
@@ -142,11 +142,11 @@ fn exif_item(view: View<'_>, iinf: Bmff, references: Option<Bmff>, primary: u32)
     while let Some(entry) = entries.next()? {
         let (version, body) = entry.full(view, "item information")?;
         let (id, kind_at) = match version {
-            2 => (u32::from(u16::from_be_bytes(view.array(body, "item information")?)), body + 4),
-            3 => (u32::from_be_bytes(view.array(body, "item information")?), body + 6),
+            2 => (u32::from(u16::from_be_bytes(entry.field(view, body, "item information")?)), body + 4),
+            3 => (u32::from_be_bytes(entry.field(view, body, "item information")?), body + 6),
             _ => continue,
         };
-        if &view.array::<4>(kind_at, "item information")? != b"Exif" {
+        if &entry.field::<4>(view, kind_at, "item information")? != b"Exif" {
             continue;
         }
         first = first.or(Some(id));
@@ -193,7 +193,7 @@ fn read_properties(view: View<'_>, iprp: Bmff, primary: u32, facts: &mut Facts) 
     }
     let (Some(container), Some(ipma)) = (container, associations) else { return Ok(()) };
     let (version, body) = ipma.full(view, "property associations")?;
-    let [.., flags] = view.array::<4>(ipma.body, "property associations")?;
+    let [.., flags] = ipma.field::<4>(view, ipma.body, "property associations")?;
     let (id_size, index_size) = (if version == 0 { 2 } else { 4 }, if flags & 1 == 1 { 2 } else { 1 });
     let mut reader = Reader { view, at: body, end: ipma.end, part: "property associations" };
     for _ in 0..reader.number(4)?.min(MAX_ITEMS) {
@@ -230,15 +230,15 @@ fn read_property(view: View<'_>, property: Bmff, facts: &mut Facts) -> Parse<()>
     match &property.kind.0 {
         b"ispe" => {
             let (_, body) = property.full(view, "image dimensions")?;
-            facts.width = Some(u32::from_be_bytes(view.array(body, "image dimensions")?));
-            facts.height = Some(u32::from_be_bytes(view.array(body + 4, "image dimensions")?));
+            facts.width = Some(u32::from_be_bytes(property.field(view, body, "image dimensions")?));
+            facts.height = Some(u32::from_be_bytes(property.field(view, body + 4, "image dimensions")?));
         }
         b"irot" => {
-            let [angle] = view.array(property.body, "image rotation")?;
+            let [angle] = property.field(view, property.body, "image rotation")?;
             facts.rotation = Some(u16::from(angle & 3) * 90);
         }
         b"imir" => {
-            let [axis] = view.array(property.body, "image mirror")?;
+            let [axis] = property.field(view, property.body, "image mirror")?;
             facts.mirror = Some(if axis & 1 == 0 { "vertical" } else { "horizontal" });
         }
         _ => {}

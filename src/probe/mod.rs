@@ -7,6 +7,7 @@
 
 mod bmff;
 mod codec;
+mod fragments;
 mod heif;
 mod jpeg;
 mod mp4;
@@ -37,6 +38,8 @@ const JUMP: u64 = 4 << 10;
 /// Length of a read that goes on where the last one ended, in bytes, by how often that happened in a row: a header that
 /// reached past one read often reaches past two.
 const FOLLOW_UP: [u64; 4] = [16 << 10, 32 << 10, 64 << 10, 128 << 10];
+/// Length of the longest of these reads, in bytes.
+const LONGEST_FOLLOW_UP: u64 = FOLLOW_UP[FOLLOW_UP.len() - 1];
 
 /// What a probe wants next.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +53,7 @@ pub enum Step {
 /// The examination of one blob.
 ///
 /// * The facts depend on the blob's bytes, its size and its extension alone, not on how the bytes were cut.
-/// * At most [`MAX_ASKS`] ranges are asked for and at most [`MAX_HELD`] bytes are held; a blob that needs more ends
+/// * At most [`MAX_ASKS`] ranges are asked for ([`MAX_FRAGMENT_ASKS`] where fragments must be walked) and at most [`MAX_HELD`] bytes are held; a blob that needs more ends
 ///   with a [`Gap`].
 #[derive(Debug)]
 pub struct Probe {
@@ -59,7 +62,7 @@ pub struct Probe {
     /// The part of `asked` that has arrived, when it came in more than one piece.
     partial: BytesMut,
     asks: u32,
-    /// Asks in a row that went on where the one before ended.
+    /// Asks in a row that went on with the one before.
     in_a_row: usize,
 }
 
@@ -126,14 +129,19 @@ impl Probe {
                 return Step::Done(facts);
             }
             Stop::Gap(gap) => gap,
-            Stop::Need { at, len } if self.asks < MAX_ASKS => match self.ask(at, len) {
-                Some(range) => return Step::Need(range),
-                None => Gap::TooManyBytes,
-            },
-            Stop::NeedFragment { at, len } if self.asks < MAX_FRAGMENT_ASKS => match self.ask(at, len) {
-                Some(range) => return Step::Need(range),
-                None => Gap::TooManyBytes,
-            },
+            Stop::Need { at, len } if self.asks < MAX_ASKS => {
+                let goes_on = self.store.missing(at, len, 1).start() == self.asked.end();
+                match self.ask(at, len, goes_on) {
+                    Some(range) => return Step::Need(range),
+                    None => Gap::TooManyBytes,
+                }
+            }
+            Stop::NeedFragment { at, len, dense } if self.asks < MAX_FRAGMENT_ASKS => {
+                match self.ask(at, len, dense) {
+                    Some(range) => return Step::Need(range),
+                    None => Gap::TooManyBytes,
+                }
+            }
             Stop::Need { .. } => Gap::TooManyReads,
             Stop::NeedFragment { .. } => Gap::TooManyFragments,
         };
@@ -141,10 +149,9 @@ impl Probe {
         Step::Done(facts)
     }
 
-    /// Asks for `len` bytes from `at` on, or for as many more as make a sensible read; `None` when that is more than
-    /// may be held.
-    fn ask(&mut self, at: u64, len: u64) -> Option<ByteRange> {
-        let goes_on = self.store.missing(at, len, 1).start() == self.asked.end();
+    /// Asks for `len` bytes from `at` on, or for as many more as make a sensible read, which is longer where it
+    /// `goes_on` with the last one; `None` when that is more than may be held.
+    fn ask(&mut self, at: u64, len: u64, goes_on: bool) -> Option<ByteRange> {
         self.in_a_row = if goes_on { self.in_a_row + 1 } else { 0 };
         let usual = match self.in_a_row {
             0 => JUMP,

@@ -1,9 +1,8 @@
 //! MP4, QuickTime and 3GPP: brands, video tracks, frames (ISO/IEC 14496-12).
 
 use super::bmff::{Bmff, Boxes};
-use super::codec;
-use super::pixels;
 use super::view::{Parse, Stop, View, malformed};
+use super::{codec, fragments, pixels};
 use crate::model::{Facts, FourCc, Gap, Video, VideoTrack};
 
 /// Compatible brands that are kept; real files name up to some twelve.
@@ -46,7 +45,7 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
         (facts.width, facts.height) = (first.width, first.height);
     }
     match read? {
-        Some(first) => count_fragments(view, movie, first, video),
+        Some(first) => fragments::count(view, movie, first, video),
         None => Ok(()),
     }
 }
@@ -56,7 +55,7 @@ fn brands(view: View<'_>, ftyp: Bmff, video: &mut Video) -> Parse<()> {
     if ftyp.end - ftyp.body < 8 {
         return Err(malformed("file type box", ftyp.at, "is too short for a brand"));
     }
-    video.major_brand = Some(FourCc(view.array(ftyp.body, "file type box")?));
+    video.major_brand = Some(FourCc(ftyp.field(view, ftyp.body, "file type box")?));
     let len = (ftyp.end - ftyp.body - 8).min(MAX_BRANDS * 4);
     let list = view.bytes(ftyp.body + 8, len, "file type box")?;
     video.compatible_brands = list.as_chunks().0.iter().map(|brand| FourCc(*brand)).collect();
@@ -92,59 +91,6 @@ fn read_movie(view: View<'_>, movie: Bmff, video: &mut Video) -> Parse<Option<u3
     let first = tracks.first().map(|track| track.id).filter(|_| fragmented);
     video.tracks = tracks.into_iter().map(|track| track.video).collect();
     Ok(first)
-}
-
-/// Adds the frames of the fragments behind a movie header to those of its own sample table (8.8). The walk takes the
-/// fragments' headers and none of their samples. Until it is through, no count is known.
-fn count_fragments(view: View<'_>, movie: Bmff, track: u32, video: &mut Video) -> Parse<()> {
-    let Some(first) = video.tracks.first_mut() else { return Ok(()) };
-    let own = first.frames.take().unwrap_or(0);
-    (first.frames_presented, first.duration_s) = (None, None);
-    let counted = frames_in_fragments(view, movie.end, track).map_err(|stop| match stop {
-        Stop::Need { at, len } => Stop::NeedFragment { at, len },
-        other => other,
-    })?;
-    first.frames = Some(own.saturating_add(counted));
-    Ok(())
-}
-
-fn frames_in_fragments(view: View<'_>, start: u64, track: u32) -> Parse<u64> {
-    let mut boxes = Boxes::new(view, start, view.size());
-    let mut frames: u64 = 0;
-    while let Some(found) = boxes.next()? {
-        if !found.is(b"moof") {
-            continue;
-        }
-        let mut parts = Boxes::inside(view, found);
-        while let Some(part) = parts.next()? {
-            if part.is(b"traf") {
-                frames = frames.saturating_add(frames_in_track_fragment(view, part, track)?);
-            }
-        }
-    }
-    Ok(frames)
-}
-
-/// The samples of a track fragment's runs, if it belongs to the track (8.8.7 and 8.8.8).
-fn frames_in_track_fragment(view: View<'_>, traf: Bmff, track: u32) -> Parse<u64> {
-    let mut boxes = Boxes::inside(view, traf);
-    let mut frames: u64 = 0;
-    while let Some(found) = boxes.next()? {
-        match &found.kind.0 {
-            b"tfhd" => {
-                let (_, body) = found.full(view, "track fragment header")?;
-                if u32::from_be_bytes(view.array(body, "track fragment header")?) != track {
-                    return Ok(0);
-                }
-            }
-            b"trun" => {
-                let (_, body) = found.full(view, "track run")?;
-                frames += u64::from(u32::from_be_bytes(view.array(body, "track run")?));
-            }
-            _ => {}
-        }
-    }
-    Ok(frames)
 }
 
 /// Reads a video track; `None` for a track of another kind.
@@ -194,7 +140,7 @@ fn read_track(
 fn track_id(view: View<'_>, tkhd: Bmff) -> Parse<u32> {
     let (version, body) = tkhd.full(view, "track header")?;
     let at = if version == 1 { body + 16 } else { body + 8 };
-    Ok(u32::from_be_bytes(view.array(at, "track header")?))
+    Ok(u32::from_be_bytes(tkhd.field(view, at, "track header")?))
 }
 
 /// The tracks that a track names as its chapters (QuickTime File Format, "Chapter lists").
@@ -212,12 +158,12 @@ fn read_chapters(view: View<'_>, tref: Bmff, chapters: &mut Vec<u32>) -> Parse<(
 fn clock(view: View<'_>, header: Bmff, part: &'static str) -> Parse<(u32, Option<u64>)> {
     let (version, body) = header.full(view, part)?;
     Ok(if version == 1 {
-        let timescale = u32::from_be_bytes(view.array(body + 16, part)?);
-        let duration = u64::from_be_bytes(view.array(body + 20, part)?);
+        let timescale = u32::from_be_bytes(header.field(view, body + 16, part)?);
+        let duration = u64::from_be_bytes(header.field(view, body + 20, part)?);
         (timescale, (duration != u64::MAX).then_some(duration))
     } else {
-        let timescale = u32::from_be_bytes(view.array(body + 8, part)?);
-        let duration = u32::from_be_bytes(view.array(body + 12, part)?);
+        let timescale = u32::from_be_bytes(header.field(view, body + 8, part)?);
+        let duration = u32::from_be_bytes(header.field(view, body + 12, part)?);
         (timescale, (duration != u32::MAX).then_some(u64::from(duration)))
     })
 }
@@ -231,7 +177,7 @@ fn read_media(view: View<'_>, media: Bmff) -> Parse<Option<(u32, Option<u64>, Bm
         let Some(found) = boxes.next()? else { break };
         match &found.kind.0 {
             b"mdhd" => timing = Some(clock(view, found, "media header")?),
-            b"hdlr" => match &view.array(found.full(view, "handler")?.1 + 4, "handler")? {
+            b"hdlr" => match &found.field(view, found.full(view, "handler")?.1 + 4, "handler")? {
                 b"vide" => is_video = Some(true),
                 b"soun" | b"text" | b"sbtl" | b"subt" | b"hint" | b"meta" | b"tmcd" => return Ok(None),
                 _ => is_video = Some(false),
@@ -269,7 +215,7 @@ fn read_samples(view: View<'_>, table: Bmff, edits: Option<&Edits>) -> Parse<Vid
             // The count is at the same place in both forms of the table (8.7.3).
             b"stsz" | b"stz2" => {
                 let at = found.full(view, "sample size table")?.1 + 4;
-                count = Some(u64::from(u32::from_be_bytes(view.array(at, "sample size table")?)));
+                count = Some(u64::from(u32::from_be_bytes(found.field(view, at, "sample size table")?)));
             }
             b"stco" | b"co64" => chunks = Some(found),
             _ => {}
@@ -320,12 +266,12 @@ fn wants_sample(track: &VideoTrack) -> bool {
 /// Reads the header of the first sample, which lies where the first chunk begins (8.7.5).
 fn read_first_sample(view: View<'_>, chunks: Bmff, track: &mut VideoTrack) -> Parse<()> {
     let (_, body) = chunks.full(view, "chunk offset table")?;
-    if u32::from_be_bytes(view.array(body, "chunk offset table")?) == 0 {
+    if u32::from_be_bytes(chunks.field(view, body, "chunk offset table")?) == 0 {
         return Ok(());
     }
     let at = match chunks.is(b"co64") {
-        true => u64::from_be_bytes(view.array(body + 4, "chunk offset table")?),
-        false => u64::from(u32::from_be_bytes(view.array(body + 4, "chunk offset table")?)),
+        true => u64::from_be_bytes(chunks.field(view, body + 4, "chunk offset table")?),
+        false => u64::from(u32::from_be_bytes(chunks.field(view, body + 4, "chunk offset table")?)),
     };
     let codec = track.codec.as_deref().unwrap_or_default();
     track.pixel_format = match pixels::of_first_sample(view, codec, at) {
@@ -344,7 +290,7 @@ struct Times<'a> {
 impl<'a> Times<'a> {
     fn read(view: View<'a>, stts: Bmff) -> Parse<Option<Self>> {
         let (_, body) = stts.full(view, "time-to-sample table")?;
-        let entries = u64::from(u32::from_be_bytes(view.array(body, "time-to-sample table")?));
+        let entries = u64::from(u32::from_be_bytes(stts.field(view, body, "time-to-sample table")?));
         if body + 4 + entries * 8 > stts.end {
             return Err(malformed("time-to-sample table", stts.at, "has fewer entries than it says"));
         }
@@ -372,7 +318,7 @@ fn first_offset(view: View<'_>, ctts: Bmff) -> Parse<i64> {
     if ctts.end - body < 12 {
         return Ok(0);
     }
-    Ok(i64::from(i32::from_be_bytes(view.array(body + 8, "composition offset table")?)))
+    Ok(i64::from(i32::from_be_bytes(ctts.field(view, body + 8, "composition offset table")?)))
 }
 
 /// The edits of a track that show something (8.6.6): start and end, in units of the track's timescale.
@@ -382,7 +328,7 @@ impl Edits {
     /// Reads an edit list; `None` for one that does not tell what is presented.
     fn read(view: View<'_>, list: Bmff, movie_timescale: u32, timescale: u32) -> Parse<Option<Self>> {
         let (version, body) = list.full(view, "edit list")?;
-        let entries = u64::from(u32::from_be_bytes(view.array(body, "edit list")?));
+        let entries = u64::from(u32::from_be_bytes(list.field(view, body, "edit list")?));
         let step = if version == 1 { 20 } else { 12 };
         if entries == 0 || entries > MAX_EDITS || movie_timescale == 0 || body + 4 + entries * step > list.end
         {
@@ -393,12 +339,12 @@ impl Edits {
             let at = body + 4 + index * step;
             let (duration, start) = match version {
                 1 => {
-                    let start = i64::from_be_bytes(view.array(at + 8, "edit list")?);
-                    (u64::from_be_bytes(view.array(at, "edit list")?), start)
+                    let start = i64::from_be_bytes(list.field(view, at + 8, "edit list")?);
+                    (u64::from_be_bytes(list.field(view, at, "edit list")?), start)
                 }
                 _ => {
-                    let start = i32::from_be_bytes(view.array(at + 4, "edit list")?);
-                    (u64::from(u32::from_be_bytes(view.array(at, "edit list")?)), i64::from(start))
+                    let start = i32::from_be_bytes(list.field(view, at + 4, "edit list")?);
+                    (u64::from(u32::from_be_bytes(list.field(view, at, "edit list")?)), i64::from(start))
                 }
             };
             match (start, duration) {

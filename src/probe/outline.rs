@@ -197,10 +197,10 @@ fn children(view: View<'_>, found: Bmff) -> Parse<Option<u64>> {
 
 /// What a box says, where it says it shortly.
 fn note(view: View<'_>, found: Bmff) -> Parse<String> {
-    let number = |at| Ok(u32::from_be_bytes(view.array(at, "box")?));
+    let number = |at| Ok(u32::from_be_bytes(found.field(view, at, "box")?));
     Ok(match &found.kind.0 {
-        b"ftyp" => format!("major brand '{}'", view.array::<4>(found.body, "box")?.escape_ascii()),
-        b"hdlr" => format!("'{}'", view.array::<4>(found.body + 8, "box")?.escape_ascii()),
+        b"ftyp" => format!("major brand '{}'", found.field::<4>(view, found.body, "box")?.escape_ascii()),
+        b"hdlr" => format!("'{}'", found.field::<4>(view, found.body + 8, "box")?.escape_ascii()),
         b"stts" | b"ctts" | b"stsc" | b"stco" | b"co64" | b"stss" | b"elst" => {
             format!("{} entries", number(found.body + 4)?)
         }

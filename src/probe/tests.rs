@@ -131,6 +131,38 @@ fn a_box_that_is_too_short_for_its_own_fields_is_never_accepted() {
     assert_eq!(verdict("a.heic", &short_items), Verdict::Reject);
 }
 
+/// `file` with a box cut to `len` bytes, the rest of it filled with another box.
+fn with_short_box(file: &[u8], kind: &[u8; 4], len: usize) -> Vec<u8> {
+    let at = file.windows(4).position(|bytes| bytes == kind).expect("it has such a box") - 4;
+    let size = u32::from_be_bytes(file[at..at + 4].try_into().expect("four bytes")) as usize;
+    let rest = [&((size - len) as u32).to_be_bytes()[..], b"free", &file[at + len + 8..]].concat();
+    [&file[..at], &(len as u32).to_be_bytes(), &file[at + 4..at + len], &rest].concat()
+}
+
+#[test]
+fn no_field_is_read_from_the_box_behind_its_own() {
+    let heif = [(b"pitm", 13), (b"iinf", 13), (b"iloc", 13), (b"infe", 14), (b"ispe", 18)];
+    let movie = [
+        (b"mvhd", 16),
+        (b"tkhd", 16),
+        (b"mdhd", 16),
+        (b"hdlr", 16),
+        (b"stts", 12),
+        (b"stco", 12),
+        (b"stsz", 16),
+        (b"stsc", 12),
+        (b"elst", 12),
+    ];
+    let heif = heif.map(|(kind, len)| ("IMG_1004.heic", kind, len));
+    for (suffix, kind, len) in movie.map(|(kind, len)| ("crossing-a.mp4", kind, len)).into_iter().chain(heif)
+    {
+        let (name, file) = DEMO.iter().find(|(name, _)| name.ends_with(suffix)).expect("it is there");
+        let facts = whole(name, &with_short_box(file, kind, len));
+        let kind = kind.escape_ascii();
+        assert!(facts.malformed.is_some(), "{name}: {kind} of {len} bytes: {facts:?}");
+    }
+}
+
 /// The head of one of the formats, so that random bytes get past the first look.
 fn heads() -> impl Strategy<Value = Vec<u8>> {
     prop::sample::select(vec![

@@ -10,8 +10,9 @@ use crate::model::{ByteRange, Gap, Malformed};
 pub(super) enum Stop {
     /// It needs these bytes, at least one of which is not known yet. They lie inside the blob.
     Need { at: u64, len: u64 },
-    /// Likewise, on the walk over the fragments of a file, which may take more reads than a header.
-    NeedFragment { at: u64, len: u64 },
+    /// Likewise, on the walk over the fragments of a file, which may take more reads than a header. `dense`: the
+    /// fragments are so short that a read takes in several.
+    NeedFragment { at: u64, len: u64, dense: bool },
     /// The header is damaged.
     Malformed(Malformed),
     /// The header may be sound, but presync does not read it.
