@@ -229,6 +229,7 @@ fn read_samples(view: View<'_>, table: Bmff, edits: Option<&Edits>) -> Parse<Vid
             break;
         }
     }
+    check_promises(view, table)?;
     if let (true, Some(chunks)) = (wants_sample(&track), chunks) {
         read_first_sample(view, chunks, &mut track)?;
     }
@@ -256,6 +257,42 @@ fn read_samples(view: View<'_>, table: Bmff, edits: Option<&Edits>) -> Parse<Vid
         return Err(Stop::Gap(Gap::Frames));
     }
     Ok(track)
+}
+
+/// Refuses tables that promise more than there is, as far as they have been read anyway: most files have the long ones at
+/// the end, where nothing else is needed.
+fn check_promises(view: View<'_>, table: Bmff) -> Parse<()> {
+    let mut boxes = Boxes::inside(view, table);
+    while let Ok(Some(found)) = boxes.next() {
+        match check_promise(view, found) {
+            Err(Stop::Need { .. }) => break,
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a table with more entries than the file has room for. ffprobe does so too, and takes one that is merely longer
+/// than its box; only the sample-to-chunk table makes no sense to it then.
+fn check_promise(view: View<'_>, found: Bmff) -> Parse<()> {
+    const PART: &str = "sample table";
+    // Behind version and flags: the number of entries and they themselves (8.6.1, 8.6.2, 8.7.4, 8.7.5).
+    let (at, entry_len, end) = match &found.kind.0 {
+        b"ctts" | b"co64" => (found.body + 4, 8, view.size()),
+        b"stco" | b"stss" => (found.body + 4, 4, view.size()),
+        b"stsc" => (found.body + 4, 12, found.end),
+        // Sizes are listed only where they are not all the same (8.7.3.2).
+        b"stsz" => match found.field(view, found.body + 4, PART)? {
+            [0, 0, 0, 0] => (found.body + 8, 4, view.size()),
+            _ => return Ok(()),
+        },
+        _ => return Ok(()),
+    };
+    let count = u64::from(u32::from_be_bytes(found.field(view, at, PART)?));
+    match at + 4 + count * entry_len <= end {
+        true => Ok(()),
+        false => Err(malformed(PART, found.at, "has more entries than there is room for")),
+    }
 }
 
 /// Whether only a sample shows the track's pixel format.

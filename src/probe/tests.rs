@@ -163,6 +163,17 @@ fn no_field_is_read_from_the_box_behind_its_own() {
     }
 }
 
+#[test]
+fn a_table_that_promises_more_than_the_file_holds_is_damage() {
+    let (name, file) = DEMO.iter().find(|(name, _)| name.ends_with("crossing-a.mp4")).expect("it is there");
+    for (kind, count_at) in [(b"stts", 12), (b"stsc", 12), (b"stco", 12), (b"stsz", 16)] {
+        let at = file.windows(4).position(|bytes| bytes == kind).expect("it has such a table") - 4 + count_at;
+        let mut file = file.clone();
+        file[at..at + 4].fill(0xFF);
+        assert_eq!(verdict(name, &file), Verdict::Reject, "{}", kind.escape_ascii());
+    }
+}
+
 /// The head of one of the formats, so that random bytes get past the first look.
 fn heads() -> impl Strategy<Value = Vec<u8>> {
     prop::sample::select(vec![
