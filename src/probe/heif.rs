@@ -2,7 +2,7 @@
 
 use super::bmff::{Bmff, Boxes};
 use super::tiff;
-use super::view::{Parse, View, malformed};
+use super::view::{Parse, Stop, View, malformed};
 use crate::model::{Facts, Orientation};
 
 /// Items that are looked at. A panorama in tiles has some hundreds.
@@ -13,7 +13,8 @@ const MAX_PROPERTIES: u64 = 4_096;
 /// Finds the EXIF item by its type and its bytes by its location; dimensions, rotation and mirroring are properties of
 /// the primary item.
 pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
-    let Some(meta) = Boxes::new(view, 0, view.size()).find(b"meta")? else {
+    let mut boxes = Boxes::new(view, 0, view.size());
+    let Some(meta) = boxes.find(b"meta")? else {
         return Err(malformed("file", 0, "has no item header (meta)"));
     };
     let items = Items::read(view, meta)?;
@@ -27,7 +28,11 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
             Some((start, end)) => read_exif(view, start, end)?,
         },
     };
-    Ok(())
+    // The file may be cut behind its header, and without the picture that this describes.
+    match items.locate(view, items.primary).and_then(|_| boxes.next()) {
+        Ok(_) | Err(Stop::Need { .. }) => Ok(()),
+        Err(stop) => Err(stop),
+    }
 }
 
 /// An EXIF item begins with the distance from its fifth byte to the TIFF header (23008-12, A.2.1).
@@ -118,7 +123,7 @@ impl Items {
                 start.and_then(|start| if length == 0 { Some(limit) } else { start.checked_add(length) });
             return match (start, end) {
                 (Some(start), Some(end)) if start <= end && end <= limit => Ok(Some((start, end))),
-                _ => Err(malformed("EXIF item", iloc.at, "runs past the end of the file")),
+                _ => Err(malformed("item", iloc.at, "runs past the end of the file")),
             };
         }
         Ok(None)

@@ -1,7 +1,7 @@
 //! JPEG (ITU-T T.81, annex B; Exif 3.0, 4.7).
 
-use super::tiff;
-use super::view::{Parse, View, malformed};
+use super::view::{Parse, Stop, View, malformed};
+use super::{Want, tiff};
 use crate::model::{Facts, Orientation};
 
 /// Segments that are looked at. Ultra HDR and multi-part ICC or XMP files have some tens.
@@ -9,14 +9,17 @@ const MAX_SEGMENTS: u32 = 2000;
 /// Bytes between two segments that belong to neither. Some writers pad there, and readers look for the next marker.
 const MAX_STRAY: u64 = 4096;
 
+/// Bytes that the tables and headers of a picture hardly stay below. Where fewer are left of a file, and none of them
+/// has been read, the file is probably a header without a picture, and worth a read.
+const SHORT_REST: u64 = 256;
+
 /// Reads the segments up to the first scan: the first orientation found counts, and dimensions where their segment
 /// lies in the bytes that are there. An orientation is looked for in every APP1 segment before the first scan, so
 /// its absence is known only then.
-pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
+pub(super) fn read(view: View<'_>, want: Want, facts: &mut Facts) -> Parse<()> {
     let mut at = 2;
     for _ in 0..MAX_SEGMENTS {
-        let step = segment(view, at, facts.orientation == Orientation::NotRead, facts);
-        match step {
+        match segment(view, at, facts) {
             Ok(Some(next)) => at = next,
             Ok(None) => {
                 if facts.orientation == Orientation::NotRead {
@@ -24,25 +27,28 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
                 }
                 return Ok(());
             }
-            // Once the orientation is known, nothing further is worth another read, and damage further on is no
-            // matter of the rules.
-            Err(_) if facts.orientation != Orientation::NotRead => return Ok(()),
+            Err(Stop::Need { at: unknown, len }) if facts.orientation != Orientation::NotRead => {
+                return match want {
+                    _ if facts.width.is_some() => Ok(()),
+                    _ if view.size() - at <= SHORT_REST => Err(Stop::Need { at: unknown, len }),
+                    Want::Dimensions => Err(Stop::Wish { at: unknown, len }),
+                    Want::Verdict => Ok(()),
+                };
+            }
             Err(stop) => return Err(stop),
         }
     }
-    match facts.orientation {
-        Orientation::NotRead => Err(malformed("JPEG header", at, "has more segments than any camera writes")),
-        _ => Ok(()),
-    }
+    Err(malformed("JPEG header", at, "has more segments than any camera writes"))
 }
 
-/// Reads one segment and says where the next one begins; `None` at the first scan, the image's end, or when
-/// everything is known.
-fn segment(view: View<'_>, at: u64, look_for_exif: bool, facts: &mut Facts) -> Parse<Option<u64>> {
+/// Reads one segment and says where the next one begins; `None` at the first scan, or when everything is known.
+fn segment(view: View<'_>, at: u64, facts: &mut Facts) -> Parse<Option<u64>> {
+    let look_for_exif = facts.orientation == Orientation::NotRead;
     let (marker, at) = marker(view, at)?;
     match marker {
         0x01 | 0xD0..=0xD8 => return Ok(Some(at + 2)),
-        0xD9 | 0xDA => return Ok(None),
+        0xD9 => return Err(malformed("JPEG header", at, "ends before the first scan")),
+        0xDA => return Ok(None),
         _ => {}
     }
     let len = u64::from(u16::from_be_bytes(view.array(at + 2, "JPEG segment")?));
@@ -65,7 +71,11 @@ fn segment(view: View<'_>, at: u64, look_for_exif: bool, facts: &mut Facts) -> P
         }
         _ => {}
     }
-    let complete = facts.orientation != Orientation::NotRead && facts.width.is_some();
+    if end > view.size() {
+        return Err(malformed("JPEG segment", at, "runs past the end of the file"));
+    }
+    // Of a file that is known to its end, all of the header is looked at: it may be cut.
+    let complete = facts.orientation != Orientation::NotRead && facts.width.is_some() && !view.is_whole();
     Ok((!complete).then_some(end))
 }
 
@@ -90,7 +100,7 @@ pub(super) fn marker(view: View<'_>, at: u64) -> Parse<(u8, u64)> {
 mod tests {
     use super::*;
     use crate::model::Format;
-    use crate::probe::view::{Stop, Store};
+    use crate::probe::view::Store;
     use bytes::Bytes;
 
     fn exif(orientation: u8) -> Vec<u8> {
@@ -109,7 +119,7 @@ mod tests {
         let mut store = Store::new(file.len() as u64);
         store.insert(0, Bytes::from(file));
         let mut facts = Facts::of(Format::Jpeg);
-        read(store.view(), &mut facts).map(|()| facts)
+        read(store.view(), Want::Verdict, &mut facts).map(|()| facts)
     }
 
     const SOI: &[u8] = &[0xFF, 0xD8];

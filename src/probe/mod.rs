@@ -50,14 +50,25 @@ pub enum Step {
     Done(Facts),
 }
 
+/// Which facts are worth a read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Want {
+    /// Those that the rules need. Others are given where the same bytes show them.
+    #[default]
+    Verdict,
+    /// Width and height besides.
+    Dimensions,
+}
+
 /// The examination of one blob.
 ///
-/// * The facts depend on the blob's bytes, its size and its extension alone, not on how the bytes were cut.
+/// * The facts depend on the blob's bytes, its size, its extension and the wish alone, not on how the bytes were cut.
 /// * At most [`MAX_ASKS`] ranges are asked for ([`MAX_FRAGMENT_ASKS`] where fragments must be walked) and at most [`MAX_HELD`] bytes are held; a blob that needs more ends
 ///   with a [`Gap`].
 #[derive(Debug)]
 pub struct Probe {
     store: Store,
+    want: Want,
     asked: ByteRange,
     /// The part of `asked` that has arrived, when it came in more than one piece.
     partial: BytesMut,
@@ -67,11 +78,17 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// A probe of a blob of `size` bytes, and the first range it wants. `extension` decides only how much is read
-    /// first. An empty blob needs no bytes and has the format `unknown`.
+    /// A probe of a blob of `size` bytes that wants what the rules need, and the first range it asks for. `extension`
+    /// decides only how much is read first. An empty blob needs no bytes and has the format `unknown`.
     pub fn new(size: u64, extension: Option<&str>) -> (Self, Step) {
+        Self::wanting(Want::Verdict, size, extension)
+    }
+
+    /// Likewise, with a wish.
+    pub fn wanting(want: Want, size: u64, extension: Option<&str>) -> (Self, Step) {
         let asked = ByteRange::new(0, first_read(extension)).within(size);
-        let probe = Self { store: Store::new(size), asked, partial: BytesMut::new(), asks: 1, in_a_row: 0 };
+        let probe =
+            Self { store: Store::new(size), want, asked, partial: BytesMut::new(), asks: 1, in_a_row: 0 };
         let step = if asked.is_empty() { Step::Done(Facts::of(Format::Unknown)) } else { Step::Need(asked) };
         (probe, step)
     }
@@ -115,7 +132,7 @@ impl Probe {
             Err(stop) => return self.settle(stop, Facts::of(Format::Unknown)),
         };
         let mut facts = Facts::of(format);
-        match read_inside(view, &mut facts) {
+        match read_inside(view, self.want, &mut facts) {
             Ok(()) => Step::Done(facts),
             Err(stop) => self.settle(stop, facts),
         }
@@ -123,35 +140,31 @@ impl Probe {
 
     /// Turns a parser's stop into the next ask or into the end, keeping what is known of the blob.
     fn settle(&mut self, stop: Stop, mut facts: Facts) -> Step {
-        let gap = match stop {
+        let asked = match stop {
             Stop::Malformed(malformed) => {
                 facts.malformed = Some(malformed);
                 return Step::Done(facts);
             }
-            Stop::Gap(gap) => gap,
-            Stop::Need { at, len } if self.asks < MAX_ASKS => {
+            Stop::Gap(gap) => Err(gap),
+            Stop::Need { .. } | Stop::Wish { .. } if self.asks >= MAX_ASKS => Err(Gap::TooManyReads),
+            Stop::NeedFragment { .. } if self.asks >= MAX_FRAGMENT_ASKS => Err(Gap::TooManyFragments),
+            Stop::Need { at, len } | Stop::Wish { at, len } => {
                 let goes_on = self.store.missing(at, len, 1).start() == self.asked.end();
-                match self.ask(at, len, goes_on) {
-                    Some(range) => return Step::Need(range),
-                    None => Gap::TooManyBytes,
-                }
+                self.ask(at, len, goes_on)
             }
-            Stop::NeedFragment { at, len, dense } if self.asks < MAX_FRAGMENT_ASKS => {
-                match self.ask(at, len, dense) {
-                    Some(range) => return Step::Need(range),
-                    None => Gap::TooManyBytes,
-                }
-            }
-            Stop::Need { .. } => Gap::TooManyReads,
-            Stop::NeedFragment { .. } => Gap::TooManyFragments,
+            Stop::NeedFragment { at, len, dense } => self.ask(at, len, dense),
         };
-        facts.gap = Some(gap);
+        match (asked, stop) {
+            (Ok(range), _) => return Step::Need(range),
+            (Err(_), Stop::Wish { .. }) => {}
+            (Err(gap), _) => facts.gap = Some(gap),
+        }
         Step::Done(facts)
     }
 
     /// Asks for `len` bytes from `at` on, or for as many more as make a sensible read, which is longer where it
-    /// `goes_on` with the last one; `None` when that is more than may be held.
-    fn ask(&mut self, at: u64, len: u64, goes_on: bool) -> Option<ByteRange> {
+    /// `goes_on` with the last one.
+    fn ask(&mut self, at: u64, len: u64, goes_on: bool) -> Result<ByteRange, Gap> {
         self.in_a_row = if goes_on { self.in_a_row + 1 } else { 0 };
         let usual = match self.in_a_row {
             0 => JUMP,
@@ -159,11 +172,11 @@ impl Probe {
         };
         let range = self.store.missing(at, len, usual);
         if self.store.held() + range.len() > MAX_HELD {
-            return None;
+            return Err(Gap::TooManyBytes);
         }
         self.asked = range;
         self.asks += 1;
-        Some(range)
+        Ok(range)
     }
 }
 
@@ -178,9 +191,9 @@ fn first_read(extension: Option<&str>) -> u64 {
 }
 
 /// Reads what the rules need of the format found. What is already in `facts` when a parser stops stays there.
-fn read_inside(view: View<'_>, facts: &mut Facts) -> Result<(), Stop> {
+fn read_inside(view: View<'_>, want: Want, facts: &mut Facts) -> Result<(), Stop> {
     match facts.format {
-        Format::Jpeg => jpeg::read(view, facts),
+        Format::Jpeg => jpeg::read(view, want, facts),
         Format::Png => png::read(view, facts),
         Format::Webp => webp::read(view, facts),
         Format::Tiff => tiff::read(view, facts),
@@ -188,7 +201,7 @@ fn read_inside(view: View<'_>, facts: &mut Facts) -> Result<(), Stop> {
         Format::Bmp => raster::read_bmp(view, facts),
         Format::Mp4 | Format::Mov | Format::ThreeGp => mp4::read(view, facts),
         Format::Heif | Format::Avif => heif::read(view, facts),
-        Format::Jp2 => raster::read_jp2(facts),
+        Format::Jp2 => raster::read_jp2(view, facts),
         // No profile accepts these, so nothing inside them matters.
         Format::Jxl
         | Format::Psd

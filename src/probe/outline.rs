@@ -39,7 +39,9 @@ pub(super) fn outline(view: View<'_>) -> Vec<Node> {
         _ => Ok(()),
     });
     match walked {
-        Err(Stop::Need { at, .. } | Stop::NeedFragment { at, .. }) => nodes.add(0, at, 0, "…", "not read"),
+        Err(Stop::Need { at, .. } | Stop::NeedFragment { at, .. } | Stop::Wish { at, .. }) => {
+            nodes.add(0, at, 0, "…", "not read")
+        }
         Err(Stop::Malformed(malformed)) => nodes.add(0, malformed.offset, 0, malformed.part, malformed.fault),
         Err(Stop::Gap(_)) | Ok(()) => {}
     }

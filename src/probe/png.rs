@@ -1,7 +1,7 @@
 //! PNG (W3C PNG, third edition, 5 and 11).
 
 use super::tiff;
-use super::view::{Parse, View, malformed};
+use super::view::{Parse, Stop, View, malformed};
 use crate::model::{Facts, Orientation};
 
 /// Chunks that are looked at. A PNG of 64 MB in 8 KiB `IDAT` chunks has 8,000 of them.
@@ -16,7 +16,16 @@ const IEND_LEN: u64 = 12;
 ///
 /// Chunks of image data follow each other without any other between them (5.6), and writers make all but the last of
 /// one size. So the walk leaps to where the last one must begin, if there is one there.
+///
+/// Behind an orientation the walk goes on as far as the bytes are there: the file may be cut.
 pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
+    match walk(view, facts) {
+        Err(Stop::Need { .. }) if facts.orientation != Orientation::NotRead => Ok(()),
+        walked => walked,
+    }
+}
+
+fn walk(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     let mut at = 8;
     let mut leapt = false;
     for index in 0..MAX_CHUNKS {
@@ -33,15 +42,16 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
                 facts.height = Some(u32::from_be_bytes([size[4], size[5], size[6], size[7]]));
             }
             _ if index == 0 => return Err(malformed("PNG header", at, "is not the first chunk")),
-            b"eXIf" => match tiff::exif_orientation(view, body, body + len)? {
-                Orientation::Absent => {}
-                found => {
-                    facts.orientation = found;
-                    return Ok(());
+            b"eXIf" if facts.orientation == Orientation::NotRead => {
+                match tiff::exif_orientation(view, body, body + len)? {
+                    Orientation::Absent => {}
+                    found => facts.orientation = found,
                 }
-            },
+            }
             b"IEND" => {
-                facts.orientation = Orientation::Absent;
+                if facts.orientation == Orientation::NotRead {
+                    facts.orientation = Orientation::Absent;
+                }
                 return Ok(());
             }
             b"IDAT" if !leapt => {
@@ -83,7 +93,7 @@ fn last_of_its_size(view: View<'_>, first: u64, len: u64) -> Parse<Option<u64>> 
 mod tests {
     use super::*;
     use crate::model::Format;
-    use crate::probe::view::{Stop, Store};
+    use crate::probe::view::Store;
     use bytes::Bytes;
 
     fn chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {

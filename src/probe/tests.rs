@@ -41,8 +41,10 @@ fn whole(name: &str, blob: &[u8]) -> Facts {
     probed(name, blob, |len| len)
 }
 
+static PROFILE: LazyLock<Profile> = LazyLock::new(|| Profile::load("nexus").expect("it is built in"));
+
 fn verdict(name: &str, blob: &[u8]) -> Verdict {
-    let profile = Profile::load("nexus").expect("it is built in");
+    let profile = &*PROFILE;
     let listed = Blob {
         name: BlobName::new(name),
         size: blob.len() as u64,
@@ -50,10 +52,8 @@ fn verdict(name: &str, blob: &[u8]) -> Verdict {
         last_modified: None,
         access: Access::Online,
     };
-    rules::without_reading(&listed, &profile)
-        .unwrap_or_else(|| {
-            rules::judge(listed, Content::Facts(whole(name, blob)), Reads::default(), &profile)
-        })
+    rules::without_reading(&listed, profile)
+        .unwrap_or_else(|| rules::judge(listed, Content::Facts(whole(name, blob)), Reads::default(), profile))
         .verdict
 }
 
@@ -77,19 +77,44 @@ static DEMO: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
     files
 });
 
+/// How many bytes of a sound file must be there: up to the first scan of a JPEG; all of what comes in chunks or boxes
+/// that say how long they are, or has its directory at the end. Of the others, the facts show whether a part is missing.
+fn least(facts: &Facts, file: &[u8]) -> usize {
+    match facts.format {
+        Format::Jpeg => {
+            let mut at = 2;
+            while file[at + 1] != 0xDA {
+                at += 2 + usize::from(u16::from_be_bytes([file[at + 2], file[at + 3]]));
+            }
+            at + 2
+        }
+        // A byte of padding may be left out at the end.
+        Format::Webp => file.len() - 1,
+        Format::Png | Format::Heif | Format::Avif | Format::Jp2 => file.len(),
+        _ => 0,
+    }
+}
+
 #[test]
 fn no_file_is_accepted_without_its_whole_header() {
-    for (name, file) in DEMO.iter() {
+    for (name, file) in DEMO.iter().filter(|(name, file)| verdict(name, file) == Verdict::Accept) {
         let facts = whole(name, file);
-        let frames = |facts: &Facts| facts.video.as_ref().map(|video| video.tracks.clone());
-        for len in 0..file.len().min(2000) {
+        let least = least(&facts, file);
+        let tracks = |facts: &Facts| facts.video.as_ref().map(|video| video.tracks.clone());
+        for len in (0..file.len()).step_by(file.len() / 2000 + 1) {
             let cut = &file[..len];
             if verdict(name, cut) == Verdict::Accept {
+                assert!(len >= least, "{name} cut to {len} bytes");
                 // What is accepted must be what the whole file says: nothing that counts was cut off.
                 let of_cut = whole(name, cut);
                 assert_eq!(of_cut.format, facts.format, "{name} cut to {len} bytes");
                 assert_eq!(of_cut.orientation, facts.orientation, "{name} cut to {len} bytes");
-                assert_eq!(frames(&of_cut), frames(&facts), "{name} cut to {len} bytes");
+                assert_eq!(
+                    (of_cut.width, of_cut.height),
+                    (facts.width, facts.height),
+                    "{name} cut to {len} bytes"
+                );
+                assert_eq!(tracks(&of_cut), tracks(&facts), "{name} cut to {len} bytes");
             }
         }
     }

@@ -14,6 +14,10 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     let Some(block) = Block::open(view, 0, view.size(), "TIFF header")? else {
         return Err(malformed("TIFF header", 0, "does not point to a directory inside of the file"));
     };
+    let (count, first, step) = block.directory()?;
+    if first.saturating_add(count.saturating_mul(step)) > view.size() {
+        return Err(malformed(block.part, block.ifd0, "has a directory that is cut off"));
+    }
     let [orientation, width, height] = block.find([ORIENTATION, IMAGE_WIDTH, IMAGE_LENGTH])?;
     facts.width = width.and_then(|entry| block.dimension(entry));
     facts.height = height.and_then(|entry| block.dimension(entry));

@@ -13,6 +13,8 @@ pub(super) enum Stop {
     /// Likewise, on the walk over the fragments of a file, which may take more reads than a header. `dense`: the
     /// fragments are so short that a read takes in several.
     NeedFragment { at: u64, len: u64, dense: bool },
+    /// Likewise, for a fact that only a wish asks for: the end comes without it when there are no reads left.
+    Wish { at: u64, len: u64 },
     /// The header is damaged.
     Malformed(Malformed),
     /// The header may be sound, but presync does not read it.
@@ -119,6 +121,12 @@ impl<'a> View<'a> {
     /// The blob's size in bytes.
     pub(super) fn size(self) -> u64 {
         self.store.size
+    }
+
+    /// Whether every byte of the blob is known.
+    #[inline]
+    pub(super) fn is_whole(self) -> bool {
+        self.store.runs.first().is_some_and(|run| run.bytes.len() as u64 == self.store.size)
     }
 
     /// The `len` bytes from `at` on; `part` names what they belong to if the blob ends before them.
