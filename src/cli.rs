@@ -150,6 +150,10 @@ struct DryRunArgs {
     #[arg(long, value_name = "NAME|FILE", default_value = "nexus")]
     profile: String,
 
+    /// Read on for width and height where what the rules need does not show them
+    #[arg(long)]
+    dimensions: bool,
+
     /// How the report is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: FormatArg,
@@ -310,6 +314,7 @@ impl DryRunArgs {
             auth: self.azure.auth,
             profile: self.profile,
             quota: Quota::new(self.image_quota, self.frame_quota),
+            dimensions: self.dimensions,
             format: match self.format {
                 FormatArg::Text => report::Format::Text,
                 FormatArg::Json => report::Format::Json,

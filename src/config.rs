@@ -46,6 +46,8 @@ pub struct DryRun {
     pub profile: String,
     /// What is left of the platform's quota.
     pub quota: Quota,
+    /// Whether to read on for width and height, where the rules do not need them.
+    pub dimensions: bool,
     /// How the report is written.
     pub format: Format,
     /// Where to; stdout when `None`.

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::{Asset, Blob, Quota, Reads};
 use crate::plan::{Budget, Reorder, Summary};
 use crate::pool::Pool;
-use crate::probe::{Probe, Step};
+use crate::probe::{Probe, Step, Want};
 use crate::progress::Progress;
 use crate::rules::{self, Content, Profile};
 use crate::source::{ReadBlocking, ReadError, Source};
@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_millis(500);
 /// Bytes that may be in flight between the network and the pool at a time: 64 MiB.
 const BYTES_IN_FLIGHT: usize = 64 << 20;
 
-/// How a run goes about its work. None of these settings changes what it finds.
+/// How a run goes about its work. But for `want`, none of these settings changes what it finds.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Blobs that are examined side by side.
@@ -36,13 +36,15 @@ pub struct Settings {
     pub queue: usize,
     /// How far the newest blob in flight may be ahead of the oldest one, in blobs; at least `concurrency` is used.
     pub window: usize,
+    /// Which facts are worth a read.
+    pub want: Want,
 }
 
 impl Settings {
     /// Settings for a source whose reads wait for a network, with `concurrency` reads at a time.
     pub fn with_concurrency(concurrency: usize) -> Self {
         let workers = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { concurrency, workers, queue: 256, window: 4096 }
+        Self { concurrency, workers, queue: 256, window: 4096, want: Want::Verdict }
     }
 }
 
@@ -94,6 +96,7 @@ pub async fn run<S: Source, K: Sink>(
     let inspector = Inspector {
         source: Arc::clone(&source),
         profile,
+        want: settings.want,
         pool: Pool::new(settings.workers, settings.queue)?,
         bytes: Semaphore::new(BYTES_IN_FLIGHT),
     };
@@ -236,6 +239,7 @@ fn closed<E>(_: E) -> Error {
 struct Inspector<S> {
     source: Arc<S>,
     profile: Arc<Profile>,
+    want: Want,
     pool: Pool,
     bytes: Semaphore,
 }
@@ -270,10 +274,10 @@ impl<S: Source> Inspector<S> {
         batch: Vec<(u64, Blob)>,
         folder: Arc<dyn ReadBlocking>,
     ) -> Result<Vec<(u64, Asset)>> {
-        let profile = Arc::clone(&self.profile);
+        let (profile, want) = (Arc::clone(&self.profile), self.want);
         let judged = self.pool.run(move || {
             let inspect = |(ordinal, blob): (u64, Blob)| {
-                Ok((ordinal, inspect_blocking(folder.as_ref(), blob, &profile)?))
+                Ok((ordinal, inspect_blocking(folder.as_ref(), blob, &profile, want)?))
             };
             batch.into_iter().map(inspect).collect()
         });
@@ -284,7 +288,7 @@ impl<S: Source> Inspector<S> {
 
     /// Reads what the probe needs, and lets the pool probe it.
     async fn probe(&self, blob: &Blob, reads: &mut Reads) -> std::result::Result<Content, ReadError> {
-        let (mut probe, mut step) = Probe::new(blob.size, blob.name.extension());
+        let (mut probe, mut step) = Probe::wanting(self.want, blob.size, blob.name.extension());
         loop {
             let range = match step {
                 Step::Done(facts) => return Ok(Content::Facts(facts)),
@@ -306,14 +310,19 @@ impl<S: Source> Inspector<S> {
 }
 
 /// Examines one blob on this thread.
-fn inspect_blocking(folder: &dyn ReadBlocking, mut blob: Blob, profile: &Profile) -> Result<Asset> {
+fn inspect_blocking(
+    folder: &dyn ReadBlocking,
+    mut blob: Blob,
+    profile: &Profile,
+    want: Want,
+) -> Result<Asset> {
     if let Some(asset) = rules::without_reading(&blob, profile) {
         return Ok(asset);
     }
     let mut reads = Reads::default();
     // A panic must cost no more than this one verdict.
     let probe = |blob: &Blob, reads: &mut Reads| {
-        let content = catch_unwind(AssertUnwindSafe(|| probe_blocking(folder, blob, reads)));
+        let content = catch_unwind(AssertUnwindSafe(|| probe_blocking(folder, blob, want, reads)));
         content.unwrap_or_else(|_| Ok(panicked()))
     };
     let mut content = probe(&blob, &mut reads);
@@ -333,9 +342,10 @@ fn inspect_blocking(folder: &dyn ReadBlocking, mut blob: Blob, profile: &Profile
 fn probe_blocking(
     folder: &dyn ReadBlocking,
     blob: &Blob,
+    want: Want,
     reads: &mut Reads,
 ) -> std::result::Result<Content, ReadError> {
-    let (mut probe, mut step) = Probe::new(blob.size, blob.name.extension());
+    let (mut probe, mut step) = Probe::wanting(want, blob.size, blob.name.extension());
     loop {
         step = match step {
             Step::Done(facts) => return Ok(Content::Facts(facts)),

@@ -12,6 +12,7 @@ use super::interrupt::interrupted;
 use crate::config::DryRun;
 use crate::error::{Error, Result, reason};
 use crate::exit::Exit;
+use crate::probe::Want;
 use crate::progress::Progress;
 use crate::report::{self, Header, ProgressBar};
 use crate::rules::Profile;
@@ -64,6 +65,9 @@ async fn report_on<S: Source>(source: S, at_once: usize, header: Header, setting
     let mut pipeline = Settings::with_concurrency(settings.limits.concurrency.unwrap_or(at_once));
     pipeline.workers = settings.workers.unwrap_or(pipeline.workers);
     pipeline.queue = settings.queue.unwrap_or(pipeline.queue);
+    if settings.dimensions {
+        pipeline.want = Want::Dimensions;
+    }
     if settings.verbose {
         let most = if settings.limits.concurrency.is_none() { "up to " } else { "" };
         say(&format!(

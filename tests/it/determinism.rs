@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use presync::error::{Error, Result};
 use presync::model::{Asset, Quota};
+use presync::probe::Want;
 use presync::progress::Progress;
 use presync::report::{self, Format, Header};
 use presync::rules::Profile;
@@ -58,7 +59,7 @@ fn late(seed: u64) -> Faults<LocalSource> {
 }
 
 fn settings(concurrency: usize, workers: usize, queue: usize, window: usize) -> Settings {
-    Settings { concurrency, workers, queue, window }
+    Settings { concurrency, workers, queue, window, want: Want::Verdict }
 }
 
 #[test]

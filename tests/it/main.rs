@@ -13,6 +13,7 @@ mod corpus;
 mod demo;
 mod determinism;
 mod differential;
+mod dimensions;
 mod dry_run;
 mod explain;
 mod faults;
