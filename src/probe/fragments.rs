@@ -57,11 +57,12 @@ impl Walk {
                 b"moof" => frames = frames.saturating_add(frames_in_fragment(view, found, track)?),
                 b"mdat" => {
                     self.leap(found);
-                    if self.wants_map(view) && believed(random_access_shows_too_many(view))? {
+                    let wants_map = self.distant == MAP_AFTER && may_be_too_many(view);
+                    if wants_map && believed(random_access_shows_too_many(view))? {
                         return Err(Stop::Gap(Gap::TooManyFragments));
                     }
                 }
-                b"sidx" if believed(index_shows_too_many(view, found))? => {
+                b"sidx" if may_be_too_many(view) && believed(index_shows_too_many(view, found))? => {
                     return Err(Stop::Gap(Gap::TooManyFragments));
                 }
                 _ => {}
@@ -77,11 +78,6 @@ impl Walk {
         self.dense = len <= JUMP;
         self.distant += u32::from(len > LONGEST_FOLLOW_UP);
         self.begin = mdat.end;
-    }
-
-    /// Whether it is time to look for the map at the file's end, and the file is so long that the map may show too many.
-    fn wants_map(&self, view: View<'_>) -> bool {
-        self.distant == MAP_AFTER && view.size() / LONGEST_FOLLOW_UP > u64::from(MAX_FRAGMENT_ASKS)
     }
 
     /// The read that brings the missing bytes, and with them the headers of a fragment like the one before.
@@ -133,7 +129,12 @@ fn believed(shows_too_many: Parse<bool>) -> Parse<bool> {
     }
 }
 
-/// Whether this many fragments that no read takes in together with another are more than may be read.
+/// Whether the file is so long that a map of it may show too many fragments.
+fn may_be_too_many(view: View<'_>) -> bool {
+    view.size() / LONGEST_FOLLOW_UP > u64::from(MAX_FRAGMENT_ASKS)
+}
+
+/// Whether these lengths, of which those count that no read takes in together with another, are more than may be read.
 fn too_many(lengths: impl Iterator<Item = u64>) -> bool {
     lengths.filter(|len| *len > LONGEST_FOLLOW_UP).count() > MAX_FRAGMENT_ASKS as usize
 }
@@ -314,15 +315,22 @@ mod tests {
 
     #[test]
     fn a_map_that_lies_changes_no_count() {
-        let fragments = fragment(3, 0, 200_000).repeat(40);
-        let far = LONGEST_FOLLOW_UP as u32 + 1;
-        let lies = [0, 1, 300, far, u32::MAX];
-        for lie in lies {
-            for count in [0, 1, 40, 600] {
-                let index = sidx((0..count).map(|_| lie).collect::<Vec<_>>().into_iter());
-                let map = mfra((0..count).map(|i| u64::from(lie) * i).collect::<Vec<_>>().into_iter());
-                let file = [head(), index, fragments.clone(), map].concat();
-                assert_eq!(frames(&probed(&file).0), Some(OWN + 120), "{count} × {lie}");
+        // So long a file that the maps are looked at.
+        let one = fragment(3, 0, 2 << 20);
+        let fragments = one.repeat(MAP_AFTER as usize + 8);
+        let right = Some(OWN + 3 * (u64::from(MAP_AFTER) + 8));
+        for (lie, count) in
+            [(0, 600), (300, 600), (LONGEST_FOLLOW_UP as u32 + 1, 600), (u32::MAX, 600), (1, 3)]
+        {
+            let index = sidx(vec![lie; count].into_iter());
+            let map = mfra((0..count as u64).map(|i| u64::from(lie) * i).collect::<Vec<_>>().into_iter());
+            for file in [[&head()[..], &index, &fragments].concat(), [&head()[..], &fragments, &map].concat()]
+            {
+                let (facts, _) = probed(&file);
+                let given_up = facts.gap == Some(Gap::TooManyFragments);
+                assert_eq!(frames(&facts), right.filter(|_| !given_up), "{count} × {lie}");
+                // Only a lie that the file has room for is believed.
+                assert_eq!(given_up, lie == LONGEST_FOLLOW_UP as u32 + 1, "{count} × {lie}");
             }
         }
     }

@@ -63,8 +63,8 @@ pub enum Want {
 /// The examination of one blob.
 ///
 /// * The facts depend on the blob's bytes, its size, its extension and the wish alone, not on how the bytes were cut.
-/// * At most [`MAX_ASKS`] ranges are asked for ([`MAX_FRAGMENT_ASKS`] where fragments must be walked) and at most [`MAX_HELD`] bytes are held; a blob that needs more ends
-///   with a [`Gap`].
+/// * At most [`MAX_ASKS`] ranges are asked for, [`MAX_FRAGMENT_ASKS`] where fragments are walked, and at most
+///   [`MAX_HELD`] bytes are held; a blob that needs more ends with a [`Gap`].
 #[derive(Debug)]
 pub struct Probe {
     store: Store,
@@ -155,11 +155,10 @@ impl Probe {
             Stop::NeedFragment { at, len, dense } => self.ask(at, len, dense),
         };
         match (asked, stop) {
-            (Ok(range), _) => return Step::Need(range),
-            (Err(_), Stop::Wish { .. }) => {}
-            (Err(gap), _) => facts.gap = Some(gap),
+            (Ok(range), _) => Step::Need(range),
+            (Err(_), Stop::Wish { .. }) => Step::Done(facts),
+            (Err(gap), _) => Step::Done(Facts { gap: Some(gap), ..facts }),
         }
-        Step::Done(facts)
     }
 
     /// Asks for `len` bytes from `at` on, or for as many more as make a sensible read, which is longer where it

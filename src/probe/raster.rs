@@ -54,7 +54,7 @@ pub(super) fn read_jp2(view: View<'_>, facts: &mut Facts) -> Parse<()> {
             };
             match &found.kind.0 {
                 b"jp2h" => header_size(view, found, facts)?,
-                // The picture, in one piece or in several elsewhere (I.5.4; ISO/IEC 15444-2, M.11.12).
+                // The picture, in one piece or in several elsewhere (I.5.4; ISO/IEC 15444-2, annex M).
                 b"jp2c" | b"ftbl" => break,
                 _ => {}
             }
