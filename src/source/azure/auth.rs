@@ -1,22 +1,16 @@
 //! Which credential a container is read with.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
-use azure_core::cloud::CloudConfiguration;
 use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::hmac::hmac_sha256;
-use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Transport};
-use azure_identity::{
-    AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredentialOptions, ClientSecretCredential,
-    ClientSecretCredentialOptions, Executor, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
-    UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
-};
+use azure_core::http::Transport;
 
-use super::cli::Az;
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Result};
 use crate::source::location::{ConnectionString, ContainerUrl, Environment, Sas};
+
+mod entra;
 
 const ACCOUNT: &str = "AZURE_STORAGE_ACCOUNT";
 const CONNECTION: &str = "AZURE_STORAGE_CONNECTION_STRING";
@@ -26,9 +20,7 @@ const TENANT_ID: &str = "AZURE_TENANT_ID";
 const CLIENT_ID: &str = "AZURE_CLIENT_ID";
 const CLIENT_SECRET: &str = "AZURE_CLIENT_SECRET";
 const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
-
-/// How often a sign-in is tried again.
-const SIGN_IN_RETRIES: u32 = 3;
+const AUTHORITY: &str = "AZURE_AUTHORITY_HOST";
 
 /// How to sign in: the values of `--auth`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -56,6 +48,7 @@ pub enum AuthMode {
 #[derive(Clone, Debug)]
 pub struct Credential {
     pub(super) means: Means,
+    mode: AuthMode,
     label: &'static str,
 }
 
@@ -68,8 +61,6 @@ pub(super) enum Means {
     Sas(Sas),
     /// A token of Entra ID.
     Token(Arc<dyn TokenCredential>),
-    /// A token of Entra ID by way of the Azure CLI.
-    CliToken(Arc<dyn TokenCredential>),
     /// Nothing.
     Anonymous,
 }
@@ -80,7 +71,6 @@ impl fmt::Debug for Means {
             Self::Key { .. } => "Key(***)",
             Self::Sas(_) => "Sas(***)",
             Self::Token(_) => "Token(***)",
-            Self::CliToken(_) => "CliToken(***)",
             Self::Anonymous => "Anonymous",
         })
     }
@@ -107,7 +97,7 @@ impl Credential {
         let missing = |what: &str, hint: &str| Error::new(what).hint(hint);
         match mode {
             AuthMode::Auto => finder.first(),
-            AuthMode::Anonymous => Ok(Self { means: Means::Anonymous, label: "anonymous" }),
+            AuthMode::Anonymous => Ok(Self::new(Means::Anonymous, mode, "anonymous")),
             AuthMode::Key => finder.key()?.ok_or_else(|| finder.no_key()),
             AuthMode::Sas => finder.sas()?.ok_or_else(|| {
                 missing(
@@ -134,6 +124,15 @@ impl Credential {
                 })
             }
         }
+    }
+
+    fn new(means: Means, mode: AuthMode, label: &'static str) -> Self {
+        Self { means, mode, label }
+    }
+
+    /// The mode that asks for it by name: never [`AuthMode::Auto`].
+    pub fn mode(&self) -> AuthMode {
+        self.mode
     }
 
     /// What it is and where it comes from, such as `shared key (AZURE_STORAGE_KEY)`. No secret.
@@ -172,7 +171,7 @@ impl Finder<'_> {
                 return Ok(found);
             }
         }
-        Ok(Credential { means: Means::Anonymous, label: "no credential (none was found)" })
+        Ok(Credential::new(Means::Anonymous, AuthMode::Anonymous, "no credential (none was found)"))
     }
 
     fn key(&self) -> Result<Option<Credential>> {
@@ -194,7 +193,7 @@ impl Finder<'_> {
 
     fn sas_of_url(&self) -> Option<Credential> {
         let sas = self.url.sas()?.clone();
-        Some(Credential { means: Means::Sas(sas), label: "SAS in the URL" })
+        Some(Credential::new(Means::Sas(sas), AuthMode::Sas, "SAS in the URL"))
     }
 
     /// The connection string, if it is of the same account.
@@ -216,7 +215,7 @@ impl Finder<'_> {
     fn sas_of_connection(&self) -> Result<Option<Credential>> {
         let sas = self.connection()?.and_then(|connection| connection.sas().cloned());
         let label = "SAS (AZURE_STORAGE_CONNECTION_STRING)";
-        Ok(sas.map(|sas| Credential { means: Means::Sas(sas), label }))
+        Ok(sas.map(|sas| Credential::new(Means::Sas(sas), AuthMode::Sas, label)))
     }
 
     /// Whether what the environment holds for its account is meant for this one.
@@ -241,7 +240,7 @@ impl Finder<'_> {
             Error::new(format!("{SAS_TOKEN} is not a SAS: it has no signature (sig=…)"))
                 .hint("copy the whole SAS; in a shell it needs quotes")
         })?;
-        Ok(Some(Credential { means: Means::Sas(sas), label: "SAS (AZURE_STORAGE_SAS_TOKEN)" }))
+        Ok(Some(Credential::new(Means::Sas(sas), AuthMode::Sas, "SAS (AZURE_STORAGE_SAS_TOKEN)")))
     }
 
     fn shared_key(
@@ -258,7 +257,7 @@ impl Finder<'_> {
                 false => list,
             })
         })?;
-        Ok(Credential { means: Means::Key { account: account.to_owned(), key }, label })
+        Ok(Credential::new(Means::Key { account: account.to_owned(), key }, AuthMode::Key, label))
     }
 
     fn no_key(&self) -> Error {
@@ -273,127 +272,6 @@ impl Finder<'_> {
             (None, _) => Error::new("no key is given for this account").hint(hint),
         }
     }
-
-    /// The variables of this list that are not set.
-    fn unset(&self, names: &[&str]) -> Error {
-        let unset: Vec<_> = names.iter().copied().filter(|name| self.env.var(name).is_none()).collect();
-        Error::new(format!("this sign-in needs {}", unset.join(", ")))
-            .hint(format!("set {}, or choose another --auth", names.join(", ")))
-    }
-
-    fn refuse_http(&self) -> Result<()> {
-        match self.url.is_https() {
-            true => Ok(()),
-            false => Err(Error::new(format!(
-                "a token of Entra ID is not sent to {}: the connection is not encrypted",
-                self.url.endpoint()
-            ))
-            .hint("use https, or sign in with AZURE_STORAGE_KEY or a SAS")),
-        }
-    }
-
-    /// Checks a tenant as the client library does. The value is not shown: it may be a secret in the wrong variable.
-    fn check_tenant(&self, tenant: &str) -> Result<()> {
-        match tenant.chars().find(|c| !(c.is_alphanumeric() || ".-".contains(*c))) {
-            None => Ok(()),
-            Some(wrong) => {
-                Err(Error::new(format!("{TENANT_ID} is no tenant ID: it holds '{}'", wrong.escape_debug()))
-                    .hint("set it to the tenant's ID or domain, such as contoso.onmicrosoft.com"))
-            }
-        }
-    }
-
-    fn client_secret(&self) -> Result<Option<Credential>> {
-        let (Some(tenant), Some(client), Some(secret)) =
-            (self.env.var(TENANT_ID), self.env.var(CLIENT_ID), self.env.var(CLIENT_SECRET))
-        else {
-            return Ok(None);
-        };
-        self.check_tenant(&tenant)?;
-        let options = ClientSecretCredentialOptions { client_options: self.client_options() };
-        let credential = ClientSecretCredential::new(&tenant, client, Secret::new(secret), Some(options))
-            .map_err(|_| unusable("the client secret"))?;
-        Ok(Some(token(credential, "service principal (AZURE_CLIENT_SECRET)")))
-    }
-
-    fn workload_identity(&self) -> Result<Option<Credential>> {
-        let (Some(tenant), Some(client), Some(file)) =
-            (self.env.var(TENANT_ID), self.env.var(CLIENT_ID), self.env.var_os(TOKEN_FILE))
-        else {
-            return Ok(None);
-        };
-        self.check_tenant(&tenant)?;
-        let file = Path::new(&file);
-        std::fs::read_to_string(file).map_err(|error| {
-            let file = file.display();
-            Error::new(format!("cannot read the token file '{file}' ({TOKEN_FILE}): {}", reason(&error)))
-                .hint("check that it exists and that you may read it")
-        })?;
-        let options = WorkloadIdentityCredentialOptions {
-            credential_options: ClientAssertionCredentialOptions { client_options: self.client_options() },
-            client_id: Some(client),
-            tenant_id: Some(tenant),
-            token_file_path: Some(file.to_owned()),
-        };
-        let credential =
-            WorkloadIdentityCredential::new(Some(options)).map_err(|_| unusable("the workload identity"))?;
-        Ok(Some(token(credential, "workload identity (AZURE_FEDERATED_TOKEN_FILE)")))
-    }
-
-    fn managed_identity(&self) -> Result<Credential> {
-        let options = ManagedIdentityCredentialOptions {
-            user_assigned_id: self.env.var(CLIENT_ID).map(UserAssignedId::ClientId),
-            client_options: self.client_options(),
-        };
-        let credential = ManagedIdentityCredential::new(Some(options)).map_err(|_| {
-            Error::new("this kind of managed identity is not supported")
-                .hint("virtual machines and App Service have one that is; choose another --auth elsewhere")
-        })?;
-        Ok(token(credential, "managed identity"))
-    }
-
-    fn cli(&self) -> Result<Option<Credential>> {
-        if self.env.program("az").is_none() {
-            return Ok(None);
-        }
-        let tenant_id = self.env.var(TENANT_ID);
-        if let Some(tenant) = &tenant_id {
-            self.check_tenant(tenant)?;
-        }
-        let executor: Arc<dyn Executor> = Arc::new(Az::new());
-        let options = AzureCliCredentialOptions { tenant_id, executor: Some(executor), ..Default::default() };
-        let credential = AzureCliCredential::new(Some(options)).map_err(|_| unusable("the Azure CLI"))?;
-        Ok(Some(Credential { means: Means::CliToken(credential), label: "Azure CLI" }))
-    }
-
-    /// The options of a sign-in: the same transport, and the cloud that the endpoint belongs to.
-    fn client_options(&self) -> ClientOptions {
-        let cloud = match self.url.endpoint() {
-            endpoint if endpoint.ends_with(".usgovcloudapi.net") => CloudConfiguration::AzureGovernment,
-            endpoint if endpoint.ends_with(".chinacloudapi.cn") => CloudConfiguration::AzureChina,
-            _ => CloudConfiguration::AzurePublic,
-        };
-        ClientOptions {
-            transport: Some(self.transport.clone()),
-            cloud: Some(Arc::new(cloud)),
-            // By default a name that does not resolve is asked for again for a minute.
-            retry: RetryOptions::exponential(ExponentialRetryOptions {
-                max_retries: SIGN_IN_RETRIES,
-                ..Default::default()
-            }),
-            ..Default::default()
-        }
-    }
-}
-
-fn token(credential: Arc<dyn TokenCredential>, label: &'static str) -> Credential {
-    Credential { means: Means::Token(credential), label }
-}
-
-/// What the client library still does not take, once the values are checked.
-fn unusable(what: &str) -> Error {
-    Error::new(format!("{what} cannot be used to sign in"))
-        .hint("check its variables, or choose another --auth")
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ impl Executor for Az {
             },
             Err(error) => format!("az cannot be started: {}", reason(&error)),
         };
-        Err(io::Error::other(Failure::Credential(fault)))
+        Err(io::Error::other(Failure::Credential { cause: fault, code: None }))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::auth::{Credential, Means};
+use super::auth::{AuthMode, Credential, Means};
 use super::failure::{ConnectFault, Failure};
 use crate::error::Error;
 use crate::source::location::{ContainerUrl, Sas};
@@ -42,14 +42,9 @@ pub(super) fn explain(
             };
             Error::new(format!("cannot reach {}: {attempt}", url.endpoint())).hint(hint)
         }
-        Failure::Credential(_) => {
-            let hint = match credential.means {
-                Means::CliToken(_) => {
-                    "run az login, or choose another sign-in, such as --auth anonymous for a public container"
-                }
-                _ => "check its variables, or choose another --auth",
-            };
-            Error::new(format!("cannot sign in with {}: {attempt}", credential.label())).hint(hint)
+        Failure::Credential { code, .. } => {
+            Error::new(format!("cannot sign in with {}: {attempt}", credential.label()))
+                .hint(cure_of_sign_in(code.as_deref(), credential.mode()))
         }
         Failure::Page(error) => error.clone(),
         Failure::Broken(_) | Failure::Changed | Failure::Other(_) => Error::new(format!(
@@ -61,6 +56,37 @@ pub(super) fn explain(
                 "if the port speaks TLS, write https://; else check the URL and the proxy, then try again"
             }
         }),
+    }
+}
+
+/// What to do about a sign-in that fails, by Entra ID's code ("Microsoft Entra authentication and authorization error
+/// codes"), else by its kind.
+fn cure_of_sign_in(code: Option<&str>, mode: AuthMode) -> &'static str {
+    match (code, mode) {
+        (Some("7000215"), _) => {
+            "AZURE_CLIENT_SECRET is no secret of this application: copy the secret's value, not its ID"
+        }
+        (Some("7000222"), _) => {
+            "make a new secret: az ad app credential reset --append --id $AZURE_CLIENT_ID"
+        }
+        (Some("700016"), _) => {
+            "check AZURE_CLIENT_ID, and that it is an application of the tenant AZURE_TENANT_ID"
+        }
+        (Some("90002" | "900021" | "900023"), _) => "check AZURE_TENANT_ID: az account show --query tenantId",
+        (Some("70021" | "700211" | "700212" | "700213"), _) => {
+            "make issuer, subject and audience those of the token: az ad app federated-credential list --id \
+             $AZURE_CLIENT_ID"
+        }
+        (Some("700024"), _) => {
+            "check that AZURE_FEDERATED_TOKEN_FILE is renewed before it expires, and this machine's clock"
+        }
+        (_, AuthMode::Cli) => {
+            "run az login, or choose another sign-in, such as --auth anonymous for a public container"
+        }
+        (_, AuthMode::ManagedIdentity) => {
+            "give this machine or app a managed identity; set AZURE_CLIENT_ID only for one that is user-assigned"
+        }
+        _ => "check its variables, or choose another --auth",
     }
 }
 
@@ -184,7 +210,7 @@ fn refusal(code: &str, url: &ContainerUrl, credential: &Credential, now: Timesta
             "the SAS is not accepted",
             "check that it was copied whole, that its key or policy was not renewed, and this machine's clock",
         ),
-        (_, Means::Token(_) | Means::CliToken(_)) => (
+        (_, Means::Token(_)) => (
             "the token is not accepted",
             "check that the identity is of the account's tenant (AZURE_TENANT_ID) and this machine's clock",
         ),

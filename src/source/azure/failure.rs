@@ -35,8 +35,8 @@ pub(super) enum Failure {
     Broken(String),
     /// The blob is no longer the one that was listed.
     Changed,
-    /// There is no token to be had.
-    Credential(String),
+    /// There is no token to be had. `code` is Entra ID's own, the digits of `AADSTS…`.
+    Credential { cause: String, code: Option<String> },
     /// The page of a listing cannot be read.
     Page(Error),
     /// The request could not be made.
@@ -101,7 +101,7 @@ impl Failure {
             // A certificate does not get better by asking again.
             Self::Connect { kind, .. } => *kind != ConnectFault::Tls,
             Self::Broken(_) | Self::Page(_) => true,
-            Self::Changed | Self::Credential(_) | Self::Other(_) => false,
+            Self::Changed | Self::Credential { .. } | Self::Other(_) => false,
         }
     }
 
@@ -128,7 +128,7 @@ impl From<azure_core::Error> for Failure {
         if let Some(failure) = chain(&error).find_map(own) {
             // A sign-in that fails to connect is a matter of the sign-in.
             return match error.kind() {
-                ErrorKind::Credential => Self::Credential(failure.to_string()),
+                ErrorKind::Credential => Self::Credential { cause: failure.to_string(), code: None },
                 _ => failure.clone(),
             };
         }
@@ -136,7 +136,9 @@ impl From<azure_core::Error> for Failure {
             ErrorKind::HttpResponse { status, raw_response: Some(response), .. } => {
                 Self::of_answer(*status, response.headers())
             }
-            ErrorKind::Credential => Self::Credential(cause_of_sign_in(&error)),
+            ErrorKind::Credential => {
+                Self::Credential { cause: cause_of_sign_in(&error), code: code_of_sign_in(&error) }
+            }
             ErrorKind::Io | ErrorKind::Connection => {
                 Self::Broken(format!("the connection broke: {}", innermost(&error)))
             }
@@ -166,7 +168,7 @@ impl fmt::Display for Failure {
             }
             Self::Connect { cause, .. }
             | Self::Broken(cause)
-            | Self::Credential(cause)
+            | Self::Credential { cause, .. }
             | Self::Other(cause) => f.write_str(cause),
             Self::Changed => f.write_str("the blob changed"),
             Self::Page(error) => error.fmt(f),
@@ -232,6 +234,14 @@ fn cause_of_sign_in(error: &azure_core::Error) -> String {
     }
 }
 
+/// The code that Entra ID gave ("Microsoft Entra authentication and authorization error codes").
+fn code_of_sign_in(error: &azure_core::Error) -> Option<String> {
+    match error.get_ref()?.downcast_ref::<azure_core::Error>()?.kind() {
+        ErrorKind::HttpResponse { error_code, .. } => error_code.clone(),
+        _ => None,
+    }
+}
+
 /// What caused it all, which names no URL.
 fn innermost(error: &(dyn StdError + 'static)) -> String {
     let text = |cause: &(dyn StdError + 'static)| match cause.downcast_ref::<io::Error>() {
@@ -291,10 +301,13 @@ mod tests {
         assert!(matches!(Failure::from(error), Failure::Changed));
         let error = azure_core::Error::with_message(ErrorKind::DataConversion, "secret body");
         assert!(!Failure::from(error).to_string().contains("secret"));
-        let wrapped = io::Error::other(Failure::Credential("az gave no reason".into()));
+        let cause = "az gave no reason".to_owned();
+        let wrapped = io::Error::other(Failure::Credential { cause, code: None });
         let error =
             azure_core::Error::new(ErrorKind::Credential, wrapped).with_context("SomeCredential failed");
-        assert!(matches!(Failure::from(error), Failure::Credential(text) if text == "az gave no reason"));
+        assert!(
+            matches!(Failure::from(error), Failure::Credential { cause, .. } if cause == "az gave no reason")
+        );
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl AzureSource {
             Means::Key { account, key } => {
                 sign.push(Arc::new(sign::SharedKey { account: account.clone(), key: key.clone() }));
             }
-            Means::Token(credential) | Means::CliToken(credential) => token = Some(credential.clone()),
+            Means::Token(credential) => token = Some(credential.clone()),
             Means::Anonymous => {}
         }
         let client_options = ClientOptions {
@@ -222,7 +222,7 @@ impl AzureSource {
         let attempt = attempts.describe(failure);
         match failure {
             Failure::Changed => ReadError::Changed,
-            Failure::Credential(_) => ReadError::Fatal(self.explain(failure, &attempt)),
+            Failure::Credential { .. } => ReadError::Fatal(self.explain(failure, &attempt)),
             Failure::Status { status, .. } => match (*status, failure.code().unwrap_or_default()) {
                 // A blob that has become shorter than it was listed has changed too.
                 (412 | 416, _) => ReadError::Changed,

@@ -1,0 +1,164 @@
+//! The sign-ins with Entra ID.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
+use azure_core::credentials::{Secret, TokenCredential};
+use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions};
+use azure_identity::{
+    AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredentialOptions, ClientSecretCredential,
+    ClientSecretCredentialOptions, Executor, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
+    UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
+};
+use url::Url;
+
+use super::{
+    AUTHORITY, AuthMode, CLIENT_ID, CLIENT_SECRET, Credential, Finder, Means, TENANT_ID, TOKEN_FILE,
+};
+use crate::error::{Error, Result, reason};
+use crate::source::azure::cli::Az;
+
+/// How often a sign-in is tried again.
+const SIGN_IN_RETRIES: u32 = 3;
+
+impl Finder<'_> {
+    /// The variables of this list that are not set.
+    pub(super) fn unset(&self, names: &[&str]) -> Error {
+        let unset: Vec<_> = names.iter().copied().filter(|name| self.env.var(name).is_none()).collect();
+        Error::new(format!("this sign-in needs {}", unset.join(", ")))
+            .hint(format!("set {}, or choose another --auth", names.join(", ")))
+    }
+
+    pub(super) fn refuse_http(&self) -> Result<()> {
+        match self.url.is_https() {
+            true => Ok(()),
+            false => Err(Error::new(format!(
+                "a token of Entra ID is not sent to {}: the connection is not encrypted",
+                self.url.endpoint()
+            ))
+            .hint("use https, or sign in with AZURE_STORAGE_KEY or a SAS")),
+        }
+    }
+
+    /// Checks a tenant as the client library does. The value is not shown: it may be a secret in the wrong variable.
+    fn check_tenant(&self, tenant: &str) -> Result<()> {
+        match tenant.chars().find(|c| !(c.is_alphanumeric() || ".-".contains(*c))) {
+            None => Ok(()),
+            Some(wrong) => {
+                Err(Error::new(format!("{TENANT_ID} is no tenant ID: it holds '{}'", wrong.escape_debug()))
+                    .hint("set it to the tenant's ID or domain, such as contoso.onmicrosoft.com"))
+            }
+        }
+    }
+
+    pub(super) fn client_secret(&self) -> Result<Option<Credential>> {
+        let (Some(tenant), Some(client), Some(secret)) =
+            (self.env.var(TENANT_ID), self.env.var(CLIENT_ID), self.env.var(CLIENT_SECRET))
+        else {
+            return Ok(None);
+        };
+        self.check_tenant(&tenant)?;
+        let options = ClientSecretCredentialOptions { client_options: self.client_options()? };
+        let credential = ClientSecretCredential::new(&tenant, client, Secret::new(secret), Some(options))
+            .map_err(|_| unusable("the client secret"))?;
+        Ok(Some(token(credential, AuthMode::ClientSecret, "service principal (AZURE_CLIENT_SECRET)")))
+    }
+
+    pub(super) fn workload_identity(&self) -> Result<Option<Credential>> {
+        let (Some(tenant), Some(client), Some(file)) =
+            (self.env.var(TENANT_ID), self.env.var(CLIENT_ID), self.env.var_os(TOKEN_FILE))
+        else {
+            return Ok(None);
+        };
+        self.check_tenant(&tenant)?;
+        let file = Path::new(&file);
+        std::fs::read_to_string(file).map_err(|error| {
+            let file = file.display();
+            Error::new(format!("cannot read the token file '{file}' ({TOKEN_FILE}): {}", reason(&error)))
+                .hint("check that it exists and that you may read it")
+        })?;
+        let options = WorkloadIdentityCredentialOptions {
+            credential_options: ClientAssertionCredentialOptions { client_options: self.client_options()? },
+            client_id: Some(client),
+            tenant_id: Some(tenant),
+            token_file_path: Some(file.to_owned()),
+        };
+        let credential =
+            WorkloadIdentityCredential::new(Some(options)).map_err(|_| unusable("the workload identity"))?;
+        Ok(Some(token(
+            credential,
+            AuthMode::WorkloadIdentity,
+            "workload identity (AZURE_FEDERATED_TOKEN_FILE)",
+        )))
+    }
+
+    pub(super) fn managed_identity(&self) -> Result<Credential> {
+        let options = ManagedIdentityCredentialOptions {
+            user_assigned_id: self.env.var(CLIENT_ID).map(UserAssignedId::ClientId),
+            client_options: self.client_options()?,
+        };
+        let credential = ManagedIdentityCredential::new(Some(options)).map_err(|_| {
+            Error::new("this kind of managed identity is not supported")
+                .hint("virtual machines and App Service have one that is; choose another --auth elsewhere")
+        })?;
+        Ok(token(credential, AuthMode::ManagedIdentity, "managed identity"))
+    }
+
+    pub(super) fn cli(&self) -> Result<Option<Credential>> {
+        if self.env.program("az").is_none() {
+            return Ok(None);
+        }
+        let tenant_id = self.env.var(TENANT_ID);
+        if let Some(tenant) = &tenant_id {
+            self.check_tenant(tenant)?;
+        }
+        let executor: Arc<dyn Executor> = Arc::new(Az::new());
+        let options = AzureCliCredentialOptions { tenant_id, executor: Some(executor), ..Default::default() };
+        let credential = AzureCliCredential::new(Some(options)).map_err(|_| unusable("the Azure CLI"))?;
+        Ok(Some(token(credential, AuthMode::Cli, "Azure CLI")))
+    }
+
+    /// The options of a sign-in: the same transport, and the place to sign in at.
+    fn client_options(&self) -> Result<ClientOptions> {
+        Ok(ClientOptions {
+            transport: Some(self.transport.clone()),
+            cloud: Some(Arc::new(self.cloud()?)),
+            // By default a name that does not resolve is asked for again for a minute.
+            retry: RetryOptions::exponential(ExponentialRetryOptions {
+                max_retries: SIGN_IN_RETRIES,
+                ..Default::default()
+            }),
+            ..Default::default()
+        })
+    }
+
+    /// Where to sign in: what `AZURE_AUTHORITY_HOST` says, else the cloud that the endpoint belongs to.
+    fn cloud(&self) -> Result<CloudConfiguration> {
+        if let Some(authority_host) = self.env.var(AUTHORITY) {
+            let is_https = Url::parse(&authority_host).is_ok_and(|url| url.scheme() == "https");
+            if !is_https {
+                return Err(Error::new(format!("{AUTHORITY} is not an https:// URL"))
+                    .hint("unset it, or set it to where your cloud signs in, such as https://login.microsoftonline.us"));
+            }
+            let mut custom = CustomConfiguration::default();
+            custom.authority_host = authority_host;
+            return Ok(custom.into());
+        }
+        Ok(match self.url.endpoint() {
+            endpoint if endpoint.ends_with(".usgovcloudapi.net") => CloudConfiguration::AzureGovernment,
+            endpoint if endpoint.ends_with(".chinacloudapi.cn") => CloudConfiguration::AzureChina,
+            _ => CloudConfiguration::AzurePublic,
+        })
+    }
+}
+
+fn token(credential: Arc<dyn TokenCredential>, mode: AuthMode, label: &'static str) -> Credential {
+    Credential::new(Means::Token(credential), mode, label)
+}
+
+/// What the client library still does not take, once the values are checked.
+fn unusable(what: &str) -> Error {
+    Error::new(format!("{what} cannot be used to sign in"))
+        .hint("check its variables, or choose another --auth")
+}
