@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
+use url::Url;
 
-use crate::config::{Color, DryRun, Explain, Loopback, Rule};
+use crate::config::{Color, Doctor, DryRun, Explain, Loopback, Rule};
 use crate::loopback::Tls;
 use crate::model::Quota;
 use crate::report;
@@ -28,6 +29,11 @@ Exit codes:
   2  the run could not start or could not go on
   3  incomplete: some assets could not be judged";
 
+const DOCTOR_EXIT_CODES: &str = "\
+Exit codes:
+  0  no step failed
+  2  a step failed";
+
 /// Know what a sync of cloud media into an annotation platform will leave out, before it runs.
 #[derive(Debug, Parser)]
 #[command(name = "presync", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 100)]
@@ -42,6 +48,8 @@ enum Command {
     DryRun(DryRunArgs),
     /// One asset: every range read, what was found where, the verdict, the fix
     Explain(ExplainArgs),
+    /// Test a connection end to end: the cause of what fails, and the cure
+    Doctor(DoctorArgs),
     /// Every rule, or one: what it means, why it exists, how to fix it
     Rule(RuleArgs),
     /// A blob server on 127.0.0.1 for tests and benchmarks; it serves until its stdin ends
@@ -56,6 +64,8 @@ pub enum Request {
     DryRun(DryRun),
     /// `presync explain`.
     Explain(Explain),
+    /// `presync doctor`.
+    Doctor(Doctor),
     /// `presync rule`.
     Rule(Rule),
     /// `presync loopback`.
@@ -72,6 +82,34 @@ struct ExplainArgs {
     /// The platform's rules: nexus, vi, or a TOML file
     #[arg(long, value_name = "NAME|FILE", default_value = "nexus")]
     profile: String,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    azure: AzureArgs,
+
+    /// When to use colors; NO_COLOR is respected
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    color: ColorArg,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = DOCTOR_EXIT_CODES)]
+struct DoctorArgs {
+    /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX] or
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX]
+    #[arg(value_name = "SOURCE")]
+    source: OsString,
+
+    /// Try again while a new role assignment is on its way, for up to 5m or a duration such as 90s
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "5m", value_parser = duration)]
+    wait: Option<Duration>,
+
+    /// An origin whose pages must be allowed to read videos (CORS); the default is an assumption about the platform
+    #[arg(long = "origin", value_name = "URL", default_value = "https://nexus.datature.io", value_parser = web_origin)]
+    origins: Vec<String>,
+
+    /// How the report is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: DoctorFormatArg,
 
     #[command(flatten, next_help_heading = "Azure")]
     azure: AzureArgs,
@@ -201,9 +239,9 @@ struct DisplayArgs {
     #[arg(long, short, conflicts_with = "verbose")]
     quiet: bool,
 
-    /// Say on stderr how the run goes about it and how long it took
-    #[arg(long, short)]
-    verbose: bool,
+    /// Say on stderr how the run goes about it and how long it took; more of them say no more
+    #[arg(long, short, action = ArgAction::Count)]
+    verbose: u8,
 }
 
 #[derive(Debug, Args)]
@@ -242,6 +280,15 @@ enum FormatArg {
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum DoctorFormatArg {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum ColorArg {
     /// On a terminal
     #[default]
@@ -250,11 +297,6 @@ enum ColorArg {
     Always,
     /// Never
     Never,
-}
-
-fn duration(text: &str) -> Result<Duration, &'static str> {
-    let duration: Option<SignedDuration> = text.parse().ok();
-    duration.and_then(|duration| duration.try_into().ok()).ok_or("it is not a time such as 20ms")
 }
 
 fn whole_number(text: &str) -> Result<u64, &'static str> {
@@ -269,6 +311,21 @@ fn bandwidth(text: &str) -> Result<u64, &'static str> {
     }
 }
 
+/// A duration such as `90s`, `5m` or `1m30s`.
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    let duration = text.parse::<SignedDuration>().ok().and_then(|duration| duration.try_into().ok());
+    duration.ok_or("it is not a duration such as 90s, 5m or 20ms")
+}
+
+/// An origin as browsers send it (RFC 6454, 6.2): scheme, host and port.
+fn web_origin(text: &str) -> Result<String, &'static str> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let is_bare = |url: &Url| url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let url = url.filter(is_bare).filter(|url| url.username().is_empty() && url.password().is_none());
+    url.map(|url| url.origin().ascii_serialization())
+        .ok_or("it is not an origin such as https://nexus.datature.io")
+}
+
 impl Cli {
     /// The request, with every default resolved.
     pub fn into_request(self) -> Request {
@@ -279,6 +336,18 @@ impl Cli {
                 account: args.azure.account,
                 auth: args.azure.auth,
                 profile: args.profile,
+                color: args.color.into(),
+            }),
+            Command::Doctor(args) => Request::Doctor(Doctor {
+                source: args.source,
+                account: args.azure.account,
+                auth: args.azure.auth,
+                origins: args.origins,
+                wait: args.wait.unwrap_or_default(),
+                format: match args.format {
+                    DoctorFormatArg::Text => report::DoctorFormat::Text,
+                    DoctorFormatArg::Json => report::DoctorFormat::Json,
+                },
                 color: args.color.into(),
             }),
             Command::Rule(args) => Request::Rule(Rule { code: args.code, color: args.color.into() }),
@@ -324,7 +393,7 @@ impl DryRunArgs {
             exit_zero: self.exit_zero,
             color: self.display.color.into(),
             progress: !(self.display.no_progress || self.display.quiet),
-            verbose: self.display.verbose,
+            verbose: self.display.verbose > 0,
             limits: Limits {
                 concurrency: self.performance.concurrency.map(usize::from),
                 requests_per_second: self.performance.max_requests_per_second.map(f64::from),
@@ -344,5 +413,25 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_duration_has_a_unit_and_no_sign() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        for text in ["", "90", "-5m", "az://cam"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_origin_has_neither_path_nor_user() {
+        assert_eq!(web_origin("https://Example.org:443/").as_deref(), Ok("https://example.org"));
+        assert_eq!(web_origin("http://localhost:8080").as_deref(), Ok("http://localhost:8080"));
+        for text in
+            ["example.org", "https://example.org/x", "https://a@example.org", "file:///x", "https://e?x"]
+        {
+            assert!(web_origin(text).is_err(), "{text}");
+        }
     }
 }

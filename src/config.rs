@@ -8,7 +8,7 @@ use anstream::ColorChoice;
 
 use crate::loopback::Tls;
 use crate::model::Quota;
-use crate::report::Format;
+use crate::report::{DoctorFormat, Format};
 use crate::source::azure::{AuthMode, Limits};
 
 /// When to use colors.
@@ -79,6 +79,25 @@ pub struct Explain {
     pub auth: AuthMode,
     /// A built-in profile's name, or a file.
     pub profile: String,
+    /// When to use colors.
+    pub color: Color,
+}
+
+/// Settings of `presync doctor`.
+#[derive(Clone, Debug)]
+pub struct Doctor {
+    /// The SOURCE argument.
+    pub source: OsString,
+    /// The storage account of a source that does not name it.
+    pub account: Option<String>,
+    /// Which credential to use.
+    pub auth: AuthMode,
+    /// Origins that must be allowed to read videos.
+    pub origins: Vec<String>,
+    /// How long to try again while a role assignment is on its way.
+    pub wait: Duration,
+    /// How the report is written.
+    pub format: DoctorFormat,
     /// When to use colors.
     pub color: Color,
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::model::Verdict;
+use crate::model::{Check, Outcome, Verdict};
 use crate::plan::Summary;
 
 /// How a run ended.
@@ -25,6 +25,14 @@ impl Exit {
             Verdict::Accept | Verdict::Skip => Self::Clean,
             Verdict::Reject => Self::Findings,
             Verdict::Unknown => Self::Incomplete,
+        }
+    }
+
+    /// The exit of an examination: it is clean when no step failed.
+    pub fn of_checks(checks: &[Check]) -> Self {
+        match checks.iter().any(|check| check.outcome == Outcome::Failed) {
+            true => Self::Failed,
+            false => Self::Clean,
         }
     }
 

@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().into_request() {
         Request::DryRun(settings) => command::dry_run::run(&settings),
         Request::Explain(settings) => command::explain::run(&settings),
+        Request::Doctor(settings) => command::doctor::run(&settings),
         Request::Rule(settings) => command::rule::run(&settings),
         Request::Loopback(settings) => command::loopback::run(settings),
     };

@@ -57,6 +57,7 @@ async fn report_on<S: Source>(source: S, at_once: usize, header: Header, setting
     let begun = Instant::now();
     let profile = Arc::clone(&header.profile);
     let output = Output::open(settings)?;
+    let credential = header.origin.credential.clone();
     let report = report::open(settings.format, header, output.writer(), output.width)?;
     let progress = Arc::new(Progress::default());
     let bar =
@@ -69,6 +70,9 @@ async fn report_on<S: Source>(source: S, at_once: usize, header: Header, setting
         pipeline.want = Want::Dimensions;
     }
     if settings.verbose {
+        if let Some(credential) = credential {
+            say(&format!("signed in with {credential}"));
+        }
         let most = if settings.limits.concurrency.is_none() { "up to " } else { "" };
         say(&format!(
             "{most}{} blobs at a time, {} probe threads, a queue of {}",

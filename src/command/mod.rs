@@ -4,6 +4,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, Result, reason};
 
+pub mod doctor;
 pub mod dry_run;
 pub mod explain;
 mod interrupt;

@@ -2,6 +2,7 @@
 
 mod asset;
 mod blob;
+mod check;
 mod finding;
 mod format;
 mod origin;
@@ -10,6 +11,7 @@ mod range;
 
 pub use asset::{Asset, Facts, FourCc, Gap, Malformed, Orientation, Video, VideoTrack};
 pub use blob::{Access, Blob, BlobName, ETag};
+pub use check::{Check, Outcome};
 pub use finding::{Code, Finding, Severity};
 pub use format::{Format, Kind};
 pub use origin::Origin;

@@ -1,6 +1,7 @@
 //! Reports: one set of records, a file per format.
 
 mod bar;
+mod doctor;
 mod json;
 mod record;
 pub mod style;
@@ -17,6 +18,7 @@ use crate::rules::Profile;
 use crate::run::Sink;
 
 pub use bar::ProgressBar;
+pub use doctor::{DoctorFormat, doctor};
 pub use text::shown;
 
 /// How a report is written.

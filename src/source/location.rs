@@ -248,6 +248,13 @@ impl ContainerUrl {
         is_this_machine || url.path() != "/"
     }
 
+    /// Another container of the same account, whole and with no credential of its own.
+    pub(crate) fn beside(&self, container: &str) -> Result<Self> {
+        check_container(container)?;
+        let (container, prefix) = (container.to_owned(), String::new());
+        Ok(Self { container, prefix, sas: None, ..self.clone() })
+    }
+
     /// The URL of the container, with no credential.
     pub(crate) fn container_url(&self) -> Result<Url> {
         self.url_of(&format!("{}/{}", self.endpoint, self.container))

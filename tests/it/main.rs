@@ -14,6 +14,7 @@ mod demo;
 mod determinism;
 mod differential;
 mod dimensions;
+mod doctor;
 mod dry_run;
 mod explain;
 mod faults;

@@ -61,7 +61,7 @@ pub(super) fn explain(
 
 /// What to do about a sign-in that fails, by Entra ID's code ("Microsoft Entra authentication and authorization error
 /// codes"), else by its kind.
-fn cure_of_sign_in(code: Option<&str>, mode: AuthMode) -> &'static str {
+pub(super) fn cure_of_sign_in(code: Option<&str>, mode: AuthMode) -> &'static str {
     match (code, mode) {
         (Some("7000215"), _) => {
             "AZURE_CLIENT_SECRET is no secret of this application: copy the secret's value, not its ID"

@@ -8,7 +8,7 @@ use std::time::Duration;
 use azure_core::http::pager::PagerOptions;
 use azure_core::http::policies::Policy;
 use azure_core::http::{
-    ClientMethodOptions, ClientOptions, Context, Etag, RetryOptions, Url, UserAgentOptions,
+    ClientMethodOptions, ClientOptions, Context, Etag, RetryOptions, Transport, Url, UserAgentOptions,
 };
 use azure_storage_blob::models::{
     BlobClientDownloadOptions, BlobContainerClientListBlobsOptions, HttpRange, ListBlobsIncludeItem,
@@ -25,6 +25,7 @@ use crate::model::{Access, Blob, BlobName, ByteRange, Origin, Reads};
 
 mod auth;
 mod cli;
+mod doctor;
 mod exchange;
 mod explain;
 mod failure;
@@ -35,6 +36,7 @@ mod sign;
 mod transport;
 
 pub use auth::{AuthMode, Credential};
+pub use doctor::Examination;
 pub use pace::{Limits, MAX_CONCURRENCY};
 pub use retry::Retry;
 
@@ -92,6 +94,16 @@ impl AzureSource {
     pub fn new(url: ContainerUrl, mode: AuthMode, env: &Environment, options: Options) -> Result<Self> {
         let transport = transport::transport()?;
         let credential = Credential::resolve(mode, &url, env, &transport)?;
+        Self::with(url, credential, transport, options)
+    }
+
+    /// Prepares the client for a credential that was found.
+    fn with(
+        url: ContainerUrl,
+        credential: Credential,
+        transport: Transport,
+        options: Options,
+    ) -> Result<Self> {
         let mut container_url = url.container_url()?;
         let mut sign: Vec<Arc<dyn Policy>> = Vec::new();
         let mut token = None;

@@ -20,13 +20,18 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Idle connections that are kept: more than requests are ever in flight, so that none is opened anew.
 const IDLE_CONNECTIONS: usize = 512;
 
-/// A client for storage and for sign-in.
+/// The transport for storage and for sign-in.
+pub(super) fn transport() -> Result<Transport> {
+    Ok(Transport::new(Arc::new(Client(client()?))))
+}
+
+/// The HTTP client beneath it.
 ///
 /// * HTTP/1.1: many small answers are cheaper there than over the streams of one connection.
 /// * Redirects are not followed: they would carry a credential elsewhere.
 /// * Bodies are never decompressed: ranges count the stored bytes.
-pub(super) fn transport() -> Result<Transport> {
-    let client = reqwest::Client::builder()
+pub(super) fn client() -> Result<reqwest::Client> {
+    reqwest::Client::builder()
         .http1_only()
         .tcp_nodelay(true)
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
@@ -37,8 +42,7 @@ pub(super) fn transport() -> Result<Transport> {
         .map_err(|error| {
             Error::new(format!("the HTTP client cannot start: {}", Failure::of_client(&error)))
                 .hint("check the machine's certificates (SSL_CERT_FILE) and proxy settings")
-        })?;
-    Ok(Transport::new(Arc::new(Client(client))))
+        })
 }
 
 #[derive(Debug)]

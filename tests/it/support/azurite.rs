@@ -79,6 +79,11 @@ impl Azurite {
         self.ca.as_deref().expect("only the https service has a CA")
     }
 
+    /// The https service's certificate and its key in PEM: good for any server of this machine.
+    pub fn certificate(&self) -> [PathBuf; 2] {
+        ["leaf.pem", "leaf.key"].map(|name| self.ca().with_file_name(name))
+    }
+
     /// What `AZURE_STORAGE_CONNECTION_STRING` holds.
     pub fn connection_string(&self) -> String {
         let endpoint = &self.endpoint;
@@ -127,6 +132,21 @@ impl Azurite {
                 });
             }
         });
+    }
+
+    /// Lets pages of these origins, between commas, read blobs of the account: one rule in place of all others.
+    pub fn allow_origins(&self, origins: &str) {
+        let rule = format!(
+            "<CorsRule><AllowedOrigins>{origins}</AllowedOrigins><AllowedMethods>GET</AllowedMethods>\
+             <MaxAgeInSeconds>60</MaxAgeInSeconds><ExposedHeaders>*</ExposedHeaders>\
+             <AllowedHeaders>*</AllowedHeaders></CorsRule>"
+        );
+        let properties = format!(
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><StorageServiceProperties><Cors>{rule}</Cors>\
+             </StorageServiceProperties>"
+        );
+        let query = [("comp", "properties"), ("restype", "service")];
+        self.send(Method::PUT, "/", &query, &[], properties.into_bytes());
     }
 
     /// Deletes a blob.

@@ -2,4 +2,5 @@
 
 pub mod azurite;
 pub mod presync;
+pub mod stand_in;
 pub mod tls;

@@ -1,0 +1,159 @@
+//! `presync doctor`: a connection tested end to end.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use anstream::AutoStream;
+use futures::StreamExt;
+
+use crate::config::Doctor;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::model::{Access, Blob, ByteRange, Check, Origin, Outcome, Reads};
+use crate::report;
+use crate::source::azure::{self, AzureSource};
+use crate::source::local::LocalSource;
+use crate::source::location::{ContainerUrl, Environment, Location};
+use crate::source::{ReadError, Source};
+
+/// The wait before a connection is examined again for the first time; it doubles with every further one.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+
+/// The longest wait between two examinations.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// Bytes of a file that are read.
+const RANGE_BYTES: u64 = 4096;
+
+/// The steps, in their order.
+const STEPS: [&str; 9] =
+    ["names", "credential", "token", "list", "read", "least-privilege", "cors", "clock", "latency"];
+
+/// Why the steps after a failed one are left out.
+const EARLIER: &str = "an earlier step failed";
+
+/// Examines a connection and says whether a step failed.
+///
+/// # Errors
+/// When the report cannot be written.
+pub fn run(settings: &Doctor) -> Result<Exit> {
+    let (origin, checks) = super::runtime()?.block_on(examine(settings));
+    let mut out = AutoStream::new(io::stdout(), settings.color.into());
+    report::doctor(settings.format, origin.as_ref(), &checks, &mut out)
+        .and_then(|()| out.flush())
+        .map_err(|error| report::output(&error))?;
+    Ok(Exit::of_checks(&checks))
+}
+
+async fn examine(settings: &Doctor) -> (Option<Origin>, Vec<Check>) {
+    let environment = Environment::of_process();
+    let url = match Location::parse(&settings.source, settings.account.as_deref(), &environment) {
+        Err(error) => return (None, rest_skipped(vec![failed("names", &error)], EARLIER)),
+        Ok(Location::Folder(path)) => return folder(&path).await,
+        Ok(Location::Container(url)) => url,
+    };
+    let mut checks = vec![Check::new("names", Outcome::Ok, names(&url))];
+    match AzureSource::new(url, settings.auth, &environment, azure::Options::default()) {
+        Err(error) => {
+            checks.push(failed("credential", &error));
+            (None, rest_skipped(checks, EARLIER))
+        }
+        Ok(source) => {
+            checks.extend(patiently(&source, settings).await);
+            (Some(source.origin()), checks)
+        }
+    }
+}
+
+/// The names that a URL gives.
+fn names(url: &ContainerUrl) -> String {
+    let account = url.account().map(|account| format!("account '{account}', ")).unwrap_or_default();
+    let prefix = match url.prefix() {
+        "" => String::new(),
+        prefix => format!(", prefix '{prefix}'"),
+    };
+    format!("{account}container '{}'{prefix}", url.container())
+}
+
+/// Examines a container, again and again for as long as the user waits for a role assignment.
+async fn patiently(source: &AzureSource, settings: &Doctor) -> Vec<Check> {
+    let begun = Instant::now();
+    let mut wait = FIRST_WAIT;
+    loop {
+        let found = source.examine(&settings.origins).await;
+        let left = settings.wait.saturating_sub(begun.elapsed());
+        if !found.propagating || left.is_zero() {
+            return found.checks;
+        }
+        let pause = wait.min(left);
+        // Nothing is lost when stderr is closed.
+        let _ = writeln!(
+            io::stderr(),
+            "the role assignment has not arrived; again in {} s, for at most {} s",
+            pause.as_secs_f64().ceil(),
+            left.as_secs_f64().ceil()
+        );
+        tokio::time::sleep(pause).await;
+        wait = wait.saturating_mul(2).min(MAX_WAIT);
+    }
+}
+
+/// Examines a folder, of which only listing and reading can fail.
+async fn folder(path: &Path) -> (Option<Origin>, Vec<Check>) {
+    const NONE: &str = "a folder needs none";
+    let mut checks = vec![Check::new("names", Outcome::Ok, "a folder of this machine")];
+    checks.extend(["credential", "token"].map(|name| Check::skipped(name, NONE)));
+    let source = match LocalSource::open(path) {
+        Ok(source) => source,
+        Err(error) => {
+            checks.push(failed("list", &error));
+            return (None, rest_skipped(checks, EARLIER));
+        }
+    };
+    let begun = Instant::now();
+    let page = match pin!(source.list()).next().await {
+        Some(Err(error)) => {
+            checks.push(failed("list", &error));
+            return (Some(source.origin()), rest_skipped(checks, EARLIER));
+        }
+        Some(Ok(page)) => page,
+        None => Vec::new(),
+    };
+    let listed = match page.len() {
+        0 => Check::new("list", Outcome::Warning, "the folder is empty"),
+        count => Check::new("list", Outcome::Ok, format!("{count} files on the first page")),
+    };
+    checks.push(listed.took(begun.elapsed()));
+    let readable = page.iter().find(|blob| blob.access == Access::Online && blob.size > 0);
+    checks.push(match readable {
+        Some(blob) => read(&source, blob).await,
+        None => Check::skipped("read", "no file has content that can be read"),
+    });
+    (Some(source.origin()), rest_skipped(checks, NONE))
+}
+
+/// Reads the beginning of a file.
+async fn read(source: &LocalSource, blob: &Blob) -> Check {
+    let begun = Instant::now();
+    let (name, size) = (blob.name.as_str(), blob.size);
+    let read = source.read(blob, ByteRange::new(0, RANGE_BYTES), &mut Reads::default()).await;
+    let check = match read {
+        Ok(bytes) => Check::new("read", Outcome::Ok, format!("{} of {size} bytes of '{name}'", bytes.len())),
+        Err(ReadError::Unreadable(why)) => Check::failed("read", &format!("'{name}': {why}"), None),
+        Err(_) => Check::new("read", Outcome::Unknown, format!("'{name}' changed since it was listed")),
+    };
+    check.took(begun.elapsed())
+}
+
+/// The steps that are left, each one skipped.
+fn rest_skipped(mut checks: Vec<Check>, why: &str) -> Vec<Check> {
+    let rest = STEPS.iter().skip(checks.len());
+    checks.extend(rest.map(|name| Check::skipped(name, why)));
+    checks
+}
+
+fn failed(name: &'static str, error: &Error) -> Check {
+    Check::failed(name, error.message(), error.way_out())
+}

@@ -1,0 +1,154 @@
+//! The steps that a run depends on: the first page of the listing, and a range of a blob.
+
+use std::time::Instant;
+
+use super::{DEADLINE, retried};
+use crate::model::{Access, Blob, ByteRange, Check, Format, Kind, Outcome};
+use crate::source::ReadError;
+use crate::source::azure::auth::Means;
+use crate::source::azure::failure::Failure;
+use crate::source::azure::list_page::{MAX_BLOBS, Page};
+use crate::source::azure::{AzureSource, Cursor};
+
+/// Pages that are listed until one holds a blob: the service may send empty ones.
+const MAX_PAGES: usize = 8;
+
+/// Bytes of the range that is read: what a run reads first of most formats.
+const RANGE_BYTES: u64 = 4096;
+
+/// Reads that the latency is measured by.
+const READS: usize = 5;
+
+/// The listing's step, and what the steps after it need of it.
+pub(super) struct Listed {
+    pub check: Check,
+    pub sample: Sample,
+    /// Whether it failed for want of a role.
+    pub propagating: bool,
+}
+
+/// Blobs of the first page.
+#[derive(Default)]
+pub(super) struct Sample {
+    /// The first one with content that can be read.
+    pub readable: Option<Blob>,
+    /// The first one whose extension is a video's.
+    pub video: Option<Blob>,
+}
+
+impl Listed {
+    /// No listing, and why.
+    pub(super) fn without(why: &str) -> Self {
+        Self { check: Check::skipped("list", why), sample: Sample::default(), propagating: false }
+    }
+}
+
+/// Lists the first page.
+pub(super) async fn list(source: &AzureSource) -> Listed {
+    let begun = Instant::now();
+    let mut cursor = Cursor::new(source.url.prefix(), MAX_BLOBS);
+    let mut page = Page::default();
+    for _ in 0..MAX_PAGES {
+        page = match retried(source, async || source.try_page(&cursor).await).await {
+            Ok(page) => page,
+            Err((failure, attempts)) => {
+                let error = source.explain(&failure, &attempts.describe(&failure));
+                let check = Check::failed("list", error.message(), error.way_out()).took(begun.elapsed());
+                return Listed {
+                    check,
+                    sample: Sample::default(),
+                    propagating: lacks_role(source, &failure),
+                };
+            }
+        };
+        cursor.marker.clone_from(&page.next);
+        if !page.blobs.is_empty() || cursor.marker.is_none() {
+            break;
+        }
+    }
+    let check = found(source, &page).took(begun.elapsed());
+    let is_readable = |blob: &Blob| blob.access == Access::Online && blob.size > 0;
+    let mut blobs = page.blobs.into_iter();
+    let sample = Sample {
+        video: blobs.as_slice().iter().find(|blob| is_video(blob)).cloned(),
+        readable: blobs.find(is_readable),
+    };
+    Listed { check, sample, propagating: false }
+}
+
+/// What the page says to whoever expects assets.
+fn found(source: &AzureSource, page: &Page) -> Check {
+    let (count, prefix) = (page.blobs.len(), source.url.prefix());
+    if count == 0 {
+        let check = |detail: String| Check::new("list", Outcome::Warning, detail);
+        return match (&page.next, prefix) {
+            (Some(_), _) => check(format!("the first {MAX_PAGES} pages are empty, and more follow")),
+            (None, "") => check("the container is empty".into()),
+            (None, prefix) => check(format!("no blob's name begins with '{prefix}'"))
+                .cure("check the prefix: it is a plain string, without a slash before it, and case counts"),
+        };
+    }
+    let videos = page.blobs.iter().filter(|blob| is_video(blob)).count();
+    let more = if page.next.is_some() { ", and more follow" } else { "" };
+    let noun = if count == 1 { "blob" } else { "blobs" };
+    Check::new("list", Outcome::Ok, format!("{count} {noun}, videos among them: {videos}{more}"))
+}
+
+/// Reads the beginning of a blob, in the version that was listed. Says too whether a role is missing.
+pub(super) async fn read(source: &AzureSource, blob: &Blob) -> (Check, bool) {
+    let begun = Instant::now();
+    let range = ByteRange::new(0, RANGE_BYTES).within(blob.size);
+    let read = retried(source, async || source.try_read(blob, range, &mut 0).await).await;
+    let (name, size) = (blob.name.as_str(), blob.size);
+    let (check, lacks_role) = match read {
+        Ok(bytes) => {
+            let detail = format!("{} of {size} bytes of '{name}'", bytes.len());
+            (Check::new("read", Outcome::Ok, detail), false)
+        }
+        Err((failure, attempts)) => {
+            let unknown = |why: &str| Check::new("read", Outcome::Unknown, format!("'{name}' {why}"));
+            let check = match source.read_error(&failure, &attempts) {
+                ReadError::Fatal(error) => Check::failed("read", error.message(), error.way_out()),
+                ReadError::Changed => unknown("changed since it was listed"),
+                ReadError::Gone => unknown("is gone since it was listed"),
+                ReadError::Archived => unknown("was archived since it was listed"),
+                ReadError::Unreadable(why) => {
+                    Check::new("read", Outcome::Failed, format!("'{name}' cannot be read: {why}"))
+                        .cure("try again later; if others can be read, look at this blob in the portal")
+                }
+            };
+            (check, lacks_role(source, &failure))
+        }
+    };
+    (check.took(begun.elapsed()), lacks_role)
+}
+
+/// Measures how long a read of one byte takes.
+pub(super) async fn latency(source: &AzureSource, blob: &Blob) -> Check {
+    let mut times = Vec::with_capacity(READS);
+    for _ in 0..READS {
+        let begun = Instant::now();
+        let mut bytes = 0;
+        let read = source.try_read(blob, ByteRange::new(0, 1), &mut bytes);
+        match tokio::time::timeout(DEADLINE, read).await {
+            Ok(Ok(_)) => times.push(begun.elapsed()),
+            Ok(Err(failure)) => return Check::new("latency", Outcome::Unknown, failure.to_string()),
+            Err(_) => return Check::new("latency", Outcome::Unknown, "no answer in time"),
+        }
+    }
+    times.sort_unstable();
+    let [p50, max] = [times[READS / 2], times[READS - 1]].map(|time| time.as_secs_f64() * 1e3);
+    let detail = format!("p50 {p50:.1} ms, max {max:.1} ms, over {READS} reads of one byte");
+    Check::new("latency", Outcome::Ok, detail)
+}
+
+/// Whether the answer is the one that a role assignment on its way gives, too.
+fn lacks_role(source: &AzureSource, failure: &Failure) -> bool {
+    let is_role = matches!(source.credential.means, Means::Token(_));
+    is_role && failure.code() == Some("AuthorizationPermissionMismatch")
+}
+
+fn is_video(blob: &Blob) -> bool {
+    let format = blob.name.extension().and_then(Format::of_extension);
+    format.is_some_and(|format| format.kind() == Kind::Video)
+}

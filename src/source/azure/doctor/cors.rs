@@ -1,0 +1,43 @@
+//! CORS: may a browser that shows the platform's pages read videos here?
+
+use reqwest::Method;
+use reqwest::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+
+use super::DEADLINE;
+use crate::model::{Blob, Check, Outcome};
+use crate::source::azure::failure::Failure;
+use crate::source::location::ContainerUrl;
+
+/// Asks what a browser asks before it reads ("Preflight Blob Request"): without a credential, 200 when a rule of the
+/// account matches and 403 when none does.
+pub(super) async fn check(client: &reqwest::Client, url: &ContainerUrl, video: &Blob, origin: &str) -> Check {
+    let unknown = |why: String| Check::new("cors", Outcome::Unknown, format!("{origin}: {why}"));
+    let Ok(blob) = url.blob_url(video.name.as_str()) else { return unknown("the video has no URL".into()) };
+    let request = client
+        .request(Method::OPTIONS, blob)
+        .header(ORIGIN, origin)
+        .header(ACCESS_CONTROL_REQUEST_METHOD, "GET")
+        .timeout(DEADLINE);
+    let answer = match request.send().await {
+        Ok(answer) => answer,
+        Err(error) => return unknown(Failure::of_client(&error).to_string()),
+    };
+    let allowed = answer.headers().get(ACCESS_CONTROL_ALLOW_ORIGIN).map(|value| value.as_bytes());
+    match (answer.status().as_u16(), allowed) {
+        (200, Some(allowed)) if allowed == b"*" || allowed == origin.as_bytes() => {
+            Check::new("cors", Outcome::Ok, format!("{origin} may read videos"))
+        }
+        (403, _) => Check::new("cors", Outcome::Failed, format!("no rule lets {origin} read videos"))
+            .cure(rule(origin, url.account())),
+        (status, _) => unknown(format!("the preflight request was answered with {status}, and no rule")),
+    }
+}
+
+/// The command that makes the rule.
+fn rule(origin: &str, account: Option<&str>) -> String {
+    format!(
+        "az storage cors add --services b --methods GET --origins {origin} --allowed-headers '*' --exposed-headers \
+         '*' --max-age 3600 --account-name {}",
+        account.unwrap_or("ACCOUNT")
+    )
+}

@@ -1,0 +1,167 @@
+//! Least privilege: does the credential reach further than the container?
+
+use std::sync::OnceLock;
+
+use azure_core::http::pager::PagerOptions;
+use azure_core::http::{ClientOptions, Context, RetryOptions, Url};
+use azure_storage_blob::models::BlobServiceClientListContainersOptions;
+use azure_storage_blob::{BlobServiceClient, BlobServiceClientOptions};
+use futures::StreamExt;
+
+use super::retried;
+use crate::model::{Check, Outcome};
+use crate::source::azure::auth::Means;
+use crate::source::azure::exchange::{Exchange, PageSlot};
+use crate::source::azure::failure::Failure;
+use crate::source::azure::list_page::MAX_BLOBS;
+use crate::source::azure::{AzureSource, Cursor, Options, transport};
+use crate::source::location::Sas;
+
+const NAME: &str = "least-privilege";
+
+/// Containers of the account that are asked for, this one among them.
+const MAX_CONTAINERS: i32 = 20;
+
+/// Other containers that are tried.
+const MAX_OTHERS: usize = 3;
+
+/// Says whether the credential reaches further than it needs to.
+pub(super) async fn check(source: &AzureSource) -> Check {
+    match &source.credential.means {
+        Means::Anonymous => Check::skipped(NAME, "the container is public: anyone may list and read it"),
+        Means::Key { .. } => Check::new(
+            NAME,
+            Outcome::Warning,
+            "an account key may read, write and delete everything in the account",
+        )
+        .cure("use a SAS of the container with sp=rl, or Entra ID with the role 'Storage Blob Data Reader'"),
+        Means::Sas(sas) => of_sas(sas),
+        Means::Token(_) => match of_role(source).await {
+            Ok(check) => check,
+            Err(failure) => Check::new(NAME, Outcome::Unknown, failure.to_string()),
+        },
+    }
+}
+
+/// What a SAS says of itself ("Create a service SAS", "Create an account SAS").
+fn of_sas(sas: &Sas) -> Check {
+    let excess: String = sas.field("sp").unwrap_or_default().chars().filter(|c| !"rl".contains(*c)).collect();
+    let problem = if sas.field("srt").is_some() {
+        "an account SAS reaches every container".to_owned()
+    } else if !excess.is_empty() {
+        format!("the SAS allows more than to read and list: '{excess}'")
+    } else if sas.field("sp").is_none() {
+        return Check::new(NAME, Outcome::Unknown, "a stored access policy says what the SAS allows").cure(
+            "check that the policy allows no more than read and list: az storage container policy list",
+        );
+    } else {
+        return Check::new(NAME, Outcome::Ok, "the SAS allows no more than to read and list this container");
+    };
+    Check::new(NAME, Outcome::Warning, problem).cure("make a SAS of the container (sr=c) with sp=rl")
+}
+
+/// Tries other containers. That their names can be listed says nothing: the role allows it in the whole account, and
+/// a condition on blobs does not change that ("Storage Blob Data Reader": `containers/read` is one of its actions).
+async fn of_role(source: &AzureSource) -> Result<Check, Failure> {
+    let ok = |detail: String| Ok(Check::new(NAME, Outcome::Ok, detail));
+    let names = match retried(source, async || containers(source).await).await {
+        Ok(names) => names,
+        Err((Failure::Status { status: 401 | 403, .. }, _)) => {
+            return ok("it may not list the account's containers".into());
+        }
+        Err((failure, _)) => return Err(failure),
+    };
+    let this = source.url.container();
+    let others: Vec<_> = names.into_iter().filter(|name| name != this && !name.starts_with('$')).collect();
+    let mut refused = Vec::new();
+    for name in others.into_iter().take(MAX_OTHERS) {
+        let Ok(other) = beside(source, &name) else { continue };
+        match retried(&other, async || other.try_page(&Cursor::new("", MAX_BLOBS)).await).await {
+            Ok(_) => {
+                return Ok(Check::new(NAME, Outcome::Warning, format!("it may read container '{name}' too"))
+                    .cure(format!(
+                        "give the role assignment the condition (version 2.0) {}",
+                        condition(this)
+                    )));
+            }
+            Err((Failure::Status { status: 401 | 403, .. }, _)) => refused.push(format!("'{name}'")),
+            Err((failure, _)) => return Err(failure),
+        }
+    }
+    match refused.is_empty() {
+        true => Ok(Check::new(NAME, Outcome::Unknown, "the account has no other container to try")),
+        false => ok(format!("it may not read {}", refused.join(", "))),
+    }
+}
+
+/// The condition that restricts the role to one container ("Example Azure role assignment conditions for Blob Storage").
+fn condition(container: &str) -> String {
+    let blobs = "Microsoft.Storage/storageAccounts/blobServices/containers";
+    format!(
+        "((!(ActionMatches{{'{blobs}/blobs/read'}})) OR (@Resource[{blobs}:name] StringEquals '{container}'))"
+    )
+}
+
+/// Another container of the account, with the same credential.
+fn beside(source: &AzureSource, container: &str) -> crate::error::Result<AzureSource> {
+    let options = Options { page_size: 1, ..source.options.clone() };
+    AzureSource::with(
+        source.url.beside(container)?,
+        source.credential.clone(),
+        transport::transport()?,
+        options,
+    )
+}
+
+/// Names of containers of the account.
+async fn containers(source: &AzureSource) -> Result<Vec<String>, Failure> {
+    let other = |error: crate::error::Error| Failure::Other(error.to_string());
+    let Means::Token(credential) = &source.credential.means else { return Ok(Vec::new()) };
+    let url = Url::parse(source.url.endpoint()).map_err(|error| Failure::Other(error.to_string()))?;
+    let client_options = ClientOptions {
+        per_call_policies: vec![std::sync::Arc::new(Exchange)],
+        retry: RetryOptions::none(),
+        transport: Some(transport::transport().map_err(other)?),
+        ..Default::default()
+    };
+    let options = BlobServiceClientOptions { client_options, ..Default::default() };
+    let service = BlobServiceClient::new(url, Some(credential.clone()), Some(options))?;
+    // The slot has the body read whole, up to the cap on a page.
+    let slot = PageSlot::new(OnceLock::new());
+    let options = BlobServiceClientListContainersOptions {
+        maxresults: Some(MAX_CONTAINERS),
+        method_options: PagerOptions { context: Context::new().with_value(slot), ..Default::default() },
+        ..Default::default()
+    };
+    let Some(page) = service.list_containers(Some(options))?.into_pages().next().await else {
+        return Ok(Vec::new());
+    };
+    let items = page?.into_model()?.container_items;
+    Ok(items.into_iter().filter_map(|item| item.name).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sas_that_allows_more_is_told() {
+        let outcome = |query: &str| {
+            let check = of_sas(&Sas::parse(&format!("{query}&sig=x")).unwrap());
+            (check.outcome, check.detail)
+        };
+        assert_eq!(outcome("sp=rl&sr=c").0, Outcome::Ok);
+        assert_eq!(outcome("si=policy&sr=c").0, Outcome::Unknown);
+        assert!(outcome("sp=racwdl&sr=c").1.ends_with("'acwd'"));
+        assert!(outcome("sp=rl&ss=b&srt=co").1.contains("every container"));
+    }
+
+    #[test]
+    fn the_condition_names_the_container() {
+        assert_eq!(
+            condition("cam"),
+            "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read'})) OR \
+             (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name] StringEquals 'cam'))"
+        );
+    }
+}

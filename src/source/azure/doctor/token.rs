@@ -1,0 +1,158 @@
+//! Which credential it is, and the token that stands for it.
+
+use std::time::{Duration, Instant};
+
+use azure_core::base64::decode_url_safe;
+use azure_core::credentials::AccessToken;
+use jiff::{Timestamp, Unit};
+use serde_json::Value;
+
+use crate::model::{Check, Outcome};
+use crate::source::azure::auth::{Credential, Means};
+use crate::source::azure::explain::cure_of_sign_in;
+use crate::source::azure::failure::Failure;
+use crate::source::location::Sas;
+
+/// How long a sign-in may take, with its retries: the Azure CLI takes a second or two.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What a token is asked for ("Authorize access to blobs using Microsoft Entra ID", resource ID).
+const SCOPE: &str = "https://storage.azure.com/.default";
+
+/// Audiences of the blob service: its resource ID, and the application ID of Azure Storage.
+const AUDIENCES: [&str; 2] = ["https://storage.azure.com", "e406a681-f3d4-42a8-90b6-c2b029497af1"];
+
+/// The most bytes of a token whose claims are read; with many groups one has some 10 KiB.
+const MAX_TOKEN_BYTES: usize = 64 * 1024;
+
+/// The most characters of a claim that are shown: an ID has 36, an audience is a URL.
+const MAX_CLAIM: usize = 80;
+
+/// Says which credential it is. A SAS says what it allows.
+pub(super) fn credential(credential: &Credential) -> Check {
+    let detail = match &credential.means {
+        Means::Sas(sas) => format!("{}: {}", credential.label(), described(sas)),
+        _ => credential.label().to_owned(),
+    };
+    Check::new("credential", Outcome::Ok, detail)
+}
+
+fn described(sas: &Sas) -> String {
+    let field = |name, text: &str| Some(format!("{text} '{}'", sas.field(name)?));
+    let end = match sas.expires() {
+        Some(end) => Some(format!("expires {end}")),
+        None => Some("its end is set by its policy".to_owned()),
+    };
+    let parts = [field("sp", "permissions"), field("sr", "resource"), field("si", "policy"), end];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Gets a token and says whose it is and until when it holds; says too whether the steps after it can be taken.
+pub(super) async fn check(credential: &Credential) -> (Check, bool) {
+    let begun = Instant::now();
+    let Means::Token(source) = &credential.means else {
+        return (Check::skipped("token", "only Entra ID gives tokens"), true);
+    };
+    let answer = tokio::time::timeout(DEADLINE, source.get_token(&[SCOPE], None)).await;
+    let (check, is_there) = match answer.map(|answer| answer.map_err(Failure::from)) {
+        Ok(Ok(token)) => (judged(&token), true),
+        Ok(Err(failure)) => (refused(&failure, credential), false),
+        Err(_) => (refused(&Failure::Broken("no answer in time".into()), credential), false),
+    };
+    (check.took(begun.elapsed()), is_there)
+}
+
+fn refused(failure: &Failure, credential: &Credential) -> Check {
+    let code = match failure {
+        Failure::Credential { code, .. } => code.as_deref(),
+        _ => None,
+    };
+    let cure = cure_of_sign_in(code, credential.mode());
+    Check::failed("token", &format!("there is none: {failure}"), Some(cure))
+}
+
+fn judged(token: &AccessToken) -> Check {
+    let expires = Timestamp::from_second(token.expires_on.unix_timestamp()).unwrap_or(Timestamp::MAX);
+    judge(expires, &claims(token.token.secret()), Timestamp::now())
+}
+
+/// What a token that is there says of itself. The service has the last word, in the next step.
+fn judge(expires: Timestamp, claims: &Value, now: Timestamp) -> Check {
+    let claim =
+        |name: &str| claims[name].as_str().map(|text| text.chars().take(MAX_CLAIM).collect::<String>());
+    let end = claims["exp"].as_i64().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    let end = end.unwrap_or(expires).min(expires);
+    if end <= now {
+        return Check::new("token", Outcome::Failed, format!("it expired at {end}"))
+            .cure("sign in anew, and check this machine's clock");
+    }
+    let minutes = (end - now).total(Unit::Minute).unwrap_or_default();
+    let mut detail = format!("holds for {minutes:.0} min");
+    for (name, text) in
+        [("tid", "tenant"), ("appid", "application"), ("azp", "application"), ("oid", "object")]
+    {
+        if let Some(id) = claim(name) {
+            detail += &format!(", {text} {id}");
+        }
+    }
+    match claim("aud") {
+        Some(audience) if !is_of_storage(&audience) => {
+            Check::new("token", Outcome::Warning, format!("it is for '{audience}', not for {}", AUDIENCES[0]))
+                .cure("check where the sign-in gets its token: the service takes none of another audience")
+        }
+        _ => Check::new("token", Outcome::Ok, detail),
+    }
+}
+
+/// Whether the blob service takes a token of this audience; an account's own endpoint is one too.
+fn is_of_storage(audience: &str) -> bool {
+    let audience = audience.trim_end_matches('/');
+    AUDIENCES.contains(&audience) || audience.split('/').nth(2).is_some_and(|host| host.contains(".blob."))
+}
+
+/// The claims of a JSON Web Token (RFC 7519, 3); `null` for any other token.
+fn claims(token: &str) -> Value {
+    let payload = token.split('.').nth(1).filter(|_| token.len() <= MAX_TOKEN_BYTES);
+    let json = payload.and_then(|payload| decode_url_safe(payload).ok());
+    json.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_core::base64::encode_url_safe;
+    use jiff::ToSpan;
+
+    use super::*;
+
+    fn judged_at_ten(claims: &str, expires: Timestamp) -> Check {
+        let token = format!("{}.{}.secret", encode_url_safe("{}"), encode_url_safe(claims));
+        judge(expires, &super::claims(&token), "2026-11-01T10:00:00Z".parse().unwrap())
+    }
+
+    #[test]
+    fn its_claims_are_told() {
+        let end: Timestamp = "2026-11-01T11:00:00Z".parse().unwrap();
+        let check =
+            judged_at_ten(r#"{"aud":"https://storage.azure.com/","tid":"t","appid":"a","oid":"o"}"#, end);
+        assert_eq!(check.outcome, Outcome::Ok);
+        assert_eq!(check.detail, "holds for 60 min, tenant t, application a, object o");
+        // A token need not be one that can be read.
+        assert_eq!(judge(end, &claims("opaque"), end - 5.minutes()).detail, "holds for 5 min");
+        assert_eq!(claims(&format!("a.{}.c", encode_url_safe("7").repeat(MAX_TOKEN_BYTES))), Value::Null);
+    }
+
+    #[test]
+    fn one_that_has_expired_or_is_for_something_else_is_told() {
+        let end: Timestamp = "2026-11-01T11:00:00Z".parse().unwrap();
+        let old = judged_at_ten(r#"{"exp":1700000000}"#, end);
+        assert_eq!(
+            (old.outcome, old.detail.as_str()),
+            (Outcome::Failed, "it expired at 2023-11-14T22:13:20Z")
+        );
+        let other = judged_at_ten(r#"{"aud":"https://management.azure.com"}"#, end);
+        assert!(other.detail.contains("not for https://storage.azure.com"), "{}", other.detail);
+        for audience in ["https://media.blob.core.windows.net", "e406a681-f3d4-42a8-90b6-c2b029497af1"] {
+            assert!(is_of_storage(audience));
+        }
+    }
+}
