@@ -16,7 +16,7 @@ use crate::model::{ByteRange, ETag};
 const MAX_PAGE_BYTES: usize = 128 * 1024 * 1024;
 
 /// The most bytes of an error's body that are read so that its connection can be used again.
-const MAX_ERROR_BYTES: usize = 64 * 1024;
+pub(super) const MAX_ERROR_BYTES: usize = 64 * 1024;
 
 /// A value of the request's context: the read that it stands for.
 #[derive(Clone, Debug)]
@@ -124,7 +124,7 @@ fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
 }
 
 /// A whole body of at most `limit` bytes. A body that comes in one piece is not copied.
-async fn collect(mut body: AsyncResponseBody, limit: usize) -> azure_core::Result<Bytes> {
+pub(super) async fn collect(mut body: AsyncResponseBody, limit: usize) -> azure_core::Result<Bytes> {
     let Some(first) = body.try_next().await? else { return Ok(Bytes::new()) };
     let Some(second) = body.try_next().await? else { return Ok(first) };
     let mut all = BytesMut::from(first);

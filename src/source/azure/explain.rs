@@ -212,7 +212,8 @@ fn refusal(code: &str, url: &ContainerUrl, credential: &Credential, now: Timesta
         ),
         (_, Means::Token(_)) => (
             "the token is not accepted",
-            "check that the identity is of the account's tenant (AZURE_TENANT_ID) and this machine's clock",
+            "check the identity's tenant (AZURE_TENANT_ID) and this machine's clock: presync doctor shows what the token \
+             says",
         ),
         (_, Means::Anonymous) => {
             return ("it is not public".into(), format!("sign in: {}", sign_in(url)));

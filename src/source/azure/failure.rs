@@ -127,8 +127,9 @@ impl From<azure_core::Error> for Failure {
     fn from(error: azure_core::Error) -> Self {
         if let Some(failure) = chain(&error).find_map(own) {
             // A sign-in that fails to connect is a matter of the sign-in.
-            return match error.kind() {
-                ErrorKind::Credential => Self::Credential { cause: failure.to_string(), code: None },
+            return match (error.kind(), failure) {
+                (ErrorKind::Credential, Self::Credential { .. }) => failure.clone(),
+                (ErrorKind::Credential, _) => Self::Credential { cause: failure.to_string(), code: None },
                 _ => failure.clone(),
             };
         }
@@ -136,9 +137,7 @@ impl From<azure_core::Error> for Failure {
             ErrorKind::HttpResponse { status, raw_response: Some(response), .. } => {
                 Self::of_answer(*status, response.headers())
             }
-            ErrorKind::Credential => {
-                Self::Credential { cause: cause_of_sign_in(&error), code: code_of_sign_in(&error) }
-            }
+            ErrorKind::Credential => Self::Credential { cause: cause_of_sign_in(&error), code: None },
             ErrorKind::Io | ErrorKind::Connection => {
                 Self::Broken(format!("the connection broke: {}", innermost(&error)))
             }
@@ -231,14 +230,6 @@ fn cause_of_sign_in(error: &azure_core::Error) -> String {
     match first_line(&text) {
         line if line.is_empty() => "no reason was given".into(),
         line => line,
-    }
-}
-
-/// The code that Entra ID gave ("Microsoft Entra authentication and authorization error codes").
-fn code_of_sign_in(error: &azure_core::Error) -> Option<String> {
-    match error.get_ref()?.downcast_ref::<azure_core::Error>()?.kind() {
-        ErrorKind::HttpResponse { error_code, .. } => error_code.clone(),
-        _ => None,
     }
 }
 

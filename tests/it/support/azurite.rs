@@ -208,11 +208,16 @@ impl Azurite {
 /// An unsigned token for `audience`, valid for an hour. Azurite's `--oauth basic` takes it when the audience is
 /// `https://storage.azure.com`.
 pub fn unsigned_jwt(audience: &str) -> String {
-    let now = Timestamp::now().as_second();
+    unsigned_jwt_until(audience, Timestamp::now() + 1.hour())
+}
+
+/// The same, valid until `end`.
+pub fn unsigned_jwt_until(audience: &str, end: Timestamp) -> String {
+    let now = Timestamp::now().as_second().min(end.as_second());
     let issuer = "https://sts.windows.net/00000000-0000-0000-0000-000000000000/";
     let header = serde_json::json!({ "alg": "none", "typ": "JWT" });
     let claims = serde_json::json!({
-        "aud": audience, "iss": issuer, "iat": now - 60, "nbf": now - 60, "exp": now + 3600,
+        "aud": audience, "iss": issuer, "iat": now - 60, "nbf": now - 60, "exp": end.as_second(),
     });
     let [header, claims] = [header, claims].map(|part| BASE64_URL.encode(part.to_string()));
     format!("{header}.{claims}.")

@@ -3,14 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core::credentials::{Secret, TokenCredential};
-use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions};
+use azure_core::http::policies::{Policy, PolicyResult};
+use azure_core::http::{
+    AsyncRawResponse, ClientOptions, Context, ExponentialRetryOptions, Request, RetryOptions,
+};
 use azure_identity::{
     AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredentialOptions, ClientSecretCredential,
     ClientSecretCredentialOptions, Executor, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
     UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
+use serde::Deserialize;
 use url::Url;
 
 use super::{
@@ -18,6 +23,8 @@ use super::{
 };
 use crate::error::{Error, Result, reason};
 use crate::source::azure::cli::Az;
+use crate::source::azure::exchange::{MAX_ERROR_BYTES, collect};
+use crate::source::azure::failure::{Failure, first_line};
 
 /// How often a sign-in is tried again.
 const SIGN_IN_RETRIES: u32 = 3;
@@ -123,6 +130,7 @@ impl Finder<'_> {
     fn client_options(&self) -> Result<ClientOptions> {
         Ok(ClientOptions {
             transport: Some(self.transport.clone()),
+            per_call_policies: vec![Arc::new(Refusal)],
             cloud: Some(Arc::new(self.cloud()?)),
             // By default a name that does not resolve is asked for again for a minute.
             retry: RetryOptions::exponential(ExponentialRetryOptions {
@@ -150,6 +158,46 @@ impl Finder<'_> {
             endpoint if endpoint.ends_with(".chinacloudapi.cn") => CloudConfiguration::AzureChina,
             _ => CloudConfiguration::AzurePublic,
         })
+    }
+}
+
+/// The policy that reads why a sign-in is refused (RFC 6749, 5.2). The client library gives up on a description with an
+/// escape in it, such as the line ends of Entra ID's.
+#[derive(Debug)]
+struct Refusal;
+
+#[derive(Deserialize)]
+struct RefusalBody {
+    error_description: String,
+    #[serde(default)]
+    error_codes: Vec<u32>,
+}
+
+#[async_trait]
+impl Policy for Refusal {
+    async fn send(&self, ctx: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
+        let Some((first, rest)) = next.split_first() else {
+            return Err(Failure::Other("no transport follows the sign-in".into()).into());
+        };
+        let response = first.send(ctx, request, rest).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (status, headers, body) = response.deconstruct();
+        let body = collect(body, MAX_ERROR_BYTES).await?;
+        match serde_json::from_slice::<RefusalBody>(&body) {
+            Ok(refusal) => Err(refusal.into_failure().into()),
+            Err(_) => Ok(AsyncRawResponse::from_bytes(status, headers, body)),
+        }
+    }
+}
+
+impl RefusalBody {
+    fn into_failure(self) -> Failure {
+        let line = first_line(&self.error_description);
+        // What follows is for the support of Entra ID.
+        let cause = line.split(" Trace ID:").next().unwrap_or_default().to_owned();
+        Failure::Credential { cause, code: self.error_codes.first().map(u32::to_string) }
     }
 }
 

@@ -50,6 +50,35 @@ fn auto_takes_the_first_that_fits() {
 }
 
 #[test]
+fn auto_takes_the_identities_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["az", "token"] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    let (path, file) = (folder.path().to_str().unwrap(), folder.path().join("token"));
+    let all = [
+        (TENANT_ID, "t"),
+        (CLIENT_ID, "c"),
+        (CLIENT_SECRET, "s"),
+        (TOKEN_FILE, file.to_str().unwrap()),
+        ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/"),
+        ("PATH", path),
+    ];
+    let without = |names: &[&str]| {
+        let left: Vec<_> = all.into_iter().filter(|(name, _)| !names.contains(name)).collect();
+        label(AuthMode::Auto, URL, &left)
+    };
+    assert_eq!(without(&[]), "service principal (AZURE_CLIENT_SECRET)");
+    assert_eq!(without(&[CLIENT_SECRET]), "workload identity (AZURE_FEDERATED_TOKEN_FILE)");
+    assert_eq!(without(&[CLIENT_SECRET, TOKEN_FILE]), "managed identity");
+    assert_eq!(without(&[CLIENT_SECRET, TOKEN_FILE, "IDENTITY_ENDPOINT"]), "Azure CLI");
+    assert_eq!(
+        without(&[CLIENT_SECRET, TOKEN_FILE, "IDENTITY_ENDPOINT", "PATH"]),
+        "no credential (none was found)"
+    );
+}
+
+#[test]
 fn what_belongs_to_another_account_is_not_used() {
     let other = format!("AccountName=other;AccountKey={SECRET}");
     assert_eq!(label(AuthMode::Auto, URL, &[(CONNECTION, &other)]), "no credential (none was found)");
