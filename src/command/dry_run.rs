@@ -71,7 +71,7 @@ async fn report_on<S: Source>(source: S, at_once: usize, header: Header, setting
     }
     if settings.verbose {
         if let Some(credential) = credential {
-            say(&format!("signed in with {credential}"));
+            say(&format!("credential: {credential}"));
         }
         let most = if settings.limits.concurrency.is_none() { "up to " } else { "" };
         say(&format!(

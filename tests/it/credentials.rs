@@ -105,7 +105,7 @@ fn folder() -> TempDir {
 fn check(ran: &Ran, credential: &str) {
     assert_eq!(ran.code, 0, "{credential}: {}", ran.stderr);
     assert!(ran.stdout.contains(&format!("credential  {credential}\n")), "{}", ran.stdout);
-    assert!(ran.stderr.contains(&format!("signed in with {credential}\n")), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("credential: {credential}\n")), "{}", ran.stderr);
 }
 
 fn only(stand_in: &StandIn) -> Request {

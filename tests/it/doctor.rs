@@ -92,10 +92,8 @@ fn stable(text: &str) -> String {
             Some((rest, last)) if last.ends_with(" ms") && !last.contains('.') => rest,
             _ => line,
         };
-        match line.split_once("p50 ") {
-            Some((start, _)) => format!("{start}TIMES"),
-            None => line.to_owned(),
-        }
+        let time = ["p50 ", "within "].iter().find_map(|word| line.split_once(word));
+        time.map_or(line.to_owned(), |(start, _)| format!("{start}TIME"))
     };
     let text = text.lines().map(line).collect::<Vec<_>>().join("\n");
     [&*HTTP, &*HTTPS].iter().fold(text, |text, azurite| text.replace(azurite.endpoint(), "ENDPOINT"))
@@ -233,4 +231,18 @@ fn nothing_else_is_waited_for() {
         let ran = presync.args(["--wait"]).run();
         assert_eq!((ran.code, ran.stderr.as_str()), (2, ""));
     }
+}
+
+#[test]
+fn a_clock_that_is_off_is_told_also_when_nothing_is_listed() {
+    let account = StandIn::http(|_| {
+        let date = "date: Sun, 01 Nov 2020 10:00:00 GMT".to_owned();
+        Answer("404 Not Found", vec![date], String::new())
+    });
+    let ran = doctor(format!("{}/media/cam", account.url)).args(["--format", "json"]).run();
+    assert_eq!((ran.code, ran.json()["failed"].as_u64()), (2, Some(2)), "{}", ran.stdout);
+    let clock = detail(&ran, "clock");
+    assert!(
+        clock.starts_with("failed: this machine's clock is ") && clock.ends_with(" s ahead of the service's")
+    );
 }

@@ -15,7 +15,7 @@ mod scope;
 mod token;
 
 /// How long one attempt at one step may take.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What an examination found.
 #[derive(Clone, Debug)]
@@ -46,14 +46,14 @@ impl AzureSource {
             (None, true) => {
                 (Check::skipped("read", "no blob on the first page has content that can be read"), false)
             }
-            (None, false) => (Check::skipped("read", "the listing failed"), false),
+            (None, false) => (Check::skipped("read", "nothing was listed"), false),
         };
         let readable = sample.readable.as_ref().filter(|_| read.outcome == Outcome::Ok);
         checks.push(read);
 
         checks.push(match listed {
             true => timed(scope::check(self)).await,
-            false => Check::skipped("least-privilege", "the listing failed"),
+            false => Check::skipped("least-privilege", "nothing was listed"),
         });
         match transport::client() {
             Ok(client) => {
@@ -66,7 +66,7 @@ impl AzureSource {
                     (None, true) => {
                         checks.push(Check::skipped("cors", "there is no video on the first page"))
                     }
-                    (None, false) => checks.push(Check::skipped("cors", "the listing failed")),
+                    (None, false) => checks.push(Check::skipped("cors", "nothing was listed")),
                 }
                 checks.push(timed(clock::check(&client, &self.url)).await);
             }

@@ -1,6 +1,6 @@
 //! Least privilege: does the credential reach further than the container?
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use azure_core::http::pager::PagerOptions;
 use azure_core::http::{ClientOptions, Context, RetryOptions, Url};
@@ -9,6 +9,7 @@ use azure_storage_blob::{BlobServiceClient, BlobServiceClientOptions};
 use futures::StreamExt;
 
 use super::retried;
+use crate::error::Error;
 use crate::model::{Check, Outcome};
 use crate::source::azure::auth::Means;
 use crate::source::azure::exchange::{Exchange, PageSlot};
@@ -103,7 +104,7 @@ fn condition(container: &str) -> String {
 }
 
 /// Another container of the account, with the same credential.
-fn beside(source: &AzureSource, container: &str) -> crate::error::Result<AzureSource> {
+fn beside(source: &AzureSource, container: &str) -> Result<AzureSource, Error> {
     let options = Options { page_size: 1, ..source.options.clone() };
     AzureSource::with(
         source.url.beside(container)?,
@@ -115,11 +116,11 @@ fn beside(source: &AzureSource, container: &str) -> crate::error::Result<AzureSo
 
 /// Names of containers of the account.
 async fn containers(source: &AzureSource) -> Result<Vec<String>, Failure> {
-    let other = |error: crate::error::Error| Failure::Other(error.to_string());
+    let other = |error: Error| Failure::Other(error.to_string());
     let Means::Token(credential) = &source.credential.means else { return Ok(Vec::new()) };
     let url = Url::parse(source.url.endpoint()).map_err(|error| Failure::Other(error.to_string()))?;
     let client_options = ClientOptions {
-        per_call_policies: vec![std::sync::Arc::new(Exchange)],
+        per_call_policies: vec![Arc::new(Exchange)],
         retry: RetryOptions::none(),
         transport: Some(transport::transport().map_err(other)?),
         ..Default::default()

@@ -1,20 +1,18 @@
 //! Which credential it is, and the token that stands for it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use azure_core::base64::decode_url_safe;
 use azure_core::credentials::AccessToken;
 use jiff::{Timestamp, Unit};
 use serde_json::Value;
 
+use super::DEADLINE;
 use crate::model::{Check, Outcome};
 use crate::source::azure::auth::{Credential, Means};
 use crate::source::azure::explain::cure_of_sign_in;
 use crate::source::azure::failure::Failure;
 use crate::source::location::Sas;
-
-/// How long a sign-in may take, with its retries: the Azure CLI takes a second or two.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What a token is asked for ("Authorize access to blobs using Microsoft Entra ID", resource ID).
 const SCOPE: &str = "https://storage.azure.com/.default";
