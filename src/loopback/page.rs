@@ -141,14 +141,19 @@ pub(super) fn error(code: &str) -> String {
 
 /// A page that ends halfway.
 pub(super) fn truncated(mut page: String) -> String {
-    page.truncate(page.floor_char_boundary(page.len() / 2));
+    page.truncate(middle(&page));
     page
 }
 
 /// A page that closes, halfway, what is not open.
 pub(super) fn malformed(mut page: String) -> String {
-    page.insert_str(page.floor_char_boundary(page.len() / 2), "</Page></Error>");
+    page.insert_str(middle(&page), "</Page></Error>");
     page
+}
+
+/// Where the last tag of the first half begins.
+fn middle(page: &str) -> usize {
+    page.as_bytes()[..page.len() / 2].iter().rposition(|byte| *byte == b'<').unwrap_or(0)
 }
 
 fn write_blob(xml: &mut String, entry: &Entry<'_>, metadata: bool) {
