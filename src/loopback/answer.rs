@@ -46,7 +46,7 @@ pub(super) struct Refusal<'a> {
 }
 
 impl<'a> Refusal<'a> {
-    pub(super) fn new(status: u16, code: &'a str) -> Self {
+    pub(super) const fn new(status: u16, code: &'a str) -> Self {
         Self { status, code, retry_after: None }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Kind;
 use crate::error::{Error, Result};
 
 /// What goes wrong, as a whole. The same seed and the same requests have the same faults.
@@ -196,13 +197,13 @@ impl Fault {
         })
     }
 
-    /// What of a kind of request it can hit at all: reads, lists, any other.
-    pub(super) fn fits(&self, kind: super::Kind) -> bool {
+    /// Whether it can happen to a request of this kind.
+    pub(super) fn fits(&self, kind: Kind) -> bool {
         match self {
             Self::Refuse { .. } | Self::Reset | Self::Garbage => true,
-            Self::Cut | Self::Stall => matches!(kind, super::Kind::Read | super::Kind::List),
-            Self::Short | Self::Whole | Self::WrongRange | Self::Replaced => kind == super::Kind::Read,
-            Self::MalformedPage | Self::TruncatedPage => kind == super::Kind::List,
+            Self::Cut | Self::Stall => matches!(kind, Kind::Read | Kind::List),
+            Self::Short | Self::Whole | Self::WrongRange | Self::Replaced => kind == Kind::Read,
+            Self::MalformedPage | Self::TruncatedPage => kind == Kind::List,
         }
     }
 }

@@ -246,7 +246,8 @@ fn marker(name: &str) -> String {
 
 /// The name that a page with this mark begins with.
 fn name_of(marker: &str) -> Option<String> {
-    let digits = marker.strip_prefix(MARKER)?;
+    let is_hexadecimal = |digits: &&str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let digits = marker.strip_prefix(MARKER).filter(is_hexadecimal)?;
     let byte = |at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
     let bytes: Option<Vec<u8>> = (0..digits.len()).step_by(2).map(byte).collect();
     String::from_utf8(bytes?).ok()

@@ -14,6 +14,7 @@ use super::body::Body;
 use super::config::{Config, Tier};
 use super::faults::{Fault, Faults};
 use super::inject::Injector;
+use super::page::Query;
 use super::request::{Asked, Range};
 use super::stats::{Counters, Stats};
 use super::store::Store;
@@ -22,6 +23,10 @@ use crate::error::{Error, Result};
 
 /// The most bytes of a request's body, which only sets faults.
 const MAX_FAULTS_BYTES: usize = 1024 * 1024;
+
+const NO_CONTAINER: Refusal<'static> = Refusal::new(404, "ContainerNotFound");
+
+type Answer = std::result::Result<Response<Body>, Refusal<'static>>;
 
 /// A connection that ends without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -130,38 +135,22 @@ impl Service {
     }
 
     fn answer(&self, asked: Asked<'_>, headers: &HeaderMap, fault: Option<&Fault>) -> Response<Body> {
-        if let Asked::Preflight = asked {
-            return self.preflight(headers);
-        }
-        if let Some(refusal) = self.unauthorized(headers) {
-            return refusal.answer();
-        }
-        let answer = match asked {
-            Asked::Containers(query) => {
-                let names = self.containers.keys().map(String::as_str);
-                answer::xml(StatusCode::OK, page::containers(&self.endpoint, names, &query))
-            }
-            Asked::Blobs { container, query } => match self.containers.get(container) {
-                Some(store) => {
-                    let page = page::blobs(&self.endpoint, container, store, &query);
-                    answer::xml(
-                        StatusCode::OK,
-                        match fault {
-                            Some(Fault::MalformedPage) => page::malformed(page),
-                            Some(Fault::TruncatedPage) => page::truncated(page),
-                            _ => page,
-                        },
-                    )
-                }
-                None => Refusal::new(404, "ContainerNotFound").answer(),
-            },
-            Asked::Blob { container, name, range, head_only } => match self.containers.get(container) {
-                Some(store) => read(store, &name, range, head_only, headers, fault),
-                None => Refusal::new(404, "ContainerNotFound").answer(),
-            },
-            Asked::Wrong(status, code) => Refusal::new(status, code).answer(),
-            Asked::Preflight => self.preflight(headers),
+        let authorized = match asked {
+            // Browsers send none with it.
+            Asked::Preflight => Ok(()),
+            _ => self.authorize(headers),
         };
+        let answer = authorized.and_then(|()| match asked {
+            Asked::Preflight => self.preflight(headers),
+            Asked::Containers(query) => Ok(self.containers_page(&query)),
+            Asked::Blobs { container, query } => self.blobs_page(container, &query, fault),
+            Asked::Blob { container, name, range, head_only } => {
+                let store = self.containers.get(container).ok_or(NO_CONTAINER);
+                store.and_then(|store| read(store, &name, range, head_only, headers, fault))
+            }
+            Asked::Wrong(status, code) => Err(Refusal::new(status, code)),
+        });
+        let answer = answer.unwrap_or_else(|refusal| refusal.answer());
         match fault {
             Some(Fault::Cut) => answer.map(Body::cut),
             Some(Fault::Stall) => answer.map(Body::stalled),
@@ -169,29 +158,46 @@ impl Service {
         }
     }
 
-    /// Why a request is refused before anything else is looked at.
-    fn unauthorized(&self, headers: &HeaderMap) -> Option<Refusal<'static>> {
-        if self.bearer_tokens.is_empty() {
-            return None;
-        }
-        let Some(authorization) = headers.get(AUTHORIZATION) else {
-            return Some(Refusal::new(401, "NoAuthenticationInformation"));
-        };
-        let token = authorization.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
-        let is_known = token.is_some_and(|token| self.bearer_tokens.iter().any(|known| known == token));
-        (!is_known).then(|| Refusal::new(401, "InvalidAuthenticationInfo"))
+    fn containers_page(&self, query: &Query) -> Response<Body> {
+        let names = self.containers.keys().map(String::as_str);
+        answer::xml(StatusCode::OK, page::containers(&self.endpoint, names, query))
     }
 
-    fn preflight(&self, headers: &HeaderMap) -> Response<Body> {
+    fn blobs_page(&self, container: &str, query: &Query, fault: Option<&Fault>) -> Answer {
+        let store = self.containers.get(container).ok_or(NO_CONTAINER)?;
+        let page = page::blobs(&self.endpoint, container, store, query);
+        let page = match fault {
+            Some(Fault::MalformedPage) => page::malformed(page),
+            Some(Fault::TruncatedPage) => page::truncated(page),
+            _ => page,
+        };
+        Ok(answer::xml(StatusCode::OK, page))
+    }
+
+    /// Refuses a request before anything else is looked at.
+    fn authorize(&self, headers: &HeaderMap) -> std::result::Result<(), Refusal<'static>> {
+        if self.bearer_tokens.is_empty() {
+            return Ok(());
+        }
+        let authorization =
+            headers.get(AUTHORIZATION).ok_or(Refusal::new(401, "NoAuthenticationInformation"))?;
+        let token = authorization.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
+        match token.is_some_and(|token| self.bearer_tokens.iter().any(|known| known == token)) {
+            true => Ok(()),
+            false => Err(Refusal::new(401, "InvalidAuthenticationInfo")),
+        }
+    }
+
+    fn preflight(&self, headers: &HeaderMap) -> Answer {
         let (Some(origin), Some(method)) = (headers.get(ORIGIN), headers.get(ACCESS_CONTROL_REQUEST_METHOD))
         else {
-            return Refusal::new(400, "MissingRequiredHeader").answer();
+            return Err(Refusal::new(400, "MissingRequiredHeader"));
         };
         let is_allowed =
             self.allowed_origins.iter().any(|allowed| allowed == "*" || origin == allowed.as_str());
         match is_allowed && ["GET", "HEAD"].iter().any(|known| method == known) {
-            true => answer::preflight(origin.clone(), method.clone()),
-            false => Refusal::new(403, "CorsPreflightFailure").answer(),
+            true => Ok(answer::preflight(origin.clone(), method.clone())),
+            false => Err(Refusal::new(403, "CorsPreflightFailure")),
         }
     }
 
@@ -232,35 +238,32 @@ fn read(
     head_only: bool,
     headers: &HeaderMap,
     fault: Option<&Fault>,
-) -> Response<Body> {
+) -> Answer {
     if fault == Some(&Fault::Replaced) {
         store.replace(name);
     }
-    let Some(found) = store.find(name) else { return Refusal::new(404, "BlobNotFound").answer() };
+    let found = store.find(name).ok_or(Refusal::new(404, "BlobNotFound"))?;
     if headers.get(IF_MATCH).is_some_and(|wanted| !matches(wanted, &found.etag)) {
-        return Refusal::new(412, "ConditionNotMet").answer();
+        return Err(Refusal::new(412, "ConditionNotMet"));
     }
     if head_only {
-        return answer::properties(found);
+        return Ok(answer::properties(found));
     }
     if found.tier == Tier::Archive {
-        return Refusal::new(409, "BlobArchived").answer();
+        return Err(Refusal::new(409, "BlobArchived"));
     }
     let Some(Range { first, last }) = range.filter(|_| fault != Some(&Fault::Whole)) else {
-        return answer::whole(found);
+        return Ok(answer::whole(found));
     };
     if first >= found.size {
-        return answer::no_such_range(found.size);
+        return Ok(answer::no_such_range(found.size));
     }
     let end = last.map_or(found.size, |last| last.saturating_add(1).min(found.size));
-    match fault {
-        Some(Fault::Short) => {
-            let end = first + (end - first).div_ceil(2);
-            answer::part(found, first, end, 0)
-        }
+    Ok(match fault {
+        Some(Fault::Short) => answer::part(found, first, first + (end - first).div_ceil(2), 0),
         Some(Fault::WrongRange) => answer::part(found, first, end, 1),
         _ => answer::part(found, first, end, 0),
-    }
+    })
 }
 
 /// Whether `If-Match` allows a version. The service takes it with and without quotes.

@@ -43,7 +43,7 @@ pub struct Stats {
     pub bytes: u64,
     /// Connections that were accepted.
     pub connections: u64,
-    /// The most requests that were in hand at one time.
+    /// The most requests that were waiting for their answer at one time.
     pub most_at_once: u64,
     /// The number of the first bucket that is kept: it began `first_bucket` × [`BUCKET_MS`] ms after the start.
     pub first_bucket: u64,
@@ -101,11 +101,12 @@ impl Counters {
         self.stats.most_at_once = self.stats.most_at_once.max(self.in_hand);
     }
 
-    /// The request was dropped or answered; `None` stands for a connection that was ended instead.
+    /// The request is no longer in hand: it was answered, or its client hung up.
     pub(super) fn end(&mut self) {
         self.in_hand = self.in_hand.saturating_sub(1);
     }
 
+    /// A request was answered; `None` stands for a connection that was ended instead.
     pub(super) fn answer(&mut self, status: Option<StatusCode>, bytes: u64, now: Instant) {
         let refused = matches!(status, Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE));
         self.stats.bytes += bytes;
