@@ -15,9 +15,7 @@ use crate::progress::Progress;
 use crate::report::{self, Header, ProgressBar};
 use crate::rules::Profile;
 use crate::run::{self, Settings};
-use crate::source::Source;
-use crate::source::azure::{self, AzureSource};
-use crate::source::local::LocalSource;
+use crate::source::any::AnySource;
 use crate::source::location::{Environment, Location};
 
 /// Blobs that are examined side by side when nothing else is asked for.
@@ -34,22 +32,13 @@ pub fn run(settings: &DryRun) -> Result<Exit> {
     let profile = Arc::new(Profile::load(&settings.profile)?);
     let location = Location::parse(&settings.source, settings.account.as_deref(), &environment)?;
     super::runtime()?.block_on(async {
-        match location {
-            Location::Folder(path) => {
-                let source = LocalSource::open(path)?;
-                let origin = source.origin();
-                report_on(source, Header { origin, profile }, settings).await
-            }
-            Location::Container(url) => {
-                let source = AzureSource::new(url, settings.auth, &environment, azure::Options::default())?;
-                let origin = source.origin();
-                report_on(source, Header { origin, profile }, settings).await
-            }
-        }
+        let source = AnySource::open(location, settings.auth, &environment)?;
+        let origin = source.origin();
+        report_on(source, Header { origin, profile }, settings).await
     })
 }
 
-async fn report_on<S: Source>(source: S, header: Header, settings: &DryRun) -> Result<Exit> {
+async fn report_on(source: AnySource, header: Header, settings: &DryRun) -> Result<Exit> {
     let begun = Instant::now();
     let profile = Arc::clone(&header.profile);
     let output = Output::open(settings)?;

@@ -16,7 +16,7 @@ use crate::report::{self, shown};
 use crate::rules::{self, Content, Profile};
 use crate::run;
 use crate::source::Source;
-use crate::source::azure::{self, AzureSource};
+use crate::source::any::AnySource;
 use crate::source::local::LocalSource;
 use crate::source::location::{Environment, Location};
 
@@ -32,20 +32,17 @@ pub fn run(settings: &Explain) -> Result<Exit> {
     let profile = Profile::load(&settings.profile)?;
     let location = Location::parse(&settings.asset, settings.account.as_deref(), &environment)?;
     let explained = super::runtime()?.block_on(async {
-        match location {
+        let (source, name) = match location {
             Location::Folder(path) => {
                 let (folder, name) = split(&path)?;
-                let source = LocalSource::open(folder)?.with_prefix(name);
-                let origin = source.origin();
-                examine(&source, origin, name, &profile).await
+                (AnySource::Folder(LocalSource::open(folder)?.with_prefix(name)), name.to_owned())
             }
-            Location::Container(url) => {
+            Location::Container(ref url) => {
                 let name = url.prefix().to_owned();
-                let source = AzureSource::new(url, settings.auth, &environment, azure::Options::default())?;
-                let origin = source.origin();
-                examine(&source, origin, &name, &profile).await
+                (AnySource::open(location, settings.auth, &environment)?, name)
             }
-        }
+        };
+        examine(&source, &name, &profile).await
     })?;
     let mut out = AutoStream::new(io::stdout(), settings.color.into());
     explained.print(&mut out).and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
@@ -80,7 +77,8 @@ struct Explained {
     tags: Vec<(String, String)>,
 }
 
-async fn examine<S: Source>(source: &S, origin: Origin, name: &str, profile: &Profile) -> Result<Explained> {
+async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Explained> {
+    let origin = source.origin();
     let blob = find(source, name).await?;
     let (mut ranges, mut outline, mut tags) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(asset) = rules::without_reading(&blob, profile) {
@@ -107,7 +105,7 @@ async fn examine<S: Source>(source: &S, origin: Origin, name: &str, profile: &Pr
 }
 
 /// The blob of exactly this name.
-async fn find<S: Source>(source: &S, name: &str) -> Result<Blob> {
+async fn find(source: &AnySource, name: &str) -> Result<Blob> {
     let pages = source.list();
     pin_mut!(pages);
     while let Some(page) = pages.next().await {

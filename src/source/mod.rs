@@ -9,6 +9,7 @@ use futures::Stream;
 use crate::error::Result;
 use crate::model::{Blob, ByteRange, Reads};
 
+pub mod any;
 pub mod azure;
 pub mod faults;
 pub mod local;
