@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{Color, DryRun, Explain, Rule};
-use crate::model::Quota;
+use crate::config::{Color, DryRun, Explain, Rule, Target};
 use crate::report;
 use crate::source::azure::AuthMode;
 
@@ -55,14 +54,14 @@ pub enum Request {
 
 #[derive(Debug, Args)]
 struct ExplainArgs {
-    /// A file, or a blob as https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME[?SAS], az://CONTAINER/NAME or
-    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/NAME
+    /// A file, or a blob as https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME[?SAS], az://CONTAINER/NAME,
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/NAME or @CONNECTION/NAME, NAME as reports have it
     #[arg(value_name = "ASSET")]
     asset: OsString,
 
-    /// The platform's rules: nexus, vi, or a TOML file
-    #[arg(long, value_name = "NAME|FILE", default_value = "nexus")]
-    profile: String,
+    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE")]
+    profile: Option<String>,
 
     #[command(flatten, next_help_heading = "Azure")]
     azure: AzureArgs,
@@ -85,22 +84,22 @@ struct RuleArgs {
 
 #[derive(Debug, Args)]
 struct DryRunArgs {
-    /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX] or
-    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX]
+    /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX],
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX], or @NAME[/PREFIX], a connection of presync.toml
     #[arg(value_name = "SOURCE")]
     source: OsString,
 
-    /// Images that the platform's quota has left [default: no limit]
+    /// Images that the platform's quota has left [default: the connection's, else no limit]
     #[arg(long, value_name = "N", value_parser = whole_number)]
     image_quota: Option<u64>,
 
-    /// Frames of video that the platform's quota has left [default: no limit]
+    /// Frames of video that the platform's quota has left [default: the connection's, else no limit]
     #[arg(long, value_name = "N", value_parser = whole_number)]
     frame_quota: Option<u64>,
 
-    /// The platform's rules: nexus, vi, or a TOML file
-    #[arg(long, value_name = "NAME|FILE", default_value = "nexus")]
-    profile: String,
+    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE")]
+    profile: Option<String>,
 
     /// How the report is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
@@ -130,9 +129,19 @@ struct AzureArgs {
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
 
-    /// Which credential to use; all of them come from the environment
-    #[arg(long, value_enum, value_name = "MODE", default_value_t)]
-    auth: AuthMode,
+    /// Which credential to use; all of them come from the environment [default: the connection's, else auto]
+    #[arg(long, value_enum, value_name = "MODE")]
+    auth: Option<AuthMode>,
+
+    /// The file with the connections [default: presync.toml, here or in the nearest folder above]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl AzureArgs {
+    fn target(self, source: OsString, profile: Option<String>) -> Target {
+        Target { source, account: self.account, auth: self.auth, config: self.config, profile }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -201,10 +210,7 @@ impl Cli {
         match self.command {
             Command::DryRun(args) => Request::DryRun(args.resolve()),
             Command::Explain(args) => Request::Explain(Explain {
-                asset: args.asset,
-                account: args.azure.account,
-                auth: args.azure.auth,
-                profile: args.profile,
+                target: args.azure.target(args.asset, args.profile),
                 color: args.color.into(),
             }),
             Command::Rule(args) => Request::Rule(Rule { code: args.code, color: args.color.into() }),
@@ -225,11 +231,9 @@ impl From<ColorArg> for Color {
 impl DryRunArgs {
     fn resolve(self) -> DryRun {
         DryRun {
-            source: self.source,
-            account: self.azure.account,
-            auth: self.azure.auth,
-            profile: self.profile,
-            quota: Quota::new(self.image_quota, self.frame_quota),
+            target: self.azure.target(self.source, self.profile),
+            image_quota: self.image_quota,
+            frame_quota: self.frame_quota,
             format: match self.format {
                 FormatArg::Text => report::Format::Text,
                 FormatArg::Json => report::Format::Json,

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use anstream::ColorChoice;
 
-use crate::model::Quota;
 use crate::report::Format;
 use crate::source::azure::AuthMode;
 
@@ -31,19 +30,31 @@ impl From<Color> for ColorChoice {
     }
 }
 
-/// Settings of `presync dry-run`.
+/// A SOURCE or ASSET argument and the options that go with it. `None` leaves it to the connection, if it is an `@NAME`,
+/// and then to the default.
 #[derive(Clone, Debug)]
-pub struct DryRun {
-    /// The SOURCE argument.
+pub struct Target {
+    /// The argument.
     pub source: OsString,
     /// The storage account of a source that does not name it.
     pub account: Option<String>,
     /// Which credential to use.
-    pub auth: AuthMode,
+    pub auth: Option<AuthMode>,
+    /// The file with the connections; `None` for the nearest `presync.toml`.
+    pub config: Option<PathBuf>,
     /// A built-in profile's name, or a file.
-    pub profile: String,
-    /// What is left of the platform's quota.
-    pub quota: Quota,
+    pub profile: Option<String>,
+}
+
+/// Settings of `presync dry-run`.
+#[derive(Clone, Debug)]
+pub struct DryRun {
+    /// Where the blobs lie.
+    pub target: Target,
+    /// Images that the quota has left; `None` as in [`Target`], by default no limit.
+    pub image_quota: Option<u64>,
+    /// Frames of video that the quota has left; likewise.
+    pub frame_quota: Option<u64>,
     /// How the report is written.
     pub format: Format,
     /// Where to; stdout when `None`.
@@ -67,14 +78,8 @@ pub struct DryRun {
 /// Settings of `presync explain`.
 #[derive(Clone, Debug)]
 pub struct Explain {
-    /// The ASSET argument: a file, or the URL of a blob.
-    pub asset: OsString,
-    /// The storage account of an asset that does not name it.
-    pub account: Option<String>,
-    /// Which credential to use.
-    pub auth: AuthMode,
-    /// A built-in profile's name, or a file.
-    pub profile: String,
+    /// The asset: a file, or a blob.
+    pub target: Target,
     /// When to use colors.
     pub color: Color,
 }

@@ -12,6 +12,7 @@
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod connections;
 pub mod error;
 pub mod exit;
 pub mod model;

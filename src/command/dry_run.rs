@@ -8,15 +8,17 @@ use std::time::Instant;
 use anstream::{AutoStream, ColorChoice};
 use tempfile::NamedTempFile;
 
+use super::target::Resolved;
 use crate::config::DryRun;
 use crate::error::{Error, Result, reason};
 use crate::exit::Exit;
+use crate::model::Quota;
 use crate::progress::Progress;
 use crate::report::{self, Header, ProgressBar};
 use crate::rules::Profile;
 use crate::run::{self, Settings};
 use crate::source::any::AnySource;
-use crate::source::location::{Environment, Location};
+use crate::source::location::Environment;
 
 /// Blobs that are examined side by side when nothing else is asked for.
 const CONCURRENCY: usize = 64;
@@ -29,16 +31,17 @@ const PLAIN_WIDTH: usize = 100;
 /// When the run cannot start or cannot go on.
 pub fn run(settings: &DryRun) -> Result<Exit> {
     let environment = Environment::of_process();
-    let profile = Arc::new(Profile::load(&settings.profile)?);
-    let location = Location::parse(&settings.source, settings.account.as_deref(), &environment)?;
+    let resolved = Resolved::source(&settings.target, &environment)?;
+    let profile = Arc::new(Profile::load(&resolved.profile)?);
+    let quota = resolved.quota(settings.image_quota, settings.frame_quota);
     super::runtime()?.block_on(async {
-        let source = AnySource::open(location, settings.auth, &environment)?;
+        let source = AnySource::open(resolved.location, resolved.auth, &environment)?;
         let origin = source.origin();
-        report_on(source, Header { origin, profile }, settings).await
+        report_on(source, Header { origin, profile }, quota, settings).await
     })
 }
 
-async fn report_on(source: AnySource, header: Header, settings: &DryRun) -> Result<Exit> {
+async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &DryRun) -> Result<Exit> {
     let begun = Instant::now();
     let profile = Arc::clone(&header.profile);
     let output = Output::open(settings)?;
@@ -56,7 +59,7 @@ async fn report_on(source: AnySource, header: Header, settings: &DryRun) -> Resu
             pipeline.concurrency, pipeline.workers, pipeline.queue
         ));
     }
-    let ended = run::run(Arc::new(source), profile, settings.quota, pipeline, progress, report).await;
+    let ended = run::run(Arc::new(source), profile, quota, pipeline, progress, report).await;
     drop(bar);
 
     let (summary, report) = ended?;

@@ -6,6 +6,7 @@ use std::path::Path;
 use anstream::AutoStream;
 use futures::{StreamExt, pin_mut};
 
+use super::target::Resolved;
 use crate::config::Explain;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -29,17 +30,21 @@ const MAX_TAGS: usize = 60;
 /// When there is no such asset, or its source cannot be read.
 pub fn run(settings: &Explain) -> Result<Exit> {
     let environment = Environment::of_process();
-    let profile = Profile::load(&settings.profile)?;
-    let location = Location::parse(&settings.asset, settings.account.as_deref(), &environment)?;
+    let resolved = Resolved::asset(&settings.target, &environment)?;
+    let profile = Profile::load(&resolved.profile)?;
     let explained = super::runtime()?.block_on(async {
-        let (source, name) = match location {
+        let (source, name) = match resolved.location {
             Location::Folder(path) => {
                 let (folder, name) = split(&path)?;
                 (AnySource::Folder(LocalSource::open(folder)?.with_prefix(name)), name.to_owned())
             }
             Location::Container(ref url) => {
                 let name = url.prefix().to_owned();
-                (AnySource::open(location, settings.auth, &environment)?, name)
+                if name.is_empty() {
+                    return Err(Error::new(format!("{url} names a container, not a blob"))
+                        .hint("add a blob's name, or use presync dry-run"));
+                }
+                (AnySource::open(resolved.location, resolved.auth, &environment)?, name)
             }
         };
         examine(&source, &name, &profile).await

@@ -7,6 +7,7 @@ use crate::error::{Error, Result, reason};
 pub mod dry_run;
 pub mod explain;
 pub mod rule;
+mod target;
 
 /// What drives listing and reads.
 fn runtime() -> Result<Runtime> {

@@ -8,6 +8,7 @@
 
 mod architecture;
 mod bad_input;
+mod connections;
 mod contract;
 mod corpus;
 mod demo;

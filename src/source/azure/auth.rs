@@ -31,7 +31,8 @@ const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 const SIGN_IN_RETRIES: u32 = 3;
 
 /// How to sign in: the values of `--auth`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AuthMode {
     /// The first of the others that the environment holds, in the order of [`Credential::resolve`].
     #[default]
