@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use url::Url;
 
-use crate::config::{Color, DryRun, Explain, Rule, Target};
+use crate::config::{Color, Connect, DryRun, Explain, Rule, Target};
 use crate::report;
 use crate::source::azure::AuthMode;
 
@@ -37,6 +38,8 @@ enum Command {
     DryRun(DryRunArgs),
     /// One asset: every range read, what was found where, the verdict, the fix
     Explain(ExplainArgs),
+    /// What to run so that the platform may read a container: service principal, role with condition, CORS
+    Connect(ConnectArgs),
     /// Every rule, or one: what it means, why it exists, how to fix it
     Rule(RuleArgs),
 }
@@ -48,6 +51,8 @@ pub enum Request {
     DryRun(DryRun),
     /// `presync explain`.
     Explain(Explain),
+    /// `presync connect`.
+    Connect(Connect),
     /// `presync rule`.
     Rule(Rule),
 }
@@ -62,6 +67,41 @@ struct ExplainArgs {
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
     #[arg(long, value_name = "NAME|FILE")]
     profile: Option<String>,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    azure: AzureArgs,
+
+    /// When to use colors; NO_COLOR is respected
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    color: ColorArg,
+}
+
+#[derive(Debug, Args)]
+struct ConnectArgs {
+    /// A container as https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX], az://CONTAINER[/PREFIX],
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX] or @NAME, a connection of presync.toml
+    #[arg(value_name = "SOURCE")]
+    source: OsString,
+
+    /// Write the container to presync.toml, as @NAME
+    #[arg(long, value_name = "NAME")]
+    write: Option<String>,
+
+    /// The id of the platform's application [default: a placeholder]
+    #[arg(long, value_name = "ID", value_parser = one_line)]
+    app_id: Option<String>,
+
+    /// Where the platform's site is, for CORS; may be given more than once [default: https://nexus.datature.io]
+    #[arg(long = "origin", value_name = "URL", value_parser = origin)]
+    origins: Vec<String>,
+
+    /// The storage account's subscription [default: az looks it up]
+    #[arg(long, value_name = "ID", value_parser = one_line)]
+    subscription: Option<String>,
+
+    /// The storage account's resource group [default: az looks it up]
+    #[arg(long, value_name = "NAME", value_parser = one_line)]
+    resource_group: Option<String>,
 
     #[command(flatten, next_help_heading = "Azure")]
     azure: AzureArgs,
@@ -204,6 +244,25 @@ fn whole_number(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "it is not a whole number")
 }
 
+/// What may stand in a command that is printed.
+fn one_line(text: &str) -> Result<String, &'static str> {
+    match text.is_empty() || text.contains(char::is_control) {
+        true => Err("it is empty or has a control character"),
+        false => Ok(text.to_owned()),
+    }
+}
+
+/// An origin as a browser sends it (RFC 6454, 6.1), or `*` for all.
+fn origin(text: &str) -> Result<String, &'static str> {
+    let is_origin = |url: Url| url.origin().ascii_serialization() == text;
+    match text == "*" || Url::parse(text).is_ok_and(is_origin) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("it is not an origin, such as https://nexus.datature.io, with no path and no '/' at its end")
+        }
+    }
+}
+
 impl Cli {
     /// The request, with every default resolved.
     pub fn into_request(self) -> Request {
@@ -211,6 +270,15 @@ impl Cli {
             Command::DryRun(args) => Request::DryRun(args.resolve()),
             Command::Explain(args) => Request::Explain(Explain {
                 target: args.azure.target(args.asset, args.profile),
+                color: args.color.into(),
+            }),
+            Command::Connect(args) => Request::Connect(Connect {
+                target: args.azure.target(args.source, None),
+                write: args.write,
+                origins: args.origins,
+                app_id: args.app_id,
+                subscription: args.subscription,
+                resource_group: args.resource_group,
                 color: args.color.into(),
             }),
             Command::Rule(args) => Request::Rule(Rule { code: args.code, color: args.color.into() }),

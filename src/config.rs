@@ -84,6 +84,25 @@ pub struct Explain {
     pub color: Color,
 }
 
+/// Settings of `presync connect`.
+#[derive(Clone, Debug)]
+pub struct Connect {
+    /// The container.
+    pub target: Target,
+    /// The name under which the container is written to `presync.toml`.
+    pub write: Option<String>,
+    /// Where the platform's site is; the default when there is none.
+    pub origins: Vec<String>,
+    /// The id of the platform's application; a placeholder when `None`.
+    pub app_id: Option<String>,
+    /// The subscription of the storage account; looked up when `None`.
+    pub subscription: Option<String>,
+    /// The account's resource group; looked up when `None`.
+    pub resource_group: Option<String>,
+    /// When to use colors.
+    pub color: Color,
+}
+
 /// Settings of `presync rule`.
 #[derive(Clone, Debug)]
 pub struct Rule {

@@ -21,6 +21,9 @@ use crate::source::azure::AuthMode;
 use crate::source::location::{ContainerUrl, Environment, Sas};
 
 mod parse;
+mod write;
+
+pub use write::{Added, add};
 
 /// The file's name.
 pub const FILE_NAME: &str = "presync.toml";
@@ -149,7 +152,11 @@ pub fn reference(source: &str) -> Result<Option<(&str, &str)>> {
     Ok(Some(reference.split_once('/').unwrap_or((reference, ""))))
 }
 
-/// Whether this may be the name of a connection: one to 64 letters, digits, `-` and `_`, as TOML writes bare keys.
+/// What [`is_name`] asks for.
+const NAME_RULE: &str =
+    "a connection's name has 1 to 64 characters, each a letter of ASCII, a digit, '-' or '_'";
+
+/// Whether this may be the name of a connection: what TOML writes as a bare key.
 fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
 }

@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().into_request() {
         Request::DryRun(settings) => command::dry_run::run(&settings),
         Request::Explain(settings) => command::explain::run(&settings),
+        Request::Connect(settings) => command::connect::run(&settings),
         Request::Rule(settings) => command::rule::run(&settings),
     };
     result.unwrap_or_else(|error| fail(&error)).into()

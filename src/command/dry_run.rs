@@ -8,6 +8,7 @@ use std::time::Instant;
 use anstream::{AutoStream, ColorChoice};
 use tempfile::NamedTempFile;
 
+use super::say;
 use super::target::Resolved;
 use crate::config::DryRun;
 use crate::error::{Error, Result, reason};
@@ -73,11 +74,6 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
         say(&format!("{listed} blobs in {seconds:.1} s ({rate:.0}/s)"));
     }
     Ok(Exit::of(&summary, settings.exit_zero))
-}
-
-/// A line for whoever watches. Nothing is lost when stderr is closed.
-fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Where a report goes: stdout, or a file that takes its name only when it is whole.

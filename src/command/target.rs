@@ -16,8 +16,8 @@ pub(super) struct Resolved {
     pub auth: AuthMode,
     /// A built-in profile's name, or a file.
     pub profile: String,
-    image_quota: Option<u64>,
-    frame_quota: Option<u64>,
+    /// The connection that the source names.
+    pub connection: Option<Connection>,
 }
 
 impl Resolved {
@@ -43,8 +43,7 @@ impl Resolved {
                 location: Location::parse(&target.source, target.account.as_deref(), env)?,
                 auth: target.auth.unwrap_or_default(),
                 profile: target.profile.clone().unwrap_or_else(default_profile),
-                image_quota: None,
-                frame_quota: None,
+                connection: None,
             });
         };
         let connection = connections.get(name)?;
@@ -54,14 +53,18 @@ impl Resolved {
             location: Location::Container(url),
             auth: target.auth.or(connection.auth).unwrap_or_default(),
             profile: target.profile.clone().or(profile).unwrap_or_else(default_profile),
-            image_quota: connection.image_quota,
-            frame_quota: connection.frame_quota,
+            connection: Some(connection.clone()),
         })
     }
 
     /// The budget, of which the command line may say each part.
     pub(super) fn quota(&self, images: Option<u64>, frames: Option<u64>) -> Quota {
-        Quota::new(images.or(self.image_quota), frames.or(self.frame_quota))
+        let connection = self.connection.as_ref();
+        let of_connection = |limit: fn(&Connection) -> Option<u64>| connection.and_then(limit);
+        Quota::new(
+            images.or_else(|| of_connection(|connection| connection.image_quota)),
+            frames.or_else(|| of_connection(|connection| connection.frame_quota)),
+        )
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Connection, is_name};
+use super::{Connection, NAME_RULE, is_name};
 use crate::error::{Error, Result};
 use crate::source::azure::AuthMode;
 use crate::source::location::{ContainerUrl, Environment, check_account, check_container};
@@ -54,9 +54,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<BTreeMap<String, Connecti
     let file = File::deserialize(toml::Deserializer::from(tree)).map_err(wrong)?;
     let connections = file.connections.into_iter().map(|(name, table)| {
         if !is_name(name.get_ref()) {
-            let rule =
-                "a connection's name has 1 to 64 characters, each a letter of ASCII, a digit, '-' or '_'";
-            return Err(document.fault(Some(name.span()), "this is not a connection's name").hint(rule));
+            return Err(document.fault(Some(name.span()), "this is not a connection's name").hint(NAME_RULE));
         }
         Ok((name.into_inner(), document.connection(table)?))
     });

@@ -8,6 +8,7 @@
 
 mod architecture;
 mod bad_input;
+mod connect;
 mod connections;
 mod contract;
 mod corpus;

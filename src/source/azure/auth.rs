@@ -14,6 +14,9 @@ use azure_identity::{
     UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
 use super::cli::Az;
 use crate::error::{Error, Result, reason};
 use crate::source::location::{ConnectionString, ContainerUrl, Environment, Sas};
@@ -31,7 +34,7 @@ const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 const SIGN_IN_RETRIES: u32 = 3;
 
 /// How to sign in: the values of `--auth`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuthMode {
     /// The first of the others that the environment holds, in the order of [`Credential::resolve`].
@@ -51,6 +54,13 @@ pub enum AuthMode {
     Key,
     /// No credential: a container that anyone may read.
     Anonymous,
+}
+
+impl fmt::Display for AuthMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.write_str(value.as_ref().map_or("", PossibleValue::get_name))
+    }
 }
 
 /// A credential, and where it comes from. `Debug` shows no secret.
