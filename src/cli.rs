@@ -7,8 +7,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
-use crate::config::{Color, Connect, DryRun, Explain, Rule, Target};
+use crate::config::{Color, Connect, DryRun, Explain, Preview, Rule, Target};
 use crate::report;
+use crate::source::Depth;
 use crate::source::azure::AuthMode;
 
 const STYLES: Styles = Styles::styled()
@@ -34,6 +35,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// From the listing alone: how much there is of which kind and where, and a sample of names
+    Preview(PreviewArgs),
     /// The pre-sync report: which assets will sync, which will not and why, and what it will cost
     DryRun(DryRunArgs),
     /// One asset: every range read, what was found where, the verdict, the fix
@@ -47,6 +50,8 @@ enum Command {
 /// What a parsed command line asks for.
 #[derive(Debug)]
 pub enum Request {
+    /// `presync preview`.
+    Preview(Preview),
     /// `presync dry-run`.
     DryRun(DryRun),
     /// `presync explain`.
@@ -123,11 +128,45 @@ struct RuleArgs {
 }
 
 #[derive(Debug, Args)]
+struct PreviewArgs {
+    /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX],
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX], or @NAME[/PREFIX], a connection of presync.toml
+    #[arg(value_name = "SOURCE")]
+    source: OsString,
+
+    /// Take only what lies directly under the prefix; folders are counted as not entered
+    #[arg(long)]
+    no_recurse: bool,
+
+    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE")]
+    profile: Option<String>,
+
+    /// How the report is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: PreviewFormatArg,
+
+    /// Write the report to a file instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    azure: AzureArgs,
+
+    #[command(flatten, next_help_heading = "Display")]
+    display: DisplayArgs,
+}
+
+#[derive(Debug, Args)]
 struct DryRunArgs {
     /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX],
     /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX], or @NAME[/PREFIX], a connection of presync.toml
     #[arg(value_name = "SOURCE")]
     source: OsString,
+
+    /// Take only what lies directly under the prefix; folders are listed as not entered
+    #[arg(long)]
+    no_recurse: bool,
 
     /// Images that the platform's quota has left [default: the connection's, else no limit]
     #[arg(long, value_name = "N", value_parser = whole_number)]
@@ -230,6 +269,15 @@ enum FormatArg {
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum PreviewFormatArg {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum ColorArg {
     /// On a terminal
     #[default]
@@ -267,6 +315,7 @@ impl Cli {
     /// The request, with every default resolved.
     pub fn into_request(self) -> Request {
         match self.command {
+            Command::Preview(args) => Request::Preview(args.resolve()),
             Command::DryRun(args) => Request::DryRun(args.resolve()),
             Command::Explain(args) => Request::Explain(Explain {
                 target: args.azure.target(args.asset, args.profile),
@@ -286,6 +335,10 @@ impl Cli {
     }
 }
 
+fn depth(no_recurse: bool) -> Depth {
+    if no_recurse { Depth::Direct } else { Depth::All }
+}
+
 impl From<ColorArg> for Color {
     fn from(color: ColorArg) -> Self {
         match color {
@@ -296,10 +349,28 @@ impl From<ColorArg> for Color {
     }
 }
 
+impl PreviewArgs {
+    fn resolve(self) -> Preview {
+        Preview {
+            target: self.azure.target(self.source, self.profile),
+            depth: depth(self.no_recurse),
+            format: match self.format {
+                PreviewFormatArg::Text => report::preview::Format::Text,
+                PreviewFormatArg::Json => report::preview::Format::Json,
+            },
+            output: self.output,
+            color: self.display.color.into(),
+            progress: !(self.display.no_progress || self.display.quiet),
+            verbose: self.display.verbose,
+        }
+    }
+}
+
 impl DryRunArgs {
     fn resolve(self) -> DryRun {
         DryRun {
             target: self.azure.target(self.source, self.profile),
+            depth: depth(self.no_recurse),
             image_quota: self.image_quota,
             frame_quota: self.frame_quota,
             format: match self.format {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use anstream::ColorChoice;
 
-use crate::report::Format;
+use crate::report::{Format, preview};
+use crate::source::Depth;
 use crate::source::azure::AuthMode;
 
 /// When to use colors.
@@ -51,6 +52,8 @@ pub struct Target {
 pub struct DryRun {
     /// Where the blobs lie.
     pub target: Target,
+    /// How far below the prefix to go.
+    pub depth: Depth,
     /// Images that the quota has left; `None` as in [`Target`], by default no limit.
     pub image_quota: Option<u64>,
     /// Frames of video that the quota has left; likewise.
@@ -82,6 +85,25 @@ pub struct Explain {
     pub target: Target,
     /// When to use colors.
     pub color: Color,
+}
+
+/// Settings of `presync preview`.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// Where the blobs lie.
+    pub target: Target,
+    /// How far below the prefix to go.
+    pub depth: Depth,
+    /// How the report is written.
+    pub format: preview::Format,
+    /// Where to; stdout when `None`.
+    pub output: Option<PathBuf>,
+    /// When to use colors.
+    pub color: Color,
+    /// Whether progress may be shown, if stderr is a terminal.
+    pub progress: bool,
+    /// Whether to say how long it took.
+    pub verbose: bool,
 }
 
 /// Settings of `presync connect`.

@@ -18,6 +18,7 @@ pub mod exit;
 pub mod model;
 pub mod plan;
 pub mod pool;
+pub mod preview;
 pub mod probe;
 pub mod progress;
 pub mod report;

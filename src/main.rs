@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Request::DryRun(settings) => command::dry_run::run(&settings),
         Request::Explain(settings) => command::explain::run(&settings),
         Request::Connect(settings) => command::connect::run(&settings),
+        Request::Preview(settings) => command::preview::run(&settings),
         Request::Rule(settings) => command::rule::run(&settings),
     };
     result.unwrap_or_else(|error| fail(&error)).into()

@@ -16,10 +16,10 @@ use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::report::{self, shown};
 use crate::rules::{self, Content, Profile};
 use crate::run;
-use crate::source::Source;
 use crate::source::any::AnySource;
 use crate::source::local::LocalSource;
 use crate::source::location::{Environment, Location};
+use crate::source::{Depth, Source};
 
 /// EXIF tags that are printed.
 const MAX_TAGS: usize = 60;
@@ -44,7 +44,7 @@ pub fn run(settings: &Explain) -> Result<Exit> {
                     return Err(Error::new(format!("{url} names a container, not a blob"))
                         .hint("add a blob's name, or use presync dry-run"));
                 }
-                (AnySource::open(resolved.location, resolved.auth, &environment)?, name)
+                (AnySource::open(resolved.location, Depth::All, resolved.auth, &environment)?, name)
             }
         };
         examine(&source, &name, &profile).await

@@ -1,6 +1,7 @@
 //! What each command does with its settings.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -9,12 +10,21 @@ use crate::error::{Error, Result, reason};
 pub mod connect;
 pub mod dry_run;
 pub mod explain;
+mod output;
+pub mod preview;
 pub mod rule;
 mod target;
 
 /// A line for whoever watches. Nothing is lost when stderr is closed.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// How long it took.
+fn say_rate(listed: u64, elapsed: Duration) {
+    let seconds = elapsed.as_secs_f64();
+    let rate = listed as f64 / seconds.max(f64::MIN_POSITIVE);
+    say(&format!("{listed} blobs in {seconds:.1} s ({rate:.0}/s)"));
 }
 
 /// What drives listing and reads.

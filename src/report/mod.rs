@@ -2,6 +2,8 @@
 
 mod bar;
 mod json;
+mod layout;
+pub mod preview;
 mod record;
 pub mod style;
 mod text;
@@ -17,7 +19,7 @@ use crate::rules::Profile;
 use crate::run::Sink;
 
 pub use bar::ProgressBar;
-pub use text::shown;
+pub use layout::shown;
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use futures::{Stream, StreamExt};
 use super::azure::{self, AuthMode, AzureSource};
 use super::local::LocalSource;
 use super::location::{Environment, Location};
-use super::{ReadBlocking, ReadError, Source};
+use super::{Depth, ReadBlocking, ReadError, Source};
 use crate::error::Result;
 use crate::model::{Blob, ByteRange, Origin, Reads};
 
@@ -22,16 +22,18 @@ pub enum AnySource {
 }
 
 impl AnySource {
-    /// Opens what a location names. Sends nothing yet. `auth` is for containers alone.
+    /// Opens what a location names, to be listed as far down as `depth` says. Sends nothing yet. `auth` is for
+    /// containers alone.
     ///
     /// # Errors
     ///
     /// The folder is not there or cannot be listed; the credential is missing or does not fit the endpoint.
-    pub fn open(location: Location, auth: AuthMode, env: &Environment) -> Result<Self> {
+    pub fn open(location: Location, depth: Depth, auth: AuthMode, env: &Environment) -> Result<Self> {
         Ok(match location {
-            Location::Folder(path) => Self::Folder(LocalSource::open(path)?),
+            Location::Folder(path) => Self::Folder(LocalSource::open(path)?.with_depth(depth)),
             Location::Container(url) => {
-                Self::Container(Box::new(AzureSource::new(url, auth, env, azure::Options::default())?))
+                let options = azure::Options { depth, ..Default::default() };
+                Self::Container(Box::new(AzureSource::new(url, auth, env, options)?))
             }
         })
     }

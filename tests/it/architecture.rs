@@ -14,9 +14,10 @@ const PARTS: &[(&str, &[&str])] = &[
     ("source", &["model", "error"]),
     ("plan", &["model", "error"]),
     ("pool", &["error"]),
+    ("preview", &["model", "rules"]),
     ("progress", &["model"]),
     ("run", &["model", "error", "probe", "rules", "source", "plan", "pool", "progress"]),
-    ("report", &["model", "error", "rules", "plan", "progress", "run"]),
+    ("report", &["model", "error", "rules", "plan", "preview", "progress", "run"]),
     ("exit", &["model", "plan"]),
     ("connections", &["error", "source"]),
     ("config", &["model", "report", "source"]),
@@ -29,6 +30,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "exit",
             "model",
             "plan",
+            "preview",
             "probe",
             "progress",
             "report",
@@ -40,7 +42,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("cli", &["config", "model", "report", "source"]),
 ];
 /// Parts that compute: no waiting, no clock, no files.
-const PURE: &[&str] = &["model", "probe", "plan"];
+const PURE: &[&str] = &["model", "preview", "probe", "plan"];
 const IMPURE: &[&str] =
     &["async fn", ".await", "tokio", "std::fs", "std::net", "Instant::now", "SystemTime", "Timestamp::now"];
 

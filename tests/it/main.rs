@@ -18,6 +18,7 @@ mod differential;
 mod dry_run;
 mod explain;
 mod fixes;
+mod preview;
 mod readme;
 mod rule;
 mod support;

@@ -19,7 +19,7 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
 use super::location::{ContainerUrl, Environment};
-use super::{ReadError, Source};
+use super::{Depth, ReadError, Source};
 use crate::error::{Error, Result};
 use crate::model::{Access, Blob, ByteRange, Origin, Reads};
 
@@ -55,11 +55,13 @@ pub struct Options {
     pub page_size: u16,
     /// How attempts are repeated.
     pub retry: Retry,
+    /// How far below the prefix the listing goes.
+    pub depth: Depth,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { page_size: list_page::MAX_BLOBS, retry: Retry::default() }
+        Self { page_size: list_page::MAX_BLOBS, retry: Retry::default(), depth: Depth::All }
     }
 }
 
@@ -140,7 +142,7 @@ impl AzureSource {
     }
 
     async fn try_page(&self, marker: Option<&str>) -> std::result::Result<Page, Failure> {
-        let slot = PageSlot::new(OnceLock::new());
+        let slot = PageSlot { body: Arc::new(OnceLock::new()), depth: self.options.depth };
         let options = BlobContainerClientListBlobsOptions {
             include: Some(vec![ListBlobsIncludeItem::Metadata]),
             marker: marker.map(str::to_owned),
@@ -153,7 +155,7 @@ impl AzureSource {
             ..Default::default()
         };
         let answer = self.container.list_blobs(Some(options))?.into_pages().next().await;
-        match (slot.get(), answer) {
+        match (slot.body.get(), answer) {
             (Some(body), _) => list_page::parse(body).map_err(Failure::Page),
             (None, Some(Err(error))) => Err(error.into()),
             (None, _) => Err(Failure::Other("a page without a body".into())),
@@ -244,7 +246,7 @@ impl Source for AzureSource {
         match &blob.access {
             Access::Online => {}
             Access::Archived => return Err(ReadError::Archived),
-            Access::Directory => return Ok(Bytes::new()),
+            Access::Directory | Access::NotEntered => return Ok(Bytes::new()),
             Access::Unreachable(why) => return Err(ReadError::Unreadable(why.to_string())),
         }
         let range = range.within(blob.size);

@@ -44,7 +44,7 @@ impl Server {
             panic!()
         };
         let retry = Retry { attempts: 3, first_wait: Duration::from_millis(1) };
-        AzureSource::new(url, mode, &env, Options { page_size: 2, retry }).unwrap()
+        AzureSource::new(url, mode, &env, Options { page_size: 2, retry, depth: Depth::All }).unwrap()
     }
 
     fn source(&self) -> AzureSource {
