@@ -15,7 +15,6 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::report::style::{BOLD, DIM};
 use crate::report::{self, shown};
-use crate::source::azure::AuthMode;
 use crate::source::location::{ContainerUrl, Environment, Location};
 
 /// Where the platform's site is, which decides who may play a video in a browser. An assumption.
@@ -52,10 +51,14 @@ pub fn run(settings: &Connect) -> Result<Exit> {
         return Err(Error::new(format!("the storage account behind {} is not known", url.endpoint()))
             .hint("add --account NAME"));
     };
-    let steps = if url.is_emulator() { Vec::new() } else { steps(account, url.container(), settings)? };
+    let steps = match url.is_emulator() {
+        true => Vec::new(),
+        false => {
+            vec![principal(settings)?, role(account, url.container(), settings)?, cors(account, settings)?]
+        }
+    };
     if let Some(name) = &settings.write {
-        let auth = Some(resolved.auth).filter(|auth| *auth != AuthMode::Auto);
-        write(name, &connection(url, account, auth, resolved.connection.as_ref()), settings)?;
+        write(name, &connection(url, account, resolved.connection.as_ref(), settings), settings)?;
         if url.sas().is_some() {
             say("the SAS is not written, because the file is shared: set AZURE_STORAGE_SAS_TOKEN");
         }
@@ -65,22 +68,22 @@ pub fn run(settings: &Connect) -> Result<Exit> {
     Ok(Exit::Clean)
 }
 
-/// The container as a connection, with what a connection that it comes from says besides.
+/// The container as a connection; one that is a connection already keeps what else it says.
 fn connection(
     url: &ContainerUrl,
     account: &str,
-    auth: Option<AuthMode>,
     from: Option<&Connection>,
+    settings: &Connect,
 ) -> Connection {
     let usual = format!("https://{account}.blob.core.windows.net");
-    Connection {
+    let connection = from.cloned().unwrap_or_else(|| Connection {
         account: Some(account.to_owned()),
         container: url.container().to_owned(),
-        prefix: url.prefix().to_owned(),
         endpoint: Some(url.endpoint().to_owned()).filter(|endpoint| *endpoint != usual),
-        auth,
-        ..from.cloned().unwrap_or_default()
-    }
+        ..Default::default()
+    });
+    let auth = settings.target.auth.or(connection.auth);
+    Connection { prefix: url.prefix().to_owned(), auth, ..connection }
 }
 
 fn write(name: &str, connection: &Connection, settings: &Connect) -> Result<()> {
@@ -103,66 +106,58 @@ struct Step {
     options: Vec<(&'static str, String)>,
 }
 
-fn steps(account: &str, container: &str, settings: &Connect) -> Result<Vec<Step>> {
-    let app_id = settings.app_id.as_deref();
-    let app = quoted(app_id.unwrap_or(APP_ID))?;
-    let mut why_principal = vec!["gives the platform's application an identity in your directory".to_owned()];
-    if app_id.is_none() {
-        why_principal.push(format!("replace {APP_ID} by the application's id, or give --app-id"));
+fn principal(settings: &Connect) -> Result<Step> {
+    let mut why = vec!["gives the platform's application an identity in your directory".to_owned()];
+    if settings.app_id.is_none() {
+        why.push(format!("replace {APP_ID} by the application's id, or give --app-id"));
     }
+    let options = vec![("--id", app_id(settings)?)];
+    Ok(Step { title: "Service principal", why, command: "az ad sp create", options })
+}
+
+fn role(account: &str, container: &str, settings: &Connect) -> Result<Step> {
     let condition = format!(
         "((!(ActionMatches{{'{READ}'}})) OR (@Resource[{CONTAINER_NAME}] StringEquals '{container}'))"
     );
-    let assumed = vec![ORIGIN.to_owned()];
-    let mut why_cors =
-        vec!["lets a browser on the platform's site play videos out of the account".to_owned()];
-    let origins = match settings.origins.is_empty() {
-        true => {
-            why_cors.push(format!("that the site is {ORIGIN} is assumed; --origin names another"));
-            &assumed
-        }
-        false => &settings.origins,
-    };
+    let why = [
+        "lets it list and read; the condition keeps it to this container",
+        "on the account, because with a role on the container alone the listing fails",
+        "if az does not find the principal yet, run it again after a minute",
+    ];
+    let options = vec![
+        ("--assignee", app_id(settings)?),
+        ("--role", quoted(ROLE)?),
+        ("--scope", scope(account, settings)?),
+        ("--condition-version", "2.0".to_owned()),
+        ("--condition", quoted(&condition)?),
+    ];
+    let why = why.map(str::to_owned).to_vec();
+    Ok(Step { title: "Role", why, command: "az role assignment create", options })
+}
+
+fn cors(account: &str, settings: &Connect) -> Result<Step> {
+    let mut why = vec!["lets a browser on the platform's site play videos out of the account".to_owned()];
+    let mut origins = settings.origins.clone();
+    if origins.is_empty() {
+        why.push(format!("that the site is {ORIGIN} is assumed; --origin names another"));
+        origins.push(ORIGIN.to_owned());
+    }
     let origins: Vec<_> = origins.iter().map(|origin| quoted(origin)).collect::<Result<_>>()?;
-    Ok(vec![
-        Step {
-            title: "Service principal",
-            why: why_principal,
-            command: "az ad sp create",
-            options: vec![("--id", app.to_string())],
-        },
-        Step {
-            title: "Role",
-            why: vec![
-                "lets it list and read; the condition keeps it to this container".to_owned(),
-                "on the account, because with a role on the container alone the listing fails".to_owned(),
-                "if az does not find the principal yet, run it again after a minute".to_owned(),
-            ],
-            command: "az role assignment create",
-            options: vec![
-                ("--assignee", app.to_string()),
-                ("--role", quoted(ROLE)?.into_owned()),
-                ("--scope", scope(account, settings)?),
-                ("--condition-version", "2.0".to_owned()),
-                ("--condition", quoted(&condition)?.into_owned()),
-            ],
-        },
-        Step {
-            title: "CORS",
-            why: why_cors,
-            command: "az storage cors add",
-            options: vec![
-                ("--account-name", quoted(account)?.into_owned()),
-                ("--services", "b".to_owned()),
-                ("--methods", "GET".to_owned()),
-                ("--origins", origins.join(" ")),
-                // Which headers a player sends and reads is its own business.
-                ("--allowed-headers", "'*'".to_owned()),
-                ("--exposed-headers", "'*'".to_owned()),
-                ("--max-age", CORS_MAX_AGE.to_owned()),
-            ],
-        },
-    ])
+    let options = vec![
+        ("--account-name", quoted(account)?),
+        ("--services", "b".to_owned()),
+        ("--methods", "GET".to_owned()),
+        ("--origins", origins.join(" ")),
+        // Which headers a player sends and reads is its own business.
+        ("--allowed-headers", quoted("*")?),
+        ("--exposed-headers", quoted("*")?),
+        ("--max-age", CORS_MAX_AGE.to_owned()),
+    ];
+    Ok(Step { title: "CORS", why, command: "az storage cors add", options })
+}
+
+fn app_id(settings: &Connect) -> Result<String> {
+    quoted(settings.app_id.as_deref().unwrap_or(APP_ID))
 }
 
 /// The account's resource id, or the command that looks it up.
@@ -172,7 +167,7 @@ fn scope(account: &str, settings: &Connect) -> Result<String> {
         let id = format!(
             "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{account}"
         );
-        return Ok(quoted(&id)?.into_owned());
+        return quoted(&id);
     }
     let mut lookup = format!("az storage account show --name {}", quoted(account)?);
     for (option, value) in [("--subscription", subscription), ("--resource-group", group)] {
@@ -184,8 +179,9 @@ fn scope(account: &str, settings: &Connect) -> Result<String> {
 }
 
 /// A word as a shell reads it back.
-fn quoted(word: &str) -> Result<Cow<'_, str>> {
-    shlex::try_quote(word).map_err(|_| Error::new("an option holds a NUL, which no shell can pass on"))
+fn quoted(word: &str) -> Result<String> {
+    let quoted = shlex::try_quote(word).map(Cow::into_owned);
+    quoted.map_err(|_| Error::new("an option holds a NUL, which no shell can pass on"))
 }
 
 /// A script for bash: everything that is no command is a comment.

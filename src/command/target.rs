@@ -1,6 +1,6 @@
 //! What the command line and `presync.toml` say together about where blobs lie.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::Target;
 use crate::connections::{self, Connection, Connections, FILE_NAME};
@@ -69,7 +69,7 @@ impl Resolved {
 }
 
 /// The nearest file with connections.
-fn nearest() -> Result<std::path::PathBuf> {
+fn nearest() -> Result<PathBuf> {
     let folder = std::env::current_dir()
         .map_err(|error| Error::new(format!("the working directory is not there: {}", reason(&error))))?;
     connections::find(&folder).ok_or_else(|| {
