@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Connection, NAME_RULE, is_name};
 use crate::error::{Error, Result};
 use crate::source::azure::AuthMode;
-use crate::source::location::{ContainerUrl, Environment, check_account, check_container};
+use crate::source::location::{ContainerUrl, Environment, Sas, check_account, check_container};
 
 /// What the name of a secret has in it, in lower case and without `-` and `_`.
 const SECRETS: [&str; 8] =
@@ -101,8 +101,12 @@ impl Document<'_> {
     /// Secrets come from the environment, because this file is shared.
     fn refuse_secrets(&self, table: &DeTable<'_>) -> Result<()> {
         for (key, value) in table {
-            let is_table = matches!(value.get_ref(), DeValue::Table(_));
-            if !is_table && looks_secret(key.get_ref()) {
+            let is_secret = match value.get_ref() {
+                DeValue::Table(_) => false,
+                DeValue::String(text) => looks_secret(key.get_ref()) || has_sas(text),
+                _ => looks_secret(key.get_ref()),
+            };
+            if is_secret {
                 let (line, column) = self.place(key.span().start);
                 let path = self.path.display();
                 return Err(Error::new(format!(
@@ -135,9 +139,12 @@ impl Document<'_> {
         let path = self.path.display();
         let Some(span) = span else { return Error::new(format!("'{path}' is not valid: {message}")) };
         let (line, column) = self.place(span.start);
-        let source = self.text.lines().nth(line - 1).unwrap_or_default();
+        // A tab would shift the mark, and nothing from a file may move the cursor.
+        let plain = |text: &str| text.replace(char::is_control, " ");
+        let source = plain(self.text.lines().nth(line - 1).unwrap_or_default());
+        let message = plain(message);
         let head = format!("'{path}' is not valid at line {line}, column {column}");
-        if may_hold_secret(source) {
+        if may_hold_secret(&source) {
             return Error::new(format!("{head}; the line is not shown, because it may hold a secret"));
         }
         let width =
@@ -155,6 +162,11 @@ impl Document<'_> {
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         (line, column)
     }
+}
+
+/// Whether a URL or a prefix carries a SAS, which would be printed as a part of it.
+fn has_sas(text: &str) -> bool {
+    text.split_once('?').is_some_and(|(_, query)| Sas::parse(query).is_some())
 }
 
 fn looks_secret(key: &str) -> bool {
@@ -242,6 +254,7 @@ mod tests {
             ("container = 'cam'\ncontainer = 'cam'", "line 3, column 1", "duplicate key"),
             ("container = cam", "line 2, column 13", ""),
             ("account = 'media'", "line 1, column 1", "missing field `container`"),
+            ("\"a\\u001b[31m\" = 1", "line 2, column 1", "unknown field `a [31m`"),
         ] {
             let error = error(&format!("[connections.cams]\n{line}\n"));
             assert!(error.message().contains(&format!("at {place}")), "{line}: {error}");
@@ -260,6 +273,8 @@ mod tests {
             "account_key = 'c2VjcmV0'",
             "connection-string = 'AccountKey=c2VjcmV0'",
             "quota = { token = 'c2VjcmV0' }",
+            "prefix = '2026/?sp=rl&sig=c2VjcmV0'",
+            "endpoint = 'https://media.blob.core.windows.net?sp=rl&sig=c2VjcmV0'",
         ] {
             let error = with(line);
             assert!(error.message().contains("holds a secret at line 3"), "{error}");
@@ -271,7 +286,6 @@ mod tests {
             "key: c2VjcmV0",
             "auth = 'sp=rl&sig=c2VjcmV0'",
             "account = 'AccountName=media;AccountKey=c2VjcmV0'",
-            "endpoint = 'https://media.blob.core.windows.net?sp=rl&sig=c2VjcmV0'",
             "endpoint = 'https://user:c2VjcmV0@media.blob.core.windows.net'",
             "quota = { images = 1 'key' = \"c2VjcmV0\" }",
         ] {

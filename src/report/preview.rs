@@ -45,8 +45,8 @@ pub fn write(
 fn text(out: &mut impl Write, header: &Header, preview: &Preview, width: usize) -> io::Result<()> {
     layout::heading(out, "preview", header, width)?;
     totals(out, header, preview, width)?;
-    let extensions: Vec<_> = preview.extensions();
-    let mut rows: Vec<_> = extensions.iter().map(|(name, sum)| (dotted(name), *sum)).collect();
+    let extensions = preview.extensions().into_iter();
+    let mut rows: Vec<_> = extensions.map(|(name, sum)| (dotted(name), sum)).collect();
     let mut rest = preview.more_extensions;
     for (_, sum) in rows.drain(MAX_SHOWN.min(rows.len())..) {
         rest.files += sum.files;
@@ -54,8 +54,7 @@ fn text(out: &mut impl Write, header: &Header, preview: &Preview, width: usize) 
     }
     table(out, "Extensions", &rows, ("others".to_owned(), rest), width)?;
 
-    let mut rows: Vec<_> =
-        preview.top_folders().iter().map(|(name, sum)| ((*name).to_owned(), *sum)).collect();
+    let mut rows = preview.top_folders().to_vec();
     if preview.direct().files > 0 {
         rows.insert(0, ("(directly)".to_owned(), preview.direct()));
     }
@@ -94,7 +93,8 @@ fn totals(out: &mut impl Write, header: &Header, preview: &Preview, width: usize
         [("listed", listed), ("images", preview.images), ("videos", preview.videos), ("other", preview.other)]
     {
         let (count, size) = (number(sum.files), bytes(sum.bytes));
-        writeln!(out, "  {label:<10}  {BOLD}{count:>digits$}{BOLD:#}  {DIM}{size:>10}{DIM:#}")?;
+        let style = if sum.files == 0 { DIM } else { BOLD };
+        writeln!(out, "  {label:<10}  {style}{count:>digits$}{style:#}  {DIM}{size:>10}{DIM:#}")?;
     }
     let subsets = [
         ("folders", folders, notes.join("; ")),

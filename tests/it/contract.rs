@@ -14,6 +14,7 @@ use futures::TryStreamExt;
 use futures::future::join_all;
 use jiff::{Timestamp, ToSpan};
 use presync::model::{Access, Blob, ByteRange, Reads};
+use presync::source::any::AnySource;
 use presync::source::azure::{AuthMode, AzureSource, Options};
 use presync::source::local::LocalSource;
 use presync::source::location::{Environment, Location};
@@ -538,12 +539,13 @@ impl Folder {
 }
 
 impl Place for Folder {
-    type Source = LocalSource;
+    type Source = AnySource;
 
     const DELETED: ReadError = ReadError::Gone;
 
-    fn source_of_depth(&self, set: &str, prefix: &str, depth: Depth) -> LocalSource {
-        LocalSource::open(self.path(set, "")).expect("a folder").with_prefix(prefix).with_depth(depth)
+    fn source_of_depth(&self, set: &str, prefix: &str, depth: Depth) -> AnySource {
+        let folder = LocalSource::open(self.path(set, "")).expect("a folder");
+        AnySource::Folder(folder.with_prefix(prefix).with_depth(depth))
     }
 
     fn names(&self) -> Vec<String> {
@@ -607,7 +609,7 @@ impl Container {
     }
 
     /// A source with other options than the defaults.
-    fn paged(&self, set: &str, prefix: &str, options: Options) -> AzureSource {
+    fn paged(&self, set: &str, prefix: &str, options: Options) -> AnySource {
         let container = self.name(set);
         let mut url = self.azurite.blob_url(&container, prefix);
         let mut variables = Vec::new();
@@ -624,17 +626,18 @@ impl Container {
             panic!("{url} is no container")
         };
         let _runtime = RUNTIME.enter();
-        AzureSource::new(url, self.mode, &environment, options).expect("the credential is there")
+        let source = AzureSource::new(url, self.mode, &environment, options);
+        AnySource::Container(Box::new(source.expect("the credential is there")))
     }
 }
 
 impl Place for Container {
-    type Source = AzureSource;
+    type Source = AnySource;
 
     /// Azurite answers 412 where the service answers 404: github.com/Azure/Azurite/issues/2751.
     const DELETED: ReadError = ReadError::Changed;
 
-    fn source_of_depth(&self, set: &str, prefix: &str, depth: Depth) -> AzureSource {
+    fn source_of_depth(&self, set: &str, prefix: &str, depth: Depth) -> AnySource {
         self.paged(set, prefix, Options { depth, ..Options::default() })
     }
 
