@@ -10,10 +10,10 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 use url::Url;
 
-use crate::config::{Color, Doctor, DryRun, Explain, Loopback, Rule};
+use crate::config::{Color, Connect, Doctor, DryRun, Explain, Loopback, Preview, Rule, Target};
 use crate::loopback::Tls;
-use crate::model::Quota;
 use crate::report;
+use crate::source::Depth;
 use crate::source::azure::{AuthMode, Limits};
 
 const STYLES: Styles = Styles::styled()
@@ -44,10 +44,14 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// From the listing alone: how much there is of which kind and where, and a sample of names
+    Preview(PreviewArgs),
     /// The pre-sync report: which assets will sync, which will not and why, and what it will cost
     DryRun(DryRunArgs),
     /// One asset: every range read, what was found where, the verdict, the fix
     Explain(ExplainArgs),
+    /// What to run so that the platform may read a container: service principal, role with condition, CORS
+    Connect(ConnectArgs),
     /// Test a connection end to end: the cause of what fails, and the cure
     Doctor(DoctorArgs),
     /// Every rule, or one: what it means, why it exists, how to fix it
@@ -60,10 +64,14 @@ enum Command {
 /// What a parsed command line asks for.
 #[derive(Debug)]
 pub enum Request {
+    /// `presync preview`.
+    Preview(Preview),
     /// `presync dry-run`.
     DryRun(DryRun),
     /// `presync explain`.
     Explain(Explain),
+    /// `presync connect`.
+    Connect(Connect),
     /// `presync doctor`.
     Doctor(Doctor),
     /// `presync rule`.
@@ -74,14 +82,49 @@ pub enum Request {
 
 #[derive(Debug, Args)]
 struct ExplainArgs {
-    /// A file, or a blob as https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME[?SAS], az://CONTAINER/NAME or
-    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/NAME
+    /// A file, or a blob as https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME[?SAS], az://CONTAINER/NAME,
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/NAME or @CONNECTION/NAME, NAME as reports have it
     #[arg(value_name = "ASSET")]
     asset: OsString,
 
-    /// The platform's rules: nexus, vi, or a TOML file
-    #[arg(long, value_name = "NAME|FILE", default_value = "nexus")]
-    profile: String,
+    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE")]
+    profile: Option<String>,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    azure: AzureArgs,
+
+    /// When to use colors; NO_COLOR is respected
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    color: ColorArg,
+}
+
+#[derive(Debug, Args)]
+struct ConnectArgs {
+    /// A container as https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX], az://CONTAINER[/PREFIX],
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX] or @NAME, a connection of presync.toml
+    #[arg(value_name = "SOURCE")]
+    source: OsString,
+
+    /// Write the container to presync.toml, as @NAME
+    #[arg(long, value_name = "NAME")]
+    write: Option<String>,
+
+    /// The id of the platform's application [default: a placeholder]
+    #[arg(long, value_name = "ID", value_parser = one_line)]
+    app_id: Option<String>,
+
+    /// Where the platform's site is, for CORS; may be given more than once [default: https://nexus.datature.io]
+    #[arg(long = "origin", value_name = "URL", value_parser = origin)]
+    origins: Vec<String>,
+
+    /// The storage account's subscription [default: az looks it up]
+    #[arg(long, value_name = "ID", value_parser = one_line)]
+    subscription: Option<String>,
+
+    /// The storage account's resource group [default: az looks it up]
+    #[arg(long, value_name = "NAME", value_parser = one_line)]
+    resource_group: Option<String>,
 
     #[command(flatten, next_help_heading = "Azure")]
     azure: AzureArgs,
@@ -94,8 +137,8 @@ struct ExplainArgs {
 #[derive(Debug, Args)]
 #[command(after_help = DOCTOR_EXIT_CODES)]
 struct DoctorArgs {
-    /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX] or
-    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX]
+    /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX],
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX], or @NAME[/PREFIX], a connection of presync.toml
     #[arg(value_name = "SOURCE")]
     source: OsString,
 
@@ -104,7 +147,7 @@ struct DoctorArgs {
     wait: Option<Duration>,
 
     /// An origin whose pages must be allowed to read videos (CORS); the default is an assumption about the platform
-    #[arg(long = "origin", value_name = "URL", default_value = "https://nexus.datature.io", value_parser = web_origin)]
+    #[arg(long = "origin", value_name = "URL", default_value = "https://nexus.datature.io", value_parser = origin)]
     origins: Vec<String>,
 
     /// How the report is written
@@ -128,6 +171,36 @@ struct RuleArgs {
     /// When to use colors; NO_COLOR is respected
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     color: ColorArg,
+}
+
+#[derive(Debug, Args)]
+struct PreviewArgs {
+    /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX],
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX], or @NAME[/PREFIX], a connection of presync.toml
+    #[arg(value_name = "SOURCE")]
+    source: OsString,
+
+    /// Take only what lies directly under the prefix; folders are counted as not entered
+    #[arg(long)]
+    no_recurse: bool,
+
+    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE")]
+    profile: Option<String>,
+
+    /// How the report is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: PreviewFormatArg,
+
+    /// Write the report to a file instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    azure: AzureArgs,
+
+    #[command(flatten, next_help_heading = "Display")]
+    display: DisplayArgs,
 }
 
 #[derive(Debug, Args)]
@@ -171,22 +244,26 @@ struct LoopbackArgs {
 
 #[derive(Debug, Args)]
 struct DryRunArgs {
-    /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX] or
-    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX]
+    /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX],
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX], or @NAME[/PREFIX], a connection of presync.toml
     #[arg(value_name = "SOURCE")]
     source: OsString,
 
-    /// Images that the platform's quota has left [default: no limit]
+    /// Take only what lies directly under the prefix; folders are listed as not entered
+    #[arg(long)]
+    no_recurse: bool,
+
+    /// Images that the platform's quota has left [default: the connection's, else no limit]
     #[arg(long, value_name = "N", value_parser = whole_number)]
     image_quota: Option<u64>,
 
-    /// Frames of video that the platform's quota has left [default: no limit]
+    /// Frames of video that the platform's quota has left [default: the connection's, else no limit]
     #[arg(long, value_name = "N", value_parser = whole_number)]
     frame_quota: Option<u64>,
 
-    /// The platform's rules: nexus, vi, or a TOML file
-    #[arg(long, value_name = "NAME|FILE", default_value = "nexus")]
-    profile: String,
+    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE")]
+    profile: Option<String>,
 
     /// Read on for width and height where what the rules need does not show them
     #[arg(long)]
@@ -220,9 +297,19 @@ struct AzureArgs {
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
 
-    /// Which credential to use; all of them come from the environment
-    #[arg(long, value_enum, value_name = "MODE", default_value_t)]
-    auth: AuthMode,
+    /// Which credential to use; all of them come from the environment [default: the connection's, else auto]
+    #[arg(long, value_enum, value_name = "MODE")]
+    auth: Option<AuthMode>,
+
+    /// The file with the connections [default: presync.toml, here or in the nearest folder above]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl AzureArgs {
+    fn target(self, source: OsString, profile: Option<String>) -> Target {
+        Target { source, account: self.account, auth: self.auth, config: self.config, profile }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -280,6 +367,15 @@ enum FormatArg {
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum PreviewFormatArg {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum DoctorFormatArg {
     /// For people
     #[default]
@@ -303,6 +399,25 @@ fn whole_number(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "it is not a whole number")
 }
 
+/// What may stand in a command that is printed.
+fn one_line(text: &str) -> Result<String, &'static str> {
+    match text.is_empty() || text.contains(char::is_control) {
+        true => Err("it is empty or has a control character"),
+        false => Ok(text.to_owned()),
+    }
+}
+
+/// An origin as a browser sends it (RFC 6454, 6.1), or `*` for all.
+fn origin(text: &str) -> Result<String, &'static str> {
+    let is_origin = |url: Url| url.origin().ascii_serialization() == text;
+    match text == "*" || Url::parse(text).is_ok_and(is_origin) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("it is not an origin, such as https://nexus.datature.io, with no path and no '/' at its end")
+        }
+    }
+}
+
 fn bandwidth(text: &str) -> Result<u64, &'static str> {
     match text.parse::<ByteSize>() {
         Ok(ByteSize(0)) => Err("nothing could be read"),
@@ -317,31 +432,27 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
     duration.ok_or("it is not a duration such as 90s, 5m or 20ms")
 }
 
-/// An origin as browsers send it (RFC 6454, 6.2): scheme, host and port.
-fn web_origin(text: &str) -> Result<String, &'static str> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    let is_bare = |url: &Url| url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    let url = url.filter(is_bare).filter(|url| url.username().is_empty() && url.password().is_none());
-    url.map(|url| url.origin().ascii_serialization())
-        .ok_or("it is not an origin such as https://nexus.datature.io")
-}
-
 impl Cli {
     /// The request, with every default resolved.
     pub fn into_request(self) -> Request {
         match self.command {
+            Command::Preview(args) => Request::Preview(args.resolve()),
             Command::DryRun(args) => Request::DryRun(args.resolve()),
             Command::Explain(args) => Request::Explain(Explain {
-                asset: args.asset,
-                account: args.azure.account,
-                auth: args.azure.auth,
-                profile: args.profile,
+                target: args.azure.target(args.asset, args.profile),
+                color: args.color.into(),
+            }),
+            Command::Connect(args) => Request::Connect(Connect {
+                target: args.azure.target(args.source, None),
+                write: args.write,
+                origins: args.origins,
+                app_id: args.app_id,
+                subscription: args.subscription,
+                resource_group: args.resource_group,
                 color: args.color.into(),
             }),
             Command::Doctor(args) => Request::Doctor(Doctor {
-                source: args.source,
-                account: args.azure.account,
-                auth: args.azure.auth,
+                target: args.azure.target(args.source, None),
                 origins: args.origins,
                 wait: args.wait.unwrap_or_default(),
                 format: match args.format {
@@ -365,6 +476,10 @@ impl Cli {
     }
 }
 
+fn depth(no_recurse: bool) -> Depth {
+    if no_recurse { Depth::Direct } else { Depth::All }
+}
+
 impl From<ColorArg> for Color {
     fn from(color: ColorArg) -> Self {
         match color {
@@ -375,14 +490,30 @@ impl From<ColorArg> for Color {
     }
 }
 
+impl PreviewArgs {
+    fn resolve(self) -> Preview {
+        Preview {
+            target: self.azure.target(self.source, self.profile),
+            depth: depth(self.no_recurse),
+            format: match self.format {
+                PreviewFormatArg::Text => report::preview::Format::Text,
+                PreviewFormatArg::Json => report::preview::Format::Json,
+            },
+            output: self.output,
+            color: self.display.color.into(),
+            progress: !(self.display.no_progress || self.display.quiet),
+            verbose: self.display.verbose > 0,
+        }
+    }
+}
+
 impl DryRunArgs {
     fn resolve(self) -> DryRun {
         DryRun {
-            source: self.source,
-            account: self.azure.account,
-            auth: self.azure.auth,
-            profile: self.profile,
-            quota: Quota::new(self.image_quota, self.frame_quota),
+            target: self.azure.target(self.source, self.profile),
+            depth: depth(self.no_recurse),
+            image_quota: self.image_quota,
+            frame_quota: self.frame_quota,
             dimensions: self.dimensions,
             format: match self.format {
                 FormatArg::Text => report::Format::Text,
@@ -421,17 +552,6 @@ mod tests {
         assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
         for text in ["", "90", "-5m", "az://cam"] {
             assert!(duration(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_origin_has_neither_path_nor_user() {
-        assert_eq!(web_origin("https://Example.org:443/").as_deref(), Ok("https://example.org"));
-        assert_eq!(web_origin("http://localhost:8080").as_deref(), Ok("http://localhost:8080"));
-        for text in
-            ["example.org", "https://example.org/x", "https://a@example.org", "file:///x", "https://e?x"]
-        {
-            assert!(web_origin(text).is_err(), "{text}");
         }
     }
 }

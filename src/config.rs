@@ -7,8 +7,8 @@ use std::time::Duration;
 use anstream::ColorChoice;
 
 use crate::loopback::Tls;
-use crate::model::Quota;
-use crate::report::{DoctorFormat, Format};
+use crate::report::{DoctorFormat, Format, preview};
+use crate::source::Depth;
 use crate::source::azure::{AuthMode, Limits};
 
 /// When to use colors.
@@ -33,19 +33,33 @@ impl From<Color> for ColorChoice {
     }
 }
 
-/// Settings of `presync dry-run`.
+/// A SOURCE or ASSET argument and the options that go with it. `None` leaves it to the connection, if it is an `@NAME`,
+/// and then to the default.
 #[derive(Clone, Debug)]
-pub struct DryRun {
-    /// The SOURCE argument.
+pub struct Target {
+    /// The argument.
     pub source: OsString,
     /// The storage account of a source that does not name it.
     pub account: Option<String>,
     /// Which credential to use.
-    pub auth: AuthMode,
+    pub auth: Option<AuthMode>,
+    /// The file with the connections; `None` for the nearest `presync.toml`.
+    pub config: Option<PathBuf>,
     /// A built-in profile's name, or a file.
-    pub profile: String,
-    /// What is left of the platform's quota.
-    pub quota: Quota,
+    pub profile: Option<String>,
+}
+
+/// Settings of `presync dry-run`.
+#[derive(Clone, Debug)]
+pub struct DryRun {
+    /// Where the blobs lie.
+    pub target: Target,
+    /// How far below the prefix to go.
+    pub depth: Depth,
+    /// Images that the quota has left; `None` as in [`Target`], by default no limit.
+    pub image_quota: Option<u64>,
+    /// Frames of video that the quota has left; likewise.
+    pub frame_quota: Option<u64>,
     /// Whether to read on for width and height, where the rules do not need them.
     pub dimensions: bool,
     /// How the report is written.
@@ -71,14 +85,46 @@ pub struct DryRun {
 /// Settings of `presync explain`.
 #[derive(Clone, Debug)]
 pub struct Explain {
-    /// The ASSET argument: a file, or the URL of a blob.
-    pub asset: OsString,
-    /// The storage account of an asset that does not name it.
-    pub account: Option<String>,
-    /// Which credential to use.
-    pub auth: AuthMode,
-    /// A built-in profile's name, or a file.
-    pub profile: String,
+    /// The asset: a file, or a blob.
+    pub target: Target,
+    /// When to use colors.
+    pub color: Color,
+}
+
+/// Settings of `presync preview`.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// Where the blobs lie.
+    pub target: Target,
+    /// How far below the prefix to go.
+    pub depth: Depth,
+    /// How the report is written.
+    pub format: preview::Format,
+    /// Where to; stdout when `None`.
+    pub output: Option<PathBuf>,
+    /// When to use colors.
+    pub color: Color,
+    /// Whether progress may be shown, if stderr is a terminal.
+    pub progress: bool,
+    /// Whether to say how long it took.
+    pub verbose: bool,
+}
+
+/// Settings of `presync connect`.
+#[derive(Clone, Debug)]
+pub struct Connect {
+    /// The container.
+    pub target: Target,
+    /// The name under which the container is written to `presync.toml`.
+    pub write: Option<String>,
+    /// Where the platform's site is; the default when there is none.
+    pub origins: Vec<String>,
+    /// The id of the platform's application; a placeholder when `None`.
+    pub app_id: Option<String>,
+    /// The subscription of the storage account; looked up when `None`.
+    pub subscription: Option<String>,
+    /// The account's resource group; looked up when `None`.
+    pub resource_group: Option<String>,
     /// When to use colors.
     pub color: Color,
 }
@@ -86,12 +132,8 @@ pub struct Explain {
 /// Settings of `presync doctor`.
 #[derive(Clone, Debug)]
 pub struct Doctor {
-    /// The SOURCE argument.
-    pub source: OsString,
-    /// The storage account of a source that does not name it.
-    pub account: Option<String>,
-    /// Which credential to use.
-    pub auth: AuthMode,
+    /// Where the blobs lie.
+    pub target: Target,
     /// Origins that must be allowed to read videos.
     pub origins: Vec<String>,
     /// How long to try again while a role assignment is on its way.

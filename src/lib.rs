@@ -14,12 +14,14 @@
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod connections;
 pub mod error;
 pub mod exit;
 pub mod loopback;
 pub mod model;
 pub mod plan;
 pub mod pool;
+pub mod preview;
 pub mod probe;
 pub mod progress;
 pub mod report;

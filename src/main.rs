@@ -16,6 +16,8 @@ fn main() -> ExitCode {
         Request::DryRun(settings) => command::dry_run::run(&settings),
         Request::Explain(settings) => command::explain::run(&settings),
         Request::Doctor(settings) => command::doctor::run(&settings),
+        Request::Connect(settings) => command::connect::run(&settings),
+        Request::Preview(settings) => command::preview::run(&settings),
         Request::Rule(settings) => command::rule::run(&settings),
         Request::Loopback(settings) => command::loopback::run(settings),
     };

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anstream::AutoStream;
 use futures::StreamExt;
 
+use super::target::Resolved;
 use crate::config::Doctor;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -49,13 +50,16 @@ pub fn run(settings: &Doctor) -> Result<Exit> {
 
 async fn examine(settings: &Doctor) -> (Option<Origin>, Vec<Check>) {
     let environment = Environment::of_process();
-    let url = match Location::parse(&settings.source, settings.account.as_deref(), &environment) {
+    let Resolved { location, auth, .. } = match Resolved::source(&settings.target, &environment) {
         Err(error) => return (None, rest_skipped(vec![failed("names", &error)], EARLIER)),
-        Ok(Location::Folder(path)) => return folder(&path).await,
-        Ok(Location::Container(url)) => url,
+        Ok(resolved) => resolved,
+    };
+    let url = match location {
+        Location::Folder(path) => return folder(&path).await,
+        Location::Container(url) => url,
     };
     let mut checks = vec![Check::new("names", Outcome::Ok, names(&url))];
-    match AzureSource::new(url, settings.auth, &environment, azure::Options::default()) {
+    match AzureSource::new(url, auth, &environment, azure::Options::default()) {
         Err(error) => {
             checks.push(failed("credential", &error));
             (None, rest_skipped(checks, EARLIER))

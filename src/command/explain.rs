@@ -6,6 +6,7 @@ use std::path::Path;
 use anstream::AutoStream;
 use futures::{StreamExt, pin_mut};
 
+use super::target::Resolved;
 use crate::config::Explain;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -15,10 +16,10 @@ use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::report::{self, shown};
 use crate::rules::{self, Content, Profile};
 use crate::run;
-use crate::source::Source;
-use crate::source::azure::{self, AzureSource};
+use crate::source::any::AnySource;
 use crate::source::local::LocalSource;
 use crate::source::location::{Environment, Location};
+use crate::source::{Source, azure};
 
 /// EXIF tags that are printed.
 const MAX_TAGS: usize = 60;
@@ -29,23 +30,32 @@ const MAX_TAGS: usize = 60;
 /// When there is no such asset, or its source cannot be read.
 pub fn run(settings: &Explain) -> Result<Exit> {
     let environment = Environment::of_process();
-    let profile = Profile::load(&settings.profile)?;
-    let location = Location::parse(&settings.asset, settings.account.as_deref(), &environment)?;
+    let resolved = Resolved::asset(&settings.target, &environment)?;
+    let profile = Profile::load(&resolved.profile)?;
     let explained = super::runtime()?.block_on(async {
-        match location {
+        let (source, name) = match resolved.location {
             Location::Folder(path) => {
                 let (folder, name) = split(&path)?;
-                let source = LocalSource::open(folder)?.with_prefix(name);
-                let origin = source.origin();
-                examine(&source, origin, name, &profile).await
+                (AnySource::Folder(LocalSource::open(folder)?.with_prefix(name)), name.to_owned())
             }
-            Location::Container(url) => {
+            Location::Container(ref url) => {
                 let name = url.prefix().to_owned();
-                let source = AzureSource::new(url, settings.auth, &environment, azure::Options::default())?;
-                let origin = source.origin();
-                examine(&source, origin, &name, &profile).await
+                if name.is_empty() {
+                    return Err(Error::new(format!("{url} names a container, not a blob"))
+                        .hint("add a blob's name, or use presync dry-run"));
+                }
+                (
+                    AnySource::open(
+                        resolved.location,
+                        resolved.auth,
+                        azure::Options::default(),
+                        &environment,
+                    )?,
+                    name,
+                )
             }
-        }
+        };
+        examine(&source, &name, &profile).await
     })?;
     let mut out = AutoStream::new(io::stdout(), settings.color.into());
     explained.print(&mut out).and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
@@ -80,7 +90,8 @@ struct Explained {
     tags: Vec<(String, String)>,
 }
 
-async fn examine<S: Source>(source: &S, origin: Origin, name: &str, profile: &Profile) -> Result<Explained> {
+async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Explained> {
+    let origin = source.origin();
     let blob = find(source, name).await?;
     let (mut ranges, mut outline, mut tags) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(asset) = rules::without_reading(&blob, profile) {
@@ -107,7 +118,7 @@ async fn examine<S: Source>(source: &S, origin: Origin, name: &str, profile: &Pr
 }
 
 /// The blob of exactly this name.
-async fn find<S: Source>(source: &S, name: &str) -> Result<Blob> {
+async fn find(source: &AnySource, name: &str) -> Result<Blob> {
     let pages = source.list();
     pin_mut!(pages);
     while let Some(page) = pages.next().await {

@@ -1,15 +1,34 @@
 //! What each command does with its settings.
 
+use std::io::{self, Write};
+use std::time::Duration;
+
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, Result, reason};
 
+pub mod connect;
 pub mod doctor;
 pub mod dry_run;
 pub mod explain;
 mod interrupt;
 pub mod loopback;
+mod output;
+pub mod preview;
 pub mod rule;
+mod target;
+
+/// A line for whoever watches. Nothing is lost when stderr is closed.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// How long it took.
+fn say_rate(listed: u64, elapsed: Duration) {
+    let seconds = elapsed.as_secs_f64();
+    let rate = listed as f64 / seconds.max(f64::MIN_POSITIVE);
+    say(&format!("{listed} blobs in {seconds:.1} s ({rate:.0}/s)"));
+}
 
 /// What drives listing and reads.
 fn runtime() -> Result<Runtime> {

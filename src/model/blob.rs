@@ -71,6 +71,8 @@ pub enum Access {
     Archived,
     /// It is a directory of a hierarchical namespace, stored as a blob without content.
     Directory,
+    /// It stands for everything below a folder that the listing does not go into; its name ends in `/`.
+    NotEntered,
     /// It is listed but cannot be addressed; the text says why.
     Unreachable(Box<str>),
 }
@@ -88,6 +90,14 @@ pub struct Blob {
     pub last_modified: Option<Timestamp>,
     /// Whether it can be read.
     pub access: Access,
+}
+
+impl Blob {
+    /// What stands for everything below a folder that the listing does not go into. `name` ends in `/`.
+    pub fn not_entered(name: impl Into<Box<str>>) -> Self {
+        let name = BlobName::new(name);
+        Self { name, size: 0, etag: None, last_modified: None, access: Access::NotEntered }
+    }
 }
 
 #[cfg(test)]

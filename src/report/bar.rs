@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use indicatif::{ProgressBar as Bar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use super::text::bytes;
+use super::layout::bytes;
 use crate::progress::Progress;
 
 /// Time between two looks at the counters.
@@ -16,6 +16,8 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// While the total is not known.
 const LISTING: &str = "{spinner} {human_pos} judged · {rate} · {wide_msg}";
+/// While nothing but listing goes on.
+const LISTED: &str = "{spinner} {human_pos} listed · {rate}";
 /// Once it is.
 const COUNTED: &str = "{spinner} [{bar:24}] {human_pos} of {human_len} · {rate} · {eta} left · {wide_msg}";
 
@@ -27,10 +29,22 @@ pub struct ProgressBar {
 }
 
 impl ProgressBar {
+    /// Shows on stderr how far a listing is that nothing else follows.
+    pub fn show_listing(progress: Arc<Progress>) -> Self {
+        Self::draw(move |stopped| {
+            let bar = Bar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(style(LISTED));
+            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                bar.set_position(progress.snapshot().listed);
+                bar.tick();
+            }
+            bar.finish_and_clear();
+        })
+    }
+
     /// Shows a bar on stderr.
     pub fn show(progress: Arc<Progress>) -> Self {
-        let (stop, stopped) = mpsc::channel();
-        let draw = move || {
+        Self::draw(move |stopped| {
             let bar = Bar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(style(LISTING));
             let mut total_known = false;
@@ -55,9 +69,15 @@ impl ProgressBar {
                 bar.tick();
             }
             bar.finish_and_clear();
-        };
+        })
+    }
+
+    /// Draws on a thread of its own until it is told to stop.
+    fn draw(draw: impl FnOnce(Receiver<()>) + Send + 'static) -> Self {
+        let (stop, stopped) = mpsc::channel();
         // Without a thread there is no bar, and nothing else is lost.
-        let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(draw).ok();
+        let thread =
+            std::thread::Builder::new().name("progress".to_owned()).spawn(move || draw(stopped)).ok();
         Self { stop: Some(stop), thread }
     }
 }

@@ -3,6 +3,8 @@
 mod bar;
 mod doctor;
 mod json;
+mod layout;
+pub mod preview;
 mod record;
 pub mod style;
 mod text;
@@ -19,7 +21,7 @@ use crate::run::Sink;
 
 pub use bar::ProgressBar;
 pub use doctor::{DoctorFormat, doctor};
-pub use text::shown;
+pub use layout::shown;
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

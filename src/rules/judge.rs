@@ -14,6 +14,7 @@ const SIDECARS: &[&str] = &[
 ];
 
 const FOLDER_MARKER: &str = "folder marker";
+const NOT_ENTERED: &str = "folder that was not entered";
 const SIDECAR: &str = "sidecar file by its extension";
 const NO_MEDIA: &str = "neither image nor video";
 const GONE: &str = "deleted since it was listed";
@@ -38,6 +39,7 @@ pub fn without_reading(blob: &Blob, profile: &Profile) -> Option<Asset> {
     let promised = Promise::of(blob);
     let decision = match &blob.access {
         Access::Directory => Decision::skip(FOLDER_MARKER),
+        Access::NotEntered => Decision::skip(NOT_ENTERED),
         Access::Unreachable(why) => Decision::of(Finding::new(Code::Unreadable, why.as_ref())),
         _ if promised == Promise::Sidecar => Decision::skip(SIDECAR),
         _ if blob.size == 0 && promised == Promise::Nothing => {

@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use tokio::sync::mpsc;
 use walkdir::{DirEntry, WalkDir};
 
-use super::{ReadBlocking, ReadError, Source};
+use super::{Depth, ReadBlocking, ReadError, Source};
 use crate::error::{Error, Result, reason};
 use crate::model::{Access, Blob, BlobName, ByteRange, ETag, Origin, Reads};
 
@@ -29,6 +29,7 @@ const PAGES_AHEAD: usize = 2;
 pub struct LocalSource {
     root: PathBuf,
     prefix: String,
+    depth: Depth,
 }
 
 impl LocalSource {
@@ -40,7 +41,7 @@ impl LocalSource {
         let root = root.into();
         let shown = root.display();
         match std::fs::read_dir(&root) {
-            Ok(_) => Ok(Self { root, prefix: String::new() }),
+            Ok(_) => Ok(Self { root, prefix: String::new(), depth: Depth::All }),
             Err(_) if root.is_file() => {
                 Err(Error::new(format!("'{shown}' is a file, not a folder")).hint("give the folder it lies in"))
             }
@@ -59,6 +60,11 @@ impl LocalSource {
         Self { prefix: prefix.into(), ..self }
     }
 
+    /// The same folder, listed as far down as this.
+    pub fn with_depth(self, depth: Depth) -> Self {
+        Self { depth, ..self }
+    }
+
     /// What a report says of the source.
     pub fn origin(&self) -> Origin {
         Origin {
@@ -74,9 +80,14 @@ impl LocalSource {
     /// Walks the folder and hands over page after page, until the end or until nobody takes them.
     fn walk(&self, pages: &mpsc::Sender<Vec<Blob>>) {
         let walk = WalkDir::new(&self.root).follow_links(true).min_depth(1).sort_by(in_name_order);
+        let mut walk = walk.into_iter().filter_entry(|entry| self.may_hold_names(entry));
         let mut page = Vec::new();
-        for entry in walk.into_iter().filter_entry(|entry| self.may_hold_names(entry)) {
-            let Some(blob) = self.blob(entry) else { continue };
+        while let Some(entry) = walk.next() {
+            let too_deep = entry.as_ref().ok().and_then(|entry| self.not_entered(entry));
+            if too_deep.is_some() {
+                walk.skip_current_dir();
+            }
+            let Some(blob) = too_deep.or_else(|| self.blob(entry)) else { continue };
             if !blob.name.as_str().starts_with(&self.prefix) {
                 continue;
             }
@@ -96,6 +107,16 @@ impl LocalSource {
         }
         let folder = format!("{}/", self.name(entry.path()).0);
         folder.starts_with(&self.prefix) || self.prefix.starts_with(&folder)
+    }
+
+    /// What stands for a folder that the listing does not go into; `None` for one that it does, and for a file.
+    fn not_entered(&self, entry: &DirEntry) -> Option<Blob> {
+        if self.depth == Depth::All || !entry.file_type().is_dir() {
+            return None;
+        }
+        let name = format!("{}/", self.name(entry.path()).0);
+        // A shorter name is on the way to the prefix.
+        (name.len() > self.prefix.len()).then(|| Blob::not_entered(name))
     }
 
     /// The blob that a walked entry is; `None` for a folder.

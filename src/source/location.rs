@@ -11,8 +11,10 @@ use crate::error::{Error, Result};
 
 mod connection;
 mod environment;
+mod names;
 pub use connection::{ConnectionString, Sas};
 pub use environment::Environment;
+pub use names::{check_account, check_container};
 
 /// What must be escaped in a printed prefix so that it reads back as the same prefix.
 const PREFIX_SET: &AsciiSet =
@@ -20,15 +22,6 @@ const PREFIX_SET: &AsciiSet =
 
 /// What must be escaped in a blob name that is one segment of a URL: all but RFC 3986's unreserved characters.
 const SEGMENT_SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// The longest and the shortest name of a container ("Naming and referencing containers").
-const CONTAINER_LENGTH: std::ops::RangeInclusive<usize> = 3..=63;
-
-/// The longest and the shortest name of a storage account ("Storage account overview").
-const ACCOUNT_LENGTH: std::ops::RangeInclusive<usize> = 3..=24;
-
-/// Containers of the service itself, whose names break the rules for others.
-const SYSTEM_CONTAINERS: [&str; 3] = ["$root", "$web", "$logs"];
 
 /// Where to look for blobs. Printed without any SAS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +112,37 @@ impl ContainerUrl {
         };
         let (container, prefix) = (container.to_owned(), prefix.to_owned());
         Ok(Self { endpoint, account: Some(account), container, prefix, sas: None })
+    }
+
+    /// A container below an endpoint, such as `https://media.blob.core.windows.net`, or with the account in the path
+    /// `http://127.0.0.1:10000/devstoreaccount1`. `account` is for a custom domain, which does not show it.
+    ///
+    /// # Errors
+    ///
+    /// The endpoint is none, names another account, or a name breaks a naming rule.
+    pub fn at_endpoint(
+        endpoint: &str,
+        account: Option<&str>,
+        container: &str,
+        prefix: &str,
+        env: &Environment,
+    ) -> Result<Self> {
+        check_container(container)?;
+        let wrong = || {
+            Error::new("this is not the URL of a blob endpoint").hint(
+                "write https://ACCOUNT.blob.core.windows.net, or http://127.0.0.1:10000/ACCOUNT for an emulator",
+            )
+        };
+        let (scheme, rest) = split_scheme(endpoint.trim_end_matches('/'))
+            .filter(|(scheme, rest)| matches!(*scheme, "http" | "https") && !rest.contains(['?', '#']))
+            .ok_or_else(wrong)?;
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (_, path_style) = base_url(scheme, authority)?;
+        if path.is_empty() == path_style || path.contains('/') {
+            return Err(wrong());
+        }
+        let url = Self::from_http(scheme, &format!("{rest}/{container}"), account, env)?;
+        Ok(Self { prefix: prefix.to_owned(), ..url })
     }
 
     fn from_az(scheme: &str, rest: &str, account: Option<&str>, env: &Environment) -> Result<Self> {
@@ -390,29 +414,6 @@ fn check_wanted(account: &str, wanted: Option<&str>) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-fn check_account(account: &str) -> Result<()> {
-    let valid = ACCOUNT_LENGTH.contains(&account.len())
-        && account.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    valid.then_some(()).ok_or_else(|| {
-        Error::new(format!("'{}' is not a storage account's name", account.escape_debug()))
-            .hint("an account's name has 3 to 24 characters, each a-z or 0-9")
-    })
-}
-
-fn check_container(container: &str) -> Result<()> {
-    let valid = CONTAINER_LENGTH.contains(&container.len())
-        && container.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !container.starts_with('-')
-        && !container.ends_with('-')
-        && !container.contains("--");
-    (valid || SYSTEM_CONTAINERS.contains(&container)).then_some(()).ok_or_else(|| {
-        Error::new(format!("'{}' is not a container's name", container.escape_debug())).hint(
-            "a container's name has 3 to 63 characters, each a-z, 0-9 or '-', begins and ends with a letter or a \
-             digit and has no '--'; $root, $web and $logs are names too",
-        )
-    })
 }
 
 #[cfg(test)]

@@ -9,14 +9,28 @@ use futures::Stream;
 use crate::error::Result;
 use crate::model::{Blob, BlobName, ByteRange, Reads};
 
+pub mod any;
 pub mod azure;
 pub mod faults;
 pub mod local;
 pub mod location;
 
+/// How far below its prefix a source lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Depth {
+    /// Every name that begins with the prefix.
+    #[default]
+    All,
+    /// Only names without a `/` after the prefix. What lies deeper comes as one [`NotEntered`] blob a folder.
+    ///
+    /// [`NotEntered`]: crate::model::Access::NotEntered
+    Direct,
+}
+
 /// A place that lists blobs and gives out parts of them. Read-only.
 pub trait Source: Send + Sync + 'static {
-    /// Every blob under the source's prefix, a page at a time, in the UTF-8 byte order of the names.
+    /// Every blob under the source's prefix, as far down as its [`Depth`] says, a page at a time, in the UTF-8 byte
+    /// order of the names.
     ///
     /// A page may be empty. After an `Err` nothing follows. Must be called inside a tokio runtime.
     fn list(&self) -> impl Stream<Item = Result<Vec<Blob>>> + Send;

@@ -14,23 +14,37 @@ const PARTS: &[(&str, &[&str])] = &[
     ("source", &["model", "error"]),
     ("plan", &["model", "error"]),
     ("pool", &["error"]),
+    ("preview", &["model", "rules"]),
     ("progress", &["model"]),
     ("run", &["model", "error", "probe", "rules", "source", "plan", "pool", "progress"]),
-    ("report", &["model", "error", "rules", "plan", "progress", "run"]),
+    ("report", &["model", "error", "rules", "plan", "preview", "progress", "run"]),
     ("exit", &["model", "plan"]),
+    ("connections", &["error", "source"]),
     ("loopback", &["error"]),
     ("config", &["loopback", "model", "report", "source"]),
     (
         "command",
         &[
-            "config", "error", "exit", "loopback", "model", "plan", "probe", "progress", "report", "rules",
-            "run", "source",
+            "config",
+            "connections",
+            "error",
+            "exit",
+            "loopback",
+            "model",
+            "plan",
+            "preview",
+            "probe",
+            "progress",
+            "report",
+            "rules",
+            "run",
+            "source",
         ],
     ),
     ("cli", &["config", "loopback", "model", "report", "source"]),
 ];
 /// Parts that compute: no waiting, no clock, no files.
-const PURE: &[&str] = &["model", "probe", "plan"];
+const PURE: &[&str] = &["model", "preview", "probe", "plan"];
 const IMPURE: &[&str] =
     &["async fn", ".await", "tokio", "std::fs", "std::net", "Instant::now", "SystemTime", "Timestamp::now"];
 

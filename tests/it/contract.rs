@@ -17,10 +17,11 @@ use jiff::{Timestamp, ToSpan};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use presync::loopback::{self, Config, Content, Handle, Server};
 use presync::model::{Access, Blob, ByteRange, Reads};
+use presync::source::any::AnySource;
 use presync::source::azure::{AuthMode, AzureSource, Options};
 use presync::source::local::LocalSource;
 use presync::source::location::{Environment, Location};
-use presync::source::{ReadError, Source};
+use presync::source::{Depth, ReadError, Source};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -155,6 +156,7 @@ fn properties<P: Place>() -> Properties<P> {
         ("names come in the order of their bytes", names_come_in_the_order_of_their_bytes),
         ("a listing is the same when it is repeated", a_listing_is_the_same_when_it_is_repeated),
         ("a prefix is a string", a_prefix_is_a_string),
+        ("a direct listing does not go into folders", a_direct_listing_does_not_go_into_folders),
         ("every blob gives its own bytes", every_blob_gives_its_own_bytes),
         ("a range gives the bytes that are there", a_range_gives_the_bytes_that_are_there),
         ("an empty blob gives nothing", an_empty_blob_gives_nothing),
@@ -234,6 +236,31 @@ fn a_prefix_is_a_string<P: Place>(place: &P) {
         assert_names(&names(&list(&place.source(SHELF, prefix))), &expected, prefix);
     }
     assert_eq!(list(&place.source(SHELF, "cam1")).len(), 8, "no slash is added");
+}
+
+fn a_direct_listing_does_not_go_into_folders<P: Place>(place: &P) {
+    let all = place.names();
+    for prefix in
+        ["", "cam1", "cam1/", "cam1/d", "cam1/deep/er/", "Cam", "a", "a/", "/", "trail", "trail/", "nothing"]
+    {
+        let blobs = list(&place.source_of_depth(SHELF, prefix, Depth::Direct));
+        assert_names(&names(&blobs), &direct(&all, prefix), prefix);
+        for blob in blobs {
+            let is_folder = blob.name.as_str()[prefix.len()..].ends_with('/');
+            assert_eq!(blob.access == Access::NotEntered, is_folder, "{prefix:?}: {:?}", blob.name);
+        }
+    }
+}
+
+/// The names without a `/` after the prefix, and in place of the others the folders that they lie in.
+fn direct(all: &[String], prefix: &str) -> Vec<String> {
+    let below = all.iter().filter_map(|name| Some((name, name.strip_prefix(prefix)?)));
+    let mut direct: Vec<_> = below
+        .map(|(name, rest)| rest.find('/').map_or(name.clone(), |at| name[..=prefix.len() + at].to_owned()))
+        .collect();
+    direct.sort();
+    direct.dedup();
+    direct
 }
 
 fn many_blobs_come_in_pages<P: Place>(place: &P) {
@@ -362,6 +389,9 @@ fn small_pages_hold_everything_too(container: &Container) {
     let count = container.names().len();
     assert_eq!(pages.len(), count.div_ceil(SIZE.into()), "{count} blobs");
     assert_eq!(pages.concat(), list(&container.source(SHELF, "")));
+    let options = Options { page_size: SIZE, depth: Depth::Direct, ..Options::default() };
+    let direct = list(&container.paged(SHELF, "", options));
+    assert_eq!(direct, list(&container.source_of_depth(SHELF, "", Depth::Direct)));
 }
 
 fn an_archived_blob_is_not_read(container: &Container) {
@@ -493,7 +523,12 @@ trait Place: Sync {
     const DELETED: ReadError;
 
     /// The source of the blobs of `set` whose names begin with `prefix`.
-    fn source(&self, set: &str, prefix: &str) -> Self::Source;
+    fn source(&self, set: &str, prefix: &str) -> Self::Source {
+        self.source_of_depth(set, prefix, Depth::All)
+    }
+
+    /// The same as far down as `depth` says.
+    fn source_of_depth(&self, set: &str, prefix: &str, depth: Depth) -> Self::Source;
 
     /// The names of the shelf in the order of their bytes: all that this place can hold.
     fn names(&self) -> Vec<String>;
@@ -534,12 +569,13 @@ impl Folder {
 }
 
 impl Place for Folder {
-    type Source = LocalSource;
+    type Source = AnySource;
 
     const DELETED: ReadError = ReadError::Gone;
 
-    fn source(&self, set: &str, prefix: &str) -> LocalSource {
-        LocalSource::open(self.path(set, "")).expect("a folder").with_prefix(prefix)
+    fn source_of_depth(&self, set: &str, prefix: &str, depth: Depth) -> AnySource {
+        let folder = LocalSource::open(self.path(set, "")).expect("a folder");
+        AnySource::Folder(folder.with_prefix(prefix).with_depth(depth))
     }
 
     fn names(&self) -> Vec<String> {
@@ -603,7 +639,7 @@ impl Container {
     }
 
     /// A source with other options than the defaults.
-    fn paged(&self, set: &str, prefix: &str, options: Options) -> AzureSource {
+    fn paged(&self, set: &str, prefix: &str, options: Options) -> AnySource {
         let container = self.name(set);
         let mut url = self.azurite.blob_url(&container, prefix);
         let mut variables = Vec::new();
@@ -615,18 +651,18 @@ impl Container {
             AuthMode::Cli => variables.push(("PATH", env::var_os("PATH").expect("PATH is set"))),
             _ => {}
         }
-        azure_source(&url, self.mode, variables, options)
+        AnySource::Container(Box::new(azure_source(&url, self.mode, variables, options)))
     }
 }
 
 impl Place for Container {
-    type Source = AzureSource;
+    type Source = AnySource;
 
     /// Azurite answers 412 where the service answers 404: github.com/Azure/Azurite/issues/2751.
     const DELETED: ReadError = ReadError::Changed;
 
-    fn source(&self, set: &str, prefix: &str) -> AzureSource {
-        self.paged(set, prefix, Options::default())
+    fn source_of_depth(&self, set: &str, prefix: &str, depth: Depth) -> AnySource {
+        self.paged(set, prefix, Options { depth, ..Options::default() })
     }
 
     fn names(&self) -> Vec<String> {
@@ -665,14 +701,9 @@ impl Place for Loopback {
 
     const DELETED: ReadError = ReadError::Gone;
 
-    fn source(&self, set: &str, prefix: &str) -> AzureSource {
-        let prefix = utf8_percent_encode(prefix, NON_ALPHANUMERIC);
-        azure_source(
-            &format!("{}/{set}/{prefix}", self.0.url()),
-            AuthMode::Anonymous,
-            vec![],
-            Options::default(),
-        )
+    fn source_of_depth(&self, set: &str, prefix: &str, depth: Depth) -> AzureSource {
+        let url = format!("{}/{set}/{}", self.0.url(), utf8_percent_encode(prefix, NON_ALPHANUMERIC));
+        azure_source(&url, AuthMode::Anonymous, vec![], Options { depth, ..Options::default() })
     }
 
     fn names(&self) -> Vec<String> {

@@ -8,6 +8,8 @@
 
 mod architecture;
 mod bad_input;
+mod connect;
+mod connections;
 mod contract;
 mod corpus;
 mod credentials;
@@ -21,6 +23,7 @@ mod explain;
 mod faults;
 mod fixes;
 mod loopback;
+mod preview;
 mod readme;
 mod rule;
 mod secrets;

@@ -41,6 +41,28 @@ fn its_table_of_rules_is_complete() {
     }
 }
 
+/// The text of the first block in this language.
+fn block<'a>(readme: &'a str, language: &str) -> &'a str {
+    let block = readme.split(&format!("```{language}\n")).nth(1).and_then(|rest| rest.split("```").next());
+    block.expect("a block")
+}
+
+#[test]
+fn its_connection_is_the_one_that_its_command_writes_and_more() {
+    let readme = readme();
+    let connections = readme.split("## Connections").nth(1).expect("a section");
+    let (example, command) = (block(connections, "toml"), block(connections, "sh").trim_end());
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("presync.toml");
+    let ran = Presync::new(command.split(' ').skip(1)).inside(folder.path()).run();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let written = std::fs::read_to_string(&file).expect("it is there");
+    assert!(example.starts_with(&written), "{written}");
+    std::fs::write(&file, example).expect("it can be written");
+    let ran = Presync::new(["connect", "@cams"]).inside(folder.path()).run();
+    assert!(ran.code == 0 && ran.stdout.contains("/cameras/2026/\n"), "{}{}", ran.stdout, ran.stderr);
+}
+
 #[test]
 fn every_file_that_it_links_is_there() {
     let readme = readme();

@@ -7,6 +7,9 @@ use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::hmac::hmac_sha256;
 use azure_core::http::Transport;
 
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
 use crate::error::{Error, Result};
 use crate::source::location::{ConnectionString, ContainerUrl, Environment, Sas};
 
@@ -23,7 +26,8 @@ const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 const AUTHORITY: &str = "AZURE_AUTHORITY_HOST";
 
 /// How to sign in: the values of `--auth`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AuthMode {
     /// The first of the others that the environment holds, in the order of [`Credential::resolve`].
     #[default]
@@ -42,6 +46,13 @@ pub enum AuthMode {
     Key,
     /// No credential: a container that anyone may read.
     Anonymous,
+}
+
+impl fmt::Display for AuthMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.write_str(value.as_ref().map_or("", PossibleValue::get_name))
+    }
 }
 
 /// A credential, and where it comes from. `Debug` shows no secret.

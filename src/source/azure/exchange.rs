@@ -11,6 +11,7 @@ use futures::TryStreamExt;
 
 use super::failure::Failure;
 use crate::model::{ByteRange, ETag};
+use crate::source::Depth;
 
 /// The most bytes of one page: 5,000 blobs with names and metadata of full length stay below it.
 const MAX_PAGE_BYTES: usize = 128 * 1024 * 1024;
@@ -31,9 +32,14 @@ pub(super) struct Asked {
     pub url: Option<Url>,
 }
 
-/// A value of the request's context: where the body of a page goes. The client library reads the page too, but
-/// keeps its bytes to itself when it cannot.
-pub(super) type PageSlot = Arc<OnceLock<Bytes>>;
+/// A value of the request's context: the page of a listing that it stands for.
+#[derive(Clone, Debug)]
+pub(super) struct PageSlot {
+    /// Where its body goes. The client library reads the page too, but keeps its bytes to itself when it cannot.
+    pub body: Arc<OnceLock<Bytes>>,
+    /// How far the listing goes, which the client library cannot ask for.
+    pub depth: Depth,
+}
 
 /// The policy that does it. It comes before the signature.
 #[derive(Debug)]
@@ -45,6 +51,9 @@ impl Policy for Exchange {
         let asked = ctx.value::<Asked>();
         if let Some(url) = asked.and_then(|asked| asked.url.as_ref()) {
             *request.url_mut() = url.clone();
+        }
+        if ctx.value::<PageSlot>().is_some_and(|slot| slot.depth == Depth::Direct) {
+            request.url_mut().query_pairs_mut().append_pair("delimiter", "/");
         }
         spell_spaces_out(request.url_mut());
         let Some((first, rest)) = next.split_first() else {
@@ -65,7 +74,7 @@ impl Policy for Exchange {
             Some(slot) => {
                 let (status, headers, body) = response.deconstruct();
                 let body = collect(body, MAX_PAGE_BYTES).await?;
-                let body = slot.get_or_init(|| body).clone();
+                let body = slot.body.get_or_init(|| body).clone();
                 Ok(AsyncRawResponse::from_bytes(status, headers, body))
             }
         }

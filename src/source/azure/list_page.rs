@@ -27,7 +27,8 @@ pub(super) struct Page {
     pub next: Option<String>,
 }
 
-/// Reads the body of a page. Snapshots, deleted blobs and `<BlobPrefix>` are left out.
+/// Reads the body of a page. Snapshots and deleted blobs are left out; a `<BlobPrefix>` stands for a folder that was not
+/// entered ("List Blobs", `delimiter`).
 ///
 /// # Errors
 ///
@@ -107,6 +108,8 @@ struct Item {
     directory: bool,
     folder_mark: bool,
     hidden: bool,
+    /// It is a `<BlobPrefix>`, which has a name and nothing else that counts.
+    prefix: bool,
 }
 
 #[derive(Default)]
@@ -143,11 +146,11 @@ impl Parser {
             (Place::Outside, _) => return Err("it is not a listing".into()),
             (Place::Root, b"Blobs") => self.place = Place::Blobs,
             (Place::Root, b"NextMarker") => field = Some(Field::NextMarker),
-            (Place::Blobs, b"Blob") => {
+            (Place::Blobs, tag @ (b"Blob" | b"BlobPrefix")) => {
                 if self.page.blobs.len() == usize::from(MAX_BLOBS) {
                     return Err(format!("it has more than {MAX_BLOBS} blobs"));
                 }
-                self.item = Item::default();
+                self.item = Item { prefix: tag == b"BlobPrefix", ..Item::default() };
                 self.place = Place::Blob;
             }
             (Place::Blob, b"Properties") => self.place = Place::Properties,
@@ -234,6 +237,10 @@ impl Parser {
             return Ok(());
         }
         let name = item.name.filter(|name| !name.as_str().is_empty()).ok_or("a blob has no name")?;
+        if item.prefix {
+            self.page.blobs.push(Blob::not_entered(name.as_str()));
+            return Ok(());
+        }
         let size = item.size.ok_or("a blob has no length")?;
         let access = if item.directory || (item.folder_mark && size == 0) {
             Access::Directory
@@ -249,9 +256,15 @@ impl Parser {
         Ok(())
     }
 
-    fn finish(self) -> std::result::Result<Page, String> {
+    fn finish(mut self) -> std::result::Result<Page, String> {
         match (self.seen_root, self.place) {
-            (true, Place::Outside) => Ok(self.page),
+            (true, Place::Outside) => {
+                // An emulator writes the folders behind the blobs.
+                if self.page.blobs.iter().any(|blob| blob.access == Access::NotEntered) {
+                    self.page.blobs.sort_by(|left, right| left.name.cmp(&right.name));
+                }
+                Ok(self.page)
+            }
             (true, _) => Err("it ends early".into()),
             (false, _) => Err("it is not a listing".into()),
         }

@@ -19,7 +19,7 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
 use super::location::{ContainerUrl, Environment};
-use super::{ReadError, Source};
+use super::{Depth, ReadError, Source};
 use crate::error::{Error, Result};
 use crate::model::{Access, Blob, BlobName, ByteRange, Origin, Reads};
 
@@ -65,11 +65,18 @@ pub struct Options {
     pub retry: Retry,
     /// What bounds the requests.
     pub limits: Limits,
+    /// How far below the prefix the listing goes.
+    pub depth: Depth,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { page_size: list_page::MAX_BLOBS, retry: Retry::default(), limits: Limits::default() }
+        Self {
+            page_size: list_page::MAX_BLOBS,
+            retry: Retry::default(),
+            limits: Limits::default(),
+            depth: Depth::All,
+        }
     }
 }
 
@@ -167,7 +174,7 @@ impl AzureSource {
     }
 
     async fn try_page(&self, from: &Cursor<'_>) -> std::result::Result<Page, Failure> {
-        let slot = PageSlot::new(OnceLock::new());
+        let slot = PageSlot { body: Arc::new(OnceLock::new()), depth: self.options.depth };
         let options = BlobContainerClientListBlobsOptions {
             include: Some(vec![ListBlobsIncludeItem::Metadata]),
             marker: from.marker.clone(),
@@ -180,7 +187,7 @@ impl AzureSource {
             ..Default::default()
         };
         let answer = self.container.list_blobs(Some(options))?.into_pages().next().await;
-        match (slot.get(), answer) {
+        match (slot.body.get(), answer) {
             (Some(body), _) => list_page::parse(body).map_err(Failure::Page),
             (None, Some(Err(error))) => Err(error.into()),
             (None, _) => Err(Failure::Other("a page without a body".into())),
@@ -272,7 +279,7 @@ impl Source for AzureSource {
         match &blob.access {
             Access::Online => {}
             Access::Archived => return Err(ReadError::Archived),
-            Access::Directory => return Ok(Bytes::new()),
+            Access::Directory | Access::NotEntered => return Ok(Bytes::new()),
             Access::Unreachable(why) => return Err(ReadError::Unreadable(why.to_string())),
         }
         let range = range.within(blob.size);

@@ -38,6 +38,12 @@ impl Presync {
         self
     }
 
+    /// Runs in another folder than the project's.
+    pub fn inside(mut self, folder: impl AsRef<Path>) -> Self {
+        self.0.current_dir(folder);
+        self
+    }
+
     pub fn run(mut self) -> Ran {
         let Output { status, stdout, stderr } = self.0.output().expect("the binary starts");
         Ran {

@@ -11,6 +11,7 @@ use futures::StreamExt;
 use super::retried;
 use crate::error::Error;
 use crate::model::{Check, Outcome};
+use crate::source::Depth;
 use crate::source::azure::auth::Means;
 use crate::source::azure::exchange::{Exchange, PageSlot};
 use crate::source::azure::failure::Failure;
@@ -128,7 +129,7 @@ async fn containers(source: &AzureSource) -> Result<Vec<String>, Failure> {
     let options = BlobServiceClientOptions { client_options, ..Default::default() };
     let service = BlobServiceClient::new(url, Some(credential.clone()), Some(options))?;
     // The slot has the body read whole, up to the cap on a page.
-    let slot = PageSlot::new(OnceLock::new());
+    let slot = PageSlot { body: Arc::new(OnceLock::new()), depth: Depth::All };
     let options = BlobServiceClientListContainersOptions {
         maxresults: Some(MAX_CONTAINERS),
         method_options: PagerOptions { context: Context::new().with_value(slot), ..Default::default() },

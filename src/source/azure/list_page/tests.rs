@@ -53,9 +53,9 @@ fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
 #[test]
 fn directories_are_told_from_blobs() {
     let page = parse(HIERARCHICAL.as_bytes()).unwrap();
-    assert_eq!(names(&page), ["2026", "2026/11", "2026/11/marked.jpg"]);
+    assert_eq!(names(&page), ["2026", "2026/11", "2026/11/marked.jpg", "2026/12/"]);
     let access: Vec<_> = page.blobs.iter().map(|blob| blob.access.clone()).collect();
-    assert_eq!(access, [Access::Directory, Access::Directory, Access::Online]);
+    assert_eq!(access, [Access::Directory, Access::Directory, Access::Online, Access::NotEntered]);
     assert_eq!(page.next, None);
 }
 

@@ -1,0 +1,91 @@
+//! What the command line and `presync.toml` say together about where blobs lie.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Target;
+use crate::connections::{self, Connection, Connections, FILE_NAME};
+use crate::error::{Error, Result, reason};
+use crate::model::Quota;
+use crate::rules::Profile;
+use crate::source::azure::AuthMode;
+use crate::source::location::{Environment, Location};
+
+/// A target with every setting resolved: the command line's, else the connection's, else the default.
+pub(super) struct Resolved {
+    pub location: Location,
+    pub auth: AuthMode,
+    /// A built-in profile's name, or a file.
+    pub profile: String,
+    /// The connection that the source names.
+    pub connection: Option<Connection>,
+}
+
+impl Resolved {
+    /// Resolves a SOURCE: what follows `@NAME/` is added to the connection's prefix.
+    pub(super) fn source(target: &Target, env: &Environment) -> Result<Self> {
+        Self::new(target, env, |connection, rest| format!("{}{rest}", connection.prefix))
+    }
+
+    /// Resolves an ASSET: what follows `@NAME/` is a blob's whole name, as reports print it.
+    pub(super) fn asset(target: &Target, env: &Environment) -> Result<Self> {
+        Self::new(target, env, |_, name| name.to_owned())
+    }
+
+    fn new(target: &Target, env: &Environment, prefix: fn(&Connection, &str) -> String) -> Result<Self> {
+        let reference = target.source.to_str().map(connections::reference).transpose()?.flatten();
+        let connections = match (&target.config, reference) {
+            (Some(file), _) => Some(Connections::load(file)?),
+            (None, Some(_)) => Some(Connections::load(nearest()?)?),
+            (None, None) => None,
+        };
+        let (Some(connections), Some((name, rest))) = (connections, reference) else {
+            return Ok(Self {
+                location: Location::parse(&target.source, target.account.as_deref(), env)?,
+                auth: target.auth.unwrap_or_default(),
+                profile: target.profile.clone().unwrap_or_else(default_profile),
+                connection: None,
+            });
+        };
+        let connection = connections.get(name)?;
+        let url = connection.url(target.account.as_deref(), &prefix(connection, rest), env)?;
+        let profile = connection.profile.as_deref().map(|profile| below(connections.folder(), profile));
+        Ok(Self {
+            location: Location::Container(url),
+            auth: target.auth.or(connection.auth).unwrap_or_default(),
+            profile: target.profile.clone().or(profile).unwrap_or_else(default_profile),
+            connection: Some(connection.clone()),
+        })
+    }
+
+    /// The budget, of which the command line may say each part.
+    pub(super) fn quota(&self, images: Option<u64>, frames: Option<u64>) -> Quota {
+        let connection = self.connection.as_ref();
+        let of_connection = |limit: fn(&Connection) -> Option<u64>| connection.and_then(limit);
+        Quota::new(
+            images.or_else(|| of_connection(|connection| connection.image_quota)),
+            frames.or_else(|| of_connection(|connection| connection.frame_quota)),
+        )
+    }
+}
+
+/// The nearest file with connections.
+fn nearest() -> Result<PathBuf> {
+    let folder = std::env::current_dir()
+        .map_err(|error| Error::new(format!("the working directory is not there: {}", reason(&error))))?;
+    connections::find(&folder).ok_or_else(|| {
+        Error::new(format!("there is no {FILE_NAME} in '{}' or above it", folder.display()))
+            .hint("presync connect SOURCE --write NAME makes one, or name it with --config FILE")
+    })
+}
+
+fn default_profile() -> String {
+    Profile::BUILT_IN[0].to_owned()
+}
+
+/// A profile as the file in `folder` means it.
+fn below(folder: &Path, profile: &str) -> String {
+    match Profile::BUILT_IN.contains(&profile) {
+        true => profile.to_owned(),
+        false => folder.join(profile).to_string_lossy().into_owned(),
+    }
+}

@@ -1,0 +1,205 @@
+//! `presync.toml`: connections by name, so that nobody types a container's URL and settings twice.
+//!
+//! ```toml
+//! [connections.cams]
+//! account = "media"
+//! container = "cameras"
+//! prefix = "2026/"
+//! profile = "nexus"
+//! auth = "cli"
+//! quota = { images = 5_000, frames = 100_000 }
+//! ```
+//!
+//! The file is found like Cargo's manifest: in the working directory or the nearest one above it. It is there to be
+//! shared, so it holds no secret; a key that looks like one is refused and its line is not shown.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result, reason};
+use crate::source::azure::AuthMode;
+use crate::source::location::{ContainerUrl, Environment, Sas};
+
+mod parse;
+mod write;
+
+pub use write::{Added, add};
+
+/// The file's name.
+pub const FILE_NAME: &str = "presync.toml";
+
+/// Names that an error lists; more would hide the message.
+const MAX_LISTED: usize = 12;
+
+/// How alike two names are, from 0 to 1, when one is taken for a slip of the other (Jaro–Winkler).
+const ALIKE: f64 = 0.8;
+
+/// A container with the settings that go with it. `None` is what the file does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Connection {
+    /// The storage account.
+    pub account: Option<String>,
+    /// The container's name, which keeps Azure's rules.
+    pub container: String,
+    /// Only names that begin with it count; empty for all.
+    pub prefix: String,
+    /// The blob endpoint, if it is not the public cloud's.
+    pub endpoint: Option<String>,
+    /// A built-in profile's name, or a file; relative to the folder of `presync.toml`.
+    pub profile: Option<String>,
+    /// Which credential to use.
+    pub auth: Option<AuthMode>,
+    /// Images that the quota has left.
+    pub image_quota: Option<u64>,
+    /// Frames of video that the quota has left.
+    pub frame_quota: Option<u64>,
+}
+
+impl Connection {
+    /// The container, with `prefix` in place of the connection's own. `account` is the `--account` option.
+    ///
+    /// # Errors
+    ///
+    /// No account is known, or `account` is another one than the connection's.
+    pub fn url(&self, account: Option<&str>, prefix: &str, env: &Environment) -> Result<ContainerUrl> {
+        if let (Some(own), Some(asked)) = (self.account.as_deref(), account)
+            && own != asked
+        {
+            return Err(Error::new(format!(
+                "the connection names account '{own}', --account says '{asked}'"
+            ))
+            .hint("leave out --account"));
+        }
+        let account = self.account.as_deref().or(account);
+        match &self.endpoint {
+            Some(endpoint) => ContainerUrl::at_endpoint(endpoint, account, &self.container, prefix, env),
+            None => ContainerUrl::in_account(account, &self.container, prefix, env),
+        }
+    }
+}
+
+/// The connections of one file.
+#[derive(Clone, Debug)]
+pub struct Connections {
+    path: PathBuf,
+    by_name: BTreeMap<String, Connection>,
+}
+
+impl Connections {
+    /// Reads a file, and checks all of it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read or is not valid: then with line and column.
+    pub fn load(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            Error::new(format!("cannot read '{}': {}", path.display(), reason(&error)))
+                .hint("give --config an existing file, or leave it out to find presync.toml")
+        })?;
+        Ok(Self { by_name: parse::parse(&text, &path)?, path })
+    }
+
+    /// The folder of the file, to which paths in it are relative.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// A connection by its name.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this name; the hint has the names that there are.
+    pub fn get(&self, name: &str) -> Result<&Connection> {
+        self.by_name.get(name).ok_or_else(|| {
+            let path = self.path.display();
+            Error::new(format!("there is no connection '@{}' in '{path}'", name.escape_debug()))
+                .hint(self.alternatives(name))
+        })
+    }
+
+    /// What may have been meant by a name that does not exist.
+    fn alternatives(&self, name: &str) -> String {
+        let nearest = self.by_name.keys().map(|known| (strsim::jaro_winkler(known, name), known));
+        let nearest = nearest.filter(|(alike, _)| *alike >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0));
+        if let Some((_, known)) = nearest {
+            return format!("did you mean @{known}?");
+        }
+        let names: Vec<_> = self.by_name.keys().take(MAX_LISTED).map(|name| format!("@{name}")).collect();
+        match (names.is_empty(), self.by_name.len() - names.len()) {
+            (true, _) => "the file has no connection; presync connect SOURCE --write NAME adds one".into(),
+            (false, 0) => format!("it has {}; a folder of this name is ./@{name}", names.join(", ")),
+            (false, more) => format!("it has {} and {more} more", names.join(", ")),
+        }
+    }
+}
+
+/// The file in `folder` or the nearest one above it.
+pub fn find(folder: &Path) -> Option<PathBuf> {
+    folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())
+}
+
+/// `NAME` and `REST` of `@NAME` and `@NAME/REST`; `None` for a source of another form.
+///
+/// # Errors
+///
+/// It carries a SAS, which would become part of a name that is printed.
+pub fn reference(source: &str) -> Result<Option<(&str, &str)>> {
+    let Some(reference) = source.strip_prefix('@') else { return Ok(None) };
+    if reference.split_once('?').is_some_and(|(_, query)| Sas::parse(query).is_some()) {
+        return Err(Error::new("an @NAME cannot carry a SAS").hint("set AZURE_STORAGE_SAS_TOKEN"));
+    }
+    Ok(Some(reference.split_once('/').unwrap_or((reference, ""))))
+}
+
+/// What [`is_name`] asks for.
+const NAME_RULE: &str =
+    "a connection's name has 1 to 64 characters, each a letter of ASCII, a digit, '-' or '_'";
+
+/// Whether this may be the name of a connection: what TOML writes as a bare key.
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_has_a_name_and_a_rest() {
+        assert_eq!(reference("@cams"), Ok(Some(("cams", ""))));
+        assert_eq!(reference("@cams/2026/a b?.jpg"), Ok(Some(("cams", "2026/a b?.jpg"))));
+        assert_eq!(reference("@cams//x"), Ok(Some(("cams", "/x"))));
+        assert_eq!(reference("./@cams"), Ok(None));
+        let error = reference("@cams?sp=rl&sig=c2VjcmV0").expect_err("a SAS");
+        assert!(!format!("{error:?}").contains("c2VjcmV0"));
+    }
+
+    #[test]
+    fn the_nearest_file_counts() {
+        let root = tempfile::tempdir().expect("a folder");
+        let deep = root.path().join("a/b");
+        std::fs::create_dir_all(&deep).expect("a folder");
+        std::fs::write(root.path().join(FILE_NAME), "").expect("a file");
+        assert_eq!(find(&deep), Some(root.path().join(FILE_NAME)));
+        std::fs::write(root.path().join("a").join(FILE_NAME), "").expect("a file");
+        assert_eq!(find(&deep), Some(root.path().join("a").join(FILE_NAME)));
+    }
+
+    #[test]
+    fn a_connection_is_the_container_that_its_url_would_be() {
+        let env = Environment::of([("AZURE_STORAGE_ACCOUNT", "other")]);
+        let cloud =
+            Connection { account: Some("media".into()), container: "cam".into(), ..Default::default() };
+        let url = cloud.url(None, "a b/", &env).expect("it is whole");
+        assert_eq!(url.to_string(), "https://media.blob.core.windows.net/cam/a%20b/");
+        assert!(cloud.url(Some("media2"), "", &env).is_err());
+        let endpoint = Some("http://127.0.0.1:10000/devstoreaccount1/".to_owned());
+        let emulator = Connection { container: "cam".into(), endpoint, ..Default::default() };
+        let url = emulator.url(None, "", &env).expect("it is whole");
+        assert_eq!(
+            (url.account(), url.endpoint()),
+            (Some("devstoreaccount1"), "http://127.0.0.1:10000/devstoreaccount1")
+        );
+    }
+}

@@ -1,0 +1,297 @@
+//! From TOML to connections. Every fault names its line and column, and shows the line unless that may hold a secret.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::{Connection, NAME_RULE, is_name};
+use crate::error::{Error, Result};
+use crate::source::azure::AuthMode;
+use crate::source::location::{ContainerUrl, Environment, Sas, check_account, check_container};
+
+/// What the name of a secret has in it, in lower case and without `-` and `_`.
+const SECRETS: [&str; 8] =
+    ["connectionstring", "credential", "key", "password", "sas", "secret", "signature", "token"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    connections: BTreeMap<Spanned<String>, Table>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    account: Option<Spanned<String>>,
+    container: Spanned<String>,
+    #[serde(default)]
+    prefix: String,
+    endpoint: Option<Spanned<String>>,
+    profile: Option<String>,
+    auth: Option<AuthMode>,
+    #[serde(default)]
+    quota: QuotaTable,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QuotaTable {
+    images: Option<u64>,
+    frames: Option<u64>,
+}
+
+/// Reads the text of the file that lies at `path`.
+pub(super) fn parse(text: &str, path: &Path) -> Result<BTreeMap<String, Connection>> {
+    let document = Document { text, path };
+    let wrong = |error: toml::de::Error| document.fault(error.span(), error.message());
+    let tree = DeTable::parse(text).map_err(wrong)?;
+    document.refuse_secrets(tree.get_ref())?;
+    let file = File::deserialize(toml::Deserializer::from(tree)).map_err(wrong)?;
+    let connections = file.connections.into_iter().map(|(name, table)| {
+        if !is_name(name.get_ref()) {
+            return Err(document.fault(Some(name.span()), "this is not a connection's name").hint(NAME_RULE));
+        }
+        Ok((name.into_inner(), document.connection(table)?))
+    });
+    connections.collect()
+}
+
+struct Document<'a> {
+    text: &'a str,
+    path: &'a Path,
+}
+
+impl Document<'_> {
+    /// A connection whose values keep the rules.
+    fn connection(&self, table: Table) -> Result<Connection> {
+        let Table { account, container, prefix, endpoint, profile, auth, quota } = table;
+        if let Some(account) = &account {
+            check_account(account.get_ref()).map_err(|error| self.at(account, error))?;
+        }
+        check_container(container.get_ref()).map_err(|error| self.at(&container, error))?;
+        if let Some(endpoint) = &endpoint {
+            let none = Environment::of([("", ""); 0]);
+            let url = ContainerUrl::at_endpoint(endpoint.get_ref(), None, container.get_ref(), "", &none)
+                .map_err(|error| self.at(endpoint, error))?;
+            if let (Some(account), Some(of_endpoint)) = (&account, url.account())
+                && account.get_ref() != of_endpoint
+            {
+                let message =
+                    format!("the account is '{}', the endpoint's is '{of_endpoint}'", account.get_ref());
+                return Err(self.at(endpoint, Error::new(message).hint("leave out the account")));
+            }
+        }
+        Ok(Connection {
+            account: account.map(Spanned::into_inner),
+            container: container.into_inner(),
+            prefix,
+            endpoint: endpoint.map(Spanned::into_inner),
+            profile,
+            auth,
+            image_quota: quota.images,
+            frame_quota: quota.frames,
+        })
+    }
+
+    /// Secrets come from the environment, because this file is shared.
+    fn refuse_secrets(&self, table: &DeTable<'_>) -> Result<()> {
+        for (key, value) in table {
+            let is_secret = match value.get_ref() {
+                DeValue::Table(_) => false,
+                DeValue::String(text) => looks_secret(key.get_ref()) || has_sas(text),
+                _ => looks_secret(key.get_ref()),
+            };
+            if is_secret {
+                let (line, column) = self.place(key.span().start);
+                let path = self.path.display();
+                return Err(Error::new(format!(
+                    "'{path}' holds a secret at line {line}, column {column}: '{}'",
+                    key.get_ref().escape_debug()
+                ))
+                .hint(
+                    "take it out, because this file is shared: credentials come from the environment, such as \
+                     AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN",
+                ));
+            }
+            if let DeValue::Table(table) = value.get_ref() {
+                self.refuse_secrets(table)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The error at a value.
+    fn at(&self, value: &Spanned<String>, error: Error) -> Error {
+        let fault = self.fault(Some(value.span()), error.message());
+        match error.way_out() {
+            Some(hint) => fault.hint(hint),
+            None => fault,
+        }
+    }
+
+    /// An error at a part of the text, with its line and a mark below it.
+    fn fault(&self, span: Option<Range<usize>>, message: &str) -> Error {
+        let path = self.path.display();
+        let Some(span) = span else { return Error::new(format!("'{path}' is not valid: {message}")) };
+        let (line, column) = self.place(span.start);
+        // A tab would shift the mark, and nothing from a file may move the cursor.
+        let plain = |text: &str| text.replace(char::is_control, " ");
+        let source = plain(self.text.lines().nth(line - 1).unwrap_or_default());
+        let message = plain(message);
+        let head = format!("'{path}' is not valid at line {line}, column {column}");
+        if may_hold_secret(&source) {
+            return Error::new(format!("{head}; the line is not shown, because it may hold a secret"));
+        }
+        let width =
+            self.text.get(span).map_or(0, |part| part.lines().next().unwrap_or_default().chars().count());
+        let number = line.to_string();
+        let gap = " ".repeat(number.len());
+        let mark = format!("{}{}", " ".repeat(column - 1), "^".repeat(width.max(1)));
+        Error::new(format!("{head}: {message}\n{gap} |\n{number} | {source}\n{gap} | {mark}"))
+    }
+
+    /// Line and column of a byte, both from 1, the column in characters.
+    fn place(&self, at: usize) -> (usize, usize) {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        (line, column)
+    }
+}
+
+/// Whether a URL or a prefix carries a SAS, which would be printed as a part of it.
+fn has_sas(text: &str) -> bool {
+    text.split_once('?').is_some_and(|(_, query)| Sas::parse(query).is_some())
+}
+
+fn looks_secret(key: &str) -> bool {
+    let key: String =
+        key.chars().filter(|c| !matches!(c, '-' | '_')).collect::<String>().to_ascii_lowercase();
+    key == "sig" || SECRETS.iter().any(|secret| key.contains(secret))
+}
+
+/// Whether something on the line is set that is called like a secret, in TOML, in a SAS or in a connection string; or
+/// a URL has a password.
+fn may_hold_secret(line: &str) -> bool {
+    let is_letter = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    let mut parts: Vec<_> = line.split(['=', ':']).collect();
+    parts.pop();
+    let names = parts.iter().map(|part| part.trim_end_matches([' ', '\t', '"', '\'']));
+    let mut names = names.filter_map(|part| part.rsplit(|c| !is_letter(c)).next());
+    names.any(looks_secret) || line.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> Error {
+        parse(text, Path::new("presync.toml")).expect_err(text)
+    }
+
+    #[test]
+    fn everything_that_can_be_said_is_read() {
+        let text = "[connections.cams]\naccount = 'media'\ncontainer = 'cam'\nprefix = '2026/'\n\
+                    endpoint = 'https://media.blob.core.windows.net'\nprofile = 'vi'\nauth = 'managed-identity'\n\
+                    quota = { images = 5_000, frames = 7 }\n[connections.b]\ncontainer = '$web'\n";
+        let connections = parse(text, Path::new("presync.toml")).expect("it is valid");
+        let expected = Connection {
+            account: Some("media".into()),
+            container: "cam".into(),
+            prefix: "2026/".into(),
+            endpoint: Some("https://media.blob.core.windows.net".into()),
+            profile: Some("vi".into()),
+            auth: Some(AuthMode::ManagedIdentity),
+            image_quota: Some(5_000),
+            frame_quota: Some(7),
+        };
+        assert_eq!(connections["cams"], expected);
+        assert_eq!(connections["b"], Connection { container: "$web".into(), ..Default::default() });
+        assert!(parse("", Path::new("presync.toml")).expect("an empty file is valid").is_empty());
+    }
+
+    #[test]
+    fn a_fault_has_its_place_and_its_line() {
+        let error = error("# é\n[connections.cams]\naccount = \"My_Media\"\ncontainer = 'cam'\n");
+        assert_eq!(
+            error.message(),
+            "'presync.toml' is not valid at line 3, column 11: 'My_Media' is not a storage account's name\n  |\n\
+             3 | account = \"My_Media\"\n  |           ^^^^^^^^^^"
+        );
+        assert_eq!(error.way_out(), Some("an account's name has 3 to 24 characters, each a-z or 0-9"));
+    }
+
+    #[test]
+    fn every_fault_is_found_where_it_is() {
+        for (line, place, says) in [
+            ("containers = 'cam'", "line 2, column 1", "unknown field `containers`"),
+            ("container = 7", "line 2, column 13", "invalid type: integer `7`"),
+            ("container = 'Cam'", "line 2, column 13", "'Cam' is not a container's name"),
+            ("container = 'cam'\nauth = 'password'", "line 3, column 8", "unknown variant `password`"),
+            ("container = 'cam'\nquota = { images = -1 }", "line 3, column 20", "invalid value"),
+            ("container = 'cam'\nquota = { image = 1 }", "line 3, column 11", "unknown field `image`"),
+            ("container = 'cam'\nendpoint = 'media'", "line 3, column 12", "not the URL of a blob endpoint"),
+            (
+                "container = 'cam'\nendpoint = 'http://127.0.0.1:10000'",
+                "line 3",
+                "not the URL of a blob endpoint",
+            ),
+            (
+                "container = 'cam'\nendpoint = 'https://a.example/x'",
+                "line 3",
+                "not the URL of a blob endpoint",
+            ),
+            (
+                "container = 'cam'\naccount = 'other'\nendpoint = 'https://media.blob.core.windows.net'",
+                "line 4, column 12",
+                "the account is 'other', the endpoint's is 'media'",
+            ),
+            ("container = 'cam'\ncontainer = 'cam'", "line 3, column 1", "duplicate key"),
+            ("container = cam", "line 2, column 13", ""),
+            ("account = 'media'", "line 1, column 1", "missing field `container`"),
+            ("\"a\\u001b[31m\" = 1", "line 2, column 1", "unknown field `a [31m`"),
+        ] {
+            let error = error(&format!("[connections.cams]\n{line}\n"));
+            assert!(error.message().contains(&format!("at {place}")), "{line}: {error}");
+            assert!(error.message().contains(says), "{line}: {error}");
+        }
+        assert!(error("[connections.'a b']\ncontainer = 'cam'").message().contains("line 1, column 14"));
+        assert!(error("[connection.a]\n").message().contains("unknown field `connection`"));
+    }
+
+    #[test]
+    fn no_secret_is_taken_or_shown() {
+        let with = |line: &str| error(&format!("[connections.cams]\ncontainer = 'cam'\n{line}\n"));
+        for line in [
+            "sas = 'c2VjcmV0'",
+            "key = 'c2VjcmV0'",
+            "account_key = 'c2VjcmV0'",
+            "connection-string = 'AccountKey=c2VjcmV0'",
+            "quota = { token = 'c2VjcmV0' }",
+            "prefix = '2026/?sp=rl&sig=c2VjcmV0'",
+            "endpoint = 'https://media.blob.core.windows.net?sp=rl&sig=c2VjcmV0'",
+        ] {
+            let error = with(line);
+            assert!(error.message().contains("holds a secret at line 3"), "{error}");
+            assert!(error.way_out().is_some_and(|hint| hint.contains("environment")), "{error:?}");
+            assert!(!format!("{error:?}").contains("c2VjcmV0"), "{error:?}");
+        }
+        for line in [
+            "sas = sp=rl&sig=c2VjcmV0",
+            "key: c2VjcmV0",
+            "auth = 'sp=rl&sig=c2VjcmV0'",
+            "account = 'AccountName=media;AccountKey=c2VjcmV0'",
+            "endpoint = 'https://user:c2VjcmV0@media.blob.core.windows.net'",
+            "quota = { images = 1 'key' = \"c2VjcmV0\" }",
+        ] {
+            let error = with(line);
+            assert!(error.message().contains("line 3") && error.message().contains("not shown"), "{error}");
+            assert!(!format!("{error:?}").contains("c2VjcmV0"), "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Adds a connection to the file, with every comment and every line of what is there left as it is.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+use toml_edit::{DocumentMut, Item, Table, value};
+
+use super::{Connection, NAME_RULE, is_name, parse};
+use crate::error::{Error, Result, reason};
+
+/// What became of a connection that was to be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It was written.
+    New,
+    /// The same one was there already.
+    Before,
+}
+
+/// Adds a connection to the file at `path`, which is made when there is none. The file is replaced as a whole.
+///
+/// # Errors
+///
+/// `name` cannot be a connection's or is another one's, or the file is not valid or cannot be written.
+pub fn add(path: &Path, name: &str, connection: &Connection) -> Result<Added> {
+    if !is_name(name) {
+        return Err(
+            Error::new(format!("'{}' is not a connection's name", name.escape_debug())).hint(NAME_RULE)
+        );
+    }
+    let shown = path.display();
+    let failed = |error: io::Error| Error::new(format!("cannot write '{shown}': {}", reason(&error)));
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(Error::new(format!("cannot read '{shown}': {}", reason(&error)))),
+    };
+    match parse::parse(&text, path)?.get(name) {
+        Some(there) if there == connection => return Ok(Added::Before),
+        Some(_) => {
+            return Err(Error::new(format!("'{shown}' has another connection '@{name}'"))
+                .hint("choose another name, or change it there"));
+        }
+        None => {}
+    }
+    let text = with(&text, name, connection)
+        .ok_or_else(|| Error::new(format!("'{shown}' has no place for a connection")))?;
+    replace(path, &text).map_err(failed)?;
+    Ok(Added::New)
+}
+
+/// The text with the connection at its end; `None` when it is no TOML.
+fn with(text: &str, name: &str, connection: &Connection) -> Option<String> {
+    let mut document: DocumentMut = text.parse().ok()?;
+    let mut connections = Table::new();
+    connections.set_implicit(true);
+    let connections = document.entry("connections").or_insert(Item::Table(connections));
+    connections.as_table_like_mut()?.insert(name, Item::Table(table(connection)));
+    Some(document.to_string())
+}
+
+fn table(connection: &Connection) -> Table {
+    let Connection { account, container, prefix, endpoint, profile, auth, image_quota, frame_quota } =
+        connection;
+    let prefix = Some(prefix).filter(|prefix| !prefix.is_empty());
+    let mut table = Table::new();
+    let mut set = |key: &str, text: Option<&str>| {
+        if let Some(text) = text {
+            table.insert(key, value(text));
+        }
+    };
+    set("account", account.as_deref());
+    set("container", Some(container));
+    set("prefix", prefix.map(String::as_str));
+    set("endpoint", endpoint.as_deref());
+    set("profile", profile.as_deref());
+    set("auth", auth.map(|auth| auth.to_string()).as_deref());
+    let mut quota = toml_edit::InlineTable::new();
+    for (key, limit) in [("images", image_quota), ("frames", frame_quota)] {
+        // TOML's integers end where i64 does, and a limit that large is none.
+        if let Some(limit) = limit.and_then(|limit| i64::try_from(limit).ok()) {
+            quota.insert(key, limit.into());
+        }
+    }
+    if !quota.is_empty() {
+        table.insert("quota", value(quota));
+    }
+    table
+}
+
+/// Gives the text to a new file that takes the place of the old one, so that nobody ever sees half of it.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    // The place that a link leads to, not the link.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = new_file(folder)?;
+    file.write_all(text.as_bytes())?;
+    if let Ok(metadata) = fs::metadata(&path) {
+        file.as_file().set_permissions(metadata.permissions())?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(&path).map(drop).map_err(|error| error.error)
+}
+
+/// A temporary file that others may read as far as the umask lets them, as any new file.
+fn new_file(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::azure::AuthMode;
+
+    fn cams() -> Connection {
+        Connection {
+            account: Some("media".into()),
+            container: "cam".into(),
+            prefix: "it's \"a\"/".into(),
+            auth: Some(AuthMode::ManagedIdentity),
+            image_quota: Some(5),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn what_is_there_stays_as_it_is() {
+        for before in [
+            "# ours\n\n[connections.phones] # old\ncontainer='phones'   # and odd\n",
+            "[connections]\nphones.container = 'phones'\n# the end",
+            "connections = { phones = { container = 'phones' } }",
+        ] {
+            let after = with(before, "cams", &cams()).expect("it is TOML");
+            let read = parse::parse(&after, Path::new("presync.toml")).expect("it is valid");
+            assert_eq!((&read["cams"], read["phones"].container.as_str()), (&cams(), "phones"), "{after}");
+        }
+        let before = "# ours\n\n[connections.phones] # old\ncontainer='phones'   # and odd\n";
+        assert!(with(before, "cams", &cams()).expect("it is TOML").starts_with(before));
+    }
+
+    #[test]
+    fn a_connection_is_written_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("presync.toml");
+        assert_eq!(add(&path, "cams", &cams()), Ok(Added::New));
+        let text = fs::read_to_string(&path).expect("it is there");
+        assert_eq!(add(&path, "cams", &cams()), Ok(Added::Before));
+        let other = Connection { prefix: String::new(), ..cams() };
+        assert!(
+            add(&path, "cams", &other).is_err_and(|error| error.message().contains("another connection"))
+        );
+        assert!(add(&path, "my cams", &cams()).is_err());
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), text);
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "no temporary file stays");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_keeps_its_rights_and_a_link_stays_a_link() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, link) = (folder.path().join("real.toml"), folder.path().join("presync.toml"));
+        fs::write(&path, "").expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("it is ours");
+        std::os::unix::fs::symlink("real.toml", &link).expect("a link");
+        assert_eq!(add(&link, "cams", &cams()), Ok(Added::New));
+        assert!(fs::symlink_metadata(&link).expect("it is there").is_symlink());
+        assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o640);
+    }
+}

@@ -1,0 +1,313 @@
+//! What a listing alone tells: how much there is, of which kind, and where. Nothing is read.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Access, Blob, Format, Kind};
+use crate::rules::{self, Profile};
+
+/// Extensions that are told apart: a hostile listing has a new one in every name. Real ones have some dozens.
+pub const MAX_EXTENSIONS: usize = 1_000;
+/// Folders that are named, of as many as there are.
+pub const TOP_FOLDERS: usize = 20;
+/// Names in the sample.
+pub const SAMPLE: usize = 10;
+/// Names held back for it, so that ten can be taken at even distances: at most 4 KiB each.
+const MAX_CANDIDATES: usize = 8 * SAMPLE;
+
+/// Files and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// How many.
+    pub files: u64,
+    /// Their listed sizes together, in bytes.
+    pub bytes: u64,
+}
+
+impl Sum {
+    fn add(&mut self, other: Self) {
+        self.files = self.files.saturating_add(other.files);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}
+
+/// Adds a listing up. Its memory has an upper bound that no listing can raise.
+#[derive(Clone, Debug, Default)]
+pub struct Preview {
+    /// Entries of the listing. Always the files of all kinds, [`markers`](Self::markers) and
+    /// [`not_entered`](Self::not_entered) together.
+    pub listed: u64,
+    /// Files that are images by their extension.
+    pub images: Sum,
+    /// Files that are videos by their extension.
+    pub videos: Sum,
+    /// All other files.
+    pub other: Sum,
+    /// Blobs that only mark a folder.
+    pub markers: u64,
+    /// Folders that the listing does not go into.
+    pub not_entered: u64,
+    /// Files in the archive tier.
+    pub archived: u64,
+    /// Files without content.
+    pub empty: u64,
+    /// Files, or folders that could not be gone through, that cannot be read for another reason.
+    pub unreachable: u64,
+    /// Images by their extension that can be read.
+    pub images_by_name: u64,
+    /// Files that can be read, of which the name does not say whether they are an image, a video or neither.
+    pub undecided: u64,
+    extensions: BTreeMap<String, Sum>,
+    /// Files with yet other extensions than the first [`MAX_EXTENSIONS`].
+    pub more_extensions: Sum,
+    folders: Folders,
+    sample: Sample,
+}
+
+impl Preview {
+    /// Takes the next blob of the listing. `prefix` is the source's, with which every name begins.
+    pub fn add(&mut self, blob: &Blob, prefix: &str, profile: &Profile) {
+        self.listed += 1;
+        let name = blob.name.as_str();
+        match blob.access {
+            Access::NotEntered => return self.not_entered += 1,
+            Access::Directory => return self.markers += 1,
+            _ if blob.size == 0 && name.ends_with('/') => return self.markers += 1,
+            Access::Archived => self.archived += 1,
+            Access::Unreachable(_) => self.unreachable += 1,
+            Access::Online if blob.size == 0 => self.empty += 1,
+            Access::Online => {}
+        }
+        let one = Sum { files: 1, bytes: blob.size };
+        let extension = blob.name.extension();
+        let kind = extension.and_then(Format::of_extension).map_or(Kind::Other, Format::kind);
+        match kind {
+            Kind::Image => self.images.add(one),
+            Kind::Video => self.videos.add(one),
+            Kind::Other => self.other.add(one),
+        }
+        if rules::without_reading(blob, profile).is_none() {
+            match kind {
+                Kind::Image => self.images_by_name += 1,
+                Kind::Other => self.undecided += 1,
+                Kind::Video => {}
+            }
+        }
+        self.add_extension(extension.unwrap_or_default(), one);
+        self.folders.add(name, prefix, one);
+        self.sample.add(name);
+    }
+
+    fn add_extension(&mut self, extension: &str, one: Sum) {
+        let extension = extension.to_lowercase();
+        let is_full = self.extensions.len() == MAX_EXTENSIONS;
+        match self.extensions.get_mut(&extension) {
+            Some(sum) => sum.add(one),
+            None if is_full => self.more_extensions.add(one),
+            None => _ = self.extensions.insert(extension, one),
+        }
+    }
+
+    /// All files.
+    pub fn files(&self) -> Sum {
+        let mut files = self.images;
+        files.add(self.videos);
+        files.add(self.other);
+        files
+    }
+
+    /// Extensions in lower case, the empty one for files without, those with the most files first.
+    pub fn extensions(&self) -> Vec<(&str, Sum)> {
+        let mut extensions: Vec<_> =
+            self.extensions.iter().map(|(extension, sum)| (extension.as_str(), *sum)).collect();
+        extensions.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.files));
+        extensions
+    }
+
+    /// Files directly under the prefix.
+    pub fn direct(&self) -> Sum {
+        self.folders.direct
+    }
+
+    /// The listing is at its end.
+    pub fn finish(&mut self) {
+        self.folders.close();
+    }
+
+    /// Of a finished listing the folders under the prefix with the most files, those first; a name has the prefix before
+    /// it and `/` at its end. At most [`TOP_FOLDERS`].
+    pub fn top_folders(&self) -> &[(String, Sum)] {
+        &self.folders.top
+    }
+
+    /// How many folders there are besides, in a finished listing, and their files.
+    pub fn more_folders(&self) -> (u64, Sum) {
+        self.folders.more
+    }
+
+    /// Up to [`SAMPLE`] names at even distances through the listing, the same ones every time.
+    pub fn sample(&self) -> Vec<&str> {
+        let names = &self.sample.candidates;
+        let last = names.len().saturating_sub(1);
+        let count = names.len().min(SAMPLE);
+        let at = |index: usize| index * last / count.saturating_sub(1).max(1);
+        (0..count).map(|index| names[at(index)].as_str()).collect()
+    }
+}
+
+/// Sums by folder. A listing is in the order of the names, so a folder's files follow each other: one folder is open at a
+/// time, and of the closed ones the largest are kept.
+#[derive(Clone, Debug, Default)]
+struct Folders {
+    direct: Sum,
+    open: Option<(String, Sum)>,
+    top: Vec<(String, Sum)>,
+    more: (u64, Sum),
+}
+
+impl Folders {
+    fn add(&mut self, name: &str, prefix: &str, one: Sum) {
+        let begin = if name.starts_with(prefix) { prefix.len() } else { 0 };
+        let Some(len) = name[begin..].find('/') else { return self.direct.add(one) };
+        let folder = &name[..=begin + len];
+        match &mut self.open {
+            Some((open, sum)) if open == folder => sum.add(one),
+            _ => {
+                self.close();
+                self.open = Some((folder.to_owned(), one));
+            }
+        }
+    }
+
+    /// Puts the open folder among the largest, and the smallest of them away. Of two alike, the first one stays.
+    fn close(&mut self) {
+        let Some((name, sum)) = self.open.take() else { return };
+        let place = self.top.partition_point(|(_, other)| other.files >= sum.files);
+        self.top.insert(place, (name, sum));
+        if self.top.len() > TOP_FOLDERS
+            && let Some((_, smallest)) = self.top.pop()
+        {
+            self.more.0 += 1;
+            self.more.1.add(smallest);
+        }
+    }
+}
+
+/// Names at even distances, although it is not known how many there will be: whenever too many are held, every second one
+/// goes and the distance doubles.
+#[derive(Clone, Debug, Default)]
+struct Sample {
+    seen: u64,
+    /// Names from one candidate to the next, as a power of two.
+    doublings: u32,
+    candidates: Vec<String>,
+}
+
+impl Sample {
+    fn add(&mut self, name: &str) {
+        if self.candidates.len() == MAX_CANDIDATES {
+            let mut index = 0;
+            self.candidates.retain(|_| {
+                index += 1;
+                index % 2 == 1
+            });
+            self.doublings += 1;
+        }
+        if self.seen.trailing_zeros() >= self.doublings {
+            self.candidates.push(name.to_owned());
+        }
+        self.seen += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::BlobName;
+
+    fn blob(name: &str, size: u64) -> Blob {
+        Blob { name: BlobName::new(name), size, etag: None, last_modified: None, access: Access::Online }
+    }
+
+    fn preview<'a>(blobs: impl IntoIterator<Item = &'a Blob>, prefix: &str) -> Preview {
+        let profile = Profile::load("nexus").expect("it is built in");
+        let mut preview = Preview::default();
+        blobs.into_iter().for_each(|blob| preview.add(blob, prefix, &profile));
+        preview.finish();
+        preview
+    }
+
+    fn of_names<'a>(names: impl IntoIterator<Item = &'a str>, prefix: &str) -> Preview {
+        let blobs: Vec<_> = names.into_iter().map(|name| blob(name, 1)).collect();
+        preview(&blobs, prefix)
+    }
+
+    #[test]
+    fn everything_that_is_listed_is_one_thing() {
+        let with = |name, access| Blob { access, ..blob(name, 0) };
+        let blobs = [
+            blob("a.JPG", 10),
+            blob("b.mp4", 20),
+            blob("c.json", 30),
+            blob("d", 40),
+            blob("empty.png", 0),
+            blob("folder/", 0),
+            with("lake", Access::Directory),
+            with("deep/", Access::NotEntered),
+            Blob { access: Access::Archived, ..blob("old.jpg", 50) },
+            with("loop", Access::Unreachable("it is a link to a folder above it".into())),
+        ];
+        let preview = preview(&blobs, "");
+        let sum = |files, bytes| Sum { files, bytes };
+        assert_eq!((preview.images, preview.videos, preview.other), (sum(3, 60), sum(1, 20), sum(3, 70)));
+        assert_eq!(preview.listed, preview.files().files + preview.markers + preview.not_entered);
+        assert_eq!((preview.listed, preview.markers, preview.not_entered), (10, 2, 1));
+        assert_eq!((preview.archived, preview.empty, preview.unreachable), (1, 1, 1));
+        // Neither the empty nor the archived image can sync; the sidecar is none.
+        assert_eq!((preview.images_by_name, preview.undecided), (1, 1));
+        assert_eq!(preview.extensions()[..2], [("", sum(2, 40)), ("jpg", sum(2, 60))]);
+    }
+
+    #[test]
+    fn extensions_have_a_cap() {
+        let names: Vec<_> = (0..MAX_EXTENSIONS + 5).map(|number| format!("a.{number}")).collect();
+        let preview = of_names(names.iter().map(String::as_str).chain(["b.1", "b.x"]), "");
+        assert_eq!(preview.extensions().len(), MAX_EXTENSIONS);
+        assert_eq!((preview.more_extensions.files, preview.extensions()[0].1.files), (6, 2));
+    }
+
+    #[test]
+    fn the_largest_folders_are_exact_and_the_rest_is_summed() {
+        // Folder f00/ has one file, f01/ two, and so on.
+        let mut names: Vec<_> = (0..30)
+            .flat_map(|folder| (0..=folder).map(move |file| format!("p/f{folder:02}/{file}")))
+            .collect();
+        names.push("p/direct".into());
+        names.sort();
+        let preview = of_names(names.iter().map(String::as_str), "p/");
+        let top = preview.top_folders();
+        assert_eq!((top.len(), top[0].0.as_str(), top[0].1.files), (TOP_FOLDERS, "p/f29/", 30));
+        assert_eq!((top[19].0.as_str(), top[19].1.files), ("p/f10/", 11));
+        assert_eq!((preview.more_folders().0, preview.more_folders().1.files), (10, 55));
+        assert_eq!(preview.direct().files, 1);
+        assert_eq!(of_names(["cam1/a", "cam10/b", "/lead"], "").top_folders().len(), 3);
+        assert_eq!(of_names(["cam1/a", "cam10/b"], "cam1").top_folders()[0].0, "cam1/");
+    }
+
+    #[test]
+    fn a_sample_is_even_and_has_both_ends() {
+        for count in [0, 1, 2, 9, 10, 11, 79, 80, 81, 1000, 123_457_u64] {
+            let names: Vec<_> = (0..count).map(|number| number.to_string()).collect();
+            let preview = of_names(names.iter().map(String::as_str), "");
+            let sample: Vec<u64> =
+                preview.sample().iter().map(|name| name.parse().expect("a number")).collect();
+            assert_eq!(sample.len() as u64, count.min(10));
+            assert!(sample.iter().is_sorted_by(|left, right| left < right), "{count}: {sample:?}");
+            if count > 100 {
+                let gaps = sample.windows(2).map(|pair| pair[1] - pair[0]);
+                let even = count / 10;
+                assert!(gaps.clone().all(|gap| gap > even / 2 && gap < even * 2), "{count}: {sample:?}");
+                assert!(sample[0] == 0 && sample[9] > count - count / 5, "{count}: {sample:?}");
+            }
+        }
+    }
+}

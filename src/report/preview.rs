@@ -1,0 +1,280 @@
+//! The report of `presync preview`.
+
+use std::io::{self, BufWriter, Write};
+
+use serde::Serialize;
+
+use super::Header;
+use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, number, shown};
+use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
+use super::style::{BOLD, DIM, UNKNOWN};
+use crate::preview::{Preview, Sum};
+
+/// Extensions that the text names.
+const MAX_SHOWN: usize = 20;
+
+/// How the report is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One document.
+    Json,
+}
+
+/// Writes the report to `out`; `width` is the number of columns that text may use.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(
+    format: Format,
+    header: &Header,
+    preview: &Preview,
+    out: impl Write,
+    width: usize,
+) -> io::Result<()> {
+    let mut out = BufWriter::new(out);
+    match format {
+        Format::Text => text(&mut out, header, preview, width.clamp(MIN_WIDTH, MAX_WIDTH))?,
+        Format::Json => json(&mut out, header, preview)?,
+    }
+    out.flush()
+}
+
+fn text(out: &mut impl Write, header: &Header, preview: &Preview, width: usize) -> io::Result<()> {
+    layout::heading(out, "preview", header, width)?;
+    totals(out, header, preview, width)?;
+    let extensions = preview.extensions().into_iter();
+    let mut rows: Vec<_> = extensions.map(|(name, sum)| (dotted(name), sum)).collect();
+    let mut rest = preview.more_extensions;
+    for (_, sum) in rows.drain(MAX_SHOWN.min(rows.len())..) {
+        rest.files += sum.files;
+        rest.bytes += sum.bytes;
+    }
+    table(out, "Extensions", &rows, ("others".to_owned(), rest), width)?;
+
+    let mut rows = preview.top_folders().to_vec();
+    if preview.direct().files > 0 {
+        rows.insert(0, ("(directly)".to_owned(), preview.direct()));
+    }
+    let (more, rest) = preview.more_folders();
+    let rest = (counted(more, "other folder", "other folders"), rest);
+    table(out, "Folders", &rows, rest, width)?;
+
+    let sample = preview.sample();
+    if !sample.is_empty() {
+        writeln!(out, "{BOLD}Sample{BOLD:#}")?;
+        for name in sample {
+            writeln!(out, "  {}", cut(&shown(name), width - 2))?;
+        }
+        writeln!(out)?;
+    }
+    match preview.unreachable {
+        0 => Ok(()),
+        count => {
+            let entries = counted(count, "entry", "entries");
+            writeln!(
+                out,
+                "{UNKNOWN}Incomplete: {entries} cannot be reached; presync dry-run says why.{UNKNOWN:#}"
+            )
+        }
+    }
+}
+
+fn totals(out: &mut impl Write, header: &Header, preview: &Preview, width: usize) -> io::Result<()> {
+    let folders = [(preview.markers, "folder marker"), (preview.not_entered, "folder that was not entered")];
+    let notes = folders.iter().filter(|(count, _)| *count > 0);
+    let notes: Vec<_> = notes.map(|(count, what)| format!("{} × {what}", number(*count))).collect();
+    let listed = Sum { files: preview.listed, bytes: preview.files().bytes };
+    let folders = preview.markers + preview.not_entered;
+    let digits = number(preview.listed).len().max(6);
+    for (label, sum) in
+        [("listed", listed), ("images", preview.images), ("videos", preview.videos), ("other", preview.other)]
+    {
+        let (count, size) = (number(sum.files), bytes(sum.bytes));
+        let style = if sum.files == 0 { DIM } else { BOLD };
+        writeln!(out, "  {label:<10}  {style}{count:>digits$}{style:#}  {DIM}{size:>10}{DIM:#}")?;
+    }
+    let subsets = [
+        ("folders", folders, notes.join("; ")),
+        ("archived", preview.archived, "cannot be read".to_owned()),
+        ("empty", preview.empty, "have no content".to_owned()),
+    ];
+    for (label, count, note) in subsets.into_iter().filter(|(_, count, _)| *count > 0) {
+        let count = number(count);
+        let note = cut(&note, width.saturating_sub(28 + digits));
+        writeln!(out, "  {label:<10}  {BOLD}{count:>digits$}{BOLD:#}  {:>10}  {DIM}{note}{DIM:#}", "")?;
+    }
+    let quota = image_quota(header, preview);
+    writeln!(
+        out,
+        "\n  {:<10}  at most {} {}  {DIM}{} by extension, {} whose content decides{DIM:#}",
+        "quota",
+        number(quota.at_most),
+        header.profile.images.unit,
+        number(preview.images_by_name),
+        number(preview.undecided)
+    )?;
+    writeln!(
+        out,
+        "  {:<10}  {DIM}frames are counted by presync dry-run, in the videos themselves{DIM:#}\n",
+        ""
+    )
+}
+
+/// A table of files and bytes, with what is not named in its last row.
+fn table(
+    out: &mut impl Write,
+    title: &str,
+    rows: &[(String, Sum)],
+    rest: (String, Sum),
+    width: usize,
+) -> io::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let rest = Some(&rest).filter(|(_, sum)| sum.files > 0);
+    let rows: Vec<_> = rows.iter().chain(rest).map(|(name, sum)| (shown(name), sum)).collect();
+    let longest = rows.iter().map(|(name, _)| columns(name)).max().unwrap_or(0);
+    let digits = rows.iter().map(|(_, sum)| number(sum.files).len()).max().unwrap_or(0).max(6);
+    let room = longest.max(10).min(width - digits - 16);
+    writeln!(out, "{BOLD}{title}{BOLD:#}")?;
+    for (name, sum) in rows {
+        let name = cut(&name, room);
+        let pad = " ".repeat(room - columns(&name));
+        let (count, size) = (number(sum.files), bytes(sum.bytes));
+        writeln!(out, "  {name}{pad}  {count:>digits$}  {DIM}{size:>10}{DIM:#}")?;
+    }
+    writeln!(out)
+}
+
+fn dotted(extension: &str) -> String {
+    match extension {
+        "" => "(none)".to_owned(),
+        extension => format!(".{extension}"),
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    format_version: &'static str,
+    tool: ToolRecord,
+    source: SourceRecord<'a>,
+    profile: &'a str,
+    totals: Totals,
+    kinds: Kinds,
+    quota: Quota,
+    extensions: Vec<Named<'a>>,
+    other_extensions: SumRecord,
+    folders: Vec<Named<'a>>,
+    other_folders: OtherFolders,
+    directly_under_prefix: SumRecord,
+    sample: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Totals {
+    listed: u64,
+    files: u64,
+    bytes: u64,
+    folder_markers: u64,
+    folders_not_entered: u64,
+    archived: u64,
+    empty: u64,
+    unreachable: u64,
+}
+
+#[derive(Serialize)]
+struct Kinds {
+    image: SumRecord,
+    video: SumRecord,
+    other: SumRecord,
+}
+
+#[derive(Serialize)]
+struct Quota {
+    images: ImageQuota,
+}
+
+/// What the images use of the quota, in its unit. `at_most` is right unless a file that is called like a video is an image.
+#[derive(Serialize)]
+struct ImageQuota {
+    by_extension: u64,
+    at_most: u64,
+}
+
+#[derive(Serialize)]
+struct SumRecord {
+    files: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    name: &'a str,
+    files: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct OtherFolders {
+    folders: u64,
+    files: u64,
+    bytes: u64,
+}
+
+impl From<Sum> for SumRecord {
+    fn from(Sum { files, bytes }: Sum) -> Self {
+        Self { files, bytes }
+    }
+}
+
+fn named<'a, N: AsRef<str>>(sums: &'a [(N, Sum)]) -> Vec<Named<'a>> {
+    let named = |(name, sum): &'a (N, Sum)| Named { name: name.as_ref(), files: sum.files, bytes: sum.bytes };
+    sums.iter().map(named).collect()
+}
+
+fn image_quota(header: &Header, preview: &Preview) -> ImageQuota {
+    let cost = header.profile.images.cost;
+    ImageQuota {
+        by_extension: preview.images_by_name.saturating_mul(cost),
+        at_most: preview.images_by_name.saturating_add(preview.undecided).saturating_mul(cost),
+    }
+}
+
+fn json(out: &mut impl Write, header: &Header, preview: &Preview) -> io::Result<()> {
+    let Sum { files, bytes } = preview.files();
+    let (more, rest) = preview.more_folders();
+    let extensions = preview.extensions();
+    let document = Document {
+        format_version: FORMAT_VERSION,
+        tool: ToolRecord::this(),
+        source: SourceRecord::new(&header.origin),
+        profile: &header.profile.name,
+        totals: Totals {
+            listed: preview.listed,
+            files,
+            bytes,
+            folder_markers: preview.markers,
+            folders_not_entered: preview.not_entered,
+            archived: preview.archived,
+            empty: preview.empty,
+            unreachable: preview.unreachable,
+        },
+        kinds: Kinds {
+            image: preview.images.into(),
+            video: preview.videos.into(),
+            other: preview.other.into(),
+        },
+        quota: Quota { images: image_quota(header, preview) },
+        extensions: named(&extensions),
+        other_extensions: preview.more_extensions.into(),
+        folders: named(preview.top_folders()),
+        other_folders: OtherFolders { folders: more, files: rest.files, bytes: rest.bytes },
+        directly_under_prefix: preview.direct().into(),
+        sample: preview.sample(),
+    };
+    serde_json::to_writer_pretty(&mut *out, &document)?;
+    out.write_all(b"\n")
+}

@@ -1,0 +1,85 @@
+//! A source of whatever kind the SOURCE argument names.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+
+use super::azure::{self, AuthMode, AzureSource};
+use super::local::LocalSource;
+use super::location::{Environment, Location};
+use super::{ReadBlocking, ReadError, Source};
+use crate::error::Result;
+use crate::model::{Blob, BlobName, ByteRange, Origin, Reads};
+
+/// A folder or a container.
+#[derive(Debug)]
+pub enum AnySource {
+    /// A folder.
+    Folder(LocalSource),
+    /// A container.
+    Container(Box<AzureSource>),
+}
+
+impl AnySource {
+    /// Opens what a location names. Sends nothing yet. `auth` is for containers alone, and so are all options but the
+    /// depth.
+    ///
+    /// # Errors
+    ///
+    /// The folder is not there or cannot be listed; the credential is missing or does not fit the endpoint.
+    pub fn open(
+        location: Location,
+        auth: AuthMode,
+        options: azure::Options,
+        env: &Environment,
+    ) -> Result<Self> {
+        Ok(match location {
+            Location::Folder(path) => Self::Folder(LocalSource::open(path)?.with_depth(options.depth)),
+            Location::Container(url) => Self::Container(Box::new(AzureSource::new(url, auth, env, options)?)),
+        })
+    }
+
+    /// What a report says of the source.
+    pub fn origin(&self) -> Origin {
+        match self {
+            Self::Folder(folder) => folder.origin(),
+            Self::Container(container) => container.origin(),
+        }
+    }
+}
+
+impl Source for AnySource {
+    fn list(&self) -> impl Stream<Item = Result<Vec<Blob>>> + Send {
+        match self {
+            Self::Folder(folder) => folder.list().left_stream(),
+            Self::Container(container) => container.list().right_stream(),
+        }
+    }
+
+    async fn read(
+        &self,
+        blob: &Blob,
+        range: ByteRange,
+        reads: &mut Reads,
+    ) -> std::result::Result<Bytes, ReadError> {
+        match self {
+            Self::Folder(folder) => Source::read(folder, blob, range, reads).await,
+            Self::Container(container) => container.read(blob, range, reads).await,
+        }
+    }
+
+    async fn find(&self, name: &BlobName) -> std::result::Result<Option<Blob>, ReadError> {
+        match self {
+            Self::Folder(folder) => Source::find(folder, name).await,
+            Self::Container(container) => container.find(name).await,
+        }
+    }
+
+    fn blocking(&self) -> Option<Arc<dyn ReadBlocking>> {
+        match self {
+            Self::Folder(folder) => folder.blocking(),
+            Self::Container(container) => container.blocking(),
+        }
+    }
+}
