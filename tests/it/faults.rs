@@ -27,7 +27,7 @@ fn serve_content(content: Content, faults: Faults) -> Handle {
 fn jpegs(count: usize) -> Content {
     let bytes = std::fs::read(demo().join("cam1/0001.jpg")).expect("the demo container has it");
     let name = |index| format!("{index:04}.jpg");
-    let blob = |index| Blob { name: name(index), bytes: bytes.clone().into(), ..Blob::default() };
+    let blob = |index| Blob { name: name(index), bytes: bytes.clone(), ..Blob::default() };
     Content::Blobs((0..count).map(blob).collect())
 }
 
