@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::report::style::{BOLD, DIM};
 use crate::report::{self, shown};
+use crate::source::azure;
 use crate::source::location::{ContainerUrl, Environment, Location};
 
 /// Where the platform's site is, which decides who may play a video in a browser. An assumption.
@@ -23,10 +24,6 @@ const ORIGIN: &str = "https://nexus.datature.io";
 const APP_ID: &str = "<APP-ID>";
 /// The least role that lists and reads ("Azure built-in roles for Storage").
 const ROLE: &str = "Storage Blob Data Reader";
-/// The right to list and to read ("Actions and attributes for Azure role assignment conditions", Read a blob).
-const READ: &str = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read";
-/// The attribute that holds the container's name (the same page, Container name).
-const CONTAINER_NAME: &str = "Microsoft.Storage/storageAccounts/blobServices/containers:name";
 /// How long a browser may remember the rule, in seconds.
 const CORS_MAX_AGE: &str = "3600";
 
@@ -116,9 +113,7 @@ fn principal(settings: &Connect) -> Result<Step> {
 }
 
 fn role(account: &str, container: &str, settings: &Connect) -> Result<Step> {
-    let condition = format!(
-        "((!(ActionMatches{{'{READ}'}})) OR (@Resource[{CONTAINER_NAME}] StringEquals '{container}'))"
-    );
+    let condition = azure::role_condition(container);
     let why = [
         "lets it list and read; the condition keeps it to this container",
         "on the account, because with a role on the container alone the listing fails",

@@ -65,7 +65,7 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
     }
     if settings.verbose {
         if let Some(credential) = credential {
-            say(&format!("signed in with {credential}"));
+            say(&format!("credential: {credential}"));
         }
         let most = if settings.limits.concurrency.is_none() { "up to " } else { "" };
         say(&format!(

@@ -20,17 +20,16 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     for _ in 0..MAX_CHUNKS {
         // Up to seven bytes after the last chunk are padding, no chunk.
         if at + 8 > view.size() {
-            return match image_seen {
-                true => {
-                    facts.orientation = Orientation::Absent;
-                    Ok(())
-                }
-                false => Err(malformed("WebP file", 0, "has no image data")),
-            };
+            return ended(image_seen, facts);
         }
         let header: [u8; 8] = view.array(at, "WebP chunk")?;
         let len = u64::from(u32::from_le_bytes([header[4], header[5], header[6], header[7]]));
         let body = at + 8;
+        // What is appended to a file need not be chunks.
+        let is_appended = at >= riff_len + 8 && (header == [0; 8] || body + len > view.size());
+        if is_appended {
+            return ended(image_seen, facts);
+        }
         if body + len > view.size() {
             return Err(malformed("WebP chunk", at, "runs past the end of the file"));
         }
@@ -57,6 +56,15 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
         at = body + len + (len & 1);
     }
     Err(malformed("WebP file", at, "has more chunks than any writer makes"))
+}
+
+/// After the last chunk, without an orientation.
+fn ended(image_seen: bool, facts: &mut Facts) -> Parse<()> {
+    if !image_seen {
+        return Err(malformed("WebP file", 0, "has no image data"));
+    }
+    facts.orientation = Orientation::Absent;
+    Ok(())
 }
 
 /// The canvas of an extended file (2.7).

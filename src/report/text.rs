@@ -193,7 +193,11 @@ impl<W: Write> Text<W> {
         }
         let (read, listed) = (bytes(totals.bytes_read), bytes(totals.bytes_listed));
         let requests = counted(totals.requests, "request", "requests");
-        writeln!(self.out, "{DIM}Read {read} of {listed} in {requests}.{DIM:#}")?;
+        let repeated = match totals.retries {
+            0 => String::new(),
+            retries => format!(", {} of them repeated", number(retries)),
+        };
+        writeln!(self.out, "{DIM}Read {read} of {listed} in {requests}{repeated}.{DIM:#}")?;
         let assets = totals.listed - totals.skipped;
         let (style, verdict) = match (totals.unknown, totals.rejected, assets) {
             _ if summary.incomplete.is_some() => (ERROR, "Incomplete: run it again.".to_owned()),

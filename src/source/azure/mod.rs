@@ -36,7 +36,7 @@ mod sign;
 mod transport;
 
 pub use auth::{AuthMode, Credential};
-pub use doctor::Examination;
+pub use doctor::{Examination, role_condition};
 pub use pace::{Limits, MAX_CONCURRENCY};
 pub use retry::Retry;
 

@@ -97,7 +97,8 @@ fn ranges_can_be_answered_wrongly() {
 #[test]
 fn a_replaced_blob_has_a_new_etag_from_then_on() {
     for content in [Content::Blobs(vec![blob("a.bin", CONTENT)]), shape(1)] {
-        let server = serve(content, always(On::Reads, Fault::Replaced));
+        let once = Rule::on_reads(Fault::Replaced, 1.0).attempts(Attempts::First(1));
+        let server = serve(content, rules([once]));
         let listed = || {
             let page = list(&server, "");
             (texts(&page, "Name")[0].to_owned(), texts(&page, "Etag")[0].to_owned())

@@ -102,7 +102,7 @@ fn a_configuration_that_is_none_is_refused() {
         (["--fail", "1.5"], "between 0 and 1"),
         (["--limit", "0"], "a rate above 0"),
         (["--blobs", "1000000001"], "at most 1000000000 blobs"),
-        (["--latency", "soon"], "not a time"),
+        (["--latency", "soon"], "not a duration"),
     ] {
         let ran = Presync::new(["loopback"]).args(args).run();
         assert!(ran.code == 2 && ran.stdout.is_empty() && ran.stderr.contains(says), "{}", ran.stderr);

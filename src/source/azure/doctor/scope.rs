@@ -83,7 +83,7 @@ async fn of_role(source: &AzureSource) -> Result<Check, Failure> {
                 return Ok(Check::new(NAME, Outcome::Warning, format!("it may read container '{name}' too"))
                     .cure(format!(
                         "give the role assignment the condition (version 2.0) {}",
-                        condition(this)
+                        role_condition(this)
                     )));
             }
             Err((Failure::Status { status: 401 | 403, .. }, _)) => refused.push(format!("'{name}'")),
@@ -97,7 +97,7 @@ async fn of_role(source: &AzureSource) -> Result<Check, Failure> {
 }
 
 /// The condition that restricts the role to one container ("Example Azure role assignment conditions for Blob Storage").
-fn condition(container: &str) -> String {
+pub fn role_condition(container: &str) -> String {
     let blobs = "Microsoft.Storage/storageAccounts/blobServices/containers";
     format!(
         "((!(ActionMatches{{'{blobs}/blobs/read'}})) OR (@Resource[{blobs}:name] StringEquals '{container}'))"
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn the_condition_names_the_container() {
         assert_eq!(
-            condition("cam"),
+            role_condition("cam"),
             "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read'})) OR \
              (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name] StringEquals 'cam'))"
         );
