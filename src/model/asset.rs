@@ -1,6 +1,9 @@
 //! Facts about a blob's content, and the asset: a blob with its facts and what was decided.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use smallvec::SmallVec;
 
 use super::{Blob, Cost, Finding, Format, Kind, Reads, Verdict};
 
@@ -87,13 +90,16 @@ impl fmt::Debug for FourCc {
     }
 }
 
+/// Compatible brands that take no allocation. Real files name one to five, and some that stream up to twelve.
+const USUAL_BRANDS: usize = 8;
+
 /// What an ISO base media file says about itself (ISO/IEC 14496-12).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Video {
     /// The first `ftyp` box's major brand; `None` without such a box (4.3).
     pub major_brand: Option<FourCc>,
     /// The compatible brands in the order of the box.
-    pub compatible_brands: Vec<FourCc>,
+    pub compatible_brands: SmallVec<[FourCc; USUAL_BRANDS]>,
     /// The video tracks that are no attached picture, in the order of the file.
     pub tracks: Vec<VideoTrack>,
 }
@@ -102,7 +108,7 @@ pub struct Video {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VideoTrack {
     /// The codec as ffprobe names it (`codec_name`), or the sample entry's four bytes.
-    pub codec: Option<String>,
+    pub codec: Option<Cow<'static, str>>,
     /// The pixel format as ffprobe names it (`pix_fmt`).
     pub pixel_format: Option<&'static str>,
     /// Width in pixels, of the sample entry (12.1.3).

@@ -1,7 +1,10 @@
 //! Codec and pixel format, from a track's sample descriptions (ISO/IEC 14496-12, 8.5.2 and 12.1.3).
 
+use std::borrow::Cow;
+
 use super::bmff::{Bmff, Boxes};
-use super::pixels;
+use super::pixels::{self, Pixels};
+use super::sample::Sample;
 use super::view::{Parse, Stop, View, malformed};
 use crate::model::{FourCc, VideoTrack};
 
@@ -12,28 +15,34 @@ const MAX_DESCRIPTIONS: u64 = 32;
 /// Bytes of a codec's configuration that are read. Real ones take 40 to 200, and some 4 KiB with many parameter sets.
 const MAX_CONFIGURATION: u64 = 64 << 10;
 
-/// Reads codec, pixel format and dimensions into `track`. With several descriptions, all must agree on the pixel
-/// format, or it is not known.
-pub(super) fn read(view: View<'_>, stsd: Bmff, track: &mut VideoTrack) -> Parse<()> {
+/// Reads codec, pixel format and dimensions into `track`, and says how the first sample shows the pixel format where no
+/// description does. With several descriptions, all must agree on it, or it is not known.
+pub(super) fn read(view: View<'_>, stsd: Bmff, track: &mut VideoTrack) -> Parse<Option<Sample>> {
     let (_, body) = stsd.full(view, "sample descriptions")?;
     let count = u64::from(u32::from_be_bytes(view.array(body, "sample descriptions")?));
     let mut entries = Boxes::new(view, body + 4, stsd.end);
+    let mut pixels = Pixels::Unknown;
     for index in 0..count.min(MAX_DESCRIPTIONS) {
         let Some(entry) = entries.next()? else { break };
-        let described = describe(view, entry)?;
+        let (described, shown) = describe(view, entry)?;
         if index == 0 {
-            *track = described;
-        } else if described.pixel_format != track.pixel_format {
-            track.pixel_format = None;
+            (*track, pixels) = (described, shown);
+        } else if shown != pixels {
+            pixels = Pixels::Unknown;
         }
     }
     if track.codec.is_none() {
         return Err(malformed("sample descriptions", stsd.at, "have no entry"));
     }
-    Ok(())
+    match pixels {
+        Pixels::Format(format) => track.pixel_format = Some(format),
+        Pixels::InSample(sample) => return Ok(Some(sample)),
+        Pixels::Unknown => {}
+    }
+    Ok(None)
 }
 
-fn describe(view: View<'_>, entry: Bmff) -> Parse<VideoTrack> {
+fn describe(view: View<'_>, entry: Bmff) -> Parse<(VideoTrack, Pixels)> {
     if entry.end - entry.body < VISUAL_ENTRY {
         return Err(malformed("sample description", entry.at, "is too short"));
     }
@@ -59,15 +68,10 @@ fn describe(view: View<'_>, entry: Bmff) -> Parse<VideoTrack> {
             _ => {}
         }
     }
-    let (codec, pixel_format) = name_codec(parts.original.unwrap_or(entry.kind), &parts);
+    let (codec, shown) = name_codec(parts.original.unwrap_or(entry.kind), &parts);
     let pixels = |high, low| Some(u32::from(u16::from_be_bytes([high, low])));
-    Ok(VideoTrack {
-        codec: Some(codec),
-        pixel_format,
-        width: pixels(w1, w0),
-        height: pixels(h1, h0),
-        ..VideoTrack::default()
-    })
+    let (width, height) = (pixels(w1, w0), pixels(h1, h0));
+    Ok((VideoTrack { codec: Some(codec), width, height, ..VideoTrack::default() }, shown))
 }
 
 /// What the boxes of a sample entry say.
@@ -94,48 +98,53 @@ fn colour_range(view: View<'_>, colr: Bmff) -> Parse<Option<bool>> {
     Ok(Some(flags & 0x80 != 0))
 }
 
-/// The codec as ffprobe names it, or the four bytes of an unknown one, and its pixel format where it is known.
-fn name_codec(kind: FourCc, parts: &Parts<'_>) -> (String, Option<&'static str>) {
-    let (name, format) = match &kind.0 {
-        b"avc1" | b"avc2" | b"avc3" | b"avc4" | b"dva1" | b"dvav" => {
-            ("h264", parts.configuration(b"avcC").and_then(|record| pixels::h264(record, parts.full_range)))
-        }
+/// The codec as ffprobe names it, or the four bytes of an unknown one, and what is told of its pixel format.
+fn name_codec(kind: FourCc, parts: &Parts<'_>) -> (Cow<'static, str>, Pixels) {
+    let configuration = |kind| parts.configuration(kind);
+    let (name, shown) = match &kind.0 {
+        b"avc1" | b"avc2" | b"avc3" | b"avc4" | b"dva1" | b"dvav" => (
+            "h264",
+            configuration(b"avcC")
+                .and_then(|record| pixels::of_avcc(record, parts.full_range))
+                .unwrap_or_default(),
+        ),
         b"hvc1" | b"hev1" | b"dvh1" | b"dvhe" => {
-            ("hevc", parts.configuration(b"hvcC").and_then(pixels::hevc))
+            ("hevc", configuration(b"hvcC").and_then(pixels::of_hvcc).unwrap_or_default())
         }
-        b"av01" => ("av1", parts.configuration(b"av1C").and_then(pixels::av1)),
-        b"vp09" => ("vp9", parts.configuration(b"vpcC").and_then(pixels::vp9)),
-        b"vp08" => ("vp8", Some("yuv420p")),
-        b"mp4v" => return mpeg4_systems(parts.configuration(b"esds")),
-        b"s263" | b"h263" | b"H263" => ("h263", Some("yuv420p")),
-        b"jpeg" | b"mjpa" | b"mjpb" | b"MJPG" => ("mjpeg", None),
-        b"png " | b"MPNG" => ("png", None),
-        b"mjp2" | b"MJ2C" => ("jpeg2000", None),
-        b"apch" | b"apcn" | b"apcs" | b"apco" => ("prores", Some("yuv422p10le")),
-        b"ap4h" | b"ap4x" => ("prores", None),
-        _ => return (kind.to_string(), None),
+        b"av01" => ("av1", configuration(b"av1C").and_then(pixels::av1).into()),
+        b"vp09" => ("vp9", configuration(b"vpcC").and_then(pixels::vp9).into()),
+        b"vp08" => ("vp8", Pixels::Format("yuv420p")),
+        b"mp4v" => return mpeg4_systems(configuration(b"esds")),
+        b"s263" | b"h263" | b"H263" => ("h263", Pixels::Format("yuv420p")),
+        b"jpeg" | b"mjpa" | b"mjpb" | b"MJPG" => ("mjpeg", Pixels::InSample(Sample::Jpeg)),
+        b"png " | b"MPNG" => ("png", Pixels::InSample(Sample::Png)),
+        b"mjp2" | b"MJ2C" => ("jpeg2000", Pixels::InSample(Sample::Jpeg2000)),
+        b"apch" | b"apcn" | b"apcs" | b"apco" => ("prores", Pixels::Format("yuv422p10le")),
+        b"ap4h" | b"ap4x" => ("prores", Pixels::Unknown),
+        _ => return (kind.to_string().into(), Pixels::Unknown),
     };
-    (name.to_owned(), format)
+    (name.into(), shown)
 }
 
 /// The codec behind `mp4v`, by the object type of its elementary stream descriptor (ISO/IEC 14496-1, 7.2.6.6).
-fn mpeg4_systems(esds: Option<&[u8]>) -> (String, Option<&'static str>) {
+fn mpeg4_systems(esds: Option<&[u8]>) -> (Cow<'static, str>, Pixels) {
     let configuration = esds.and_then(decoder_configuration);
-    let (name, format) = match configuration.and_then(|configuration| configuration.first()) {
-        Some(0x20) | None => ("mpeg4", Some("yuv420p")),
+    let (name, shown) = match configuration.and_then(|configuration| configuration.first()) {
+        Some(0x20) | None => ("mpeg4", Pixels::Format("yuv420p")),
         // Writers give the main profile's number to every profile, 4:2:2 included.
         Some(0x60..=0x65) => {
-            ("mpeg2video", configuration.and_then(decoder_information).and_then(pixels::mpeg2))
+            let format = configuration.and_then(decoder_information).and_then(pixels::mpeg2);
+            ("mpeg2video", format.map_or(Pixels::InSample(Sample::Mpeg2), Pixels::Format))
         }
-        Some(0x6A) => ("mpeg1video", Some("yuv420p")),
-        Some(0x6C) => ("mjpeg", None),
-        Some(0x6D) => ("png", None),
-        Some(0x6E) => ("jpeg2000", None),
-        Some(0x21) => ("h264", None),
-        Some(0x23) => ("hevc", None),
-        Some(other) => return (format!("mp4v.{other:02x}"), None),
+        Some(0x6A) => ("mpeg1video", Pixels::Format("yuv420p")),
+        Some(0x6C) => ("mjpeg", Pixels::InSample(Sample::Jpeg)),
+        Some(0x6D) => ("png", Pixels::InSample(Sample::Png)),
+        Some(0x6E) => ("jpeg2000", Pixels::InSample(Sample::Jpeg2000)),
+        Some(0x21) => ("h264", Pixels::Unknown),
+        Some(0x23) => ("hevc", Pixels::Unknown),
+        Some(other) => return (format!("mp4v.{other:02x}").into(), Pixels::Unknown),
     };
-    (name.to_owned(), format)
+    (name.into(), shown)
 }
 
 /// The body of the decoder configuration (tag 4) in the stream's descriptor (tag 3); it begins with the object type.

@@ -5,9 +5,13 @@
 //! are not known yet stops with the range it needs, and runs again from the start once they are there. Running again
 //! costs nanoseconds, a round trip costs milliseconds, and so no parser keeps state between two reads.
 
+mod av1;
+mod bits;
 mod bmff;
 mod codec;
 mod fragments;
+mod h264;
+mod h265;
 mod heif;
 mod jpeg;
 mod mp4;
@@ -15,7 +19,9 @@ mod outline;
 mod pixels;
 mod png;
 mod raster;
+mod sample;
 mod sniff;
+mod sps;
 mod tiff;
 mod view;
 mod webp;

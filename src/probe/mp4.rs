@@ -1,8 +1,9 @@
 //! MP4, QuickTime and 3GPP: brands, video tracks, frames (ISO/IEC 14496-12).
 
 use super::bmff::{Bmff, Boxes};
+use super::sample::Sample;
 use super::view::{Parse, Stop, View, malformed};
-use super::{codec, fragments, pixels};
+use super::{codec, fragments};
 use crate::model::{Facts, FourCc, Gap, Video, VideoTrack};
 
 /// Compatible brands that are kept; real files name up to some twelve.
@@ -202,12 +203,12 @@ fn read_media(view: View<'_>, media: Bmff) -> Parse<Option<(u32, Option<u64>, Bm
 fn read_samples(view: View<'_>, table: Bmff, edits: Option<&Edits>) -> Parse<VideoTrack> {
     let mut boxes = Boxes::inside(view, table);
     let mut track = VideoTrack::default();
-    let (mut described, mut times, mut shift, mut count, mut chunks) =
-        (false, None::<Times<'_>>, None, None, None);
+    let (mut described, mut sample, mut times, mut shift, mut count, mut chunks) =
+        (false, None, None::<Times<'_>>, None, None, None);
     while let Some(found) = boxes.next()? {
         match &found.kind.0 {
             b"stsd" => {
-                codec::read(view, found, &mut track)?;
+                sample = codec::read(view, found, &mut track)?;
                 described = true;
             }
             b"stts" => times = Times::read(view, found)?,
@@ -225,13 +226,13 @@ fn read_samples(view: View<'_>, table: Bmff, edits: Option<&Edits>) -> Parse<Vid
             Some(_) => edits.is_none() || shift.is_some(),
             None => count.is_some(),
         });
-        if described && counted && (chunks.is_some() || !wants_sample(&track)) {
+        if described && counted && (chunks.is_some() || sample.is_none()) {
             break;
         }
     }
     check_promises(view, table)?;
-    if let (true, Some(chunks)) = (wants_sample(&track), chunks) {
-        read_first_sample(view, chunks, &mut track)?;
+    if let (Some(sample), Some(chunks)) = (sample, chunks) {
+        track.pixel_format = in_first_sample(view, chunks, sample)?;
     }
     if !described {
         return Err(malformed("sample table", table.at, "has no sample descriptions (stsd)"));
@@ -295,28 +296,21 @@ fn check_promise(view: View<'_>, found: Bmff) -> Parse<()> {
     }
 }
 
-/// Whether only a sample shows the track's pixel format.
-fn wants_sample(track: &VideoTrack) -> bool {
-    track.pixel_format.is_none() && track.codec.as_deref().is_some_and(pixels::lies_in_samples)
-}
-
-/// Reads the header of the first sample, which lies where the first chunk begins (8.7.5).
-fn read_first_sample(view: View<'_>, chunks: Bmff, track: &mut VideoTrack) -> Parse<()> {
+/// The pixel format that the first sample shows, which lies where the first chunk begins (8.7.5).
+fn in_first_sample(view: View<'_>, chunks: Bmff, sample: Sample) -> Parse<Option<&'static str>> {
     let (_, body) = chunks.full(view, "chunk offset table")?;
     if u32::from_be_bytes(chunks.field(view, body, "chunk offset table")?) == 0 {
-        return Ok(());
+        return Ok(None);
     }
     let at = match chunks.is(b"co64") {
         true => u64::from_be_bytes(chunks.field(view, body + 4, "chunk offset table")?),
         false => u64::from(u32::from_be_bytes(chunks.field(view, body + 4, "chunk offset table")?)),
     };
-    let codec = track.codec.as_deref().unwrap_or_default();
-    track.pixel_format = match pixels::of_first_sample(view, codec, at) {
+    match sample.pixel_format(view, at) {
         // A sample that is damaged shows nothing; the header says all the rest.
-        Err(Stop::Malformed(_)) => None,
-        other => other?,
-    };
-    Ok(())
+        Err(Stop::Malformed(_)) => Ok(None),
+        other => other,
+    }
 }
 
 /// The time-to-sample table (8.6.1.2): runs of (count, duration), `None` when it is too long to be read.

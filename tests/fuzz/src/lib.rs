@@ -11,9 +11,7 @@ pub mod probe;
 #[path = "../../../src/rules/mod.rs"]
 pub mod rules;
 
-use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Mutex;
 
 use bytes::Bytes;
 
@@ -108,22 +106,6 @@ pub fn probed(blob: &Blob, extension: Option<&str>, mut cut: impl FnMut(u64) -> 
         }
         step = probe.step(answer);
     }
-}
-
-/// Lets a panic inside of a dependency unwind, and names its place once: presync may catch it and find that the file
-/// shows nothing. One that is not caught, and every panic of presync's own, still ends the fuzzer.
-pub fn let_dependencies_panic() {
-    static PLACES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let abort = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| match panic.location() {
-        Some(place) if place.file().contains("/registry/src/") => {
-            let fresh = PLACES.lock().is_ok_and(|mut places| places.insert(place.to_string()));
-            if fresh {
-                eprintln!("a dependency {panic}");
-            }
-        }
-        _ => abort(panic),
-    }));
 }
 
 fn check_outline(probe: &Probe) {

@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
-use presync_fuzz::{Blob, let_dependencies_panic, probed};
+use presync_fuzz::{Blob, probed};
 
 const EXTENSIONS: [Option<&str>; 8] =
     [None, Some("jpg"), Some("png"), Some("webp"), Some("heic"), Some("tif"), Some("mp4"), Some("dat")];
@@ -13,7 +13,7 @@ const EXTENSIONS: [Option<&str>; 8] =
 /// input takes no more time.
 const MAX_PIECES: u64 = 256;
 
-fuzz_target!(init: let_dependencies_panic(), |input: &[u8]| -> Corpus {
+fuzz_target!(|input: &[u8]| -> Corpus {
     let Some((bytes, control)) = input.split_last_chunk::<22>() else { return Corpus::Reject };
     let number = |at: usize, len: usize| {
         control[at..at + len].iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte))

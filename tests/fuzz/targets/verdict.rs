@@ -6,7 +6,7 @@ use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use presync_fuzz::model::{Access, BlobName, Kind, Orientation, Reads, Verdict};
 use presync_fuzz::rules::{self, Content, Profile};
-use presync_fuzz::{Blob, let_dependencies_panic, model, probed};
+use presync_fuzz::{Blob, model, probed};
 
 use std::sync::LazyLock;
 
@@ -173,7 +173,7 @@ fn put_in(file: &mut Vec<u8>, at: usize, bytes: &[u8]) {
 
 static PROFILE: LazyLock<Profile> = LazyLock::new(|| Profile::load("nexus").expect("it is built in"));
 
-fuzz_target!(init: let_dependencies_panic(), |input: Input| {
+fuzz_target!(|input: Input| {
     let file = chosen(input.file);
     let name = input.name.map_or(file.name, |name| chosen(name).name);
     let mut bytes = file.bytes.to_vec();

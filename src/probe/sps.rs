@@ -1,0 +1,54 @@
+//! What the sequence parameter sets of H.264 and H.265 have in common.
+
+use super::bits::Bits;
+
+/// Aspect ratio that is not in the table and follows (ITU-T H.264, table E-1).
+const EXTENDED_SAR: u32 = 255;
+/// The matrix of planes that are green, blue and red (ITU-T H.273, table 4).
+pub(super) const IDENTITY_MATRIX: u32 = 0;
+
+/// What the planes of a video's pictures hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Planes {
+    /// Chroma format: 0 for none, 1 for 4:2:0, 2 for 4:2:2, 3 for 4:4:4 (ITU-T H.264, table 6-1).
+    pub(super) chroma: u32,
+    /// Bits of a sample.
+    pub(super) depth: u32,
+    pub(super) colour: Colour,
+}
+
+/// What the usability information says of the samples' meaning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Colour {
+    /// Whether the samples use the full range; `None` when nothing is said.
+    pub(super) full_range: Option<bool>,
+    /// Whether the planes are green, blue and red.
+    pub(super) rgb: bool,
+}
+
+impl Colour {
+    /// Reads the usability information up to the colour description (ITU-T H.264, E.1.1; H.265, E.2.1).
+    pub(super) fn read(bits: &mut Bits<'_>) -> Option<Self> {
+        let has_aspect_ratio = bits.flag()?;
+        if has_aspect_ratio && bits.u(8)? == EXTENDED_SAR {
+            bits.skip(2 * 16)?;
+        }
+        let has_overscan = bits.flag()?;
+        if has_overscan {
+            bits.skip(1)?;
+        }
+        let has_signal_type = bits.flag()?;
+        if !has_signal_type {
+            return Some(Self::default());
+        }
+        bits.skip(3)?;
+        let full_range = Some(bits.flag()?);
+        let has_description = bits.flag()?;
+        if !has_description {
+            return Some(Self { full_range, rgb: false });
+        }
+        // The primaries and the transfer characteristics.
+        bits.skip(2 * 8)?;
+        Some(Self { full_range, rgb: bits.u(8)? == IDENTITY_MATRIX })
+    }
+}
