@@ -23,6 +23,7 @@ mod explain;
 mod faults;
 mod fixes;
 mod loopback;
+mod pixel_formats;
 mod preview;
 mod readme;
 mod rule;
