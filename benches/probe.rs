@@ -19,7 +19,7 @@ use image::ImageDecoder;
 use image::codecs::jpeg::JpegDecoder;
 use nom_exif::{Exif, ExifTag, MediaParser, MediaSource, TrackInfoTag};
 
-use support::{File, Group, corpus, movie};
+use support::{File, Group, corpus, fragmented_movie, movie};
 
 fn main() {
     let mut criterion = Criterion::default()
@@ -38,6 +38,7 @@ fn main() {
         }
     }
     sizes(&mut criterion.benchmark_group("moov"));
+    fragments(&mut criterion.benchmark_group("fragments"));
     criterion.final_summary();
 }
 
@@ -97,6 +98,16 @@ fn sizes(group: &mut BenchmarkGroup<'_, PerFile>) {
         each(group, &format!("mp4parse, {samples} {kind}"), &file, |file| {
             mp4parse::read_mp4(&mut Cursor::new(&file.bytes[..])).ok()
         });
+    }
+}
+
+/// Fragments that a read each leads to: after every one, the probe runs again from the start.
+fn fragments(group: &mut BenchmarkGroup<'_, PerFile>) {
+    for fragments in [1, 100] {
+        let file = [File::new("movie.mp4", fragmented_movie(fragments))];
+        let counted = |file: &File| Some(file.probe(|_| {}).video?.tracks.first()?.frames);
+        assert_eq!(counted(&file[0]), Some(Some(u64::from(fragments) * 60)), "the movie is as it should be");
+        each(group, &format!("presync, {fragments}"), &file, counted);
     }
 }
 

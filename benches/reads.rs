@@ -12,7 +12,7 @@ use std::hint::black_box;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-use support::{File, corpus, movie};
+use support::{File, corpus, fragmented_movie, movie};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -21,6 +21,7 @@ fn main() {
     let mut groups: Vec<_> = corpus().into_iter().map(|group| (group.format, group.files)).collect();
     groups.push(("mp4, 1,000,000 samples", vec![File::new("large.mp4", movie(1_000_000, false))]));
     groups.push(("… and an edit list", vec![File::new("edited.mp4", movie(1_000_000, true))]));
+    groups.push(("mp4, 100 fragments", vec![File::new("fragments.mp4", fragmented_movie(100))]));
     groups.retain(|(_, files)| !files.is_empty());
 
     println!(

@@ -100,6 +100,24 @@ fn text(value: &Value) -> String {
 /// in the tables that list them singly, as a recorder with a variable bit rate writes them. With an edit list, there is
 /// a composition offset for every sample too, as an encoder that reorders frames writes them.
 pub fn movie(samples: u32, edited: bool) -> Vec<u8> {
+    [file_type(), header(samples, edited, &[]), atom(b"mdat", &[])].concat()
+}
+
+/// An MP4 of the same kind whose samples lie in fragments of 64 KiB with 60 samples each.
+pub fn fragmented_movie(fragments: u32) -> Vec<u8> {
+    let sizes: Vec<u32> = [vec![60, 0], vec![1092; 60]].concat();
+    let track = [full(b"tfhd", &words(&[1])), full(b"tfdt", &words(&[0])), full(b"trun", &words(&sizes))];
+    let moof = [full(b"mfhd", &words(&[1])), atom(b"traf", &track.concat())];
+    let fragment = [atom(b"moof", &moof.concat()), atom(b"mdat", &[0; 60 * 1092])].concat();
+    let defaults = atom(b"mvex", &full(b"trex", &words(&[1, 1, 512, 0, 0])));
+    [file_type(), header(0, false, &defaults), fragment.repeat(fragments as usize)].concat()
+}
+
+fn file_type() -> Vec<u8> {
+    atom(b"ftyp", b"mp42\0\0\0\0mp42isom")
+}
+
+fn header(samples: u32, edited: bool, behind_track: &[u8]) -> Vec<u8> {
     let table = |kind: &[u8; 4], head: &[u32], entry: &[u32]| {
         let mut body = words(head);
         body.extend(words(&[samples]));
@@ -143,12 +161,7 @@ pub fn movie(samples: u32, edited: bool) -> Vec<u8> {
         track.extend(atom(b"edts", &full(b"elst", &words(&[1, duration, 1024, 0x0001_0000]))));
     }
     track.extend(atom(b"mdia", &media.concat()));
-    [
-        atom(b"ftyp", b"mp42\0\0\0\0mp42isom"),
-        atom(b"moov", &[full(b"mvhd", &header), atom(b"trak", &track)].concat()),
-        atom(b"mdat", &[]),
-    ]
-    .concat()
+    atom(b"moov", &[&full(b"mvhd", &header), &atom(b"trak", &track), behind_track].concat())
 }
 
 fn words(words: &[u32]) -> Vec<u8> {

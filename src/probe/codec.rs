@@ -68,7 +68,11 @@ fn describe(view: View<'_>, entry: Bmff) -> Parse<(VideoTrack, Pixels)> {
             _ => {}
         }
     }
-    let (codec, shown) = name_codec(parts.original.unwrap_or(entry.kind), &parts);
+    let (codec, mut shown) = name_codec(parts.original.unwrap_or(entry.kind), &parts);
+    if parts.original.is_some() && matches!(shown, Pixels::InSample(_)) {
+        // The sample is encrypted.
+        shown = Pixels::Unknown;
+    }
     let pixels = |high, low| Some(u32::from(u16::from_be_bytes([high, low])));
     let (width, height) = (pixels(w1, w0), pixels(h1, h0));
     Ok((VideoTrack { codec: Some(codec), width, height, ..VideoTrack::default() }, shown))

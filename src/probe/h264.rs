@@ -1,22 +1,24 @@
 //! The sequence parameter set of H.264 (ITU-T H.264, 7.3.2.1.1), as far as it tells the pixel format.
 
 use super::bits::Bits;
-use super::sps::{Colour, Planes};
+use super::sps::{Colour, Planes, Unit};
 
-/// Type of a sequence parameter set (table 7-1).
-pub(super) const SPS: u8 = 7;
 /// Frames of a picture order cycle (`num_ref_frames_in_pic_order_cnt_cycle`, 7.4.2.1.1).
 const MAX_ORDER_CYCLE: u32 = 255;
 
-/// The type of a NAL unit, by its header (7.3.1).
-pub(super) fn unit_type(header: u8) -> u8 {
-    header & 0x1F
+/// What a NAL unit is, by the type in its header (7.3.1 and table 7-1).
+pub(super) fn classify(header: u8) -> Unit {
+    match header & 0x1F {
+        7 => Unit::ParameterSet,
+        1..=5 => Unit::Picture,
+        _ => Unit::Other,
+    }
 }
 
 /// Reads a NAL unit; `None` if it is no parameter set, is damaged, or describes planes of unequal depths.
 pub(super) fn planes(unit: &[u8]) -> Option<Planes> {
     let (header, set) = unit.split_first()?;
-    if unit_type(*header) != SPS {
+    if classify(*header) != Unit::ParameterSet {
         return None;
     }
     let mut bits = Bits::of_unit(set);

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::bits::Bits;
-use super::sps::{Colour, Planes};
+use super::sps::{Colour, Planes, Unit};
 
 /// Type of a sequence parameter set (table 7-1).
 pub(super) const SPS: u8 = 33;
@@ -20,15 +20,19 @@ const MAX_DISTANCE: u32 = 1 << 15;
 /// Long-term reference pictures (`num_long_term_ref_pics_sps`).
 const MAX_LONG_TERM: u32 = 32;
 
-/// The type of a NAL unit, by the first byte of its header (7.3.1.2).
-pub(super) fn unit_type(header: u8) -> u8 {
-    header >> 1 & 0x3F
+/// What a NAL unit is, by the type in the first byte of its header (7.3.1.2).
+pub(super) fn classify(header: u8) -> Unit {
+    match header >> 1 & 0x3F {
+        SPS => Unit::ParameterSet,
+        0..=31 => Unit::Picture,
+        _ => Unit::Other,
+    }
 }
 
 /// Reads a NAL unit; `None` if it is no parameter set, is damaged, or describes planes of unequal depths.
 pub(super) fn planes(unit: &[u8]) -> Option<Planes> {
     let ([header, _], set) = unit.split_first_chunk()?;
-    if unit_type(*header) != SPS {
+    if classify(*header) != Unit::ParameterSet {
         return None;
     }
     let mut bits = Bits::of_unit(set);

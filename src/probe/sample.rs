@@ -1,5 +1,6 @@
 //! What a first sample shows of its pixel format, where the sample description does not.
 
+use super::sps::Unit;
 use super::view::{Parse, View};
 use super::{h264, h265, jpeg, pixels};
 
@@ -9,8 +10,8 @@ const MAX_SEGMENTS: u32 = 64;
 const MAX_SEQUENCE_HEADER: u64 = 256;
 /// Bytes of a JPEG 2000 sample in which its codestream must begin.
 const MAX_JP2_HEAD: u64 = 1024;
-/// NAL units before the parameter set. A delimiter, two other sets and some messages may precede it.
-const MAX_UNITS: u32 = 32;
+/// NAL units up to the parameter set. A delimiter, another set and some messages may precede it.
+const MAX_UNITS: u32 = 16;
 /// Bytes of a parameter set that are read. Most take less than 100; with scaling lists, some 700.
 const MAX_PARAMETER_SET: u64 = 1 << 10;
 
@@ -44,52 +45,34 @@ impl Sample {
                 Ok(pixels::mpeg2(view.bytes(at, len, "MPEG-2 sequence header")?))
             }
             Self::H264 { length_bytes, colr_full_range } => {
-                let set = parameter_set(view, at, length_bytes, |header| match h264::unit_type(header) {
-                    h264::SPS => Unit::Wanted,
-                    1..=5 => Unit::Picture,
-                    _ => Unit::Other,
-                })?;
+                let set = parameter_set(view, at, length_bytes, h264::classify)?;
                 Ok(set.and_then(|set| pixels::h264(set, colr_full_range)))
             }
             Self::H265 { length_bytes } => {
-                let set = parameter_set(view, at, length_bytes, |header| match h265::unit_type(header) {
-                    h265::SPS => Unit::Wanted,
-                    0..=31 => Unit::Picture,
-                    _ => Unit::Other,
-                })?;
-                Ok(set.and_then(pixels::hevc))
+                Ok(parameter_set(view, at, length_bytes, h265::classify)?.and_then(pixels::hevc))
             }
         }
     }
 }
 
-/// What a NAL unit is to the search for a parameter set.
-enum Unit {
-    Wanted,
-    /// A part of the picture, which no parameter set of it follows.
-    Picture,
-    Other,
-}
-
 /// The first parameter set of a sample (ISO/IEC 14496-15, 5.3.2). Of the units before it, only the heads are read.
-fn parameter_set<'a>(
-    view: View<'a>,
+fn parameter_set(
+    view: View<'_>,
     mut at: u64,
     length_bytes: u8,
-    classify: impl Fn(u8) -> Unit,
-) -> Parse<Option<&'a [u8]>> {
+    classify: fn(u8) -> Unit,
+) -> Parse<Option<&[u8]>> {
     for _ in 0..MAX_UNITS {
         let [length @ .., header] = view.bytes(at, u64::from(length_bytes) + 1, "NAL unit")? else { break };
         let len = length.iter().fold(0, |len, byte| len << 8 | u64::from(*byte));
-        let start = at + u64::from(length_bytes);
-        if len == 0 {
-            at = start;
-            continue;
-        }
-        match classify(*header) {
-            Unit::Wanted => return view.bytes(start, len.min(MAX_PARAMETER_SET), "parameter set").map(Some),
+        at += u64::from(length_bytes);
+        // What follows an empty unit is the length of the next one.
+        match if len == 0 { Unit::Other } else { classify(*header) } {
+            Unit::ParameterSet => {
+                return view.bytes(at, len.min(MAX_PARAMETER_SET), "parameter set").map(Some);
+            }
             Unit::Picture => break,
-            Unit::Other => at = start + len,
+            Unit::Other => at += len,
         }
     }
     Ok(None)
@@ -167,7 +150,46 @@ fn motion_jpeg2000(view: View<'_>, start: u64) -> Parse<Option<&'static str>> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::probe::view::{Stop, Store};
+
+    /// A baseline set of 4:2:0.
+    const SET: [u8; 10] = [0x67, 0x42, 0xC0, 0x1E, 0xDA, 0x02, 0x80, 0xF6, 0x80, 0x6D];
+
+    #[test]
+    fn a_parameter_set_is_found_behind_other_units_and_none_of_them_is_read() {
+        for length_bytes in 1..=4 {
+            let unit = |len: u32, bytes: &[u8]| {
+                [&len.to_be_bytes()[4 - usize::from(length_bytes)..], bytes].concat()
+            };
+            let head = [unit(2, &[9, 0xF0]), unit(0, &[]), unit(200, &[6])].concat();
+            let behind = head.len() as u64 + 199;
+            let tail = unit(10, &SET);
+            let mut store = Store::new(behind + tail.len() as u64);
+            store.insert(0, Bytes::from(head));
+            let sample = Sample::H264 { length_bytes, colr_full_range: Some(true) };
+            let ask = Stop::Need { at: behind, len: u64::from(length_bytes) + 1 };
+            assert_eq!(sample.pixel_format(store.view(), 0), Err(ask));
+            store.insert(behind, Bytes::from(tail));
+            assert_eq!(sample.pixel_format(store.view(), 0), Ok(Some("yuvj420p")));
+        }
+    }
+
+    #[test]
+    fn no_parameter_set_is_looked_for_behind_a_picture_or_many_units() {
+        let found = |units: &[&[u8]]| {
+            let file = units.concat();
+            let mut store = Store::new(file.len() as u64);
+            store.insert(0, Bytes::from(file));
+            Sample::H264 { length_bytes: 1, colr_full_range: None }.pixel_format(store.view(), 0)
+        };
+        let set = [&[10][..], &SET].concat();
+        assert_eq!(found(&[&[1, 6], &set]), Ok(Some("yuv420p")));
+        assert_eq!(found(&[&[1, 5], &set]), Ok(None));
+        assert_eq!(found(&[&[1, 6].repeat(16), &set]), Ok(None));
+    }
 
     #[test]
     fn only_the_ratios_of_sampling_factors_count() {

@@ -7,6 +7,15 @@ const EXTENDED_SAR: u32 = 255;
 /// The matrix of planes that are green, blue and red (ITU-T H.273, table 4).
 pub(super) const IDENTITY_MATRIX: u32 = 0;
 
+/// What a NAL unit is to a search for the sequence parameter set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    ParameterSet,
+    /// A part of a picture, behind which no parameter set of that picture comes.
+    Picture,
+    Other,
+}
+
 /// What the planes of a video's pictures hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Planes {

@@ -4,6 +4,7 @@
 //! record; ffprobe, which decodes them, is the truth.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -96,10 +97,48 @@ fn are_those_that_ffprobe_names() {
     assert_eq!(judged_as_ffprobe_does(folder.path()), files);
 }
 
+#[test]
+fn are_found_in_the_first_sample_when_the_record_has_no_parameter_sets() {
+    let folder = TempDir::new().expect("a temporary folder");
+    for (codec, suffix, tag, record) in
+        [("libx264", "h264", "avc3", b"avcC"), ("libx265", "hevc", "hev1", b"hvcC")]
+    {
+        for (index, options) in ["yuv420p", "yuvj420p", "yuv422p10le", "yuv444p", "gray"].iter().enumerate() {
+            let stream = folder.path().join(format!("stream.{suffix}"));
+            // A delimiter before the parameter sets. Without reordered frames, a bare stream has a time for each.
+            let filter = format!("{suffix}_metadata=aud=insert");
+            let mut encode = ffmpeg();
+            encode
+                .args(["-c:v", codec, "-pix_fmt", options, "-bf", "0", "-bsf:v", &filter, "-y"])
+                .arg(&stream);
+            run(&mut encode);
+            let name = format!("{tag} {index}.mp4");
+            let file = folder.path().join(&name);
+            let mut copy = Command::new("ffmpeg");
+            copy.args(["-loglevel", "error", "-r", "10", "-i"]).arg(&stream);
+            run(copy.args(["-c", "copy", "-tag:v", tag]).arg(&file));
+            let mut bytes = fs::read(&file).expect("it is written");
+            without_parameter_sets(&mut bytes, record);
+            fs::write(&file, bytes).expect("it can be written");
+            fs::remove_file(&stream).expect("it is written");
+        }
+    }
+    assert_eq!(judged_as_ffprobe_does(folder.path()), 10);
+}
+
+/// Makes a configuration record say that it has none; what is left of them is behind its end.
+fn without_parameter_sets(file: &mut [u8], record: &[u8; 4]) {
+    let at = 4 + file.windows(4).position(|window| window == record).expect("it has a record");
+    match record {
+        // No sets of either kind; above their number are reserved ones.
+        b"avcC" => file[at + 5..at + 7].copy_from_slice(&[0xE0, 0]),
+        _ => file[at + 22] = 0,
+    }
+}
+
 /// Writes a file for every set of options, all in one run: to start ffmpeg takes longer than to encode.
 fn encode(folder: &Path, codec: &str, options: &[&str]) {
-    let mut command = Command::new("ffmpeg");
-    command.args("-hide_banner -loglevel error -f lavfi -i testsrc2=s=128x96:r=10:d=0.5".split(' '));
+    let mut command = ffmpeg();
     for (index, options) in options.iter().enumerate() {
         let name = format!("{} {index:02}.mp4", codec.split(' ').next().expect("a name"));
         command.args(["-threads", "1", "-c:v"]).args(codec.split(' ')).args(options.split(' '));
@@ -108,10 +147,18 @@ fn encode(folder: &Path, codec: &str, options: &[&str]) {
     run(&mut command);
 }
 
+/// ffmpeg with five small frames to encode.
+fn ffmpeg() -> Command {
+    let mut command = Command::new("ffmpeg");
+    command.args("-hide_banner -loglevel error -f lavfi -i testsrc2=s=128x96:r=10:d=0.5".split(' '));
+    command
+}
+
 /// Compares what the binary says of every file of a folder with what ffprobe says, and counts them.
 fn judged_as_ffprobe_does(folder: &Path) -> usize {
     let ran = Presync::dry_run(folder).args(["--format", "jsonl"]).run();
-    let ours: BTreeMap<String, Value> = ran.jsonl().into_iter().map(|asset| (text(&asset["name"]), asset)).collect();
+    let ours: BTreeMap<String, Value> =
+        ran.jsonl().into_iter().map(|asset| (text(&asset["name"]), asset)).collect();
     let format = |name: &String| {
         let mut ffprobe = Command::new("ffprobe");
         ffprobe.args("-v error -select_streams v:0 -show_entries stream=pix_fmt -of csv=p=0".split(' '));
