@@ -101,7 +101,7 @@ pub struct Video {
     /// The compatible brands in the order of the box.
     pub compatible_brands: SmallVec<[FourCc; USUAL_BRANDS]>,
     /// The video tracks that are no attached picture, in the order of the file.
-    pub tracks: Vec<VideoTrack>,
+    pub tracks: SmallVec<[VideoTrack; 1]>,
 }
 
 /// One video track.

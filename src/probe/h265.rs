@@ -41,19 +41,17 @@ pub(super) fn planes(unit: &[u8]) -> Option<Planes> {
     bits.skip(1)?;
     skip_profile_and_level(&mut bits, lower_layers)?;
     bits.ue()?;
-    let chroma = match bits.ue()? {
-        // Planes that are coded like three monochrome pictures, and decoded as one.
-        3 if bits.flag()? => 0,
-        chroma @ ..=3 => chroma,
-        _ => return None,
-    };
+    let format = bits.ue()?;
+    // Planes that are coded like three monochrome pictures are decoded as one.
+    let is_separate = format == 3 && bits.flag()?;
+    let chroma = if is_separate { 0 } else { format };
     bits.skip_golomb(2)?;
     let is_cropped = bits.flag()?;
     if is_cropped {
         bits.skip_golomb(4)?;
     }
     let (luma, of_chroma) = (bits.ue()?, bits.ue()?);
-    if luma > 8 || (chroma != 0 && luma != of_chroma) {
+    if format > 3 || luma > 8 || (chroma != 0 && luma != of_chroma) {
         return None;
     }
     skip_coding_tools(&mut bits, lower_layers)?;
