@@ -19,7 +19,7 @@ const MAX_CONFIGURATION: u64 = 64 << 10;
 /// description does. With several descriptions, all must agree on it, or it is not known.
 pub(super) fn read(view: View<'_>, stsd: Bmff, track: &mut VideoTrack) -> Parse<Option<Sample>> {
     let (_, body) = stsd.full(view, "sample descriptions")?;
-    let count = u64::from(u32::from_be_bytes(view.array(body, "sample descriptions")?));
+    let count = u64::from(u32::from_be_bytes(stsd.field(view, body, "sample descriptions")?));
     let mut entries = Boxes::new(view, body + 4, stsd.end);
     let mut pixels = Pixels::Unknown;
     for index in 0..count.min(MAX_DESCRIPTIONS) {
@@ -62,7 +62,7 @@ fn describe(view: View<'_>, entry: Bmff) -> Parse<(VideoTrack, Pixels)> {
             b"colr" => parts.full_range = parts.full_range.or(colour_range(view, found)?),
             b"sinf" => {
                 if let Some(original) = Boxes::inside(view, found).find(b"frma")? {
-                    parts.original = Some(FourCc(view.array(original.body, "original format")?));
+                    parts.original = Some(FourCc(original.field(view, original.body, "original format")?));
                 }
             }
             _ => {}
