@@ -169,6 +169,25 @@ fn a_blob_that_is_gone_is_skipped_and_one_that_always_fails_is_unknown() {
 }
 
 #[test]
+fn an_outage_of_seconds_costs_no_verdict() {
+    let server = serve(2_000, rules([always(Fault::timed_out())]));
+    let ran = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while server.stats().of(Kind::Read) == 0 {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            std::thread::sleep(Duration::from_secs(5));
+            server.set_faults(Faults::default()).expect("they are sound");
+        });
+        dry_run(&server).args(["--format", "json"]).run()
+    });
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(ran.json()["totals"]["unknown"], 0);
+    let repeated = ran.json()["totals"]["retries"].as_u64().expect("a number");
+    assert!((16..500).contains(&repeated), "{repeated} attempts into an outage");
+}
+
+#[test]
 fn permission_lost_in_mid_run_keeps_what_there_is() {
     let lost = Rule { after: 800, ..always(Fault::no_permission()) };
     let server = serve(5_000, rules([lost]));

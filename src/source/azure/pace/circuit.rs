@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Failures in a row, over all requests, from which an outage is concluded…
-const FAILURES: u32 = 16;
-/// … when no request succeeded for so long. Shorter hiccups are the matter of each request's own attempts.
-const SILENCE: Duration = Duration::from_secs(10);
+/// Failures in a row, over all requests, from which an outage is concluded at once…
+const MANY_FAILURES: u32 = 64;
+/// … and fewer of them, from which it is concluded…
+const FAILURES: u32 = 8;
+/// … when no request succeeded for so long: before the requests under way have used up their attempts.
+const SILENCE: Duration = Duration::from_secs(1);
 /// The time between two trials in an outage: it doubles from the first to the last.
 const FIRST_TRIAL: Duration = Duration::from_secs(1);
 const LAST_TRIAL: Duration = Duration::from_secs(15);
@@ -51,11 +53,12 @@ impl Circuit {
         (self.last_success, self.failures, self.outage) = (now, 0, None);
     }
 
-    /// A request failed in a way that may pass.
+    /// A request failed in a way that may pass. One that is refused for want of capacity is the matter of the rate.
     pub(super) fn failed(&mut self, now: Instant) {
         self.failures = self.failures.saturating_add(1);
         let silent = now.duration_since(self.last_success) >= SILENCE;
-        if self.outage.is_none() && self.failures >= FAILURES && silent {
+        let is_outage = self.failures >= MANY_FAILURES || self.failures >= FAILURES && silent;
+        if self.outage.is_none() && is_outage {
             self.outage = Some(Outage { since: now, next_trial: now + FIRST_TRIAL, between: FIRST_TRIAL });
         }
     }
@@ -87,10 +90,10 @@ mod tests {
     fn an_outage_lets_trials_through_until_one_succeeds() {
         let begun = Instant::now();
         let mut circuit = Circuit::new(begun);
-        for _ in 0..100 {
-            circuit.failed(begun + seconds(1));
+        for _ in 1..MANY_FAILURES {
+            circuit.failed(begun + SILENCE / 2);
         }
-        assert_eq!(circuit.gate(begun + seconds(1)), Gate::Open, "too early to call it an outage");
+        assert_eq!(circuit.gate(begun + SILENCE / 2), Gate::Open, "too early to call it an outage");
         circuit.failed(begun + seconds(11));
         assert_eq!(circuit.gate(begun + seconds(11)), Gate::Wait(seconds(1)));
         assert_eq!(circuit.gate(begun + seconds(12)), Gate::Open, "the trial");

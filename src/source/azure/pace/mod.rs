@@ -166,7 +166,6 @@ impl Request<'_> {
                 }
             }
             Outcome::Refused => {
-                state.circuit.failed(now);
                 if state.rate.refused(now)
                     && let Some(concurrency) = &mut state.concurrency
                 {
