@@ -32,7 +32,7 @@ fn main() {
         if !files.is_empty() {
             let mut group = criterion.benchmark_group(format.replace('/', "+"));
             match *format {
-                "mp4/mov" => videos(&mut group, files),
+                "mp4/mov/3gp" => videos(&mut group, files),
                 format => images(&mut group, files, format),
             }
         }

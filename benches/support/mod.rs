@@ -8,7 +8,7 @@ use presync::probe::{Probe, Step};
 use serde_json::Value;
 
 /// The formats that the benches tell apart, in the order of their tables.
-pub const FORMATS: [&str; 6] = ["jpeg", "png", "webp", "tiff", "heif/avif", "mp4/mov"];
+pub const FORMATS: [&str; 6] = ["jpeg", "png", "webp", "tiff", "heif/avif", "mp4/mov/3gp"];
 
 /// One file, wholly in memory.
 pub struct File {
@@ -60,7 +60,7 @@ pub fn corpus() -> Vec<Group> {
         let format = match content.as_str() {
             "bigtiff" => "tiff",
             "heif" | "heic" | "avif" | "avis" => "heif/avif",
-            "mp4" | "mov" => "mp4/mov",
+            "mp4" | "mov" | "3gp" => "mp4/mov/3gp",
             other => other,
         };
         if let Some(group) = groups.iter_mut().find(|group| group.format == format) {

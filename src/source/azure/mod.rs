@@ -47,11 +47,9 @@ use list_page::Page;
 use pace::{Outcome, Pace};
 use retry::Attempts;
 
-/// How long the first attempt at a range may take: a server that trickles must not hold a run…
-const FIRST_READ_DEADLINE: Duration = Duration::from_secs(15);
-
-/// … and how long a later one may: each gets twice the time of the one before, so that a slow line comes through.
-const LAST_READ_DEADLINE: Duration = Duration::from_secs(120);
+/// How long one attempt at a range may take: a server that trickles must not hold a run. The first one gets less, and
+/// each further one twice the time of the one before, so that a slow line comes through.
+const READ_DEADLINE: Duration = Duration::from_secs(120);
 
 /// How long one attempt at a page may take.
 const PAGE_DEADLINE: Duration = Duration::from_secs(300);
@@ -292,7 +290,7 @@ impl Source for AzureSource {
                 return Err(ReadError::Unreadable("not tried: nothing has got through for minutes".into()));
             };
             reads.count_request(attempts.is_first());
-            let deadline = attempts.deadline(FIRST_READ_DEADLINE, LAST_READ_DEADLINE);
+            let deadline = attempts.deadline(self.pace.patience(), READ_DEADLINE);
             let attempt = tokio::time::timeout(deadline, self.try_read(blob, range, &mut reads.bytes)).await;
             let attempt = attempt.unwrap_or_else(|_| Err(Failure::Broken("no whole answer in time".into())));
             request.done(attempt.as_ref().map_or_else(Failure::outcome, |_| Outcome::Answered));

@@ -1,6 +1,7 @@
 //! When a request may leave: one pace for all requests of a source.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep};
@@ -16,6 +17,15 @@ use rate::{Bandwidth, Rate};
 /// Requests that are ever in flight when their number is not given. An account takes 20,000 a second; at 50 ms each,
 /// a thousand of them keep that up.
 pub const MAX_CONCURRENCY: usize = 1024;
+
+/// How many times the usual latency a first attempt is waited for. One that takes longer has most likely lost its
+/// connection, and holds up the blobs that were listed after it.
+const PATIENCE: f64 = 40.0;
+/// The bounds of that wait; the longer one counts until an answer came.
+const LEAST_PATIENCE: Duration = Duration::from_secs(2);
+const MOST_PATIENCE: Duration = Duration::from_secs(15);
+/// Weight of the newest answer in the usual latency.
+const NEWEST: f64 = 0.05;
 
 /// What bounds the requests of a source.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -62,6 +72,8 @@ struct State {
     /// Places there are, taken or not.
     places: usize,
     in_flight: usize,
+    /// The moving average of the answers' latency, in seconds.
+    latency: Option<f64>,
 }
 
 impl Pace {
@@ -82,6 +94,7 @@ impl Pace {
                 concurrency,
                 places,
                 in_flight: 0,
+                latency: None,
             }),
         }
     }
@@ -108,6 +121,12 @@ impl Pace {
                 }
             }
         }
+    }
+
+    /// How long a first attempt may take.
+    pub(super) fn patience(&self) -> Duration {
+        let usual = self.state().latency.map(|latency| Duration::from_secs_f64(PATIENCE * latency));
+        usual.map_or(MOST_PATIENCE, |usual| usual.clamp(LEAST_PATIENCE, MOST_PATIENCE))
     }
 
     async fn wait_for_turn(&self, bytes: u64) {
@@ -161,6 +180,8 @@ impl Request<'_> {
                 state.rate.delivered(now);
                 state.circuit.succeeded(now);
                 let latency = now.duration_since(self.begun);
+                let (usual, newest) = (state.latency, latency.as_secs_f64());
+                state.latency = Some(usual.map_or(newest, |usual| usual + NEWEST * (newest - usual)));
                 if let Some(concurrency) = &mut state.concurrency {
                     concurrency.answered(now, latency, in_flight);
                 }
