@@ -17,6 +17,7 @@ pub mod config;
 pub mod connections;
 pub mod error;
 pub mod exit;
+pub mod ledger;
 pub mod loopback;
 pub mod model;
 pub mod plan;
