@@ -4,10 +4,12 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::Timestamp;
+
 use super::interrupt::interrupted;
 use super::output::Output;
 use super::target::Resolved;
-use super::{say, say_rate};
+use super::{ledger, say, say_rate};
 use crate::config::DryRun;
 use crate::error::Result;
 use crate::exit::Exit;
@@ -32,7 +34,17 @@ pub fn run(settings: &DryRun) -> Result<Exit> {
     let environment = Environment::of_process();
     let resolved = Resolved::source(&settings.target, &environment)?;
     let profile = Arc::new(Profile::load(&resolved.profile)?);
-    let quota = resolved.quota(settings.image_quota, settings.frame_quota);
+    let quota = resolved.quota(
+        settings.image_quota,
+        settings.frame_quota,
+        match &settings.workspace {
+            Some(workspace) => {
+                let path = ledger::path(settings.ledger.as_deref(), &environment)?;
+                ledger::quota(&path, workspace, &profile, Timestamp::now())?
+            }
+            None => Quota::new(None, None),
+        },
+    );
     super::runtime()?.block_on(async {
         let options =
             azure::Options { depth: settings.depth, limits: settings.limits, ..azure::Options::default() };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Target;
 use crate::connections::{self, Connection, Connections, FILE_NAME};
 use crate::error::{Error, Result, reason};
-use crate::model::Quota;
+use crate::model::{Gauge, Quota};
 use crate::rules::Profile;
 use crate::source::azure::AuthMode;
 use crate::source::location::{Environment, Location};
@@ -57,14 +57,20 @@ impl Resolved {
         })
     }
 
-    /// The budget, of which the command line may say each part.
-    pub(super) fn quota(&self, images: Option<u64>, frames: Option<u64>) -> Quota {
+    /// The budget: for each kind what the command line says is left, else the ledger's, else what the connection says
+    /// is left.
+    pub(super) fn quota(&self, images: Option<u64>, frames: Option<u64>, ledger: Quota) -> Quota {
         let connection = self.connection.as_ref();
-        let of_connection = |limit: fn(&Connection) -> Option<u64>| connection.and_then(limit);
-        Quota::new(
-            images.or_else(|| of_connection(|connection| connection.image_quota)),
-            frames.or_else(|| of_connection(|connection| connection.frame_quota)),
-        )
+        let gauge = |option: Option<u64>, ledger: Gauge, of_connection: fn(&Connection) -> Option<u64>| {
+            let of_connection = || connection.and_then(of_connection).filter(|_| ledger.limit.is_none());
+            option.or_else(of_connection).map_or(ledger, |left| Gauge::new(Some(left), 0))
+        };
+        let images = gauge(images, ledger.images, |connection| connection.image_quota);
+        let frames = gauge(frames, ledger.frames, |connection| connection.frame_quota);
+        match (images, frames) == (ledger.images, ledger.frames) {
+            true => ledger,
+            false => Quota::of(images, frames),
+        }
     }
 }
 
