@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-
 use crate::error::{Error, Result, reason};
 use crate::ledger::{self, Ledger};
 use crate::model::{Month, Quota, QuotaKind};
@@ -34,9 +32,8 @@ pub(super) fn open(path: &Path) -> Result<Ledger> {
     Ledger::open(path)
 }
 
-/// What a workspace has left this month of what the profile counts.
-pub(super) fn quota(path: &Path, workspace: &str, profile: &Profile, now: Timestamp) -> Result<Quota> {
-    let month = Month::of(now);
+/// What a workspace has left in a month of what the profile counts.
+pub(super) fn quota(path: &Path, workspace: &str, month: Month, profile: &Profile) -> Result<Quota> {
     let (images, frames) = (kind(profile, &profile.images.unit)?, kind(profile, &profile.videos.unit)?);
     let balances = match Ledger::open_existing(path)? {
         Some(ledger) => ledger.balances(workspace, month)?,

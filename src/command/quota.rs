@@ -61,8 +61,10 @@ fn set(settings: &QuotaSet, environment: &Environment, now: Timestamp) -> Result
     match changes.is_empty() {
         true => say_result(["nothing to change".to_owned()]),
         false => {
-            let place = format!("{}, {month}", shown(&settings.workspace));
-            say_result(changes.iter().map(|change| format!("{place}: {}", quota::change(change))))
+            let workspace = shown(&settings.workspace);
+            say_result(
+                changes.iter().map(|change| format!("{workspace}, {month}, {}", quota::change(change))),
+            )
         }
     }
 }

@@ -95,3 +95,31 @@ fn below(folder: &Path, profile: &str) -> String {
         false => folder.join(profile).to_string_lossy().into_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_wins_over_the_ledger_and_the_ledger_over_the_connection() {
+        let connection = Connection { image_quota: Some(10), frame_quota: Some(20), ..Connection::default() };
+        let resolved = |connection| Resolved {
+            location: Location::parse(".".as_ref(), None, &Environment::of([("", ""); 0])).expect("a folder"),
+            auth: AuthMode::default(),
+            profile: default_profile(),
+            connection,
+        };
+        let (none, ledger) = (Quota::new(None, None), Quota::of(Gauge::new(Some(5), 1), Gauge::new(None, 2)));
+        let (of_options, of_connection) = (Quota::new(Some(3), Some(4)), Quota::new(Some(10), Some(20)));
+        let (bare, named) = (resolved(None), resolved(Some(connection)));
+        assert_eq!(named.quota(Some(3), Some(4), ledger), of_options);
+        assert_eq!(named.quota(None, None, none), of_connection);
+        assert_eq!(named.quota(None, None, ledger), Quota::of(ledger.images, of_connection.frames));
+        assert_eq!(bare.quota(None, None, ledger), ledger);
+        assert_eq!(bare.quota(Some(3), None, ledger), Quota::of(of_options.images, ledger.frames));
+
+        let shared = Quota::shared(Gauge::new(Some(5), 1));
+        assert_eq!(named.quota(None, None, shared), shared);
+        assert_eq!(named.quota(None, Some(4), shared), Quota::of(shared.images, of_options.frames));
+    }
+}

@@ -69,11 +69,11 @@ pub fn amounts(amounts: &Amounts) -> String {
     amounts.collect::<Vec<_>>().join(", ")
 }
 
-/// `limit of images from none to 5,000`.
+/// `images: limit none → 5,000`.
 pub fn change(change: &Change) -> String {
     let (subject, unit) = (change.subject.as_str(), change.kind.unit());
     let amount = |amount: Option<u64>| amount.map_or_else(|| "none".to_owned(), number);
-    format!("{subject} of {unit} from {} to {}", amount(change.before), amount(change.after))
+    format!("{unit}: {subject} {} → {}", amount(change.before), amount(change.after))
 }
 
 /// `2026-11-22 10:00:00`, in UTC.
