@@ -1,56 +1,77 @@
-//! Processes that want the same budget at the same time.
+//! Processes that want the same budget at the same moment.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::hint;
+use std::io::{self, BufRead, BufReader, Write};
+use std::thread;
+use std::time::Duration;
 
-use jiff::Timestamp;
-use presync::ledger::Reserve;
+use jiff::{SignedDuration, Timestamp};
+use presync::ledger::{Claim, Reserve, Shortage};
+use presync::model::QuotaKind::Images;
 
-use super::{Place, claim, images, limit_images, of_parent, spawn};
+use super::{Place, claim, month, of_parent, spawn};
 
-const PROCESSES: u64 = 4;
-const LIMIT: u64 = 150;
-/// Plans that every process wants to commit.
-const SHARED_PLANS: u64 = 50;
+const PROCESSES: usize = 2;
+const ROUNDS: usize = 100;
+/// From one claim to the next.
+const STEP: SignedDuration = SignedDuration::from_millis(20);
+/// The budget of a round, of which every process wants all.
+const BUDGET: u64 = 10;
 
-/// Waits for the parent's signal; then claims plans that others claim too, and plans of its own until nothing is left.
+fn workspace(round: usize) -> String {
+    format!("round-{round}")
+}
+
+/// Waits for the moment of a step: asleep until shortly before it, then awake, so that processes are in step to
+/// microseconds.
+fn wait_for(step: usize, begin: Timestamp) {
+    let moment = begin + STEP * i32::try_from(step).expect("a small number");
+    let asleep = moment.duration_since(Timestamp::now()) - SignedDuration::from_millis(3);
+    thread::sleep(Duration::try_from(asleep).unwrap_or_default());
+    while Timestamp::now() < moment {
+        hint::spin_loop();
+    }
+}
+
+/// In each round, at the same moment as the others, claims the last budget for a plan of its own, and then a plan that
+/// the others claim too.
 #[test]
 #[ignore = "the parent test runs it in processes of its own"]
 fn child() {
     let mut ledger = of_parent();
     let mut stdout = io::stdout();
     writeln!(stdout, "\nready").expect("the parent listens");
-    io::stdin().read_exact(&mut [0]).expect("the parent gives the signal");
-    let mut count = [0; 3];
-    let mut reserve = |plan: &str| {
-        let outcome = ledger.reserve(&claim(plan, 1), Timestamp::now()).expect("it can be asked");
-        let index = match outcome {
-            Reserve::Reserved(_) => 0,
-            Reserve::AlreadyReserved(_) => 1,
-            Reserve::Refused(shortages) => {
-                assert_eq!((shortages.len(), shortages[0].left), (1, 0), "{shortages:?}");
-                2
+    let begin = io::stdin().lines().next().expect("a line").expect("the parent says when");
+    let begin: Timestamp = begin.parse().expect("a moment");
+    let (mut admitted, mut first) = (0, 0);
+    for round in 0..ROUNDS {
+        let (own, shared) = (format!("{}-{round}", std::process::id()), format!("shared-{round}"));
+        let last = Claim { workspace: &workspace(round), ..claim(&own, BUDGET) };
+        wait_for(2 * round, begin);
+        match ledger.reserve(&last, Timestamp::now()).expect("it can be asked") {
+            Reserve::Reserved(_) => admitted += 1,
+            refused => {
+                let shortage = Shortage { kind: Images, needed: BUDGET, left: 0 };
+                assert_eq!(refused, Reserve::Refused(vec![shortage]));
             }
-        };
-        count[index] += 1;
-        index
-    };
-    for shared in 0..SHARED_PLANS {
-        reserve(&format!("shared-{shared}"));
-    }
-    for own in 0.. {
-        if reserve(&format!("{}-{own}", std::process::id())) == 2 {
-            break;
+        }
+        wait_for(2 * round + 1, begin);
+        match ledger.reserve(&claim(&shared, 1), Timestamp::now()).expect("it can be asked") {
+            Reserve::Reserved(_) => first += 1,
+            other => assert!(matches!(other, Reserve::AlreadyReserved(_)), "{other:?}"),
         }
     }
-    let [reserved, before, refused] = count;
-    writeln!(stdout, "\ncounts {reserved} {before} {refused}").expect("the parent listens");
+    writeln!(stdout, "\ncounts {admitted} {first}").expect("the parent listens");
 }
 
 #[test]
-fn processes_that_race_never_spend_more_than_there_is() {
+fn of_processes_that_want_the_last_budget_one_gets_it() {
     let place = Place::new();
     let mut ledger = place.open();
-    limit_images(&mut ledger, LIMIT);
+    for round in 0..ROUNDS {
+        let limit = [(Images, Some(BUDGET))];
+        ledger.set(&workspace(round), month(), &limit, &[], Timestamp::now()).expect("it can be set");
+    }
     let mut children: Vec<_> = (0..PROCESSES).map(|_| spawn("race::child", &place.path())).collect();
     let mut outputs: Vec<_> = children
         .iter_mut()
@@ -59,23 +80,24 @@ fn processes_that_race_never_spend_more_than_there_is() {
     for output in &mut outputs {
         assert!(output.any(|line| line == "ready"), "the child gets ready");
     }
+    let begin = Timestamp::now() + STEP;
     for child in &mut children {
-        child.stdin.as_mut().expect("a pipe").write_all(b"!").expect("the child listens");
+        writeln!(child.stdin.as_mut().expect("a pipe"), "{begin}").expect("the child listens");
     }
-    let mut totals = [0; 3];
+    let (mut admitted, mut first) = (0, 0);
     for (mut child, mut output) in children.into_iter().zip(outputs) {
         let counts = output.find_map(|line| line.strip_prefix("counts ").map(str::to_owned));
         let counts = counts.expect("the child counts");
-        for (total, count) in totals.iter_mut().zip(counts.split(' ')) {
-            *total += count.parse::<u64>().expect("a number");
-        }
+        let (one, other) = counts.split_once(' ').expect("two numbers");
+        admitted += one.parse::<usize>().expect("a number");
+        first += other.parse::<usize>().expect("a number");
         assert!(output.count() > 0 && child.wait().expect("it ends").success());
     }
-    // Every plan that all claim is admitted once, and what is left is spent to the last.
-    assert_eq!(totals, [LIMIT, (PROCESSES - 1) * SHARED_PLANS, PROCESSES]);
-    let balance = images(&ledger);
-    assert_eq!((balance.reserved, balance.left()), (LIMIT, Some(0)));
+    assert_eq!((admitted, first), (ROUNDS, ROUNDS), "one a round");
+    for round in 0..ROUNDS {
+        let balances = ledger.balances(&workspace(round), month()).expect("it can be read");
+        assert_eq!((balances[&Images].reserved, balances[&Images].left()), (BUDGET, Some(0)));
+    }
     let history = ledger.history(None, None).expect("it can be read");
-    let reserved: Vec<_> = history.iter().skip(1).map(|change| change.after.expect("a number")).collect();
-    assert_eq!(reserved, (1..=LIMIT).collect::<Vec<_>>(), "each is recorded, and none twice");
+    assert_eq!(history.len(), 3 * ROUNDS, "each change is recorded once");
 }
