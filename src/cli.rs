@@ -10,11 +10,15 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 use url::Url;
 
-use crate::config::{Color, Connect, Doctor, DryRun, Explain, Loopback, Preview, Rule, Target};
+use crate::config::{Color, Connect, Doctor, DryRun, Explain, Loopback, Preview, Quota, Rule, Target};
 use crate::loopback::Tls;
 use crate::report;
 use crate::source::Depth;
 use crate::source::azure::{AuthMode, Limits};
+
+mod quota;
+
+use quota::QuotaArgs;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -54,6 +58,8 @@ enum Command {
     Connect(ConnectArgs),
     /// Test a connection end to end: the cause of what fails, and the cure
     Doctor(DoctorArgs),
+    /// The ledger: what a month's quota allows, what of it is used, reserved and left
+    Quota(QuotaArgs),
     /// Every rule, or one: what it means, why it exists, how to fix it
     Rule(RuleArgs),
     /// A blob server on 127.0.0.1 for tests and benchmarks; it serves until its stdin ends
@@ -74,6 +80,8 @@ pub enum Request {
     Connect(Connect),
     /// `presync doctor`.
     Doctor(Doctor),
+    /// `presync quota`.
+    Quota(Quota),
     /// `presync rule`.
     Rule(Rule),
     /// `presync loopback`.
@@ -260,6 +268,14 @@ struct DryRunArgs {
     /// Frames of video that the platform's quota has left [default: the connection's, else no limit]
     #[arg(long, value_name = "N", value_parser = whole_number)]
     frame_quota: Option<u64>,
+
+    /// Take this month's limits, and what of them is used and reserved, from this workspace of the ledger
+    #[arg(long, value_name = "NAME", value_parser = one_line)]
+    workspace: Option<String>,
+
+    /// The ledger's file [default: PRESYNC_LEDGER, else presync/ledger.sqlite3 in the user's data folder]
+    #[arg(long, value_name = "FILE", requires = "workspace")]
+    ledger: Option<PathBuf>,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
     #[arg(long, value_name = "NAME|FILE")]
@@ -461,6 +477,7 @@ impl Cli {
                 },
                 color: args.color.into(),
             }),
+            Command::Quota(args) => Request::Quota(args.resolve()),
             Command::Rule(args) => Request::Rule(Rule { code: args.code, color: args.color.into() }),
             Command::Loopback(args) => Request::Loopback(Loopback {
                 config: args.config,
@@ -514,6 +531,8 @@ impl DryRunArgs {
             depth: depth(self.no_recurse),
             image_quota: self.image_quota,
             frame_quota: self.frame_quota,
+            workspace: self.workspace,
+            ledger: self.ledger,
             dimensions: self.dimensions,
             format: match self.format {
                 FormatArg::Text => report::Format::Text,

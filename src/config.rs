@@ -7,7 +7,8 @@ use std::time::Duration;
 use anstream::ColorChoice;
 
 use crate::loopback::Tls;
-use crate::report::{DoctorFormat, Format, preview};
+use crate::model::{Month, QuotaKind};
+use crate::report::{DoctorFormat, Format, preview, quota};
 use crate::source::Depth;
 use crate::source::azure::{AuthMode, Limits};
 
@@ -60,6 +61,10 @@ pub struct DryRun {
     pub image_quota: Option<u64>,
     /// Frames of video that the quota has left; likewise.
     pub frame_quota: Option<u64>,
+    /// The workspace whose quota of this month applies, where neither of the two is given.
+    pub workspace: Option<String>,
+    /// The ledger's file; `None` for the default.
+    pub ledger: Option<PathBuf>,
     /// Whether to read on for width and height, where the rules do not need them.
     pub dimensions: bool,
     /// How the report is written.
@@ -142,6 +147,58 @@ pub struct Doctor {
     pub format: DoctorFormat,
     /// When to use colors.
     pub color: Color,
+}
+
+/// What `presync quota` is to do.
+#[derive(Clone, Debug)]
+pub enum Quota {
+    /// `presync quota show`.
+    Show(QuotaShow),
+    /// `presync quota set`.
+    Set(QuotaSet),
+    /// `presync quota release`.
+    Release(QuotaRelease),
+}
+
+/// Settings of `presync quota show`.
+#[derive(Clone, Debug)]
+pub struct QuotaShow {
+    /// The only workspace to show; all of the month when `None`.
+    pub workspace: Option<String>,
+    /// The month; the current one when `None`.
+    pub month: Option<Month>,
+    /// Whether to show every change.
+    pub history: bool,
+    /// How it is written.
+    pub format: quota::Format,
+    /// The ledger's file; `None` for the default.
+    pub ledger: Option<PathBuf>,
+    /// When to use colors.
+    pub color: Color,
+}
+
+/// Settings of `presync quota set`.
+#[derive(Clone, Debug)]
+pub struct QuotaSet {
+    /// The workspace.
+    pub workspace: String,
+    /// The month; the current one when `None`.
+    pub month: Option<Month>,
+    /// The limits to set, where `None` is no limit.
+    pub limits: Vec<(QuotaKind, Option<u64>)>,
+    /// What the platform shows as used.
+    pub used: Vec<(QuotaKind, u64)>,
+    /// The ledger's file; `None` for the default.
+    pub ledger: Option<PathBuf>,
+}
+
+/// Settings of `presync quota release`.
+#[derive(Clone, Debug)]
+pub struct QuotaRelease {
+    /// The id of the plan that holds the reservation.
+    pub plan: String,
+    /// The ledger's file; `None` for the default.
+    pub ledger: Option<PathBuf>,
 }
 
 /// Settings of `presync rule`.

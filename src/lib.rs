@@ -9,7 +9,8 @@
 //! * [`plan`] brings verdicts into listing order and spends the quota;
 //! * [`report`] writes what came of it.
 //!
-//! Beside them, [`loopback`] is a blob server for tests and benchmarks.
+//! Beside them, [`ledger`] keeps what a month's quota allows and what plans reserve of it, and [`loopback`] is a blob
+//! server for tests and benchmarks.
 
 pub mod cli;
 pub mod command;
@@ -17,6 +18,7 @@ pub mod config;
 pub mod connections;
 pub mod error;
 pub mod exit;
+pub mod ledger;
 pub mod loopback;
 pub mod model;
 pub mod plan;

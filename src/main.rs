@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Request::Doctor(settings) => command::doctor::run(&settings),
         Request::Connect(settings) => command::connect::run(&settings),
         Request::Preview(settings) => command::preview::run(&settings),
+        Request::Quota(settings) => command::quota::run(&settings),
         Request::Rule(settings) => command::rule::run(&settings),
         Request::Loopback(settings) => command::loopback::run(settings),
     };

@@ -4,17 +4,19 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::Timestamp;
+
 use super::interrupt::interrupted;
 use super::output::Output;
 use super::target::Resolved;
-use super::{say, say_rate};
+use super::{ledger, say, say_rate};
 use crate::config::DryRun;
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::model::Quota;
+use crate::model::{Month, Quota};
 use crate::probe::Want;
 use crate::progress::Progress;
-use crate::report::{self, Header, ProgressBar};
+use crate::report::{self, Header, ProgressBar, shown};
 use crate::rules::Profile;
 use crate::run::{self, End, Ended, Settings};
 use crate::source::any::AnySource;
@@ -32,7 +34,8 @@ pub fn run(settings: &DryRun) -> Result<Exit> {
     let environment = Environment::of_process();
     let resolved = Resolved::source(&settings.target, &environment)?;
     let profile = Arc::new(Profile::load(&resolved.profile)?);
-    let quota = resolved.quota(settings.image_quota, settings.frame_quota);
+    let ledger = ledger_quota(settings, &profile, &environment)?;
+    let quota = resolved.quota(settings.image_quota, settings.frame_quota, ledger);
     super::runtime()?.block_on(async {
         let options =
             azure::Options { depth: settings.depth, limits: settings.limits, ..azure::Options::default() };
@@ -40,6 +43,17 @@ pub fn run(settings: &DryRun) -> Result<Exit> {
         let origin = source.origin();
         report_on(source, Header { origin, profile }, quota, settings).await
     })
+}
+
+/// What the workspace has left this month, if one is named.
+fn ledger_quota(settings: &DryRun, profile: &Profile, environment: &Environment) -> Result<Quota> {
+    let Some(workspace) = &settings.workspace else { return Ok(Quota::new(None, None)) };
+    let path = ledger::path(settings.ledger.as_deref(), environment)?;
+    let month = Month::of(Timestamp::now());
+    if settings.verbose {
+        say(&format!("quota of '{}' for {month} in '{}'", shown(workspace), path.display()));
+    }
+    ledger::quota(&path, workspace, month, profile)
 }
 
 async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &DryRun) -> Result<Exit> {

@@ -12,9 +12,11 @@ pub mod doctor;
 pub mod dry_run;
 pub mod explain;
 mod interrupt;
+mod ledger;
 pub mod loopback;
 mod output;
 pub mod preview;
+pub mod quota;
 pub mod rule;
 mod target;
 

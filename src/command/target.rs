@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Target;
 use crate::connections::{self, Connection, Connections, FILE_NAME};
 use crate::error::{Error, Result, reason};
-use crate::model::Quota;
+use crate::model::{Gauge, Quota};
 use crate::rules::Profile;
 use crate::source::azure::AuthMode;
 use crate::source::location::{Environment, Location};
@@ -57,14 +57,20 @@ impl Resolved {
         })
     }
 
-    /// The budget, of which the command line may say each part.
-    pub(super) fn quota(&self, images: Option<u64>, frames: Option<u64>) -> Quota {
+    /// The budget: for each kind what the command line says is left, else the ledger's, else what the connection says
+    /// is left.
+    pub(super) fn quota(&self, images: Option<u64>, frames: Option<u64>, ledger: Quota) -> Quota {
         let connection = self.connection.as_ref();
-        let of_connection = |limit: fn(&Connection) -> Option<u64>| connection.and_then(limit);
-        Quota::new(
-            images.or_else(|| of_connection(|connection| connection.image_quota)),
-            frames.or_else(|| of_connection(|connection| connection.frame_quota)),
-        )
+        let gauge = |option: Option<u64>, ledger: Gauge, of_connection: fn(&Connection) -> Option<u64>| {
+            let of_connection = || connection.and_then(of_connection).filter(|_| ledger.limit.is_none());
+            option.or_else(of_connection).map_or(ledger, |left| Gauge::new(Some(left), 0))
+        };
+        let images = gauge(images, ledger.images, |connection| connection.image_quota);
+        let frames = gauge(frames, ledger.frames, |connection| connection.frame_quota);
+        match (images, frames) == (ledger.images, ledger.frames) {
+            true => ledger,
+            false => Quota::of(images, frames),
+        }
     }
 }
 
@@ -87,5 +93,33 @@ fn below(folder: &Path, profile: &str) -> String {
     match Profile::BUILT_IN.contains(&profile) {
         true => profile.to_owned(),
         false => folder.join(profile).to_string_lossy().into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_wins_over_the_ledger_and_the_ledger_over_the_connection() {
+        let connection = Connection { image_quota: Some(10), frame_quota: Some(20), ..Connection::default() };
+        let resolved = |connection| Resolved {
+            location: Location::parse(".".as_ref(), None, &Environment::of([("", ""); 0])).expect("a folder"),
+            auth: AuthMode::default(),
+            profile: default_profile(),
+            connection,
+        };
+        let (none, ledger) = (Quota::new(None, None), Quota::of(Gauge::new(Some(5), 1), Gauge::new(None, 2)));
+        let (of_options, of_connection) = (Quota::new(Some(3), Some(4)), Quota::new(Some(10), Some(20)));
+        let (bare, named) = (resolved(None), resolved(Some(connection)));
+        assert_eq!(named.quota(Some(3), Some(4), ledger), of_options);
+        assert_eq!(named.quota(None, None, none), of_connection);
+        assert_eq!(named.quota(None, None, ledger), Quota::of(ledger.images, of_connection.frames));
+        assert_eq!(bare.quota(None, None, ledger), ledger);
+        assert_eq!(bare.quota(Some(3), None, ledger), Quota::of(of_options.images, ledger.frames));
+
+        let shared = Quota::shared(Gauge::new(Some(5), 1));
+        assert_eq!(named.quota(None, None, shared), shared);
+        assert_eq!(named.quota(None, Some(4), shared), Quota::of(shared.images, of_options.frames));
     }
 }

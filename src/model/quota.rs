@@ -34,6 +34,39 @@ pub struct Cost {
     pub frames: u64,
 }
 
+/// What a platform's quota counts, for every calendar month on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum QuotaKind {
+    /// Images.
+    Images,
+    /// Frames of video.
+    Frames,
+    /// Data rows, which images and frames share.
+    DataRows,
+}
+
+impl QuotaKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Images, Self::Frames, Self::DataRows];
+
+    /// `images`, `frames` or `data-rows`, as options and records have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Images => "images",
+            Self::Frames => "frames",
+            Self::DataRows => "data-rows",
+        }
+    }
+
+    /// `images`, `frames` or `data rows`: a profile's unit, and what people read.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::DataRows => "data rows",
+            kind => kind.as_str(),
+        }
+    }
+}
+
 /// One kind of quota: what may be spent, and what was spent before this run. `limit: None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauge {
@@ -43,6 +76,8 @@ pub struct Gauge {
     pub used_before: u64,
     /// What the accepted assets of this run use.
     pub cost: u64,
+    /// What this run's assets of the other kind use of the same limit; 0 unless [the limit is shared](Quota::shared).
+    pub cost_of_other_kind: u64,
     /// Whether every asset that the rules accept fits.
     pub fits: bool,
 }
@@ -50,13 +85,17 @@ pub struct Gauge {
 impl Gauge {
     /// A gauge at the start of a run.
     pub fn new(limit: Option<u64>, used_before: u64) -> Self {
-        Self { limit, used_before, cost: 0, fits: true }
+        Self { limit, used_before, cost: 0, cost_of_other_kind: 0, fits: true }
+    }
+
+    /// What is used by now.
+    pub fn used(&self) -> u64 {
+        self.used_before.saturating_add(self.cost).saturating_add(self.cost_of_other_kind)
     }
 
     /// What is left, `None` without a limit. More used than allowed leaves 0.
     pub fn left(&self) -> Option<u64> {
-        let used = self.used_before.saturating_add(self.cost);
-        self.limit.map(|limit| limit.saturating_sub(used))
+        self.limit.map(|limit| limit.saturating_sub(self.used()))
     }
 
     /// Takes `amount` if that much is left, else takes nothing, notes that not all fits, and says `false`.
@@ -77,13 +116,43 @@ pub struct Quota {
     pub images: Gauge,
     /// Frames of video.
     pub frames: Gauge,
+    /// Whether both draw on one limit.
+    is_shared: bool,
 }
 
 impl Quota {
     /// A budget with these limits, of which nothing is used yet. `None` is no limit.
     pub fn new(images: Option<u64>, frames: Option<u64>) -> Self {
-        Self { images: Gauge::new(images, 0), frames: Gauge::new(frames, 0) }
+        Self::of(Gauge::new(images, 0), Gauge::new(frames, 0))
     }
+
+    /// A budget of two gauges, each with a limit of its own.
+    pub fn of(images: Gauge, frames: Gauge) -> Self {
+        Self { images, frames, is_shared: false }
+    }
+
+    /// A budget in which images and frames draw on one limit, as data rows are counted.
+    pub fn shared(gauge: Gauge) -> Self {
+        Self { images: gauge, frames: gauge, is_shared: true }
+    }
+
+    /// Takes `amount` for an image, as [`Gauge::spend`] does.
+    pub fn spend_on_image(&mut self, amount: u64) -> bool {
+        spend(&mut self.images, &mut self.frames, self.is_shared, amount)
+    }
+
+    /// Takes `amount` for a video, as [`Gauge::spend`] does.
+    pub fn spend_on_video(&mut self, amount: u64) -> bool {
+        spend(&mut self.frames, &mut self.images, self.is_shared, amount)
+    }
+}
+
+fn spend(gauge: &mut Gauge, other: &mut Gauge, is_shared: bool, amount: u64) -> bool {
+    let fits = gauge.spend(amount);
+    if fits && is_shared {
+        other.cost_of_other_kind = other.cost_of_other_kind.saturating_add(amount);
+    }
+    fits
 }
 
 /// The sums of a run. `listed` is always the sum of the four verdicts.
@@ -146,5 +215,16 @@ mod tests {
         assert_eq!(gauge.left(), Some(0));
         assert!(gauge.spend(0), "nothing costs nothing");
         assert!(!gauge.spend(1));
+    }
+
+    #[test]
+    fn a_shared_limit_is_spent_once() {
+        let mut quota = Quota::shared(Gauge::new(Some(100), 30));
+        assert!(quota.spend_on_image(50));
+        assert!(!quota.spend_on_video(30), "20 are left");
+        assert!(quota.spend_on_video(20));
+        assert!(!quota.spend_on_image(1));
+        assert_eq!((quota.images.left(), quota.frames.left()), (Some(0), Some(0)));
+        assert_eq!((quota.images.cost, quota.frames.cost), (50, 20));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::model::{Asset, BlobName, Code, Finding, Kind, Quota, Totals, Verdict};
+use crate::model::{Asset, BlobName, Code, Cost, Finding, Kind, Quota, Totals, Verdict};
 
 /// Basenames that are remembered: 1.8 million, in 19 MB of hashes. Beyond that, new ones are not compared.
 pub const MAX_BASENAMES: usize = 1_835_008;
@@ -79,12 +79,14 @@ impl Budget {
     }
 
     fn spend(&mut self, asset: &mut Asset) {
-        let (gauge, amount, code) = match asset.kind {
-            Kind::Image => (&mut self.quota.images, asset.cost.images, Code::ImageQuota),
-            Kind::Video => (&mut self.quota.frames, asset.cost.frames, Code::FrameQuota),
+        let quota = &mut self.quota;
+        let Cost { images, frames } = asset.cost;
+        let (fits, gauge, amount, code) = match asset.kind {
+            Kind::Image => (quota.spend_on_image(images), quota.images, images, Code::ImageQuota),
+            Kind::Video => (quota.spend_on_video(frames), quota.frames, frames, Code::FrameQuota),
             Kind::Other => return,
         };
-        if gauge.spend(amount) {
+        if fits {
             return;
         }
         let left = gauge.left().unwrap_or(0);
@@ -144,7 +146,7 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Access, Blob, Cost, Facts, Format, Reads};
+    use crate::model::{Access, Blob, Facts, Format, Reads};
 
     fn asset(name: &str, kind: Kind, cost: Cost) -> Asset {
         let blob = Blob {

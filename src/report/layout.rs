@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use anstyle::Style;
 use unicode_width::UnicodeWidthChar;
 
 use super::Header;
@@ -60,6 +61,21 @@ pub(super) fn number(value: u64) -> String {
 /// `1 asset`, `2 assets`.
 pub(super) fn counted(value: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(value), if value == 1 { one } else { many })
+}
+
+/// Width of a gauge, in columns.
+const GAUGE: u64 = 20;
+
+/// `████░░░░`: a full one is a spent limit, an empty one an untouched limit.
+pub(super) fn gauge(used: u64, limit: u64, style: Style) -> String {
+    let filled = match limit {
+        0 => GAUGE,
+        _ => (u128::from(used) * u128::from(GAUGE) / u128::from(limit)).min(u128::from(GAUGE)) as u64,
+    };
+    let filled = filled.max(u64::from(used > 0));
+    let full = "█".repeat(filled as usize);
+    let free = "░".repeat((GAUGE - filled) as usize);
+    format!("{style}{full}{style:#}{DIM}{free}{DIM:#}")
 }
 
 /// `17 B`, `4.0 KiB`, `1.2 GiB`.

@@ -5,6 +5,7 @@ mod doctor;
 mod json;
 mod layout;
 pub mod preview;
+pub mod quota;
 mod record;
 pub mod style;
 mod text;

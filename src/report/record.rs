@@ -176,6 +176,9 @@ pub(super) struct GaugeRecord {
     limit: Option<u64>,
     used_before: u64,
     cost: u64,
+    /// Absent unless images and frames share a limit and the other kind uses some of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_of_other_kind: Option<u64>,
     left: Option<u64>,
     fits: bool,
 }
@@ -186,6 +189,7 @@ impl GaugeRecord {
             limit: gauge.limit,
             used_before: gauge.used_before,
             cost: gauge.cost,
+            cost_of_other_kind: Some(gauge.cost_of_other_kind).filter(|cost| *cost > 0),
             left: gauge.left(),
             fits: gauge.fits,
         }

@@ -13,8 +13,7 @@ use crate::rules;
 
 /// Assets that are named for each rule.
 const EXAMPLES: usize = 3;
-/// Width of a gauge, in columns.
-const GAUGE: u64 = 20;
+
 pub(super) struct Text<W> {
     header: Header,
     out: W,
@@ -229,31 +228,25 @@ impl<W: Write> Text<W> {
     }
 }
 
-/// `images      ████████░░░░  1,204 of 5,000 images; fits`.
+/// `images      ████░░░░  1,204 of 5,000 images, 1,000 used before; fits`.
 fn gauge_line(label: &str, gauge: &Gauge, unit: &str, refused: u64, noun: &str) -> String {
-    let used = gauge.used_before.saturating_add(gauge.cost);
+    let used = number(gauge.used());
+    let before = match gauge.used_before {
+        0 => String::new(),
+        before => format!(", {} used before", number(before)),
+    };
     let Some(limit) = gauge.limit else {
-        return format!("  {label:<10}  {} {unit}; no limit given", number(used));
+        return format!("  {label:<10}  {used} {unit}{before}; no limit given");
     };
-    // A full gauge is a spent quota, an empty one an untouched quota.
-    let filled = match limit {
-        0 => GAUGE,
-        _ => (u128::from(used) * u128::from(GAUGE) / u128::from(limit)).min(u128::from(GAUGE)) as u64,
-    };
-    let filled = filled.max(u64::from(used > 0));
     let style = if gauge.fits { GOOD } else { ERROR };
-    let full = "█".repeat(filled as usize);
-    let free = "░".repeat((GAUGE - filled) as usize);
+    let bar = layout::gauge(gauge.used(), limit, style);
     let verdict = match (gauge.fits, refused) {
         (true, _) => "fits".to_owned(),
         (false, 1) => format!("1 {noun} does not fit"),
         (false, refused) => format!("{} {noun}s do not fit", number(refused)),
     };
-    format!(
-        "  {label:<10}  {style}{full}{style:#}{DIM}{free}{DIM:#}  {} of {} {unit}; {style}{verdict}{style:#}",
-        number(used),
-        number(limit)
-    )
+    let limit = number(limit);
+    format!("  {label:<10}  {bar}  {used} of {limit} {unit}{before}; {style}{verdict}{style:#}")
 }
 
 #[cfg(test)]
@@ -272,6 +265,12 @@ mod tests {
         assert_eq!(
             plain(&gauge, 2),
             "  images      ████░░░░░░░░░░░░░░░░  1,204 of 5,000 images; 2 images do not fit"
+        );
+        let mut gauge = Gauge::new(Some(5000), 1000);
+        gauge.spend(204);
+        assert_eq!(
+            plain(&gauge, 0),
+            "  images      ████░░░░░░░░░░░░░░░░  1,204 of 5,000 images, 1,000 used before; fits"
         );
     }
 }

@@ -1,0 +1,63 @@
+//! Which ledger a command uses.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result, reason};
+use crate::ledger::{self, Ledger};
+use crate::model::{Month, Quota, QuotaKind};
+use crate::rules::Profile;
+use crate::source::location::Environment;
+
+/// Where the ledger lies: `--ledger`, else `PRESYNC_LEDGER`, else the user's data folder.
+pub(super) fn path(option: Option<&Path>, environment: &Environment) -> Result<PathBuf> {
+    let named = || environment.var_os("PRESYNC_LEDGER").map(PathBuf::from);
+    match option.map(Path::to_owned).or_else(named) {
+        Some(path) => Ok(path),
+        None => ledger::default_path(),
+    }
+}
+
+/// The ledger, made when there is none; with its folder, if it is the default one.
+pub(super) fn open(path: &Path) -> Result<Ledger> {
+    if let Some(folder) = path.parent()
+        && ledger::default_path().is_ok_and(|default| default == path)
+    {
+        fs::create_dir_all(folder).map_err(|error| {
+            Error::new(format!("cannot make the folder '{}': {}", folder.display(), reason(&error)))
+                .hint("name the ledger's file with --ledger FILE or PRESYNC_LEDGER")
+        })?;
+    }
+    Ledger::open(path)
+}
+
+/// What a workspace has left in a month of what the profile counts.
+pub(super) fn quota(path: &Path, workspace: &str, month: Month, profile: &Profile) -> Result<Quota> {
+    let (images, frames) = (kind(profile, &profile.images.unit)?, kind(profile, &profile.videos.unit)?);
+    let balances = match Ledger::open_existing(path)? {
+        Some(ledger) => ledger.balances(workspace, month)?,
+        None => BTreeMap::new(),
+    };
+    if !balances.contains_key(&images) && !balances.contains_key(&frames) {
+        // Taken for no limit, a slip in the name or a month that has just begun would make everything fit.
+        let (ledger, name, images) = (path.display(), workspace.escape_debug(), images.as_str());
+        return Err(Error::new(format!("the ledger '{ledger}' knows no quota of '{name}' for {month}"))
+            .hint(format!("presync quota set --workspace NAME --{images} N sets it")));
+    }
+    let gauge = |kind| balances.get(&kind).copied().unwrap_or_default().gauge();
+    Ok(match images == frames {
+        true => Quota::shared(gauge(images)),
+        false => Quota::of(gauge(images), gauge(frames)),
+    })
+}
+
+/// What the ledger calls a unit of the profile.
+fn kind(profile: &Profile, unit: &str) -> Result<QuotaKind> {
+    QuotaKind::ALL.into_iter().find(|kind| kind.unit() == unit).ok_or_else(|| {
+        let (name, unit) = (profile.name.escape_debug(), unit.escape_debug());
+        Error::new(format!("the profile '{name}' counts '{unit}', of which no ledger has a quota")).hint(
+            "a ledger counts images, frames and data rows; without --workspace, give --image-quota and --frame-quota",
+        )
+    })
+}

@@ -1,0 +1,99 @@
+//! `presync quota`: what the ledger says of a month's quota, and how to change it.
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+
+use super::ledger;
+use super::output::Output;
+use crate::config::{Quota, QuotaRelease, QuotaSet, QuotaShow};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::ledger::{Ledger, Release};
+use crate::model::Month;
+use crate::report::quota::{self, Statement, Workspace};
+use crate::report::{self, shown};
+use crate::source::location::Environment;
+
+/// Shows or changes the ledger.
+///
+/// # Errors
+/// When the ledger cannot be read or written, or no such plan has a reservation.
+pub fn run(settings: &Quota) -> Result<Exit> {
+    let (environment, now) = (Environment::of_process(), Timestamp::now());
+    match settings {
+        Quota::Show(settings) => show(settings, &environment, now),
+        Quota::Set(settings) => set(settings, &environment, now),
+        Quota::Release(settings) => release(settings, &environment, now),
+    }?;
+    Ok(Exit::Clean)
+}
+
+fn show(settings: &QuotaShow, environment: &Environment, now: Timestamp) -> Result<()> {
+    let path = ledger::path(settings.ledger.as_deref(), environment)?;
+    let month = settings.month.unwrap_or(Month::of(now));
+    let only = settings.workspace.as_deref();
+    let mut statement = Statement { ledger: &path, month, workspaces: Vec::new(), history: None };
+    if let Some(ledger) = Ledger::open_existing(&path)? {
+        let mut names = ledger.workspaces(month)?;
+        names.retain(|name| only.is_none_or(|only| only == name));
+        for name in names {
+            let balances = ledger.balances(&name, month)?;
+            let reservations = ledger.reservations(&name, month)?;
+            statement.workspaces.push(Workspace { name, balances, reservations });
+        }
+        if settings.history {
+            statement.history = Some(ledger.history(only, Some(month))?);
+        }
+    } else if settings.history {
+        statement.history = Some(Vec::new());
+    }
+    let output = Output::open(None, settings.color)?;
+    quota::write(settings.format, &statement, output.writer(), output.width)
+        .map_err(|error| report::output(&error))
+}
+
+fn set(settings: &QuotaSet, environment: &Environment, now: Timestamp) -> Result<()> {
+    let path = ledger::path(settings.ledger.as_deref(), environment)?;
+    let month = settings.month.unwrap_or(Month::of(now));
+    let mut ledger = ledger::open(&path)?;
+    let changes = ledger.set(&settings.workspace, month, &settings.limits, &settings.used, now)?;
+    match changes.is_empty() {
+        true => say_result(["nothing to change".to_owned()]),
+        false => {
+            let workspace = shown(&settings.workspace);
+            say_result(
+                changes.iter().map(|change| format!("{workspace}, {month}, {}", quota::change(change))),
+            )
+        }
+    }
+}
+
+fn release(settings: &QuotaRelease, environment: &Environment, now: Timestamp) -> Result<()> {
+    let path = ledger::path(settings.ledger.as_deref(), environment)?;
+    let plan = &settings.plan;
+    let released = match Ledger::open_existing(&path)? {
+        Some(mut ledger) => ledger.release(plan, now)?,
+        None => Release::Unknown,
+    };
+    let line = match released {
+        Release::Released(held) => {
+            let (costs, workspace, month) = (quota::amounts(&held.costs), shown(&held.workspace), held.month);
+            format!("released {costs} of {workspace} for {month}")
+        }
+        Release::ReleasedBefore(_) => "released before".to_owned(),
+        Release::Unknown => {
+            let (path, plan) = (path.display(), plan.escape_debug());
+            return Err(Error::new(format!("the ledger '{path}' has no reservation of a plan '{plan}'"))
+                .hint("presync quota show lists the plans that hold one; --month names another month"));
+        }
+    };
+    say_result([line])
+}
+
+/// Lines on stdout.
+fn say_result(lines: impl IntoIterator<Item = String>) -> Result<()> {
+    let mut out = io::stdout();
+    let print = || lines.into_iter().try_for_each(|line| writeln!(out, "{line}"));
+    print().map_err(|error| report::output(&error))
+}

@@ -1,0 +1,172 @@
+//! The ledger's file: where it lies, how it is made, and what must hold before it is used.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use etcetera::BaseStrategy;
+use rusqlite::{Connection, OpenFlags};
+
+use super::failure::{self, AWAY, damaged};
+use crate::error::{Error, Result, reason};
+
+/// The version of the tables below, in SQLite's `user_version`. It grows with every change that an older presync would
+/// misread.
+const SCHEMA_VERSION: i64 = 1;
+/// `psyn` in ASCII, in SQLite's `application_id`: tells a ledger from another program's database.
+const APPLICATION_ID: i64 = 0x7073_796e;
+/// How long to wait for another process. Its transactions take milliseconds; a disk that must write them may be busy.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Amounts are 0 or more, times are UTC as RFC 3339 writes them, months as in `2026-11`.
+const SCHEMA: &str = "
+    CREATE TABLE quota (
+        workspace TEXT NOT NULL,
+        month TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        allowed INTEGER CHECK (allowed >= 0), -- NULL: no limit
+        used INTEGER NOT NULL CHECK (used >= 0),
+        PRIMARY KEY (workspace, month, kind)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE reservation (
+        id INTEGER PRIMARY KEY,
+        plan TEXT NOT NULL,
+        workspace TEXT NOT NULL,
+        month TEXT NOT NULL,
+        source TEXT NOT NULL,
+        reserved_at TEXT NOT NULL,
+        released_at TEXT -- NULL: it holds
+    ) STRICT;
+    CREATE UNIQUE INDEX plan_reserves_once ON reservation (plan) WHERE released_at IS NULL;
+    CREATE TABLE reserved (
+        reservation INTEGER NOT NULL REFERENCES reservation,
+        kind TEXT NOT NULL,
+        amount INTEGER NOT NULL CHECK (amount >= 0),
+        PRIMARY KEY (reservation, kind)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE change (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        time TEXT NOT NULL,
+        workspace TEXT NOT NULL,
+        month TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL, -- limit, used or reserved
+        plan TEXT, -- NULL: the user
+        before INTEGER,
+        after INTEGER
+    ) STRICT;
+    CREATE TRIGGER change_stays BEFORE UPDATE ON change BEGIN SELECT RAISE(ABORT, 'a change stays'); END;
+    CREATE TRIGGER change_is_kept BEFORE DELETE ON change BEGIN SELECT RAISE(ABORT, 'a change is kept'); END;
+";
+
+/// Where the ledger lies when nothing else is said: `presync/ledger.sqlite3` in the user's data folder, which is
+/// `$XDG_DATA_HOME` or `~/.local/share`, on Windows `%APPDATA%`.
+///
+/// # Errors
+///
+/// The user has no home folder.
+pub fn default_path() -> Result<PathBuf> {
+    let folders = etcetera::choose_base_strategy().map_err(|_| {
+        Error::new("there is no home folder for the ledger")
+            .hint("name its file with --ledger FILE or PRESYNC_LEDGER")
+    })?;
+    Ok(folders.data_dir().join("presync").join("ledger.sqlite3"))
+}
+
+/// Makes an empty ledger. It gets its name only when it is whole, and takes nobody else's: when another process is
+/// first, that one's ledger stays.
+pub(super) fn create(path: &Path) -> Result<()> {
+    let failed = |error: &io::Error| {
+        Error::new(format!("cannot make the ledger '{}': {}", path.display(), reason(error))).hint(
+            "check that its folder exists and that you may write to it, or name another file with --ledger",
+        )
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    // Others may read it as far as the umask lets them, as any new file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let file = builder.tempfile_in(folder).map_err(|error| failed(&error))?;
+    fill(file.path()).map_err(|error| failure::explain(path, &error))?;
+    // The first transaction syncs the folder.
+    match file.persist_noclobber(path) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(failed(&error.error)),
+        _ => Ok(()),
+    }
+}
+
+fn fill(path: &Path) -> rusqlite::Result<()> {
+    let connection = configured(path)?;
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()
+}
+
+/// A connection to a ledger that was checked; `None` when there is no such file.
+pub(super) fn connect(path: &Path) -> Result<Option<Connection>> {
+    let cannot_open = |error: &io::Error| {
+        Error::new(format!("cannot open the ledger '{}': {}", path.display(), reason(error)))
+    };
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(cannot_open(&error)),
+    };
+    check_file(path, &metadata)?;
+    // SQLite takes some relative names for something else than a file.
+    let absolute = std::path::absolute(path).map_err(|error| cannot_open(&error))?;
+    let failed = |error: rusqlite::Error| failure::explain(path, &error);
+    let connection = configured(&absolute).map_err(failed)?;
+    check_version(path, &connection)?;
+    let sound: String =
+        connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(failed)?;
+    match sound.as_str() {
+        "ok" => Ok(Some(connection)),
+        _ => Err(damaged(path)),
+    }
+}
+
+fn check_file(path: &Path, metadata: &Metadata) -> Result<()> {
+    let shown = path.display();
+    match (metadata.is_file(), metadata.len()) {
+        (false, _) => Err(Error::new(format!("'{shown}' is no file")).hint("name the ledger's file")),
+        // A ledger has content before it has its name, so this one has lost it.
+        (true, 0) => Err(Error::new(format!("the ledger '{shown}' is empty")).hint(AWAY)),
+        _ => Ok(()),
+    }
+}
+
+fn check_version(path: &Path, connection: &Connection) -> Result<()> {
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let versions = number("application_id").and_then(|id| Ok((id, number("user_version")?)));
+    let shown = path.display();
+    match versions.map_err(|error| failure::explain(path, &error))? {
+        (APPLICATION_ID, SCHEMA_VERSION) => Ok(()),
+        (APPLICATION_ID, newer) if newer > SCHEMA_VERSION => {
+            Err(Error::new(format!("the ledger '{shown}' is of a newer presync (format {newer})"))
+                .hint("update presync, or name another file with --ledger"))
+        }
+        _ => Err(Error::new(format!("'{shown}' is a database, but no ledger")).hint(AWAY)),
+    }
+}
+
+/// A connection that can write, where the file and its folder let it: even a reader must, to undo what a process that
+/// was killed left behind.
+///
+/// The journal is SQLite's default, which is deleted at the end of a transaction: the ledger is one file then, which
+/// can be copied and read anywhere. A write-ahead log has two more files and does not work over a network.
+fn configured(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // What was committed survives a loss of power. FULL syncs the file; EXTRA syncs the folder too, without which the
+    // journal could come back and undo it ("PRAGMA synchronous").
+    connection.pragma_update(None, "synchronous", "EXTRA")?;
+    // macOS keeps synced data in the drive's cache unless it is told otherwise; elsewhere this does nothing.
+    connection.pragma_update(None, "fullfsync", true)?;
+    Ok(connection)
+}

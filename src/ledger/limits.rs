@@ -1,0 +1,119 @@
+//! Limits and use, which the user states.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::history::{Change, Subject, record};
+use super::{Balance, Ledger};
+use crate::error::Result;
+use crate::model::{Month, QuotaKind};
+
+impl Ledger {
+    /// Sets limits, where `None` is no limit, and what the platform shows as used. Gives back what that changed: nothing
+    /// when it was so before.
+    ///
+    /// # Errors
+    ///
+    /// The ledger cannot be written, or a number is larger than an `i64` holds.
+    pub fn set(
+        &mut self,
+        workspace: &str,
+        month: Month,
+        limits: &[(QuotaKind, Option<u64>)],
+        used: &[(QuotaKind, u64)],
+        now: Timestamp,
+    ) -> Result<Vec<Change>> {
+        let limits = limits.iter().map(|(kind, limit)| (*kind, Subject::Limit, *limit));
+        let used = used.iter().map(|(kind, used)| (*kind, Subject::Used, Some(*used)));
+        self.write(|connection| {
+            let mut changes = Vec::new();
+            for (kind, subject, after) in limits.chain(used) {
+                let balance = balances(connection, workspace, month)?.remove(&kind).unwrap_or_default();
+                let before = match subject {
+                    Subject::Limit => balance.limit,
+                    _ => Some(balance.used),
+                };
+                if before == after {
+                    continue;
+                }
+                put(connection, (workspace, month, kind), subject, after)?;
+                let workspace = workspace.to_owned();
+                let change = Change { time: now, workspace, month, kind, subject, plan: None, before, after };
+                record(connection, &change)?;
+                changes.push(change);
+            }
+            Ok(changes)
+        })
+    }
+
+    /// What a workspace may use in a month, by kind, and what of it is used and reserved. A kind of which nothing is
+    /// known is absent.
+    ///
+    /// # Errors
+    ///
+    /// The ledger cannot be read.
+    pub fn balances(&self, workspace: &str, month: Month) -> Result<BTreeMap<QuotaKind, Balance>> {
+        self.read(|connection| balances(connection, workspace, month))
+    }
+
+    /// The workspaces of which something is known in a month, by name.
+    ///
+    /// # Errors
+    ///
+    /// The ledger cannot be read.
+    pub fn workspaces(&self, month: Month) -> Result<Vec<String>> {
+        const WORKSPACES: &str = "SELECT workspace FROM quota WHERE month = ?1 \
+                                  UNION SELECT workspace FROM reservation WHERE month = ?1 ORDER BY workspace";
+        self.read(|connection| {
+            connection.prepare(WORKSPACES)?.query_map([month], |row| row.get(0))?.collect()
+        })
+    }
+}
+
+fn put(
+    connection: &Connection,
+    (workspace, month, kind): (&str, Month, QuotaKind),
+    subject: Subject,
+    value: Option<u64>,
+) -> rusqlite::Result<()> {
+    let put = match subject {
+        Subject::Limit => {
+            "INSERT INTO quota (workspace, month, kind, allowed, used) VALUES (?1, ?2, ?3, ?4, 0) \
+             ON CONFLICT DO UPDATE SET allowed = excluded.allowed"
+        }
+        _ => {
+            "INSERT INTO quota (workspace, month, kind, used) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT DO UPDATE SET used = excluded.used"
+        }
+    };
+    connection.execute(put, (workspace, month, kind, value)).map(drop)
+}
+
+/// What [`Ledger::balances`] gives, within a transaction.
+pub(super) fn balances(
+    connection: &Connection,
+    workspace: &str,
+    month: Month,
+) -> rusqlite::Result<BTreeMap<QuotaKind, Balance>> {
+    let mut balances: BTreeMap<QuotaKind, Balance> = BTreeMap::new();
+    let mut limits =
+        connection.prepare("SELECT kind, allowed, used FROM quota WHERE workspace = ?1 AND month = ?2")?;
+    let mut rows = limits.query((workspace, month))?;
+    while let Some(row) = rows.next()? {
+        balances.insert(row.get(0)?, Balance { limit: row.get(1)?, used: row.get(2)?, reserved: 0 });
+    }
+    // Added up here, because SQLite's sum() fails on an overflow.
+    let mut reserved = connection.prepare(
+        "SELECT kind, amount FROM reserved JOIN reservation ON reservation.id = reserved.reservation \
+         WHERE workspace = ?1 AND month = ?2 AND released_at IS NULL",
+    )?;
+    let mut rows = reserved.query((workspace, month))?;
+    while let Some(row) = rows.next()? {
+        let balance = balances.entry(row.get(0)?).or_default();
+        balance.reserved = balance.reserved.saturating_add(row.get(1)?);
+    }
+    balances.retain(|_, balance| *balance != Balance::default());
+    Ok(balances)
+}

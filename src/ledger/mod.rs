@@ -1,0 +1,106 @@
+//! The ledger: what a workspace of the platform may use of its quota in a month, what it used, and what plans reserve.
+//!
+//! One SQLite file, which any number of processes may use at a time. What changes it is one transaction that takes the
+//! file's only write lock before it reads, so that two processes can never spend the same budget, and a process that
+//! dies leaves all of its change or nothing. Nothing here reads the clock: the time is an argument.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::error::{Error, Result};
+use crate::model::{Gauge, QuotaKind};
+
+mod failure;
+mod file;
+mod history;
+mod limits;
+mod reservation;
+mod sql;
+#[cfg(test)]
+mod tests;
+
+pub use file::default_path;
+pub use history::{Change, Subject};
+pub use reservation::{Claim, Release, Reservation, Reserve, Shortage};
+
+/// What one kind of quota amounts to in a month. The default says that nothing is known: no limit, and no use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Balance {
+    /// The month's limit; `None` for none.
+    pub limit: Option<u64>,
+    /// What the platform shows as used, as the user stated it.
+    pub used: u64,
+    /// What plans have reserved and not released.
+    pub reserved: u64,
+}
+
+impl Balance {
+    /// What is left, `None` without a limit. More used and reserved than allowed leaves 0.
+    pub fn left(&self) -> Option<u64> {
+        self.gauge().left()
+    }
+
+    /// The gauge of a run that may use what is left.
+    pub fn gauge(&self) -> Gauge {
+        Gauge::new(self.limit, self.used.saturating_add(self.reserved))
+    }
+}
+
+/// An amount for each kind of quota that is meant.
+pub type Amounts = BTreeMap<QuotaKind, u64>;
+
+/// An open ledger.
+#[derive(Debug)]
+pub struct Ledger {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl Ledger {
+    /// Opens the ledger at `path`, which is made when there is no such file. Its folder must be there.
+    ///
+    /// # Errors
+    ///
+    /// The file is no ledger, is damaged, or is of a newer presync; or it cannot be made, opened or read.
+    pub fn open(path: &Path) -> Result<Self> {
+        if let Some(ledger) = Self::open_existing(path)? {
+            return Ok(ledger);
+        }
+        file::create(path)?;
+        Self::open_existing(path)?.ok_or_else(|| {
+            Error::new(format!("the ledger '{}' was removed while it was opened", path.display()))
+        })
+    }
+
+    /// Opens the ledger at `path`, if there is such a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_existing(path: &Path) -> Result<Option<Self>> {
+        let connection = file::connect(path)?;
+        Ok(connection.map(|connection| Self { path: path.to_owned(), connection }))
+    }
+
+    /// Changes the ledger: all of it, or nothing.
+    fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        let change = || {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        change().map_err(|error| failure::explain(&self.path, &error))
+    }
+
+    /// Reads one state of the ledger, whatever others do meanwhile.
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let read = || {
+            let transaction = self.connection.unchecked_transaction()?;
+            work(&transaction)
+        };
+        read().map_err(|error| failure::explain(&self.path, &error))
+    }
+}

@@ -1,0 +1,73 @@
+//! Calendar months, by which quotas are counted.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::tz::Offset;
+
+/// A calendar month in UTC, from 0000-01 to 9999-12.
+///
+/// * Written as ISO 8601 does (4.1.2.3, reduced precision): `2026-11`.
+/// * Ordered by time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Month {
+    year: u16,
+    month: u8,
+}
+
+impl Month {
+    /// The month that a moment lies in; one before the year 0 counts as of the first month.
+    pub fn of(moment: Timestamp) -> Self {
+        let date = Offset::UTC.to_datetime(moment).date();
+        match u16::try_from(date.year()) {
+            Ok(year) => Self { year, month: date.month().unsigned_abs() },
+            Err(_) => Self { year: 0, month: 1 },
+        }
+    }
+
+    /// The month that is written `2026-11`; `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (year, month) = text.split_once('-')?;
+        let is_number = |part: &str, digits| part.len() == digits && part.bytes().all(|b| b.is_ascii_digit());
+        if !is_number(year, 4) || !is_number(month, 2) {
+            return None;
+        }
+        let (year, month) = (year.parse().ok()?, month.parse().ok()?);
+        (1..=12).contains(&month).then_some(Self { year, month })
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.year, self.month)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(moment: &str) -> String {
+        Month::of(moment.parse().expect("a moment")).to_string()
+    }
+
+    #[test]
+    fn a_month_begins_and_ends_in_utc() {
+        assert_eq!(of("2026-11-30T23:59:59.999Z"), "2026-11");
+        assert_eq!(of("2026-12-01T00:00:00Z"), "2026-12");
+        assert_eq!(of("2026-12-01T00:30:00+01:00"), "2026-11");
+        assert_eq!(Month::of(Timestamp::MIN).to_string(), "0000-01");
+    }
+
+    #[test]
+    fn only_the_written_form_is_a_month() {
+        for text in ["0000-01", "2026-11", "9999-12"] {
+            assert_eq!(Month::parse(text).map(|month| month.to_string()).as_deref(), Some(text));
+        }
+        for text in ["", "2026", "2026-00", "2026-13", "2026-1", "26-11", "2026-11-01", "+026-11", "2026/11"]
+        {
+            assert_eq!(Month::parse(text), None, "{text}");
+        }
+        assert!(Month::parse("2025-12") < Month::parse("2026-01"));
+    }
+}

@@ -1,0 +1,235 @@
+//! The report of `presync quota`.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::layout::{self, MAX_WIDTH, MIN_WIDTH, cut, number, shown};
+use super::record::{FORMAT_VERSION, ToolRecord};
+use super::style::{BOLD, DIM, ERROR, GOOD};
+use crate::ledger::{Amounts, Balance, Change, Reservation};
+use crate::model::{Month, QuotaKind};
+
+/// How the report is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One document.
+    Json,
+}
+
+/// What a ledger says of a month.
+#[derive(Clone, Debug)]
+pub struct Statement<'a> {
+    /// The ledger's file.
+    pub ledger: &'a Path,
+    /// The month.
+    pub month: Month,
+    /// The workspaces, by name.
+    pub workspaces: Vec<Workspace>,
+    /// Every change, oldest first, if they are wanted.
+    pub history: Option<Vec<Change>>,
+}
+
+/// What a ledger says of a workspace in a month.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    /// Its name.
+    pub name: String,
+    /// What is known of each kind of quota.
+    pub balances: BTreeMap<QuotaKind, Balance>,
+    /// The reservations that hold, oldest first.
+    pub reservations: Vec<Reservation>,
+}
+
+/// Writes the report to `out`; `width` is the number of columns that text may use.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(format: Format, statement: &Statement<'_>, out: impl Write, width: usize) -> io::Result<()> {
+    let mut out = BufWriter::new(out);
+    match format {
+        Format::Text => text(&mut out, statement, width.clamp(MIN_WIDTH, MAX_WIDTH))?,
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut out, &Document::new(statement))?;
+            writeln!(out)?;
+        }
+    }
+    out.flush()
+}
+
+/// `1,204 images, 90 frames`.
+pub fn amounts(amounts: &Amounts) -> String {
+    let amounts = amounts.iter().map(|(kind, amount)| format!("{} {}", number(*amount), kind.unit()));
+    amounts.collect::<Vec<_>>().join(", ")
+}
+
+/// `images: limit none → 5,000`.
+pub fn change(change: &Change) -> String {
+    let (subject, unit) = (change.subject.as_str(), change.kind.unit());
+    let amount = |amount: Option<u64>| amount.map_or_else(|| "none".to_owned(), number);
+    format!("{unit}: {subject} {} → {}", amount(change.before), amount(change.after))
+}
+
+/// `2026-11-22 10:00:00`, in UTC.
+fn time(time: Timestamp) -> impl std::fmt::Display {
+    time.strftime("%Y-%m-%d %H:%M:%S")
+}
+
+fn text(out: &mut impl Write, statement: &Statement<'_>, width: usize) -> io::Result<()> {
+    let Statement { ledger, month, workspaces, history } = statement;
+    let ledger = cut(&shown(&ledger.to_string_lossy()), width - 14);
+    writeln!(out, "{BOLD}presync quota{BOLD:#} {DIM}{}{DIM:#}\n", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "  {DIM}{:<10}{DIM:#}  {ledger}", "ledger")?;
+    writeln!(out, "  {DIM}{:<10}{DIM:#}  {month}", "month")?;
+    if workspaces.is_empty() {
+        writeln!(out, "\nNo quota is known; {DIM}presync quota set --images N sets one{DIM:#}")?;
+    }
+    for Workspace { name, balances, reservations } in workspaces {
+        writeln!(out, "\n{BOLD}{}{BOLD:#}", cut(&shown(name), width))?;
+        for (kind, balance) in balances {
+            writeln!(out, "{}", balance_line(*kind, balance))?;
+        }
+        for Reservation { plan, source, costs, reserved_at, .. } in reservations {
+            // The plan's id is never cut, because it is there to be copied.
+            writeln!(out, "  {:<10}  {}  {DIM}by plan{DIM:#} {}", "reserved", amounts(costs), shown(plan))?;
+            let source = cut(&shown(source), width - 35);
+            writeln!(out, "  {:<10}  {DIM}{} {source}{DIM:#}", "", time(*reserved_at))?;
+        }
+    }
+    let Some(history) = history else { return Ok(()) };
+    writeln!(out, "\n{BOLD}History{BOLD:#}")?;
+    for entry in history {
+        let plan = entry.plan.as_ref().map(|plan| format!("  {DIM}by plan{DIM:#} {}", shown(plan)));
+        let (time, workspace) = (time(entry.time), shown(&entry.workspace));
+        let plan = plan.unwrap_or_default();
+        writeln!(out, "  {DIM}{time}{DIM:#}  {workspace}  {}{plan}", change(entry))?;
+    }
+    Ok(())
+}
+
+/// `images      ████░░░░  1,204 of 5,000 images, 1,000 of them reserved; 3,796 left`.
+fn balance_line(kind: QuotaKind, balance: &Balance) -> String {
+    let (label, unit, taken) = (kind.unit(), kind.unit(), balance.gauge().used());
+    let reserved = match balance.reserved {
+        0 => String::new(),
+        reserved => format!(", {} of them reserved", number(reserved)),
+    };
+    let used = number(taken);
+    let (Some(limit), Some(left)) = (balance.limit, balance.left()) else {
+        return format!("  {label:<10}  {used} {unit}{reserved}; no limit");
+    };
+    let style = if left > 0 { GOOD } else { ERROR };
+    let (bar, limit, left) = (layout::gauge(taken, limit, style), number(limit), number(left));
+    format!("  {label:<10}  {bar}  {used} of {limit} {unit}{reserved}; {style}{left} left{style:#}")
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    format_version: &'static str,
+    tool: ToolRecord,
+    ledger: String,
+    month: String,
+    workspaces: Vec<WorkspaceRecord<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Vec<ChangeRecord<'a>>>,
+}
+
+#[derive(Serialize)]
+struct WorkspaceRecord<'a> {
+    name: &'a str,
+    quota: BTreeMap<&'static str, BalanceRecord>,
+    reservations: Vec<ReservationRecord<'a>>,
+}
+
+#[derive(Serialize)]
+struct BalanceRecord {
+    limit: Option<u64>,
+    used: u64,
+    reserved: u64,
+    left: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct ReservationRecord<'a> {
+    plan: &'a str,
+    source: &'a str,
+    reserved_at: Timestamp,
+    costs: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct ChangeRecord<'a> {
+    time: Timestamp,
+    workspace: &'a str,
+    month: String,
+    kind: &'static str,
+    subject: &'static str,
+    plan: Option<&'a str>,
+    before: Option<u64>,
+    after: Option<u64>,
+}
+
+impl<'a> Document<'a> {
+    fn new(statement: &'a Statement<'a>) -> Self {
+        let history = statement.history.as_ref();
+        Self {
+            format_version: FORMAT_VERSION,
+            tool: ToolRecord::this(),
+            ledger: statement.ledger.to_string_lossy().into_owned(),
+            month: statement.month.to_string(),
+            workspaces: statement.workspaces.iter().map(WorkspaceRecord::new).collect(),
+            history: history.map(|changes| changes.iter().map(ChangeRecord::new).collect()),
+        }
+    }
+}
+
+impl<'a> WorkspaceRecord<'a> {
+    fn new(workspace: &'a Workspace) -> Self {
+        let balances = workspace.balances.iter();
+        Self {
+            name: &workspace.name,
+            quota: balances.map(|(kind, balance)| (kind.as_str(), BalanceRecord::new(balance))).collect(),
+            reservations: workspace.reservations.iter().map(ReservationRecord::new).collect(),
+        }
+    }
+}
+
+impl BalanceRecord {
+    fn new(balance: &Balance) -> Self {
+        let Balance { limit, used, reserved } = *balance;
+        Self { limit, used, reserved, left: balance.left() }
+    }
+}
+
+impl<'a> ReservationRecord<'a> {
+    fn new(reservation: &'a Reservation) -> Self {
+        let costs = reservation.costs.iter();
+        Self {
+            plan: &reservation.plan,
+            source: &reservation.source,
+            reserved_at: reservation.reserved_at,
+            costs: costs.map(|(kind, cost)| (kind.as_str(), *cost)).collect(),
+        }
+    }
+}
+
+impl<'a> ChangeRecord<'a> {
+    fn new(change: &'a Change) -> Self {
+        Self {
+            time: change.time,
+            workspace: &change.workspace,
+            month: change.month.to_string(),
+            kind: change.kind.as_str(),
+            subject: change.subject.as_str(),
+            plan: change.plan.as_deref(),
+            before: change.before,
+            after: change.after,
+        }
+    }
+}
