@@ -1,10 +1,12 @@
 //! Where a run's blobs come from, as a report shows it.
 
+use std::borrow::Cow;
+
 /// A source, without any secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// `folder` or `azure`.
-    pub provider: &'static str,
+    pub provider: Cow<'static, str>,
     /// The folder's path, or the container's URL without its query.
     pub location: String,
     /// The storage account.
