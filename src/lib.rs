@@ -7,7 +7,7 @@
 //! * [`probe`] turns bytes into facts without doing any I/O;
 //! * [`rules`] turns facts into findings and a verdict;
 //! * [`plan`] brings verdicts into listing order and spends the quota;
-//! * [`report`] writes what came of it.
+//! * [`report`] writes what came of it, and [`plan_file`] keeps it for later.
 //!
 //! Beside them, [`loopback`] is a blob server for tests and benchmarks.
 
@@ -20,6 +20,7 @@ pub mod exit;
 pub mod loopback;
 pub mod model;
 pub mod plan;
+pub mod plan_file;
 pub mod pool;
 pub mod preview;
 pub mod probe;
@@ -28,3 +29,4 @@ pub mod report;
 pub mod rules;
 pub mod run;
 pub mod source;
+pub mod whole_file;

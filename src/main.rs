@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     quiet_probe_threads();
     let result = match Cli::parse().into_request() {
         Request::DryRun(settings) => command::dry_run::run(&settings),
+        Request::Report(settings) => command::report::run(&settings),
         Request::Explain(settings) => command::explain::run(&settings),
         Request::Doctor(settings) => command::doctor::run(&settings),
         Request::Connect(settings) => command::connect::run(&settings),

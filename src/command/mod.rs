@@ -15,6 +15,7 @@ mod interrupt;
 pub mod loopback;
 mod output;
 pub mod preview;
+pub mod report;
 pub mod rule;
 mod target;
 
