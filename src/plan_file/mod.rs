@@ -20,7 +20,7 @@ use crate::model::Origin;
 use crate::plan::Summary;
 use crate::rules::Profile;
 
-pub use read::PlanReader;
+pub use read::{PlanReader, is_decoding};
 pub use write::PlanWriter;
 
 /// The version of the format: the major number changes when a column or a key goes or changes its meaning.
@@ -62,3 +62,6 @@ pub struct Plan {
     /// costs of all assets, as 64 hexadecimal digits. Times do not change it.
     pub id: String,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Reads a plan, a row group at a time.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -205,11 +206,23 @@ fn check_group(file: &SerializedFileReader<File>, group: usize) -> std::result::
     Ok(())
 }
 
+thread_local! {
+    static DECODING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread decodes a plan. What panics then is caught and becomes an error, so nobody need be told.
+pub fn is_decoding() -> bool {
+    DECODING.get()
+}
+
 /// Calls the decoder, which may panic on damaged bytes.
 fn guarded<T, E: std::fmt::Display>(
     decode: impl FnOnce() -> std::result::Result<T, E>,
 ) -> std::result::Result<T, Fault> {
-    match catch_unwind(AssertUnwindSafe(decode)) {
+    DECODING.set(true);
+    let decoded = catch_unwind(AssertUnwindSafe(decode));
+    DECODING.set(false);
+    match decoded {
         Ok(decoded) => decoded.map_err(|error| error.to_string()),
         Err(_) => Err("it cannot be decoded".to_owned()),
     }

@@ -24,6 +24,7 @@ mod faults;
 mod fixes;
 mod loopback;
 mod pixel_formats;
+mod plan;
 mod preview;
 mod readme;
 mod rule;
