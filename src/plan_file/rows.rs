@@ -241,7 +241,7 @@ impl TrackRows {
 
     fn at(&self, row: usize) -> VideoTrack {
         VideoTrack {
-            codec: text(&self.codec, row).map(str::to_owned),
+            codec: text(&self.codec, row).map(owned),
             pixel_format: text(&self.pixel_format, row).map(owned),
             width: number(&self.width, row),
             height: number(&self.height, row),

@@ -49,7 +49,7 @@ prop_compose! {
         codec in of(text()), pixel_format in of(text()), width: Option<u32>, height: Option<u32>,
         frames: Option<u64>, frames_presented: Option<u64>, duration_s in of(0.0..1e9),
     ) -> VideoTrack {
-        let pixel_format = pixel_format.map(Into::into);
+        let (codec, pixel_format) = (codec.map(Into::into), pixel_format.map(Into::into));
         VideoTrack { codec, pixel_format, width, height, frames, frames_presented, duration_s }
     }
 }
@@ -62,7 +62,7 @@ prop_compose! {
         Video {
             major_brand: major_brand.map(FourCc),
             compatible_brands: compatible_brands.into_iter().map(FourCc).collect(),
-            tracks,
+            tracks: tracks.into(),
         }
     }
 }
