@@ -10,7 +10,9 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 use url::Url;
 
-use crate::config::{Color, Connect, Doctor, DryRun, Explain, Loopback, Preview, Quota, Rule, Target};
+use crate::config::{
+    Color, Connect, Doctor, DryRun, Explain, Loopback, Preview, Quota, Report, Rule, Target,
+};
 use crate::loopback::Tls;
 use crate::report;
 use crate::source::Depth;
@@ -52,6 +54,8 @@ enum Command {
     Preview(PreviewArgs),
     /// The pre-sync report: which assets will sync, which will not and why, and what it will cost
     DryRun(DryRunArgs),
+    /// A saved plan as a report, in any format
+    Report(ReportArgs),
     /// One asset: every range read, what was found where, the verdict, the fix
     Explain(ExplainArgs),
     /// What to run so that the platform may read a container: service principal, role with condition, CORS
@@ -74,6 +78,8 @@ pub enum Request {
     Preview(Preview),
     /// `presync dry-run`.
     DryRun(DryRun),
+    /// `presync report`.
+    Report(Report),
     /// `presync explain`.
     Explain(Explain),
     /// `presync connect`.
@@ -293,6 +299,10 @@ struct DryRunArgs {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
+    /// Keep every asset with its facts and verdict in a Parquet file, for presync report and for queries
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+
     /// Exit with 0 instead of 1 when there are findings
     #[arg(long)]
     exit_zero: bool,
@@ -305,6 +315,29 @@ struct DryRunArgs {
 
     #[command(flatten, next_help_heading = "Performance")]
     performance: PerformanceArgs,
+}
+
+#[derive(Debug, Args)]
+struct ReportArgs {
+    /// A plan that presync dry-run --plan has written
+    #[arg(value_name = "PLAN")]
+    plan: PathBuf,
+
+    /// How the report is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: FormatArg,
+
+    /// Write the report to a file instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Exit with 0 instead of 1 when there are findings
+    #[arg(long)]
+    exit_zero: bool,
+
+    /// When to use colors; NO_COLOR is respected
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    color: ColorArg,
 }
 
 #[derive(Debug, Args)]
@@ -454,6 +487,13 @@ impl Cli {
         match self.command {
             Command::Preview(args) => Request::Preview(args.resolve()),
             Command::DryRun(args) => Request::DryRun(args.resolve()),
+            Command::Report(args) => Request::Report(Report {
+                plan: args.plan,
+                format: args.format.into(),
+                output: args.output,
+                exit_zero: args.exit_zero,
+                color: args.color.into(),
+            }),
             Command::Explain(args) => Request::Explain(Explain {
                 target: args.azure.target(args.asset, args.profile),
                 color: args.color.into(),
@@ -497,6 +537,16 @@ fn depth(no_recurse: bool) -> Depth {
     if no_recurse { Depth::Direct } else { Depth::All }
 }
 
+impl From<FormatArg> for report::Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Text => Self::Text,
+            FormatArg::Json => Self::Json,
+            FormatArg::Jsonl => Self::Jsonl,
+        }
+    }
+}
+
 impl From<ColorArg> for Color {
     fn from(color: ColorArg) -> Self {
         match color {
@@ -534,12 +584,9 @@ impl DryRunArgs {
             workspace: self.workspace,
             ledger: self.ledger,
             dimensions: self.dimensions,
-            format: match self.format {
-                FormatArg::Text => report::Format::Text,
-                FormatArg::Json => report::Format::Json,
-                FormatArg::Jsonl => report::Format::Jsonl,
-            },
+            format: self.format.into(),
             output: self.output,
+            plan: self.plan,
             exit_zero: self.exit_zero,
             color: self.display.color.into(),
             progress: !(self.display.no_progress || self.display.quiet),

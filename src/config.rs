@@ -71,6 +71,8 @@ pub struct DryRun {
     pub format: Format,
     /// Where to; stdout when `None`.
     pub output: Option<PathBuf>,
+    /// Where to write the plan; `None` for none.
+    pub plan: Option<PathBuf>,
     /// Whether findings leave the exit code at 0.
     pub exit_zero: bool,
     /// When to use colors.
@@ -85,6 +87,21 @@ pub struct DryRun {
     pub workers: Option<usize>,
     /// Places in the queue before them; `None` for the default.
     pub queue: Option<usize>,
+}
+
+/// Settings of `presync report`.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The plan.
+    pub plan: PathBuf,
+    /// How the report is written.
+    pub format: Format,
+    /// Where to; stdout when `None`.
+    pub output: Option<PathBuf>,
+    /// Whether findings leave the exit code at 0.
+    pub exit_zero: bool,
+    /// When to use colors.
+    pub color: Color,
 }
 
 /// Settings of `presync explain`.

@@ -7,7 +7,7 @@
 //! * [`probe`] turns bytes into facts without doing any I/O;
 //! * [`rules`] turns facts into findings and a verdict;
 //! * [`plan`] brings verdicts into listing order and spends the quota;
-//! * [`report`] writes what came of it.
+//! * [`report`] writes what came of it, and [`plan_file`] keeps it for later.
 //!
 //! Beside them, [`ledger`] keeps what a month's quota allows and what plans reserve of it, and [`loopback`] is a blob
 //! server for tests and benchmarks.
@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod loopback;
 pub mod model;
 pub mod plan;
+pub mod plan_file;
 pub mod pool;
 pub mod preview;
 pub mod probe;
@@ -30,3 +31,4 @@ pub mod report;
 pub mod rules;
 pub mod run;
 pub mod source;
+pub mod whole_file;

@@ -9,11 +9,13 @@ use presync::cli::{Cli, Request};
 use presync::command;
 use presync::error::Error;
 use presync::exit::Exit;
+use presync::plan_file;
 
 fn main() -> ExitCode {
-    quiet_probe_threads();
+    quiet_caught_panics();
     let result = match Cli::parse().into_request() {
         Request::DryRun(settings) => command::dry_run::run(&settings),
+        Request::Report(settings) => command::report::run(&settings),
         Request::Explain(settings) => command::explain::run(&settings),
         Request::Doctor(settings) => command::doctor::run(&settings),
         Request::Connect(settings) => command::connect::run(&settings),
@@ -25,11 +27,13 @@ fn main() -> ExitCode {
     result.unwrap_or_else(|error| fail(&error)).into()
 }
 
-/// What panics on a thread that probes is caught there and becomes a verdict, so the default message would only confuse.
-fn quiet_probe_threads() {
+/// What panics on a thread that probes or decodes a plan is caught there and becomes a verdict or an error, so the
+/// default message would only confuse.
+fn quiet_caught_panics() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if !std::thread::current().name().is_some_and(|name| name.starts_with("probe-")) {
+        let probes = std::thread::current().name().is_some_and(|name| name.starts_with("probe-"));
+        if !probes && !plan_file::is_decoding() {
             default(panic);
         }
     }));

@@ -1,8 +1,9 @@
 //! `presync dry-run`: the pre-sync report.
 
 use std::io::{self, IsTerminal};
+use std::path::{self, Path};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -11,14 +12,17 @@ use super::output::Output;
 use super::target::Resolved;
 use super::{ledger, say, say_rate};
 use crate::config::DryRun;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::model::{Month, Quota};
-use crate::probe::Want;
+use crate::model::{Asset, Month, Quota};
+use crate::plan::Summary;
+use crate::plan_file::{self, PlanWriter};
+use crate::probe::{self, Want};
 use crate::progress::Progress;
-use crate::report::{self, Header, ProgressBar, shown};
+use crate::report::{self, Header, ProgressBar, Report, shown};
 use crate::rules::Profile;
-use crate::run::{self, End, Ended, Settings};
+use crate::run::{self, End, Ended, Settings, Sink};
+use crate::source::Depth;
 use crate::source::any::AnySource;
 use crate::source::azure;
 use crate::source::location::Environment;
@@ -59,6 +63,7 @@ fn ledger_quota(settings: &DryRun, profile: &Profile, environment: &Environment)
 async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &DryRun) -> Result<Exit> {
     let begun = Instant::now();
     let profile = Arc::clone(&header.profile);
+    let plan = begin_plan(&header, settings)?;
     let output = Output::open(settings.output.as_deref(), settings.color)?;
     let credential = header.origin.credential.clone();
     let report = report::open(settings.format, header, output.writer(), output.width)?;
@@ -88,18 +93,25 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
         ));
     }
     let stop = interrupted();
-    let ended = run::run(Arc::new(source), profile, quota, pipeline, progress, report, stop).await;
+    let sink = Outcome { report, plan };
+    let ended = run::run(Arc::new(source), profile, quota, pipeline, progress, sink, stop).await;
     drop(bar);
 
-    let Ended { summary, sink: report, end } = ended?;
+    let Ended { summary, sink: Outcome { report, plan }, end } = ended?;
     let broken = match end {
         End::Broken(error) if summary.totals.listed == 0 => return Err(error),
         End::Broken(error) => Some(error),
         End::Complete | End::Stopped => None,
     };
     let elapsed = begun.elapsed();
+    // Each is written whatever becomes of the other.
+    let planned = match (plan, &settings.plan) {
+        (Some(plan), Some(path)) => finish_plan(plan, path, &summary, elapsed),
+        _ => Ok(()),
+    };
     report.finish(&summary, elapsed).map_err(|error| report::output(&error))?;
     output.keep()?;
+    planned?;
     // How long it took is no part of the report, which is the same every time.
     if settings.verbose || (settings.progress && io::stderr().is_terminal()) {
         say_rate(summary.totals.listed, elapsed);
@@ -111,4 +123,50 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
         Some(error) => Err(error),
         None => Ok(Exit::of(&summary, settings.exit_zero)),
     }
+}
+
+/// What becomes of the assets: a report, and a plan if one is asked for.
+struct Outcome {
+    report: Box<dyn Report>,
+    plan: Option<PlanWriter>,
+}
+
+impl Sink for Outcome {
+    fn asset(&mut self, asset: &Asset) -> Result<()> {
+        Sink::asset(&mut self.report, asset)?;
+        self.plan.as_mut().map_or(Ok(()), |plan| plan.asset(asset))
+    }
+}
+
+fn begin_plan(header: &Header, settings: &DryRun) -> Result<Option<PlanWriter>> {
+    let Some(path) = &settings.plan else { return Ok(None) };
+    let same =
+        |output: &Path| matches!((path::absolute(output), path::absolute(path)), (Ok(a), Ok(b)) if a == b);
+    if settings.output.as_deref().is_some_and(same) {
+        return Err(Error::new(format!("--output and --plan are the same file, '{}'", path.display())));
+    }
+    let header = plan_file::Header {
+        origin: header.origin.clone(),
+        profile: Arc::clone(&header.profile),
+        probe_version: probe::VERSION,
+        recursive: settings.depth == Depth::All,
+        dimensions: settings.dimensions,
+        begun: Timestamp::now(),
+    };
+    PlanWriter::create(path, header).map(Some)
+}
+
+/// Puts the plan in its place. One that is incomplete never takes the place of another file.
+fn finish_plan(plan: PlanWriter, path: &Path, summary: &Summary, elapsed: Duration) -> Result<()> {
+    let shown = path.display();
+    let incomplete = summary.incomplete.is_some();
+    if incomplete && path.exists() {
+        say(&format!("'{shown}' was left as it was, because this run is incomplete"));
+        return Ok(());
+    }
+    plan.finish(summary.clone(), elapsed)?;
+    if incomplete {
+        say(&format!("the plan '{shown}' is incomplete, as this run is"));
+    }
+    Ok(())
 }

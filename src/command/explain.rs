@@ -198,14 +198,14 @@ impl Explained {
         row_if(
             out,
             "mirror",
-            facts.mirror.map(|axis| format!("across the {axis} axis, by imir")).as_deref(),
+            facts.mirror.map(|axis| format!("across the {} axis, by imir", axis.as_str())).as_deref(),
         )?;
         if let Some(video) = &facts.video {
             let brand = video.major_brand.map(|brand| format!("{brand}{}", self.place("major brand")));
             row_if(out, "brand", brand.as_deref())?;
             for (index, track) in video.tracks.iter().enumerate() {
                 let codec = track.codec.as_deref().unwrap_or("unknown codec");
-                let pixels = track.pixel_format.unwrap_or("unknown pixel format");
+                let pixels = track.pixel_format.as_deref().unwrap_or("unknown pixel format");
                 let frames = track.frames.map_or("unknown".to_owned(), |frames| frames.to_string());
                 row(out, &format!("track {}", index + 1), &format!("{codec}, {pixels}, {frames} frames"))?;
                 if track.frames_presented != track.frames {
@@ -240,7 +240,7 @@ impl Explained {
             Verdict::Unknown => (UNKNOWN, "could not be judged"),
         };
         writeln!(out, "\n{BOLD}Verdict{BOLD:#}")?;
-        let reason = self.asset.skipped.map(|reason| format!(": {reason}")).unwrap_or_default();
+        let reason = self.asset.skipped.map(|skip| format!(": {}", skip.as_str())).unwrap_or_default();
         writeln!(out, "  {style}{verdict}{style:#}{reason}")?;
         for finding in &self.asset.findings {
             let style = style::of(finding.severity);

@@ -17,6 +17,7 @@ pub mod loopback;
 mod output;
 pub mod preview;
 pub mod quota;
+pub mod report;
 pub mod rule;
 mod target;
 

@@ -4,11 +4,11 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use super::{Connection, NAME_RULE, is_name, parse};
 use crate::error::{Error, Result, reason};
+use crate::whole_file::WholeFile;
 
 /// What became of a connection that was to be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,9 @@ pub fn add(path: &Path, name: &str, connection: &Connection) -> Result<Added> {
     }
     let text = with(&text, name, connection)
         .ok_or_else(|| Error::new(format!("'{shown}' has no place for a connection")))?;
-    replace(path, &text).map_err(failed)?;
+    let mut file = WholeFile::create(path)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.commit()?;
     Ok(Added::New)
 }
 
@@ -88,28 +90,6 @@ fn table(connection: &Connection) -> Table {
         table.insert("quota", value(quota));
     }
     table
-}
-
-/// Gives the text to a new file that takes the place of the old one, so that nobody ever sees half of it.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    // The place that a link leads to, not the link.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = new_file(folder)?;
-    file.write_all(text.as_bytes())?;
-    if let Ok(metadata) = fs::metadata(&path) {
-        file.as_file().set_permissions(metadata.permissions())?;
-    }
-    file.as_file().sync_all()?;
-    file.persist(&path).map(drop).map_err(|error| error.error)
-}
-
-/// A temporary file that others may read as far as the umask lets them, as any new file.
-fn new_file(folder: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
 }
 
 #[cfg(test)]

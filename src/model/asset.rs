@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 use smallvec::SmallVec;
 
@@ -22,7 +23,7 @@ pub struct Facts {
     /// (`irot`, ISO/IEC 23008-12, 6.5.10).
     pub rotation: Option<u16>,
     /// Across which axis HEIF and AVIF show the picture mirrored (`imir`, 6.5.12).
-    pub mirror: Option<&'static str>,
+    pub mirror: Option<Mirror>,
     /// What an ISO base media file says about its video.
     pub video: Option<Box<Video>>,
     /// Why the header cannot be followed to its end.
@@ -74,6 +75,28 @@ impl Orientation {
     }
 }
 
+/// An axis across which a picture is shown mirrored (ISO/IEC 23008-12, 6.5.12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mirror {
+    /// Left and right are swapped.
+    Vertical,
+    /// Top and bottom are swapped.
+    Horizontal,
+}
+
+impl Mirror {
+    /// Both axes.
+    pub const ALL: &[Self] = &[Self::Vertical, Self::Horizontal];
+
+    /// `vertical` or `horizontal`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Vertical => "vertical",
+            Self::Horizontal => "horizontal",
+        }
+    }
+}
+
 /// Four bytes that name a brand, a box or a codec. Printed as text, with other bytes escaped.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FourCc(pub [u8; 4]);
@@ -81,6 +104,43 @@ pub struct FourCc(pub [u8; 4]);
 impl fmt::Display for FourCc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.escape_ascii())
+    }
+}
+
+impl FromStr for FourCc {
+    type Err = NoFourCc;
+
+    /// Takes what [`Display`](fmt::Display) gives.
+    fn from_str(text: &str) -> Result<Self, NoFourCc> {
+        let mut letters = text.bytes();
+        let mut code = [0; 4];
+        for byte in &mut code {
+            *byte = unescaped(&mut letters).ok_or(NoFourCc)?;
+        }
+        match letters.next() {
+            None => Ok(Self(code)),
+            Some(_) => Err(NoFourCc),
+        }
+    }
+}
+
+/// A text that names no four bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoFourCc;
+
+/// The next byte of a text that [`escape_ascii`](u8::escape_ascii) has made.
+fn unescaped(letters: &mut std::str::Bytes<'_>) -> Option<u8> {
+    let hex = |digit: u8| char::from(digit).to_digit(16).map(|digit| digit as u8);
+    match letters.next()? {
+        b'\\' => match letters.next()? {
+            b't' => Some(b'\t'),
+            b'n' => Some(b'\n'),
+            b'r' => Some(b'\r'),
+            escaped @ (b'\'' | b'"' | b'\\') => Some(escaped),
+            b'x' => Some(hex(letters.next()?)? << 4 | hex(letters.next()?)?),
+            _ => None,
+        },
+        byte => Some(byte),
     }
 }
 
@@ -110,7 +170,7 @@ pub struct VideoTrack {
     /// The codec as ffprobe names it (`codec_name`), or the sample entry's four bytes.
     pub codec: Option<Cow<'static, str>>,
     /// The pixel format as ffprobe names it (`pix_fmt`).
-    pub pixel_format: Option<&'static str>,
+    pub pixel_format: Option<Cow<'static, str>>,
     /// Width in pixels, of the sample entry (12.1.3).
     pub width: Option<u32>,
     /// Height in pixels.
@@ -124,12 +184,12 @@ pub struct VideoTrack {
 }
 
 /// Why a header cannot be followed to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     /// The part that is damaged, such as `PNG chunk`.
-    pub part: &'static str,
+    pub part: Cow<'static, str>,
     /// What is wrong with it, such as `runs past the end of the file`.
-    pub fault: &'static str,
+    pub fault: Cow<'static, str>,
     /// Where the part begins, in bytes from the start of the blob.
     pub offset: u64,
 }
@@ -155,6 +215,28 @@ pub enum Gap {
     TooManyBytes,
 }
 
+impl Gap {
+    /// Every gap, in the order of the declaration.
+    pub const ALL: &[Self] = &[
+        Self::TooManyFragments,
+        Self::Frames,
+        Self::CompressedHeader,
+        Self::TooManyReads,
+        Self::TooManyBytes,
+    ];
+
+    /// The short name that plans use, such as `too-many-fragments`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TooManyFragments => "too-many-fragments",
+            Self::Frames => "frames",
+            Self::CompressedHeader => "compressed-header",
+            Self::TooManyReads => "too-many-reads",
+            Self::TooManyBytes => "too-many-bytes",
+        }
+    }
+}
+
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -164,6 +246,38 @@ impl fmt::Display for Gap {
             Self::TooManyReads => "the header takes more reads than one blob may cost",
             Self::TooManyBytes => "the header takes more bytes than one blob may cost",
         })
+    }
+}
+
+/// Why a listed blob is no asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// It stands for a folder.
+    FolderMarker,
+    /// It stands for a folder that the listing did not go into.
+    NotEntered,
+    /// Its extension is one of files that lie beside media and are none.
+    Sidecar,
+    /// Its content is neither an image nor a video, and its name promises neither.
+    NoMedia,
+    /// It was deleted after it was listed.
+    Gone,
+}
+
+impl Skip {
+    /// Every reason, in the order of the declaration.
+    pub const ALL: &[Self] =
+        &[Self::FolderMarker, Self::NotEntered, Self::Sidecar, Self::NoMedia, Self::Gone];
+
+    /// The reason as reports give it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FolderMarker => "folder marker",
+            Self::NotEntered => "folder that was not entered",
+            Self::Sidecar => "sidecar file by its extension",
+            Self::NoMedia => "neither image nor video",
+            Self::Gone => "deleted since it was listed",
+        }
     }
 }
 
@@ -183,7 +297,28 @@ pub struct Asset {
     /// What the rules have to say.
     pub findings: Vec<Finding>,
     /// Why it is skipped.
-    pub skipped: Option<&'static str>,
+    pub skipped: Option<Skip>,
     /// What reading it cost.
     pub reads: Reads,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn four_bytes_come_back_from_their_text(code: [u8; 4]) {
+            prop_assert_eq!(FourCc(code).to_string().parse(), Ok(FourCc(code)));
+        }
+    }
+
+    #[test]
+    fn other_text_names_no_four_bytes() {
+        for text in ["", "mp4", "mp421", "\\", "mp4\\", "mp4\\q", "mp4\\x1", "mp4\\xg0", "mp4é"] {
+            assert_eq!(text.parse::<FourCc>(), Err(NoFourCc), "{text}");
+        }
+    }
 }

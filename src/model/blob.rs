@@ -56,6 +56,11 @@ impl ETag {
         Self(etag.strip_prefix('"').and_then(|etag| etag.strip_suffix('"')).unwrap_or(etag).into())
     }
 
+    /// Takes an ETag that has no quotes around it, whatever it begins and ends with.
+    pub fn unquoted(etag: &str) -> Self {
+        Self(etag.into())
+    }
+
     /// The ETag without quotes.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -75,6 +80,26 @@ pub enum Access {
     NotEntered,
     /// It is listed but cannot be addressed; the text says why.
     Unreachable(Box<str>),
+}
+
+impl Access {
+    /// The short name that plans use, such as `online`. It does not tell why a blob is unreachable.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Archived => "archived",
+            Self::Directory => "directory",
+            Self::NotEntered => "not-entered",
+            Self::Unreachable(_) => "unreachable",
+        }
+    }
+
+    /// The access of this name; `why` is for the one that is unreachable.
+    pub fn named(name: &str, why: &str) -> Option<Self> {
+        [Self::Online, Self::Archived, Self::Directory, Self::NotEntered, Self::Unreachable(why.into())]
+            .into_iter()
+            .find(|access| access.as_str() == name)
+    }
 }
 
 /// One entry of a listing.

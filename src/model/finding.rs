@@ -14,6 +14,9 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Every severity.
+    pub const ALL: &[Self] = &[Self::Warning, Self::Unknown, Self::Error];
+
     /// `warning`, `unknown` or `error`.
     pub fn as_str(self) -> &'static str {
         match self {

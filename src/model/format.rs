@@ -12,6 +12,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: &[Self] = &[Self::Image, Self::Video, Self::Other];
+
     /// `image`, `video` or `other`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -10,7 +10,9 @@ mod origin;
 mod quota;
 mod range;
 
-pub use asset::{Asset, Facts, FourCc, Gap, Malformed, Orientation, Video, VideoTrack};
+pub use asset::{
+    Asset, Facts, FourCc, Gap, Malformed, Mirror, NoFourCc, Orientation, Skip, Video, VideoTrack,
+};
 pub use blob::{Access, Blob, BlobName, ETag};
 pub use check::{Check, Outcome};
 pub use finding::{Code, Finding, Severity};

@@ -1,10 +1,14 @@
 //! Where a run's blobs come from, as a report shows it.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
 /// A source, without any secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// `folder` or `azure`.
-    pub provider: &'static str,
+    pub provider: Cow<'static, str>,
     /// The folder's path, or the container's URL without its query.
     pub location: String,
     /// The storage account.

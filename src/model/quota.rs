@@ -1,5 +1,7 @@
 //! Verdicts, what assets cost, and the budget that they are weighed against.
 
+use serde::{Deserialize, Serialize};
+
 /// What will become of an asset when the platform syncs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
@@ -14,6 +16,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict.
+    pub const ALL: &[Self] = &[Self::Accept, Self::Reject, Self::Skip, Self::Unknown];
+
     /// `accept`, `reject`, `skip` or `unknown`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -68,7 +73,7 @@ impl QuotaKind {
 }
 
 /// One kind of quota: what may be spent, and what was spent before this run. `limit: None` is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gauge {
     /// The month's limit.
     pub limit: Option<u64>,
@@ -110,7 +115,7 @@ impl Gauge {
 }
 
 /// The budget of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
     /// Images.
     pub images: Gauge,
@@ -156,7 +161,7 @@ fn spend(gauge: &mut Gauge, other: &mut Gauge, is_shared: bool, amount: u64) -> 
 }
 
 /// The sums of a run. `listed` is always the sum of the four verdicts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Entries of the listing.
     pub listed: u64,

@@ -35,7 +35,7 @@ pub(super) fn read(view: View<'_>, stsd: Bmff, track: &mut VideoTrack) -> Parse<
         return Err(malformed("sample descriptions", stsd.at, "have no entry"));
     }
     match pixels {
-        Pixels::Format(format) => track.pixel_format = Some(format),
+        Pixels::Format(format) => track.pixel_format = Some(format.into()),
         Pixels::InSample(sample) => return Ok(Some(sample)),
         Pixels::Unknown => {}
     }

@@ -3,7 +3,7 @@
 use super::bmff::{Bmff, Boxes};
 use super::tiff;
 use super::view::{Parse, Stop, View, malformed};
-use crate::model::{Facts, Orientation};
+use crate::model::{Facts, Mirror, Orientation};
 
 /// Items that are looked at. A panorama in tiles has some hundreds.
 const MAX_ITEMS: u64 = 16_384;
@@ -244,7 +244,7 @@ fn read_property(view: View<'_>, property: Bmff, facts: &mut Facts) -> Parse<()>
         }
         b"imir" => {
             let [axis] = property.field(view, property.body, "image mirror")?;
-            facts.mirror = Some(if axis & 1 == 0 { "vertical" } else { "horizontal" });
+            facts.mirror = Some(if axis & 1 == 0 { Mirror::Vertical } else { Mirror::Horizontal });
         }
         _ => {}
     }

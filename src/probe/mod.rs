@@ -32,6 +32,8 @@ use crate::model::{ByteRange, Facts, Format, Gap};
 pub use outline::Node;
 use view::{Stop, Store, View};
 
+/// Raised when the facts of the same bytes may be others than before: facts in a plan that are older must be read again.
+pub const VERSION: u32 = 1;
 /// Reads that one blob may cost. A sound file takes one to three; the cap ends a chain of headers made to be endless.
 pub const MAX_ASKS: u32 = 24;
 /// Bytes of one blob that are held at a time: 4 MiB, several times what the largest EXIF block and the sample
@@ -147,8 +149,8 @@ impl Probe {
     /// Turns a parser's stop into the next ask or into the end, keeping what is known of the blob.
     fn settle(&mut self, stop: Stop, mut facts: Facts) -> Step {
         let asked = match stop {
-            Stop::Malformed(malformed) => {
-                facts.malformed = Some(malformed);
+            Stop::Malformed(damage) => {
+                facts.malformed = Some(damage.into());
                 return Step::Done(facts);
             }
             Stop::Gap(gap) => Err(gap),

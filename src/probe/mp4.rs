@@ -232,7 +232,7 @@ fn read_samples(view: View<'_>, table: Bmff, edits: Option<&Edits>) -> Parse<Vid
     }
     check_promises(view, table)?;
     if let (Some(sample), Some(chunks)) = (sample, chunks) {
-        track.pixel_format = in_first_sample(view, chunks, sample)?;
+        track.pixel_format = in_first_sample(view, chunks, sample)?.map(Into::into);
     }
     if !described {
         return Err(malformed("sample table", table.at, "has no sample descriptions (stsd)"));

@@ -42,7 +42,7 @@ pub(super) fn outline(view: View<'_>) -> Vec<Node> {
         Err(Stop::Need { at, .. } | Stop::NeedFragment { at, .. } | Stop::Wish { at, .. }) => {
             nodes.add(0, at, 0, "…", "not read")
         }
-        Err(Stop::Malformed(malformed)) => nodes.add(0, malformed.offset, 0, malformed.part, malformed.fault),
+        Err(Stop::Malformed(damage)) => nodes.add(0, damage.offset, 0, damage.part, damage.fault),
         Err(Stop::Gap(_)) | Ok(()) => {}
     }
     nodes.0

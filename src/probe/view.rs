@@ -16,9 +16,23 @@ pub(super) enum Stop {
     /// Likewise, for a fact that only a wish asks for: the end comes without it when there are no reads left.
     Wish { at: u64, len: u64 },
     /// The header is damaged.
-    Malformed(Malformed),
+    Malformed(Damage),
     /// The header may be sound, but presync does not read it.
     Gap(Gap),
+}
+
+/// [`Malformed`] in the parser's own words: a stop is copied on the way up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Damage {
+    pub(super) part: &'static str,
+    pub(super) fault: &'static str,
+    pub(super) offset: u64,
+}
+
+impl From<Damage> for Malformed {
+    fn from(Damage { part, fault, offset }: Damage) -> Self {
+        Self { part: part.into(), fault: fault.into(), offset }
+    }
 }
 
 /// What a parser gives back.
@@ -178,7 +192,7 @@ impl<'a> View<'a> {
 
 /// A stop because of damage.
 pub(super) fn malformed(part: &'static str, offset: u64, fault: &'static str) -> Stop {
-    Stop::Malformed(Malformed { part, fault, offset })
+    Stop::Malformed(Damage { part, fault, offset })
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub(super) const MIN_WIDTH: usize = 40;
 /// What was run, on which source, by which rules.
 pub(super) fn heading(out: &mut impl Write, command: &str, header: &Header, width: usize) -> io::Result<()> {
     let origin = &header.origin;
-    let provider = match origin.provider {
+    let provider = match &*origin.provider {
         "azure" => "Azure Blob Storage",
         other => other,
     };

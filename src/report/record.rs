@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::model::{Asset, Finding, Gauge, Kind, Orientation, Origin, Totals};
+use crate::model::{Asset, Finding, Gauge, Kind, Mirror, Orientation, Origin, Skip, Totals};
 
 /// The version of the formats: the major number changes when a field goes or changes its meaning.
 pub(super) const FORMAT_VERSION: &str = "1.0";
@@ -35,7 +35,7 @@ pub(super) struct AssetRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     codec: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pixel_format: Option<&'static str>,
+    pixel_format: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     frames: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,18 +99,18 @@ impl<'a> AssetRecord<'a> {
                 _ => None,
             },
             rotation: facts.rotation,
-            mirror: facts.mirror,
+            mirror: facts.mirror.map(Mirror::as_str),
             major_brand: video.and_then(|video| video.major_brand).map(|brand| brand.to_string()),
             compatible_brands: video
                 .filter(|video| video.major_brand.is_some())
                 .map(|video| video.compatible_brands.iter().map(ToString::to_string).collect()),
             codec: track.and_then(|track| track.codec.as_deref()),
-            pixel_format: track.and_then(|track| track.pixel_format),
+            pixel_format: track.and_then(|track| track.pixel_format.as_deref()),
             frames: track.and_then(|track| track.frames),
             frames_presented: track.and_then(|track| track.frames_presented),
             duration_s: track.and_then(|track| track.duration_s),
             verdict: asset.verdict.as_str(),
-            skipped: asset.skipped,
+            skipped: asset.skipped.map(Skip::as_str),
             cost: CostRecord { images: asset.cost.images, frames: asset.cost.frames },
             findings: asset.findings.iter().map(FindingRecord::new).collect(),
             reads: ReadsRecord {
@@ -147,7 +147,7 @@ impl ToolRecord {
 
 #[derive(Serialize)]
 pub(super) struct SourceRecord<'a> {
-    provider: &'static str,
+    provider: &'a str,
     location: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<&'a str>,
@@ -161,7 +161,7 @@ pub(super) struct SourceRecord<'a> {
 impl<'a> SourceRecord<'a> {
     pub(super) fn new(origin: &'a Origin) -> Self {
         Self {
-            provider: origin.provider,
+            provider: &origin.provider,
             location: &origin.location,
             account: origin.account.as_deref(),
             container: origin.container.as_deref(),

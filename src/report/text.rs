@@ -61,8 +61,8 @@ impl<W: Write + Send> Report for Text<W> {
                 });
             }
         }
-        if let Some(reason) = asset.skipped {
-            *self.skipped.entry(reason).or_default() += 1;
+        if let Some(skip) = asset.skipped {
+            *self.skipped.entry(skip.as_str()).or_default() += 1;
         }
         Ok(())
     }

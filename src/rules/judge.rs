@@ -2,8 +2,8 @@
 
 use super::Profile;
 use crate::model::{
-    Access, Asset, Blob, Code, Cost, Facts, Finding, Format, Kind, Orientation, Reads, Severity, Verdict,
-    Video,
+    Access, Asset, Blob, Code, Cost, Facts, Finding, Format, Kind, Orientation, Reads, Severity, Skip,
+    Verdict, Video,
 };
 
 /// Extensions of files that lie beside media and are none: they are skipped without being read.
@@ -12,12 +12,6 @@ const SIDECARS: &[&str] = &[
     "md", "npy", "npz", "parquet", "pdf", "pkl", "py", "rar", "sh", "sql", "srt", "tar", "thm", "toml",
     "tsv", "txt", "vtt", "xls", "xlsx", "xml", "xmp", "yaml", "yml", "zip",
 ];
-
-const FOLDER_MARKER: &str = "folder marker";
-const NOT_ENTERED: &str = "folder that was not entered";
-const SIDECAR: &str = "sidecar file by its extension";
-const NO_MEDIA: &str = "neither image nor video";
-const GONE: &str = "deleted since it was listed";
 
 /// What reading a blob led to.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,12 +32,12 @@ pub enum Content {
 pub fn without_reading(blob: &Blob, profile: &Profile) -> Option<Asset> {
     let promised = Promise::of(blob);
     let decision = match &blob.access {
-        Access::Directory => Decision::skip(FOLDER_MARKER),
-        Access::NotEntered => Decision::skip(NOT_ENTERED),
+        Access::Directory => Decision::skip(Skip::FolderMarker),
+        Access::NotEntered => Decision::skip(Skip::NotEntered),
         Access::Unreachable(why) => Decision::of(Finding::new(Code::Unreadable, why.as_ref())),
-        _ if promised == Promise::Sidecar => Decision::skip(SIDECAR),
+        _ if promised == Promise::Sidecar => Decision::skip(Skip::Sidecar),
         _ if blob.size == 0 && promised == Promise::Nothing => {
-            Decision::skip(if blob.name.as_str().ends_with('/') { FOLDER_MARKER } else { NO_MEDIA })
+            Decision::skip(if blob.name.as_str().ends_with('/') { Skip::FolderMarker } else { Skip::NoMedia })
         }
         _ if blob.size == 0 => Decision::of(
             Finding::new(Code::Empty, "the blob has no content").with_fix("Upload the file again"),
@@ -72,7 +66,7 @@ pub fn judge(blob: Blob, content: Content, reads: Reads, profile: &Profile) -> A
             Finding::new(Code::Changed, "the blob changed between listing and reading")
                 .with_fix("Run again when nothing is being uploaded"),
         ),
-        Content::Gone => Decision::skip(GONE),
+        Content::Gone => Decision::skip(Skip::Gone),
         Content::Archived => Decision::of(archived()),
         Content::Unreadable(why) => Decision::of(Finding::new(Code::Unreadable, why).with_fix("Run again")),
     };
@@ -108,11 +102,11 @@ impl Promise {
 /// Findings, or the reason to skip.
 struct Decision {
     findings: Vec<Finding>,
-    skipped: Option<&'static str>,
+    skipped: Option<Skip>,
 }
 
 impl Decision {
-    fn skip(reason: &'static str) -> Self {
+    fn skip(reason: Skip) -> Self {
         Self { findings: Vec::new(), skipped: Some(reason) }
     }
 
@@ -164,7 +158,7 @@ fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile)
                     format!("the content is no image or video, although the name ends in .{extension}"),
                 ));
             }
-            Promise::Sidecar | Promise::Nothing => return Decision::skip(NO_MEDIA),
+            Promise::Sidecar | Promise::Nothing => return Decision::skip(Skip::NoMedia),
         },
         Kind::Image => judge_image(facts, profile, &mut findings),
         Kind::Video => judge_video(facts, profile, &mut findings),
@@ -187,7 +181,7 @@ fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile)
 
 /// Damage or a gap in what could be read; says whether there is one.
 fn judge_header(facts: &Facts, findings: &mut Vec<Finding>) -> bool {
-    if let Some(malformed) = facts.malformed {
+    if let Some(malformed) = &facts.malformed {
         findings.push(Finding::new(Code::Malformed, malformed.to_string()));
     }
     if let Some(gap) = facts.gap {
@@ -347,9 +341,9 @@ fn first_or<'a>(accepted: &'a [String], default: &'a str) -> &'a str {
 }
 
 /// The first pixel format that is not accepted.
-fn wrong_pixel_format(video: &Video, profile: &Profile) -> Option<&'static str> {
+fn wrong_pixel_format<'a>(video: &'a Video, profile: &Profile) -> Option<&'a str> {
     let accepted = &profile.videos.pixel_formats;
-    let mut known = video.tracks.iter().filter_map(|track| track.pixel_format);
+    let mut known = video.tracks.iter().filter_map(|track| track.pixel_format.as_deref());
     known.find(|format| accepted.iter().all(|accepted| accepted != format))
 }
 

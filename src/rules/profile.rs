@@ -1,12 +1,12 @@
 //! Profiles: a platform's rules as data.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, reason};
 use crate::model::Format;
 
 /// What a platform accepts and what it charges.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// The short name, as in `--profile nexus`.
@@ -23,7 +23,7 @@ pub struct Profile {
 }
 
 /// The rules for images.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageRules {
     /// What the quota counts, in the plural, such as `images`.
@@ -39,7 +39,7 @@ pub struct ImageRules {
 }
 
 /// The rules for videos.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VideoRules {
     /// What the quota counts, in the plural, such as `frames`.

@@ -68,7 +68,7 @@ impl LocalSource {
     /// What a report says of the source.
     pub fn origin(&self) -> Origin {
         Origin {
-            provider: "folder",
+            provider: "folder".into(),
             location: self.root.display().to_string(),
             account: None,
             container: None,

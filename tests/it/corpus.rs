@@ -109,7 +109,7 @@ fn every_file_of_the_corpus_is_judged_as_its_truth_says() {
                 complain(format!("brand {brand:?}, not {}", truth["major_brand"]));
             }
             if let (Some(found), Some(expected)) =
-                (first.and_then(|track| track.pixel_format), truth["pix_fmt"].as_str())
+                (first.and_then(|track| track.pixel_format.as_deref()), truth["pix_fmt"].as_str())
                 && found != expected
             {
                 complain(format!("pixel format {found}, not {expected}"));

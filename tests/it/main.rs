@@ -25,6 +25,7 @@ mod fixes;
 mod ledger;
 mod loopback;
 mod pixel_formats;
+mod plan;
 mod preview;
 mod readme;
 mod rule;

@@ -141,7 +141,7 @@ impl AzureSource {
     /// What a report says of the source.
     pub fn origin(&self) -> Origin {
         Origin {
-            provider: "azure",
+            provider: "azure".into(),
             location: self.url.to_string(),
             account: self.url.account().map(str::to_owned),
             container: Some(self.url.container().to_owned()),

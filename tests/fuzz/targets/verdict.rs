@@ -203,7 +203,7 @@ fuzz_target!(|input: Input| {
             assert!(video.major_brand.is_some_and(|brand| &brand.0 == b"mp42"), "{asset:?}");
             assert!(!video.tracks.is_empty(), "{asset:?}");
             for track in &video.tracks {
-                assert!(track.pixel_format == Some("yuv420p"), "{asset:?}");
+                assert!(track.pixel_format.as_deref() == Some("yuv420p"), "{asset:?}");
                 assert!(track.frames.is_some(), "{asset:?}");
             }
             let frames = video.tracks[0].frames.unwrap_or(0);

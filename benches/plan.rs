@@ -1,0 +1,146 @@
+//! A plan in a file: what a row takes, how fast rows are written and read, and how much memory that needs.
+//!
+//! `cargo bench --bench plan`, with `PRESYNC_ROWS` for another number of rows than a million.
+
+#![expect(clippy::expect_used, reason = "a bench that cannot go on says what it expected")]
+#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use presync::model::{
+    Access, Asset, Blob, BlobName, ETag, Facts, Format, FourCc, Orientation, Origin, Quota, Reads, Video,
+    VideoTrack,
+};
+use presync::plan::{Budget, Summary};
+use presync::plan_file::{Header, PlanReader, PlanWriter};
+use presync::probe;
+use presync::rules::{self, Content, Profile};
+
+/// Rows when nothing else is asked for.
+const ROWS: u64 = 1_000_000;
+/// When the container's first blob was written, in seconds since 1970.
+const FIRST_WRITTEN: i64 = 1_760_000_000;
+
+fn main() {
+    let rows = std::env::var("PRESYNC_ROWS").map_or(ROWS, |rows| rows.parse().expect("a number of rows"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("plan.parquet");
+    let profile = Arc::new(Profile::load("nexus").expect("it is built in"));
+
+    let begun = Instant::now();
+    let before = peak_memory();
+    // The same without a file, so that the cost of making the assets can be taken off.
+    let summary = settle(rows, &profile, |_| {});
+    let (made, without) = (begun.elapsed(), peak_memory());
+
+    let begun = Instant::now();
+    write(&path, rows, &profile, summary);
+    let (written, writing) = (begun.elapsed().saturating_sub(made), peak_memory());
+
+    let begun = Instant::now();
+    let read = PlanReader::open(&path).expect("it is a plan").filter(|asset| asset.is_ok()).count();
+    assert_eq!(read as u64, rows);
+    let (reading, peak) = (begun.elapsed(), peak_memory());
+
+    let bytes = std::fs::metadata(&path).expect("it is there").len();
+    let pace = |time: Duration| rows as f64 / time.as_secs_f64();
+    println!("| {rows} rows | bytes/row | rows/s written | rows/s read |");
+    println!("|---|--:|--:|--:|");
+    println!("| | {:.1} | {:.0} | {:.0} |", bytes as f64 / rows as f64, pace(written), pace(reading));
+    println!();
+    println!("peak memory: {before} at the start, {without} without a file, {writing} written, {peak} read");
+}
+
+fn write(path: &Path, rows: u64, profile: &Arc<Profile>, summary: Summary) {
+    let header = Header {
+        origin: Origin {
+            provider: "azure".into(),
+            location: "https://media.blob.core.windows.net/cameras".to_owned(),
+            account: Some("media".to_owned()),
+            container: Some("cameras".to_owned()),
+            prefix: String::new(),
+            credential: None,
+        },
+        profile: Arc::clone(profile),
+        probe_version: probe::VERSION,
+        recursive: true,
+        dimensions: false,
+        begun: Timestamp::now(),
+    };
+    let mut plan = PlanWriter::create(path, header).expect("a file");
+    settle(rows, profile, |asset| plan.asset(asset).expect("it is written"));
+    plan.finish(summary, Duration::ZERO).expect("it is written");
+}
+
+/// Judges and weighs every asset as a run does, but for reading and probing.
+fn settle(rows: u64, profile: &Profile, mut take: impl FnMut(&Asset)) -> Summary {
+    let mut budget = Budget::new(Quota::new(None, None));
+    for row in 0..rows {
+        let mut asset = asset(row, profile);
+        budget.settle(&mut asset);
+        take(&asset);
+    }
+    budget.summary()
+}
+
+/// Of a hundred: 77 images that are accepted and 8 that are turned, 10 videos of which 5 have the brand that ffmpeg
+/// gives, and 5 sidecar files.
+fn asset(row: u64, profile: &Profile) -> Asset {
+    let drawn = row.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let (extension, facts) = match drawn % 100 {
+        0..77 => ("jpg", image(Orientation::Absent)),
+        77..85 => ("jpg", image(Orientation::Value(6))),
+        85..90 => ("mp4", video(*b"mp42", drawn)),
+        90..95 => ("mp4", video(*b"isom", drawn)),
+        _ => ("json", Facts::of(Format::Unknown)),
+    };
+    let blob = Blob {
+        name: BlobName::new(format!(
+            "site-{:02}/cam-{:03}/{row:09}.{extension}",
+            row / 50_000,
+            row / 1_000 % 50
+        )),
+        size: 40_000 + drawn % 4_000_000,
+        etag: Some(ETag::new(&format!("0x8D{:013X}", drawn >> 12))),
+        last_modified: Timestamp::from_second(FIRST_WRITTEN + (row / 7) as i64).ok(),
+        access: Access::Online,
+    };
+    let reads = Reads { requests: 1, retries: 0, bytes: 16_384 };
+    match rules::without_reading(&blob, profile) {
+        Some(asset) => asset,
+        None => rules::judge(blob, Content::Facts(facts), reads, profile),
+    }
+}
+
+fn image(orientation: Orientation) -> Facts {
+    Facts { width: Some(4032), height: Some(3024), orientation, ..Facts::of(Format::Jpeg) }
+}
+
+fn video(brand: [u8; 4], drawn: u64) -> Facts {
+    let frames = 60 + drawn % 3_000;
+    let track = VideoTrack {
+        codec: Some("h264".into()),
+        pixel_format: Some("yuv420p".into()),
+        width: Some(1920),
+        height: Some(1080),
+        frames: Some(frames),
+        frames_presented: Some(frames),
+        duration_s: Some(frames as f64 / 30.0),
+    };
+    let video = Video {
+        major_brand: Some(FourCc(brand)),
+        compatible_brands: [*b"isom", *b"iso2", *b"avc1", *b"mp41"].map(FourCc).into_iter().collect(),
+        tracks: [track].into_iter().collect(),
+    };
+    Facts { width: Some(1920), height: Some(1080), video: Some(Box::new(video)), ..Facts::of(Format::Mp4) }
+}
+
+/// The most memory that the process has held so far, as Linux counts it.
+fn peak_memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("unknown");
+    peak.trim().to_owned()
+}

@@ -1,0 +1,42 @@
+//! The hash that identifies a plan.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::model::{Asset, Origin};
+
+/// SHA-256 over what counts of a plan, fed in listing order.
+#[derive(Clone)]
+pub(super) struct Digest(Sha256);
+
+impl Digest {
+    pub(super) fn new(origin: &Origin) -> Self {
+        let mut digest = Self(Sha256::new());
+        for text in [&origin.provider, origin.location.as_str(), origin.prefix.as_str()] {
+            digest.text(text);
+        }
+        digest
+    }
+
+    pub(super) fn add(&mut self, asset: &Asset) {
+        self.text(asset.blob.name.as_str());
+        self.text(asset.blob.etag.as_ref().map_or("", |etag| etag.as_str()));
+        self.text(asset.verdict.as_str());
+        self.number(asset.cost.images);
+        self.number(asset.cost.frames);
+    }
+
+    /// The hash of what was added, in hexadecimal digits.
+    pub(super) fn finish(self) -> String {
+        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// With its length, so that no two sequences of texts are the same bytes.
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.0.update(text);
+    }
+
+    fn number(&mut self, number: u64) {
+        self.0.update(number.to_le_bytes());
+    }
+}

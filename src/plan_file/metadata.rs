@@ -1,0 +1,129 @@
+//! What concerns the run as a whole, as the file's key-value metadata.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parquet::file::metadata::KeyValue;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{FORMAT_VERSION, Header, Plan};
+use crate::model::{BlobName, Code, Quota};
+use crate::plan::Summary;
+
+/// The key that makes a Parquet file a plan.
+const FORMAT_KEY: &str = "presync.format_version";
+
+/// Why metadata is none of a plan that can be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// No plan at all.
+    Foreign,
+    /// A plan of this version, with another major number.
+    Version(String),
+    /// This key is missing or damaged.
+    Key(&'static str),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Spent {
+    #[serde(flatten)]
+    quota: Quota,
+    first_refused: Option<String>,
+}
+
+/// The pairs, in an order that is always the same.
+pub(super) fn pairs(plan: &Plan) -> serde_json::Result<Vec<KeyValue>> {
+    let Plan { tool, header, summary, ended, id } = plan;
+    let spent = Spent {
+        quota: summary.quota,
+        first_refused: summary.first_refused.as_ref().map(|name| name.as_str().to_owned()),
+    };
+    let findings: BTreeMap<_, _> =
+        summary.findings.iter().map(|(code, count)| (code.as_str(), count)).collect();
+    let mut pairs = vec![
+        (FORMAT_KEY, FORMAT_VERSION.to_owned()),
+        ("presync.tool", tool.clone()),
+        ("presync.id", id.clone()),
+        ("presync.complete", summary.incomplete.is_none().to_string()),
+        ("presync.source", serde_json::to_string(&header.origin)?),
+        ("presync.recursive", header.recursive.to_string()),
+        ("presync.dimensions", header.dimensions.to_string()),
+        ("presync.profile", serde_json::to_string(header.profile.as_ref())?),
+        ("presync.probe_version", header.probe_version.to_string()),
+        ("presync.quota", serde_json::to_string(&spent)?),
+        ("presync.totals", serde_json::to_string(&summary.totals)?),
+        ("presync.findings_by_code", serde_json::to_string(&findings)?),
+        ("presync.basenames_compared", summary.basenames_compared.to_string()),
+        ("presync.begun", header.begun.to_string()),
+        ("presync.ended", ended.to_string()),
+    ];
+    if let Some(why) = &summary.incomplete {
+        pairs.push(("presync.incomplete", why.clone()));
+    }
+    Ok(pairs.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect())
+}
+
+/// Reads the pairs back. Keys that are not known are left alone.
+pub(super) fn plan(pairs: &[KeyValue]) -> Result<Plan, Refused> {
+    let pairs = Pairs(pairs);
+    let version = pairs.get(FORMAT_KEY).map_err(|_| Refused::Foreign)?;
+    let major = |version: &str| version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    if major(version) != major(FORMAT_VERSION) {
+        return Err(Refused::Version(version.to_owned()));
+    }
+    let spent: Spent = pairs.json("presync.quota")?;
+    let complete: bool = pairs.json("presync.complete")?;
+    let incomplete = match complete {
+        true => None,
+        false => Some(pairs.get("presync.incomplete")?.to_owned()),
+    };
+    let header = Header {
+        origin: pairs.json("presync.source")?,
+        profile: Arc::new(pairs.json("presync.profile")?),
+        probe_version: pairs.json("presync.probe_version")?,
+        recursive: pairs.json("presync.recursive")?,
+        dimensions: pairs.json("presync.dimensions")?,
+        begun: pairs.parsed("presync.begun")?,
+    };
+    let summary = Summary {
+        totals: pairs.json("presync.totals")?,
+        quota: spent.quota,
+        findings: pairs.findings("presync.findings_by_code")?,
+        first_refused: spent.first_refused.map(BlobName::new),
+        basenames_compared: pairs.json("presync.basenames_compared")?,
+        incomplete,
+    };
+    Ok(Plan {
+        tool: pairs.get("presync.tool")?.to_owned(),
+        header,
+        summary,
+        ended: pairs.parsed("presync.ended")?,
+        id: pairs.get("presync.id")?.to_owned(),
+    })
+}
+
+struct Pairs<'a>(&'a [KeyValue]);
+
+impl Pairs<'_> {
+    fn get(&self, key: &'static str) -> Result<&str, Refused> {
+        let pair = self.0.iter().find(|pair| pair.key == key);
+        pair.and_then(|pair| pair.value.as_deref()).ok_or(Refused::Key(key))
+    }
+
+    fn json<T: DeserializeOwned>(&self, key: &'static str) -> Result<T, Refused> {
+        serde_json::from_str(self.get(key)?).map_err(|_| Refused::Key(key))
+    }
+
+    fn parsed<T: std::str::FromStr>(&self, key: &'static str) -> Result<T, Refused> {
+        self.get(key)?.parse().map_err(|_| Refused::Key(key))
+    }
+
+    /// In the order of [`Code::ALL`], as a summary has them.
+    fn findings(&self, key: &'static str) -> Result<Vec<(Code, u64)>, Refused> {
+        let counts: BTreeMap<String, u64> = self.json(key)?;
+        let known = |code: &Code| counts.get(code.as_str()).map(|count| (*code, *count));
+        let findings: Vec<_> = Code::ALL.iter().filter_map(known).collect();
+        if findings.len() == counts.len() { Ok(findings) } else { Err(Refused::Key(key)) }
+    }
+}

@@ -1,0 +1,67 @@
+//! A plan in a file: every asset of a run with its facts and what was decided, as Parquet.
+//!
+//! A row is an asset, in listing order; its columns carry the names of the JSON records, with `cost` and `reads` taken
+//! apart. What concerns the run as a whole is in the file's key-value metadata, under keys that begin with `presync.`,
+//! and so are all times: the same container and the same limits give the same rows. Memory does not grow with the
+//! number of assets, neither when a plan is written nor when it is read.
+
+mod columns;
+mod digest;
+mod metadata;
+mod read;
+mod rows;
+mod write;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::model::Origin;
+use crate::plan::Summary;
+use crate::rules::Profile;
+
+pub use read::{PlanReader, is_decoding};
+pub use write::PlanWriter;
+
+/// The version of the format: the major number changes when a column or a key goes or changes its meaning.
+const FORMAT_VERSION: &str = "1.0";
+/// Rows of a row group, the unit that is held in memory, here and by whoever queries the file.
+const GROUP_ROWS: usize = 16 << 10;
+/// Nanoseconds of a microsecond.
+const MICROSECOND: i128 = 1_000;
+
+/// What is known of a run before its first asset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header {
+    /// Where the blobs come from.
+    pub origin: Origin,
+    /// The rules, whole, so that a change of them shows.
+    pub profile: Arc<Profile>,
+    /// The [version of the probe](crate::probe::VERSION) that found the facts.
+    pub probe_version: u32,
+    /// Whether the listing went below the folders directly under the prefix.
+    pub recursive: bool,
+    /// Whether width and height were read for where the rules do not need them.
+    pub dimensions: bool,
+    /// When the run began.
+    pub begun: Timestamp,
+}
+
+/// Everything in a plan besides its assets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Which presync wrote it, such as `presync 0.1.0`.
+    pub tool: String,
+    /// What was known before the first asset.
+    pub header: Header,
+    /// What the assets add up to. A plan that is incomplete holds the first part of the listing.
+    pub summary: Summary,
+    /// When the run ended.
+    pub ended: Timestamp,
+    /// What tells plans with another content apart: a hash over the source, and over the names, ETags, verdicts and
+    /// costs of all assets, as 64 hexadecimal digits. Times do not change it.
+    pub id: String,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::*;
+use crate::model::{
+    Access, Asset, Blob, BlobName, Code, Cost, ETag, Facts, Finding, Format, FourCc, Gap, Kind, Malformed,
+    Mirror, Orientation, Quota, Reads, Severity, Skip, Verdict, Video, VideoTrack,
+};
+use crate::plan::Budget;
+
+fn text() -> impl Strategy<Value = String> {
+    "\\PC{0,12}"
+}
+
+/// Any time that there is, to the nanosecond.
+fn time() -> impl Strategy<Value = Timestamp> {
+    let (first, last) = (Timestamp::MIN.as_nanosecond(), Timestamp::MAX.as_nanosecond());
+    (first..=last).prop_map(|time| Timestamp::from_nanosecond(time).expect("it is in range"))
+}
+
+fn access() -> impl Strategy<Value = Access> {
+    prop_oneof![
+        Just(Access::Online),
+        Just(Access::Archived),
+        Just(Access::Directory),
+        Just(Access::NotEntered),
+        text().prop_map(|why| Access::Unreachable(why.into())),
+    ]
+}
+
+prop_compose! {
+    fn blob()(
+        name in text(), size: u64, etag in of(text()), last_modified in of(time()), access in access(),
+    ) -> Blob {
+        Blob {
+            name: BlobName::new(name),
+            size,
+            etag: etag.map(|etag| ETag::unquoted(&etag)),
+            last_modified,
+            access,
+        }
+    }
+}
+
+prop_compose! {
+    fn track()(
+        codec in of(text()), pixel_format in of(text()), width: Option<u32>, height: Option<u32>,
+        frames: Option<u64>, frames_presented: Option<u64>, duration_s in of(0.0..1e9),
+    ) -> VideoTrack {
+        let (codec, pixel_format) = (codec.map(Into::into), pixel_format.map(Into::into));
+        VideoTrack { codec, pixel_format, width, height, frames, frames_presented, duration_s }
+    }
+}
+
+prop_compose! {
+    fn video()(
+        major_brand in of(any::<[u8; 4]>()), compatible_brands in vec(any::<[u8; 4]>(), 0..4),
+        tracks in vec(track(), 0..4),
+    ) -> Video {
+        Video {
+            major_brand: major_brand.map(FourCc),
+            compatible_brands: compatible_brands.into_iter().map(FourCc).collect(),
+            tracks: tracks.into(),
+        }
+    }
+}
+
+fn orientation() -> impl Strategy<Value = Orientation> {
+    prop_oneof![
+        Just(Orientation::NotRead),
+        Just(Orientation::Absent),
+        any::<i64>().prop_map(Orientation::Value),
+    ]
+}
+
+prop_compose! {
+    fn facts()(
+        format in select(Format::ALL), width: Option<u32>, height: Option<u32>, orientation in orientation(),
+        rotation: Option<u16>, mirror in of(select(Mirror::ALL)), video in of(video()),
+        malformed in of((text(), text(), any::<u64>())), gap in of(select(Gap::ALL)),
+    ) -> Facts {
+        let malformed = malformed
+            .map(|(part, fault, offset)| Malformed { part: part.into(), fault: fault.into(), offset });
+        let video = video.map(Box::new);
+        Facts { format, width, height, orientation, rotation, mirror, video, malformed, gap }
+    }
+}
+
+prop_compose! {
+    fn finding()(
+        code in select(Code::ALL), severity in select(Severity::ALL), message in text(), fix in of(text()),
+    ) -> Finding {
+        Finding { code, severity, message, fix }
+    }
+}
+
+prop_compose! {
+    fn asset()(
+        blob in blob(), kind in select(Kind::ALL), facts in facts(), verdict in select(Verdict::ALL),
+        images in 0..u64::MAX / 1000, frames in 0..u64::MAX / 1000, findings in vec(finding(), 0..4),
+        skipped in of(select(Skip::ALL)), requests: u32, retries: u32, bytes: u64,
+    ) -> Asset {
+        let (cost, reads) = (Cost { images, frames }, Reads { requests, retries, bytes });
+        Asset { blob, kind, facts, verdict, cost, findings, skipped, reads }
+    }
+}
+
+fn header() -> Header {
+    Header {
+        origin: Origin {
+            provider: "azure".into(),
+            location: "https://media.blob.core.windows.net/cameras".to_owned(),
+            account: Some("media".to_owned()),
+            container: Some("cameras".to_owned()),
+            prefix: "2026/\"'\u{1F600}".to_owned(),
+            credential: None,
+        },
+        profile: Arc::new(Profile::load("vi").expect("it is built in")),
+        probe_version: 1,
+        recursive: false,
+        dimensions: true,
+        begun: "2026-11-01T10:00:00.123456789Z".parse().expect("a time"),
+    }
+}
+
+/// Settles the assets and writes them; gives back what they add up to.
+fn write(path: &std::path::Path, assets: &mut [Asset], incomplete: Option<&str>) -> Summary {
+    let mut budget = Budget::new(Quota::new(Some(5), None));
+    let mut plan = PlanWriter::create(path, header()).expect("a file");
+    for asset in assets {
+        budget.settle(asset);
+        plan.asset(asset).expect("it is written");
+    }
+    let summary = Summary { incomplete: incomplete.map(str::to_owned), ..budget.summary() };
+    plan.finish(summary.clone(), std::time::Duration::from_millis(1500)).expect("it is written");
+    summary
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_written_is_read(mut assets in vec(asset(), 0..40), incomplete in of(text())) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("plan.parquet");
+        let summary = write(&path, &mut assets, incomplete.as_deref());
+        let reader = PlanReader::open(&path).expect("it is a plan");
+        let plan = reader.plan().clone();
+        prop_assert_eq!((plan.header, plan.summary), (header(), summary));
+        prop_assert_eq!(plan.ended.to_string(), "2026-11-01T10:00:01.623456789Z");
+        let read: Vec<_> = reader.map(|asset| asset.expect("it is read")).collect();
+        prop_assert_eq!(read, assets);
+    }
+}
+
+/// More than one row group, and a last one that is not full.
+#[test]
+fn row_groups_follow_one_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("plan.parquet");
+    let name = |number: usize| format!("cam/{number:08}.jpg");
+    let mut assets: Vec<_> = (0..2 * GROUP_ROWS + 100)
+        .map(|number| Asset {
+            blob: Blob {
+                name: BlobName::new(name(number)),
+                size: number as u64,
+                etag: None,
+                last_modified: None,
+                access: Access::Online,
+            },
+            kind: Kind::Image,
+            facts: Facts::of(Format::Jpeg),
+            verdict: Verdict::Accept,
+            cost: Cost { images: 1, frames: 0 },
+            findings: Vec::new(),
+            skipped: None,
+            reads: Reads::default(),
+        })
+        .collect();
+    write(&path, &mut assets, None);
+    let read = PlanReader::open(&path).expect("it is a plan").map(|asset| asset.expect("it is read"));
+    assert!(read.eq(assets));
+}
+
+#[test]
+fn the_id_is_that_of_the_content() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let id = |name: &str, etag: &str| {
+        let path = folder.path().join("plan.parquet");
+        let blob = Blob { etag: Some(ETag::new(etag)), ..Blob::not_entered(name) };
+        let facts = Facts::of(Format::Unknown);
+        let (cost, reads) = (Cost::default(), Reads::default());
+        let (kind, verdict, skipped) = (Kind::Other, Verdict::Skip, None);
+        let asset = Asset { blob, kind, facts, verdict, cost, findings: Vec::new(), skipped, reads };
+        write(&path, &mut [asset], None);
+        PlanReader::open(&path).expect("it is a plan").plan().id.clone()
+    };
+    let first = id("a", "1");
+    assert!(first.len() == 64 && first.bytes().all(|digit| digit.is_ascii_hexdigit()), "{first}");
+    assert_eq!(id("a", "1"), first);
+    assert_ne!(id("a", "2"), first, "another version");
+    assert_ne!(id("a1", ""), first, "the same bytes, cut elsewhere");
+}

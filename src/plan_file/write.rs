@@ -1,0 +1,112 @@
+//! Writes a plan while the run goes on.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use super::columns::Columns;
+use super::digest::Digest;
+use super::{GROUP_ROWS, Header, Plan, metadata};
+use crate::error::{Error, Result, reason};
+use crate::model::Asset;
+use crate::plan::Summary;
+use crate::whole_file::WholeFile;
+
+/// Rows that are handed to the encoder at a time.
+const BATCH_ROWS: usize = 1 << 10;
+/// Encoded bytes of a row group, above which it ends before it has all its rows: 16 MiB, for names of a thousand bytes.
+const GROUP_BYTES: usize = 16 << 20;
+
+/// A plan that is being written. Nothing of it is seen before [`finish`](Self::finish), and nothing stays when it is
+/// dropped before.
+pub struct PlanWriter {
+    header: Header,
+    digest: Digest,
+    columns: Columns,
+    file: ArrowWriter<WholeFile>,
+    shown: String,
+}
+
+impl PlanWriter {
+    /// Begins the plan that will be at `path`.
+    ///
+    /// # Errors
+    /// When no file can be made there.
+    pub fn create(path: &Path, header: Header) -> Result<Self> {
+        let shown = path.display().to_string();
+        let mut columns = Columns::default();
+        let file = WholeFile::create(path)?;
+        let file = columns
+            .take()
+            .map_err(Into::into)
+            .and_then(|none| ArrowWriter::try_new_with_options(file, none.schema(), options()?))
+            .map_err(|error| failed(&shown, error))?;
+        Ok(Self { digest: Digest::new(&header.origin), header, columns, file, shown })
+    }
+
+    /// Takes the next asset in listing order.
+    ///
+    /// # Errors
+    /// When it cannot be written, because the disk is full for instance.
+    pub fn asset(&mut self, asset: &Asset) -> Result<()> {
+        self.digest.add(asset);
+        self.columns.add(asset);
+        if self.columns.rows() == BATCH_ROWS { self.write_batch() } else { Ok(()) }
+    }
+
+    /// Ends the plan and puts it in its place, where it replaces an older one.
+    ///
+    /// # Errors
+    /// When it cannot be written; then the older one is still there.
+    pub fn finish(mut self, summary: Summary, elapsed: Duration) -> Result<()> {
+        self.write_batch()?;
+        let Self { header, digest, mut file, shown, .. } = self;
+        let ended = header.begun + elapsed;
+        let tool = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned();
+        let plan = Plan { tool, header, summary, ended, id: digest.finish() };
+        let pairs = metadata::pairs(&plan).map_err(|error| failed(&shown, io::Error::from(error).into()))?;
+        pairs.into_iter().for_each(|pair| file.append_key_value_metadata(pair));
+        file.into_inner().map_err(|error| failed(&shown, error))?.commit()
+    }
+
+    fn write_batch(&mut self) -> Result<()> {
+        let batch = self.columns.take().map_err(ParquetError::from);
+        batch.and_then(|batch| self.file.write(&batch)).map_err(|error| failed(&self.shown, error))
+    }
+}
+
+fn options() -> std::result::Result<ArrowWriterOptions, ParquetError> {
+    let properties = WriterProperties::builder()
+        .set_created_by(concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_max_row_group_bytes(Some(GROUP_BYTES))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
+        // Names are sorted, so that each begins like the one before.
+        .set_column_encoding(ColumnPath::from("name"), Encoding::DELTA_BYTE_ARRAY)
+        .set_column_dictionary_enabled(ColumnPath::from("name"), false)
+        // No two are the same.
+        .set_column_dictionary_enabled(ColumnPath::from("etag"), false)
+        .build();
+    // Arrow's own copy of the schema says nothing more than Parquet's.
+    Ok(ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true))
+}
+
+fn failed(path: &str, error: ParquetError) -> Error {
+    let why = match &error {
+        ParquetError::External(cause) => match cause.downcast_ref::<io::Error>() {
+            Some(error) => reason(error),
+            None => cause.to_string(),
+        },
+        other => other.to_string(),
+    };
+    Error::new(format!("cannot write the plan '{path}': {why}"))
+}

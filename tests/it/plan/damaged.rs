@@ -1,0 +1,137 @@
+//! What is no plan, or no longer one.
+
+use std::fs::{self, File};
+use std::panic::catch_unwind;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::builder::{ListBuilder, UInt8Builder};
+use arrow_array::{ArrayRef, RecordBatch};
+use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::KeyValue;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use presync::plan_file::PlanReader;
+
+use super::{planned, report};
+
+/// Reads a plan to its end, or to its error.
+fn read_all(path: &Path) -> presync::error::Result<usize> {
+    PlanReader::open(path)?.try_fold(0, |count, asset| asset.map(|_| count + 1))
+}
+
+#[test]
+fn a_plan_that_is_cut_anywhere_is_refused() {
+    let (folder, path) = planned();
+    let whole = fs::read(&path).expect("it is there");
+    let cut = folder.path().join("cut.parquet");
+    for len in (0..whole.len()).step_by(7).chain(whole.len() - 64..whole.len() - 8) {
+        fs::write(&cut, &whole[..len]).expect("it is written");
+        let error = read_all(&cut).expect_err("it is cut");
+        assert!(error.message().contains("is damaged") || len < 4, "{len} bytes: {error}");
+        // With an end as a whole file has it.
+        fs::write(&cut, [&whole[..len], &whole[whole.len() - 8..]].concat()).expect("it is written");
+        assert!(read_all(&cut).is_err(), "{len} bytes and an end");
+    }
+    fs::write(&cut, &whole[..whole.len() / 2]).expect("it is written");
+    let ran = report(&cut, &[]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+    let said = format!(
+        "error: the plan '{}' is damaged: it is cut short\nhelp: write it anew: presync dry-run SOURCE --plan FILE\n",
+        cut.display()
+    );
+    assert_eq!(ran.stderr, said);
+}
+
+/// Flips of bits that only change a text go unseen; none may end in a panic, a hang or much memory.
+#[test]
+fn a_flipped_byte_is_an_error_or_another_text() {
+    let (folder, path) = planned();
+    let whole = fs::read(&path).expect("it is there");
+    let flipped = folder.path().join("flipped.parquet");
+    let mut errors = 0;
+    for at in (0..whole.len()).step_by(61) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0xFF;
+        fs::write(&flipped, bytes).expect("it is written");
+        match catch_unwind(|| read_all(&flipped)).unwrap_or_else(|_| panic!("byte {at}: a panic")) {
+            Ok(assets) => assert_eq!(assets, 65, "byte {at}"),
+            Err(error) => {
+                errors += 1;
+                // Of a decoder that gave up, the message is all that is said.
+                if error.message().ends_with("it cannot be decoded") {
+                    let said = report(&flipped, &[]).stderr;
+                    assert!(said.starts_with("error: ") && said.lines().count() == 2, "byte {at}: {said}");
+                }
+            }
+        }
+    }
+    assert!(errors > 50, "{errors} errors");
+}
+
+#[test]
+fn what_is_no_plan_is_told_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).expect("it is written");
+        path
+    };
+    let brief = |path: &Path| {
+        let error = PlanReader::open(path).err().expect("it is no plan");
+        error.message().replace(&*path.to_string_lossy(), "FILE")
+    };
+    assert_eq!(
+        brief(&folder.path().join("nothing")),
+        "cannot read the plan 'FILE': no such file or directory"
+    );
+    assert_eq!(brief(folder.path()), "'FILE' is a folder, not a plan");
+    assert_eq!(brief(&file("empty", b"")), "the plan 'FILE' is damaged: it is cut short");
+    assert_eq!(brief(&file("text", b"name,size\n")), "'FILE' is no plan: it is no Parquet file");
+    let foreign = folder.path().join("foreign");
+    write(&foreign, lists(1, 1), &[]);
+    assert_eq!(brief(&foreign), "'FILE' is no plan: it is a Parquet file of something else");
+    let newer = folder.path().join("newer");
+    write(&newer, lists(1, 1), &[KeyValue::new("presync.format_version".to_owned(), "2.3".to_owned())]);
+    assert_eq!(brief(&newer), "the plan 'FILE' has the format version 2.3, this presync reads 1.0");
+    let ran = report(&newer, &[]);
+    assert!(
+        ran.code == 2 && ran.stderr.contains("use the version of presync that wrote it"),
+        "{}",
+        ran.stderr
+    );
+}
+
+/// A few kilobytes that stand for millions of values, under the metadata of a real plan.
+#[test]
+fn a_file_that_unfolds_to_more_than_a_plan_has_is_refused() {
+    let (folder, path) = planned();
+    let plan = SerializedFileReader::new(File::open(&path).expect("it is there")).expect("it is Parquet");
+    let pairs = plan.metadata().file_metadata().key_value_metadata().expect("it has metadata").clone();
+    let bomb = folder.path().join("bomb.parquet");
+    for (length, message) in
+        [(10, "it has no column 'name'"), (3_000_000, "it has more values than a plan may have")]
+    {
+        write(&bomb, lists(1, length), &pairs);
+        assert!(fs::metadata(&bomb).expect("it is there").len() < 100_000);
+        let error = read_all(&bomb).expect_err("it is no plan");
+        assert!(error.message().contains(message), "{error}");
+    }
+}
+
+/// Rows of lists of zeros.
+fn lists(rows: usize, length: usize) -> RecordBatch {
+    let mut lists = ListBuilder::new(UInt8Builder::new());
+    for _ in 0..rows {
+        lists.values().append_value_n(0, length);
+        lists.append(true);
+    }
+    RecordBatch::try_from_iter([("findings", Arc::new(lists.finish()) as ArrayRef)]).expect("a column")
+}
+
+fn write(path: &Path, batch: RecordBatch, pairs: &[KeyValue]) {
+    let file = File::create(path).expect("it can be written");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a schema");
+    writer.write(&batch).expect("it is written");
+    pairs.iter().for_each(|pair| writer.append_key_value_metadata(pair.clone()));
+    writer.close().expect("it is written");
+}
