@@ -61,16 +61,17 @@ impl Resolved {
     /// is left.
     pub(super) fn quota(&self, images: Option<u64>, frames: Option<u64>, ledger: Quota) -> Quota {
         let connection = self.connection.as_ref();
-        let gauge = |option: Option<u64>, ledger: Gauge, of_connection: fn(&Connection) -> Option<u64>| {
-            let of_connection = || connection.and_then(of_connection).filter(|_| ledger.limit.is_none());
-            option.or_else(of_connection).map_or(ledger, |left| Gauge::new(Some(left), 0))
+        let left = |option: Option<u64>, ledger: Gauge, of_connection: fn(&Connection) -> Option<u64>| {
+            option.or_else(|| connection.and_then(of_connection).filter(|_| ledger.limit.is_none()))
         };
-        let images = gauge(images, ledger.images, |connection| connection.image_quota);
-        let frames = gauge(frames, ledger.frames, |connection| connection.frame_quota);
-        match (images, frames) == (ledger.images, ledger.frames) {
-            true => ledger,
-            false => Quota::of(images, frames),
+        let images = left(images, ledger.images, |connection| connection.image_quota);
+        let frames = left(frames, ledger.frames, |connection| connection.frame_quota);
+        if images.or(frames).is_none() {
+            return ledger;
         }
+        // What is said of one kind is not shared with the other.
+        let gauge = |left: Option<u64>, ledger| left.map_or(ledger, |left| Gauge::new(Some(left), 0));
+        Quota::of(gauge(images, ledger.images), gauge(frames, ledger.frames))
     }
 }
 
@@ -121,5 +122,7 @@ mod tests {
         let shared = Quota::shared(Gauge::new(Some(5), 1));
         assert_eq!(named.quota(None, None, shared), shared);
         assert_eq!(named.quota(None, Some(4), shared), Quota::of(shared.images, of_options.frames));
+        let unused = Quota::shared(Gauge::new(Some(4), 0));
+        assert_eq!(named.quota(None, Some(4), unused), Quota::of(unused.images, of_options.frames));
     }
 }
