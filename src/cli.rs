@@ -4,23 +4,23 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytesize::ByteSize;
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use jiff::SignedDuration;
-use url::Url;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{
-    Color, Connect, Doctor, DryRun, Explain, Loopback, Preview, Quota, Report, Rule, Target,
-};
+use crate::config::{Connect, Doctor, DryRun, Explain, Loopback, Preview, Quota, Report, Rule};
 use crate::loopback::Tls;
 use crate::report;
 use crate::source::Depth;
-use crate::source::azure::{AuthMode, Limits};
 
+mod common;
+mod dry_run;
 mod quota;
+mod values;
 
+use common::{AzureArgs, ColorArg, DisplayArgs};
+use dry_run::DryRunArgs;
 use quota::QuotaArgs;
+use values::{duration, one_line, origin};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -257,67 +257,6 @@ struct LoopbackArgs {
 }
 
 #[derive(Debug, Args)]
-struct DryRunArgs {
-    /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX],
-    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX], or @NAME[/PREFIX], a connection of presync.toml
-    #[arg(value_name = "SOURCE")]
-    source: OsString,
-
-    /// Take only what lies directly under the prefix; folders are listed as not entered
-    #[arg(long)]
-    no_recurse: bool,
-
-    /// Images that the platform's quota has left [default: the connection's, else no limit]
-    #[arg(long, value_name = "N", value_parser = whole_number)]
-    image_quota: Option<u64>,
-
-    /// Frames of video that the platform's quota has left [default: the connection's, else no limit]
-    #[arg(long, value_name = "N", value_parser = whole_number)]
-    frame_quota: Option<u64>,
-
-    /// Take this month's limits, and what of them is used and reserved, from this workspace of the ledger
-    #[arg(long, value_name = "NAME", value_parser = one_line)]
-    workspace: Option<String>,
-
-    /// The ledger's file [default: PRESYNC_LEDGER, else presync/ledger.sqlite3 in the user's data folder]
-    #[arg(long, value_name = "FILE", requires = "workspace")]
-    ledger: Option<PathBuf>,
-
-    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
-    #[arg(long, value_name = "NAME|FILE")]
-    profile: Option<String>,
-
-    /// Read on for width and height where what the rules need does not show them
-    #[arg(long)]
-    dimensions: bool,
-
-    /// How the report is written
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: FormatArg,
-
-    /// Write the report to a file instead of stdout
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
-
-    /// Keep every asset with its facts and verdict in a Parquet file, for presync report and for queries
-    #[arg(long, value_name = "FILE")]
-    plan: Option<PathBuf>,
-
-    /// Exit with 0 instead of 1 when there are findings
-    #[arg(long)]
-    exit_zero: bool,
-
-    #[command(flatten, next_help_heading = "Azure")]
-    azure: AzureArgs,
-
-    #[command(flatten, next_help_heading = "Display")]
-    display: DisplayArgs,
-
-    #[command(flatten, next_help_heading = "Performance")]
-    performance: PerformanceArgs,
-}
-
-#[derive(Debug, Args)]
 struct ReportArgs {
     /// A plan that presync dry-run --plan has written
     #[arg(value_name = "PLAN")]
@@ -338,70 +277,6 @@ struct ReportArgs {
     /// When to use colors; NO_COLOR is respected
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     color: ColorArg,
-}
-
-#[derive(Debug, Args)]
-struct AzureArgs {
-    /// The storage account of an az:// source [default: AZURE_STORAGE_ACCOUNT]
-    #[arg(long, value_name = "NAME")]
-    account: Option<String>,
-
-    /// Which credential to use; all of them come from the environment [default: the connection's, else auto]
-    #[arg(long, value_enum, value_name = "MODE")]
-    auth: Option<AuthMode>,
-
-    /// The file with the connections [default: presync.toml, here or in the nearest folder above]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-impl AzureArgs {
-    fn target(self, source: OsString, profile: Option<String>) -> Target {
-        Target { source, account: self.account, auth: self.auth, config: self.config, profile }
-    }
-}
-
-#[derive(Debug, Args)]
-struct DisplayArgs {
-    /// When to use colors; NO_COLOR is respected
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
-    color: ColorArg,
-
-    /// No progress bar
-    #[arg(long)]
-    no_progress: bool,
-
-    /// Nothing on stderr but errors
-    #[arg(long, short, conflicts_with = "verbose")]
-    quiet: bool,
-
-    /// Say on stderr how the run goes about it and how long it took; more of them say no more
-    #[arg(long, short, action = ArgAction::Count)]
-    verbose: u8,
-}
-
-#[derive(Debug, Args)]
-struct PerformanceArgs {
-    /// Blobs that are examined side by side [default: 64 files of a folder, or as many requests as the service answers
-    /// without delay]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
-    concurrency: Option<u16>,
-
-    /// Requests that are sent in a second at the most [default: what the service takes]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    max_requests_per_second: Option<u32>,
-
-    /// Bytes of content that are read in a second at the most, such as 500KB or 20MiB [default: no limit]
-    #[arg(long, value_name = "BYTES", value_parser = bandwidth)]
-    max_bandwidth: Option<u64>,
-
-    /// Threads that probe [default: one a core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
-    workers: Option<u16>,
-
-    /// Places in the queue before them [default: 256]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    queue: Option<u16>,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -431,54 +306,6 @@ enum DoctorFormatArg {
     Text,
     /// One JSON document
     Json,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum ColorArg {
-    /// On a terminal
-    #[default]
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
-}
-
-fn whole_number(text: &str) -> Result<u64, &'static str> {
-    text.parse().map_err(|_| "it is not a whole number")
-}
-
-/// What may stand in a command that is printed.
-fn one_line(text: &str) -> Result<String, &'static str> {
-    match text.is_empty() || text.contains(char::is_control) {
-        true => Err("it is empty or has a control character"),
-        false => Ok(text.to_owned()),
-    }
-}
-
-/// An origin as a browser sends it (RFC 6454, 6.1), or `*` for all.
-fn origin(text: &str) -> Result<String, &'static str> {
-    let is_origin = |url: Url| url.origin().ascii_serialization() == text;
-    match text == "*" || Url::parse(text).is_ok_and(is_origin) {
-        true => Ok(text.to_owned()),
-        false => {
-            Err("it is not an origin, such as https://nexus.datature.io, with no path and no '/' at its end")
-        }
-    }
-}
-
-fn bandwidth(text: &str) -> Result<u64, &'static str> {
-    match text.parse::<ByteSize>() {
-        Ok(ByteSize(0)) => Err("nothing could be read"),
-        Ok(ByteSize(bytes)) => Ok(bytes),
-        Err(_) => Err("it is not a number of bytes such as 500KB or 20MiB"),
-    }
-}
-
-/// A duration such as `90s`, `5m` or `1m30s`.
-fn duration(text: &str) -> Result<Duration, &'static str> {
-    let duration = text.parse::<SignedDuration>().ok().and_then(|duration| duration.try_into().ok());
-    duration.ok_or("it is not a duration such as 90s, 5m or 20ms")
 }
 
 impl Cli {
@@ -547,16 +374,6 @@ impl From<FormatArg> for report::Format {
     }
 }
 
-impl From<ColorArg> for Color {
-    fn from(color: ColorArg) -> Self {
-        match color {
-            ColorArg::Auto => Self::Auto,
-            ColorArg::Always => Self::Always,
-            ColorArg::Never => Self::Never,
-        }
-    }
-}
-
 impl PreviewArgs {
     fn resolve(self) -> Preview {
         Preview {
@@ -574,34 +391,6 @@ impl PreviewArgs {
     }
 }
 
-impl DryRunArgs {
-    fn resolve(self) -> DryRun {
-        DryRun {
-            target: self.azure.target(self.source, self.profile),
-            depth: depth(self.no_recurse),
-            image_quota: self.image_quota,
-            frame_quota: self.frame_quota,
-            workspace: self.workspace,
-            ledger: self.ledger,
-            dimensions: self.dimensions,
-            format: self.format.into(),
-            output: self.output,
-            plan: self.plan,
-            exit_zero: self.exit_zero,
-            color: self.display.color.into(),
-            progress: !(self.display.no_progress || self.display.quiet),
-            verbose: self.display.verbose > 0,
-            limits: Limits {
-                concurrency: self.performance.concurrency.map(usize::from),
-                requests_per_second: self.performance.max_requests_per_second.map(f64::from),
-                bytes_per_second: self.performance.max_bandwidth.map(|bytes| bytes as f64),
-            },
-            workers: self.performance.workers.map(usize::from),
-            queue: self.performance.queue.map(usize::from),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -610,14 +399,5 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_duration_has_a_unit_and_no_sign() {
-        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
-        for text in ["", "90", "-5m", "az://cam"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
     }
 }

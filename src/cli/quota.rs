@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{ColorArg, one_line, whole_number};
+use super::common::ColorArg;
+use super::values::{one_line, whole_number};
 use crate::config::{Quota, QuotaRelease, QuotaSet, QuotaShow};
 use crate::model::{Month, QuotaKind};
 use crate::report::quota::Format;

@@ -1,0 +1,101 @@
+//! `presync dry-run`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::common::{AzureArgs, DisplayArgs, PerformanceArgs};
+use super::values::{one_line, whole_number};
+use super::{FormatArg, depth};
+use crate::config::DryRun;
+use crate::source::azure::Limits;
+
+#[derive(Debug, Args)]
+pub(super) struct DryRunArgs {
+    /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX],
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX], or @NAME[/PREFIX], a connection of presync.toml
+    #[arg(value_name = "SOURCE")]
+    source: OsString,
+
+    /// Take only what lies directly under the prefix; folders are listed as not entered
+    #[arg(long)]
+    no_recurse: bool,
+
+    /// Images that the platform's quota has left [default: the connection's, else no limit]
+    #[arg(long, value_name = "N", value_parser = whole_number)]
+    image_quota: Option<u64>,
+
+    /// Frames of video that the platform's quota has left [default: the connection's, else no limit]
+    #[arg(long, value_name = "N", value_parser = whole_number)]
+    frame_quota: Option<u64>,
+
+    /// Take this month's limits, and what of them is used and reserved, from this workspace of the ledger
+    #[arg(long, value_name = "NAME", value_parser = one_line)]
+    workspace: Option<String>,
+
+    /// The ledger's file [default: PRESYNC_LEDGER, else presync/ledger.sqlite3 in the user's data folder]
+    #[arg(long, value_name = "FILE", requires = "workspace")]
+    ledger: Option<PathBuf>,
+
+    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE")]
+    profile: Option<String>,
+
+    /// Read on for width and height where what the rules need does not show them
+    #[arg(long)]
+    dimensions: bool,
+
+    /// How the report is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: FormatArg,
+
+    /// Write the report to a file instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Keep every asset with its facts and verdict in a Parquet file, for presync report and for queries
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+
+    /// Exit with 0 instead of 1 when there are findings
+    #[arg(long)]
+    exit_zero: bool,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    azure: AzureArgs,
+
+    #[command(flatten, next_help_heading = "Display")]
+    display: DisplayArgs,
+
+    #[command(flatten, next_help_heading = "Performance")]
+    performance: PerformanceArgs,
+}
+
+impl DryRunArgs {
+    pub(super) fn resolve(self) -> DryRun {
+        DryRun {
+            target: self.azure.target(self.source, self.profile),
+            depth: depth(self.no_recurse),
+            image_quota: self.image_quota,
+            frame_quota: self.frame_quota,
+            workspace: self.workspace,
+            ledger: self.ledger,
+            dimensions: self.dimensions,
+            format: self.format.into(),
+            output: self.output,
+            plan: self.plan,
+            exit_zero: self.exit_zero,
+            color: self.display.color.into(),
+            progress: !(self.display.no_progress || self.display.quiet),
+            verbose: self.display.verbose > 0,
+            limits: Limits {
+                concurrency: self.performance.concurrency.map(usize::from),
+                requests_per_second: self.performance.max_requests_per_second.map(f64::from),
+                bytes_per_second: self.performance.max_bandwidth.map(|bytes| bytes as f64),
+            },
+            workers: self.performance.workers.map(usize::from),
+            queue: self.performance.queue.map(usize::from),
+        }
+    }
+}

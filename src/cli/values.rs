@@ -1,0 +1,58 @@
+//! Values of options, and what is said of one that is none.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use jiff::SignedDuration;
+use url::Url;
+
+pub(super) fn whole_number(text: &str) -> Result<u64, &'static str> {
+    text.parse().map_err(|_| "it is not a whole number")
+}
+
+/// What may stand in a command that is printed.
+pub(super) fn one_line(text: &str) -> Result<String, &'static str> {
+    match text.is_empty() || text.contains(char::is_control) {
+        true => Err("it is empty or has a control character"),
+        false => Ok(text.to_owned()),
+    }
+}
+
+/// An origin as a browser sends it (RFC 6454, 6.1), or `*` for all.
+pub(super) fn origin(text: &str) -> Result<String, &'static str> {
+    let is_origin = |url: Url| url.origin().ascii_serialization() == text;
+    match text == "*" || Url::parse(text).is_ok_and(is_origin) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("it is not an origin, such as https://nexus.datature.io, with no path and no '/' at its end")
+        }
+    }
+}
+
+pub(super) fn bandwidth(text: &str) -> Result<u64, &'static str> {
+    match text.parse::<ByteSize>() {
+        Ok(ByteSize(0)) => Err("nothing could be read"),
+        Ok(ByteSize(bytes)) => Ok(bytes),
+        Err(_) => Err("it is not a number of bytes such as 500KB or 20MiB"),
+    }
+}
+
+/// A duration such as `90s`, `5m` or `1m30s`.
+pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
+    let duration = text.parse::<SignedDuration>().ok().and_then(|duration| duration.try_into().ok());
+    duration.ok_or("it is not a duration such as 90s, 5m or 20ms")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_has_a_unit_and_no_sign() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        for text in ["", "90", "-5m", "az://cam"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}
