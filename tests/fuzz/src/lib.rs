@@ -1,4 +1,4 @@
-//! What the fuzz targets share: presync's parsers and rules, and a checked run of a probe.
+//! What the fuzz targets share: presync's parsers and rules, checked runs of both, and writers of sound files.
 
 // The modules are included rather than taken from the crate `presync`: they need about a tenth of its dependencies,
 // and the rest (the Azure SDK, TLS with its C code) would be built with sanitizers for nothing.
@@ -11,9 +11,15 @@ pub mod probe;
 #[path = "../../../src/rules/mod.rs"]
 pub mod rules;
 
+pub mod accept;
+pub mod movie;
+pub mod photo;
+pub mod tiff;
+
 use std::ops::Range;
 
 use bytes::Bytes;
+use libfuzzer_sys::arbitrary::{self, Arbitrary};
 
 use model::Facts;
 use probe::{MAX_FRAGMENT_ASKS, MAX_HELD, Probe, Step};
@@ -21,6 +27,30 @@ use probe::{MAX_FRAGMENT_ASKS, MAX_HELD, Probe, Step};
 /// Nodes that an outline may have, and letters that one of them may have.
 const MAX_NODES: usize = 1000;
 const MAX_LETTERS: usize = 200;
+
+/// One byte, many times: whoever searches it for a header finds none.
+#[derive(Arbitrary, Debug)]
+pub struct Fill {
+    byte: u8,
+    len: Len,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Len {
+    Short(u8),
+    Long(u16),
+}
+
+impl Fill {
+    /// The bytes, at most `max` of them.
+    pub fn bytes(&self, max: usize) -> Vec<u8> {
+        let len = match self.len {
+            Len::Short(len) => usize::from(len),
+            Len::Long(len) => usize::from(len),
+        };
+        vec![self.byte; len.min(max)]
+    }
+}
 
 /// A blob in which one byte may be repeated very often, so that a small input describes a large blob.
 pub struct Blob<'a> {

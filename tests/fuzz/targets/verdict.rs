@@ -4,9 +4,7 @@
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
-use presync_fuzz::model::{Access, BlobName, Kind, Orientation, Reads, Verdict};
-use presync_fuzz::rules::{self, Content, Profile};
-use presync_fuzz::{Blob, model, probed};
+use presync_fuzz::accept::judged;
 
 use std::sync::LazyLock;
 
@@ -171,44 +169,11 @@ fn put_in(file: &mut Vec<u8>, at: usize, bytes: &[u8]) {
     file.splice(at..at, bytes.iter().copied());
 }
 
-static PROFILE: LazyLock<Profile> = LazyLock::new(|| Profile::load("nexus").expect("it is built in"));
-
 fuzz_target!(|input: Input| {
     let file = chosen(input.file);
     let name = input.name.map_or(file.name, |name| chosen(name).name);
     let mut bytes = file.bytes.to_vec();
     input.edits.iter().take(16).for_each(|edit| edit.apply(&mut bytes, file));
 
-    let blob = model::Blob {
-        name: BlobName::new(name),
-        size: bytes.len() as u64,
-        etag: None,
-        last_modified: None,
-        access: Access::Online,
-    };
-    let (facts, _) = probed(&Blob::of(&bytes), blob.name.extension(), |asked| asked);
-    let asset = rules::judge(blob, Content::Facts(facts), Reads::default(), &PROFILE);
-    if asset.verdict != Verdict::Accept {
-        return;
-    }
-    let facts = &asset.facts;
-    assert!(facts.malformed.is_none() && facts.gap.is_none(), "{asset:?}");
-    match asset.kind {
-        Kind::Image => {
-            assert!(matches!(facts.orientation, Orientation::Absent | Orientation::Value(1)), "{asset:?}");
-            assert!(asset.cost.images == 1 && asset.cost.frames == 0, "{asset:?}");
-        }
-        Kind::Video => {
-            let video = facts.video.as_ref().expect("a video that is accepted was read");
-            assert!(video.major_brand.is_some_and(|brand| &brand.0 == b"mp42"), "{asset:?}");
-            assert!(!video.tracks.is_empty(), "{asset:?}");
-            for track in &video.tracks {
-                assert!(track.pixel_format.as_deref() == Some("yuv420p"), "{asset:?}");
-                assert!(track.frames.is_some(), "{asset:?}");
-            }
-            let frames = video.tracks[0].frames.unwrap_or(0);
-            assert!(frames > 0 && asset.cost.frames >= frames && asset.cost.images == 0, "{asset:?}");
-        }
-        Kind::Other => panic!("{asset:?}"),
-    }
+    judged(name, &bytes);
 });

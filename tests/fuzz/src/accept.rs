@@ -1,0 +1,49 @@
+//! presync's verdict on a file, and what must hold whenever it is "accept".
+
+use std::sync::LazyLock;
+
+use crate::model::{Access, Asset, Blob, BlobName, Kind, Orientation, Reads, Verdict};
+use crate::rules::{self, Content, Profile};
+use crate::{Blob as Bytes, probed};
+
+static PROFILE: LazyLock<Profile> = LazyLock::new(|| Profile::load("nexus").expect("it is built in"));
+
+/// Reads and judges a file of this name. Panics when it is accepted and not known in full.
+pub fn judged(name: &str, bytes: &[u8]) -> Asset {
+    let blob = Blob {
+        name: BlobName::new(name),
+        size: bytes.len() as u64,
+        etag: None,
+        last_modified: None,
+        access: Access::Online,
+    };
+    let (facts, _) = probed(&Bytes::of(bytes), blob.name.extension(), |asked| asked);
+    let asset = rules::judge(blob, Content::Facts(facts), Reads::default(), &PROFILE);
+    if asset.verdict == Verdict::Accept {
+        check_accepted(&asset);
+    }
+    asset
+}
+
+fn check_accepted(asset: &Asset) {
+    let facts = &asset.facts;
+    assert!(facts.malformed.is_none() && facts.gap.is_none(), "{asset:?}");
+    match asset.kind {
+        Kind::Image => {
+            assert!(matches!(facts.orientation, Orientation::Absent | Orientation::Value(1)), "{asset:?}");
+            assert!(asset.cost.images == 1 && asset.cost.frames == 0, "{asset:?}");
+        }
+        Kind::Video => {
+            let video = facts.video.as_ref().expect("a video that is accepted was read");
+            assert!(video.major_brand.is_some_and(|brand| &brand.0 == b"mp42"), "{asset:?}");
+            assert!(!video.tracks.is_empty(), "{asset:?}");
+            for track in &video.tracks {
+                assert!(track.pixel_format.as_deref() == Some("yuv420p"), "{asset:?}");
+                assert!(track.frames.is_some(), "{asset:?}");
+            }
+            let frames = video.tracks[0].frames.unwrap_or(0);
+            assert!(frames > 0 && asset.cost.frames >= frames && asset.cost.images == 0, "{asset:?}");
+        }
+        Kind::Other => panic!("{asset:?}"),
+    }
+}
