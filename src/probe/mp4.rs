@@ -71,14 +71,17 @@ struct Track {
 
 /// Reads a movie header; for a fragmented file it gives back the number of the first video track.
 fn read_movie(view: View<'_>, movie: Bmff, video: &mut Video) -> Parse<Option<u32>> {
+    // Edits are measured in its units. It should be the first box, but need not be (6.2.3).
+    let timescale = match Boxes::inside(view, movie).find(b"mvhd")? {
+        Some(header) => clock(view, header, "movie header")?.0,
+        None => 0,
+    };
     let mut boxes = Boxes::inside(view, movie);
-    let mut timescale = 0;
     let mut fragmented = false;
     let mut chapters: Vec<u32> = Vec::new();
     let mut tracks: Vec<Track> = Vec::new();
     while let Some(found) = boxes.next()? {
         match &found.kind.0 {
-            b"mvhd" => timescale = clock(view, found, "movie header")?.0,
             b"cmov" => return Err(Stop::Gap(Gap::CompressedHeader)),
             b"mvex" => fragmented = true,
             b"trak" if tracks.len() < MAX_VIDEO_TRACKS => {

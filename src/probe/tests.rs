@@ -189,6 +189,20 @@ fn no_field_is_read_from_the_box_behind_its_own() {
 }
 
 #[test]
+fn edits_count_wherever_the_movie_header_lies() {
+    let (name, file) = DEMO.iter().find(|(name, _)| name.ends_with("trimmed.mp4")).expect("it is there");
+    let moov = file.windows(4).position(|kind| kind == b"moov").expect("a movie") - 4;
+    let end = moov + u32::from_be_bytes(file[moov..moov + 4].try_into().expect("a size")) as usize;
+    let mvhd_len = u32::from_be_bytes(file[moov + 8..moov + 12].try_into().expect("a size")) as usize;
+    assert_eq!(&file[moov + 12..moov + 16], b"mvhd");
+    let mut header_last = file.clone();
+    header_last[moov + 8..end].rotate_left(mvhd_len);
+    let facts = whole(name, &header_last);
+    assert_eq!(facts, whole(name, file));
+    assert_eq!(facts.video.expect("a video").tracks[0].frames_presented, Some(45));
+}
+
+#[test]
 fn a_table_that_promises_more_than_the_file_holds_is_damage() {
     let (name, file) = DEMO.iter().find(|(name, _)| name.ends_with("crossing-a.mp4")).expect("it is there");
     for (kind, count_at) in [(b"stts", 12), (b"stsc", 12), (b"stco", 12), (b"stsz", 16)] {

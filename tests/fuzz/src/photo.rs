@@ -107,6 +107,7 @@ pub struct File<'a> {
     pub prefixed: bool,
     /// The EXIF block lies behind the image data.
     pub behind_data: bool,
+    pub has_app0_of_four_bytes: bool,
     /// Behind the part that holds the EXIF block.
     pub exif_end: Option<usize>,
     /// From this length on, a cut file has its whole header.
@@ -128,6 +129,7 @@ impl Photo {
                     size: None,
                     prefixed: false,
                     behind_data: false,
+                    has_app0_of_four_bytes: false,
                     exif_end: None,
                     header_end: block.ifd0_end,
                 }
@@ -150,6 +152,7 @@ impl Jpeg {
             segments.insert(at, exif);
             at
         });
+        let has_app0_of_four_bytes = segments.iter().any(|segment| segment.starts_with(&[0xFF, 0xE0, 0, 6]));
         let mut bytes = vec![0xFF, 0xD8];
         let mut exif_end = None;
         for (index, segment) in segments.iter().enumerate() {
@@ -179,6 +182,7 @@ impl Jpeg {
             size: Some((size.0.into(), size.1.into())),
             prefixed: false,
             behind_data: false,
+            has_app0_of_four_bytes,
             exif_end,
             header_end,
         }
@@ -242,6 +246,7 @@ impl Png {
             size: Some(size),
             prefixed: self.exif.as_ref().is_some_and(|(_, block)| block.prefixed),
             behind_data: self.exif.as_ref().is_some_and(|(place, _)| *place == Place::Behind),
+            has_app0_of_four_bytes: false,
             exif_end,
         }
     }
@@ -288,6 +293,7 @@ impl Webp {
             size: Some((size.0.into(), size.1.into())),
             prefixed: block.is_some_and(|block| block.prefixed),
             behind_data: true,
+            has_app0_of_four_bytes: false,
             exif_end,
         }
     }

@@ -104,7 +104,7 @@ fn unknown_codec(track: &Track) -> bool {
     track.is_hevc()
 }
 
-/// A handler behind the media information. presync is right: the order of the two is free (ISO/IEC 14496-12, 6.3.4).
+/// A handler behind the media information. presync is right: the order of the two is free (ISO/IEC 14496-12, 6.2.3).
 /// mp4parse reads sample descriptions by a handler that it has not seen yet.
 fn handler_behind_information(file: &File, number: usize) -> bool {
     file.handler_behind[number]
