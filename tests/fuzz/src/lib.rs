@@ -12,6 +12,7 @@ pub mod probe;
 pub mod rules;
 
 pub mod accept;
+mod boxes;
 pub mod movie;
 pub mod photo;
 pub mod tiff;

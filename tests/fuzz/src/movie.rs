@@ -4,6 +4,7 @@
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 
 use crate::Fill;
+use crate::boxes::{Style, Writer, longs, table};
 
 const MAX_TRACKS: usize = 4;
 const MAX_DESCRIPTIONS: usize = 3;
@@ -14,9 +15,9 @@ const MAX_REFERENCES: usize = 8;
 const MAX_RUNS: usize = 8;
 const MAX_REPEATS: usize = 128;
 /// Samples whose sizes are listed one by one.
-const MAX_LISTED: u64 = 4 << 10;
-/// Bytes of a free box and of the media data.
-const MAX_FILL: usize = 16 << 10;
+const MAX_LISTED: u64 = 1 << 10;
+/// Bytes of the media data, and of a box that no reader knows.
+const MAX_FILL: usize = 8 << 10;
 
 #[derive(Arbitrary, Debug)]
 pub struct Movie {
@@ -37,17 +38,6 @@ enum Brand {
     Isom,
     QuickTime,
     ThreeGp,
-}
-
-/// How boxes are written. What is missing is as most writers have it.
-#[derive(Arbitrary, Debug)]
-struct Style {
-    /// For each box, whether its size takes 64 bits.
-    wide: Vec<bool>,
-    /// Choices that bring the boxes of a level out of order.
-    order: Vec<u8>,
-    /// For each level, a free box in it.
-    free: Vec<Option<Fill>>,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -141,7 +131,7 @@ impl Movie {
 
     /// The file, and where its media data begins.
     fn write(&self, media_at: usize) -> (File, usize) {
-        let mut writer = Writer { style: &self.style, boxes: 0, choices: 0, levels: 0 };
+        let mut writer = Writer::new(&self.style);
         let brand = match self.brand {
             Brand::Mp42 => b"mp42",
             Brand::Isom => b"isom",
@@ -279,8 +269,8 @@ impl Track {
         ];
         let order = writer.order(3);
         let is_behind = order.iter().find(|index| **index > 0) == Some(&2);
-        let media: Vec<u8> = order.iter().flat_map(|index| media[*index].clone()).collect();
-        boxes.push(writer.boxed(b"mdia", &media));
+        let media: Vec<&[u8]> = order.iter().map(|index| &media[*index][..]).collect();
+        boxes.push(writer.boxed(b"mdia", &media.concat()));
         (writer.container(b"trak", boxes), is_behind)
     }
 
@@ -313,23 +303,18 @@ impl Track {
     }
 
     fn sample_table(&self, writer: &mut Writer, media_at: usize) -> Vec<u8> {
-        let runs =
-            self.runs.iter().take(MAX_RUNS).map(|(count, delta)| (u32::from(*count), u32::from(*delta)));
+        let runs = self.runs.iter().take(MAX_RUNS).map(|(count, delta)| [*count, *delta].map(u32::from));
         let runs = runs.collect::<Vec<_>>().repeat(usize::from(self.repeats) % MAX_REPEATS + 1);
-        let samples: u32 = runs.iter().map(|(count, _)| count).sum();
-        let chunks = u32::from(samples > 0);
+        let samples: u32 = runs.iter().map(|[count, _]| count).sum();
+        let chunks = usize::from(samples > 0);
         let mut boxes = vec![
             self.descriptions(writer),
             writer.full(b"stts", 0, &table(&runs)),
-            writer.full(b"stsc", 0, &table(&[[1, samples, 1]][..chunks as usize])),
+            writer.full(b"stsc", 0, &table(&[[1, samples, 1]][..chunks])),
         ];
         boxes.push(match self.wide_offsets {
-            true => writer.full(
-                b"co64",
-                0,
-                &[chunks.to_be_bytes(), [0; 4], (media_at as u32).to_be_bytes()].concat(),
-            ),
-            false => writer.full(b"stco", 0, &[chunks, media_at as u32].map(u32::to_be_bytes).concat()),
+            true => writer.full(b"co64", 0, &table(&[[0, media_at as u32]][..chunks])),
+            false => writer.full(b"stco", 0, &table(&[[media_at as u32]][..chunks])),
         });
         let sizes = match self.sizes {
             Sizes::Listed if u64::from(samples) <= MAX_LISTED => {
@@ -364,17 +349,17 @@ impl Track {
 }
 
 /// Composition offsets for so many samples; those of version 0 are not negative.
-fn composition(offsets: &[(u16, i16)], samples: u32, signed: bool) -> Vec<(u32, u32)> {
+fn composition(offsets: &[(u16, i16)], samples: u32, signed: bool) -> Vec<[u32; 2]> {
     let mut left = samples;
     let mut runs = Vec::new();
     for (count, offset) in offsets.iter().take(MAX_RUNS) {
         let count = u32::from(*count).min(left);
         left -= count;
         let offset = if signed { i32::from(*offset) } else { i32::from(offset.saturating_abs()) };
-        runs.push((count, offset.cast_unsigned()));
+        runs.push([count, offset.cast_unsigned()]);
     }
     if left > 0 {
-        runs.push((left, 0));
+        runs.push([left, 0]);
     }
     runs
 }
@@ -400,7 +385,7 @@ impl Description {
         }
         let size = [self.width.to_be_bytes(), self.height.to_be_bytes()].concat();
         let head = [&[0; 7][..], &[1], &[0; 16], &size, &[0; 50]].concat();
-        let boxes = writer.arranged(boxes);
+        let boxes = writer.arranged(&boxes);
         writer.boxed(kind, &[head, boxes].concat())
     }
 }
@@ -410,81 +395,3 @@ const AVCC: &[u8] =
     &[1, 66, 0, 30, 0xFF, 0xE1, 0, 6, 0x67, 66, 0, 30, 0xDA, 0x79, 1, 0, 4, 0x68, 0xCE, 0x3C, 0x80];
 /// Profile 0, level 1, 8 bits, 4:2:0 ("VP Codec ISO Media File Format Binding", "VP Codec Configuration Box").
 const VPCC: &[u8] = &[1, 0, 0, 0, 0, 10, 0x82, 1, 1, 1, 0, 0];
-
-/// The number of rows, and the rows.
-fn table<T: Row>(rows: &[T]) -> Vec<u8> {
-    let count = (rows.len() as u32).to_be_bytes();
-    [count.to_vec(), rows.iter().flat_map(|row| longs(row.columns().as_ref())).collect()].concat()
-}
-
-trait Row {
-    fn columns(&self) -> impl AsRef<[u32]>;
-}
-
-impl Row for (u32, u32) {
-    fn columns(&self) -> impl AsRef<[u32]> {
-        [self.0, self.1]
-    }
-}
-
-impl Row for [u32; 3] {
-    fn columns(&self) -> impl AsRef<[u32]> {
-        *self
-    }
-}
-
-fn longs(numbers: &[u32]) -> Vec<u8> {
-    numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
-}
-
-/// Writes boxes in the style of a movie.
-struct Writer<'a> {
-    style: &'a Style,
-    boxes: usize,
-    choices: usize,
-    levels: usize,
-}
-
-impl Writer<'_> {
-    fn boxed(&mut self, kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
-        let wide = self.style.wide.get(self.boxes).copied().unwrap_or(false);
-        self.boxes += 1;
-        let len = body.len() as u32;
-        match wide {
-            true => [&[0, 0, 0, 1][..], kind, &u64::from(len + 16).to_be_bytes(), body].concat(),
-            false => [&(len + 8).to_be_bytes()[..], kind, body].concat(),
-        }
-    }
-
-    fn full(&mut self, kind: &[u8; 4], version: u8, body: &[u8]) -> Vec<u8> {
-        self.boxed(kind, &[&[version, 0, 0, 0], body].concat())
-    }
-
-    fn container(&mut self, kind: &[u8; 4], mut boxes: Vec<Vec<u8>>) -> Vec<u8> {
-        boxes.push(self.free());
-        let body = self.arranged(boxes);
-        self.boxed(kind, &body)
-    }
-
-    /// A free box, or nothing.
-    fn free(&mut self) -> Vec<u8> {
-        let fill = self.style.free.get(self.levels).and_then(Option::as_ref);
-        self.levels += 1;
-        fill.map_or(Vec::new(), |fill| self.boxed(b"free", &fill.bytes(MAX_FILL)))
-    }
-
-    fn arranged(&mut self, boxes: Vec<Vec<u8>>) -> Vec<u8> {
-        self.order(boxes.len()).into_iter().flat_map(|index| boxes[index].clone()).collect()
-    }
-
-    /// The numbers below `len`, in their order as long as no choice changes it.
-    fn order(&mut self, len: usize) -> Vec<usize> {
-        let mut order: Vec<_> = (0..len).collect();
-        for last in (1..len).rev() {
-            let choice = self.style.order.get(self.choices).copied().unwrap_or(0);
-            self.choices += 1;
-            order.swap(last, last - usize::from(choice) % (last + 1));
-        }
-        order
-    }
-}

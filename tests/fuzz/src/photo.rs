@@ -97,6 +97,7 @@ struct Extended {
 const EXIF_PREFIX: &[u8] = b"Exif\0\0";
 
 /// A file and what was put into it.
+#[derive(Default)]
 pub struct File<'a> {
     pub name: &'static str,
     pub bytes: Vec<u8>,
@@ -105,7 +106,7 @@ pub struct File<'a> {
     pub size: Option<(u32, u32)>,
     /// The EXIF block begins with JPEG's prefix, in a format that has none.
     pub prefixed: bool,
-    /// The EXIF block lies behind the image data.
+    /// The EXIF block of a PNG lies behind the image data.
     pub behind_data: bool,
     pub has_app0_of_four_bytes: bool,
     /// Behind the part that holds the EXIF block.
@@ -126,12 +127,8 @@ impl Photo {
                     name: "a.tif",
                     bytes: [block.bytes, rest.bytes(MAX_CHUNK)].concat(),
                     orientation: tiff.orientation.as_ref(),
-                    size: None,
-                    prefixed: false,
-                    behind_data: false,
-                    has_app0_of_four_bytes: false,
-                    exif_end: None,
                     header_end: block.ifd0_end,
+                    ..File::default()
                 }
             }
         }
@@ -180,11 +177,10 @@ impl Jpeg {
             bytes,
             orientation: self.exif.as_ref().and_then(|(_, tiff)| tiff.orientation.as_ref()),
             size: Some((size.0.into(), size.1.into())),
-            prefixed: false,
-            behind_data: false,
             has_app0_of_four_bytes,
             exif_end,
             header_end,
+            ..File::default()
         }
     }
 }
@@ -216,8 +212,9 @@ impl Png {
         let size = (u32::from(self.size.0.max(1)), u32::from(self.size.1.max(1)));
         let header = [&size.0.to_be_bytes()[..], &size.1.to_be_bytes(), &[8, 0, 0, 0, 0]].concat();
         let mut bytes = [&b"\x89PNG\r\n\x1a\n"[..], &png_chunk(b"IHDR", &header)].concat();
-        let others = |fills: &[Fill]| -> Vec<u8> {
-            fills.iter().take(MAX_PARTS).flat_map(|fill| png_chunk(b"prVt", &fill.bytes(MAX_CHUNK))).collect()
+        let others = |fills: &[Fill]| {
+            let chunks = fills.iter().take(MAX_PARTS).map(|fill| png_chunk(b"prVt", &fill.bytes(MAX_CHUNK)));
+            chunks.collect::<Vec<_>>().concat()
         };
         let mut exif_end = None;
         let mut exif = |bytes: &mut Vec<u8>, here| {
@@ -246,8 +243,8 @@ impl Png {
             size: Some(size),
             prefixed: self.exif.as_ref().is_some_and(|(_, block)| block.prefixed),
             behind_data: self.exif.as_ref().is_some_and(|(place, _)| *place == Place::Behind),
-            has_app0_of_four_bytes: false,
             exif_end,
+            ..File::default()
         }
     }
 }
@@ -269,17 +266,15 @@ impl Webp {
             None => chunks.extend(self.image(size)),
             Some(extended) => {
                 chunks.extend(extended.header(size));
-                chunks
-                    .extend(extended.icc.iter().flat_map(|fill| riff_chunk(b"ICCP", &fill.bytes(MAX_CHUNK))));
-                chunks.extend(unknown_chunks(&extended.before));
+                chunks.extend(riff_chunks(b"ICCP", &extended.icc));
+                chunks.extend(riff_chunks(b"prvt", &extended.before));
                 chunks.extend(self.image(size));
                 if let Some(block) = &extended.exif {
                     chunks.extend(riff_chunk(b"EXIF", &block.bytes()));
                     exif_end = Some(12 + chunks.len());
                 }
-                chunks
-                    .extend(extended.xmp.iter().flat_map(|fill| riff_chunk(b"XMP ", &fill.bytes(MAX_CHUNK))));
-                chunks.extend(unknown_chunks(&extended.after));
+                chunks.extend(riff_chunks(b"XMP ", &extended.xmp));
+                chunks.extend(riff_chunks(b"prvt", &extended.after));
             }
         }
         let bytes = [&b"RIFF"[..], &(chunks.len() as u32 + 4).to_le_bytes(), b"WEBP", &chunks].concat();
@@ -292,9 +287,8 @@ impl Webp {
             orientation: block.and_then(|block| block.tiff.orientation.as_ref()),
             size: Some((size.0.into(), size.1.into())),
             prefixed: block.is_some_and(|block| block.prefixed),
-            behind_data: true,
-            has_app0_of_four_bytes: false,
             exif_end,
+            ..File::default()
         }
     }
 
@@ -323,8 +317,9 @@ impl Extended {
     }
 }
 
-fn unknown_chunks(fills: &[Fill]) -> Vec<u8> {
-    fills.iter().take(MAX_PARTS).flat_map(|fill| riff_chunk(b"prvt", &fill.bytes(MAX_CHUNK))).collect()
+fn riff_chunks<'a>(kind: &[u8; 4], fills: impl IntoIterator<Item = &'a Fill>) -> Vec<u8> {
+    let chunks = fills.into_iter().take(MAX_PARTS).map(|fill| riff_chunk(kind, &fill.bytes(MAX_CHUNK)));
+    chunks.collect::<Vec<_>>().concat()
 }
 
 /// Type, length, data, and a byte of padding behind an odd length (RFC 9649, 2.3).
