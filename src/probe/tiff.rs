@@ -189,14 +189,16 @@ impl<'a> Block<'a> {
             9 => Some(i64::from(self.long(at)?.cast_signed())),
             16 | 18 if self.wide => i64::try_from(self.long8(at)?).ok(),
             17 if self.wide => Some(self.long8(at)?.cast_signed()),
-            5 | 10 => self.whole_rational(at)?,
+            5 => self.whole_rational(at, i64::from)?,
+            10 => self.whole_rational(at, |part| i64::from(part.cast_signed()))?,
             _ => None,
         })
     }
 
-    fn whole_rational(&self, value: u64) -> Parse<Option<i64>> {
+    /// The quotient of two numbers that `part` reads, if it is whole.
+    fn whole_rational(&self, value: u64, part: fn(u32) -> i64) -> Parse<Option<i64>> {
         let at = if self.wide { value } else { self.start + u64::from(self.long(value)?) };
-        let (numerator, denominator) = (i64::from(self.long(at)?), i64::from(self.long(at + 4)?));
+        let (numerator, denominator) = (part(self.long(at)?), part(self.long(at + 4)?));
         Ok((denominator != 0 && numerator % denominator == 0).then(|| numerator / denominator))
     }
 
@@ -264,6 +266,22 @@ mod tests {
         }
         assert_eq!(orientation(&block(9, 1, [0xFF; 4])), Ok(Orientation::Value(-1)));
         assert_eq!(orientation(&block(2, 2, *b"6\0\0\0")), Ok(Orientation::Value(6)));
+    }
+
+    #[test]
+    fn a_rational_counts_when_it_is_whole() {
+        let rational = |field_type, numerator: i32, denominator: i32| {
+            let mut block = block(field_type, 1, [26, 0, 0, 0]);
+            block.extend([numerator.to_le_bytes(), denominator.to_le_bytes()].concat());
+            orientation(&block)
+        };
+        assert_eq!(rational(5, 12, 2), Ok(Orientation::Value(6)));
+        assert_eq!(rational(5, -1, 1), Ok(Orientation::Value(u32::MAX.into())));
+        assert_eq!(rational(10, -8, 1), Ok(Orientation::Value(-8)));
+        assert_eq!(rational(10, -6, -1), Ok(Orientation::Value(6)));
+        for (numerator, denominator) in [(1, 2), (6, 0)] {
+            assert!(matches!(rational(10, numerator, denominator), Err(Stop::Malformed(_))));
+        }
     }
 
     #[test]

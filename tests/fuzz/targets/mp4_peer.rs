@@ -40,13 +40,13 @@ fn open_end(file: &File) -> bool {
 
 fn compare(movie: &Movie, file: &File, theirs: &MediaContext, ours: &[VideoTrack]) {
     let timescale = theirs.timescale.expect("there is a movie header").0;
-    let written = movie.tracks().zip(&theirs.tracks).enumerate();
-    let videos: Vec<_> = written
-        .filter(|(_, (_, theirs))| theirs.track_type == TrackType::Video)
-        .filter(|(number, _)| !chapter_pictures(movie, *number))
-        .collect();
+    // The tracks are in any order; each has its number as its ID, counted from 1.
+    let videos = theirs.tracks.iter().filter(|track| track.track_type == TrackType::Video);
+    let numbered = videos.map(|track| (track.track_id.expect("there is a track header") as usize - 1, track));
+    let videos: Vec<_> = numbered.filter(|(number, _)| !chapter_pictures(movie, *number)).collect();
     assert_eq!(videos.len(), ours.len(), "tracks");
-    for ((number, (track, theirs)), ours) in videos.into_iter().zip(ours) {
+    for ((number, theirs), ours) in videos.into_iter().zip(ours) {
+        let track = movie.tracks().nth(number).expect("it was written");
         let times = theirs.stts.as_ref().expect("there is a time-to-sample table");
         let frames: u64 = times.samples.iter().map(|run| u64::from(run.sample_count)).sum();
         assert_eq!(ours.frames, Some(frames), "frames of track {number}");
