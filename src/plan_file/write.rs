@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -68,7 +69,7 @@ impl PlanWriter {
     pub fn finish(mut self, summary: Summary, elapsed: Duration) -> Result<()> {
         self.write_batch()?;
         let Self { header, digest, mut file, shown, .. } = self;
-        let ended = header.begun + elapsed;
+        let ended = header.begun.checked_add(elapsed).unwrap_or(Timestamp::MAX);
         let tool = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned();
         let plan = Plan { tool, header, summary, ended, id: digest.finish() };
         let pairs = metadata::pairs(&plan).map_err(|error| failed(&shown, io::Error::from(error).into()))?;
