@@ -355,8 +355,9 @@ fn first_offset(view: View<'_>, ctts: Bmff) -> Parse<i64> {
     Ok(i64::from(i32::from_be_bytes(ctts.field(view, body + 8, "composition offset table")?)))
 }
 
-/// The edits of a track that show something (8.6.6): start and end, in units of the track's timescale.
-struct Edits(Vec<(i64, i64)>);
+/// The edits of a track that show something (8.6.6): start and end, in units of the track's timescale. A length of 64
+/// bits in units of the movie's timescale can take 96 in those.
+struct Edits(Vec<(i128, i128)>);
 
 impl Edits {
     /// Reads an edit list; `None` for one that does not tell what is presented.
@@ -388,8 +389,8 @@ impl Edits {
                 (_, 0) => return Ok(None),
                 _ => {
                     let length = u128::from(duration) * u128::from(timescale);
-                    let length = length.div_ceil(u128::from(movie_timescale));
-                    edits.push((start, start.saturating_add(i64::try_from(length).unwrap_or(i64::MAX))));
+                    let length = length.div_ceil(u128::from(movie_timescale)) as i128;
+                    edits.push((i128::from(start), i128::from(start) + length));
                 }
             }
         }
@@ -404,13 +405,13 @@ impl Edits {
 
     /// How long all edits take together.
     fn length(&self) -> u64 {
-        self.0.iter().fold(0, |length: u64, (start, end)| length.saturating_add(end.abs_diff(*start)))
+        let length: i128 = self.0.iter().map(|(start, end)| end - start).sum();
+        u64::try_from(length).unwrap_or(u64::MAX)
     }
 }
 
 /// Frames of which the presentation begins from `start` on and before `end`, in units of the track's timescale.
-fn frames_between(runs: &[[u8; 8]], shift: i64, start: i64, end: i64) -> u64 {
-    let (start, end) = (i128::from(start), i128::from(end));
+fn frames_between(runs: &[[u8; 8]], shift: i64, start: i128, end: i128) -> u64 {
     let mut time = i128::from(shift);
     let mut frames = 0;
     for bytes in runs {
@@ -430,6 +431,8 @@ fn frames_between(runs: &[[u8; 8]], shift: i64, start: i64, end: i64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::view::Store;
+    use bytes::Bytes;
 
     fn runs(list: &[(u32, u32)]) -> Vec<[u8; 8]> {
         let bytes = |(count, duration): &(u32, u32)| {
@@ -449,5 +452,24 @@ mod tests {
         let uneven = runs(&[(10, 100), (5, 0), (10, 50)]);
         assert_eq!(frames_between(&uneven, 0, 500, 1100), 5 + 5 + 2);
         assert_eq!(frames_in(&uneven), 25);
+    }
+
+    #[test]
+    fn edits_may_be_longer_than_64_bits_can_tell() {
+        let (start, duration) = (1000_u32, u64::from(u32::MAX));
+        let list = [
+            &b"\0\0\0\x24elst\x01\0\0\0\0\0\0\x01"[..],
+            &duration.to_be_bytes(),
+            &[0; 4],
+            &start.to_be_bytes(),
+            &[0, 1, 0, 0],
+        ];
+        let list = list.concat();
+        let mut store = Store::new(list.len() as u64);
+        store.insert(0, Bytes::from(list));
+        let view = store.view();
+        let elst = Boxes::new(view, 0, view.size()).next().unwrap().unwrap();
+        let edits = Edits::read(view, elst, 1, u32::MAX).unwrap().unwrap();
+        assert_eq!(edits.length(), duration * duration);
     }
 }
