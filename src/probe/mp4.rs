@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn edits_may_be_longer_than_64_bits_can_tell() {
+    fn edits_may_be_longer_than_63_bits_can_tell() {
         let (start, duration) = (1000_u32, u64::from(u32::MAX));
         let list = [
             &b"\0\0\0\x24elst\x01\0\0\0\0\0\0\x01"[..],
