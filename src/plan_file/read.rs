@@ -41,6 +41,8 @@ const TAIL: u64 = 8;
 pub struct PlanReader {
     shown: String,
     file: File,
+    /// The same file by its pages; it parses the footer, so there is one for all row groups.
+    pages: SerializedFileReader<File>,
     metadata: ArrowReaderMetadata,
     plan: Plan,
     digest: Digest,
@@ -81,10 +83,13 @@ impl PlanReader {
             .hint("use the version of presync that wrote it, or write it anew with this one"),
             Refused::Key(key) => damaged(&shown, &format!("its {key} cannot be read")),
         })?;
+        let pages = file.try_clone().map_err(unreadable)?;
+        let pages = guarded(|| SerializedFileReader::new(pages)).map_err(|fault| damaged(&shown, &fault))?;
         let digest = Digest::new(&plan.header.origin);
         Ok(Self {
             shown,
             file,
+            pages,
             metadata,
             plan,
             digest,
@@ -128,10 +133,9 @@ impl PlanReader {
     }
 
     fn open_group(&self, group: usize) -> std::result::Result<ParquetRecordBatchReader, Fault> {
-        let file = || self.file.try_clone().map_err(|error| reason(&error));
-        let pages = SerializedFileReader::new(file()?);
-        guarded(|| check_group(&pages?, group))?;
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file()?, self.metadata.clone());
+        guarded(|| check_group(&self.pages, group))?;
+        let file = self.file.try_clone().map_err(|error| reason(&error))?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
         guarded(|| builder.with_row_groups(vec![group]).with_batch_size(BATCH_ROWS).build())
     }
 
