@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::presync::{Presync, demo};
+use crate::support::run;
 
 /// Of 255, for JPEG: turning moves the rounding of the inverse DCT, by 1 in Y, Cb and Cr each.
 const ROUNDING: u8 = 4;
@@ -405,14 +406,4 @@ fn psnr(before: &[u8], after: &[u8]) -> f64 {
     let square = |(before, after): (&u8, &u8)| u64::from(before.abs_diff(*after)).pow(2);
     let sum: u64 = before.iter().zip(after).map(square).sum();
     10.0 * (255.0 * 255.0 * before.len() as f64 / sum as f64).log10()
-}
-
-/// What a command writes to its stdout. It must succeed.
-fn run(command: &mut Command) -> Vec<u8> {
-    let output = command.stdin(Stdio::null()).output();
-    let output =
-        output.unwrap_or_else(|error| panic!("{command:?}: {error}; tests/run installs what is missing"));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}: {stderr}", output.status);
-    output.stdout
 }

@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::presync::Presync;
+use crate::support::run;
 
 const H264: [&str; 18] = [
     "-pix_fmt yuv420p -profile:v baseline",
@@ -177,14 +178,4 @@ fn judged_as_ffprobe_does(folder: &Path) -> usize {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
-}
-
-/// What a command writes to its stdout. It must succeed.
-fn run(command: &mut Command) -> Vec<u8> {
-    let output = command.stdin(Stdio::null()).output();
-    let output =
-        output.unwrap_or_else(|error| panic!("{command:?}: {error}; tests/run installs what is missing"));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}: {stderr}", output.status);
-    output.stdout
 }

@@ -1,6 +1,18 @@
 //! What the tests share.
 
+use std::process::{Command, Stdio};
+
 pub mod azurite;
 pub mod presync;
 pub mod stand_in;
 pub mod tls;
+
+/// What a command writes to its stdout. It must succeed.
+pub fn run(command: &mut Command) -> Vec<u8> {
+    let output = command.stdin(Stdio::null()).output();
+    let output =
+        output.unwrap_or_else(|error| panic!("{command:?}: {error}; tests/run installs what is missing"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}: {stderr}", output.status);
+    output.stdout
+}
