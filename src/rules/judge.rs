@@ -73,6 +73,22 @@ pub fn judge(blob: Blob, content: Content, reads: Reads, profile: &Profile) -> A
     decision.into_asset(blob, promised.kind(), Facts::of(Format::Unknown), reads, profile)
 }
 
+/// The verdict on a blob of which an earlier run holds the facts, by today's rules; `None` when it must be read: because
+/// it is another version, or because it was not read then. Nothing of the earlier verdict is taken over.
+pub fn from_earlier(blob: &Blob, earlier: Asset, profile: &Profile) -> Option<Asset> {
+    if let Some(asset) = without_reading(blob, profile) {
+        return Some(asset);
+    }
+    let listed = &earlier.blob;
+    let is_same = blob.etag.is_some() && blob.etag == listed.etag && blob.size == listed.size;
+    let was_read = matches!(earlier.skipped, None | Some(Skip::NoMedia))
+        && !earlier.findings.iter().any(|finding| {
+            matches!(finding.code, Code::Empty | Code::Archived | Code::Unreadable | Code::Changed)
+        });
+    (is_same && was_read)
+        .then(|| judge(blob.clone(), Content::Facts(earlier.facts), Reads::default(), profile))
+}
+
 /// What a name promises about the content.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Promise {
@@ -368,5 +384,46 @@ fn list(items: impl Iterator<Item = String>) -> String {
         Some((last, [])) => last.clone(),
         Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
         None => "nothing".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{BlobName, ETag};
+
+    fn blob(etag: Option<&str>) -> Blob {
+        let (name, etag) = (BlobName::new("a.jpg"), etag.map(ETag::new));
+        Blob { name, size: 10, etag, last_modified: None, access: Access::Online }
+    }
+
+    fn read(orientation: i64) -> Content {
+        Content::Facts(Facts { orientation: Orientation::Value(orientation), ..Facts::of(Format::Jpeg) })
+    }
+
+    #[test]
+    fn facts_of_the_same_version_are_judged_again() {
+        let mut profile = Profile::load("nexus").expect("it is built in");
+        let earlier = judge(blob(Some("1")), read(6), Reads { requests: 1, retries: 0, bytes: 9 }, &profile);
+        let again = |etag, profile: &Profile| from_earlier(&blob(etag), earlier.clone(), profile);
+        let same = again(Some("1"), &profile).expect("it is known");
+        assert_eq!(same, Asset { reads: Reads::default(), ..earlier.clone() });
+        profile.images.orientations.push(6);
+        assert_eq!(again(Some("1"), &profile).expect("it is known").verdict, Verdict::Accept);
+        assert_eq!((again(Some("2"), &profile), again(None, &profile)), (None, None));
+    }
+
+    #[test]
+    fn what_was_not_read_must_be_read() {
+        let profile = Profile::load("nexus").expect("it is built in");
+        let unread =
+            [Content::Gone, Content::Changed, Content::Archived, Content::Unreadable("503".to_owned())];
+        for content in unread {
+            let earlier = judge(blob(Some("1")), content, Reads::default(), &profile);
+            assert_eq!(from_earlier(&blob(Some("1")), earlier, &profile), None);
+        }
+        let archived = Blob { access: Access::Archived, ..blob(Some("1")) };
+        let earlier = without_reading(&archived, &profile).expect("it cannot be read");
+        assert_eq!(from_earlier(&blob(Some("1")), earlier, &profile), None, "it is online now");
     }
 }
