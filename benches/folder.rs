@@ -18,9 +18,8 @@ use std::time::{Duration, Instant};
 
 use presync::error::Result;
 use presync::model::{Asset, Quota};
-use presync::progress::Progress;
 use presync::rules::Profile;
-use presync::run::{self, Settings, Sink};
+use presync::run::{self, Settings, Sink, Task};
 use presync::source::local::LocalSource;
 
 /// Files in the folder.
@@ -91,16 +90,7 @@ async fn examine(folder: &Path) {
     let profile = Arc::new(Profile::load("nexus").expect("a built-in profile"));
     let settings = Settings::with_concurrency(64);
     let quota = Quota::new(None, None);
-    let done = run::run(
-        source,
-        profile,
-        quota,
-        settings,
-        Arc::new(Progress::default()),
-        Nowhere,
-        std::future::pending(),
-    )
-    .await;
+    let done = run::run(Task::new(source, profile, quota, settings), Nowhere, std::future::pending()).await;
     let ended = done.expect("the run ends well");
     assert_eq!((ended.end, ended.summary.totals.listed), (run::End::Complete, FILES as u64));
 }

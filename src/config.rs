@@ -73,6 +73,12 @@ pub struct DryRun {
     pub output: Option<PathBuf>,
     /// Where to write the plan; `None` for none.
     pub plan: Option<PathBuf>,
+    /// Whether to take up a run that was broken off while it wrote that plan.
+    pub resume: bool,
+    /// How often what is done is put on the disk, so that it can be taken up.
+    pub checkpoint_every: Duration,
+    /// The earlier plan that the run is compared with; `None` for none.
+    pub baseline: Option<PathBuf>,
     /// Whether findings leave the exit code at 0.
     pub exit_zero: bool,
     /// When to use colors.

@@ -7,11 +7,12 @@
 //! * [`probe`] turns bytes into facts without doing any I/O;
 //! * [`rules`] turns facts into findings and a verdict;
 //! * [`plan`] brings verdicts into listing order and spends the quota;
-//! * [`report`] writes what came of it, and [`plan_file`] keeps it for later.
+//! * [`report`] writes what came of it, [`plan_file`] keeps it for later, and [`checkpoint`] what a killed run had done.
 //!
 //! Beside them, [`ledger`] keeps what a month's quota allows and what plans reserve of it, and [`loopback`] is a blob
 //! server for tests and benchmarks.
 
+pub mod checkpoint;
 pub mod cli;
 pub mod command;
 pub mod config;

@@ -22,20 +22,18 @@ impl WholeFile {
     /// # Errors
     /// When `path` is a folder, or when nothing can be written to its folder.
     pub fn create(path: &Path) -> Result<Self> {
-        if path.is_dir() {
-            return Err(Error::new(format!("'{}' is a folder, not a file", path.display()))
-                .hint("give the name of a file in it"));
-        }
-        if path.exists() && !path.is_file() {
-            return Err(Error::new(format!("'{}' is a device or a pipe, not a file", path.display())));
-        }
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let folder = folder_of(&path);
-        let file = temporary(folder).map_err(|error| {
-            Error::new(format!("cannot write to the folder '{}': {}", folder.display(), reason(&error)))
-                .hint("check that it exists and that you may write to it")
-        })?;
+        let path = target(path)?;
+        let file = temporary(folder_of(&path)).map_err(|error| not_writable(&path, &error))?;
         Ok(Self { file, path })
+    }
+
+    /// Begins a file that will be at `path`, a [`target`], and is in `folder`, of the same file system, until then.
+    ///
+    /// # Errors
+    /// When nothing can be written to `folder`.
+    pub fn create_in(folder: &Path, path: &Path) -> Result<Self> {
+        let file = temporary(folder).map_err(|error| not_writable(path, &error))?;
+        Ok(Self { file, path: path.to_owned() })
     }
 
     /// Gives the file its name, with the rights of the one that it replaces, once its bytes are on the disk.
@@ -65,6 +63,28 @@ impl Write for WholeFile {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+/// Where a file at `path` will be: where a link there leads to.
+///
+/// # Errors
+/// When there is something that is no file.
+pub fn target(path: &Path) -> Result<PathBuf> {
+    if path.is_dir() {
+        return Err(Error::new(format!("'{}' is a folder, not a file", path.display()))
+            .hint("give the name of a file in it"));
+    }
+    if path.exists() && !path.is_file() {
+        return Err(Error::new(format!("'{}' is a device or a pipe, not a file", path.display())));
+    }
+    Ok(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))
+}
+
+/// The error for a folder in which the file at `path` cannot be made.
+pub fn not_writable(path: &Path, error: &io::Error) -> Error {
+    let folder = folder_of(path).display();
+    Error::new(format!("cannot write to the folder '{folder}': {}", reason(error)))
+        .hint("check that it exists and that you may write to it")
 }
 
 /// A temporary file that others may read as far as the umask lets them, as any new file.

@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::values::bandwidth;
+use super::values::{bandwidth, duration};
 use crate::config::{Color, Target};
 use crate::source::azure::AuthMode;
 
@@ -63,6 +64,10 @@ pub(super) struct PerformanceArgs {
     /// Bytes of content that are read in a second at the most, such as 500KB or 20MiB [default: no limit]
     #[arg(long, value_name = "BYTES", value_parser = bandwidth)]
     pub max_bandwidth: Option<u64>,
+
+    /// How often a run with --plan puts on the disk what it has done, for --resume [default: 3s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub checkpoint_every: Option<Duration>,
 
     /// Threads that probe [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]

@@ -8,6 +8,7 @@ use clap::Args;
 use super::common::{AzureArgs, DisplayArgs, PerformanceArgs};
 use super::values::{one_line, whole_number};
 use super::{FormatArg, depth};
+use crate::checkpoint;
 use crate::config::DryRun;
 use crate::source::azure::Limits;
 
@@ -58,6 +59,14 @@ pub(super) struct DryRunArgs {
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
 
+    /// Take up the run that was broken off while it wrote the plan: what it has done is not done again
+    #[arg(long, requires = "plan")]
+    resume: bool,
+
+    /// Read only what has changed since this plan, and say what came, went and changed
+    #[arg(long, value_name = "PLAN")]
+    baseline: Option<PathBuf>,
+
     /// Exit with 0 instead of 1 when there are findings
     #[arg(long)]
     exit_zero: bool,
@@ -85,6 +94,9 @@ impl DryRunArgs {
             format: self.format.into(),
             output: self.output,
             plan: self.plan,
+            resume: self.resume,
+            checkpoint_every: self.performance.checkpoint_every.unwrap_or(checkpoint::EVERY),
+            baseline: self.baseline,
             exit_zero: self.exit_zero,
             color: self.display.color.into(),
             progress: !(self.display.no_progress || self.display.quiet),

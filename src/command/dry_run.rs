@@ -11,17 +11,18 @@ use super::interrupt::interrupted;
 use super::output::Output;
 use super::target::Resolved;
 use super::{ledger, say, say_rate};
+use crate::checkpoint::Checkpoint;
 use crate::config::DryRun;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::model::{Asset, Month, Quota};
 use crate::plan::Summary;
-use crate::plan_file::{self, PlanWriter};
+use crate::plan_file::{self, PlanReader, PlanWriter};
 use crate::probe::{self, Want};
 use crate::progress::Progress;
 use crate::report::{self, Header, ProgressBar, Report, shown};
 use crate::rules::Profile;
-use crate::run::{self, End, Ended, Settings, Sink};
+use crate::run::{self, End, Ended, Judged, Known, Settings, Sink, Task};
 use crate::source::Depth;
 use crate::source::any::AnySource;
 use crate::source::azure;
@@ -63,7 +64,28 @@ fn ledger_quota(settings: &DryRun, profile: &Profile, environment: &Environment)
 async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &DryRun) -> Result<Exit> {
     let begun = Instant::now();
     let profile = Arc::clone(&header.profile);
-    let plan = begin_plan(&header, settings)?;
+    let mut known = Known::default();
+    let plan = match &settings.plan {
+        Some(path) => {
+            check_plan(path, settings)?;
+            let header = plan_header(&header, settings);
+            let (checkpoint, kept) =
+                Checkpoint::open(path, header, settings.checkpoint_every, settings.resume)?;
+            if settings.resume && settings.verbose {
+                let found = if kept.is_empty() { "there is no run to take up" } else { "taking up the run" };
+                say(&format!("{found} of '{}'", path.display()));
+            }
+            known = known.with_kept(kept);
+            Some(Planned { writer: checkpoint.begin_plan()?, checkpoint })
+        }
+        None => None,
+    };
+    if let Some(path) = &settings.baseline {
+        let earlier = PlanReader::open(path)?;
+        check_baseline(path, &earlier.plan().header, &plan_header(&header, settings))?;
+        let plan = earlier.plan().clone();
+        known = known.with_baseline(&plan, Box::new(earlier));
+    }
     let output = Output::open(settings.output.as_deref(), settings.color)?;
     let credential = header.origin.credential.clone();
     let report = report::open(settings.format, header, output.writer(), output.width)?;
@@ -94,7 +116,8 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
     }
     let stop = interrupted();
     let sink = Outcome { report, plan };
-    let ended = run::run(Arc::new(source), profile, quota, pipeline, progress, sink, stop).await;
+    let task = Task { source: Arc::new(source), profile, quota, known, settings: pipeline, progress };
+    let ended = run::run(task, sink, stop).await;
     drop(bar);
 
     let Ended { summary, sink: Outcome { report, plan }, end } = ended?;
@@ -106,7 +129,7 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
     let elapsed = begun.elapsed();
     // Each is written whatever becomes of the other.
     let planned = match (plan, &settings.plan) {
-        (Some(plan), Some(path)) => finish_plan(plan, path, &summary, elapsed),
+        (Some(plan), Some(path)) => plan.finish(path, &summary, elapsed),
         _ => Ok(()),
     };
     report.finish(&summary, elapsed).map_err(|error| report::output(&error))?;
@@ -128,45 +151,85 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
 /// What becomes of the assets: a report, and a plan if one is asked for.
 struct Outcome {
     report: Box<dyn Report>,
-    plan: Option<PlanWriter>,
+    plan: Option<Planned>,
+}
+
+/// A plan that is being written, and what is kept of it should the run be killed.
+struct Planned {
+    writer: PlanWriter,
+    checkpoint: Checkpoint,
 }
 
 impl Sink for Outcome {
+    fn judged(&mut self, judged: &Judged) -> Result<()> {
+        match &mut self.plan {
+            Some(plan) if !judged.is_kept => plan.checkpoint.add(&judged.asset),
+            _ => Ok(()),
+        }
+    }
+
     fn asset(&mut self, asset: &Asset) -> Result<()> {
         Sink::asset(&mut self.report, asset)?;
-        self.plan.as_mut().map_or(Ok(()), |plan| plan.asset(asset))
+        self.plan.as_mut().map_or(Ok(()), |plan| plan.writer.asset(asset))
     }
 }
 
-fn begin_plan(header: &Header, settings: &DryRun) -> Result<Option<PlanWriter>> {
-    let Some(path) = &settings.plan else { return Ok(None) };
+fn check_plan(path: &Path, settings: &DryRun) -> Result<()> {
     let same =
         |output: &Path| matches!((path::absolute(output), path::absolute(path)), (Ok(a), Ok(b)) if a == b);
-    if settings.output.as_deref().is_some_and(same) {
-        return Err(Error::new(format!("--output and --plan are the same file, '{}'", path.display())));
+    match settings.output.as_deref().is_some_and(same) {
+        true => Err(Error::new(format!("--output and --plan are the same file, '{}'", path.display()))),
+        false => Ok(()),
     }
-    let header = plan_file::Header {
+}
+
+fn plan_header(header: &Header, settings: &DryRun) -> plan_file::Header {
+    plan_file::Header {
         origin: header.origin.clone(),
         profile: Arc::clone(&header.profile),
         probe_version: probe::VERSION,
         recursive: settings.depth == Depth::All,
         dimensions: settings.dimensions,
         begun: Timestamp::now(),
-    };
-    PlanWriter::create(path, header).map(Some)
+    }
 }
 
-/// Puts the plan in its place. One that is incomplete never takes the place of another file.
-fn finish_plan(plan: PlanWriter, path: &Path, summary: &Summary, elapsed: Duration) -> Result<()> {
-    let shown = path.display();
-    let incomplete = summary.incomplete.is_some();
-    if incomplete && path.exists() {
-        say(&format!("'{shown}' was left as it was, because this run is incomplete"));
+/// Whether an earlier plan lists what this run lists.
+fn check_baseline(path: &Path, earlier: &plan_file::Header, now: &plan_file::Header) -> Result<()> {
+    if earlier.lists_the_same(now) {
         return Ok(());
     }
-    plan.finish(summary.clone(), elapsed)?;
-    if incomplete {
-        say(&format!("the plan '{shown}' is incomplete, as this run is"));
+    let listing = |header: &plan_file::Header| {
+        let prefix = Some(&header.origin.prefix).filter(|prefix| !prefix.is_empty());
+        let prefix = prefix.map_or(String::new(), |prefix| format!(" with the prefix '{}'", shown(prefix)));
+        let depth = if header.recursive { "" } else { ", without its folders" };
+        format!("{}{prefix}{depth}", shown(&header.origin.location))
+    };
+    let (earlier, now) = (listing(earlier), listing(now));
+    Err(Error::new(format!("the baseline '{}' is of {earlier}, and this run is of {now}", path.display()))
+        .hint("give --baseline a plan of the same source, listed the same way"))
+}
+
+impl Planned {
+    /// Puts the plan in its place. One that is incomplete never takes the place of another file, and can be taken up.
+    fn finish(self, path: &Path, summary: &Summary, elapsed: Duration) -> Result<()> {
+        let Self { writer, checkpoint } = self;
+        if summary.incomplete.is_none() {
+            writer.finish(summary.clone(), elapsed)?;
+            checkpoint.remove();
+            return Ok(());
+        }
+        let shown = path.display();
+        match path.exists() {
+            true => say(&format!("'{shown}' was left as it was, because this run is incomplete")),
+            false => {
+                writer.finish(summary.clone(), elapsed)?;
+                say(&format!("the plan '{shown}' is incomplete, as this run is"));
+            }
+        }
+        if checkpoint.leave()? {
+            say("the same command with --resume goes on from here");
+        }
+        Ok(())
     }
-    Ok(())
 }

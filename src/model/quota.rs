@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Asset;
+
 /// What will become of an asset when the platform syncs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
@@ -188,6 +190,25 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Counts an asset.
+    pub fn add(&mut self, asset: &Asset) {
+        self.listed += 1;
+        match asset.verdict {
+            Verdict::Accept => {
+                self.accepted += 1;
+                self.images = self.images.saturating_add(asset.cost.images);
+                self.frames = self.frames.saturating_add(asset.cost.frames);
+            }
+            Verdict::Reject => self.rejected += 1,
+            Verdict::Skip => self.skipped += 1,
+            Verdict::Unknown => self.unknown += 1,
+        }
+        self.bytes_listed = self.bytes_listed.saturating_add(asset.blob.size);
+        self.bytes_read = self.bytes_read.saturating_add(asset.reads.bytes);
+        self.requests = self.requests.saturating_add(u64::from(asset.reads.requests));
+        self.retries = self.retries.saturating_add(u64::from(asset.reads.retries));
+    }
+
     /// Whether every listed entry has exactly one verdict.
     pub fn reconcile(&self) -> bool {
         self.listed == self.accepted + self.rejected + self.skipped + self.unknown

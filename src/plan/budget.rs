@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::Changes;
 use crate::model::{Asset, BlobName, Code, Cost, Finding, Kind, Quota, Totals, Verdict};
 
 /// Basenames that are remembered: 1.8 million, in 19 MB of hashes. Beyond that, new ones are not compared.
@@ -21,6 +22,8 @@ pub struct Summary {
     pub first_refused: Option<BlobName>,
     /// Whether every basename was compared with every other.
     pub basenames_compared: bool,
+    /// What differs from an earlier plan, if the run was given one and is complete.
+    pub changes: Option<Changes>,
     /// Why these are only the first blobs of the listing, without a gap; `None` when they are all there are.
     pub incomplete: Option<String>,
 }
@@ -74,6 +77,7 @@ impl Budget {
             findings: counted.map(|(code, count)| (*code, *count)).collect(),
             first_refused: self.first_refused.clone(),
             basenames_compared: self.basenames_compared,
+            changes: None,
             incomplete: None,
         }
     }
@@ -121,22 +125,7 @@ impl Budget {
     }
 
     fn count(&mut self, asset: &Asset) {
-        let totals = &mut self.totals;
-        totals.listed += 1;
-        match asset.verdict {
-            Verdict::Accept => {
-                totals.accepted += 1;
-                totals.images = totals.images.saturating_add(asset.cost.images);
-                totals.frames = totals.frames.saturating_add(asset.cost.frames);
-            }
-            Verdict::Reject => totals.rejected += 1,
-            Verdict::Skip => totals.skipped += 1,
-            Verdict::Unknown => totals.unknown += 1,
-        }
-        totals.bytes_listed = totals.bytes_listed.saturating_add(asset.blob.size);
-        totals.bytes_read = totals.bytes_read.saturating_add(asset.reads.bytes);
-        totals.requests = totals.requests.saturating_add(u64::from(asset.reads.requests));
-        totals.retries = totals.retries.saturating_add(u64::from(asset.reads.retries));
+        self.totals.add(asset);
         for (code, count) in Code::ALL.iter().zip(&mut self.counts) {
             *count += u64::from(asset.findings.iter().any(|finding| finding.code == *code));
         }

@@ -58,6 +58,9 @@ pub(super) fn pairs(plan: &Plan) -> serde_json::Result<Vec<KeyValue>> {
         ("presync.begun", header.begun.to_string()),
         ("presync.ended", ended.to_string()),
     ];
+    if let Some(changes) = &summary.changes {
+        pairs.push(("presync.changes", serde_json::to_string(changes)?));
+    }
     if let Some(why) = &summary.incomplete {
         pairs.push(("presync.incomplete", why.clone()));
     }
@@ -92,6 +95,7 @@ pub(super) fn plan(pairs: &[KeyValue]) -> Result<Plan, Refused> {
         findings: pairs.findings("presync.findings_by_code")?,
         first_refused: spent.first_refused.map(BlobName::new),
         basenames_compared: pairs.json("presync.basenames_compared")?,
+        changes: pairs.maybe_json("presync.changes")?,
         incomplete,
     };
     Ok(Plan {
@@ -113,6 +117,14 @@ impl Pairs<'_> {
 
     fn json<T: DeserializeOwned>(&self, key: &'static str) -> Result<T, Refused> {
         serde_json::from_str(self.get(key)?).map_err(|_| Refused::Key(key))
+    }
+
+    /// For a key that need not be there.
+    fn maybe_json<T: DeserializeOwned>(&self, key: &'static str) -> Result<Option<T>, Refused> {
+        match self.0.iter().any(|pair| pair.key == key) {
+            true => self.json(key).map(Some),
+            false => Ok(None),
+        }
     }
 
     fn parsed<T: std::str::FromStr>(&self, key: &'static str) -> Result<T, Refused> {

@@ -47,6 +47,17 @@ pub struct Header {
     pub begun: Timestamp,
 }
 
+impl Header {
+    /// Whether two plans are of the same blobs, in the same order.
+    pub fn lists_the_same(&self, other: &Self) -> bool {
+        let of = |header: &Self| {
+            let Origin { provider, location, prefix, .. } = &header.origin;
+            (provider.clone(), location.clone(), prefix.clone(), header.recursive)
+        };
+        of(self) == of(other)
+    }
+}
+
 /// Everything in a plan besides its assets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {

@@ -41,9 +41,20 @@ impl PlanWriter {
     /// # Errors
     /// When no file can be made there.
     pub fn create(path: &Path, header: Header) -> Result<Self> {
+        Self::new(WholeFile::create(path)?, path, header)
+    }
+
+    /// Begins the plan that will be at `path` and is in `folder` until then, as [`WholeFile::create_in`] does.
+    ///
+    /// # Errors
+    /// When no file can be made in `folder`.
+    pub fn create_in(folder: &Path, path: &Path, header: Header) -> Result<Self> {
+        Self::new(WholeFile::create_in(folder, path)?, path, header)
+    }
+
+    fn new(file: WholeFile, path: &Path, header: Header) -> Result<Self> {
         let shown = path.display().to_string();
         let mut columns = Columns::default();
-        let file = WholeFile::create(path)?;
         let file = columns
             .take()
             .map_err(Into::into)

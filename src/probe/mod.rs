@@ -32,8 +32,10 @@ use crate::model::{ByteRange, Facts, Format, Gap};
 pub use outline::Node;
 use view::{Stop, Store, View};
 
-/// Raised when the facts of the same bytes may be others than before: facts in a plan that are older must be read again.
+/// Raised when the probe finds more than before: what an older one could not tell is then read again.
 pub const VERSION: u32 = 1;
+/// The oldest version whose facts still hold. Raised to [`VERSION`] when a wrong answer is mended.
+pub const TRUSTED_SINCE: u32 = 1;
 /// Reads that one blob may cost. A sound file takes one to three; the cap ends a chain of headers made to be endless.
 pub const MAX_ASKS: u32 = 24;
 /// Bytes of one blob that are held at a time: 4 MiB, several times what the largest EXIF block and the sample

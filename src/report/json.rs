@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use super::changes::ChangesRecord;
 use super::record::{
     AssetRecord, FORMAT_VERSION, GaugeRecord, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord,
 };
@@ -64,6 +65,9 @@ struct Document<'a> {
     /// … and why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     incomplete: Option<&'a str>,
+    /// Since the plan that the run was compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<ChangesRecord<'a>>,
     findings_by_code: Counts<'a>,
 }
 
@@ -102,6 +106,7 @@ impl<W: Write + Send> Report for Json<W> {
             totals: TotalsRecord::new(&summary.totals, elapsed.as_secs_f64()),
             complete: summary.incomplete.is_none(),
             incomplete: summary.incomplete.as_deref(),
+            changes: summary.changes.as_ref().map(|changes| ChangesRecord::new(changes, &summary.totals)),
             findings_by_code: Counts(&summary.findings),
         };
         let head = serde_json::to_vec(&document)?;

@@ -1,6 +1,7 @@
 //! Reports: one set of records, a file per format.
 
 mod bar;
+mod changes;
 mod doctor;
 mod json;
 mod layout;

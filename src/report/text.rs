@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use super::changes;
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, number, shown};
 use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use super::{Header, Report};
@@ -71,6 +72,9 @@ impl<W: Write + Send> Report for Text<W> {
         layout::heading(&mut self.out, "dry-run", &self.header, self.width)?;
         self.incomplete(summary)?;
         self.totals(summary)?;
+        if let Some(changes) = &summary.changes {
+            changes::text(&mut self.out, changes, &summary.totals, self.width)?;
+        }
         self.findings(summary)?;
         self.closing(summary)?;
         self.out.flush()

@@ -19,7 +19,8 @@ const PARTS: &[(&str, &[&str])] = &[
     ("pool", &["error"]),
     ("preview", &["model", "rules"]),
     ("progress", &["model"]),
-    ("run", &["model", "error", "probe", "rules", "source", "plan", "pool", "progress"]),
+    ("run", &["model", "error", "probe", "rules", "source", "plan", "plan_file", "pool", "progress"]),
+    ("checkpoint", &["model", "error", "plan", "plan_file", "run", "whole_file"]),
     ("report", &["model", "error", "ledger", "rules", "plan", "preview", "progress", "run"]),
     ("exit", &["model", "plan"]),
     ("connections", &["error", "source", "whole_file"]),
@@ -28,6 +29,7 @@ const PARTS: &[(&str, &[&str])] = &[
     (
         "command",
         &[
+            "checkpoint",
             "config",
             "connections",
             "error",
@@ -47,7 +49,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "whole_file",
         ],
     ),
-    ("cli", &["config", "loopback", "model", "report", "source"]),
+    ("cli", &["checkpoint", "config", "loopback", "model", "report", "source"]),
 ];
 /// Parts that compute: no waiting, no clock, no files.
 const PURE: &[&str] = &["model", "preview", "probe", "plan"];

@@ -7,10 +7,9 @@ use std::time::Duration;
 use presync::error::{Error, Result};
 use presync::model::{Asset, Quota};
 use presync::probe::Want;
-use presync::progress::Progress;
 use presync::report::{self, Format, Header};
 use presync::rules::Profile;
-use presync::run::{self, Settings, Sink};
+use presync::run::{self, Settings, Sink, Task};
 use presync::source::Source;
 use presync::source::faults::Faults;
 use presync::source::local::LocalSource;
@@ -39,15 +38,7 @@ fn report(source: impl Source, format: Format, settings: Settings) -> String {
     let sink = report::open(format, header, out.clone(), 100).expect("a report");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let quota = Quota::new(Some(20), Some(500));
-    let run = run::run(
-        Arc::new(source),
-        profile,
-        quota,
-        settings,
-        Arc::new(Progress::default()),
-        sink,
-        std::future::pending(),
-    );
+    let run = run::run(Task::new(Arc::new(source), profile, quota, settings), sink, std::future::pending());
     let run::Ended { summary, sink, end } = runtime.block_on(run).expect("the run ends");
     assert_eq!(end, run::End::Complete);
     sink.finish(&summary, Duration::ZERO).expect("the report is written");
@@ -111,16 +102,9 @@ fn a_report_that_cannot_be_written_ends_the_run_at_any_window() {
     let profile = Arc::new(Profile::load("nexus").expect("it is built in"));
     let quota = Quota::new(None, None);
     for window in [1, 2, 4096] {
-        let (profile, progress) = (Arc::clone(&profile), Arc::default());
-        let run = run::run(
-            Arc::new(late(8)),
-            profile,
-            quota,
-            settings(1, 1, 1, window),
-            progress,
-            Full(0),
-            std::future::pending(),
-        );
+        let profile = Arc::clone(&profile);
+        let task = Task::new(Arc::new(late(8)), profile, quota, settings(1, 1, 1, window));
+        let run = run::run(task, Full(0), std::future::pending());
         let ended = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), run).await });
         let error = ended.expect("it does not hang").err().expect("it fails");
         assert_eq!(error.message(), "the disk is full", "window {window}");

@@ -1,7 +1,9 @@
 //! The plan file: reports from it, what replaces it, and what is no plan.
 
+mod baseline;
 mod damaged;
 mod queries;
+mod resume;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,10 +40,28 @@ fn read(plan: &Path) -> (Plan, Vec<Asset>) {
     (reader.plan().clone(), reader.map(|asset| asset.expect("it is read")).collect())
 }
 
+/// A plan's rows as they lie in the file, up to its footer.
+fn rows(plan: &Path) -> Vec<u8> {
+    let bytes = fs::read(plan).expect("it is there");
+    let (tail, footer) = (bytes.len() - 8, bytes[bytes.len() - 8..].first_chunk().expect("4 bytes"));
+    bytes[..tail - u32::from_le_bytes(*footer) as usize].to_vec()
+}
+
+/// A plan without its times.
+fn timeless(plan: &Path) -> (Plan, Vec<Asset>) {
+    let (mut plan, assets) = read(plan);
+    plan.header.begun = jiff::Timestamp::UNIX_EPOCH;
+    plan.ended = jiff::Timestamp::UNIX_EPOCH;
+    (plan, assets)
+}
+
 /// Names of the files in a folder.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("a folder");
-    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.map(|entry| entry.file_name().into_string());
+    let mut names: Vec<_> = entries.map(|entry| name(entry).expect("an entry").expect("UTF-8")).collect();
+    names.sort();
+    names
 }
 
 #[test]
@@ -69,13 +89,8 @@ fn the_same_container_gives_the_same_plan_at_any_concurrency() {
     let runs = ["1", "7", "64"].map(|concurrency| {
         let path = folder.path().join(format!("{concurrency}.parquet"));
         dry_run(&path).args(["--concurrency", concurrency, "--workers", "3"]).run();
-        let bytes = fs::read(&path).expect("it is there");
-        let (tail, footer) = (bytes.len() - 8, bytes[bytes.len() - 8..].first_chunk().expect("4 bytes"));
-        let rows = bytes[..tail - u32::from_le_bytes(*footer) as usize].to_vec();
-        let (mut plan, assets) = read(&path);
-        plan.header.begun = jiff::Timestamp::UNIX_EPOCH;
-        plan.ended = jiff::Timestamp::UNIX_EPOCH;
-        (rows, plan, assets)
+        let (plan, assets) = timeless(&path);
+        (rows(&path), plan, assets)
     });
     assert_eq!(runs[0].2.len(), 65);
     assert!(
@@ -133,7 +148,7 @@ fn a_broken_listing_leaves_a_plan_that_says_so_but_none_over_another() {
     let said = format!("'{}' was left as it was, because this run is incomplete\n", path.display());
     assert!(ran.stderr.contains(&said), "{}", ran.stderr);
     assert!(fs::read(&path).expect("it is there") == before);
-    assert_eq!(names(folder.path()), ["plan.parquet"], "no temporary file stays");
+    assert_eq!(names(folder.path()), ["plan.parquet", "plan.parquet.checkpoint"], "no temporary file stays");
 }
 
 #[test]

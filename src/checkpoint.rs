@@ -1,0 +1,217 @@
+//! What a run has settled so far, on the disk, so that a run that is killed can be taken up.
+//!
+//! Beside the plan that is being written lies a folder with parts: small plan files, each with the next assets in
+//! listing order, each put in its place whole. A run that is taken up adds parts of its own, a new generation, with what
+//! the generations before it do not have.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result, reason};
+use crate::model::{Asset, Quota, Totals};
+use crate::plan::{Budget, Summary};
+use crate::plan_file::{Header, PlanReader, PlanWriter};
+use crate::run::Rows;
+use crate::whole_file;
+
+/// How often what is done is put on the disk, unless another pace is asked for.
+pub const EVERY: Duration = Duration::from_secs(3);
+/// Assets of a part at most, so that a fast run holds few of them in memory: one row group.
+const MAX_ROWS: u64 = 16 << 10;
+/// How often a run may be taken up: each time adds a file that is open while the next one lists.
+const MAX_GENERATIONS: u32 = 64;
+
+const EXTENSION: &str = "parquet";
+const LOCK: &str = "lock";
+
+/// The checkpoint of a run that is going on. One that is dropped stays on the disk.
+pub struct Checkpoint {
+    plan: PathBuf,
+    folder: PathBuf,
+    /// Held for as long as the run goes on: two must not write the same plan.
+    _lock: File,
+    header: Header,
+    every: Duration,
+    generation: u32,
+    next_part: u32,
+    part: Option<Part>,
+    last: Instant,
+}
+
+struct Part {
+    rows: PlanWriter,
+    totals: Totals,
+}
+
+impl Checkpoint {
+    /// Opens the checkpoint of the plan at `plan`, to which something is added `every` so often. With `resume`, gives the assets that runs with the same header have
+    /// settled, the newest generation first; else an older checkpoint is removed.
+    ///
+    /// # Errors
+    /// The folder cannot be written; another run is writing to it; with `resume`, it belongs to a run with another
+    /// source or other rules, or is damaged.
+    pub fn open(plan: &Path, header: Header, every: Duration, resume: bool) -> Result<(Self, Vec<Rows>)> {
+        let plan = whole_file::target(plan)?;
+        let folder = folder(&plan);
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(whole_file::not_writable(&plan, &error));
+            }
+            _ => {}
+        }
+        let lock = lock(&folder, &plan)?;
+        let mut generations = BTreeMap::<u32, Vec<PathBuf>>::new();
+        for entry in fs::read_dir(&folder).map_err(|error| failed(&folder, &error))? {
+            let path = entry.map_err(|error| failed(&folder, &error))?.path();
+            match generation(&path).filter(|_| resume) {
+                Some(generation) => generations.entry(generation).or_default().push(path),
+                None if path.file_name() == Some(LOCK.as_ref()) => {}
+                // An older checkpoint, or what was being written when its run was killed.
+                None => fs::remove_file(&path).map_err(|error| failed(&folder, &error))?,
+            }
+        }
+        let generation = generations.last_key_value().map_or(0, |(newest, _)| newest + 1);
+        if generation >= MAX_GENERATIONS {
+            return Err(Error::new(format!("the run was taken up {MAX_GENERATIONS} times already"))
+                .hint("leave out --resume to begin anew"));
+        }
+        let kept = generations.into_values().rev().map(|mut parts| {
+            parts.sort();
+            check(&parts, &header)?;
+            Ok(rows(parts))
+        });
+        let kept = kept.collect::<Result<_>>()?;
+        let last = Instant::now();
+        let (next_part, part) = (0, None);
+        Ok((Self { plan, folder, _lock: lock, header, every, generation, next_part, part, last }, kept))
+    }
+
+    /// Begins the plan. Until it takes its place it lies in the checkpoint, so that a run that is killed leaves nothing
+    /// elsewhere.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn begin_plan(&self) -> Result<PlanWriter> {
+        PlanWriter::create_in(&self.folder, &self.plan, self.header.clone())
+    }
+
+    /// Takes the next asset in listing order, as the rules judge it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add(&mut self, asset: &Asset) -> Result<()> {
+        let part = match &mut self.part {
+            Some(part) => part,
+            None => {
+                let name = format!("{:04}-{:08}.{EXTENSION}", self.generation, self.next_part);
+                self.next_part += 1;
+                let rows = PlanWriter::create(&self.folder.join(name), self.header.clone())?;
+                self.part.insert(Part { rows, totals: Totals::default() })
+            }
+        };
+        part.rows.asset(asset)?;
+        part.totals.add(asset);
+        match part.totals.listed >= MAX_ROWS || self.last.elapsed() >= self.every {
+            true => self.keep(),
+            false => Ok(()),
+        }
+    }
+
+    /// Puts what was taken so far on the disk.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep(&mut self) -> Result<()> {
+        self.last = Instant::now();
+        let Some(Part { rows, totals }) = self.part.take() else { return Ok(()) };
+        let nothing = Budget::new(Quota::new(None, None)).summary();
+        let incomplete = Some("it is a part of a run".to_owned());
+        rows.finish(Summary { totals, incomplete, ..nothing }, Duration::ZERO)
+    }
+
+    /// Removes the checkpoint, when the plan is there. What cannot be removed does no harm.
+    pub fn remove(mut self) {
+        self.part = None;
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+
+    /// Keeps what was taken so far, and says whether there is anything to take up.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn leave(mut self) -> Result<bool> {
+        self.keep()?;
+        Ok(self.generation > 0 || self.next_part > 0)
+    }
+}
+
+impl Drop for Checkpoint {
+    /// Leaves no empty folder behind.
+    fn drop(&mut self) {
+        self.part = None;
+        if fs::read_dir(&self.folder).is_ok_and(|entries| entries.count() == 1) {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// Where the checkpoint of a plan lies: beside it.
+fn folder(plan: &Path) -> PathBuf {
+    let mut name = OsString::from(plan);
+    name.push(".checkpoint");
+    name.into()
+}
+
+fn lock(folder: &Path, plan: &Path) -> Result<File> {
+    let file = File::create(folder.join(LOCK)).map_err(|error| failed(folder, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::new(format!("another presync is writing the plan '{}'", plan.display()))
+                .hint("wait for it, or give --plan another file"))
+        }
+        Err(TryLockError::Error(error)) => Err(failed(folder, &error)),
+    }
+}
+
+/// The generation that a part belongs to; `None` for another file.
+fn generation(path: &Path) -> Option<u32> {
+    let name = path.file_name()?.to_str()?.strip_suffix(EXTENSION)?.strip_suffix('.')?;
+    let (generation, part) = name.split_once('-')?;
+    let is_number = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
+    (is_number(generation) && is_number(part)).then(|| generation.parse().ok())?
+}
+
+/// Whether the parts are of a run like the one with this header.
+fn check(parts: &[PathBuf], header: &Header) -> Result<()> {
+    let Some(first) = parts.first() else { return Ok(()) };
+    let of_part = PlanReader::open(first)?.plan().header.clone();
+    let what = match () {
+        () if !of_part.lists_the_same(header) => "source",
+        () if of_part.profile != header.profile => "profile",
+        () if of_part.probe_version != header.probe_version => "version of presync",
+        () if of_part.dimensions != header.dimensions => "choice of --dimensions",
+        () => return Ok(()),
+    };
+    Err(Error::new(format!("the run to be taken up had another {what}"))
+        .hint("run it as it was, or leave out --resume to begin anew"))
+}
+
+/// The assets of parts that follow one another, one open file at a time.
+fn rows(parts: Vec<PathBuf>) -> Rows {
+    Box::new(parts.into_iter().flat_map(|path| -> Rows {
+        match PlanReader::open(&path) {
+            Ok(reader) => Box::new(reader),
+            Err(error) => Box::new(std::iter::once(Err(error))),
+        }
+    }))
+}
+
+fn failed(folder: &Path, error: &io::Error) -> Error {
+    Error::new(format!("cannot write the checkpoint '{}': {}", folder.display(), reason(error)))
+        .hint("give --plan a file in a folder that you may write to")
+}

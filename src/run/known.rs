@@ -1,0 +1,154 @@
+//! What earlier runs know of the blobs that are listed.
+
+use crate::error::Result;
+use crate::model::{Asset, Blob, Code, Kind};
+use crate::plan::{Changes, Earlier, Group, is_unchanged};
+use crate::plan_file::Plan;
+use crate::probe::{self, Want};
+use crate::rules::{self, Profile};
+
+/// Assets of an earlier run, in the order of their names.
+pub type Rows = Box<dyn Iterator<Item = Result<Asset>> + Send>;
+
+/// An asset with the verdict of the rules, before the quota is weighed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// The asset.
+    pub asset: Asset,
+    /// Whether it was kept from the run that this one takes up.
+    pub is_kept: bool,
+}
+
+impl From<Asset> for Judged {
+    fn from(asset: Asset) -> Self {
+        Self { asset, is_kept: false }
+    }
+}
+
+/// What becomes of blobs of the listing.
+pub(super) enum Work {
+    /// This one must be examined.
+    Examine(Blob),
+    /// These have their verdicts. Neighbours go together, because each step on the way costs more than a verdict.
+    Known(Vec<Judged>),
+}
+
+impl Work {
+    /// Blobs that it stands for.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Examine(_) => 1,
+            Self::Known(judged) => judged.len(),
+        }
+    }
+}
+
+/// What earlier runs know; by default nothing.
+///
+/// * A run that was broken off and is taken up again keeps its assets, with what reading them cost.
+/// * An earlier plan, the baseline, gives facts: an unchanged asset costs no read, and what came, went and changed is
+///   counted.
+/// * Verdicts are never taken over: today's rules judge the facts.
+#[derive(Default)]
+pub struct Known {
+    /// One for each time that the run was taken up, the newest first.
+    kept: Vec<Earlier<Rows>>,
+    baseline: Option<Baseline>,
+}
+
+struct Baseline {
+    assets: Earlier<Rows>,
+    probe_version: u32,
+    dimensions: bool,
+    changes: Changes,
+}
+
+impl Known {
+    /// Takes up a run that was broken off; the newest assets first.
+    pub fn with_kept(self, kept: Vec<Rows>) -> Self {
+        Self { kept: kept.into_iter().map(Earlier::new).collect(), ..self }
+    }
+
+    /// Compares with an earlier plan of the same source.
+    pub fn with_baseline(self, plan: &Plan, assets: Rows) -> Self {
+        let before = &plan.summary.totals;
+        let changes = Changes {
+            plan: plan.id.clone(),
+            since: plan.header.begun,
+            accepted_before: before.accepted,
+            images_before: before.images,
+            frames_before: before.frames,
+            added: Group::default(),
+            changed: Group::default(),
+            removed: Group::default(),
+            unchanged: 0,
+            read_again: 0,
+        };
+        let (probe_version, dimensions) = (plan.header.probe_version, plan.header.dimensions);
+        let assets = Earlier::new(assets);
+        Self { baseline: Some(Baseline { assets, probe_version, dimensions, changes }), ..self }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.kept.is_empty() && self.baseline.is_none()
+    }
+
+    /// The verdict on the next blob of the listing, if what is known of it is enough for one.
+    pub(super) fn judge(&mut self, blob: &Blob, profile: &Profile, want: Want) -> Result<Option<Judged>> {
+        let mut kept = None;
+        for run in &mut self.kept {
+            // Each must take the step, or it falls behind the listing.
+            let asset = run.take(&blob.name, drop)?;
+            kept = kept.or_else(|| judge_again(blob, asset?, profile, true));
+        }
+        let known = match &mut self.baseline {
+            Some(baseline) => baseline.judge(blob, profile, want, kept.is_some())?,
+            None => None,
+        };
+        Ok(kept.or(known))
+    }
+
+    /// Ends the listing, and says what has changed since the baseline.
+    pub(super) fn finish(self) -> Result<Option<Changes>> {
+        let Some(Baseline { assets, mut changes, .. }) = self.baseline else { return Ok(None) };
+        assets.finish(|asset| changes.removed.add(&asset.blob.name))?;
+        Ok(Some(changes))
+    }
+}
+
+impl Baseline {
+    fn judge(&mut self, blob: &Blob, profile: &Profile, want: Want, is_kept: bool) -> Result<Option<Judged>> {
+        let Self { assets, changes, .. } = self;
+        let Some(earlier) = assets.take(&blob.name, |asset| changes.removed.add(&asset.blob.name))? else {
+            changes.added.add(&blob.name);
+            return Ok(None);
+        };
+        if !is_unchanged(&earlier.blob, blob) {
+            changes.changed.add(&blob.name);
+            return Ok(None);
+        }
+        changes.unchanged += 1;
+        let is_enough = self.is_enough(&earlier, want);
+        let known = Some(earlier).filter(|_| is_enough);
+        let known = known.and_then(|earlier| judge_again(blob, earlier, profile, false));
+        self.changes.read_again += u64::from(known.is_none() && !is_kept);
+        Ok(known)
+    }
+
+    /// Whether reading again would find no more than the earlier run did.
+    fn is_enough(&self, earlier: &Asset, want: Want) -> bool {
+        let is_media = earlier.kind != Kind::Other;
+        let lacks_dimensions = want == Want::Dimensions && !self.dimensions && earlier.facts.width.is_none();
+        let is_undetermined = earlier.facts.gap.is_some()
+            || earlier.findings.iter().any(|finding| finding.code == Code::Undetermined);
+        self.probe_version >= probe::TRUSTED_SINCE
+            && !(is_undetermined && self.probe_version < probe::VERSION)
+            && !(is_media && lacks_dimensions)
+    }
+}
+
+fn judge_again(blob: &Blob, earlier: Asset, profile: &Profile, is_kept: bool) -> Option<Judged> {
+    let reads = earlier.reads;
+    let asset = rules::from_earlier(blob, earlier, profile)?;
+    Some(Judged { asset: if is_kept { Asset { reads, ..asset } } else { asset }, is_kept })
+}
