@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt, TryStreamExt, future, pin_mut, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, future};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::error::{Error, Result};
-use crate::model::{Asset, Blob, Quota};
-use crate::plan::{Budget, Changes, Summary};
+use crate::model::{Asset, Quota};
+use crate::plan::{Budget, Summary};
 use crate::pool::Pool;
 use crate::probe::Want;
 use crate::progress::Progress;
@@ -17,12 +17,13 @@ use crate::source::Source;
 
 mod inspect;
 mod known;
+mod listing;
 mod settle;
 
 use inspect::Inspector;
 pub(crate) use inspect::judge;
-use known::Work;
 pub use known::{Judged, Known, Rows};
+use listing::{Sorter, Work};
 
 /// Listing pages that wait until their blobs are taken.
 const PAGES_AHEAD: usize = 2;
@@ -144,7 +145,8 @@ pub async fn run<S: Source, K: Sink>(
     // makes its read unnecessary.
     let (page_sender, pages) = mpsc::channel(PAGES_AHEAD);
     let sorter = Sorter { known, profile, want: settings.want, at_once: KNOWN_AT_ONCE.min(window) };
-    let listing = tokio::spawn(list(Arc::clone(&source), sorter, page_sender, Arc::clone(&progress)));
+    let listing =
+        tokio::spawn(listing::list(Arc::clone(&source), sorter, page_sender, Arc::clone(&progress)));
 
     // Settle: a thread of its own, because it writes; it frees a place in the window for each asset that it settles.
     let places = Arc::new(Semaphore::new(window));
@@ -166,7 +168,7 @@ pub async fn run<S: Source, K: Sink>(
         places.acquire_many(permits).await.map_err(closed)?.forget();
         Ok(numbered)
     };
-    let numbered = works(pages).take_until(stop.clone()).scan(0, number).then(place);
+    let numbered = listing::works(pages).take_until(stop.clone()).scan(0, number).then(place);
     let deliver = async |judged: Vec<(u64, Judged)>| {
         judged.iter().for_each(|(_, judged)| progress.add_judged(&judged.asset));
         verdict_sender.send(judged).await.map_err(closed)
@@ -253,71 +255,6 @@ pub async fn run<S: Source, K: Sink>(
         End::Broken(error) => Some(error.message().to_owned()),
     };
     Ok(Ended { summary, sink, end })
-}
-
-/// Tells the blobs that must be read from those that are known.
-struct Sorter {
-    known: Known,
-    profile: Arc<Profile>,
-    want: Want,
-    at_once: usize,
-}
-
-impl Sorter {
-    /// What becomes of a page of the listing, on a thread that may wait for a disk.
-    async fn sort(mut self, page: Vec<Blob>) -> Result<(Self, Vec<Work>)> {
-        if self.known.is_empty() {
-            return Ok((self, page.into_iter().map(Work::Examine).collect()));
-        }
-        let sort = move || {
-            let mut works = Vec::new();
-            for blob in page {
-                match (self.known.judge(&blob, &self.profile, self.want)?, works.last_mut()) {
-                    (None, _) => works.push(Work::Examine(blob)),
-                    (Some(judged), Some(Work::Known(run))) if run.len() < self.at_once => run.push(judged),
-                    (Some(judged), _) => works.push(Work::Known(vec![judged])),
-                }
-            }
-            Ok((self, works))
-        };
-        tokio::task::spawn_blocking(sort).await.map_err(|error| failed(&error))?
-    }
-
-    /// What has changed since an earlier plan, once all pages are sorted.
-    async fn finish(self) -> Result<Option<Changes>> {
-        tokio::task::spawn_blocking(|| self.known.finish()).await.map_err(|error| failed(&error))?
-    }
-}
-
-fn failed(error: &tokio::task::JoinError) -> Error {
-    Error::new(format!("the listing was not compared: {error}"))
-}
-
-/// Hands over page after page, until the end, an error, or until nobody takes them.
-async fn list<S: Source>(
-    source: Arc<S>,
-    mut sorter: Sorter,
-    pages: mpsc::Sender<Vec<Work>>,
-    progress: Arc<Progress>,
-) -> Result<Option<Changes>> {
-    let listing = source.list();
-    pin_mut!(listing);
-    while let Some(page) = listing.try_next().await? {
-        progress.add_listed(page.len() as u64);
-        let works;
-        (sorter, works) = sorter.sort(page).await?;
-        if pages.send(works).await.is_err() {
-            return Ok(None);
-        }
-    }
-    let changes = sorter.finish().await?;
-    progress.finish_listing();
-    Ok(changes)
-}
-
-fn works(pages: mpsc::Receiver<Vec<Work>>) -> impl stream::Stream<Item = Work> {
-    stream::unfold(pages, |mut pages| async { pages.recv().await.map(|page| (stream::iter(page), pages)) })
-        .flatten()
 }
 
 /// Says that the other end of a channel is gone, which happens only when that end has failed with an error of its own.

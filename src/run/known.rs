@@ -25,24 +25,6 @@ impl From<Asset> for Judged {
     }
 }
 
-/// What becomes of blobs of the listing.
-pub(super) enum Work {
-    /// This one must be examined.
-    Examine(Blob),
-    /// These have their verdicts. Neighbours go together, because each step on the way costs more than a verdict.
-    Known(Vec<Judged>),
-}
-
-impl Work {
-    /// Blobs that it stands for.
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Examine(_) => 1,
-            Self::Known(judged) => judged.len(),
-        }
-    }
-}
-
 /// What earlier runs know; by default nothing.
 ///
 /// * A run that was broken off and is taken up again keeps its assets, with what reading them cost.

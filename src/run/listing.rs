@@ -1,0 +1,100 @@
+//! From the listing to what must be read and what is known.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, pin_mut, stream};
+use tokio::sync::mpsc;
+
+use super::{Judged, Known};
+use crate::error::{Error, Result};
+use crate::model::Blob;
+use crate::plan::Changes;
+use crate::probe::Want;
+use crate::progress::Progress;
+use crate::rules::Profile;
+use crate::source::Source;
+
+/// What becomes of blobs of the listing.
+pub(super) enum Work {
+    /// This one must be examined.
+    Examine(Blob),
+    /// These have their verdicts. Neighbours go together, because each step on the way costs more than a verdict.
+    Known(Vec<Judged>),
+}
+
+impl Work {
+    /// Blobs that it stands for.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Examine(_) => 1,
+            Self::Known(judged) => judged.len(),
+        }
+    }
+}
+
+/// Tells the blobs that must be read from those that are known.
+pub(super) struct Sorter {
+    pub(super) known: Known,
+    pub(super) profile: Arc<Profile>,
+    pub(super) want: Want,
+    /// Assets that need no read and go on together.
+    pub(super) at_once: usize,
+}
+
+impl Sorter {
+    /// What becomes of a page of the listing, on a thread that may wait for a disk.
+    async fn sort(mut self, page: Vec<Blob>) -> Result<(Self, Vec<Work>)> {
+        if self.known.is_empty() {
+            return Ok((self, page.into_iter().map(Work::Examine).collect()));
+        }
+        let sort = move || {
+            let mut works = Vec::new();
+            for blob in page {
+                match (self.known.judge(&blob, &self.profile, self.want)?, works.last_mut()) {
+                    (None, _) => works.push(Work::Examine(blob)),
+                    (Some(judged), Some(Work::Known(run))) if run.len() < self.at_once => run.push(judged),
+                    (Some(judged), _) => works.push(Work::Known(vec![judged])),
+                }
+            }
+            Ok((self, works))
+        };
+        tokio::task::spawn_blocking(sort).await.map_err(|error| failed(&error))?
+    }
+
+    /// What has changed since an earlier plan, once all pages are sorted.
+    async fn finish(self) -> Result<Option<Changes>> {
+        tokio::task::spawn_blocking(|| self.known.finish()).await.map_err(|error| failed(&error))?
+    }
+}
+
+fn failed(error: &tokio::task::JoinError) -> Error {
+    Error::new(format!("the listing was not compared: {error}"))
+}
+
+/// Hands over page after page, until the end, an error, or until nobody takes them.
+pub(super) async fn list<S: Source>(
+    source: Arc<S>,
+    mut sorter: Sorter,
+    pages: mpsc::Sender<Vec<Work>>,
+    progress: Arc<Progress>,
+) -> Result<Option<Changes>> {
+    let listing = source.list();
+    pin_mut!(listing);
+    while let Some(page) = listing.try_next().await? {
+        progress.add_listed(page.len() as u64);
+        let works;
+        (sorter, works) = sorter.sort(page).await?;
+        if pages.send(works).await.is_err() {
+            return Ok(None);
+        }
+    }
+    let changes = sorter.finish().await?;
+    progress.finish_listing();
+    Ok(changes)
+}
+
+/// The pages as one stream.
+pub(super) fn works(pages: mpsc::Receiver<Vec<Work>>) -> impl stream::Stream<Item = Work> {
+    stream::unfold(pages, |mut pages| async { pages.recv().await.map(|page| (stream::iter(page), pages)) })
+        .flatten()
+}
