@@ -45,7 +45,7 @@ pub fn run(settings: &DryRun) -> Result<Exit> {
             azure::Options { depth: settings.depth, limits: settings.limits, ..azure::Options::default() };
         let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
         let origin = source.origin();
-        report_on(source, Header { origin, profile }, quota, settings).await
+        report_on(source, Header { origin, profile, admit: settings.admit }, quota, settings).await
     })
 }
 
@@ -151,6 +151,7 @@ fn begin_plan(header: &Header, settings: &DryRun) -> Result<Option<PlanWriter>> 
         probe_version: probe::VERSION,
         recursive: settings.depth == Depth::All,
         dimensions: settings.dimensions,
+        admit: settings.admit,
         begun: Timestamp::now(),
     };
     PlanWriter::create(path, header).map(Some)

@@ -3,13 +3,14 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// The name of a blob inside its container; for a folder, the relative path with `/`.
 ///
 /// * UTF-8, not normalised, at least one character: `a//b.jpg`, `/lead.jpg` and `trail/` are three legal names.
 /// * Ordered by its bytes, as the service lists names.
 /// * Never holds the container, and never holds a SAS.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BlobName(Box<str>);
 
 impl BlobName {

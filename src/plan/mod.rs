@@ -1,9 +1,16 @@
 //! From verdicts in any order to a plan in listing order, with the budget spent.
 
 mod budget;
+mod curve;
 mod earlier;
+mod ranking;
 mod reorder;
 
 pub use budget::{Budget, MAX_BASENAMES, Summary};
+pub use curve::{Costly, Entry, LeaveOut, Raise, Shortage};
 pub use earlier::Earlier;
+pub use ranking::Ranking;
 pub use reorder::Reorder;
+
+#[cfg(test)]
+mod tests;

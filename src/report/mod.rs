@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Result, reason};
-use crate::model::{Asset, Origin};
+use crate::model::{Admit, Asset, Origin};
 use crate::plan::Summary;
 use crate::rules::Profile;
 use crate::run::Sink;
@@ -43,6 +43,8 @@ pub struct Header {
     pub origin: Origin,
     /// The rules.
     pub profile: Arc<Profile>,
+    /// In which order the quota is spent, if it is.
+    pub admit: Admit,
 }
 
 /// A report that is being written.
