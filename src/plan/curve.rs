@@ -26,7 +26,8 @@ pub struct Shortage {
     pub demand: u64,
     /// By how much the limit has to be raised so that all of them fit.
     pub shortfall: u64,
-    /// What smaller raises do, from the smallest on; those that change nothing are left out.
+    /// What smaller raises do, from the smallest on. Those that refuse no fewer than a smaller one are left out: one
+    /// more asset that fits may take the place of several.
     pub if_raised: Vec<Raise>,
     /// The fewest assets without which all others fit, in any order.
     pub leave_out: LeaveOut,
@@ -196,7 +197,7 @@ impl Curve {
         for Raised { by, gauge, refused } in &self.raised {
             let before = if_raised.last().map_or(self.refused, |raise| raise.refused);
             // That all fits is what the shortfall says.
-            if *refused > 0 && *refused != before {
+            if *refused > 0 && *refused < before {
                 if_raised.push(Raise { by: *by, limit: gauge.limit?, refused: *refused });
             }
         }

@@ -179,7 +179,9 @@ proptest! {
         prop_assert_eq!(shortage.refused, refused(&quota, kind, &settled));
         let first = shortage.first_refused;
         prop_assert_eq!(first.name.as_str(), format!("{:05}", first.position - 1));
+        let mut before = shortage.refused;
         for raise in shortage.if_raised {
+            prop_assert!(raise.refused < std::mem::replace(&mut before, raise.refused));
             prop_assert_eq!(raise.limit, gauge.limit.unwrap() + raise.by);
             prop_assert_eq!(raise.refused, refused_with(raised(&quota, kind, raise.by)));
         }

@@ -7,6 +7,7 @@ mod layout;
 pub mod preview;
 pub mod quota;
 mod record;
+mod shortage;
 pub mod style;
 mod text;
 
