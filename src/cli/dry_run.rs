@@ -39,7 +39,7 @@ pub(super) struct DryRunArgs {
     #[arg(long, value_name = "FILE", requires = "workspace")]
     ledger: Option<PathBuf>,
 
-    /// Who gets the quota
+    /// Who gets a quota that is too low for all
     #[arg(long, value_enum, value_name = "ORDER", default_value_t)]
     admit: AdmitArg,
 

@@ -210,9 +210,10 @@ impl Refusal {
             _ => format!("the {} needs {amount} {unit}, {left} of {limit} are left{at}", kind.as_str()),
         };
         let before = match admit {
-            Admit::Listing => "earlier in the listing",
-            Admit::MostAssets => "that cost no more",
+            Admit::MostAssets if is_shared || *kind == Kind::Video => "that cost no more",
             Admit::Newest => "that are not older",
+            // Among themselves, images are served in listing order: one costs as much as another.
+            _ => "earlier in the listing",
         };
         match kind {
             Kind::Video => Finding::new(Code::FrameQuota, message)

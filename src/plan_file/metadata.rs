@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parquet::file::metadata::KeyValue;
-use serde::de::DeserializeOwned;
+use serde::de::value::{self, StrDeserializer};
+use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde::{Deserialize, Serialize};
 
 use super::{FORMAT_VERSION, Header, Plan};
-use crate::model::{Admit, BlobName, Code, Quota};
+use crate::model::{BlobName, Code, Quota};
 use crate::plan::{Shortage, Summary};
 
 /// The key that makes a Parquet file a plan.
@@ -89,7 +90,7 @@ pub(super) fn plan(pairs: &[KeyValue]) -> Result<Plan, Refused> {
         probe_version: pairs.json("presync.probe_version")?,
         recursive: pairs.json("presync.recursive")?,
         dimensions: pairs.json("presync.dimensions")?,
-        admit: pairs.named("presync.admit", Admit::ALL, Admit::as_str)?,
+        admit: pairs.named("presync.admit")?,
         begun: pairs.parsed("presync.begun")?,
     };
     let summary = Summary {
@@ -127,15 +128,10 @@ impl Pairs<'_> {
         self.get(key)?.parse().map_err(|_| Refused::Key(key))
     }
 
-    /// One of these values, by its name.
-    fn named<T: Copy>(
-        &self,
-        key: &'static str,
-        all: &[T],
-        name: fn(T) -> &'static str,
-    ) -> Result<T, Refused> {
-        let value = self.get(key)?;
-        all.iter().copied().find(|one| name(*one) == value).ok_or(Refused::Key(key))
+    /// A value that is its name alone.
+    fn named<T: DeserializeOwned>(&self, key: &'static str) -> Result<T, Refused> {
+        let name: StrDeserializer<'_, value::Error> = self.get(key)?.into_deserializer();
+        T::deserialize(name).map_err(|_| Refused::Key(key))
     }
 
     /// In the order of [`Code::ALL`], as a summary has them.
