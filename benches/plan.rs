@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use presync::model::{
-    Access, Asset, Blob, BlobName, ETag, Facts, Format, FourCc, Orientation, Origin, Quota, Reads, Video,
-    VideoTrack,
+    Access, Admit, Asset, Blob, BlobName, ETag, Facts, Format, FourCc, Orientation, Origin, Quota, Reads,
+    Video, VideoTrack,
 };
 use presync::plan::{Budget, Summary};
 use presync::plan_file::{Header, PlanReader, PlanWriter};
@@ -68,6 +68,7 @@ fn write(path: &Path, rows: u64, profile: &Arc<Profile>, summary: Summary) {
         probe_version: probe::VERSION,
         recursive: true,
         dimensions: false,
+        admit: Admit::Listing,
         begun: Timestamp::now(),
     };
     let mut plan = PlanWriter::create(path, header).expect("a file");

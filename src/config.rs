@@ -7,7 +7,7 @@ use std::time::Duration;
 use anstream::ColorChoice;
 
 use crate::loopback::Tls;
-use crate::model::{Month, QuotaKind};
+use crate::model::{Admit, Month, QuotaKind};
 use crate::report::{DoctorFormat, Format, preview, quota};
 use crate::source::Depth;
 use crate::source::azure::{AuthMode, Limits};
@@ -65,6 +65,8 @@ pub struct DryRun {
     pub workspace: Option<String>,
     /// The ledger's file; `None` for the default.
     pub ledger: Option<PathBuf>,
+    /// In which order the quota is spent.
+    pub admit: Admit,
     /// Whether to read on for width and height, where the rules do not need them.
     pub dimensions: bool,
     /// How the report is written.

@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::common::{AzureArgs, DisplayArgs, PerformanceArgs};
 use super::values::{one_line, whole_number};
 use super::{FormatArg, depth};
 use crate::checkpoint;
 use crate::config::DryRun;
+use crate::model::Admit;
 use crate::source::azure::Limits;
 
 #[derive(Debug, Args)]
@@ -38,6 +39,10 @@ pub(super) struct DryRunArgs {
     /// The ledger's file [default: PRESYNC_LEDGER, else presync/ledger.sqlite3 in the user's data folder]
     #[arg(long, value_name = "FILE", requires = "workspace")]
     ledger: Option<PathBuf>,
+
+    /// Who gets a quota that is too low for all
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t)]
+    admit: AdmitArg,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
     #[arg(long, value_name = "NAME|FILE")]
@@ -81,6 +86,28 @@ pub(super) struct DryRunArgs {
     performance: PerformanceArgs,
 }
 
+/// In which order the quota is spent.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum AdmitArg {
+    /// Whoever is listed first, as the platform does it
+    #[default]
+    Listing,
+    /// The cheapest first, so that as many as possible fit
+    MostAssets,
+    /// The last written first
+    Newest,
+}
+
+impl From<AdmitArg> for Admit {
+    fn from(admit: AdmitArg) -> Self {
+        match admit {
+            AdmitArg::Listing => Self::Listing,
+            AdmitArg::MostAssets => Self::MostAssets,
+            AdmitArg::Newest => Self::Newest,
+        }
+    }
+}
+
 impl DryRunArgs {
     pub(super) fn resolve(self) -> DryRun {
         DryRun {
@@ -90,6 +117,7 @@ impl DryRunArgs {
             frame_quota: self.frame_quota,
             workspace: self.workspace,
             ledger: self.ledger,
+            admit: self.admit.into(),
             dimensions: self.dimensions,
             format: self.format.into(),
             output: self.output,

@@ -46,7 +46,7 @@ pub fn run(settings: &DryRun) -> Result<Exit> {
             azure::Options { depth: settings.depth, limits: settings.limits, ..azure::Options::default() };
         let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
         let origin = source.origin();
-        report_on(source, Header { origin, profile }, quota, settings).await
+        report_on(source, Header { origin, profile, admit: settings.admit }, quota, settings).await
     })
 }
 
@@ -190,6 +190,7 @@ fn plan_header(header: &Header, settings: &DryRun) -> plan_file::Header {
         probe_version: probe::VERSION,
         recursive: settings.depth == Depth::All,
         dimensions: settings.dimensions,
+        admit: settings.admit,
         begun: Timestamp::now(),
     }
 }

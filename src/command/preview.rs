@@ -12,6 +12,7 @@ use super::target::Resolved;
 use crate::config;
 use crate::error::Result;
 use crate::exit::Exit;
+use crate::model::Admit;
 use crate::preview::Preview;
 use crate::progress::Progress;
 use crate::report::{self, Header, ProgressBar};
@@ -34,7 +35,7 @@ pub fn run(settings: &config::Preview) -> Result<Exit> {
     let (header, preview) = super::runtime()?.block_on(async {
         let options = azure::Options { depth: settings.depth, ..azure::Options::default() };
         let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
-        let header = Header { origin: source.origin(), profile };
+        let header = Header { origin: source.origin(), profile, admit: Admit::default() };
         let preview = add_up(&source, &header, settings).await?;
         Ok((header, preview))
     })?;

@@ -4,7 +4,7 @@ use super::output::Output;
 use crate::config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::plan_file::PlanReader;
+use crate::plan_file::{self, PlanReader};
 use crate::report::{self, Header};
 
 /// Writes the report and says how the run that the plan is of ended.
@@ -14,7 +14,8 @@ use crate::report::{self, Header};
 pub fn run(settings: &config::Report) -> Result<Exit> {
     let mut reader = PlanReader::open(&settings.plan)?;
     let plan = reader.plan().clone();
-    let header = Header { origin: plan.header.origin, profile: plan.header.profile };
+    let plan_file::Header { origin, profile, admit, .. } = plan.header;
+    let header = Header { origin, profile, admit };
     let output = Output::open(settings.output.as_deref(), settings.color)?;
     let mut report = report::open(settings.format, header, output.writer(), output.width)?;
     for asset in &mut reader {

@@ -1,5 +1,6 @@
 //! Plain values with their invariants: what a blob is, what was read of it, what was decided about it.
 
+mod admit;
 mod asset;
 mod blob;
 mod check;
@@ -10,6 +11,7 @@ mod origin;
 mod quota;
 mod range;
 
+pub use admit::Admit;
 pub use asset::{
     Asset, Facts, FourCc, Gap, Malformed, Mirror, NoFourCc, Orientation, Skip, Video, VideoTrack,
 };

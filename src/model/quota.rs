@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Asset;
+use super::{Asset, Kind};
 
 /// What will become of an asset when the platform syncs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,23 +143,46 @@ impl Quota {
         Self { images: gauge, frames: gauge, is_shared: true }
     }
 
-    /// Takes `amount` for an image, as [`Gauge::spend`] does.
-    pub fn spend_on_image(&mut self, amount: u64) -> bool {
-        spend(&mut self.images, &mut self.frames, self.is_shared, amount)
+    /// Whether images and frames draw on one limit.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
-    /// Takes `amount` for a video, as [`Gauge::spend`] does.
-    pub fn spend_on_video(&mut self, amount: u64) -> bool {
-        spend(&mut self.frames, &mut self.images, self.is_shared, amount)
+    /// What assets of this kind draw on; `None` for what is neither image nor video.
+    pub fn gauge(&self, kind: Kind) -> Option<&Gauge> {
+        match kind {
+            Kind::Image => Some(&self.images),
+            Kind::Video => Some(&self.frames),
+            Kind::Other => None,
+        }
     }
-}
 
-fn spend(gauge: &mut Gauge, other: &mut Gauge, is_shared: bool, amount: u64) -> bool {
-    let fits = gauge.spend(amount);
-    if fits && is_shared {
-        other.cost_of_other_kind = other.cost_of_other_kind.saturating_add(amount);
+    /// Takes `amount` for an asset of this kind, as [`Gauge::spend`] does. What is neither image nor video costs nothing.
+    pub fn spend(&mut self, kind: Kind, amount: u64) -> bool {
+        let is_shared = self.is_shared;
+        let Some((gauge, other)) = self.gauges_mut(kind) else { return true };
+        let fits = gauge.spend(amount);
+        if fits && is_shared {
+            other.cost_of_other_kind = other.cost_of_other_kind.saturating_add(amount);
+        }
+        fits
     }
-    fits
+
+    /// Notes that an asset of this kind does not fit, and takes nothing.
+    pub fn refuse(&mut self, kind: Kind) {
+        if let Some((gauge, _)) = self.gauges_mut(kind) {
+            gauge.fits = false;
+        }
+    }
+
+    /// The gauge of this kind, and the other one.
+    fn gauges_mut(&mut self, kind: Kind) -> Option<(&mut Gauge, &mut Gauge)> {
+        match kind {
+            Kind::Image => Some((&mut self.images, &mut self.frames)),
+            Kind::Video => Some((&mut self.frames, &mut self.images)),
+            Kind::Other => None,
+        }
+    }
 }
 
 /// The sums of a run. `listed` is always the sum of the four verdicts.
@@ -246,10 +269,10 @@ mod tests {
     #[test]
     fn a_shared_limit_is_spent_once() {
         let mut quota = Quota::shared(Gauge::new(Some(100), 30));
-        assert!(quota.spend_on_image(50));
-        assert!(!quota.spend_on_video(30), "20 are left");
-        assert!(quota.spend_on_video(20));
-        assert!(!quota.spend_on_image(1));
+        assert!(quota.spend(Kind::Image, 50));
+        assert!(!quota.spend(Kind::Video, 30), "20 are left");
+        assert!(quota.spend(Kind::Video, 20));
+        assert!(!quota.spend(Kind::Image, 1));
         assert_eq!((quota.images.left(), quota.frames.left()), (Some(0), Some(0)));
         assert_eq!((quota.images.cost, quota.frames.cost), (50, 20));
     }

@@ -1,10 +1,12 @@
-//! The budget: spent in listing order, by what the rules accept.
+//! The budget: spent by what the rules accept.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::Changes;
-use crate::model::{Asset, BlobName, Code, Cost, Finding, Kind, Quota, Totals, Verdict};
+use super::curve::{Curves, Shortage};
+use super::ranking::Turns;
+use crate::model::{Admit, Asset, BlobName, Code, Finding, Kind, Quota, QuotaKind, Totals, Verdict};
 
 /// Basenames that are remembered: 1.8 million, in 19 MB of hashes. Beyond that, new ones are not compared.
 pub const MAX_BASENAMES: usize = 1_835_008;
@@ -18,8 +20,12 @@ pub struct Summary {
     pub quota: Quota,
     /// Assets by finding, in the order of [`Code::ALL`]; codes without a finding are left out.
     pub findings: Vec<(Code, u64)>,
-    /// The first asset that the quota refused.
+    /// The first asset of the listing that the quota refused.
     pub first_refused: Option<BlobName>,
+    /// What the image quota lacks; `None` when it refuses nothing.
+    pub image_shortage: Option<Shortage>,
+    /// What the frame quota lacks; likewise. The same as the image quota's where they share a limit.
+    pub frame_shortage: Option<Shortage>,
     /// Whether every basename was compared with every other.
     pub basenames_compared: bool,
     /// What differs from an earlier plan, if the run was given one and is complete.
@@ -28,16 +34,20 @@ pub struct Summary {
     pub incomplete: Option<String>,
 }
 
-/// Weighs assets against the quota, in the order in which they are given.
+/// Weighs assets against the quota, in the order of the listing.
 ///
-/// An image is refused when no quota is left, a video when its frames exceed what is left; a smaller one after it may
-/// still fit. Nothing else that is decided about an asset depends on another one.
+/// An asset is refused when it costs more than what is left; a smaller one after it may still fit. Unless a
+/// [`Ranking`](super::Ranking) has decided in which order they are served, it is that of the listing. But for a warning of
+/// equal basenames, nothing else that is decided about an asset depends on another one.
 #[derive(Debug)]
 pub struct Budget {
     totals: Totals,
     quota: Quota,
     counts: Vec<u64>,
     first_refused: Option<BlobName>,
+    curves: Curves,
+    /// What was decided beforehand; `None` when assets are served as they come.
+    turns: Option<Turns>,
     /// Hashes, so that memory does not grow with the length of the names. Two of 1.8 million names collide with a
     /// probability of one in ten million.
     basenames: HashSet<u64>,
@@ -45,13 +55,24 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget of which nothing is spent yet.
+    /// A budget of which nothing is spent yet, to be spent in listing order.
     pub fn new(quota: Quota) -> Self {
+        Self::of(quota, Curves::new(&quota), None)
+    }
+
+    /// A budget that is spent as it was decided, by whom the curves have been told.
+    pub(super) fn decided(quota: Quota, curves: Curves, turns: Turns) -> Self {
+        Self::of(quota, curves, Some(turns))
+    }
+
+    fn of(quota: Quota, curves: Curves, turns: Option<Turns>) -> Self {
         Self {
             totals: Totals::default(),
             quota,
             counts: vec![0; Code::ALL.len()],
             first_refused: None,
+            curves,
+            turns,
             basenames: HashSet::new(),
             basenames_compared: true,
         }
@@ -76,6 +97,8 @@ impl Budget {
             quota: self.quota,
             findings: counted.map(|(code, count)| (*code, *count)).collect(),
             first_refused: self.first_refused.clone(),
+            image_shortage: self.curves.shortage(Kind::Image).filter(|_| !self.quota.images.fits),
+            frame_shortage: self.curves.shortage(Kind::Video).filter(|_| !self.quota.frames.fits),
             basenames_compared: self.basenames_compared,
             changes: None,
             incomplete: None,
@@ -83,25 +106,30 @@ impl Budget {
     }
 
     fn spend(&mut self, asset: &mut Asset) {
-        let quota = &mut self.quota;
-        let Cost { images, frames } = asset.cost;
-        let (fits, gauge, amount, code) = match asset.kind {
-            Kind::Image => (quota.spend_on_image(images), quota.images, images, Code::ImageQuota),
-            Kind::Video => (quota.spend_on_video(frames), quota.frames, frames, Code::FrameQuota),
-            Kind::Other => return,
+        let kind = asset.kind;
+        let Some(amount) = claim(&self.quota, asset) else {
+            self.quota.spend(kind, cost(asset));
+            return;
         };
+        let gauge = self.quota.gauge(kind).copied().unwrap_or_default();
+        let left = match &mut self.turns {
+            Some(turns) => turns.next_left(amount),
+            None => {
+                self.curves.spend(kind, amount);
+                gauge.left().unwrap_or(0)
+            }
+        };
+        let fits = amount <= left;
+        self.curves.settle(asset, self.totals.listed + 1, amount, fits);
         if fits {
+            let granted = self.quota.spend(kind, amount);
+            debug_assert!(granted, "no more is granted than what is left");
             return;
         }
-        let left = gauge.left().unwrap_or(0);
-        let limit = gauge.limit.unwrap_or(0);
-        let finding = match code {
-            Code::ImageQuota => Finding::new(code, format!("no image quota is left of {limit}"))
-                .with_fix("Raise the quota, or leave out images earlier in the listing"),
-            _ => Finding::new(code, format!("the video needs {amount} frames, {left} of {limit} are left"))
-                .with_fix("Raise the quota, shorten the video, or leave out videos earlier in the listing"),
-        };
-        asset.findings.push(finding);
+        self.quota.refuse(kind);
+        let admit = self.turns.as_ref().map_or(Admit::Listing, |turns| turns.admit);
+        let refusal = Refusal { kind, amount, left, limit: gauge.limit.unwrap_or(0), admit };
+        asset.findings.push(refusal.finding(self.quota.is_shared()));
         asset.verdict = Verdict::Reject;
         self.first_refused.get_or_insert_with(|| asset.blob.name.clone());
     }
@@ -132,10 +160,63 @@ impl Budget {
     }
 }
 
+/// What an asset costs of the quota for its kind.
+fn cost(asset: &Asset) -> u64 {
+    match asset.kind {
+        Kind::Image => asset.cost.images,
+        Kind::Video => asset.cost.frames,
+        Kind::Other => 0,
+    }
+}
+
+/// What an asset asks of a limit: `None` when it asks for nothing, or when there is no limit.
+pub(super) fn claim(quota: &Quota, asset: &Asset) -> Option<u64> {
+    let is_limited = quota.gauge(asset.kind).is_some_and(|gauge| gauge.limit.is_some());
+    let asks = asset.verdict == Verdict::Accept && is_limited;
+    asks.then(|| cost(asset)).filter(|amount| *amount > 0)
+}
+
+/// An asset that does not fit, and what it found at its turn.
+struct Refusal {
+    kind: Kind,
+    amount: u64,
+    left: u64,
+    limit: u64,
+    admit: Admit,
+}
+
+impl Refusal {
+    fn finding(&self, is_shared: bool) -> Finding {
+        let Self { kind, amount, left, limit, admit } = self;
+        let at = if *admit == Admit::Listing { "" } else { " at its turn" };
+        let (unit, others) = match kind {
+            _ if is_shared => (QuotaKind::DataRows.unit(), "assets"),
+            Kind::Video => (QuotaKind::Frames.unit(), "videos"),
+            _ => ("of the quota", "images"),
+        };
+        let message = match (kind, left) {
+            (Kind::Image, 0) => format!("no image quota is left of {limit}{at}"),
+            _ => format!("the {} needs {amount} {unit}, {left} of {limit} are left{at}", kind.as_str()),
+        };
+        let before = match admit {
+            Admit::MostAssets if is_shared || *kind == Kind::Video => "that cost no more",
+            Admit::Newest => "that are not older",
+            // Among themselves, images are served in listing order: one costs as much as another.
+            _ => "earlier in the listing",
+        };
+        match kind {
+            Kind::Video => Finding::new(Code::FrameQuota, message)
+                .with_fix(format!("Raise the quota, shorten the video, or leave out {others} {before}")),
+            _ => Finding::new(Code::ImageQuota, message)
+                .with_fix(format!("Raise the quota, or leave out {others} {before}")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Access, Blob, Facts, Format, Reads};
+    use crate::model::{Access, Blob, Cost, Facts, Format, Reads};
 
     fn asset(name: &str, kind: Kind, cost: Cost) -> Asset {
         let blob = Blob {

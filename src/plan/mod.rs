@@ -2,10 +2,17 @@
 
 mod budget;
 mod changes;
+mod curve;
 mod earlier;
+mod ranking;
 mod reorder;
 
 pub use budget::{Budget, MAX_BASENAMES, Summary};
 pub use changes::{Changes, Group, MAX_NAMED, is_unchanged};
+pub use curve::{Costly, Entry, LeaveOut, Raise, Shortage};
 pub use earlier::Earlier;
+pub use ranking::Ranking;
 pub use reorder::Reorder;
+
+#[cfg(test)]
+mod tests;

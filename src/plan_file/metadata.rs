@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parquet::file::metadata::KeyValue;
-use serde::de::DeserializeOwned;
+use serde::de::value::{self, StrDeserializer};
+use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde::{Deserialize, Serialize};
 
 use super::{FORMAT_VERSION, Header, Plan};
 use crate::model::{BlobName, Code, Quota};
-use crate::plan::Summary;
+use crate::plan::{Shortage, Summary};
 
 /// The key that makes a Parquet file a plan.
 const FORMAT_KEY: &str = "presync.format_version";
@@ -29,7 +30,9 @@ pub(super) enum Refused {
 struct Spent {
     #[serde(flatten)]
     quota: Quota,
-    first_refused: Option<String>,
+    first_refused: Option<BlobName>,
+    image_shortage: Option<Shortage>,
+    frame_shortage: Option<Shortage>,
 }
 
 /// The pairs, in an order that is always the same.
@@ -37,7 +40,9 @@ pub(super) fn pairs(plan: &Plan) -> serde_json::Result<Vec<KeyValue>> {
     let Plan { tool, header, summary, ended, id } = plan;
     let spent = Spent {
         quota: summary.quota,
-        first_refused: summary.first_refused.as_ref().map(|name| name.as_str().to_owned()),
+        first_refused: summary.first_refused.clone(),
+        image_shortage: summary.image_shortage.clone(),
+        frame_shortage: summary.frame_shortage.clone(),
     };
     let findings: BTreeMap<_, _> =
         summary.findings.iter().map(|(code, count)| (code.as_str(), count)).collect();
@@ -49,6 +54,7 @@ pub(super) fn pairs(plan: &Plan) -> serde_json::Result<Vec<KeyValue>> {
         ("presync.source", serde_json::to_string(&header.origin)?),
         ("presync.recursive", header.recursive.to_string()),
         ("presync.dimensions", header.dimensions.to_string()),
+        ("presync.admit", header.admit.as_str().to_owned()),
         ("presync.profile", serde_json::to_string(header.profile.as_ref())?),
         ("presync.probe_version", header.probe_version.to_string()),
         ("presync.quota", serde_json::to_string(&spent)?),
@@ -87,13 +93,16 @@ pub(super) fn plan(pairs: &[KeyValue]) -> Result<Plan, Refused> {
         probe_version: pairs.json("presync.probe_version")?,
         recursive: pairs.json("presync.recursive")?,
         dimensions: pairs.json("presync.dimensions")?,
+        admit: pairs.named("presync.admit")?,
         begun: pairs.parsed("presync.begun")?,
     };
     let summary = Summary {
         totals: pairs.json("presync.totals")?,
         quota: spent.quota,
         findings: pairs.findings("presync.findings_by_code")?,
-        first_refused: spent.first_refused.map(BlobName::new),
+        first_refused: spent.first_refused,
+        image_shortage: spent.image_shortage,
+        frame_shortage: spent.frame_shortage,
         basenames_compared: pairs.json("presync.basenames_compared")?,
         changes: pairs.maybe_json("presync.changes")?,
         incomplete,
@@ -129,6 +138,12 @@ impl Pairs<'_> {
 
     fn parsed<T: std::str::FromStr>(&self, key: &'static str) -> Result<T, Refused> {
         self.get(key)?.parse().map_err(|_| Refused::Key(key))
+    }
+
+    /// A value that is its name alone.
+    fn named<T: DeserializeOwned>(&self, key: &'static str) -> Result<T, Refused> {
+        let name: StrDeserializer<'_, value::Error> = self.get(key)?.into_deserializer();
+        T::deserialize(name).map_err(|_| Refused::Key(key))
     }
 
     /// In the order of [`Code::ALL`], as a summary has them.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::model::Origin;
+use crate::model::{Admit, Origin};
 use crate::plan::Summary;
 use crate::rules::Profile;
 
@@ -43,6 +43,8 @@ pub struct Header {
     pub recursive: bool,
     /// Whether width and height were read for where the rules do not need them.
     pub dimensions: bool,
+    /// In which order the quota was spent.
+    pub admit: Admit,
     /// When the run began.
     pub begun: Timestamp,
 }

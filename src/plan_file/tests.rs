@@ -5,8 +5,8 @@ use proptest::sample::select;
 
 use super::*;
 use crate::model::{
-    Access, Asset, Blob, BlobName, Code, Cost, ETag, Facts, Finding, Format, FourCc, Gap, Kind, Malformed,
-    Mirror, Orientation, Quota, Reads, Severity, Skip, Verdict, Video, VideoTrack,
+    Access, Admit, Asset, Blob, BlobName, Code, Cost, ETag, Facts, Finding, Format, FourCc, Gap, Kind,
+    Malformed, Mirror, Orientation, Quota, Reads, Severity, Skip, Verdict, Video, VideoTrack,
 };
 use crate::plan::Budget;
 
@@ -121,6 +121,7 @@ fn header() -> Header {
         probe_version: 1,
         recursive: false,
         dimensions: true,
+        admit: Admit::Newest,
         begun: "2026-11-01T10:00:00.123456789Z".parse().expect("a time"),
     }
 }

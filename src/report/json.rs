@@ -99,8 +99,9 @@ impl<W: Write + Send> Report for Json<W> {
             source: SourceRecord::new(&header.origin),
             profile: &header.profile.name,
             quota: QuotaRecord {
-                images: GaugeRecord::new(&summary.quota.images),
-                frames: GaugeRecord::new(&summary.quota.frames),
+                admit: header.admit.as_str(),
+                images: GaugeRecord::new(&summary.quota.images, summary.image_shortage.as_ref()),
+                frames: GaugeRecord::new(&summary.quota.frames, summary.frame_shortage.as_ref()),
                 first_refused: summary.first_refused.as_ref().map(|name| name.as_str()),
             },
             totals: TotalsRecord::new(&summary.totals, elapsed.as_secs_f64()),

@@ -7,6 +7,7 @@ use unicode_width::UnicodeWidthChar;
 
 use super::Header;
 use super::style::{BOLD, DIM};
+use crate::model::Admit;
 
 /// The widest that a line gets: longer ones are hard to read.
 pub(super) const MAX_WIDTH: usize = 120;
@@ -29,6 +30,7 @@ pub(super) fn heading(out: &mut impl Write, command: &str, header: &Header, widt
         ("prefix", Some(origin.prefix.as_str()).filter(|prefix| !prefix.is_empty())),
         ("credential", origin.credential.as_deref()),
         ("profile", Some(profile.as_str())),
+        ("admit", Some(header.admit.as_str()).filter(|_| header.admit != Admit::Listing)),
     ];
     let version = env!("CARGO_PKG_VERSION");
     writeln!(out, "{BOLD}presync {command}{BOLD:#} {DIM}{version}{DIM:#}\n")?;

@@ -8,6 +8,7 @@ mod layout;
 pub mod preview;
 pub mod quota;
 mod record;
+mod shortage;
 pub mod style;
 mod text;
 
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Result, reason};
-use crate::model::{Asset, Origin};
+use crate::model::{Admit, Asset, Origin};
 use crate::plan::Summary;
 use crate::rules::Profile;
 use crate::run::Sink;
@@ -44,6 +45,8 @@ pub struct Header {
     pub origin: Origin,
     /// The rules.
     pub profile: Arc<Profile>,
+    /// In which order the quota is spent, if it is.
+    pub admit: Admit,
 }
 
 /// A report that is being written.

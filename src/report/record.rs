@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::model::{Asset, Finding, Gauge, Kind, Mirror, Orientation, Origin, Skip, Totals};
+use crate::plan::Shortage;
 
 /// The version of the formats: the major number changes when a field goes or changes its meaning.
 pub(super) const FORMAT_VERSION: &str = "1.0";
@@ -172,7 +173,7 @@ impl<'a> SourceRecord<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct GaugeRecord {
+pub(super) struct GaugeRecord<'a> {
     limit: Option<u64>,
     used_before: u64,
     cost: u64,
@@ -181,10 +182,13 @@ pub(super) struct GaugeRecord {
     cost_of_other_kind: Option<u64>,
     left: Option<u64>,
     fits: bool,
+    /// Absent when all fits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shortage: Option<&'a Shortage>,
 }
 
-impl GaugeRecord {
-    pub(super) fn new(gauge: &Gauge) -> Self {
+impl<'a> GaugeRecord<'a> {
+    pub(super) fn new(gauge: &Gauge, shortage: Option<&'a Shortage>) -> Self {
         Self {
             limit: gauge.limit,
             used_before: gauge.used_before,
@@ -192,14 +196,16 @@ impl GaugeRecord {
             cost_of_other_kind: Some(gauge.cost_of_other_kind).filter(|cost| *cost > 0),
             left: gauge.left(),
             fits: gauge.fits,
+            shortage,
         }
     }
 }
 
 #[derive(Serialize)]
 pub(super) struct QuotaRecord<'a> {
-    pub(super) images: GaugeRecord,
-    pub(super) frames: GaugeRecord,
+    pub(super) admit: &'static str,
+    pub(super) images: GaugeRecord<'a>,
+    pub(super) frames: GaugeRecord<'a>,
     pub(super) first_refused: Option<&'a str>,
 }
 

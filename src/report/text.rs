@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::changes;
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, number, shown};
+use super::shortage::{do_not_fit, shortage};
 use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use super::{Header, Report};
 use crate::model::{Asset, Code, Gauge, Severity};
@@ -115,17 +116,25 @@ impl<W: Write> Text<W> {
             }
         }
         writeln!(self.out)?;
-        let profile = &self.header.profile;
-        let images =
-            gauge_line("images", &summary.quota.images, &profile.images.unit, self.images_refused, "image");
-        let frames =
-            gauge_line("frames", &summary.quota.frames, &profile.videos.unit, self.videos_refused, "video");
-        writeln!(self.out, "{images}\n{frames}")?;
-        if let Some(name) = &summary.first_refused {
-            let name = cut(&shown(name.as_str()), self.width - 35);
-            writeln!(self.out, "  {:<10}  {name} {DIM}is the first refused{DIM:#}", "")?;
-        }
+        self.gauges(summary)?;
         writeln!(self.out)
+    }
+
+    fn gauges(&mut self, summary: &Summary) -> io::Result<()> {
+        let (quota, profile) = (&summary.quota, &self.header.profile);
+        let (image_unit, frame_unit) = (&profile.images.unit, &profile.videos.unit);
+        let images = gauge_line("images", &quota.images, image_unit, self.images_refused, "image");
+        let frames = gauge_line("frames", &quota.frames, frame_unit, self.videos_refused, "video");
+        let (of_images, of_frames) = (summary.image_shortage.as_ref(), summary.frame_shortage.as_ref());
+        let (out, width) = (&mut self.out, self.width);
+        writeln!(out, "{images}")?;
+        if quota.is_shared() {
+            writeln!(out, "{frames}")?;
+            return shortage(out, of_images.or(of_frames), &quota.images, frame_unit, "asset", width);
+        }
+        shortage(out, of_images, &quota.images, image_unit, "image", width)?;
+        writeln!(out, "{frames}")?;
+        shortage(out, of_frames, &quota.frames, frame_unit, "video", width)
     }
 
     fn skip_reasons(&self) -> String {
@@ -244,10 +253,9 @@ fn gauge_line(label: &str, gauge: &Gauge, unit: &str, refused: u64, noun: &str) 
     };
     let style = if gauge.fits { GOOD } else { ERROR };
     let bar = layout::gauge(gauge.used(), limit, style);
-    let verdict = match (gauge.fits, refused) {
-        (true, _) => "fits".to_owned(),
-        (false, 1) => format!("1 {noun} does not fit"),
-        (false, refused) => format!("{} {noun}s do not fit", number(refused)),
+    let verdict = match gauge.fits {
+        true => "fits".to_owned(),
+        false => do_not_fit(refused, noun),
     };
     let limit = number(limit);
     format!("  {label:<10}  {bar}  {used} of {limit} {unit}{before}; {style}{verdict}{style:#}")

@@ -138,15 +138,17 @@ pub fn text(code: Code) -> Text {
         },
         Code::ImageQuota => Text {
             summary: "no image quota is left at this point",
-            why: "The quota is spent in listing order, as the platform does: first come, first served.",
-            fix: "Raise the quota, or leave out images earlier in the listing.",
+            why: "The quota is spent in listing order, as the platform does: first come, first served. With --admit \
+                  most-assets or newest it is spent in another order.",
+            fix: "Raise the quota, or leave out images that come before it; the report says how much or how many.",
             source: "the limit given with --image-quota",
         },
         Code::FrameQuota => Text {
             summary: "more frames than what is left of the quota",
             why: "A video costs as many frames as it has and is taken whole or not at all. A smaller one after it may \
                   still fit.",
-            fix: "Raise the quota, shorten the video, or leave out videos earlier in the listing.",
+            fix: "Raise the quota, shorten the video, or leave out videos that come before it; the report says how much \
+                  or which.",
             source: "the limit given with --frame-quota",
         },
         Code::Unreadable => Text {

@@ -1,6 +1,6 @@
 //! The demo container: every fact against exiftool and ffprobe, every verdict against the rules written by hand.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::presync::{Presync, demo, root};
 
@@ -79,13 +79,26 @@ fn the_document_adds_up_to_its_assets() {
     assert_eq!(totals["bytes_read"], sum(&|asset| asset["reads"]["bytes"].as_u64().unwrap()));
     assert_eq!(totals["requests"], sum(&|asset| asset["reads"]["requests"].as_u64().unwrap()));
     let quota = &document["quota"];
+    assert_eq!(quota["admit"], "listing");
     assert_eq!(
         quota["images"],
-        serde_json::json!({"limit": 20, "used_before": 0, "cost": 20, "left": 0, "fits": false})
+        json!({"limit": 20, "used_before": 0, "cost": 20, "left": 0, "fits": false, "shortage": {
+            "refused": 9, "first_refused": {"name": "phones/IMG_1005.avif", "position": 39},
+            "demand": 29, "shortfall": 9,
+            "if_raised": [{"by": 2, "limit": 22, "refused": 7}, {"by": 5, "limit": 25, "refused": 4}],
+            "leave_out": {"which": "any", "count": 9},
+        }})
     );
     assert_eq!(
         quota["frames"],
-        serde_json::json!({"limit": 500, "used_before": 0, "cost": 494, "left": 6, "fits": false})
+        json!({"limit": 500, "used_before": 0, "cost": 494, "left": 6, "fits": false, "shortage": {
+            "refused": 2, "first_refused": {"name": "videos/crossing-b.mp4", "position": 53},
+            "demand": 814, "shortfall": 314,
+            "if_raised": [{"by": 50, "limit": 550, "refused": 1}],
+            "leave_out": {"which": "these", "assets": [
+                {"name": "videos/crossing-b.mp4", "cost": 300}, {"name": "videos/yard.mp4", "cost": 20},
+            ]},
+        }})
     );
     assert_eq!(quota["first_refused"], "phones/IMG_1005.avif");
     for (code, count) in document["findings_by_code"].as_object().expect("an object") {
@@ -94,6 +107,20 @@ fn the_document_adds_up_to_its_assets() {
         });
         assert_eq!(*count, carrying.count(), "{code}");
     }
+}
+
+#[test]
+fn what_a_shortage_says_is_so() {
+    let run = |images: &str, frames: &str| {
+        let quota = ["--image-quota", images, "--frame-quota", frames, "--format", "json"];
+        Presync::dry_run(demo()).args(quota).run().json()["quota"].clone()
+    };
+    assert_eq!(run("20", "550")["frames"]["shortage"]["refused"], 1);
+    for enough in [run("29", "814"), run("30", "1000")] {
+        assert_eq!((&enough["images"]["fits"], &enough["frames"]["fits"]), (&json!(true), &json!(true)));
+        assert_eq!(enough["images"].get("shortage"), None, "{enough}");
+    }
+    assert_eq!(run("28", "813")["images"]["shortage"]["shortfall"], 1);
 }
 
 #[test]

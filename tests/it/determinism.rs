@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use presync::error::{Error, Result};
-use presync::model::{Asset, Quota};
+use presync::model::{Admit, Asset, Quota};
 use presync::probe::Want;
 use presync::report::{self, Format, Header};
 use presync::rules::Profile;
@@ -34,7 +34,7 @@ fn report(source: impl Source, format: Format, settings: Settings) -> String {
     let profile = Arc::new(Profile::load("nexus").expect("it is built in"));
     let origin = LocalSource::open(demo()).expect("the demo container").origin();
     let out = Buffer::default();
-    let header = Header { origin, profile: Arc::clone(&profile) };
+    let header = Header { origin, profile: Arc::clone(&profile), admit: Admit::Listing };
     let sink = report::open(format, header, out.clone(), 100).expect("a report");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let quota = Quota::new(Some(20), Some(500));

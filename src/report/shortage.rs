@@ -1,0 +1,166 @@
+//! What is said below a gauge that does not fit.
+
+use std::io::{self, Write};
+
+use super::layout::{columns, counted, cut, number, shown};
+use super::style::DIM;
+use crate::model::Gauge;
+use crate::plan::{Costly, LeaveOut, Shortage};
+
+/// Columns before what is said.
+const INDENT: usize = 14;
+/// Assets that are named.
+const EXAMPLES: usize = 3;
+/// Columns that a name gets at least.
+const SHORT_NAME: usize = 8;
+
+/// Says where a limit first refuses, what would fit if it were higher, and what to leave out instead. `unit` is what the
+/// limit counts, `noun` what it refuses.
+pub(super) fn shortage(
+    out: &mut impl Write,
+    shortage: Option<&Shortage>,
+    gauge: &Gauge,
+    unit: &str,
+    noun: &str,
+    width: usize,
+) -> io::Result<()> {
+    let (Some(shortage), Some(limit)) = (shortage, gauge.limit) else { return Ok(()) };
+    let room = width - INDENT;
+    let first = &shortage.first_refused;
+    let place = format!("the first refused is entry {}, ", number(first.position));
+    let name = cut(&shown(first.name.as_str()), room.saturating_sub(place.len()).max(SHORT_NAME));
+    let mut lines = vec![format!("{place}{name}")];
+    for (by, effect) in raises(shortage, noun) {
+        let limit = number(limit.saturating_add(by));
+        lines.push(format!("with {} more, a limit of {limit}, {effect}", number(by)));
+    }
+    lines.push(match &shortage.leave_out {
+        LeaveOut::Any { count } => format!("or leave out {}, no matter which", several(*count, noun)),
+        LeaveOut::These { assets } => format!("or leave out {}:", several(assets.len() as u64, noun)),
+        LeaveOut::Costliest { count } => {
+            format!("or leave out the {} that cost the most", several(*count, noun))
+        }
+        LeaveOut::MoreThan { count } => {
+            format!("or leave out more than {}, those that cost the most", several(*count, noun))
+        }
+    });
+    for line in lines {
+        writeln!(out, "{:INDENT$}{}", "", cut(&line, room))?;
+    }
+    match &shortage.leave_out {
+        LeaveOut::These { assets } => costly(out, assets, unit, room),
+        _ => Ok(()),
+    }
+}
+
+/// Raises of the limit, and what they do.
+fn raises(shortage: &Shortage, noun: &str) -> Vec<(u64, String)> {
+    // Where all cost the same, what lies between says nothing new.
+    let is_even = matches!(shortage.leave_out, LeaveOut::Any { .. });
+    let steps = shortage.if_raised.iter().filter(|_| !is_even);
+    let steps = steps.map(|raise| (raise.by, do_not_fit(raise.refused, noun)));
+    steps.chain([(shortage.shortfall, "all fit".to_owned())]).collect()
+}
+
+fn costly(out: &mut impl Write, assets: &[Costly], unit: &str, room: usize) -> io::Result<()> {
+    let named = &assets[..assets.len().min(EXAMPLES)];
+    let costs: Vec<_> = named.iter().map(|costly| format!("{} {unit}", number(costly.cost))).collect();
+    let most = costs.iter().map(|cost| columns(cost)).max().unwrap_or(0);
+    let names: Vec<_> =
+        named.iter().map(|costly| cut(&shown(costly.name.as_str()), room.saturating_sub(most + 4))).collect();
+    let longest = names.iter().map(|name| columns(name)).max().unwrap_or(0);
+    for (name, cost) in names.iter().zip(costs) {
+        let pad = " ".repeat(longest - columns(name));
+        writeln!(out, "{:INDENT$}  {name}{pad}  {DIM}{cost:>most$}{DIM:#}", "")?;
+    }
+    match assets.len() - named.len() {
+        0 => Ok(()),
+        more => writeln!(out, "{:INDENT$}  {DIM}and {} more{DIM:#}", "", number(more as u64)),
+    }
+}
+
+fn several(count: u64, noun: &str) -> String {
+    counted(count, noun, &format!("{noun}s"))
+}
+
+/// `1 video does not fit`, `2 videos do not fit`.
+pub(super) fn do_not_fit(count: u64, noun: &str) -> String {
+    let verb = if count == 1 { "does" } else { "do" };
+    format!("{} {verb} not fit", several(count, noun))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::BlobName;
+    use crate::plan::{Entry, Raise};
+
+    fn shown_in(width: usize, name: &str, leave_out: LeaveOut) -> Vec<String> {
+        let first_refused = Entry { name: BlobName::new(name), position: 1204 };
+        let if_raised = vec![Raise { by: 10, limit: 110, refused: 1 }];
+        let lacking =
+            Shortage { refused: 2, first_refused, demand: 1150, shortfall: 1050, if_raised, leave_out };
+        let mut out = Vec::new();
+        let gauge = Gauge::new(Some(100), 0);
+        shortage(&mut out, Some(&lacking), &gauge, "frames", "video", width).expect("it is written");
+        let text = anstream::adapter::strip_str(&String::from_utf8(out).expect("UTF-8")).to_string();
+        text.lines()
+            .map(|line| line.strip_prefix("              ").expect("it is indented").to_owned())
+            .collect()
+    }
+
+    fn named(count: usize) -> LeaveOut {
+        let costly =
+            |index: usize| Costly { name: BlobName::new(format!("v{index}.mp4")), cost: 1000 >> index };
+        LeaveOut::These { assets: (0..count).map(costly).collect() }
+    }
+
+    #[test]
+    fn a_few_are_named_and_the_rest_counted() {
+        let lines = shown_in(100, "v.mp4", named(5));
+        assert_eq!(
+            lines,
+            [
+                "the first refused is entry 1,204, v.mp4",
+                "with 10 more, a limit of 110, 1 video does not fit",
+                "with 1,050 more, a limit of 1,150, all fit",
+                "or leave out 5 videos:",
+                "  v0.mp4  1,000 frames",
+                "  v1.mp4    500 frames",
+                "  v2.mp4    250 frames",
+                "  and 2 more",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_named_is_counted() {
+        let last = |leave_out| shown_in(100, "v.mp4", leave_out).pop();
+        let says = |text: &str| Some(text.to_owned());
+        assert_eq!(last(LeaveOut::Any { count: 1 }), says("or leave out 1 video, no matter which"));
+        assert_eq!(
+            last(LeaveOut::Costliest { count: 1240 }),
+            says("or leave out the 1,240 videos that cost the most")
+        );
+        assert_eq!(
+            last(LeaveOut::MoreThan { count: 100 }),
+            says("or leave out more than 100 videos, those that cost the most")
+        );
+    }
+
+    #[test]
+    fn raises_that_say_nothing_new_are_not_shown() {
+        let lines = shown_in(100, "v.mp4", LeaveOut::Any { count: 9 });
+        assert_eq!(lines[1], "with 1,050 more, a limit of 1,150, all fit");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_report() {
+        let long = "cam/".repeat(200);
+        for width in [40, 80, 100] {
+            let asset = Costly { name: BlobName::new(long.clone()), cost: 1_000_000_000 };
+            let lines = shown_in(width, &long, LeaveOut::These { assets: vec![asset] });
+            assert!(lines.iter().all(|line| columns(line) <= width - INDENT), "{lines:?}");
+        }
+    }
+}
