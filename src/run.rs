@@ -7,8 +7,8 @@ use futures::{FutureExt, StreamExt, TryStreamExt, future};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::error::{Error, Result};
-use crate::model::{Asset, Quota};
-use crate::plan::{Budget, Summary};
+use crate::model::{Admit, Asset, Quota};
+use crate::plan::Summary;
 use crate::pool::Pool;
 use crate::probe::Want;
 use crate::progress::Progress;
@@ -24,6 +24,7 @@ use inspect::Inspector;
 pub(crate) use inspect::judge;
 pub use known::{Judged, Known, Rows};
 use listing::{Sorter, Work};
+use settle::Settler;
 
 /// Listing pages that wait until their blobs are taken.
 const PAGES_AHEAD: usize = 2;
@@ -67,6 +68,8 @@ pub struct Task<S> {
     pub profile: Arc<Profile>,
     /// The budget.
     pub quota: Quota,
+    /// Who gets it.
+    pub admit: Admit,
     /// What earlier runs know of the blobs.
     pub known: Known,
     /// How the run goes about its work.
@@ -76,10 +79,10 @@ pub struct Task<S> {
 }
 
 impl<S> Task<S> {
-    /// A run of which nothing is known before, and whose progress nobody watches.
+    /// A run in the order of the listing, of which nothing is known before and whose progress nobody watches.
     pub fn new(source: Arc<S>, profile: Arc<Profile>, quota: Quota, settings: Settings) -> Self {
-        let (known, progress) = (Known::default(), Arc::default());
-        Self { source, profile, quota, known, settings, progress }
+        let (admit, known, progress) = (Admit::Listing, Known::default(), Arc::default());
+        Self { source, profile, quota, admit, known, settings, progress }
     }
 }
 
@@ -131,7 +134,8 @@ pub async fn run<S: Source, K: Sink>(
     sink: K,
     stop: impl Future<Output = ()>,
 ) -> Result<Ended<K>> {
-    let Task { source, profile, quota, known, settings, progress } = task;
+    let Task { source, profile, quota, admit, known, settings, progress } = task;
+    let settler = Settler::new(admit, quota, &profile, sink)?;
     let window = settings.window.max(settings.concurrency).max(1);
     let inspector = Inspector {
         source: Arc::clone(&source),
@@ -153,7 +157,7 @@ pub async fn run<S: Source, K: Sink>(
     let (verdict_sender, verdicts) = mpsc::channel(window);
     let settling = {
         let places = Arc::clone(&places);
-        tokio::task::spawn_blocking(move || settle::settle(verdicts, &places, Budget::new(quota), sink))
+        tokio::task::spawn_blocking(move || settle::settle(verdicts, &places, settler))
     };
 
     // Read, probe and judge: in any order, so that a slow blob holds up no other until the window is full.

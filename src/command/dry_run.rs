@@ -26,7 +26,7 @@ use crate::run::{self, End, Ended, Judged, Known, Settings, Sink, Task};
 use crate::source::Depth;
 use crate::source::any::AnySource;
 use crate::source::azure;
-use crate::source::location::Environment;
+use crate::source::location::{Environment, Location};
 
 /// Files that are examined side by side when nothing else is asked for.
 const FILES_AT_ONCE: usize = 64;
@@ -39,20 +39,58 @@ pub fn run(settings: &DryRun) -> Result<Exit> {
     let environment = Environment::of_process();
     let resolved = Resolved::source(&settings.target, &environment)?;
     let profile = Arc::new(Profile::load(&resolved.profile)?);
-    let ledger = ledger_quota(settings, &profile, &environment)?;
+    let workspace = resolved.workspace(settings.workspace.as_deref());
+    let ledger = ledger_quota(workspace, settings, &profile, &environment)?;
     let quota = resolved.quota(settings.image_quota, settings.frame_quota, ledger);
+    let provenance = Provenance::of(&resolved, workspace);
     super::runtime()?.block_on(async {
         let options =
             azure::Options { depth: settings.depth, limits: settings.limits, ..azure::Options::default() };
         let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
         let origin = source.origin();
-        report_on(source, Header { origin, profile, admit: settings.admit }, quota, settings).await
+        report_on(source, Header { origin, profile, admit: settings.admit }, provenance, quota, settings)
+            .await
     })
 }
 
+/// What a plan says of where the run's settings came from, so that they can be found again.
+struct Provenance {
+    root: Option<String>,
+    profile_from: String,
+    workspace: Option<String>,
+}
+
+impl Provenance {
+    fn of(resolved: &Resolved, workspace: Option<&str>) -> Self {
+        let root = match &resolved.location {
+            Location::Folder(path) => {
+                path::absolute(path).ok().and_then(|root| root.to_str().map(str::to_owned))
+            }
+            Location::Container(_) => None,
+        };
+        let profile_from = match Profile::BUILT_IN.contains(&resolved.profile.as_str()) {
+            true => resolved.profile.clone(),
+            false => path::absolute(&resolved.profile)
+                .map_or_else(|_| resolved.profile.clone(), |path| path.to_string_lossy().into_owned()),
+        };
+        Self { root, profile_from, workspace: workspace.map(str::to_owned) }
+    }
+}
+
 /// What the workspace has left this month, if one is named.
-fn ledger_quota(settings: &DryRun, profile: &Profile, environment: &Environment) -> Result<Quota> {
-    let Some(workspace) = &settings.workspace else { return Ok(Quota::new(None, None)) };
+fn ledger_quota(
+    workspace: Option<&str>,
+    settings: &DryRun,
+    profile: &Profile,
+    environment: &Environment,
+) -> Result<Quota> {
+    let Some(workspace) = workspace else {
+        return match &settings.ledger {
+            None => Ok(Quota::new(None, None)),
+            Some(_) => Err(Error::new("--ledger is given, and no workspace whose quota it has")
+                .hint("add --workspace NAME, or a workspace to the connection in presync.toml")),
+        };
+    };
     let path = ledger::path(settings.ledger.as_deref(), environment)?;
     let month = Month::of(Timestamp::now());
     if settings.verbose {
@@ -61,16 +99,28 @@ fn ledger_quota(settings: &DryRun, profile: &Profile, environment: &Environment)
     ledger::quota(&path, workspace, month, profile)
 }
 
-async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &DryRun) -> Result<Exit> {
+async fn report_on(
+    source: AnySource,
+    header: Header,
+    provenance: Provenance,
+    quota: Quota,
+    settings: &DryRun,
+) -> Result<Exit> {
     let begun = Instant::now();
     let profile = Arc::clone(&header.profile);
+    let of_plan = plan_header(&header, provenance, settings);
     let mut known = Known::default();
+    if let Some(path) = &settings.baseline {
+        let earlier = PlanReader::open(path)?;
+        check_baseline(path, &earlier.plan().header, &of_plan)?;
+        let plan = earlier.plan().clone();
+        known = known.with_baseline(&plan, Box::new(earlier));
+    }
     let plan = match &settings.plan {
         Some(path) => {
             check_plan(path, settings)?;
-            let header = plan_header(&header, settings);
             let (checkpoint, kept) =
-                Checkpoint::open(path, header, settings.checkpoint_every, settings.resume)?;
+                Checkpoint::open(path, of_plan, settings.checkpoint_every, settings.resume)?;
             if settings.resume && settings.verbose {
                 let found = if kept.is_empty() { "there is no run to take up" } else { "taking up the run" };
                 say(&format!("{found} of '{}'", path.display()));
@@ -80,12 +130,6 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
         }
         None => None,
     };
-    if let Some(path) = &settings.baseline {
-        let earlier = PlanReader::open(path)?;
-        check_baseline(path, &earlier.plan().header, &plan_header(&header, settings))?;
-        let plan = earlier.plan().clone();
-        known = known.with_baseline(&plan, Box::new(earlier));
-    }
     let output = Output::open(settings.output.as_deref(), settings.color)?;
     let credential = header.origin.credential.clone();
     let report = report::open(settings.format, header, output.writer(), output.width)?;
@@ -116,7 +160,15 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
     }
     let stop = interrupted();
     let sink = Outcome { report, plan };
-    let task = Task { source: Arc::new(source), profile, quota, known, settings: pipeline, progress };
+    let task = Task {
+        source: Arc::new(source),
+        profile,
+        quota,
+        admit: settings.admit,
+        known,
+        settings: pipeline,
+        progress,
+    };
     let ended = run::run(task, sink, stop).await;
     drop(bar);
 
@@ -183,10 +235,14 @@ fn check_plan(path: &Path, settings: &DryRun) -> Result<()> {
     }
 }
 
-fn plan_header(header: &Header, settings: &DryRun) -> plan_file::Header {
+fn plan_header(header: &Header, provenance: Provenance, settings: &DryRun) -> plan_file::Header {
+    let Provenance { root, profile_from, workspace } = provenance;
     plan_file::Header {
         origin: header.origin.clone(),
+        root,
         profile: Arc::clone(&header.profile),
+        profile_from,
+        workspace,
         probe_version: probe::VERSION,
         recursive: settings.depth == Depth::All,
         dimensions: settings.dimensions,

@@ -15,6 +15,10 @@ use crate::plan::{Shortage, Summary};
 /// The key that makes a Parquet file a plan.
 const FORMAT_KEY: &str = "presync.format_version";
 
+/// Keys that a plan may lack.
+const ROOT: &str = "presync.root";
+const WORKSPACE: &str = "presync.workspace";
+
 /// Why metadata is none of a plan that can be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refused {
@@ -56,6 +60,7 @@ pub(super) fn pairs(plan: &Plan) -> serde_json::Result<Vec<KeyValue>> {
         ("presync.dimensions", header.dimensions.to_string()),
         ("presync.admit", header.admit.as_str().to_owned()),
         ("presync.profile", serde_json::to_string(header.profile.as_ref())?),
+        ("presync.profile_from", header.profile_from.clone()),
         ("presync.probe_version", header.probe_version.to_string()),
         ("presync.quota", serde_json::to_string(&spent)?),
         ("presync.totals", serde_json::to_string(&summary.totals)?),
@@ -67,9 +72,9 @@ pub(super) fn pairs(plan: &Plan) -> serde_json::Result<Vec<KeyValue>> {
     if let Some(changes) = &summary.changes {
         pairs.push(("presync.changes", serde_json::to_string(changes)?));
     }
-    if let Some(why) = &summary.incomplete {
-        pairs.push(("presync.incomplete", why.clone()));
-    }
+    let optional =
+        [(ROOT, &header.root), (WORKSPACE, &header.workspace), ("presync.incomplete", &summary.incomplete)];
+    pairs.extend(optional.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))));
     Ok(pairs.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect())
 }
 
@@ -89,7 +94,10 @@ pub(super) fn plan(pairs: &[KeyValue]) -> Result<Plan, Refused> {
     };
     let header = Header {
         origin: pairs.json("presync.source")?,
+        root: pairs.optional(ROOT),
         profile: Arc::new(pairs.json("presync.profile")?),
+        profile_from: pairs.get("presync.profile_from")?.to_owned(),
+        workspace: pairs.optional(WORKSPACE),
         probe_version: pairs.json("presync.probe_version")?,
         recursive: pairs.json("presync.recursive")?,
         dimensions: pairs.json("presync.dimensions")?,
@@ -122,6 +130,10 @@ impl Pairs<'_> {
     fn get(&self, key: &'static str) -> Result<&str, Refused> {
         let pair = self.0.iter().find(|pair| pair.key == key);
         pair.and_then(|pair| pair.value.as_deref()).ok_or(Refused::Key(key))
+    }
+
+    fn optional(&self, key: &'static str) -> Option<String> {
+        self.get(key).ok().map(str::to_owned)
     }
 
     fn json<T: DeserializeOwned>(&self, key: &'static str) -> Result<T, Refused> {

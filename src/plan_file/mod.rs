@@ -10,6 +10,7 @@ mod digest;
 mod metadata;
 mod read;
 mod rows;
+mod spool;
 mod write;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::plan::Summary;
 use crate::rules::Profile;
 
 pub use read::{PlanReader, is_decoding};
+pub use spool::Spool;
 pub use write::PlanWriter;
 
 /// The version of the format: the major number changes when a column or a key goes or changes its meaning.
@@ -35,8 +37,15 @@ const MICROSECOND: i128 = 1_000;
 pub struct Header {
     /// Where the blobs come from.
     pub origin: Origin,
+    /// A folder's absolute path, by which the plan finds it again from wherever it is read. `None` for a container,
+    /// and for a path that is not UTF-8.
+    pub root: Option<String>,
     /// The rules, whole, so that a change of them shows.
     pub profile: Arc<Profile>,
+    /// Where the rules are from: a built-in profile's name, or the absolute path of a file.
+    pub profile_from: String,
+    /// The workspace of the ledger whose quota the assets were weighed against.
+    pub workspace: Option<String>,
     /// The [version of the probe](crate::probe::VERSION) that found the facts.
     pub probe_version: u32,
     /// Whether the listing went below the folders directly under the prefix.
@@ -54,7 +63,8 @@ impl Header {
     pub fn lists_the_same(&self, other: &Self) -> bool {
         let of = |header: &Self| {
             let Origin { provider, location, prefix, .. } = &header.origin;
-            (provider.clone(), location.clone(), prefix.clone(), header.recursive)
+            let root = header.root.as_ref().unwrap_or(location);
+            (provider.clone(), root.clone(), prefix.clone(), header.recursive)
         };
         of(self) == of(other)
     }

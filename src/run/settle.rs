@@ -1,17 +1,21 @@
 //! From verdicts in any order to a report in listing order.
 
+use std::sync::Arc;
+
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{Judged, Sink};
 use crate::error::Result;
-use crate::plan::{Budget, Reorder};
+use crate::model::{Admit, Asset, Quota};
+use crate::plan::{Budget, Ranking, Reorder};
+use crate::plan_file::Spool;
+use crate::rules::Profile;
 
-/// Brings assets into listing order, spends the budget on them and hands them to the sink.
+/// Brings assets into listing order and hands them to the settler.
 pub(super) fn settle<K: Sink>(
     mut verdicts: mpsc::Receiver<Vec<(u64, Judged)>>,
     places: &Semaphore,
-    mut budget: Budget,
-    mut sink: K,
+    mut settler: Settler<K>,
 ) -> Result<(Budget, K)> {
     let mut reorder = Reorder::default();
     while let Some(judged) = verdicts.blocking_recv() {
@@ -20,17 +24,68 @@ pub(super) fn settle<K: Sink>(
         }
         while let Some(judged) = reorder.pop() {
             places.add_permits(1);
-            let settled = sink.judged(&judged).and_then(|()| {
-                let mut asset = judged.asset;
-                budget.settle(&mut asset);
-                sink.asset(&asset)
-            });
-            if let Err(error) = settled {
+            if let Err(error) = settler.add(judged) {
                 // Whoever waits for a place in the window would wait forever.
                 places.close();
                 return Err(error);
             }
         }
     }
-    Ok((budget, sink))
+    settler.finish()
+}
+
+/// Spends the budget on assets and hands them to the sink.
+pub(super) struct Settler<K> {
+    sink: K,
+    order: Order,
+}
+
+/// Who comes first.
+enum Order {
+    /// Who is listed first, and so each can be settled at once.
+    Listing(Budget),
+    /// Others, so that all must be known before the first is settled.
+    Ranked(Ranking, Box<Spool>),
+}
+
+impl<K: Sink> Settler<K> {
+    pub(super) fn new(admit: Admit, quota: Quota, profile: &Arc<Profile>, sink: K) -> Result<Self> {
+        let order = match admit {
+            Admit::Listing => Order::Listing(Budget::new(quota)),
+            _ => Order::Ranked(Ranking::new(admit, quota), Box::new(Spool::new(Arc::clone(profile))?)),
+        };
+        Ok(Self { sink, order })
+    }
+
+    fn add(&mut self, judged: Judged) -> Result<()> {
+        self.sink.judged(&judged)?;
+        let asset = judged.asset;
+        match &mut self.order {
+            Order::Listing(budget) => spend(budget, &mut self.sink, asset),
+            Order::Ranked(ranking, spool) => {
+                ranking.add(&asset);
+                spool.add(&asset)
+            }
+        }
+    }
+
+    fn finish(self) -> Result<(Budget, K)> {
+        let Self { mut sink, order } = self;
+        let budget = match order {
+            Order::Listing(budget) => budget,
+            Order::Ranked(ranking, spool) => {
+                let mut budget = ranking.decide();
+                for asset in spool.read()? {
+                    spend(&mut budget, &mut sink, asset?)?;
+                }
+                budget
+            }
+        };
+        Ok((budget, sink))
+    }
+}
+
+fn spend(budget: &mut Budget, sink: &mut impl Sink, mut asset: Asset) -> Result<()> {
+    budget.settle(&mut asset);
+    sink.asset(&asset)
 }

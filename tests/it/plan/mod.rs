@@ -1,5 +1,6 @@
 //! The plan file: reports from it, what replaces it, and what is no plan.
 
+mod admit;
 mod baseline;
 mod damaged;
 mod queries;
