@@ -159,8 +159,12 @@ fn dry_run(set: &[&str], args: &[&str]) -> Value {
 fn a_dry_run_spends_what_the_ledger_has_left() {
     let set = ["--images", "120", "--used-images", "100", "--frames", "500"];
     let mut document = dry_run(&set, &[]);
-    let images = json!({"limit": 120, "used_before": 100, "cost": 20, "left": 0, "fits": false});
-    assert_eq!(document["quota"]["images"], images);
+    let mut images = document["quota"]["images"].take();
+    let shortage = images["shortage"].take();
+    assert_eq!((&shortage["demand"], &shortage["shortfall"]), (&29.into(), &9.into()));
+    let gauge =
+        json!({"limit": 120, "used_before": 100, "cost": 20, "left": 0, "fits": false, "shortage": null});
+    assert_eq!(images, gauge);
     let options = ["--image-quota", "20", "--frame-quota", "500", "--format", "json"];
     let mut stated = Presync::dry_run(demo()).args(options).run().json();
     assert_eq!(document["quota"]["frames"], stated["quota"]["frames"]);
@@ -181,7 +185,8 @@ fn options_win_over_the_ledger() {
 
 #[test]
 fn images_and_frames_share_a_limit_of_data_rows() {
-    let quota = &dry_run(&["--data-rows", "500", "--used-data-rows", "20"], &["--profile", "vi"])["quota"];
+    let document = dry_run(&["--data-rows", "500", "--used-data-rows", "20"], &["--profile", "vi"]);
+    let quota = &document["quota"];
     let gauges = ["images", "frames"].map(|kind| &quota[kind]);
     let costs = gauges.map(|gauge| gauge["cost"].as_u64().expect("a number"));
     assert!(costs.iter().all(|cost| *cost > 0), "{quota}");
@@ -189,4 +194,12 @@ fn images_and_frames_share_a_limit_of_data_rows() {
     for (gauge, other) in gauges.iter().zip([costs[1], costs[0]]) {
         assert_eq!((&gauge["cost_of_other_kind"], &gauge["left"]), (&other.into(), &left.into()), "{quota}");
     }
+    let wanted = document["assets"].as_array().expect("a list").iter().filter(|asset| {
+        let findings = asset["findings"].as_array().expect("a list");
+        asset["verdict"] == "accept" || findings.iter().any(|finding| finding["code"] == "QTA002")
+    });
+    let cost = |asset: &Value| asset["cost"]["images"].as_u64().zip(asset["cost"]["frames"].as_u64());
+    let demand = wanted.map(|asset| cost(asset).map_or(0, |(images, frames)| images + frames)).sum::<u64>();
+    let shortage = &gauges[1]["shortage"];
+    assert_eq!((&shortage["demand"], &shortage["shortfall"]), (&demand.into(), &(demand + 20 - 500).into()));
 }
