@@ -36,6 +36,14 @@ impl WholeFile {
         Ok(Self { file, path: path.to_owned() })
     }
 
+    /// Another handle to write with, for who keeps it to itself.
+    ///
+    /// # Errors
+    /// When the system gives no more handles.
+    pub fn writer(&self) -> io::Result<File> {
+        self.file.as_file().try_clone()
+    }
+
     /// Gives the file its name, with the rights of the one that it replaces, once its bytes are on the disk.
     ///
     /// # Errors

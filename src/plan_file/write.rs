@@ -1,5 +1,6 @@
 //! Writes a plan while the run goes on.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -31,7 +32,8 @@ pub struct PlanWriter {
     header: Header,
     digest: Digest,
     columns: Columns,
-    file: ArrowWriter<WholeFile>,
+    rows: ArrowWriter<File>,
+    file: WholeFile,
     shown: String,
 }
 
@@ -55,12 +57,12 @@ impl PlanWriter {
     fn new(file: WholeFile, path: &Path, header: Header) -> Result<Self> {
         let shown = path.display().to_string();
         let mut columns = Columns::default();
-        let file = columns
+        let rows = columns
             .take()
             .map_err(Into::into)
-            .and_then(|none| ArrowWriter::try_new_with_options(file, none.schema(), options()?))
+            .and_then(|none| ArrowWriter::try_new_with_options(file.writer()?, none.schema(), options()?))
             .map_err(|error| failed(&shown, error))?;
-        Ok(Self { digest: Digest::new(&header.origin), header, columns, file, shown })
+        Ok(Self { digest: Digest::new(&header.origin), header, columns, rows, file, shown })
     }
 
     /// Takes the next asset in listing order.
@@ -79,18 +81,19 @@ impl PlanWriter {
     /// When it cannot be written; then the older one is still there.
     pub fn finish(mut self, summary: Summary, elapsed: Duration) -> Result<()> {
         self.write_batch()?;
-        let Self { header, digest, mut file, shown, .. } = self;
+        let Self { header, digest, mut rows, file, shown, .. } = self;
         let ended = header.begun.checked_add(elapsed).unwrap_or(Timestamp::MAX);
         let tool = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned();
         let plan = Plan { tool, header, summary, ended, id: digest.finish() };
         let pairs = metadata::pairs(&plan).map_err(|error| failed(&shown, io::Error::from(error).into()))?;
-        pairs.into_iter().for_each(|pair| file.append_key_value_metadata(pair));
-        file.into_inner().map_err(|error| failed(&shown, error))?.commit()
+        pairs.into_iter().for_each(|pair| rows.append_key_value_metadata(pair));
+        rows.finish().map_err(|error| failed(&shown, error))?;
+        file.commit()
     }
 
     fn write_batch(&mut self) -> Result<()> {
         let batch = self.columns.take().map_err(ParquetError::from);
-        batch.and_then(|batch| self.file.write(&batch)).map_err(|error| failed(&self.shown, error))
+        batch.and_then(|batch| self.rows.write(&batch)).map_err(|error| failed(&self.shown, error))
     }
 }
 

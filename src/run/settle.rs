@@ -43,7 +43,7 @@ pub(super) struct Settler<K> {
 /// Who comes first.
 enum Order {
     /// Who is listed first, and so each can be settled at once.
-    Listing(Budget),
+    Listing(Box<Budget>),
     /// Others, so that all must be known before the first is settled.
     Ranked(Ranking, Box<Spool>),
 }
@@ -51,7 +51,7 @@ enum Order {
 impl<K: Sink> Settler<K> {
     pub(super) fn new(admit: Admit, quota: Quota, profile: &Arc<Profile>, sink: K) -> Result<Self> {
         let order = match admit {
-            Admit::Listing => Order::Listing(Budget::new(quota)),
+            Admit::Listing => Order::Listing(Box::new(Budget::new(quota))),
             _ => Order::Ranked(Ranking::new(admit, quota), Box::new(Spool::new(Arc::clone(profile))?)),
         };
         Ok(Self { sink, order })
@@ -72,7 +72,7 @@ impl<K: Sink> Settler<K> {
     fn finish(self) -> Result<(Budget, K)> {
         let Self { mut sink, order } = self;
         let budget = match order {
-            Order::Listing(budget) => budget,
+            Order::Listing(budget) => *budget,
             Order::Ranked(ranking, spool) => {
                 let mut budget = ranking.decide();
                 for asset in spool.read()? {

@@ -178,3 +178,23 @@ fn two_runs_do_not_write_the_same_plan() {
     assert_eq!(first.wait().expect("it ends").code(), Some(1), "the first is not disturbed");
     assert_eq!(timeless(&plan).1.len() as u64, BLOBS);
 }
+
+/// A limit on the size of files stands for a full disk, as for the plan itself.
+#[cfg(unix)]
+#[test]
+fn a_checkpoint_that_cannot_be_written_ends_the_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plan = folder.path().join("plan.parquet");
+    fs::write(&plan, "an older one").expect("it can be written");
+    let script = "trap '' XFSZ; ulimit -f 8; exec \"$@\"";
+    let ran = Command::new("sh")
+        .args(["-c", script, "sh", env!("CARGO_BIN_EXE_presync"), "dry-run", "--checkpoint-every", "0s"])
+        .args([demo().as_os_str(), "--plan".as_ref(), plan.as_os_str()])
+        .output()
+        .expect("there is a shell");
+    let part = folder.path().join("plan.parquet.checkpoint/0000-00000000.parquet");
+    let said = format!("error: cannot write the plan '{}': file too large\n", part.display());
+    assert_eq!((ran.status.code(), String::from_utf8_lossy(&ran.stderr).into_owned()), (Some(2), said));
+    assert_eq!(fs::read_to_string(&plan).expect("it is there"), "an older one");
+    assert_eq!(names(folder.path()), ["plan.parquet"], "nothing half-written stays");
+}
