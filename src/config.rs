@@ -61,7 +61,8 @@ pub struct DryRun {
     pub image_quota: Option<u64>,
     /// Frames of video that the quota has left; likewise.
     pub frame_quota: Option<u64>,
-    /// The workspace whose quota of this month applies, where neither of the two is given.
+    /// The workspace whose quota of this month applies, where neither of the two is given; `None` as in [`Target`], by
+    /// default none.
     pub workspace: Option<String>,
     /// The ledger's file; `None` for the default.
     pub ledger: Option<PathBuf>,

@@ -7,6 +7,7 @@
 //! prefix = "2026/"
 //! profile = "nexus"
 //! auth = "cli"
+//! workspace = "team-a"
 //! quota = { images = 5_000, frames = 100_000 }
 //! ```
 //!
@@ -49,6 +50,8 @@ pub struct Connection {
     pub profile: Option<String>,
     /// Which credential to use.
     pub auth: Option<AuthMode>,
+    /// The workspace of the ledger whose quota applies.
+    pub workspace: Option<String>,
     /// Images that the quota has left.
     pub image_quota: Option<u64>,
     /// Frames of video that the quota has left.

@@ -30,12 +30,13 @@ pub(super) struct DryRunArgs {
     #[arg(long, value_name = "N", value_parser = whole_number)]
     frame_quota: Option<u64>,
 
-    /// Take this month's limits, and what of them is used and reserved, from this workspace of the ledger
+    /// Take this month's limits, and what of them is used and reserved, from this workspace of the ledger [default:
+    /// the connection's, else none]
     #[arg(long, value_name = "NAME", value_parser = one_line)]
     workspace: Option<String>,
 
     /// The ledger's file [default: PRESYNC_LEDGER, else presync/ledger.sqlite3 in the user's data folder]
-    #[arg(long, value_name = "FILE", requires = "workspace")]
+    #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]

@@ -25,7 +25,7 @@ use crate::run::{self, End, Ended, Settings, Sink};
 use crate::source::Depth;
 use crate::source::any::AnySource;
 use crate::source::azure;
-use crate::source::location::Environment;
+use crate::source::location::{Environment, Location};
 
 /// Files that are examined side by side when nothing else is asked for.
 const FILES_AT_ONCE: usize = 64;
@@ -38,20 +38,57 @@ pub fn run(settings: &DryRun) -> Result<Exit> {
     let environment = Environment::of_process();
     let resolved = Resolved::source(&settings.target, &environment)?;
     let profile = Arc::new(Profile::load(&resolved.profile)?);
-    let ledger = ledger_quota(settings, &profile, &environment)?;
+    let workspace = resolved.workspace(settings.workspace.as_deref());
+    let ledger = ledger_quota(workspace, settings, &profile, &environment)?;
     let quota = resolved.quota(settings.image_quota, settings.frame_quota, ledger);
+    let provenance = Provenance::of(&resolved, workspace);
     super::runtime()?.block_on(async {
         let options =
             azure::Options { depth: settings.depth, limits: settings.limits, ..azure::Options::default() };
         let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
         let origin = source.origin();
-        report_on(source, Header { origin, profile }, quota, settings).await
+        report_on(source, Header { origin, profile }, provenance, quota, settings).await
     })
 }
 
+/// What a plan says of where the run's settings came from, so that they can be found again.
+struct Provenance {
+    root: Option<String>,
+    profile_from: String,
+    workspace: Option<String>,
+}
+
+impl Provenance {
+    fn of(resolved: &Resolved, workspace: Option<&str>) -> Self {
+        let root = match &resolved.location {
+            Location::Folder(path) => {
+                path::absolute(path).ok().and_then(|root| root.to_str().map(str::to_owned))
+            }
+            Location::Container(_) => None,
+        };
+        let profile_from = match Profile::BUILT_IN.contains(&resolved.profile.as_str()) {
+            true => resolved.profile.clone(),
+            false => path::absolute(&resolved.profile)
+                .map_or_else(|_| resolved.profile.clone(), |path| path.to_string_lossy().into_owned()),
+        };
+        Self { root, profile_from, workspace: workspace.map(str::to_owned) }
+    }
+}
+
 /// What the workspace has left this month, if one is named.
-fn ledger_quota(settings: &DryRun, profile: &Profile, environment: &Environment) -> Result<Quota> {
-    let Some(workspace) = &settings.workspace else { return Ok(Quota::new(None, None)) };
+fn ledger_quota(
+    workspace: Option<&str>,
+    settings: &DryRun,
+    profile: &Profile,
+    environment: &Environment,
+) -> Result<Quota> {
+    let Some(workspace) = workspace else {
+        return match &settings.ledger {
+            None => Ok(Quota::new(None, None)),
+            Some(_) => Err(Error::new("--ledger is given, and no workspace whose quota it has")
+                .hint("add --workspace NAME, or a workspace to the connection in presync.toml")),
+        };
+    };
     let path = ledger::path(settings.ledger.as_deref(), environment)?;
     let month = Month::of(Timestamp::now());
     if settings.verbose {
@@ -60,10 +97,16 @@ fn ledger_quota(settings: &DryRun, profile: &Profile, environment: &Environment)
     ledger::quota(&path, workspace, month, profile)
 }
 
-async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &DryRun) -> Result<Exit> {
+async fn report_on(
+    source: AnySource,
+    header: Header,
+    provenance: Provenance,
+    quota: Quota,
+    settings: &DryRun,
+) -> Result<Exit> {
     let begun = Instant::now();
     let profile = Arc::clone(&header.profile);
-    let plan = begin_plan(&header, settings)?;
+    let plan = begin_plan(&header, provenance, settings)?;
     let output = Output::open(settings.output.as_deref(), settings.color)?;
     let credential = header.origin.credential.clone();
     let report = report::open(settings.format, header, output.writer(), output.width)?;
@@ -138,16 +181,20 @@ impl Sink for Outcome {
     }
 }
 
-fn begin_plan(header: &Header, settings: &DryRun) -> Result<Option<PlanWriter>> {
+fn begin_plan(header: &Header, provenance: Provenance, settings: &DryRun) -> Result<Option<PlanWriter>> {
     let Some(path) = &settings.plan else { return Ok(None) };
     let same =
         |output: &Path| matches!((path::absolute(output), path::absolute(path)), (Ok(a), Ok(b)) if a == b);
     if settings.output.as_deref().is_some_and(same) {
         return Err(Error::new(format!("--output and --plan are the same file, '{}'", path.display())));
     }
+    let Provenance { root, profile_from, workspace } = provenance;
     let header = plan_file::Header {
         origin: header.origin.clone(),
+        root,
         profile: Arc::clone(&header.profile),
+        profile_from,
+        workspace,
         probe_version: probe::VERSION,
         recursive: settings.depth == Depth::All,
         dimensions: settings.dimensions,

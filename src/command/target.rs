@@ -57,6 +57,11 @@ impl Resolved {
         })
     }
 
+    /// The workspace of the ledger: what the command line says, else the connection's.
+    pub(super) fn workspace<'a>(&'a self, option: Option<&'a str>) -> Option<&'a str> {
+        option.or_else(|| self.connection.as_ref()?.workspace.as_deref())
+    }
+
     /// The budget: for each kind what the command line says is left, else the ledger's, else what the connection says
     /// is left.
     pub(super) fn quota(&self, images: Option<u64>, frames: Option<u64>, ledger: Quota) -> Quota {

@@ -34,6 +34,7 @@ struct Table {
     endpoint: Option<Spanned<String>>,
     profile: Option<String>,
     auth: Option<AuthMode>,
+    workspace: Option<Spanned<String>>,
     #[serde(default)]
     quota: QuotaTable,
 }
@@ -69,7 +70,7 @@ struct Document<'a> {
 impl Document<'_> {
     /// A connection whose values keep the rules.
     fn connection(&self, table: Table) -> Result<Connection> {
-        let Table { account, container, prefix, endpoint, profile, auth, quota } = table;
+        let Table { account, container, prefix, endpoint, profile, auth, workspace, quota } = table;
         if let Some(account) = &account {
             check_account(account.get_ref()).map_err(|error| self.at(account, error))?;
         }
@@ -86,6 +87,11 @@ impl Document<'_> {
                 return Err(self.at(endpoint, Error::new(message).hint("leave out the account")));
             }
         }
+        if let Some(name) = &workspace
+            && (name.get_ref().is_empty() || name.get_ref().contains(char::is_control))
+        {
+            return Err(self.fault(Some(name.span()), "the workspace is empty or has a control character"));
+        }
         Ok(Connection {
             account: account.map(Spanned::into_inner),
             container: container.into_inner(),
@@ -93,6 +99,7 @@ impl Document<'_> {
             endpoint: endpoint.map(Spanned::into_inner),
             profile,
             auth,
+            workspace: workspace.map(Spanned::into_inner),
             image_quota: quota.images,
             frame_quota: quota.frames,
         })
@@ -198,7 +205,7 @@ mod tests {
     fn everything_that_can_be_said_is_read() {
         let text = "[connections.cams]\naccount = 'media'\ncontainer = 'cam'\nprefix = '2026/'\n\
                     endpoint = 'https://media.blob.core.windows.net'\nprofile = 'vi'\nauth = 'managed-identity'\n\
-                    quota = { images = 5_000, frames = 7 }\n[connections.b]\ncontainer = '$web'\n";
+                    workspace = 'team a'\nquota = { images = 5_000, frames = 7 }\n[connections.b]\ncontainer = '$web'\n";
         let connections = parse(text, Path::new("presync.toml")).expect("it is valid");
         let expected = Connection {
             account: Some("media".into()),
@@ -207,6 +214,7 @@ mod tests {
             endpoint: Some("https://media.blob.core.windows.net".into()),
             profile: Some("vi".into()),
             auth: Some(AuthMode::ManagedIdentity),
+            workspace: Some("team a".into()),
             image_quota: Some(5_000),
             frame_quota: Some(7),
         };
@@ -233,6 +241,7 @@ mod tests {
             ("container = 7", "line 2, column 13", "invalid type: integer `7`"),
             ("container = 'Cam'", "line 2, column 13", "'Cam' is not a container's name"),
             ("container = 'cam'\nauth = 'password'", "line 3, column 8", "unknown variant `password`"),
+            ("container = 'cam'\nworkspace = ''", "line 3, column 13", "the workspace is empty"),
             ("container = 'cam'\nquota = { images = -1 }", "line 3, column 20", "invalid value"),
             ("container = 'cam'\nquota = { image = 1 }", "line 3, column 11", "unknown field `image`"),
             ("container = 'cam'\nendpoint = 'media'", "line 3, column 12", "not the URL of a blob endpoint"),

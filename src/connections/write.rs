@@ -64,8 +64,17 @@ fn with(text: &str, name: &str, connection: &Connection) -> Option<String> {
 }
 
 fn table(connection: &Connection) -> Table {
-    let Connection { account, container, prefix, endpoint, profile, auth, image_quota, frame_quota } =
-        connection;
+    let Connection {
+        account,
+        container,
+        prefix,
+        endpoint,
+        profile,
+        auth,
+        workspace,
+        image_quota,
+        frame_quota,
+    } = connection;
     let prefix = Some(prefix).filter(|prefix| !prefix.is_empty());
     let mut table = Table::new();
     let mut set = |key: &str, text: Option<&str>| {
@@ -79,6 +88,7 @@ fn table(connection: &Connection) -> Table {
     set("endpoint", endpoint.as_deref());
     set("profile", profile.as_deref());
     set("auth", auth.map(|auth| auth.to_string()).as_deref());
+    set("workspace", workspace.as_deref());
     let mut quota = toml_edit::InlineTable::new();
     for (key, limit) in [("images", image_quota), ("frames", frame_quota)] {
         // TOML's integers end where i64 does, and a limit that large is none.

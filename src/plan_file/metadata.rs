@@ -14,6 +14,10 @@ use crate::plan::Summary;
 /// The key that makes a Parquet file a plan.
 const FORMAT_KEY: &str = "presync.format_version";
 
+/// Keys that a plan may lack.
+const ROOT: &str = "presync.root";
+const WORKSPACE: &str = "presync.workspace";
+
 /// Why metadata is none of a plan that can be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refused {
@@ -50,6 +54,7 @@ pub(super) fn pairs(plan: &Plan) -> serde_json::Result<Vec<KeyValue>> {
         ("presync.recursive", header.recursive.to_string()),
         ("presync.dimensions", header.dimensions.to_string()),
         ("presync.profile", serde_json::to_string(header.profile.as_ref())?),
+        ("presync.profile_from", header.profile_from.clone()),
         ("presync.probe_version", header.probe_version.to_string()),
         ("presync.quota", serde_json::to_string(&spent)?),
         ("presync.totals", serde_json::to_string(&summary.totals)?),
@@ -58,9 +63,9 @@ pub(super) fn pairs(plan: &Plan) -> serde_json::Result<Vec<KeyValue>> {
         ("presync.begun", header.begun.to_string()),
         ("presync.ended", ended.to_string()),
     ];
-    if let Some(why) = &summary.incomplete {
-        pairs.push(("presync.incomplete", why.clone()));
-    }
+    let optional =
+        [(ROOT, &header.root), (WORKSPACE, &header.workspace), ("presync.incomplete", &summary.incomplete)];
+    pairs.extend(optional.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))));
     Ok(pairs.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect())
 }
 
@@ -80,7 +85,10 @@ pub(super) fn plan(pairs: &[KeyValue]) -> Result<Plan, Refused> {
     };
     let header = Header {
         origin: pairs.json("presync.source")?,
+        root: pairs.optional(ROOT),
         profile: Arc::new(pairs.json("presync.profile")?),
+        profile_from: pairs.get("presync.profile_from")?.to_owned(),
+        workspace: pairs.optional(WORKSPACE),
         probe_version: pairs.json("presync.probe_version")?,
         recursive: pairs.json("presync.recursive")?,
         dimensions: pairs.json("presync.dimensions")?,
@@ -109,6 +117,10 @@ impl Pairs<'_> {
     fn get(&self, key: &'static str) -> Result<&str, Refused> {
         let pair = self.0.iter().find(|pair| pair.key == key);
         pair.and_then(|pair| pair.value.as_deref()).ok_or(Refused::Key(key))
+    }
+
+    fn optional(&self, key: &'static str) -> Option<String> {
+        self.get(key).ok().map(str::to_owned)
     }
 
     fn json<T: DeserializeOwned>(&self, key: &'static str) -> Result<T, Refused> {

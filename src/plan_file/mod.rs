@@ -35,8 +35,15 @@ const MICROSECOND: i128 = 1_000;
 pub struct Header {
     /// Where the blobs come from.
     pub origin: Origin,
+    /// A folder's absolute path, by which the plan finds it again from wherever it is read. `None` for a container,
+    /// and for a path that is not UTF-8.
+    pub root: Option<String>,
     /// The rules, whole, so that a change of them shows.
     pub profile: Arc<Profile>,
+    /// Where the rules are from: a built-in profile's name, or the absolute path of a file.
+    pub profile_from: String,
+    /// The workspace of the ledger whose quota the assets were weighed against.
+    pub workspace: Option<String>,
     /// The [version of the probe](crate::probe::VERSION) that found the facts.
     pub probe_version: u32,
     /// Whether the listing went below the folders directly under the prefix.
