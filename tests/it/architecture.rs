@@ -16,11 +16,15 @@ const PARTS: &[(&str, &[&str])] = &[
     ("ledger", &["model", "error"]),
     ("plan_file", &["model", "error", "plan", "rules", "whole_file"]),
     ("whole_file", &["error"]),
+    ("commit", &["model", "error", "ledger", "plan_file", "rules"]),
     ("pool", &["error"]),
     ("preview", &["model", "rules"]),
     ("progress", &["model"]),
     ("run", &["model", "error", "probe", "rules", "source", "plan", "pool", "progress"]),
-    ("report", &["model", "error", "ledger", "rules", "plan", "preview", "progress", "run"]),
+    (
+        "report",
+        &["commit", "model", "error", "ledger", "rules", "plan", "plan_file", "preview", "progress", "run"],
+    ),
     ("exit", &["model", "plan"]),
     ("connections", &["error", "source", "whole_file"]),
     ("loopback", &["error"]),
@@ -28,6 +32,7 @@ const PARTS: &[(&str, &[&str])] = &[
     (
         "command",
         &[
+            "commit",
             "config",
             "connections",
             "error",
