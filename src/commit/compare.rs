@@ -40,7 +40,7 @@ impl Comparison {
                 .add(Kind::Probe, "", || format!("the plan's probe is version {version}, it is {probe} now"));
         }
         for (field, then, now) in other_rules(&header.profile, &profile) {
-            obstacles.add(Kind::Profile, &field, || format!("{then} → {now}"));
+            obstacles.add(Kind::Profile, &field, || change(&then, &now));
         }
         Self { profile, allow_unknown, obstacles }
     }
@@ -177,6 +177,15 @@ fn other_rules(then: &Profile, now: &Profile) -> Vec<(String, Value, Value)> {
         fields.extend(other.map(|((field, then), now)| (format!("{part}.{field}"), then, now)));
     }
     fields
+}
+
+/// `1 → 2`, and of a list what came and went: `+6, -"bmp"`.
+fn change(then: &Value, now: &Value) -> String {
+    let (Value::Array(then), Value::Array(now)) = (then, now) else { return format!("{then} → {now}") };
+    let came = now.iter().filter(|item| !then.contains(item)).map(|item| format!("+{item}"));
+    let went = then.iter().filter(|item| !now.contains(item)).map(|item| format!("-{item}"));
+    let changes: Vec<_> = came.chain(went).collect();
+    if changes.is_empty() { "in another order".to_owned() } else { changes.join(", ") }
 }
 
 #[cfg(test)]

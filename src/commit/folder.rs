@@ -1,6 +1,6 @@
 //! The folder of a commit, which takes its name only when it is whole.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,11 +14,17 @@ use crate::error::{Error, Result, reason};
 /// Bytes of a `commit.json` that are read at the most: 1 MiB, a thousand times what presync writes.
 const MAX_RECORD: u64 = 1 << 20;
 
-/// A folder that is being filled beside the place that it will take. When it is dropped before, nothing of it is left.
+/// What the name of a folder begins with until it takes its place.
+const TEMPORARY: &str = ".presync-commit-";
+
+/// A folder that is being filled beside the place that it will take. When it is dropped before, nothing of it is left;
+/// what a killed process leaves, the next commit beside it removes.
 #[derive(Debug)]
 pub struct Folder {
     temporary: TempDir,
     path: PathBuf,
+    /// Tells it from one that was left behind.
+    _lock: Option<File>,
 }
 
 /// What became of a folder that was to take its place.
@@ -37,17 +43,22 @@ impl Folder {
     /// When nothing can be written beside that place.
     pub fn create(path: &Path) -> Result<Self> {
         let parent = parent(path);
+        remove_abandoned(parent);
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".presync-commit-");
+        builder.prefix(TEMPORARY);
         // As any new folder, as far as the umask lets others in.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-        let temporary = builder.tempdir_in(parent).map_err(|error| {
-            Error::new(format!("cannot write to the folder '{}': {}", parent.display(), reason(&error))).hint(
-                "check that it exists and that you may write to it, or name another place with --out DIR",
-            )
-        })?;
-        Ok(Self { temporary, path: path.to_owned() })
+        loop {
+            let temporary = builder.tempdir_in(parent).map_err(|error| unwritable(parent, &error))?;
+            let lock = match lock(temporary.path()) {
+                Lock::Held(lock) => Some(lock),
+                Lock::Unsupported => None,
+                // Another process took it for abandoned before it was locked.
+                Lock::Lost => continue,
+            };
+            return Ok(Self { temporary, path: path.to_owned(), _lock: lock });
+        }
     }
 
     /// Makes a file in it.
@@ -136,6 +147,43 @@ pub fn committed(path: &Path, plan: &str) -> Result<Option<Committed>> {
 pub fn taken(path: &Path) -> Error {
     Error::new(format!("'{}' is there already, and is not a commit of this plan", path.display()))
         .hint("name another place with --out DIR, or move it away")
+}
+
+fn unwritable(folder: &Path, error: &io::Error) -> Error {
+    Error::new(format!("cannot write to the folder '{}': {}", folder.display(), reason(error)))
+        .hint("check that it exists and that you may write to it, or name another place with --out DIR")
+}
+
+/// What came of locking a folder.
+enum Lock {
+    Held(File),
+    /// Another process holds it, or has removed the folder.
+    Lost,
+    /// The system or the file system cannot lock folders.
+    Unsupported,
+}
+
+fn lock(folder: &Path) -> Lock {
+    let file = match File::open(folder) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Lock::Lost,
+        Err(_) => return Lock::Unsupported,
+    };
+    match file.try_lock() {
+        Ok(()) => Lock::Held(file),
+        Err(TryLockError::WouldBlock) => Lock::Lost,
+        Err(TryLockError::Error(_)) => Lock::Unsupported,
+    }
+}
+
+/// Removes what killed processes have left in a folder, if that is possible: their locks ended with them.
+fn remove_abandoned(parent: &Path) {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(TEMPORARY)) {
+        if let Lock::Held(_lock) = lock(&entry.path()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 fn parent(path: &Path) -> &Path {

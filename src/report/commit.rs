@@ -151,7 +151,8 @@ fn refused(out: &mut impl Write, obstacles: &Obstacles, width: usize) -> io::Res
             writeln!(out, "          {DIM}and {} more{DIM:#}", number(more))?;
         }
     }
-    writeln!(out, "\n{ERROR}Refused:{ERROR:#} nothing was changed.")
+    writeln!(out, "\n{ERROR}Refused:{ERROR:#} nothing was changed.")?;
+    writeln!(out, "{DIM}presync dry-run SOURCE --plan FILE makes a plan of what is so now.{DIM:#}")
 }
 
 /// What a commit is, in its own folder and in the report.

@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use insta::assert_snapshot;
-use presync::loopback::{Attempts, Config, Content, Fault, Faults, On, Rule, Server, Shape};
+use presync::loopback::{Attempts, Config, Content, Fault, Faults, Kind, On, Rule, Server, Shape};
 
 use super::{Place, image, names, serve, source};
 use crate::support::presync::{demo, root};
@@ -135,9 +137,35 @@ fn a_folder_that_the_system_locks_is_named() {
     place.assert_untouched(&[]);
 }
 
+/// The first Ctrl-C ends it while it lists, and takes away what it has written.
+#[cfg(unix)]
+#[test]
+fn a_stop_changes_nothing() {
+    let server = serve(vec![image("a.jpg")]);
+    let place = Place::with_quota(5, 0);
+    place.dry_run(&source(&server), &[]);
+    let stall = Rule { on: On::Lists, ..Rule::on_reads(Fault::Stall, 1.0).attempts(Attempts::Always) };
+    server.reset();
+    server.set_faults(Faults { rules: vec![stall], ..Faults::default() }).expect("it is set");
+    let commit = place
+        .spawn_commit(&place.plan(), &place.path("out"))
+        .args(["--auth", "anonymous"])
+        .spawn()
+        .expect("it starts");
+    while server.stats().of(Kind::List) == 0 {
+        thread::sleep(Duration::from_millis(10));
+    }
+    let sent = Command::new("kill").args(["-INT", &commit.id().to_string()]).status().expect("kill is there");
+    assert!(sent.success());
+    let ran = commit.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!((ran.status.code(), ran.stdout.len()), (Some(2), 0), "{said}");
+    assert!(said.ends_with("error: stopped: nothing was reserved, and nothing was written\n"), "{said}");
+    place.assert_untouched(&[]);
+}
+
 #[test]
 fn the_container_is_only_listed() {
-    use presync::loopback::Kind;
     let server = serve(vec![image("a.jpg")]);
     let place = Place::with_quota(5, 0);
     place.dry_run(&source(&server), &[]);

@@ -15,6 +15,8 @@ use crate::support::presync::demo;
 
 const ROUNDS: usize = 10;
 const KILLS: usize = 40;
+/// How long after the ledger's transaction began a process is killed at the latest.
+const AROUND: Duration = Duration::from_millis(4);
 
 /// Copies a folder of the demo container, and plans it.
 fn planned(place: &Place, folder: &str, plan: &str) -> PathBuf {
@@ -117,11 +119,20 @@ fn a_commit_that_is_killed_is_finished_by_the_next_one() {
     let lasts = begun.elapsed();
     assert!(whole.status.success());
     forget(&place, &[&out]);
+    let journal = place.path("ledger.sqlite3-journal");
     let mut random = fastrand::Rng::with_seed(7);
     let (mut nothing, mut between, mut done) = (0, 0, 0);
-    for _ in 0..KILLS {
+    for number in 0..KILLS {
         let mut child = place.spawn_commit(&plan, &out).spawn().expect("it starts");
-        thread::sleep(Duration::from_micros(random.u64(0..lasts.as_micros() as u64)));
+        // Every second one dies around the reservation: soon after the ledger's transaction has begun.
+        let longest = match number % 2 {
+            0 => lasts,
+            _ => {
+                while !journal.exists() && child.try_wait().expect("it can be asked").is_none() {}
+                AROUND
+            }
+        };
+        thread::sleep(Duration::from_micros(random.u64(0..longest.as_micros() as u64)));
         child.kill().expect("it can be killed");
         child.wait().expect("it ends");
         match (place.reservations().len(), out.exists()) {
@@ -136,10 +147,16 @@ fn a_commit_that_is_killed_is_finished_by_the_next_one() {
         check(&out);
         forget(&place, &[&out]);
     }
+    assert!(place.spawn_commit(&plan, &out).output().expect("it starts").status.success());
+    assert_eq!(
+        names(place.0.path()),
+        ["1.parquet", "cam1", "ledger.sqlite3", "out"],
+        "what was left is removed"
+    );
     let history = place.ledger().history(None, None).expect("it can be read");
     let reserved =
         history.iter().filter(|change| change.plan.is_some() && change.after > change.before).count();
-    assert_eq!(reserved, KILLS + 1, "each commit has reserved once");
+    assert_eq!(reserved, KILLS + 2, "each commit has reserved once");
     eprintln!("{KILLS} kills: {nothing} before the reservation, {between} after it, {done} at the end");
 }
 
