@@ -51,21 +51,17 @@ pub fn run(settings: &config::Commit) -> Result<Exit> {
     let (environment, begun) = (Environment::of_process(), Instant::now());
     let reader = PlanReader::open(&settings.plan)?;
     let resolved = resolve(settings, &reader.plan().header, &environment)?;
-    let ledger_path = ledger::path(settings.ledger.as_deref(), &environment)?;
-    let mut commit = prepare(settings, reader.plan(), &resolved)?;
-    commit.was_reserved = held(&ledger_path, &commit)?.is_some();
+    let ledger = ledger::path(settings.ledger.as_deref(), &environment)?;
+    let mut commit = prepare(settings, reader.plan(), &resolved, &ledger)?;
     let outcome = match commit::committed(&commit.dir, &commit.plan.id)? {
         Some(before) if before.workspace != commit.workspace => {
             return Err(elsewhere(&before.workspace, commit.month, &commit.plan.id));
         }
         Some(before) => Outcome::Before { at: before.committed_at },
         None => {
-            let mut comparison = begin(&commit, settings.allow_unknown)?;
-            if !commit.was_reserved && Month::of(commit.at) == commit.month {
-                comparison.add_shortages(&weigh(&mut commit, &ledger_path)?);
-            }
-            examine(settings, &commit, resolved, &environment, reader, comparison)
-                .and_then(|examined| decide(settings, &commit, &ledger_path, examined))?
+            let comparison = begin(settings, &mut commit, &ledger)?;
+            let examined = examine(settings, &commit, resolved, &environment, reader, comparison)?;
+            decide(&commit, &ledger, examined)?
         }
     };
     let output = Output::open(None, settings.color)?;
@@ -117,13 +113,13 @@ fn resolve(settings: &config::Commit, header: &Header, environment: &Environment
 }
 
 /// What is to be committed, where to, and against which budget.
-fn prepare(settings: &config::Commit, plan: &Plan, resolved: &Resolved) -> Result<Commit> {
+fn prepare(settings: &config::Commit, plan: &Plan, resolved: &Resolved, ledger: &Path) -> Result<Commit> {
     let of_plan = plan.header.workspace.as_deref();
     let workspace = resolved.workspace(settings.workspace.as_deref().or(of_plan)).ok_or_else(|| {
         Error::new("the plan was weighed against no workspace of the ledger, and none is named")
             .hint("add --workspace NAME; presync quota set --workspace NAME sets its limits")
     })?;
-    Ok(Commit {
+    let mut commit = Commit {
         workspace: workspace.to_owned(),
         month: Month::of(plan.header.begun),
         costs: ledger::costs(&plan.header.profile, &plan.summary.totals)?,
@@ -133,7 +129,9 @@ fn prepare(settings: &config::Commit, plan: &Plan, resolved: &Resolved) -> Resul
         at: Timestamp::now(),
         plan_path: settings.plan.clone(),
         plan: plan.clone(),
-    })
+    };
+    commit.was_reserved = is_reserved(&commit, ledger)?;
+    Ok(commit)
 }
 
 /// `plan-commit` of `plan.parquet`.
@@ -143,19 +141,19 @@ fn beside(plan: &Path) -> PathBuf {
     plan.with_file_name(name)
 }
 
-/// The plan's reservation, which an earlier run has made.
-fn held(ledger: &Path, commit: &Commit) -> Result<Option<Reservation>> {
-    let held = match Ledger::open_existing(ledger)? {
-        Some(ledger) => ledger.held_by(&commit.plan.id)?,
-        None => None,
-    };
-    held.map(|held| own(held, commit)).transpose()
+/// Whether an earlier run has reserved what this commit takes.
+fn is_reserved(commit: &Commit, ledger: &Path) -> Result<bool> {
+    let Some(ledger) = Ledger::open_existing(ledger)? else { return Ok(false) };
+    match ledger.held_by(&commit.plan.id)? {
+        Some(held) => check_own(&held, commit).map(|()| true),
+        None => Ok(false),
+    }
 }
 
-/// A reservation that is the one that this commit would make.
-fn own(held: Reservation, commit: &Commit) -> Result<Reservation> {
+/// A plan that holds a reservation of another workspace or month is committed there.
+fn check_own(held: &Reservation, commit: &Commit) -> Result<()> {
     match held.workspace == commit.workspace && held.month == commit.month {
-        true => Ok(held),
+        true => Ok(()),
         false => Err(elsewhere(&held.workspace, held.month, &held.plan)),
     }
 }
@@ -166,13 +164,19 @@ fn elsewhere(workspace: &str, month: Month, plan: &str) -> Error {
 }
 
 /// Compares the plan with what can be known without a listing.
-fn begin(commit: &Commit, allow_unknown: bool) -> Result<Comparison> {
+fn begin(settings: &config::Commit, commit: &mut Commit, ledger: &Path) -> Result<Comparison> {
     let from = &commit.plan.header.profile_from;
     let profile = Profile::load(from).map_err(|error| {
         Error::new(error.message().to_owned())
             .hint("the plan was judged by it: put it back, or make a plan with another profile")
     })?;
-    Ok(Comparison::new(&commit.plan, profile, probe::VERSION, Month::of(commit.at), allow_unknown))
+    let month = Month::of(commit.at);
+    let mut comparison =
+        Comparison::new(&commit.plan, profile, probe::VERSION, month, settings.allow_unknown);
+    if !commit.was_reserved && month == commit.month {
+        comparison.add_shortages(&weigh(commit, ledger)?);
+    }
+    Ok(comparison)
 }
 
 /// What the budget lacks, as it is now. Another process may still be faster.
@@ -267,13 +271,13 @@ impl Examined {
 }
 
 /// Refuses the plan, or does what it asks for.
-fn decide(settings: &config::Commit, commit: &Commit, ledger: &Path, examined: Examined) -> Result<Outcome> {
+fn decide(commit: &Commit, ledger: &Path, examined: Examined) -> Result<Outcome> {
     let Examined { mut comparison, manifests, folder } = examined;
     if !comparison.obstacles().is_empty() {
         return Ok(Outcome::Refused(comparison.into_obstacles()));
     }
     let written = manifests.finish()?;
-    let Some(folder) = folder.filter(|_| !settings.dry_run) else { return Ok(Outcome::WouldCommit(written)) };
+    let Some(folder) = folder else { return Ok(Outcome::WouldCommit(written)) };
     let record = report::commit::record(commit, &written).map_err(|error| report::output(&error))?;
     folder.finish(&record)?;
 
@@ -286,7 +290,7 @@ fn decide(settings: &config::Commit, commit: &Commit, ledger: &Path, examined: E
     };
     match ledger::open(ledger)?.reserve(&claim, commit.at)? {
         Reserve::Reserved(_) => {}
-        Reserve::AlreadyReserved(held) => _ = own(held, commit)?,
+        Reserve::AlreadyReserved(held) => check_own(&held, commit)?,
         Reserve::Refused(shortages) => {
             comparison.add_shortages(&shortages);
             return Ok(Outcome::Refused(comparison.into_obstacles()));

@@ -17,7 +17,8 @@ const EXAMPLES: usize = 5;
 /// What a spreadsheet may take for the beginning of a formula (OWASP, "CSV Injection").
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
-/// Writes an asset's JSON record, without a line end.
+/// Writes an asset's JSON record, without a line end. It is handed in, because reports know commits and not the other
+/// way round.
 pub type WriteRecord = fn(&Asset, &mut dyn Write) -> io::Result<()>;
 
 /// The manifests while they are written. Assets that are skipped are in none of them.

@@ -51,10 +51,7 @@ fn what_cannot_be_committed_is_said() {
     fs::create_dir(place.path("foreign")).expect("a folder");
     fs::write(place.path("foreign/commit.json"), "{\"plan\":{\"id\":\"another\"}}").expect("it is written");
     for taken in ["file", "folder", "foreign"] {
-        say(
-            &format!("the place is taken by a {taken}"),
-            &["--out", place.path(taken).to_str().expect("UTF-8")],
-        );
+        say(&format!("the place is taken: {taken}"), &["--out", place.path(taken).to_str().expect("UTF-8")]);
     }
     say("there is no such folder", &["--out", place.path("no/such").to_str().expect("UTF-8")]);
     say("a ledger that knows no quota", &["--ledger", place.path("other.sqlite3").to_str().expect("UTF-8")]);
