@@ -61,7 +61,7 @@ pub fn run(settings: &config::Commit) -> Result<Exit> {
         None => {
             let comparison = begin(settings, &mut commit, &ledger)?;
             let examined = examine(settings, &commit, resolved, &environment, reader, comparison)?;
-            decide(&commit, &ledger, examined)?
+            decide(&mut commit, &ledger, examined)?
         }
     };
     let output = Output::open(None, settings.color)?;
@@ -271,7 +271,7 @@ impl Examined {
 }
 
 /// Refuses the plan, or does what it asks for.
-fn decide(commit: &Commit, ledger: &Path, examined: Examined) -> Result<Outcome> {
+fn decide(commit: &mut Commit, ledger: &Path, examined: Examined) -> Result<Outcome> {
     let Examined { mut comparison, manifests, folder } = examined;
     if !comparison.obstacles().is_empty() {
         return Ok(Outcome::Refused(comparison.into_obstacles()));
@@ -300,7 +300,10 @@ fn decide(commit: &Commit, ledger: &Path, examined: Examined) -> Result<Outcome>
         Kept::Here => Ok(Outcome::Committed(written)),
         // Another process was faster. If it has committed another plan, this one keeps its reservation.
         Kept::Taken => match commit::committed(&commit.dir, &commit.plan.id)? {
-            Some(before) => Ok(Outcome::Before { at: before.committed_at }),
+            Some(before) => {
+                commit.was_reserved = true;
+                Ok(Outcome::Before { at: before.committed_at })
+            }
             None => Err(commit::taken(&commit.dir)),
         },
     }
