@@ -7,16 +7,18 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{Connect, Doctor, DryRun, Explain, Loopback, Preview, Quota, Report, Rule};
+use crate::config::{Commit, Connect, Doctor, DryRun, Explain, Loopback, Preview, Quota, Report, Rule};
 use crate::loopback::Tls;
 use crate::report;
 use crate::source::Depth;
 
+mod commit;
 mod common;
 mod dry_run;
 mod quota;
 mod values;
 
+use commit::CommitArgs;
 use common::{AzureArgs, ColorArg, DisplayArgs};
 use dry_run::DryRunArgs;
 use quota::QuotaArgs;
@@ -56,6 +58,8 @@ enum Command {
     DryRun(DryRunArgs),
     /// A saved plan as a report, in any format
     Report(ReportArgs),
+    /// Refuse a plan that no longer holds, else reserve its quota in the ledger and write its manifests
+    Commit(CommitArgs),
     /// One asset: every range read, what was found where, the verdict, the fix
     Explain(ExplainArgs),
     /// What to run so that the platform may read a container: service principal, role with condition, CORS
@@ -80,6 +84,8 @@ pub enum Request {
     DryRun(DryRun),
     /// `presync report`.
     Report(Report),
+    /// `presync commit`.
+    Commit(Commit),
     /// `presync explain`.
     Explain(Explain),
     /// `presync connect`.
@@ -321,6 +327,7 @@ impl Cli {
                 exit_zero: args.exit_zero,
                 color: args.color.into(),
             }),
+            Command::Commit(args) => Request::Commit(args.resolve()),
             Command::Explain(args) => Request::Explain(Explain {
                 target: args.azure.target(args.asset, args.profile),
                 color: args.color.into(),

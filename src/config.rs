@@ -8,7 +8,7 @@ use anstream::ColorChoice;
 
 use crate::loopback::Tls;
 use crate::model::{Admit, Month, QuotaKind};
-use crate::report::{DoctorFormat, Format, preview, quota};
+use crate::report::{DoctorFormat, Format, commit, preview, quota};
 use crate::source::Depth;
 use crate::source::azure::{AuthMode, Limits};
 
@@ -111,6 +111,39 @@ pub struct Report {
     pub exit_zero: bool,
     /// When to use colors.
     pub color: Color,
+}
+
+/// Settings of `presync commit`.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// The plan.
+    pub plan: PathBuf,
+    /// The plan's source, named again; `None` as the plan names it.
+    pub source: Option<OsString>,
+    /// The storage account of a source that does not name it.
+    pub account: Option<String>,
+    /// Which credential to use.
+    pub auth: Option<AuthMode>,
+    /// The file with the connections; `None` for the nearest `presync.toml`.
+    pub config: Option<PathBuf>,
+    /// The workspace whose quota is reserved; `None` for the plan's, else the connection's.
+    pub workspace: Option<String>,
+    /// The ledger's file; `None` for the default.
+    pub ledger: Option<PathBuf>,
+    /// Where the manifests belong; `None` for a folder beside the plan.
+    pub out: Option<PathBuf>,
+    /// Whether only to say what would be done.
+    pub dry_run: bool,
+    /// Whether to leave out assets that the plan has no verdict on, instead of refusing it.
+    pub allow_unknown: bool,
+    /// How the report is written.
+    pub format: commit::Format,
+    /// When to use colors.
+    pub color: Color,
+    /// Whether progress may be shown, if stderr is a terminal.
+    pub progress: bool,
+    /// Whether to say how long it took.
+    pub verbose: bool,
 }
 
 /// Settings of `presync explain`.

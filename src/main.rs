@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().into_request() {
         Request::DryRun(settings) => command::dry_run::run(&settings),
         Request::Report(settings) => command::report::run(&settings),
+        Request::Commit(settings) => command::commit::run(&settings),
         Request::Explain(settings) => command::explain::run(&settings),
         Request::Doctor(settings) => command::doctor::run(&settings),
         Request::Connect(settings) => command::connect::run(&settings),

@@ -7,6 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, Result, reason};
 
+pub mod commit;
 pub mod connect;
 pub mod doctor;
 pub mod dry_run;

@@ -86,7 +86,7 @@ impl Ledger {
     /// The ledger cannot be written, or the sum of what is reserved is larger than an `i64` holds.
     pub fn reserve(&mut self, claim: &Claim<'_>, now: Timestamp) -> Result<Reserve> {
         self.write(|connection| {
-            if let Some(held) = latest(connection, claim.plan)?.filter(|held| held.released_at.is_none()) {
+            if let Some(held) = held_by(connection, claim.plan)? {
                 return Ok(Reserve::AlreadyReserved(held));
             }
             let balances = balances(connection, claim.workspace, claim.month)?;
@@ -129,6 +129,15 @@ impl Ledger {
         })
     }
 
+    /// What a plan holds, if it holds anything.
+    ///
+    /// # Errors
+    ///
+    /// The ledger cannot be read.
+    pub fn held_by(&self, plan: &str) -> Result<Option<Reservation>> {
+        self.read(|connection| held_by(connection, plan))
+    }
+
     /// The reservations that hold in a workspace and month, oldest first.
     ///
     /// # Errors
@@ -147,6 +156,10 @@ impl Ledger {
 
 const RESERVATION: &str =
     "SELECT id, plan, workspace, month, source, reserved_at, released_at FROM reservation";
+
+fn held_by(connection: &Connection, plan: &str) -> rusqlite::Result<Option<Reservation>> {
+    Ok(latest(connection, plan)?.filter(|held| held.released_at.is_none()))
+}
 
 /// The plan's last reservation, which is the only one that may hold.
 fn latest(connection: &Connection, plan: &str) -> rusqlite::Result<Option<Reservation>> {

@@ -2,6 +2,7 @@
 
 mod bar;
 mod changes;
+pub mod commit;
 mod doctor;
 mod json;
 mod layout;
@@ -75,6 +76,14 @@ pub fn open(
         Format::Json => Box::new(json::Json::new(header, out).map_err(|error| output(&error))?),
         Format::Jsonl => Box::new(json::Jsonl::new(out)),
     })
+}
+
+/// Writes an asset's JSON record, as JSON reports have it, without a line end.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn asset_record(asset: &Asset, out: &mut dyn Write) -> io::Result<()> {
+    Ok(serde_json::to_writer(out, &record::AssetRecord::new(asset))?)
 }
 
 /// The error for a report that cannot be written.

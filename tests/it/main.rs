@@ -8,6 +8,7 @@
 
 mod architecture;
 mod bad_input;
+mod commit;
 mod connect;
 mod connections;
 mod contract;

@@ -1,0 +1,282 @@
+//! A plan beside what is so today: its settings, and a new listing of its source.
+
+use serde_json::Value;
+use smallvec::SmallVec;
+
+use super::{Kind, Obstacles};
+use crate::ledger::Shortage;
+use crate::model::{Asset, Blob, Code, Cost, Month, Skip, Verdict};
+use crate::plan_file::Plan;
+use crate::rules::{self, Profile};
+
+/// Compares, and keeps what stands in the way of a commit.
+///
+/// * What the rules skip without reading it, and skipped in the plan too or never had there, does not count: it has no
+///   verdict and no cost that could be another one.
+/// * Assets that the plan could not judge count as that alone.
+#[derive(Debug)]
+pub struct Comparison {
+    profile: Profile,
+    allow_unknown: bool,
+    obstacles: Obstacles,
+}
+
+impl Comparison {
+    /// Compares what a plan says of itself with the `month` that it is, the `profile` as it is loaded today, and the
+    /// version of the `probe`. Of a profile, the rules count, and not what it is called.
+    pub fn new(plan: &Plan, profile: Profile, probe: u32, month: Month, allow_unknown: bool) -> Self {
+        let mut obstacles = Obstacles::default();
+        let header = &plan.header;
+        if let Some(why) = &plan.summary.incomplete {
+            obstacles.add(Kind::Incomplete, "", || why.clone());
+        }
+        let planned = Month::of(header.begun);
+        if planned != month {
+            obstacles.add(Kind::Month, "", || format!("the plan is of {planned}, it is {month} now"));
+        }
+        if header.probe_version < probe {
+            let version = header.probe_version;
+            obstacles
+                .add(Kind::Probe, "", || format!("the plan's probe is version {version}, it is {probe} now"));
+        }
+        for (field, then, now) in other_rules(&header.profile, &profile) {
+            obstacles.add(Kind::Profile, &field, || change(&then, &now));
+        }
+        Self { profile, allow_unknown, obstacles }
+    }
+
+    /// Takes note of what the quota lacks.
+    pub fn add_shortages(&mut self, shortages: &[Shortage]) {
+        for Shortage { kind, needed, left } in shortages {
+            self.obstacles.add(Kind::Quota, kind.unit(), || format!("{needed} needed, {left} left"));
+        }
+    }
+
+    /// Compares the next blob of the listing with what the plan has of this name.
+    pub fn listed(&mut self, blob: &Blob, planned: Option<Asset>) {
+        let name = blob.name.as_str();
+        let Some(planned) = planned.filter(|planned| planned.skipped != Some(Skip::Gone)) else {
+            if !is_skipped(rules::without_reading(blob, &self.profile).as_ref()) {
+                self.obstacles.add(Kind::Added, name, || format!("{} bytes", blob.size));
+            }
+            return;
+        };
+        if planned.verdict == Verdict::Unknown {
+            if !self.allow_unknown {
+                let why =
+                    || planned.findings.last().map_or_else(String::new, |finding| finding.message.clone());
+                self.obstacles.add(Kind::Unknown, name, why);
+            }
+            return;
+        }
+        let (then, version) = (Judgement::of(&planned), planned.blob.clone());
+        match rules::from_earlier(blob, planned, &self.profile) {
+            now if then.verdict == Verdict::Skip && is_skipped(now.as_ref()) => {}
+            Some(now) if is_same_version(blob, &version) => {
+                let now = Judgement::of(&now);
+                if then != now {
+                    self.obstacles.add(Kind::JudgedOtherwise, name, || then.to(&now));
+                }
+            }
+            _ => self.obstacles.add(Kind::Changed, name, || difference(&version, blob)),
+        }
+    }
+
+    /// Takes note of an asset of the plan that is not listed any more.
+    pub fn removed(&mut self, planned: &Asset) {
+        if planned.verdict != Verdict::Skip {
+            let verdict = planned.verdict.as_str();
+            self.obstacles
+                .add(Kind::Removed, planned.blob.name.as_str(), || format!("the plan says {verdict}"));
+        }
+    }
+
+    /// What stands in the way so far.
+    pub fn obstacles(&self) -> &Obstacles {
+        &self.obstacles
+    }
+
+    /// What stands in the way.
+    pub fn into_obstacles(self) -> Obstacles {
+        self.obstacles
+    }
+}
+
+fn is_skipped(asset: Option<&Asset>) -> bool {
+    asset.is_some_and(|asset| asset.verdict == Verdict::Skip)
+}
+
+/// Whether a listing shows the same bytes. Without an ETag nobody knows.
+fn is_same_version(now: &Blob, then: &Blob) -> bool {
+    now.etag.is_some() && now.etag == then.etag && now.size == then.size
+}
+
+/// How a blob differs from the one that was judged.
+fn difference(then: &Blob, now: &Blob) -> String {
+    let etag = |blob: &Blob| blob.etag.as_ref().map_or("none", |etag| etag.as_str()).to_owned();
+    if then.size != now.size {
+        format!("{} → {} bytes", then.size, now.size)
+    } else if is_same_version(now, then) {
+        "it could not be read then, and can be now".to_owned()
+    } else {
+        format!("ETag {} → {}", etag(then), etag(now))
+    }
+}
+
+/// What the rules say of an asset by itself: without what depends on the budget or on other assets.
+#[derive(Debug, PartialEq)]
+struct Judgement {
+    verdict: Verdict,
+    cost: Cost,
+    codes: SmallVec<[Code; 4]>,
+}
+
+impl Judgement {
+    fn of(asset: &Asset) -> Self {
+        let is_quota = |code| matches!(code, Code::ImageQuota | Code::FrameQuota);
+        let mut codes: SmallVec<[Code; 4]> = asset.findings.iter().map(|finding| finding.code).collect();
+        // The quota refuses only what the rules accept.
+        let verdict = if codes.iter().any(|code| is_quota(*code)) { Verdict::Accept } else { asset.verdict };
+        codes.retain(|code| !is_quota(*code) && *code != Code::DuplicateBasename);
+        Self { verdict, cost: asset.cost, codes }
+    }
+
+    /// `accept → reject (IMG001)`, with the costs if they differ.
+    fn to(&self, now: &Self) -> String {
+        let text = |judgement: &Self| {
+            let codes: Vec<_> = judgement.codes.iter().map(|code| code.as_str()).collect();
+            match codes.is_empty() {
+                true => judgement.verdict.as_str().to_owned(),
+                false => format!("{} ({})", judgement.verdict.as_str(), codes.join(", ")),
+            }
+        };
+        let cost = |judgement: &Self| judgement.cost.images.saturating_add(judgement.cost.frames);
+        let mut changes = Vec::new();
+        if (self.verdict, &self.codes) != (now.verdict, &now.codes) {
+            changes.push(format!("{} → {}", text(self), text(now)));
+        }
+        if self.cost != now.cost {
+            changes.push(format!("cost {} → {}", cost(self), cost(now)));
+        }
+        changes.join("; ")
+    }
+}
+
+/// The fields of a profile's rules that differ, such as `images.orientations`, with both values as JSON.
+fn other_rules(then: &Profile, now: &Profile) -> Vec<(String, Value, Value)> {
+    let parts = [
+        ("images", serde_json::to_value(&then.images), serde_json::to_value(&now.images)),
+        ("videos", serde_json::to_value(&then.videos), serde_json::to_value(&now.videos)),
+    ];
+    let mut fields = Vec::new();
+    for (part, then, now) in parts {
+        // Both have the same fields, because they are of one type.
+        let (Ok(Value::Object(then)), Ok(Value::Object(now))) = (then, now) else { continue };
+        let both = then.into_iter().zip(now.into_iter().map(|(_, now)| now));
+        let other = both.filter(|((_, then), now)| then != now);
+        fields.extend(other.map(|((field, then), now)| (format!("{part}.{field}"), then, now)));
+    }
+    fields
+}
+
+/// `1 → 2`, and of a list what came and went: `+6, -"bmp"`.
+fn change(then: &Value, now: &Value) -> String {
+    let (Value::Array(then), Value::Array(now)) = (then, now) else { return format!("{then} → {now}") };
+    let came = now.iter().filter(|item| !then.contains(item)).map(|item| format!("+{item}"));
+    let went = then.iter().filter(|item| !now.contains(item)).map(|item| format!("-{item}"));
+    let changes: Vec<_> = came.chain(went).collect();
+    if changes.is_empty() { "in another order".to_owned() } else { changes.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Access, BlobName, ETag, Facts, Format, Orientation, Reads};
+    use crate::rules::Content;
+
+    fn profile() -> Profile {
+        Profile::load("nexus").expect("it is built in")
+    }
+
+    fn blob(name: &str, etag: &str, access: Access) -> Blob {
+        let (name, etag) = (BlobName::new(name), Some(ETag::new(etag)));
+        Blob { name, size: 10, etag, last_modified: None, access }
+    }
+
+    fn upright(blob: Blob) -> Asset {
+        let facts = Facts { orientation: Orientation::Absent, ..Facts::of(Format::Jpeg) };
+        rules::judge(blob, Content::Facts(facts), Reads::default(), &profile())
+    }
+
+    /// What stands in the way when this is listed where the plan has that.
+    fn obstacles(listed: &Blob, planned: Option<Asset>) -> Vec<(Kind, String)> {
+        let obstacles = Obstacles::default();
+        let mut comparison = Comparison { profile: profile(), allow_unknown: false, obstacles };
+        comparison.listed(listed, planned);
+        let found = comparison.obstacles.iter();
+        found.map(|(kind, found)| (kind, found.examples[0].detail.clone())).collect()
+    }
+
+    #[test]
+    fn tiers_count_although_the_version_is_the_same() {
+        let online = blob("a.jpg", "1", Access::Online);
+        let archived = blob("a.jpg", "1", Access::Archived);
+        let planned_archived = rules::without_reading(&archived, &profile());
+        assert_eq!(obstacles(&archived, planned_archived.clone()), []);
+        let to_archive = obstacles(&archived, Some(upright(online.clone())));
+        assert_eq!(to_archive, [(Kind::JudgedOtherwise, "accept → reject (BLB002)".to_owned())]);
+        let back = obstacles(&online, planned_archived);
+        assert_eq!(back, [(Kind::Changed, "it could not be read then, and can be now".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_skipped_unread_may_come_and_change() {
+        let sidecar = |etag| blob("a.json", etag, Access::Online);
+        let planned = rules::without_reading(&sidecar("1"), &profile());
+        assert_eq!(obstacles(&sidecar("2"), planned), []);
+        assert_eq!(obstacles(&sidecar("2"), None), []);
+        // What was read to be skipped may be an image now.
+        let text = |etag| blob("notes", etag, Access::Online);
+        let planned = || {
+            let facts = Content::Facts(Facts::of(Format::Unknown));
+            Some(rules::judge(text("1"), facts, Reads::default(), &profile()))
+        };
+        assert_eq!(obstacles(&text("1"), planned()), []);
+        assert_eq!(obstacles(&text("2"), planned()), [(Kind::Changed, "ETag 1 → 2".to_owned())]);
+        assert_eq!(obstacles(&text("2"), None), [(Kind::Added, "10 bytes".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_skipped_now_and_was_accepted_counts() {
+        let planned = Some(upright(blob("photo", "1", Access::Online)));
+        let empty = Blob { size: 0, ..blob("photo", "2", Access::Online) };
+        assert_eq!(obstacles(&empty, planned), [(Kind::Changed, "10 → 0 bytes".to_owned())]);
+    }
+
+    #[test]
+    fn what_was_gone_and_is_back_is_new() {
+        let listed = blob("a.jpg", "1", Access::Online);
+        let gone = rules::judge(listed.clone(), Content::Gone, Reads::default(), &profile());
+        assert_eq!(obstacles(&listed, Some(gone)), [(Kind::Added, "10 bytes".to_owned())]);
+    }
+
+    #[test]
+    fn the_budget_is_no_judgement() {
+        let listed = blob("a.jpg", "1", Access::Online);
+        let mut refused = upright(listed.clone());
+        refused.verdict = Verdict::Reject;
+        refused.findings = vec![crate::model::Finding::new(Code::ImageQuota, "none is left")];
+        assert_eq!(obstacles(&listed, Some(refused)), []);
+    }
+
+    #[test]
+    fn a_profile_is_its_rules() {
+        let then = profile();
+        let mut now = Profile { title: "Another".to_owned(), assumptions: Vec::new(), ..profile() };
+        assert_eq!(other_rules(&then, &now), []);
+        now.images.orientations = vec![1, 6];
+        now.videos.cost_per_frame = 2;
+        let fields: Vec<_> = other_rules(&then, &now).into_iter().map(|(field, ..)| field).collect();
+        assert_eq!(fields, ["images.orientations", "videos.cost_per_frame"]);
+    }
+}

@@ -1,0 +1,285 @@
+//! The report of `presync commit`, and the record that a commit keeps of itself.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Header;
+use super::layout::{self, MAX_WIDTH, MIN_WIDTH, columns, cut, number, shown};
+use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
+use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
+use crate::commit::{Commit, Manifest, Obstacle, Obstacles, Outcome, Written};
+use crate::ledger::Amounts;
+use crate::plan_file;
+
+/// How the report is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One document.
+    Json,
+}
+
+/// Writes the report to `out`; `width` is the number of columns that text may use.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(
+    format: Format,
+    commit: &Commit,
+    outcome: &Outcome,
+    out: impl Write,
+    width: usize,
+) -> io::Result<()> {
+    let mut out = BufWriter::new(out);
+    match format {
+        Format::Text => text(&mut out, commit, outcome, width.clamp(MIN_WIDTH, MAX_WIDTH))?,
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut out, &Document::new(commit, outcome))?;
+            writeln!(out)?;
+        }
+    }
+    out.flush()
+}
+
+/// What a commit says of itself in its folder, as one JSON document.
+///
+/// # Errors
+/// When a path in it cannot be written as JSON.
+pub fn record(commit: &Commit, written: &Written) -> io::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec_pretty(&Record::new(commit, Some(commit.at), Some(written)))?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+fn text(out: &mut impl Write, commit: &Commit, outcome: &Outcome, width: usize) -> io::Result<()> {
+    let plan = &commit.plan;
+    let plan_file::Header { origin, profile, admit, .. } = plan.header.clone();
+    let header = Header { origin, profile, admit };
+    layout::heading(out, "commit", &header, width)?;
+    let path = cut(&shown(&commit.plan_path.to_string_lossy()), width - 14);
+    writeln!(out, "  {DIM}{:<10}{DIM:#}  {path}", "plan")?;
+    // Never cut, because presync quota release takes it.
+    writeln!(out, "  {DIM}{:<10}{DIM:#}  {}", "plan id", shown(&plan.id))?;
+    let workspace = cut(&shown(&commit.workspace), width - 24);
+    writeln!(out, "  {DIM}{:<10}{DIM:#}  {workspace} {DIM}in {}{DIM:#}\n", "workspace", commit.month)?;
+
+    let totals = &plan.summary.totals;
+    let rows = [
+        ("accepted", totals.accepted, GOOD),
+        ("rejected", totals.rejected, ERROR),
+        ("unknown", totals.unknown, UNKNOWN),
+    ];
+    for (label, count, style) in rows {
+        let style = if count == 0 { DIM } else { style };
+        writeln!(out, "  {label:<10}  {style}{:>9}{style:#}", number(count))?;
+    }
+    for (kind, needed) in &commit.costs {
+        let left = commit.left.get(kind).map(|left| format!("  {DIM}of {} left{DIM:#}", number(*left)));
+        writeln!(out, "  {:<10}  {:>9}{}", kind.unit(), number(*needed), left.unwrap_or_default())?;
+    }
+    writeln!(out)?;
+
+    let dir = shown(&commit.dir.to_string_lossy());
+    match outcome {
+        Outcome::Committed(written) => {
+            manifests(out, written)?;
+            writeln!(out, "{GOOD}Committed:{GOOD:#} the quota is reserved, the manifests are in '{dir}'.")
+        }
+        Outcome::WouldCommit(written) => {
+            manifests(out, written)?;
+            writeln!(
+                out,
+                "{GOOD}Nothing stands in its way.{GOOD:#} Without --dry-run, the quota would be reserved and the \
+                 manifests written to '{dir}'."
+            )
+        }
+        Outcome::Before { at } => {
+            let at = at.strftime("%Y-%m-%d %H:%M:%S");
+            let released = if commit.was_reserved { "" } else { "; its reservation was released since" };
+            writeln!(
+                out,
+                "{GOOD}Committed before{GOOD:#}, on {at} UTC, in '{dir}'{released}. Nothing was changed."
+            )
+        }
+        Outcome::Refused(obstacles) => {
+            refused(out, obstacles, width)?;
+            match commit.was_reserved {
+                false => Ok(()),
+                true => writeln!(
+                    out,
+                    "Its quota is reserved by an earlier run: presync quota release {}",
+                    shown(&plan.id)
+                ),
+            }
+        }
+    }
+}
+
+fn manifests(out: &mut impl Write, written: &Written) -> io::Result<()> {
+    for Manifest { name, entries, .. } in &written.manifests {
+        let unlisted = match (*name, written.unlisted) {
+            ("accepted.txt", 1..) => {
+                format!("  {DIM}without {} that AzCopy cannot read{DIM:#}", number(written.unlisted))
+            }
+            _ => String::new(),
+        };
+        writeln!(out, "  {name:<14}  {:>9}{unlisted}", number(*entries))?;
+    }
+    writeln!(out)
+}
+
+fn refused(out: &mut impl Write, obstacles: &Obstacles, width: usize) -> io::Result<()> {
+    writeln!(out, "{BOLD}In its way{BOLD:#}")?;
+    for (kind, Obstacle { count, examples }) in obstacles.iter() {
+        let (name, total) = (kind.as_str(), number(*count));
+        let summary = cut(kind.summary(), width - 31);
+        writeln!(out, "  {ERROR}{name:<16}{ERROR:#}  {total:>9}  {DIM}{summary}{DIM:#}")?;
+        let room = width - 10;
+        let longest = examples.iter().map(|example| columns(&shown(&example.subject))).max().unwrap_or(0);
+        let subjects = longest.min(room / 2);
+        for example in examples {
+            let subject = cut(&shown(&example.subject), subjects);
+            let gap = if subjects == 0 { 0 } else { subjects - columns(&subject) + 2 };
+            let detail = cut(&shown(&example.detail), room - columns(&subject) - gap);
+            writeln!(out, "          {subject}{:gap$}{DIM}{detail}{DIM:#}", "")?;
+        }
+        let more = count - examples.len() as u64;
+        if more > 0 {
+            writeln!(out, "          {DIM}and {} more{DIM:#}", number(more))?;
+        }
+    }
+    writeln!(out, "\n{ERROR}Refused:{ERROR:#} nothing was changed.")?;
+    writeln!(out, "{DIM}presync dry-run SOURCE --plan FILE makes a plan of what is so now.{DIM:#}")
+}
+
+/// What a commit is, in its own folder and in the report.
+#[derive(Serialize)]
+struct Record<'a> {
+    format_version: &'static str,
+    tool: ToolRecord,
+    plan: PlanRecord<'a>,
+    source: SourceRecord<'a>,
+    profile: &'a str,
+    workspace: &'a str,
+    month: String,
+    costs: BTreeMap<&'static str, u64>,
+    totals: CountsRecord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    committed_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<&'a [Manifest]>,
+    /// Accepted names that `accepted.txt` does not have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unlisted: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct PlanRecord<'a> {
+    id: &'a str,
+    path: String,
+    begun: Timestamp,
+}
+
+#[derive(Serialize)]
+struct CountsRecord {
+    accepted: u64,
+    rejected: u64,
+    skipped: u64,
+    unknown: u64,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    record: Record<'a>,
+    outcome: &'static str,
+    dir: String,
+    was_reserved: bool,
+    left: BTreeMap<&'static str, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    obstacles: Option<Vec<ObstacleRecord<'a>>>,
+}
+
+#[derive(Serialize)]
+struct ObstacleRecord<'a> {
+    kind: &'static str,
+    count: u64,
+    /// The first few.
+    examples: Vec<ExampleRecord<'a>>,
+}
+
+#[derive(Serialize)]
+struct ExampleRecord<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    subject: &'a str,
+    detail: &'a str,
+}
+
+impl<'a> Record<'a> {
+    fn new(commit: &'a Commit, at: Option<Timestamp>, written: Option<&'a Written>) -> Self {
+        let (header, totals) = (&commit.plan.header, &commit.plan.summary.totals);
+        Self {
+            format_version: FORMAT_VERSION,
+            tool: ToolRecord::this(),
+            plan: PlanRecord {
+                id: &commit.plan.id,
+                path: commit.plan_path.to_string_lossy().into_owned(),
+                begun: header.begun,
+            },
+            source: SourceRecord::new(&header.origin),
+            profile: &header.profile.name,
+            workspace: &commit.workspace,
+            month: commit.month.to_string(),
+            costs: by_name(&commit.costs),
+            totals: CountsRecord {
+                accepted: totals.accepted,
+                rejected: totals.rejected,
+                skipped: totals.skipped,
+                unknown: totals.unknown,
+            },
+            committed_at: at,
+            files: written.map(|written| written.manifests.as_slice()),
+            unlisted: written.map(|written| written.unlisted),
+        }
+    }
+}
+
+impl<'a> Document<'a> {
+    fn new(commit: &'a Commit, outcome: &'a Outcome) -> Self {
+        let (name, at, written) = match outcome {
+            Outcome::Committed(written) => ("committed", Some(commit.at), Some(written)),
+            Outcome::WouldCommit(written) => ("would-commit", None, Some(written)),
+            Outcome::Before { at, .. } => ("committed-before", Some(*at), None),
+            Outcome::Refused(_) => ("refused", None, None),
+        };
+        Self {
+            record: Record::new(commit, at, written),
+            outcome: name,
+            dir: commit.dir.to_string_lossy().into_owned(),
+            was_reserved: commit.was_reserved,
+            left: by_name(&commit.left),
+            obstacles: match outcome {
+                Outcome::Refused(obstacles) => Some(obstacles.iter().map(ObstacleRecord::new).collect()),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl<'a> ObstacleRecord<'a> {
+    fn new((kind, obstacle): (crate::commit::Kind, &'a Obstacle)) -> Self {
+        let examples = obstacle.examples.iter();
+        let examples =
+            examples.map(|example| ExampleRecord { subject: &example.subject, detail: &example.detail });
+        Self { kind: kind.as_str(), count: obstacle.count, examples: examples.collect() }
+    }
+}
+
+fn by_name(amounts: &Amounts) -> BTreeMap<&'static str, u64> {
+    amounts.iter().map(|(kind, amount)| (kind.as_str(), *amount)).collect()
+}
