@@ -267,7 +267,7 @@ struct ReportArgs {
     format: FormatArg,
 
     /// Write the report to a file instead of stdout
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", required_if_eq("format", "parquet"))]
     output: Option<PathBuf>,
 
     /// Exit with 0 instead of 1 when there are findings
@@ -288,6 +288,16 @@ enum FormatArg {
     Json,
     /// One JSON object a line for each asset, written while the run goes on
     Jsonl,
+    /// One row an asset, for spreadsheets
+    Csv,
+    /// The plan's file; needs --output
+    Parquet,
+    /// JUnit XML: a test case for each rule
+    Junit,
+    /// SARIF 2.1.0: a result for each rule and folder
+    Sarif,
+    /// GitHub's workflow commands: an annotation for each rule
+    Github,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -370,6 +380,11 @@ impl From<FormatArg> for report::Format {
             FormatArg::Text => Self::Text,
             FormatArg::Json => Self::Json,
             FormatArg::Jsonl => Self::Jsonl,
+            FormatArg::Csv => Self::Csv,
+            FormatArg::Parquet => Self::Parquet,
+            FormatArg::Junit => Self::Junit,
+            FormatArg::Sarif => Self::Sarif,
+            FormatArg::Github => Self::Github,
         }
     }
 }

@@ -51,7 +51,7 @@ pub(super) struct DryRunArgs {
     format: FormatArg,
 
     /// Write the report to a file instead of stdout
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", required_if_eq("format", "parquet"))]
     output: Option<PathBuf>,
 
     /// Keep every asset with its facts and verdict in a Parquet file, for presync report and for queries

@@ -19,7 +19,7 @@ use crate::plan::Summary;
 use crate::plan_file::{self, PlanWriter};
 use crate::probe::{self, Want};
 use crate::progress::Progress;
-use crate::report::{self, Header, ProgressBar, Report, shown};
+use crate::report::{self, Format, Header, ProgressBar, Report, shown};
 use crate::rules::Profile;
 use crate::run::{self, End, Ended, Settings, Sink};
 use crate::source::Depth;
@@ -64,7 +64,7 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
     let begun = Instant::now();
     let profile = Arc::clone(&header.profile);
     let plan = begin_plan(&header, settings)?;
-    let output = Output::open(settings.output.as_deref(), settings.color)?;
+    let output = Output::of_report(settings.output.as_deref(), settings.format, settings.color)?;
     let credential = header.origin.credential.clone();
     let report = report::open(settings.format, header, output.writer(), output.width)?;
     let progress = Arc::new(Progress::default());
@@ -105,7 +105,7 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
     };
     let elapsed = begun.elapsed();
     // Each is written whatever becomes of the other.
-    let planned = match (plan, &settings.plan) {
+    let planned = match (plan, plan_path(settings)?) {
         (Some(plan), Some(path)) => finish_plan(plan, path, &summary, elapsed),
         _ => Ok(()),
     };
@@ -138,11 +138,21 @@ impl Sink for Outcome {
     }
 }
 
+/// Where the plan goes: to `--plan`, or to `--output` when it is the report.
+fn plan_path(settings: &DryRun) -> Result<Option<&Path>> {
+    match (settings.format, &settings.plan) {
+        (Format::Parquet, Some(_)) => Err(Error::new("--format parquet writes the plan, as --plan does")
+            .hint("give --plan FILE alone, and a report goes with it")),
+        (Format::Parquet, None) => Ok(settings.output.as_deref()),
+        (_, plan) => Ok(plan.as_deref()),
+    }
+}
+
 fn begin_plan(header: &Header, settings: &DryRun) -> Result<Option<PlanWriter>> {
-    let Some(path) = &settings.plan else { return Ok(None) };
+    let Some(path) = plan_path(settings)? else { return Ok(None) };
     let same =
         |output: &Path| matches!((path::absolute(output), path::absolute(path)), (Ok(a), Ok(b)) if a == b);
-    if settings.output.as_deref().is_some_and(same) {
+    if settings.format != Format::Parquet && settings.output.as_deref().is_some_and(same) {
         return Err(Error::new(format!("--output and --plan are the same file, '{}'", path.display())));
     }
     let header = plan_file::Header {

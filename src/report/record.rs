@@ -9,60 +9,60 @@ pub(super) const FORMAT_VERSION: &str = "1.0";
 
 #[derive(Serialize)]
 pub(super) struct AssetRecord<'a> {
-    name: &'a str,
-    size: u64,
+    pub(super) name: &'a str,
+    pub(super) size: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    etag: Option<&'a str>,
+    pub(super) etag: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_modified: Option<String>,
-    kind: &'static str,
-    format: &'static str,
+    pub(super) last_modified: Option<String>,
+    pub(super) kind: &'static str,
+    pub(super) format: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    width: Option<u32>,
+    pub(super) width: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    height: Option<u32>,
+    pub(super) height: Option<u32>,
     /// `null` says that there is no tag; the field is absent where that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    orientation: Option<Option<i64>>,
+    pub(super) orientation: Option<Option<i64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rotation: Option<u16>,
+    pub(super) rotation: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    mirror: Option<&'static str>,
+    pub(super) mirror: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    major_brand: Option<String>,
+    pub(super) major_brand: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    compatible_brands: Option<Vec<String>>,
+    pub(super) compatible_brands: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    codec: Option<&'a str>,
+    pub(super) codec: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pixel_format: Option<&'a str>,
+    pub(super) pixel_format: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    frames: Option<u64>,
+    pub(super) frames: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    frames_presented: Option<u64>,
+    pub(super) frames_presented: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    duration_s: Option<f64>,
-    verdict: &'static str,
+    pub(super) duration_s: Option<f64>,
+    pub(super) verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    skipped: Option<&'static str>,
-    cost: CostRecord,
-    findings: Vec<FindingRecord<'a>>,
-    reads: ReadsRecord,
+    pub(super) skipped: Option<&'static str>,
+    pub(super) cost: CostRecord,
+    pub(super) findings: Vec<FindingRecord<'a>>,
+    pub(super) reads: ReadsRecord,
 }
 
 #[derive(Serialize)]
-struct CostRecord {
-    images: u64,
-    frames: u64,
+pub(super) struct CostRecord {
+    pub(super) images: u64,
+    pub(super) frames: u64,
 }
 
 #[derive(Serialize)]
-struct ReadsRecord {
-    requests: u32,
+pub(super) struct ReadsRecord {
+    pub(super) requests: u32,
     /// Absent where there were none.
     #[serde(skip_serializing_if = "is_zero")]
-    retries: u32,
-    bytes: u64,
+    pub(super) retries: u32,
+    pub(super) bytes: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -71,12 +71,12 @@ fn is_zero(number: &u32) -> bool {
 }
 
 #[derive(Serialize)]
-struct FindingRecord<'a> {
-    code: &'static str,
-    severity: &'static str,
-    message: &'a str,
+pub(super) struct FindingRecord<'a> {
+    pub(super) code: &'static str,
+    pub(super) severity: &'static str,
+    pub(super) message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    fix: Option<&'a str>,
+    pub(super) fix: Option<&'a str>,
 }
 
 impl<'a> AssetRecord<'a> {
