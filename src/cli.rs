@@ -14,11 +14,13 @@ use crate::source::Depth;
 
 mod common;
 mod dry_run;
+mod generated;
 mod quota;
 mod values;
 
-use common::{AzureArgs, ColorArg, DisplayArgs};
+use common::{AzureArgs, ChoiceArgs, ColorArg, DisplayArgs};
 use dry_run::DryRunArgs;
+use generated::{CompletionsArgs, ManArgs};
 use quota::QuotaArgs;
 use values::{duration, one_line, origin};
 
@@ -66,6 +68,10 @@ enum Command {
     Quota(QuotaArgs),
     /// Every rule, or one: what it means, why it exists, how to fix it
     Rule(RuleArgs),
+    /// A script that completes commands and options in a shell
+    Completions(CompletionsArgs),
+    /// The manual page of presync or of one of its commands, as roff
+    Man(ManArgs),
     /// A blob server on 127.0.0.1 for tests and benchmarks; it serves until its stdin ends
     #[command(hide = true)]
     Loopback(LoopbackArgs),
@@ -92,6 +98,8 @@ pub enum Request {
     Rule(Rule),
     /// `presync loopback`.
     Loopback(Loopback),
+    /// `presync completions` and `presync man`: this text.
+    Print(Vec<u8>),
 }
 
 #[derive(Debug, Args)]
@@ -104,6 +112,9 @@ struct ExplainArgs {
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
     #[arg(long, value_name = "NAME|FILE")]
     profile: Option<String>,
+
+    #[command(flatten, next_help_heading = "Rules")]
+    rules: ChoiceArgs,
 
     #[command(flatten, next_help_heading = "Azure")]
     azure: AzureArgs,
@@ -333,6 +344,7 @@ impl Cli {
             }),
             Command::Explain(args) => Request::Explain(Explain {
                 target: args.azure.target(args.asset, args.profile),
+                rules: args.rules.into(),
                 color: args.color.into(),
             }),
             Command::Connect(args) => Request::Connect(Connect {
@@ -356,6 +368,8 @@ impl Cli {
             }),
             Command::Quota(args) => Request::Quota(args.resolve()),
             Command::Rule(args) => Request::Rule(Rule { code: args.code, color: args.color.into() }),
+            Command::Completions(args) => Request::Print(args.text()),
+            Command::Man(args) => Request::Print(args.text()),
             Command::Loopback(args) => Request::Loopback(Loopback {
                 config: args.config,
                 blobs: args.blobs,

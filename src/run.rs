@@ -93,6 +93,7 @@ pub async fn run<S: Source, K: Sink>(
     stop: impl Future<Output = ()>,
 ) -> Result<Ended<K>> {
     let window = settings.window.max(settings.concurrency).max(1);
+    let budget = Budget::new(quota).with_overrides(profile.overrides.clone());
     let inspector = Inspector {
         source: Arc::clone(&source),
         profile,
@@ -110,7 +111,7 @@ pub async fn run<S: Source, K: Sink>(
     let (verdict_sender, verdicts) = mpsc::channel(window);
     let settling = {
         let places = Arc::clone(&places);
-        tokio::task::spawn_blocking(move || settle(verdicts, &places, Budget::new(quota), sink))
+        tokio::task::spawn_blocking(move || settle(verdicts, &places, budget, sink))
     };
 
     // Read, probe and judge: in any order, so that a slow blob holds up no other until the window is full.

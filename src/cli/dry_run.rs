@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::common::{AzureArgs, DisplayArgs, PerformanceArgs};
+use super::common::{AzureArgs, ChoiceArgs, DisplayArgs, PerformanceArgs};
 use super::values::{one_line, whole_number};
 use super::{FormatArg, depth};
 use crate::config::DryRun;
@@ -62,6 +62,9 @@ pub(super) struct DryRunArgs {
     #[arg(long)]
     exit_zero: bool,
 
+    #[command(flatten, next_help_heading = "Rules")]
+    rules: ChoiceArgs,
+
     #[command(flatten, next_help_heading = "Azure")]
     azure: AzureArgs,
 
@@ -76,6 +79,7 @@ impl DryRunArgs {
     pub(super) fn resolve(self) -> DryRun {
         DryRun {
             target: self.azure.target(self.source, self.profile),
+            rules: self.rules.into(),
             depth: depth(self.no_recurse),
             image_quota: self.image_quota,
             frame_quota: self.frame_quota,

@@ -37,7 +37,7 @@ const FILES_AT_ONCE: usize = 64;
 pub fn run(settings: &DryRun) -> Result<Exit> {
     let environment = Environment::of_process();
     let resolved = Resolved::source(&settings.target, &environment)?;
-    let profile = Arc::new(Profile::load(&resolved.profile)?);
+    let profile = Arc::new(resolved.profile(&settings.rules)?);
     let ledger = ledger_quota(settings, &profile, &environment)?;
     let quota = resolved.quota(settings.image_quota, settings.frame_quota, ledger);
     super::runtime()?.block_on(async {

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::model::{Asset, BlobName, Code, Cost, Finding, Kind, Quota, Totals, Verdict};
+use crate::model::{
+    Asset, BlobName, Code, Cost, Effect, Finding, Kind, Overrides, Quota, Severity, Totals, Verdict,
+};
 
 /// Basenames that are remembered: 1.8 million, in 19 MB of hashes. Beyond that, new ones are not compared.
 pub const MAX_BASENAMES: usize = 1_835_008;
@@ -39,6 +41,7 @@ pub struct Budget {
     /// probability of one in ten million.
     basenames: HashSet<u64>,
     basenames_compared: bool,
+    overrides: Overrides,
 }
 
 impl Budget {
@@ -51,11 +54,22 @@ impl Budget {
             first_refused: None,
             basenames: HashSet::new(),
             basenames_compared: true,
+            overrides: Overrides::default(),
         }
+    }
+
+    /// The same budget, with what the user changes about duplicate basenames.
+    pub fn with_overrides(self, overrides: Overrides) -> Self {
+        Self { overrides, ..self }
     }
 
     /// Settles the next asset in listing order: spends its cost or refuses it, and counts it.
     pub fn settle(&mut self, asset: &mut Asset) {
+        let effect = self.overrides.effect(Code::DuplicateBasename, asset.blob.name.as_str());
+        // What is rejected for its name must not cost anything.
+        if asset.verdict == Verdict::Accept && effect == Some(Effect::Error) && self.is_duplicate(asset) {
+            self.report_duplicate(asset);
+        }
         if asset.verdict == Verdict::Accept {
             self.spend(asset);
         }
@@ -103,21 +117,32 @@ impl Budget {
     }
 
     fn compare_basename(&mut self, asset: &mut Asset) {
-        let basename = asset.blob.name.basename();
-        let mut hasher = DefaultHasher::new();
-        basename.hash(&mut hasher);
-        let hash = hasher.finish();
-        if self.basenames.contains(&hash) {
-            let message = format!("an asset earlier in the listing is called '{basename}' too");
-            let finding = Finding::new(Code::DuplicateBasename, message)
-                .with_fix("Rename one of them: annotations are matched by this name");
-            asset.findings.push(finding);
-            asset.findings.sort_by_key(|finding| finding.code);
+        if self.is_duplicate(asset) {
+            self.report_duplicate(asset);
         } else if self.basenames.len() < MAX_BASENAMES {
-            self.basenames.insert(hash);
+            self.basenames.insert(hash(asset.blob.name.basename()));
         } else {
             self.basenames_compared = false;
         }
+    }
+
+    /// Whether an accepted asset earlier in the listing has the same basename.
+    fn is_duplicate(&self, asset: &Asset) -> bool {
+        self.basenames.contains(&hash(asset.blob.name.basename()))
+    }
+
+    fn report_duplicate(&self, asset: &mut Asset) {
+        let name = &asset.blob.name;
+        let message = format!("an asset earlier in the listing is called '{}' too", name.basename());
+        let finding = Finding::new(Code::DuplicateBasename, message)
+            .with_fix("Rename one of them: annotations are matched by this name");
+        let mut findings = vec![finding];
+        self.overrides.apply(name.as_str(), &mut findings);
+        if findings.iter().any(|finding| finding.severity == Severity::Error) {
+            asset.verdict = Verdict::Reject;
+        }
+        asset.findings.append(&mut findings);
+        asset.findings.sort_by_key(|finding| finding.code);
     }
 
     fn count(&mut self, asset: &Asset) {
@@ -143,10 +168,16 @@ impl Budget {
     }
 }
 
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Access, Blob, Facts, Format, Reads};
+    use crate::model::{Access, Blob, Effects, Facts, Format, Reads};
 
     fn asset(name: &str, kind: Kind, cost: Cost) -> Asset {
         let blob = Blob {
@@ -195,5 +226,29 @@ mod tests {
             findings.push(codes(&image));
         }
         assert_eq!(findings, [vec![], vec![Code::DuplicateBasename], vec![Code::ImageQuota]]);
+    }
+
+    #[test]
+    fn a_duplicate_that_is_rejected_costs_nothing() {
+        let mut everywhere = Effects::default();
+        everywhere.set(Code::DuplicateBasename, Effect::Error);
+        let overrides = Overrides { everywhere, prefixes: Vec::new() };
+        let mut budget = Budget::new(Quota::new(Some(2), None)).with_overrides(overrides);
+        let cost = Cost { images: 1, frames: 0 };
+        let mut verdicts = Vec::new();
+        for name in ["a/1.jpg", "b/1.jpg", "c/2.jpg", "d/3.jpg", "e/3.jpg"] {
+            let mut image = asset(name, Kind::Image, cost);
+            budget.settle(&mut image);
+            verdicts.push((image.verdict, codes(&image)));
+        }
+        let refused = (Verdict::Reject, vec![Code::ImageQuota]);
+        assert_eq!(verdicts[0], (Verdict::Accept, vec![]));
+        assert_eq!(verdicts[1], (Verdict::Reject, vec![Code::DuplicateBasename]));
+        assert_eq!(verdicts[2], (Verdict::Accept, vec![]));
+        assert_eq!(
+            verdicts[3..],
+            [refused.clone(), refused],
+            "no accepted asset has the name of the last one"
+        );
     }
 }

@@ -5,8 +5,9 @@ use proptest::sample::select;
 
 use super::*;
 use crate::model::{
-    Access, Asset, Blob, BlobName, Code, Cost, ETag, Facts, Finding, Format, FourCc, Gap, Kind, Malformed,
-    Mirror, Orientation, Quota, Reads, Severity, Skip, Verdict, Video, VideoTrack,
+    Access, Asset, Blob, BlobName, Code, Cost, ETag, Effect, Effects, Facts, Finding, Format, FourCc, Gap,
+    Kind, Malformed, Mirror, Orientation, Overrides, PrefixEffects, Quota, Reads, Severity, Skip, Verdict,
+    Video, VideoTrack,
 };
 use crate::plan::Budget;
 
@@ -108,6 +109,10 @@ prop_compose! {
 }
 
 fn header() -> Header {
+    let mut effects = Effects::default();
+    effects.set(Code::ExifOrientation, Effect::Ignore);
+    let below = PrefixEffects { prefix: "raw/".to_owned(), effects: effects.clone() };
+    let overrides = Overrides { everywhere: effects, prefixes: vec![below] };
     Header {
         origin: Origin {
             provider: "azure".into(),
@@ -117,7 +122,7 @@ fn header() -> Header {
             prefix: "2026/\"'\u{1F600}".to_owned(),
             credential: None,
         },
-        profile: Arc::new(Profile::load("vi").expect("it is built in")),
+        profile: Arc::new(Profile { overrides, ..Profile::load("vi").expect("it is built in") }),
         probe_version: 1,
         recursive: false,
         dimensions: true,

@@ -109,8 +109,12 @@ fn totals(header: &Header, summary: &Summary) -> String {
         None => format!("{} {}", number(gauge.used()), shown(unit)),
     };
     let (profile, quota) = (&header.profile, &summary.quota);
+    let changed = match profile.overrides.is_empty() {
+        true => String::new(),
+        false => format!("\nrules: {}", line(&profile.overrides.to_string())),
+    };
     format!(
-        "{}: {verdicts}\n{}, {}",
+        "{}: {verdicts}\n{}, {}{changed}",
         line(&header.origin.location),
         gauge(&quota.images, &profile.images.unit),
         gauge(&quota.frames, &profile.videos.unit)

@@ -11,7 +11,7 @@ use super::record::{
     AssetRecord, FORMAT_VERSION, GaugeRecord, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord,
 };
 use super::{Header, Report};
-use crate::model::{Asset, Code};
+use crate::model::{Asset, Code, Overrides};
 use crate::plan::Summary;
 
 /// One asset a line.
@@ -57,6 +57,8 @@ struct Document<'a> {
     tool: ToolRecord,
     source: SourceRecord<'a>,
     profile: &'a str,
+    #[serde(skip_serializing_if = "Overrides::is_empty")]
+    overrides: &'a Overrides,
     quota: QuotaRecord<'a>,
     totals: TotalsRecord,
     /// Whether the whole listing was examined…
@@ -94,6 +96,7 @@ impl<W: Write + Send> Report for Json<W> {
             tool: ToolRecord::this(),
             source: SourceRecord::new(&header.origin),
             profile: &header.profile.name,
+            overrides: &header.profile.overrides,
             quota: QuotaRecord {
                 images: GaugeRecord::new(&summary.quota.images),
                 frames: GaugeRecord::new(&summary.quota.frames),

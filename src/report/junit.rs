@@ -91,6 +91,7 @@ impl Suite<'_> {
         let (totals, profile) = (&self.summary.totals, &self.header.profile);
         let properties = [
             ("profile", xml_text(&profile.name)),
+            ("overrides", xml_text(&profile.overrides.to_string())),
             ("listed", totals.listed.to_string()),
             ("accepted", totals.accepted.to_string()),
             ("rejected", totals.rejected.to_string()),

@@ -21,6 +21,7 @@ pub(super) fn heading(out: &mut impl Write, command: &str, header: &Header, widt
         other => other,
     };
     let profile = format!("{} ({})", header.profile.name, header.profile.title);
+    let rules = header.profile.overrides.to_string();
     let rows = [
         ("provider", Some(provider)),
         ("source", Some(origin.location.as_str())),
@@ -29,6 +30,7 @@ pub(super) fn heading(out: &mut impl Write, command: &str, header: &Header, widt
         ("prefix", Some(origin.prefix.as_str()).filter(|prefix| !prefix.is_empty())),
         ("credential", origin.credential.as_deref()),
         ("profile", Some(profile.as_str())),
+        ("rules", Some(rules.as_str()).filter(|rules| !rules.is_empty())),
     ];
     let version = env!("CARGO_PKG_VERSION");
     writeln!(out, "{BOLD}presync {command}{BOLD:#} {DIM}{version}{DIM:#}\n")?;

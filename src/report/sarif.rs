@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::layout::{counted, shown};
 use super::record::{GaugeRecord, QuotaRecord, TotalsRecord};
 use super::{Header, Report};
-use crate::model::{Asset, Code, Finding, Origin, Severity};
+use crate::model::{Asset, Code, Finding, Origin, Overrides, Severity};
 use crate::plan::Summary;
 use crate::rules;
 
@@ -70,6 +70,7 @@ impl<W: Write + Send> Report for Sarif<W> {
                 results: Results { found: &found, source: &header.origin.location },
                 properties: Properties {
                     profile: &header.profile.name,
+                    overrides: &header.profile.overrides,
                     quota: QuotaRecord {
                         images: GaugeRecord::new(&summary.quota.images),
                         frames: GaugeRecord::new(&summary.quota.frames),
@@ -107,6 +108,8 @@ struct Run<'a> {
 #[derive(Serialize)]
 struct Properties<'a> {
     profile: &'a str,
+    #[serde(skip_serializing_if = "Overrides::is_empty")]
+    overrides: &'a Overrides,
     quota: QuotaRecord<'a>,
     totals: TotalsRecord,
 }

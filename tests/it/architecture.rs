@@ -22,9 +22,9 @@ const PARTS: &[(&str, &[&str])] = &[
     ("run", &["model", "error", "probe", "rules", "source", "plan", "pool", "progress"]),
     ("report", &["model", "error", "ledger", "rules", "plan", "preview", "progress", "run"]),
     ("exit", &["model", "plan"]),
-    ("connections", &["error", "source", "whole_file"]),
+    ("connections", &["error", "model", "rules", "source", "whole_file"]),
     ("loopback", &["error"]),
-    ("config", &["loopback", "model", "report", "source"]),
+    ("config", &["loopback", "model", "report", "rules", "source"]),
     (
         "command",
         &[
@@ -47,7 +47,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "whole_file",
         ],
     ),
-    ("cli", &["config", "loopback", "model", "report", "source"]),
+    ("cli", &["config", "error", "loopback", "model", "report", "rules", "source"]),
 ];
 /// Parts that compute: no waiting, no clock, no files.
 const PURE: &[&str] = &["model", "preview", "probe", "plan"];

@@ -8,6 +8,7 @@
 
 mod architecture;
 mod bad_input;
+mod choice;
 mod connect;
 mod connections;
 mod contract;
@@ -23,6 +24,7 @@ mod explain;
 mod faults;
 mod fixes;
 mod formats;
+mod generated;
 mod ledger;
 mod loopback;
 mod pixel_formats;
