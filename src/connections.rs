@@ -37,7 +37,7 @@ mod parse;
 mod rules;
 mod write;
 
-pub use rules::{PrefixRules, Rules};
+pub use rules::Rules;
 pub use write::{Added, add};
 
 /// The file's name.

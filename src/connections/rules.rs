@@ -15,28 +15,15 @@ use crate::rules::{Choice, Level, Selector};
 pub struct Rules {
     /// For every blob.
     pub everywhere: Choice,
-    /// For some of them, in the order of the file.
-    pub prefixes: Vec<PrefixRules>,
-}
-
-/// What a file says of the rules for blobs whose names begin with a prefix.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PrefixRules {
-    /// The prefix, of a blob's whole name.
-    pub prefix: String,
-    /// What is chosen for them.
-    pub choice: Choice,
+    /// For the blobs whose names begin with a prefix, in the order of the file.
+    pub prefixes: Vec<PrefixEffects>,
 }
 
 impl Rules {
-    /// What is changed, by the command line and by the file where that says nothing.
+    /// What is changed: for every blob by the command line, and by the file where that says nothing.
     pub fn overrides(&self, command_line: &Choice) -> Overrides {
         let everywhere = command_line.clone().or(self.everywhere.clone()).effects();
-        let below = self.prefixes.iter().map(|PrefixRules { prefix, choice }| PrefixEffects {
-            prefix: prefix.clone(),
-            effects: choice.effects(),
-        });
-        Overrides { everywhere, prefixes: below.filter(|below| !below.effects.is_empty()).collect() }
+        Overrides { everywhere, prefixes: self.prefixes.clone() }
     }
 }
 
@@ -63,7 +50,7 @@ impl RulesTable {
     pub(super) fn resolve(self, document: &Document<'_>) -> Result<Rules> {
         let Self { select, ignore, severity, prefix } = self;
         let prefixes = prefix.into_iter().map(|PrefixTable { prefix, ignore, severity }| {
-            Ok(PrefixRules { prefix, choice: choice(document, None, ignore, severity)? })
+            Ok(PrefixEffects { prefix, effects: choice(document, None, ignore, severity)?.effects() })
         });
         Ok(Rules {
             prefixes: prefixes.collect::<Result<_>>()?,

@@ -93,9 +93,9 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// Whether nothing is changed.
+    /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
-        self.everywhere.is_empty() && self.prefixes.iter().all(|prefix| prefix.effects.is_empty())
+        self.everywhere.is_empty() && self.prefixes.is_empty()
     }
 
     /// What becomes of a rule for the blob of this name, if that is changed.
@@ -106,28 +106,25 @@ impl Overrides {
 
     /// Changes the findings of the blob of this name.
     pub fn apply(&self, name: &str, findings: &mut Vec<Finding>) {
-        findings.retain_mut(|finding| match self.effect(finding.code, name) {
-            None => true,
-            Some(Effect::Ignore) => false,
-            Some(Effect::Warning) => {
-                finding.severity = Severity::Warning;
-                true
+        findings.retain_mut(|finding| {
+            let effect = self.effect(finding.code, name);
+            match effect {
+                Some(Effect::Warning) => finding.severity = Severity::Warning,
+                Some(Effect::Error) => finding.severity = Severity::Error,
+                Some(Effect::Ignore) | None => {}
             }
-            Some(Effect::Error) => {
-                finding.severity = Severity::Error;
-                true
-            }
+            effect != Some(Effect::Ignore)
         });
     }
 }
 
 impl fmt::Display for Overrides {
-    /// `VID102 ignored, NAM001 error; below 'raw/' IMG001 ignored`.
+    /// `VID102 ignored, NAM001 error; prefix 'raw/': IMG001 ignored`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.everywhere)?;
         let mut separator = if self.everywhere.is_empty() { "" } else { "; " };
         for PrefixEffects { prefix, effects } in &self.prefixes {
-            write!(f, "{separator}below '{prefix}' {effects}")?;
+            write!(f, "{separator}prefix '{prefix}': {effects}")?;
             separator = "; ";
         }
         Ok(())
@@ -200,8 +197,8 @@ mod tests {
 
     #[test]
     fn changes_are_said_in_a_line() {
-        let text = "VID102 error, FMT002 ignored; below 'raw/' IMG001 ignored, VID001 warning; below 'raw/old/' \
-                    IMG001 error";
+        let text = "VID102 error, FMT002 ignored; prefix 'raw/': IMG001 ignored, VID001 warning; \
+                    prefix 'raw/old/': IMG001 error";
         assert_eq!(overrides().to_string(), text);
     }
 }

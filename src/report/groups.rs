@@ -33,6 +33,15 @@ impl Group {
     }
 }
 
+/// The findings of an asset without those that another one of the same rule comes before.
+pub(super) fn once_a_rule(asset: &Asset) -> impl Iterator<Item = &Finding> {
+    let findings = &asset.findings;
+    findings.iter().enumerate().filter_map(|(index, finding)| {
+        let is_same = |before: &Finding| (before.code, before.severity) == (finding.code, finding.severity);
+        (!findings[..index].iter().any(is_same)).then_some(finding)
+    })
+}
+
 /// The groups, the worst first and then in the order of [`Code::ALL`].
 pub(super) struct Groups {
     most: usize,
@@ -47,12 +56,8 @@ impl Groups {
 
     /// Counts the asset once for each rule that it offends.
     pub(super) fn add(&mut self, asset: &Asset) {
-        for (index, finding) in asset.findings.iter().enumerate() {
-            let rule = |finding: &Finding| (Reverse(finding.severity), finding.code);
-            if asset.findings[..index].iter().any(|before| rule(before) == rule(finding)) {
-                continue;
-            }
-            let group = self.by_rule.entry(rule(finding)).or_default();
+        for finding in once_a_rule(asset) {
+            let group = self.by_rule.entry((Reverse(finding.severity), finding.code)).or_default();
             group.count += 1;
             if group.examples.len() < self.most {
                 group.examples.push(Example {
@@ -77,5 +82,39 @@ impl Groups {
     /// What was found of this rule with this severity.
     pub(super) fn get(&self, code: Code, severity: Severity) -> Option<&Group> {
         self.by_rule.get(&(Reverse(severity), code))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Blob, Cost, Facts, Format, Kind, Reads, Verdict};
+
+    #[test]
+    fn an_asset_is_counted_once_a_rule_and_severity() {
+        let finding = |code, severity| Finding { severity, ..Finding::new(code, "it is so") };
+        let findings = vec![
+            finding(Code::Malformed, Severity::Error),
+            finding(Code::Malformed, Severity::Error),
+            finding(Code::MajorBrand, Severity::Warning),
+        ];
+        let asset = Asset {
+            blob: Blob::not_entered("a.mp4"),
+            kind: Kind::Video,
+            facts: Facts::of(Format::Mp4),
+            verdict: Verdict::Reject,
+            cost: Cost::default(),
+            findings,
+            skipped: None,
+            reads: Reads::default(),
+        };
+        let mut groups = Groups::new(2);
+        (0..3).for_each(|_| groups.add(&asset));
+        let counts: Vec<_> =
+            groups.iter().map(|(severity, code, group)| (severity, code, group.count)).collect();
+        let (worst, other) =
+            ((Severity::Error, Code::Malformed, 3), (Severity::Warning, Code::MajorBrand, 3));
+        assert_eq!(counts, [worst, other]);
+        assert!(groups.iter().all(|(.., group)| group.examples.len() == 2 && group.more() == 1));
     }
 }

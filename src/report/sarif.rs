@@ -13,6 +13,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::groups::once_a_rule;
 use super::layout::{counted, shown};
 use super::record::{GaugeRecord, QuotaRecord, TotalsRecord};
 use super::{Header, Report};
@@ -51,7 +52,7 @@ impl<W> Sarif<W> {
 
 impl<W: Write + Send> Report for Sarif<W> {
     fn asset(&mut self, asset: &Asset) -> io::Result<()> {
-        for finding in &asset.findings {
+        for finding in once_a_rule(asset) {
             self.found.add(asset.blob.name.as_str(), finding);
         }
         Ok(())

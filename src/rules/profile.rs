@@ -86,7 +86,7 @@ impl Profile {
             Error::new(format!("the profile '{origin}' is not valid: {}", error.to_string().trim_end()))
                 .hint("the built-in profile is the pattern: src/rules/nexus.toml")
         })?;
-        if profile.overrides != Overrides::default() {
+        if !profile.overrides.is_empty() {
             return Err(Error::new(format!(
                 "the profile '{origin}' has overrides, which are no part of a profile"
             ))

@@ -84,9 +84,7 @@ fn a_severity_decides_before_the_budget_does() {
 #[test]
 fn the_text_shows_findings_under_the_severity_that_they_have() {
     let ran = Presync::dry_run(demo()).args(["--severity", "IMG001=warning", "--ignore", "VID"]).run();
-    let rules =
-        "rules       IMG001 warning, VID001 ignored, VID002 ignored, VID003 ignored, VID004 ignored, ";
-    assert!(ran.stdout.contains(&rules[..40]), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\n  rules       IMG001 warning, VID001 ignored, "), "{}", ran.stdout);
     let (rejected, warnings) = ran.stdout.split_once("\nWarnings\n").expect("two parts");
     assert!(
         !rejected.contains("exif-orientation") && warnings.contains("IMG001  exif-orientation           8")
