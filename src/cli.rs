@@ -15,12 +15,14 @@ use crate::source::Depth;
 mod commit;
 mod common;
 mod dry_run;
+mod generated;
 mod quota;
 mod values;
 
 use commit::CommitArgs;
-use common::{AzureArgs, ColorArg, DisplayArgs};
+use common::{AzureArgs, ChoiceArgs, ColorArg, DisplayArgs};
 use dry_run::DryRunArgs;
+use generated::{CompletionsArgs, ManArgs};
 use quota::QuotaArgs;
 use values::{duration, one_line, origin};
 
@@ -70,6 +72,10 @@ enum Command {
     Quota(QuotaArgs),
     /// Every rule, or one: what it means, why it exists, how to fix it
     Rule(RuleArgs),
+    /// A script that completes commands and options in a shell
+    Completions(CompletionsArgs),
+    /// The manual page of presync or of one of its commands, as roff
+    Man(ManArgs),
     /// A blob server on 127.0.0.1 for tests and benchmarks; it serves until its stdin ends
     #[command(hide = true)]
     Loopback(LoopbackArgs),
@@ -81,7 +87,7 @@ pub enum Request {
     /// `presync preview`.
     Preview(Preview),
     /// `presync dry-run`.
-    DryRun(DryRun),
+    DryRun(Box<DryRun>),
     /// `presync report`.
     Report(Report),
     /// `presync commit`.
@@ -98,6 +104,8 @@ pub enum Request {
     Rule(Rule),
     /// `presync loopback`.
     Loopback(Loopback),
+    /// `presync completions` and `presync man`: this text.
+    Print(Vec<u8>),
 }
 
 #[derive(Debug, Args)]
@@ -110,6 +118,9 @@ struct ExplainArgs {
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
     #[arg(long, value_name = "NAME|FILE")]
     profile: Option<String>,
+
+    #[command(flatten, next_help_heading = "Rules")]
+    rules: ChoiceArgs,
 
     #[command(flatten, next_help_heading = "Azure")]
     azure: AzureArgs,
@@ -273,7 +284,7 @@ struct ReportArgs {
     format: FormatArg,
 
     /// Write the report to a file instead of stdout
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", required_if_eq("format", "parquet"))]
     output: Option<PathBuf>,
 
     /// Exit with 0 instead of 1 when there are findings
@@ -294,6 +305,16 @@ enum FormatArg {
     Json,
     /// One JSON object a line for each asset, written while the run goes on
     Jsonl,
+    /// One row an asset, for spreadsheets
+    Csv,
+    /// The plan's file; needs --output
+    Parquet,
+    /// JUnit XML: a test case for each rule
+    Junit,
+    /// SARIF 2.1.0: a result for each rule and folder
+    Sarif,
+    /// GitHub's workflow commands: an annotation for each rule
+    Github,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -319,7 +340,7 @@ impl Cli {
     pub fn into_request(self) -> Request {
         match self.command {
             Command::Preview(args) => Request::Preview(args.resolve()),
-            Command::DryRun(args) => Request::DryRun(args.resolve()),
+            Command::DryRun(args) => Request::DryRun(Box::new(args.resolve())),
             Command::Report(args) => Request::Report(Report {
                 plan: args.plan,
                 format: args.format.into(),
@@ -330,6 +351,7 @@ impl Cli {
             Command::Commit(args) => Request::Commit(args.resolve()),
             Command::Explain(args) => Request::Explain(Explain {
                 target: args.azure.target(args.asset, args.profile),
+                rules: args.rules.into(),
                 color: args.color.into(),
             }),
             Command::Connect(args) => Request::Connect(Connect {
@@ -353,6 +375,8 @@ impl Cli {
             }),
             Command::Quota(args) => Request::Quota(args.resolve()),
             Command::Rule(args) => Request::Rule(Rule { code: args.code, color: args.color.into() }),
+            Command::Completions(args) => Request::Print(args.text()),
+            Command::Man(args) => Request::Print(args.text()),
             Command::Loopback(args) => Request::Loopback(Loopback {
                 config: args.config,
                 blobs: args.blobs,
@@ -377,6 +401,11 @@ impl From<FormatArg> for report::Format {
             FormatArg::Text => Self::Text,
             FormatArg::Json => Self::Json,
             FormatArg::Jsonl => Self::Jsonl,
+            FormatArg::Csv => Self::Csv,
+            FormatArg::Parquet => Self::Parquet,
+            FormatArg::Junit => Self::Junit,
+            FormatArg::Sarif => Self::Sarif,
+            FormatArg::Github => Self::Github,
         }
     }
 }

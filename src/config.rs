@@ -9,6 +9,7 @@ use anstream::ColorChoice;
 use crate::loopback::Tls;
 use crate::model::{Admit, Month, QuotaKind};
 use crate::report::{DoctorFormat, Format, commit, preview, quota};
+use crate::rules::Choice;
 use crate::source::Depth;
 use crate::source::azure::{AuthMode, Limits};
 
@@ -55,6 +56,8 @@ pub struct Target {
 pub struct DryRun {
     /// Where the blobs lie.
     pub target: Target,
+    /// Which rules apply, and how severe they are.
+    pub rules: Choice,
     /// How far below the prefix to go.
     pub depth: Depth,
     /// Images that the quota has left; `None` as in [`Target`], by default no limit.
@@ -151,6 +154,8 @@ pub struct Commit {
 pub struct Explain {
     /// The asset: a file, or a blob.
     pub target: Target,
+    /// Which rules apply, and how severe they are.
+    pub rules: Choice,
     /// When to use colors.
     pub color: Color,
 }

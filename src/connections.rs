@@ -1,4 +1,5 @@
-//! `presync.toml`: connections by name, so that nobody types a container's URL and settings twice.
+//! `presync.toml`: connections by name, so that nobody types a container's URL and settings twice, and what is changed
+//! about the rules.
 //!
 //! ```toml
 //! [connections.cams]
@@ -9,6 +10,18 @@
 //! auth = "cli"
 //! workspace = "team-a"
 //! quota = { images = 5_000, frames = 100_000 }
+//! ```
+//!
+//! `[rules]` beside them says which rules apply and how severe they are, whatever the source:
+//!
+//! ```toml
+//! [rules]
+//! ignore = ["VID101"]
+//! severity = { NAM001 = "error" }
+//!
+//! [[rules.prefix]]
+//! prefix = "raw/"
+//! ignore = ["IMG001"]
 //! ```
 //!
 //! The file is found like Cargo's manifest: in the working directory or the nearest one above it. It is there to be
@@ -22,8 +35,10 @@ use crate::source::azure::AuthMode;
 use crate::source::location::{ContainerUrl, Environment, Sas};
 
 mod parse;
+mod rules;
 mod write;
 
+pub use rules::Rules;
 pub use write::{Added, add};
 
 /// The file's name.
@@ -81,11 +96,12 @@ impl Connection {
     }
 }
 
-/// The connections of one file.
+/// The connections of one file, and what else it says.
 #[derive(Clone, Debug)]
 pub struct Connections {
     path: PathBuf,
     by_name: BTreeMap<String, Connection>,
+    rules: Rules,
 }
 
 impl Connections {
@@ -100,7 +116,13 @@ impl Connections {
             Error::new(format!("cannot read '{}': {}", path.display(), reason(&error)))
                 .hint("give --config an existing file, or leave it out to find presync.toml")
         })?;
-        Ok(Self { by_name: parse::parse(&text, &path)?, path })
+        let parse::Contents { by_name, rules } = parse::parse(&text, &path)?;
+        Ok(Self { path, by_name, rules })
+    }
+
+    /// What the file says of the rules.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// The folder of the file, to which paths in it are relative.

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Request::Preview(settings) => command::preview::run(&settings),
         Request::Quota(settings) => command::quota::run(&settings),
         Request::Rule(settings) => command::rule::run(&settings),
+        Request::Print(text) => command::print::run(&text),
         Request::Loopback(settings) => command::loopback::run(settings),
     };
     result.unwrap_or_else(|error| fail(&error)).into()

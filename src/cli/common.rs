@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::values::{bandwidth, duration};
+use super::values::{bandwidth, changeable, duration, selector, severity};
 use crate::config::{Color, Target};
+use crate::rules::{Choice, Level, Selector};
 use crate::source::azure::AuthMode;
 
 #[derive(Debug, Args)]
@@ -28,6 +29,27 @@ pub(super) struct AzureArgs {
 impl AzureArgs {
     pub(super) fn target(self, source: OsString, profile: Option<String>) -> Target {
         Target { source, account: self.account, auth: self.auth, config: self.config, profile }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ChoiceArgs {
+    /// Apply only these rules: codes, or what they begin with, such as IMG001,VID1 [default: presync.toml's, else all]
+    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = selector)]
+    pub select: Option<Vec<Selector>>,
+
+    /// Leave these rules out [default: presync.toml's, else none]
+    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = changeable)]
+    pub ignore: Option<Vec<Selector>>,
+
+    /// Let rules reject or merely warn, such as VID102=error [default: presync.toml's, else as presync rule says]
+    #[arg(long, value_name = "CODE=LEVEL", value_delimiter = ',', value_parser = severity)]
+    pub severity: Option<Vec<(Selector, Level)>>,
+}
+
+impl From<ChoiceArgs> for Choice {
+    fn from(ChoiceArgs { select, ignore, severity }: ChoiceArgs) -> Self {
+        Self { select, ignore, severity }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::common::{AzureArgs, DisplayArgs, PerformanceArgs};
+use super::common::{AzureArgs, ChoiceArgs, DisplayArgs, PerformanceArgs};
 use super::values::{one_line, whole_number};
 use super::{FormatArg, depth};
 use crate::checkpoint;
@@ -58,7 +58,7 @@ pub(super) struct DryRunArgs {
     format: FormatArg,
 
     /// Write the report to a file instead of stdout
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", required_if_eq("format", "parquet"))]
     output: Option<PathBuf>,
 
     /// Keep every asset with its facts and verdict in a Parquet file, for presync report and for queries
@@ -76,6 +76,9 @@ pub(super) struct DryRunArgs {
     /// Exit with 0 instead of 1 when there are findings
     #[arg(long)]
     exit_zero: bool,
+
+    #[command(flatten, next_help_heading = "Rules")]
+    rules: ChoiceArgs,
 
     #[command(flatten, next_help_heading = "Azure")]
     azure: AzureArgs,
@@ -113,6 +116,7 @@ impl DryRunArgs {
     pub(super) fn resolve(self) -> DryRun {
         DryRun {
             target: self.azure.target(self.source, self.profile),
+            rules: self.rules.into(),
             depth: depth(self.no_recurse),
             image_quota: self.image_quota,
             frame_quota: self.frame_quota,

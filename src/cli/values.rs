@@ -6,6 +6,9 @@ use bytesize::ByteSize;
 use jiff::SignedDuration;
 use url::Url;
 
+use crate::error::Error;
+use crate::rules::{Level, Selector};
+
 pub(super) fn whole_number(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "it is not a whole number")
 }
@@ -34,6 +37,35 @@ pub(super) fn bandwidth(text: &str) -> Result<u64, &'static str> {
         Ok(ByteSize(0)) => Err("nothing could be read"),
         Ok(ByteSize(bytes)) => Ok(bytes),
         Err(_) => Err("it is not a number of bytes such as 500KB or 20MiB"),
+    }
+}
+
+/// A rule's code or name, or the beginning of codes.
+pub(super) fn selector(text: &str) -> Result<Selector, String> {
+    Selector::parse(text).map_err(|error| with_way_out(&error))
+}
+
+/// The same, of rules that can be changed.
+pub(super) fn changeable(text: &str) -> Result<Selector, String> {
+    Selector::parse_changeable(text).map_err(|error| with_way_out(&error))
+}
+
+/// `VID102=error`.
+pub(super) fn severity(text: &str) -> Result<(Selector, Level), String> {
+    let none = || "it is not a rule with a level, such as VID102=error or IMG=warning".to_owned();
+    let (rule, level) = text.split_once('=').ok_or_else(none)?;
+    let level = match level {
+        "warning" => Level::Warning,
+        "error" => Level::Error,
+        _ => return Err(none()),
+    };
+    Ok((changeable(rule)?, level))
+}
+
+fn with_way_out(error: &Error) -> String {
+    match error.way_out() {
+        Some(way_out) => format!("{error}; {way_out}"),
+        None => error.to_string(),
     }
 }
 

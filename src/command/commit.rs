@@ -165,11 +165,13 @@ fn elsewhere(workspace: &str, month: Month, plan: &str) -> Error {
 
 /// Compares the plan with what can be known without a listing.
 fn begin(settings: &config::Commit, commit: &mut Commit, ledger: &Path) -> Result<Comparison> {
-    let from = &commit.plan.header.profile_from;
-    let profile = Profile::load(from).map_err(|error| {
+    let Header { profile_from, profile: planned, .. } = &commit.plan.header;
+    let profile = Profile::load(profile_from).map_err(|error| {
         Error::new(error.message().to_owned())
             .hint("the plan was judged by it: put it back, or make a plan with another profile")
     })?;
+    // What the command line changed about the rules is said nowhere else.
+    let profile = Profile { overrides: planned.overrides.clone(), ..profile };
     let month = Month::of(commit.at);
     let mut comparison =
         Comparison::new(&commit.plan, profile, probe::VERSION, month, settings.allow_unknown);

@@ -20,7 +20,7 @@ use crate::plan::Summary;
 use crate::plan_file::{self, PlanReader, PlanWriter};
 use crate::probe::{self, Want};
 use crate::progress::Progress;
-use crate::report::{self, Header, ProgressBar, Report, shown};
+use crate::report::{self, Format, Header, ProgressBar, Report, shown};
 use crate::rules::Profile;
 use crate::run::{self, End, Ended, Judged, Known, Settings, Sink, Task};
 use crate::source::Depth;
@@ -38,7 +38,7 @@ const FILES_AT_ONCE: usize = 64;
 pub fn run(settings: &DryRun) -> Result<Exit> {
     let environment = Environment::of_process();
     let resolved = Resolved::source(&settings.target, &environment)?;
-    let profile = Arc::new(Profile::load(&resolved.profile)?);
+    let profile = Arc::new(resolved.profile(&settings.rules)?);
     let workspace = resolved.workspace(settings.workspace.as_deref());
     let ledger = ledger_quota(workspace, settings, &profile, &environment)?;
     let quota = resolved.quota(settings.image_quota, settings.frame_quota, ledger);
@@ -116,7 +116,7 @@ async fn report_on(
         let plan = earlier.plan().clone();
         known = known.with_baseline(&plan, Box::new(earlier));
     }
-    let plan = match &settings.plan {
+    let plan = match plan_path(settings)? {
         Some(path) => {
             check_plan(path, settings)?;
             let (checkpoint, kept) =
@@ -130,7 +130,7 @@ async fn report_on(
         }
         None => None,
     };
-    let output = Output::open(settings.output.as_deref(), settings.color)?;
+    let output = Output::of_report(settings.output.as_deref(), settings.format, settings.color)?;
     let credential = header.origin.credential.clone();
     let report = report::open(settings.format, header, output.writer(), output.width)?;
     let progress = Arc::new(Progress::default());
@@ -180,7 +180,7 @@ async fn report_on(
     };
     let elapsed = begun.elapsed();
     // Each is written whatever becomes of the other.
-    let planned = match (plan, &settings.plan) {
+    let planned = match (plan, plan_path(settings)?) {
         (Some(plan), Some(path)) => plan.finish(path, &summary, elapsed),
         _ => Ok(()),
     };
@@ -226,10 +226,20 @@ impl Sink for Outcome {
     }
 }
 
+/// Where the plan goes: to `--plan`, or to `--output` when it is the report.
+fn plan_path(settings: &DryRun) -> Result<Option<&Path>> {
+    match (settings.format, &settings.plan) {
+        (Format::Parquet, Some(_)) => Err(Error::new("--format parquet writes the plan, as --plan does")
+            .hint("give --plan FILE alone, and a report goes with it")),
+        (Format::Parquet, None) => Ok(settings.output.as_deref()),
+        (_, plan) => Ok(plan.as_deref()),
+    }
+}
+
 fn check_plan(path: &Path, settings: &DryRun) -> Result<()> {
     let same =
         |output: &Path| matches!((path::absolute(output), path::absolute(path)), (Ok(a), Ok(b)) if a == b);
-    match settings.output.as_deref().is_some_and(same) {
+    match settings.format != Format::Parquet && settings.output.as_deref().is_some_and(same) {
         true => Err(Error::new(format!("--output and --plan are the same file, '{}'", path.display()))),
         false => Ok(()),
     }

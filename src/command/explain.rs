@@ -31,7 +31,7 @@ const MAX_TAGS: usize = 60;
 pub fn run(settings: &Explain) -> Result<Exit> {
     let environment = Environment::of_process();
     let resolved = Resolved::asset(&settings.target, &environment)?;
-    let profile = Profile::load(&resolved.profile)?;
+    let profile = resolved.profile(&settings.rules)?;
     let explained = super::runtime()?.block_on(async {
         let (source, name) = match resolved.location {
             Location::Folder(path) => {

@@ -17,6 +17,7 @@ mod ledger;
 pub mod loopback;
 mod output;
 pub mod preview;
+pub mod print;
 pub mod quota;
 pub mod report;
 pub mod rule;

@@ -8,6 +8,7 @@ use anstream::{AutoStream, ColorChoice};
 
 use crate::config::Color;
 use crate::error::{Error, Result};
+use crate::report::Format;
 use crate::whole_file::WholeFile;
 
 /// The width of a report that goes to no terminal, in columns.
@@ -39,6 +40,16 @@ impl Output {
         let file = WholeFile::create(path)?;
         let color = if choice == ColorChoice::Always { choice } else { ColorChoice::Never };
         Ok(Self { file: Some(Arc::new(Mutex::new(file))), color, width: PLAIN_WIDTH })
+    }
+
+    /// Where a report in this format goes. What programs read goes out byte for byte.
+    pub(super) fn of_report(path: Option<&Path>, format: Format, color: Color) -> Result<Self> {
+        match format {
+            Format::Text => Self::open(path, color),
+            // The plan's own writer makes the file.
+            Format::Parquet => Self::open(None, Color::Never),
+            _ => Self::open(path, Color::Always),
+        }
     }
 
     pub(super) fn writer(&self) -> Box<dyn Write + Send> {

@@ -4,8 +4,8 @@ use super::output::Output;
 use crate::config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::plan_file::{self, PlanReader};
-use crate::report::{self, Header};
+use crate::plan_file::{PlanReader, PlanWriter};
+use crate::report::{self, Format, Header};
 
 /// Writes the report and says how the run that the plan is of ended.
 ///
@@ -14,15 +14,25 @@ use crate::report::{self, Header};
 pub fn run(settings: &config::Report) -> Result<Exit> {
     let mut reader = PlanReader::open(&settings.plan)?;
     let plan = reader.plan().clone();
-    let plan_file::Header { origin, profile, admit, .. } = plan.header;
-    let header = Header { origin, profile, admit };
-    let output = Output::open(settings.output.as_deref(), settings.color)?;
+    let header = Header {
+        origin: plan.header.origin.clone(),
+        profile: plan.header.profile.clone(),
+        admit: plan.header.admit,
+    };
+    let output = Output::of_report(settings.output.as_deref(), settings.format, settings.color)?;
+    let mut copy = match (settings.format, &settings.output) {
+        (Format::Parquet, Some(path)) => Some(PlanWriter::create(path, plan.header.clone())?),
+        _ => None,
+    };
     let mut report = report::open(settings.format, header, output.writer(), output.width)?;
     for asset in &mut reader {
-        report.asset(&asset?).map_err(|error| report::output(&error))?;
+        let asset = asset?;
+        report.asset(&asset).map_err(|error| report::output(&error))?;
+        copy.as_mut().map_or(Ok(()), |copy| copy.asset(&asset))?;
     }
     let elapsed = plan.ended.duration_since(plan.header.begun).try_into();
     let elapsed = elapsed.map_err(|_| Error::new("the plan's run ended before it began"))?;
+    copy.map_or(Ok(()), |copy| copy.finish(plan.summary.clone(), elapsed))?;
     report.finish(&plan.summary, elapsed).map_err(|error| report::output(&error))?;
     output.keep()?;
     Ok(Exit::of(&plan.summary, settings.exit_zero))

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::Target;
-use crate::connections::{self, Connection, Connections, FILE_NAME};
+use crate::connections::{self, Connection, Connections, FILE_NAME, Rules};
 use crate::error::{Error, Result, reason};
 use crate::model::{Gauge, Quota};
-use crate::rules::Profile;
+use crate::rules::{Choice, Profile};
 use crate::source::azure::AuthMode;
 use crate::source::location::{Environment, Location};
 
@@ -18,6 +18,8 @@ pub(super) struct Resolved {
     pub profile: String,
     /// The connection that the source names.
     pub connection: Option<Connection>,
+    /// What `presync.toml` says of the rules, if it was read for the source.
+    pub rules: Option<Rules>,
 }
 
 impl Resolved {
@@ -38,12 +40,14 @@ impl Resolved {
             (None, Some(_)) => Some(Connections::load(nearest()?)?),
             (None, None) => None,
         };
+        let rules = connections.as_ref().map(|connections| connections.rules().clone());
         let (Some(connections), Some((name, rest))) = (connections, reference) else {
             return Ok(Self {
                 location: Location::parse(&target.source, target.account.as_deref(), env)?,
                 auth: target.auth.unwrap_or_default(),
                 profile: target.profile.clone().unwrap_or_else(default_profile),
                 connection: None,
+                rules,
             });
         };
         let connection = connections.get(name)?;
@@ -54,12 +58,25 @@ impl Resolved {
             auth: target.auth.or(connection.auth).unwrap_or_default(),
             profile: target.profile.clone().or(profile).unwrap_or_else(default_profile),
             connection: Some(connection.clone()),
+            rules,
         })
     }
 
     /// The workspace of the ledger: what the command line says, else the connection's.
     pub(super) fn workspace<'a>(&'a self, option: Option<&'a str>) -> Option<&'a str> {
         option.or_else(|| self.connection.as_ref()?.workspace.as_deref())
+    }
+
+    /// The profile, with what the command line and the nearest `presync.toml` change about its rules.
+    pub(super) fn profile(&self, command_line: &Choice) -> Result<Profile> {
+        let rules = match &self.rules {
+            Some(rules) => rules.clone(),
+            None => match connections::find(&working_directory()?) {
+                Some(file) => Connections::load(file)?.rules().clone(),
+                None => Rules::default(),
+            },
+        };
+        Ok(Profile { overrides: rules.overrides(command_line), ..Profile::load(&self.profile)? })
     }
 
     /// The budget: for each kind what the command line says is left, else the ledger's, else what the connection says
@@ -80,14 +97,18 @@ impl Resolved {
     }
 }
 
-/// The nearest file with connections.
+/// The nearest `presync.toml`.
 fn nearest() -> Result<PathBuf> {
-    let folder = std::env::current_dir()
-        .map_err(|error| Error::new(format!("the working directory is not there: {}", reason(&error))))?;
+    let folder = working_directory()?;
     connections::find(&folder).ok_or_else(|| {
         Error::new(format!("there is no {FILE_NAME} in '{}' or above it", folder.display()))
             .hint("presync connect SOURCE --write NAME makes one, or name it with --config FILE")
     })
+}
+
+fn working_directory() -> Result<PathBuf> {
+    std::env::current_dir()
+        .map_err(|error| Error::new(format!("the working directory is not there: {}", reason(&error))))
 }
 
 fn default_profile() -> String {
@@ -114,6 +135,7 @@ mod tests {
             auth: AuthMode::default(),
             profile: default_profile(),
             connection,
+            rules: None,
         };
         let (none, ledger) = (Quota::new(None, None), Quota::of(Gauge::new(Some(5), 1), Gauge::new(None, 2)));
         let (of_options, of_connection) = (Quota::new(Some(3), Some(4)), Quota::new(Some(10), Some(20)));

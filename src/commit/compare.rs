@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use super::{Kind, Obstacles};
 use crate::ledger::Shortage;
-use crate::model::{Asset, Blob, Code, Cost, Month, Skip, Verdict};
+use crate::model::{Asset, Blob, Code, Cost, Month, Severity, Skip, Verdict};
 use crate::plan_file::Plan;
 use crate::rules::{self, Profile};
 
@@ -133,11 +133,14 @@ struct Judgement {
 
 impl Judgement {
     fn of(asset: &Asset) -> Self {
-        let is_quota = |code| matches!(code, Code::ImageQuota | Code::FrameQuota);
-        let mut codes: SmallVec<[Code; 4]> = asset.findings.iter().map(|finding| finding.code).collect();
-        // The quota refuses only what the rules accept.
-        let verdict = if codes.iter().any(|code| is_quota(*code)) { Verdict::Accept } else { asset.verdict };
-        codes.retain(|code| !is_quota(*code) && *code != Code::DuplicateBasename);
+        let depends_on_others =
+            |code| matches!(code, Code::ImageQuota | Code::FrameQuota | Code::DuplicateBasename);
+        let (others, own): (Vec<_>, Vec<_>) =
+            asset.findings.iter().partition(|finding| depends_on_others(finding.code));
+        // Only what the rules accept by itself is rejected for the sake of others.
+        let is_rejected_for_others = others.iter().any(|finding| finding.severity == Severity::Error);
+        let verdict = if is_rejected_for_others { Verdict::Accept } else { asset.verdict };
+        let codes = own.iter().map(|finding| finding.code).collect();
         Self { verdict, cost: asset.cost, codes }
     }
 

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Connection, NAME_RULE, is_name};
+use super::rules::RulesTable;
+use super::{Connection, NAME_RULE, Rules, is_name};
 use crate::error::{Error, Result};
 use crate::source::azure::AuthMode;
 use crate::source::location::{ContainerUrl, Environment, Sas, check_account, check_container};
@@ -22,6 +23,14 @@ const SECRETS: [&str; 8] =
 struct File {
     #[serde(default)]
     connections: BTreeMap<Spanned<String>, Table>,
+    #[serde(default)]
+    rules: RulesTable,
+}
+
+/// What a file says.
+pub(super) struct Contents {
+    pub by_name: BTreeMap<String, Connection>,
+    pub rules: Rules,
 }
 
 #[derive(Deserialize)]
@@ -47,7 +56,7 @@ struct QuotaTable {
 }
 
 /// Reads the text of the file that lies at `path`.
-pub(super) fn parse(text: &str, path: &Path) -> Result<BTreeMap<String, Connection>> {
+pub(super) fn parse(text: &str, path: &Path) -> Result<Contents> {
     let document = Document { text, path };
     let wrong = |error: toml::de::Error| document.fault(error.span(), error.message());
     let tree = DeTable::parse(text).map_err(wrong)?;
@@ -59,10 +68,11 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<BTreeMap<String, Connecti
         }
         Ok((name.into_inner(), document.connection(table)?))
     });
-    connections.collect()
+    let by_name = connections.collect::<Result<_>>()?;
+    Ok(Contents { by_name, rules: file.rules.resolve(&document)? })
 }
 
-struct Document<'a> {
+pub(super) struct Document<'a> {
     text: &'a str,
     path: &'a Path,
 }
@@ -125,7 +135,11 @@ impl Document<'_> {
                      AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN",
                 ));
             }
-            if let DeValue::Table(table) = value.get_ref() {
+            let items = match value.get_ref() {
+                DeValue::Array(items) => items.iter().map(Spanned::get_ref).collect(),
+                value => vec![value],
+            };
+            for table in items.into_iter().filter_map(DeValue::as_table) {
                 self.refuse_secrets(table)?;
             }
         }
@@ -133,7 +147,7 @@ impl Document<'_> {
     }
 
     /// The error at a value.
-    fn at(&self, value: &Spanned<String>, error: Error) -> Error {
+    pub(super) fn at(&self, value: &Spanned<String>, error: Error) -> Error {
         let fault = self.fault(Some(value.span()), error.message());
         match error.way_out() {
             Some(hint) => fault.hint(hint),
@@ -198,7 +212,7 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> Error {
-        parse(text, Path::new("presync.toml")).expect_err(text)
+        parse(text, Path::new("presync.toml")).map(|contents| contents.rules).expect_err(text)
     }
 
     #[test]
@@ -206,7 +220,7 @@ mod tests {
         let text = "[connections.cams]\naccount = 'media'\ncontainer = 'cam'\nprefix = '2026/'\n\
                     endpoint = 'https://media.blob.core.windows.net'\nprofile = 'vi'\nauth = 'managed-identity'\n\
                     workspace = 'team a'\nquota = { images = 5_000, frames = 7 }\n[connections.b]\ncontainer = '$web'\n";
-        let connections = parse(text, Path::new("presync.toml")).expect("it is valid");
+        let connections = parse(text, Path::new("presync.toml")).expect("it is valid").by_name;
         let expected = Connection {
             account: Some("media".into()),
             container: "cam".into(),
@@ -220,7 +234,7 @@ mod tests {
         };
         assert_eq!(connections["cams"], expected);
         assert_eq!(connections["b"], Connection { container: "$web".into(), ..Default::default() });
-        assert!(parse("", Path::new("presync.toml")).expect("an empty file is valid").is_empty());
+        assert!(parse("", Path::new("presync.toml")).expect("an empty file is valid").by_name.is_empty());
     }
 
     #[test]
@@ -263,6 +277,28 @@ mod tests {
             ("container = 'cam'\ncontainer = 'cam'", "line 3, column 1", "duplicate key"),
             ("container = cam", "line 2, column 13", ""),
             ("account = 'media'", "line 1, column 1", "missing field `container`"),
+            (
+                "container = 'cam'\n[rules]\nselect = ['IMG', 'IMG01']",
+                "line 4, column 18",
+                "there is no rule 'IMG01'",
+            ),
+            (
+                "container = 'cam'\n[rules]\nignore = ['NET']",
+                "line 4, column 11",
+                "'NET' can neither be ignored",
+            ),
+            (
+                "container = 'cam'\n[rules.severity]\nNAM = 'fatal'",
+                "line 4, column 7",
+                "unknown variant `fatal`",
+            ),
+            ("container = 'cam'\n[rules.severity]\nQTA = 'error'", "line 4, column 1", "'QTA' can neither"),
+            ("container = 'cam'\n[[rules.prefix]]\nignore = []", "line 3", "missing field `prefix`"),
+            (
+                "container = 'cam'\n[[rules.prefix]]\nprefix = 'raw/'\nselect = []",
+                "line 5, column 1",
+                "unknown field `select`",
+            ),
             ("\"a\\u001b[31m\" = 1", "line 2, column 1", "unknown field `a [31m`"),
         ] {
             let error = error(&format!("[connections.cams]\n{line}\n"));
@@ -284,6 +320,7 @@ mod tests {
             "quota = { token = 'c2VjcmV0' }",
             "prefix = '2026/?sp=rl&sig=c2VjcmV0'",
             "endpoint = 'https://media.blob.core.windows.net?sp=rl&sig=c2VjcmV0'",
+            "rules.prefix = [{ prefix = '?sp=rl&sig=c2VjcmV0' }]",
         ] {
             let error = with(line);
             assert!(error.message().contains("holds a secret at line 3"), "{error}");

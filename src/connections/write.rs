@@ -37,7 +37,7 @@ pub fn add(path: &Path, name: &str, connection: &Connection) -> Result<Added> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(Error::new(format!("cannot read '{shown}': {}", reason(&error)))),
     };
-    match parse::parse(&text, path)?.get(name) {
+    match parse::parse(&text, path)?.by_name.get(name) {
         Some(there) if there == connection => return Ok(Added::Before),
         Some(_) => {
             return Err(Error::new(format!("'{shown}' has another connection '@{name}'"))
@@ -126,7 +126,7 @@ mod tests {
             "connections = { phones = { container = 'phones' } }",
         ] {
             let after = with(before, "cams", &cams()).expect("it is TOML");
-            let read = parse::parse(&after, Path::new("presync.toml")).expect("it is valid");
+            let read = parse::parse(&after, Path::new("presync.toml")).expect("it is valid").by_name;
             assert_eq!((&read["cams"], read["phones"].container.as_str()), (&cams(), "phones"), "{after}");
         }
         let before = "# ours\n\n[connections.phones] # old\ncontainer='phones'   # and odd\n";

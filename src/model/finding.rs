@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 /// What a finding does to the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -96,6 +98,36 @@ codes! {
     Unreadable = "NET001", "unreadable", Unknown;
     /// Changed between listing and reading.
     Changed = "NET002", "changed", Unknown;
+}
+
+impl Code {
+    /// Whether a user may ignore the rule or change its severity. Of a blob that was not judged nothing is known that
+    /// could be ignored, and what does not fit the quota does not fit.
+    pub fn is_changeable(self) -> bool {
+        !matches!(
+            self,
+            Self::Undetermined
+                | Self::Archived
+                | Self::ImageQuota
+                | Self::FrameQuota
+                | Self::Unreadable
+                | Self::Changed
+        )
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let code = Self::ALL.iter().find(|code| code.as_str() == text);
+        code.copied().ok_or_else(|| de::Error::custom("there is no such rule"))
+    }
 }
 
 impl fmt::Display for Code {

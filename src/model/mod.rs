@@ -8,6 +8,7 @@ mod finding;
 mod format;
 mod month;
 mod origin;
+mod overrides;
 mod quota;
 mod range;
 
@@ -21,5 +22,6 @@ pub use finding::{Code, Finding, Severity};
 pub use format::{Format, Kind};
 pub use month::Month;
 pub use origin::Origin;
+pub use overrides::{Effect, Effects, Overrides, PrefixEffects};
 pub use quota::{Cost, Gauge, Quota, QuotaKind, Totals, Verdict};
 pub use range::{ByteRange, Reads};

@@ -1,15 +1,12 @@
 //! The budget: spent by what the rules accept.
 
-use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use super::Changes;
+use super::basenames::{Basenames, add_finding};
 use super::curve::{Curves, Shortage};
 use super::ranking::Turns;
-use crate::model::{Admit, Asset, BlobName, Code, Finding, Kind, Quota, QuotaKind, Totals, Verdict};
-
-/// Basenames that are remembered: 1.8 million, in 19 MB of hashes. Beyond that, new ones are not compared.
-pub const MAX_BASENAMES: usize = 1_835_008;
+use crate::model::{
+    Admit, Asset, BlobName, Code, Finding, Kind, Overrides, Quota, QuotaKind, Totals, Verdict,
+};
 
 /// What a run adds up to so far.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,10 +45,8 @@ pub struct Budget {
     curves: Curves,
     /// What was decided beforehand; `None` when assets are served as they come.
     turns: Option<Turns>,
-    /// Hashes, so that memory does not grow with the length of the names. Two of 1.8 million names collide with a
-    /// probability of one in ten million.
-    basenames: HashSet<u64>,
-    basenames_compared: bool,
+    basenames: Basenames,
+    overrides: Overrides,
 }
 
 impl Budget {
@@ -73,9 +68,14 @@ impl Budget {
             first_refused: None,
             curves,
             turns,
-            basenames: HashSet::new(),
-            basenames_compared: true,
+            basenames: Basenames::default(),
+            overrides: Overrides::default(),
         }
+    }
+
+    /// The same budget, with what the user changes about duplicate basenames.
+    pub fn with_overrides(self, overrides: Overrides) -> Self {
+        Self { overrides, ..self }
     }
 
     /// Settles the next asset in listing order: spends its cost or refuses it, and counts it.
@@ -99,7 +99,7 @@ impl Budget {
             first_refused: self.first_refused.clone(),
             image_shortage: self.curves.shortage(Kind::Image).filter(|_| !self.quota.images.fits),
             frame_shortage: self.curves.shortage(Kind::Video).filter(|_| !self.quota.frames.fits),
-            basenames_compared: self.basenames_compared,
+            basenames_compared: self.basenames.is_complete(),
             changes: None,
             incomplete: None,
         }
@@ -134,21 +134,10 @@ impl Budget {
         self.first_refused.get_or_insert_with(|| asset.blob.name.clone());
     }
 
+    /// Only accepted assets can clash.
     fn compare_basename(&mut self, asset: &mut Asset) {
-        let basename = asset.blob.name.basename();
-        let mut hasher = DefaultHasher::new();
-        basename.hash(&mut hasher);
-        let hash = hasher.finish();
-        if self.basenames.contains(&hash) {
-            let message = format!("an asset earlier in the listing is called '{basename}' too");
-            let finding = Finding::new(Code::DuplicateBasename, message)
-                .with_fix("Rename one of them: annotations are matched by this name");
-            asset.findings.push(finding);
-            asset.findings.sort_by_key(|finding| finding.code);
-        } else if self.basenames.len() < MAX_BASENAMES {
-            self.basenames.insert(hash);
-        } else {
-            self.basenames_compared = false;
+        if self.basenames.is_taken(asset) {
+            add_finding(asset, &self.overrides);
         }
     }
 
@@ -216,7 +205,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Access, Blob, Cost, Facts, Format, Reads};
+    use crate::model::{Access, Blob, Cost, Effect, Effects, Facts, Format, Reads};
 
     fn asset(name: &str, kind: Kind, cost: Cost) -> Asset {
         let blob = Blob {
@@ -265,5 +254,29 @@ mod tests {
             findings.push(codes(&image));
         }
         assert_eq!(findings, [vec![], vec![Code::DuplicateBasename], vec![Code::ImageQuota]]);
+    }
+
+    #[test]
+    fn a_duplicate_that_is_rejected_costs_nothing() {
+        let mut everywhere = Effects::default();
+        everywhere.set(Code::DuplicateBasename, Effect::Error);
+        let overrides = Overrides { everywhere, prefixes: Vec::new() };
+        let mut budget = Budget::new(Quota::new(Some(2), None)).with_overrides(overrides);
+        let cost = Cost { images: 1, frames: 0 };
+        let mut verdicts = Vec::new();
+        for name in ["a/1.jpg", "b/1.jpg", "c/2.jpg", "d/3.jpg", "e/3.jpg"] {
+            let mut image = asset(name, Kind::Image, cost);
+            budget.settle(&mut image);
+            verdicts.push((image.verdict, codes(&image)));
+        }
+        let refused = (Verdict::Reject, vec![Code::ImageQuota]);
+        assert_eq!(verdicts[0], (Verdict::Accept, vec![]));
+        assert_eq!(verdicts[1], (Verdict::Reject, vec![Code::DuplicateBasename]));
+        assert_eq!(verdicts[2], (Verdict::Accept, vec![]));
+        assert_eq!(
+            verdicts[3..],
+            [refused.clone(), refused],
+            "no accepted asset has the name of the last one"
+        );
     }
 }

@@ -5,8 +5,9 @@ use proptest::sample::select;
 
 use super::*;
 use crate::model::{
-    Access, Admit, Asset, Blob, BlobName, Code, Cost, ETag, Facts, Finding, Format, FourCc, Gap, Kind,
-    Malformed, Mirror, Orientation, Quota, Reads, Severity, Skip, Verdict, Video, VideoTrack,
+    Access, Admit, Asset, Blob, BlobName, Code, Cost, ETag, Effect, Effects, Facts, Finding, Format, FourCc,
+    Gap, Kind, Malformed, Mirror, Orientation, Overrides, PrefixEffects, Quota, Reads, Severity, Skip,
+    Verdict, Video, VideoTrack,
 };
 use crate::plan::Budget;
 
@@ -108,6 +109,10 @@ prop_compose! {
 }
 
 fn header() -> Header {
+    let mut effects = Effects::default();
+    effects.set(Code::ExifOrientation, Effect::Ignore);
+    let below = PrefixEffects { prefix: "raw/".to_owned(), effects: effects.clone() };
+    let overrides = Overrides { everywhere: effects, prefixes: vec![below] };
     Header {
         origin: Origin {
             provider: "azure".into(),
@@ -118,7 +123,7 @@ fn header() -> Header {
             credential: None,
         },
         root: Some("/media/c\u{1F600}meras".to_owned()),
-        profile: Arc::new(Profile::load("vi").expect("it is built in")),
+        profile: Arc::new(Profile { overrides, ..Profile::load("vi").expect("it is built in") }),
         profile_from: "/rules/vi.toml".to_owned(),
         workspace: Some("team a".to_owned()),
         probe_version: 1,

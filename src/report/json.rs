@@ -8,11 +8,9 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::changes::ChangesRecord;
-use super::record::{
-    AssetRecord, FORMAT_VERSION, GaugeRecord, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord,
-};
+use super::record::{AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord};
 use super::{Header, Report};
-use crate::model::{Asset, Code};
+use crate::model::{Asset, Code, Overrides};
 use crate::plan::Summary;
 
 /// One asset a line.
@@ -58,6 +56,8 @@ struct Document<'a> {
     tool: ToolRecord,
     source: SourceRecord<'a>,
     profile: &'a str,
+    #[serde(skip_serializing_if = "Overrides::is_empty")]
+    overrides: &'a Overrides,
     quota: QuotaRecord<'a>,
     totals: TotalsRecord,
     /// Whether the whole listing was examined…
@@ -98,12 +98,8 @@ impl<W: Write + Send> Report for Json<W> {
             tool: ToolRecord::this(),
             source: SourceRecord::new(&header.origin),
             profile: &header.profile.name,
-            quota: QuotaRecord {
-                admit: header.admit.as_str(),
-                images: GaugeRecord::new(&summary.quota.images, summary.image_shortage.as_ref()),
-                frames: GaugeRecord::new(&summary.quota.frames, summary.frame_shortage.as_ref()),
-                first_refused: summary.first_refused.as_ref().map(|name| name.as_str()),
-            },
+            overrides: &header.profile.overrides,
+            quota: QuotaRecord::new(header.admit, summary),
             totals: TotalsRecord::new(&summary.totals, elapsed.as_secs_f64()),
             complete: summary.incomplete.is_none(),
             incomplete: summary.incomplete.as_deref(),

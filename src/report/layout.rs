@@ -22,6 +22,7 @@ pub(super) fn heading(out: &mut impl Write, command: &str, header: &Header, widt
         other => other,
     };
     let profile = format!("{} ({})", header.profile.name, header.profile.title);
+    let rules = header.profile.overrides.to_string();
     let rows = [
         ("provider", Some(provider)),
         ("source", Some(origin.location.as_str())),
@@ -31,6 +32,7 @@ pub(super) fn heading(out: &mut impl Write, command: &str, header: &Header, widt
         ("credential", origin.credential.as_deref()),
         ("profile", Some(profile.as_str())),
         ("admit", Some(header.admit.as_str()).filter(|_| header.admit != Admit::Listing)),
+        ("rules", Some(rules.as_str()).filter(|rules| !rules.is_empty())),
     ];
     let version = env!("CARGO_PKG_VERSION");
     writeln!(out, "{BOLD}presync {command}{BOLD:#} {DIM}{version}{DIM:#}\n")?;

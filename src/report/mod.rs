@@ -3,12 +3,17 @@
 mod bar;
 mod changes;
 pub mod commit;
+pub(crate) mod csv;
 mod doctor;
+mod github;
+mod groups;
 mod json;
+mod junit;
 mod layout;
 pub mod preview;
 pub mod quota;
 mod record;
+mod sarif;
 mod shortage;
 pub mod style;
 mod text;
@@ -37,6 +42,16 @@ pub enum Format {
     Json,
     /// One asset a line, written while the run goes on.
     Jsonl,
+    /// One asset a row, for spreadsheets, written while the run goes on.
+    Csv,
+    /// The plan's own file, which [`plan_file`](crate::plan_file) writes.
+    Parquet,
+    /// JUnit XML: a test case a rule.
+    Junit,
+    /// SARIF 2.1.0: a result for each rule and folder.
+    Sarif,
+    /// GitHub's workflow commands: an annotation a rule.
+    Github,
 }
 
 /// What a report says about the run before any asset.
@@ -63,7 +78,7 @@ pub trait Report: Send {
 /// `out` strips where they are not wanted.
 ///
 /// # Errors
-/// When the temporary file that a JSON document needs cannot be made.
+/// When the temporary file that a JSON document needs cannot be made, or the first line cannot be written.
 pub fn open(
     format: Format,
     header: Header,
@@ -75,6 +90,11 @@ pub fn open(
         Format::Text => Box::new(text::Text::new(header, out, width)),
         Format::Json => Box::new(json::Json::new(header, out).map_err(|error| output(&error))?),
         Format::Jsonl => Box::new(json::Jsonl::new(out)),
+        Format::Csv => Box::new(csv::Csv::new(out).map_err(|error| output(&error))?),
+        Format::Parquet => Box::new(Nothing),
+        Format::Junit => Box::new(junit::Junit::new(header, out)),
+        Format::Sarif => Box::new(sarif::Sarif::new(header, out)),
+        Format::Github => Box::new(github::Github::new(header, out)),
     })
 }
 
@@ -84,6 +104,19 @@ pub fn open(
 /// When it cannot be written.
 pub fn asset_record(asset: &Asset, out: &mut dyn Write) -> io::Result<()> {
     Ok(serde_json::to_writer(out, &record::AssetRecord::new(asset))?)
+}
+
+/// What is reported beside a plan that is the report.
+struct Nothing;
+
+impl Report for Nothing {
+    fn asset(&mut self, _asset: &Asset) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, _summary: &Summary, _elapsed: Duration) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The error for a report that cannot be written.

@@ -2,68 +2,68 @@
 
 use serde::Serialize;
 
-use crate::model::{Asset, Finding, Gauge, Kind, Mirror, Orientation, Origin, Skip, Totals};
-use crate::plan::Shortage;
+use crate::model::{Admit, Asset, Finding, Gauge, Kind, Mirror, Orientation, Origin, Skip, Totals};
+use crate::plan::{Shortage, Summary};
 
 /// The version of the formats: the major number changes when a field goes or changes its meaning.
 pub(super) const FORMAT_VERSION: &str = "1.0";
 
 #[derive(Serialize)]
 pub(super) struct AssetRecord<'a> {
-    name: &'a str,
-    size: u64,
+    pub(super) name: &'a str,
+    pub(super) size: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    etag: Option<&'a str>,
+    pub(super) etag: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_modified: Option<String>,
-    kind: &'static str,
-    format: &'static str,
+    pub(super) last_modified: Option<String>,
+    pub(super) kind: &'static str,
+    pub(super) format: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    width: Option<u32>,
+    pub(super) width: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    height: Option<u32>,
+    pub(super) height: Option<u32>,
     /// `null` says that there is no tag; the field is absent where that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    orientation: Option<Option<i64>>,
+    pub(super) orientation: Option<Option<i64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rotation: Option<u16>,
+    pub(super) rotation: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    mirror: Option<&'static str>,
+    pub(super) mirror: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    major_brand: Option<String>,
+    pub(super) major_brand: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    compatible_brands: Option<Vec<String>>,
+    pub(super) compatible_brands: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    codec: Option<&'a str>,
+    pub(super) codec: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pixel_format: Option<&'a str>,
+    pub(super) pixel_format: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    frames: Option<u64>,
+    pub(super) frames: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    frames_presented: Option<u64>,
+    pub(super) frames_presented: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    duration_s: Option<f64>,
-    verdict: &'static str,
+    pub(super) duration_s: Option<f64>,
+    pub(super) verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    skipped: Option<&'static str>,
-    cost: CostRecord,
-    findings: Vec<FindingRecord<'a>>,
-    reads: ReadsRecord,
+    pub(super) skipped: Option<&'static str>,
+    pub(super) cost: CostRecord,
+    pub(super) findings: Vec<FindingRecord<'a>>,
+    pub(super) reads: ReadsRecord,
 }
 
 #[derive(Serialize)]
-struct CostRecord {
-    images: u64,
-    frames: u64,
+pub(super) struct CostRecord {
+    pub(super) images: u64,
+    pub(super) frames: u64,
 }
 
 #[derive(Serialize)]
-struct ReadsRecord {
-    requests: u32,
+pub(super) struct ReadsRecord {
+    pub(super) requests: u32,
     /// Absent where there were none.
     #[serde(skip_serializing_if = "is_zero")]
-    retries: u32,
-    bytes: u64,
+    pub(super) retries: u32,
+    pub(super) bytes: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -72,12 +72,12 @@ fn is_zero(number: &u32) -> bool {
 }
 
 #[derive(Serialize)]
-struct FindingRecord<'a> {
-    code: &'static str,
-    severity: &'static str,
-    message: &'a str,
+pub(super) struct FindingRecord<'a> {
+    pub(super) code: &'static str,
+    pub(super) severity: &'static str,
+    pub(super) message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    fix: Option<&'a str>,
+    pub(super) fix: Option<&'a str>,
 }
 
 impl<'a> AssetRecord<'a> {
@@ -173,7 +173,7 @@ impl<'a> SourceRecord<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct GaugeRecord<'a> {
+struct GaugeRecord<'a> {
     limit: Option<u64>,
     used_before: u64,
     cost: u64,
@@ -188,7 +188,7 @@ pub(super) struct GaugeRecord<'a> {
 }
 
 impl<'a> GaugeRecord<'a> {
-    pub(super) fn new(gauge: &Gauge, shortage: Option<&'a Shortage>) -> Self {
+    fn new(gauge: &Gauge, shortage: Option<&'a Shortage>) -> Self {
         Self {
             limit: gauge.limit,
             used_before: gauge.used_before,
@@ -203,10 +203,21 @@ impl<'a> GaugeRecord<'a> {
 
 #[derive(Serialize)]
 pub(super) struct QuotaRecord<'a> {
-    pub(super) admit: &'static str,
-    pub(super) images: GaugeRecord<'a>,
-    pub(super) frames: GaugeRecord<'a>,
-    pub(super) first_refused: Option<&'a str>,
+    admit: &'static str,
+    images: GaugeRecord<'a>,
+    frames: GaugeRecord<'a>,
+    first_refused: Option<&'a str>,
+}
+
+impl<'a> QuotaRecord<'a> {
+    pub(super) fn new(admit: Admit, summary: &'a Summary) -> Self {
+        Self {
+            admit: admit.as_str(),
+            images: GaugeRecord::new(&summary.quota.images, summary.image_shortage.as_ref()),
+            frames: GaugeRecord::new(&summary.quota.frames, summary.frame_shortage.as_ref()),
+            first_refused: summary.first_refused.as_ref().map(|name| name.as_str()),
+        }
+    }
 }
 
 #[derive(Serialize)]

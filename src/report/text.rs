@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::changes;
+use super::groups::{Group, Groups};
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, number, shown};
 use super::shortage::{do_not_fit, shortage};
 use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
@@ -20,16 +21,10 @@ pub(super) struct Text<W> {
     header: Header,
     out: W,
     width: usize,
-    examples: BTreeMap<Code, Vec<Example>>,
+    groups: Groups,
     skipped: BTreeMap<&'static str, u64>,
     images_refused: u64,
     videos_refused: u64,
-}
-
-struct Example {
-    name: String,
-    message: String,
-    fix: Option<String>,
 }
 
 impl<W> Text<W> {
@@ -38,7 +33,7 @@ impl<W> Text<W> {
             header,
             out,
             width: width.clamp(MIN_WIDTH, MAX_WIDTH),
-            examples: BTreeMap::new(),
+            groups: Groups::new(EXAMPLES),
             skipped: BTreeMap::new(),
             images_refused: 0,
             videos_refused: 0,
@@ -54,15 +49,8 @@ impl<W: Write + Send> Report for Text<W> {
                 Code::FrameQuota => self.videos_refused += 1,
                 _ => {}
             }
-            let examples = self.examples.entry(finding.code).or_default();
-            if examples.len() < EXAMPLES {
-                examples.push(Example {
-                    name: asset.blob.name.as_str().to_owned(),
-                    message: finding.message.clone(),
-                    fix: finding.fix.clone(),
-                });
-            }
         }
+        self.groups.add(asset);
         if let Some(skip) = asset.skipped {
             *self.skipped.entry(skip.as_str()).or_default() += 1;
         }
@@ -76,7 +64,7 @@ impl<W: Write + Send> Report for Text<W> {
         if let Some(changes) = &summary.changes {
             changes::text(&mut self.out, changes, &summary.totals, self.width)?;
         }
-        self.findings(summary)?;
+        self.findings()?;
         self.closing(summary)?;
         self.out.flush()
     }
@@ -142,57 +130,21 @@ impl<W: Write> Text<W> {
         reasons.collect::<Vec<_>>().join("; ")
     }
 
-    fn findings(&mut self, summary: &Summary) -> io::Result<()> {
+    fn findings(&mut self) -> io::Result<()> {
         for (severity, title) in [
             (Severity::Error, "Rejected"),
             (Severity::Unknown, "Not judged"),
             (Severity::Warning, "Warnings"),
         ] {
-            let found: Vec<_> =
-                summary.findings.iter().filter(|(code, _)| code.severity() == severity).collect();
-            if found.is_empty() {
+            let mut found = self.groups.of(severity).peekable();
+            if found.peek().is_none() {
                 continue;
             }
             writeln!(self.out, "{BOLD}{title}{BOLD:#}")?;
-            for (code, count) in found {
-                self.rule(*code, *count, severity)?;
+            for (code, group) in found {
+                rule(&mut self.out, self.width, code, group, severity)?;
             }
             writeln!(self.out)?;
-        }
-        Ok(())
-    }
-
-    fn rule(&mut self, code: Code, count: u64, severity: Severity) -> io::Result<()> {
-        let style = style::of(severity);
-        let summary = cut(rules::summary(code), self.width - 40);
-        let total = number(count);
-        writeln!(
-            self.out,
-            "  {style}{code}{style:#}  {BOLD}{:<21}{BOLD:#} {total:>6}  {DIM}{summary}{DIM:#}",
-            code.name()
-        )?;
-        let examples = self.examples.remove(&code).unwrap_or_default();
-        let room = self.width - 10;
-        let longest = examples.iter().map(|example| columns(&shown(&example.name))).max().unwrap_or(0);
-        let names = longest.min(room * 2 / 5);
-        for example in &examples {
-            let name = cut(&shown(&example.name), names);
-            let pad = " ".repeat(names - columns(&name));
-            let message = cut(&shown(&example.message), room - names - 2);
-            writeln!(self.out, "          {name}{pad}  {DIM}{message}{DIM:#}")?;
-        }
-        let more = count - examples.len() as u64;
-        if more > 0 {
-            writeln!(self.out, "          {DIM}and {} more{DIM:#}", number(more))?;
-        }
-        // Never cut, because it is there to be copied.
-        let mut fixes = examples.iter().filter_map(|example| Some((&example.name, example.fix.as_ref()?)));
-        if let Some((name, fix)) = fixes.next() {
-            let fix = shown(fix);
-            match fixes.all(|(_, other)| *other == fix) && count <= EXAMPLES as u64 || !fix.contains("IN") {
-                true => writeln!(self.out, "          fix: {fix}")?,
-                false => writeln!(self.out, "          fix for {}: {fix}", shown(name))?,
-            }
         }
         Ok(())
     }
@@ -239,6 +191,40 @@ impl<W: Write> Text<W> {
         };
         writeln!(self.out, "{style}{verdict}{style:#}")
     }
+}
+
+fn rule(out: &mut impl Write, width: usize, code: Code, group: &Group, severity: Severity) -> io::Result<()> {
+    let style = style::of(severity);
+    let summary = cut(rules::summary(code), width - 40);
+    let total = number(group.count);
+    writeln!(
+        out,
+        "  {style}{code}{style:#}  {BOLD}{:<21}{BOLD:#} {total:>6}  {DIM}{summary}{DIM:#}",
+        code.name()
+    )?;
+    let examples = &group.examples;
+    let room = width - 10;
+    let longest = examples.iter().map(|example| columns(&shown(&example.name))).max().unwrap_or(0);
+    let names = longest.min(room * 2 / 5);
+    for example in examples {
+        let name = cut(&shown(&example.name), names);
+        let pad = " ".repeat(names - columns(&name));
+        let message = cut(&shown(&example.message), room - names - 2);
+        writeln!(out, "          {name}{pad}  {DIM}{message}{DIM:#}")?;
+    }
+    if group.more() > 0 {
+        writeln!(out, "          {DIM}and {} more{DIM:#}", number(group.more()))?;
+    }
+    // Never cut, because it is there to be copied.
+    let mut fixes = examples.iter().filter_map(|example| Some((&example.name, example.fix.as_ref()?)));
+    if let Some((name, fix)) = fixes.next() {
+        let fix = shown(fix);
+        match fixes.all(|(_, other)| *other == fix) && group.more() == 0 || !fix.contains("IN") {
+            true => writeln!(out, "          fix: {fix}")?,
+            false => writeln!(out, "          fix for {}: {fix}", shown(name))?,
+        }
+    }
+    Ok(())
 }
 
 /// `images      ████░░░░  1,204 of 5,000 images, 1,000 used before; fits`.

@@ -131,6 +131,7 @@ impl Decision {
     }
 
     fn into_asset(mut self, blob: Blob, kind: Kind, facts: Facts, reads: Reads, profile: &Profile) -> Asset {
+        profile.overrides.apply(blob.name.as_str(), &mut self.findings);
         self.findings.sort_by_key(|finding| finding.code);
         let worst = self.findings.iter().map(|finding| finding.severity).max();
         let verdict = match (self.skipped, worst) {

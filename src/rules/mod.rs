@@ -1,9 +1,11 @@
 //! The rules: facts and a profile in, findings and a verdict out.
 
+mod choice;
 mod judge;
 mod profile;
 mod text;
 
+pub use choice::{Choice, Level, Selector};
 pub use judge::{Content, from_earlier, judge, without_reading};
 pub use profile::{ImageRules, Profile, VideoRules};
 pub use text::{Text, summary, text};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, reason};
-use crate::model::Format;
+use crate::model::{Format, Overrides};
 
 /// What a platform accepts and what it charges.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Profile {
     pub images: ImageRules,
     /// The rules for videos.
     pub videos: VideoRules,
+    /// What the user changes about them, which is never in a profile's own file.
+    #[serde(default, skip_serializing_if = "Overrides::is_empty")]
+    pub overrides: Overrides,
 }
 
 /// The rules for images.
@@ -83,6 +86,12 @@ impl Profile {
             Error::new(format!("the profile '{origin}' is not valid: {}", error.to_string().trim_end()))
                 .hint("the built-in profile is the pattern: src/rules/nexus.toml")
         })?;
+        if !profile.overrides.is_empty() {
+            return Err(Error::new(format!(
+                "the profile '{origin}' has overrides, which are no part of a profile"
+            ))
+            .hint("give them as [rules] in presync.toml, or with --select, --ignore and --severity"));
+        }
         let unknown = profile
             .images
             .formats

@@ -6,8 +6,8 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::{Judged, Sink};
 use crate::error::Result;
-use crate::model::{Admit, Asset, Quota};
-use crate::plan::{Budget, Ranking, Reorder};
+use crate::model::{Admit, Asset, Overrides, Quota};
+use crate::plan::{Budget, Duplicates, Ranking, Reorder};
 use crate::plan_file::Spool;
 use crate::rules::Profile;
 
@@ -37,6 +37,8 @@ pub(super) fn settle<K: Sink>(
 /// Spends the budget on assets and hands them to the sink.
 pub(super) struct Settler<K> {
     sink: K,
+    duplicates: Duplicates,
+    overrides: Overrides,
     order: Order,
 }
 
@@ -50,16 +52,18 @@ enum Order {
 
 impl<K: Sink> Settler<K> {
     pub(super) fn new(admit: Admit, quota: Quota, profile: &Arc<Profile>, sink: K) -> Result<Self> {
+        let overrides = profile.overrides.clone();
         let order = match admit {
-            Admit::Listing => Order::Listing(Box::new(Budget::new(quota))),
+            Admit::Listing => Order::Listing(Box::new(Budget::new(quota).with_overrides(overrides.clone()))),
             _ => Order::Ranked(Ranking::new(admit, quota), Box::new(Spool::new(Arc::clone(profile))?)),
         };
-        Ok(Self { sink, order })
+        Ok(Self { sink, duplicates: Duplicates::new(overrides.clone()), overrides, order })
     }
 
     fn add(&mut self, judged: Judged) -> Result<()> {
         self.sink.judged(&judged)?;
-        let asset = judged.asset;
+        let mut asset = judged.asset;
+        self.duplicates.judge(&mut asset);
         match &mut self.order {
             Order::Listing(budget) => spend(budget, &mut self.sink, asset),
             Order::Ranked(ranking, spool) => {
@@ -70,11 +74,11 @@ impl<K: Sink> Settler<K> {
     }
 
     fn finish(self) -> Result<(Budget, K)> {
-        let Self { mut sink, order } = self;
+        let Self { mut sink, overrides, order, .. } = self;
         let budget = match order {
             Order::Listing(budget) => *budget,
             Order::Ranked(ranking, spool) => {
-                let mut budget = ranking.decide();
+                let mut budget = ranking.decide().with_overrides(overrides);
                 for asset in spool.read()? {
                     spend(&mut budget, &mut sink, asset?)?;
                 }

@@ -27,9 +27,9 @@ const PARTS: &[(&str, &[&str])] = &[
         &["commit", "model", "error", "ledger", "rules", "plan", "plan_file", "preview", "progress", "run"],
     ),
     ("exit", &["model", "plan"]),
-    ("connections", &["error", "source", "whole_file"]),
+    ("connections", &["error", "model", "rules", "source", "whole_file"]),
     ("loopback", &["error"]),
-    ("config", &["loopback", "model", "report", "source"]),
+    ("config", &["loopback", "model", "report", "rules", "source"]),
     (
         "command",
         &[
@@ -54,7 +54,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "whole_file",
         ],
     ),
-    ("cli", &["checkpoint", "config", "loopback", "model", "report", "source"]),
+    ("cli", &["checkpoint", "config", "error", "loopback", "model", "report", "rules", "source"]),
 ];
 /// Parts that compute: no waiting, no clock, no files.
 const PURE: &[&str] = &["model", "preview", "probe", "plan"];

@@ -8,6 +8,7 @@
 
 mod architecture;
 mod bad_input;
+mod choice;
 mod commit;
 mod connect;
 mod connections;
@@ -23,6 +24,8 @@ mod dry_run;
 mod explain;
 mod faults;
 mod fixes;
+mod formats;
+mod generated;
 mod ledger;
 mod loopback;
 mod pixel_formats;

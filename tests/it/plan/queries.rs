@@ -1,39 +1,9 @@
-//! Other tools read a plan: DuckDB, pandas and pyarrow, in a virtual environment that the first run makes.
-
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+//! Other tools read a plan: DuckDB, pandas and pyarrow.
 
 use serde_json::{Value, json};
 
 use super::{planned, report};
-
-/// What is installed, in versions that were tried.
-const PACKAGES: [&str; 3] = ["duckdb>=1.1", "pandas>=2.2", "pyarrow>=17"];
-
-/// The environment's Python.
-fn python() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("queries");
-    let (python, done) = (folder.join("bin/python"), folder.join("presync-installed"));
-    if !done.exists() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES));
-        fs::write(done, "").expect("it can be written");
-    }
-    python
-}
-
-/// What the command prints, which must succeed.
-fn run(command: &mut Command) -> String {
-    let ran = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(ran.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ran.stderr));
-    String::from_utf8(ran.stdout).expect("it is UTF-8")
-}
-
-fn query(script: &str, plan: &Path) -> Value {
-    let text = run(Command::new(python()).args(["-c", script]).arg(plan));
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
+use crate::support::python::python;
 
 #[test]
 fn duckdb_and_pandas_find_in_it_what_the_report_says() {
@@ -42,7 +12,7 @@ fn duckdb_and_pandas_find_in_it_what_the_report_says() {
     let assets = document["assets"].as_array().expect("a list");
     let column = |name: &str| assets.iter().map(|asset| asset[name].clone()).collect::<Vec<_>>();
 
-    let found = query(
+    let found = python(
         r#"
 import duckdb, json, sys
 plan = duckdb.read_parquet(sys.argv[1])
@@ -65,7 +35,7 @@ print(json.dumps({
     assert_eq!(found["names"], Value::from(column("name")));
     assert_eq!((&found["written"], &found["version"]), (&json!(true), &json!("1.0")));
 
-    let found = query(
+    let found = python(
         r#"
 import json, sys
 import pandas, pyarrow.parquet

@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 pub mod azurite;
 pub mod presync;
+pub mod python;
 pub mod stand_in;
 pub mod tls;
 

@@ -1,0 +1,83 @@
+//! The rules' part of the file.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::parse::Document;
+use crate::error::Result;
+use crate::model::{Overrides, PrefixEffects};
+use crate::rules::{Choice, Level, Selector};
+
+/// What a file says of the rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// For every blob.
+    pub everywhere: Choice,
+    /// For the blobs whose names begin with a prefix, in the order of the file.
+    pub prefixes: Vec<PrefixEffects>,
+}
+
+impl Rules {
+    /// What is changed: for every blob by the command line, and by the file where that says nothing.
+    pub fn overrides(&self, command_line: &Choice) -> Overrides {
+        let everywhere = command_line.clone().or(self.everywhere.clone()).effects();
+        Overrides { everywhere, prefixes: self.prefixes.clone() }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RulesTable {
+    select: Option<Vec<Spanned<String>>>,
+    ignore: Option<Vec<Spanned<String>>>,
+    severity: Option<BTreeMap<Spanned<String>, Level>>,
+    #[serde(default)]
+    prefix: Vec<PrefixTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PrefixTable {
+    prefix: String,
+    ignore: Option<Vec<Spanned<String>>>,
+    severity: Option<BTreeMap<Spanned<String>, Level>>,
+}
+
+impl RulesTable {
+    /// The rules that are meant.
+    pub(super) fn resolve(self, document: &Document<'_>) -> Result<Rules> {
+        let Self { select, ignore, severity, prefix } = self;
+        let prefixes = prefix.into_iter().map(|PrefixTable { prefix, ignore, severity }| {
+            Ok(PrefixEffects { prefix, effects: choice(document, None, ignore, severity)?.effects() })
+        });
+        Ok(Rules {
+            prefixes: prefixes.collect::<Result<_>>()?,
+            everywhere: choice(document, select, ignore, severity)?,
+        })
+    }
+}
+
+fn choice(
+    document: &Document<'_>,
+    select: Option<Vec<Spanned<String>>>,
+    ignore: Option<Vec<Spanned<String>>>,
+    severity: Option<BTreeMap<Spanned<String>, Level>>,
+) -> Result<Choice> {
+    let read = |parse: fn(&str) -> Result<Selector>, text: &Spanned<String>| {
+        parse(text.get_ref()).map_err(|error| document.at(text, error))
+    };
+    let all = |parse: fn(&str) -> Result<Selector>, texts: Option<Vec<Spanned<String>>>| {
+        texts.map(|texts| texts.iter().map(|text| read(parse, text)).collect()).transpose()
+    };
+    let severity = severity.map(|levels| {
+        let levels = levels.iter();
+        levels.map(|(text, level)| Ok((read(Selector::parse_changeable, text)?, *level))).collect()
+    });
+    Ok(Choice {
+        select: all(Selector::parse, select)?,
+        ignore: all(Selector::parse_changeable, ignore)?,
+        severity: severity.transpose()?,
+    })
+}

@@ -1,0 +1,82 @@
+//! Basenames that more than one asset has.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::model::{Asset, Code, Effect, Finding, Overrides, Verdict};
+
+/// Basenames that are remembered: 1.8 million, in 19 MB of hashes. Beyond that, new ones are not compared.
+pub const MAX_BASENAMES: usize = 1_835_008;
+
+/// The basenames so far, as hashes, so that memory does not grow with the length of the names. Two of 1.8 million names
+/// collide with a probability of one in ten million.
+#[derive(Debug, Default)]
+pub(super) struct Basenames {
+    hashes: HashSet<u64>,
+    overflowed: bool,
+}
+
+impl Basenames {
+    /// Takes an asset's basename, and says whether another one had it before.
+    pub(super) fn is_taken(&mut self, asset: &Asset) -> bool {
+        let mut hasher = DefaultHasher::new();
+        asset.blob.name.basename().hash(&mut hasher);
+        let hash = hasher.finish();
+        if self.hashes.contains(&hash) {
+            return true;
+        }
+        match self.hashes.len() < MAX_BASENAMES {
+            true => _ = self.hashes.insert(hash),
+            false => self.overflowed = true,
+        }
+        false
+    }
+
+    /// Whether every basename was compared with every other.
+    pub(super) fn is_complete(&self) -> bool {
+        !self.overflowed
+    }
+}
+
+/// The finding for an asset whose basename another one has, with the severity that the user gives it.
+pub(super) fn add_finding(asset: &mut Asset, overrides: &Overrides) {
+    let name = &asset.blob.name;
+    let message = format!("an asset earlier in the listing is called '{}' too", name.basename());
+    let finding = Finding::new(Code::DuplicateBasename, message)
+        .with_fix("Rename one of them: annotations are matched by this name");
+    let mut findings = vec![finding];
+    overrides.apply(name.as_str(), &mut findings);
+    asset.findings.append(&mut findings);
+    asset.findings.sort_by_key(|finding| finding.code);
+}
+
+/// Rejects assets for their basename, where the user wants that. The platform does not, so by default none is.
+///
+/// It comes before the budget, whatever its order: what is rejected costs nothing. Of the assets that the rules accept,
+/// the first in the listing keeps the name, also when the quota refuses it afterwards.
+#[derive(Debug)]
+pub struct Duplicates {
+    basenames: Basenames,
+    overrides: Overrides,
+    rejects_any: bool,
+}
+
+impl Duplicates {
+    /// Duplicates by what the user changes about rules.
+    pub fn new(overrides: Overrides) -> Self {
+        let rejects_any = overrides.gives(Code::DuplicateBasename, Effect::Error);
+        Self { basenames: Basenames::default(), overrides, rejects_any }
+    }
+
+    /// Rejects the next asset in listing order if it has the name of one before it.
+    pub fn judge(&mut self, asset: &mut Asset) {
+        if !self.rejects_any || asset.verdict != Verdict::Accept || !self.basenames.is_taken(asset) {
+            return;
+        }
+        let effect = self.overrides.effect(Code::DuplicateBasename, asset.blob.name.as_str());
+        if effect == Some(Effect::Error) {
+            add_finding(asset, &self.overrides);
+            asset.verdict = Verdict::Reject;
+        }
+    }
+}

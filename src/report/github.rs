@@ -1,0 +1,169 @@
+//! GitHub: workflow commands that become annotations of a job's step (GitHub Docs, "Workflow commands").
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use super::groups::{Group, Groups};
+use super::layout::{MAX_WIDTH, counted, cut, number, shown};
+use super::{Header, Report};
+use crate::model::{Asset, Code, Gauge, Severity};
+use crate::plan::Summary;
+use crate::rules;
+
+/// Annotations of a level that GitHub shows for each step; it drops what comes after them.
+const MAX_ANNOTATIONS: usize = 10;
+/// Assets that are named for each rule.
+const EXAMPLES: usize = 3;
+
+/// An annotation for each rule, and one with the totals.
+pub(super) struct Github<W> {
+    header: Header,
+    out: W,
+    groups: Groups,
+}
+
+impl<W> Github<W> {
+    pub(super) fn new(header: Header, out: W) -> Self {
+        Self { header, out, groups: Groups::new(EXAMPLES) }
+    }
+}
+
+impl<W: Write + Send> Report for Github<W> {
+    fn asset(&mut self, asset: &Asset) -> io::Result<()> {
+        self.groups.add(asset);
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>, summary: &Summary, _elapsed: Duration) -> io::Result<()> {
+        let (mut errors, mut warnings) = (Vec::new(), Vec::new());
+        if let Some(why) = &summary.incomplete {
+            let what = format!("{}: this is the first part of the listing", shown(why));
+            errors.push(Annotation { title: "INCOMPLETE".to_owned(), message: what });
+        }
+        for (severity, code, group) in self.groups.iter() {
+            let annotation = Annotation::of(code, group);
+            match severity {
+                Severity::Error | Severity::Unknown => errors.push(annotation),
+                Severity::Warning => warnings.push(annotation),
+            }
+        }
+        write_all(&mut self.out, "error", errors)?;
+        write_all(&mut self.out, "warning", warnings)?;
+        let totals = Annotation { title: "presync".to_owned(), message: totals(&self.header, summary) };
+        totals.write(&mut self.out, "notice")?;
+        self.out.flush()
+    }
+}
+
+struct Annotation {
+    title: String,
+    message: String,
+}
+
+impl Annotation {
+    fn of(code: Code, group: &Group) -> Self {
+        let mut lines =
+            vec![format!("{}: {}", counted(group.count, "asset", "assets"), rules::summary(code))];
+        for example in &group.examples {
+            lines.push(format!("{}: {}", line(&example.name), line(&example.message)));
+        }
+        if group.more() > 0 {
+            lines.push(format!("and {} more", number(group.more())));
+        }
+        if let Some((name, fix)) = group.fix() {
+            lines.push(format!("fix for {}: {}", line(name), shown(fix)));
+        }
+        Self { title: format!("{code} {}", code.name()), message: lines.join("\n") }
+    }
+
+    fn write(&self, out: &mut impl Write, level: &str) -> io::Result<()> {
+        writeln!(out, "::{level} title={}::{}", property(&self.title), data(&self.message))
+    }
+}
+
+/// Writes the annotations of a level. The last one that GitHub shows stands for all that it would drop.
+fn write_all(out: &mut impl Write, level: &str, mut annotations: Vec<Annotation>) -> io::Result<()> {
+    if annotations.len() > MAX_ANNOTATIONS {
+        let rest = annotations.split_off(MAX_ANNOTATIONS - 1);
+        let first_line = |rest: &Annotation| {
+            format!("{}: {}", rest.title, rest.message.lines().next().unwrap_or_default())
+        };
+        let message = rest.iter().map(first_line).collect::<Vec<_>>().join("\n");
+        annotations.push(Annotation { title: format!("{} more rules", rest.len()), message });
+    }
+    annotations.iter().try_for_each(|annotation| annotation.write(out, level))
+}
+
+fn totals(header: &Header, summary: &Summary) -> String {
+    let totals = &summary.totals;
+    let verdicts = [
+        (totals.listed, "listed"),
+        (totals.accepted, "accepted"),
+        (totals.rejected, "rejected"),
+        (totals.skipped, "skipped"),
+        (totals.unknown, "unknown"),
+    ];
+    let verdicts = verdicts.map(|(count, verdict)| format!("{} {verdict}", number(count))).join(", ");
+    let gauge = |gauge: &Gauge, unit: &str| match gauge.limit {
+        Some(limit) => format!("{} of {} {}", number(gauge.used()), number(limit), shown(unit)),
+        None => format!("{} {}", number(gauge.used()), shown(unit)),
+    };
+    let (profile, quota) = (&header.profile, &summary.quota);
+    let changed = match profile.overrides.is_empty() {
+        true => String::new(),
+        false => format!("\nrules: {}", line(&profile.overrides.to_string())),
+    };
+    format!(
+        "{}: {verdicts}\n{}, {}{changed}",
+        line(&header.origin.location),
+        gauge(&quota.images, &profile.images.unit),
+        gauge(&quota.frames, &profile.videos.unit)
+    )
+}
+
+/// Text from outside as a part of a line, cut so that an annotation stays far below the 64 KiB that it may have.
+fn line(text: &str) -> String {
+    cut(&shown(text), MAX_WIDTH)
+}
+
+/// What a runner undoes in the text of a command (actions/runner, `ActionCommand`).
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// What it undoes in the value of a property.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_a_meaning_in_a_command_is_escaped() {
+        let annotation = Annotation { title: "a:b,c%\n".to_owned(), message: "::100 %\r\na,b".to_owned() };
+        let mut out = Vec::new();
+        annotation.write(&mut out, "error").expect("memory");
+        assert_eq!(out, b"::error title=a%3Ab%2Cc%25%0A::::100 %25%0D%0Aa,b\n");
+    }
+
+    #[test]
+    fn the_last_annotation_that_is_shown_stands_for_the_rest() {
+        let annotations = |count| {
+            let annotation =
+                |rule| Annotation { title: format!("R{rule}"), message: "1 asset\nx".to_owned() };
+            (0..count).map(annotation).collect()
+        };
+        let written = |count| {
+            let mut out = Vec::new();
+            write_all(&mut out, "error", annotations(count)).expect("memory");
+            String::from_utf8(out).expect("text")
+        };
+        assert_eq!(written(10).lines().count(), 10);
+        let more = written(12);
+        assert_eq!(more.lines().count(), 10);
+        let last = "::error title=3 more rules::R9: 1 asset%0AR10: 1 asset%0AR11: 1 asset";
+        assert_eq!(more.lines().last(), Some(last));
+    }
+}

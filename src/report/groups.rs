@@ -1,0 +1,120 @@
+//! Findings by rule, with a few assets as examples: for reports that do not list every asset.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::model::{Asset, Code, Finding, Severity};
+
+/// An asset with a finding.
+pub(super) struct Example {
+    pub name: String,
+    pub message: String,
+    pub fix: Option<String>,
+}
+
+/// What was found of one rule, with one severity.
+#[derive(Default)]
+pub(super) struct Group {
+    /// Assets that have it.
+    pub count: u64,
+    /// The first of them.
+    pub examples: Vec<Example>,
+}
+
+impl Group {
+    /// Assets that are no examples.
+    pub(super) fn more(&self) -> u64 {
+        self.count.saturating_sub(self.examples.len() as u64)
+    }
+
+    /// The first fix that there is, with the name of its asset.
+    pub(super) fn fix(&self) -> Option<(&str, &str)> {
+        self.examples.iter().find_map(|example| Some((example.name.as_str(), example.fix.as_deref()?)))
+    }
+}
+
+/// The findings of an asset without those that another one of the same rule comes before.
+pub(super) fn once_a_rule(asset: &Asset) -> impl Iterator<Item = &Finding> {
+    let findings = &asset.findings;
+    findings.iter().enumerate().filter_map(|(index, finding)| {
+        let is_same = |before: &Finding| (before.code, before.severity) == (finding.code, finding.severity);
+        (!findings[..index].iter().any(is_same)).then_some(finding)
+    })
+}
+
+/// The groups, the worst first and then in the order of [`Code::ALL`].
+pub(super) struct Groups {
+    most: usize,
+    by_rule: BTreeMap<(Reverse<Severity>, Code), Group>,
+}
+
+impl Groups {
+    /// Groups of at most `most` examples.
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, by_rule: BTreeMap::new() }
+    }
+
+    /// Counts the asset once for each rule that it offends.
+    pub(super) fn add(&mut self, asset: &Asset) {
+        for finding in once_a_rule(asset) {
+            let group = self.by_rule.entry((Reverse(finding.severity), finding.code)).or_default();
+            group.count += 1;
+            if group.examples.len() < self.most {
+                group.examples.push(Example {
+                    name: asset.blob.name.as_str().to_owned(),
+                    message: finding.message.clone(),
+                    fix: finding.fix.clone(),
+                });
+            }
+        }
+    }
+
+    /// Every group.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Severity, Code, &Group)> {
+        self.by_rule.iter().map(|((Reverse(severity), code), group)| (*severity, *code, group))
+    }
+
+    /// The groups of this severity.
+    pub(super) fn of(&self, severity: Severity) -> impl Iterator<Item = (Code, &Group)> {
+        self.iter().filter(move |(of, ..)| *of == severity).map(|(_, code, group)| (code, group))
+    }
+
+    /// What was found of this rule with this severity.
+    pub(super) fn get(&self, code: Code, severity: Severity) -> Option<&Group> {
+        self.by_rule.get(&(Reverse(severity), code))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Blob, Cost, Facts, Format, Kind, Reads, Verdict};
+
+    #[test]
+    fn an_asset_is_counted_once_a_rule_and_severity() {
+        let finding = |code, severity| Finding { severity, ..Finding::new(code, "it is so") };
+        let findings = vec![
+            finding(Code::Malformed, Severity::Error),
+            finding(Code::Malformed, Severity::Error),
+            finding(Code::MajorBrand, Severity::Warning),
+        ];
+        let asset = Asset {
+            blob: Blob::not_entered("a.mp4"),
+            kind: Kind::Video,
+            facts: Facts::of(Format::Mp4),
+            verdict: Verdict::Reject,
+            cost: Cost::default(),
+            findings,
+            skipped: None,
+            reads: Reads::default(),
+        };
+        let mut groups = Groups::new(2);
+        (0..3).for_each(|_| groups.add(&asset));
+        let counts: Vec<_> =
+            groups.iter().map(|(severity, code, group)| (severity, code, group.count)).collect();
+        let (worst, other) =
+            ((Severity::Error, Code::Malformed, 3), (Severity::Warning, Code::MajorBrand, 3));
+        assert_eq!(counts, [worst, other]);
+        assert!(groups.iter().all(|(.., group)| group.examples.len() == 2 && group.more() == 1));
+    }
+}

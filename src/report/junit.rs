@@ -1,0 +1,183 @@
+//! JUnit XML, for the test reports of CI systems: a test case for each rule, and one that the run is complete.
+//!
+//! A case for each asset would be more than such a system takes: a container has as many as a million. There is no
+//! standard; what is written here is what Jenkins' schema allows (xunit-plugin, `junit-10.xsd`).
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use quick_xml::Writer;
+use quick_xml::events::{BytesDecl, BytesText, Event};
+
+use super::groups::{Group, Groups};
+use super::layout::{counted, number, shown};
+use super::{Header, Report};
+use crate::model::{Asset, Code, Severity};
+use crate::plan::Summary;
+use crate::rules;
+
+/// Assets that are named for each rule. Each takes at most some 20 KiB, and usually 100 bytes.
+const EXAMPLES: usize = 100;
+
+/// The case that fails when the run is incomplete.
+const COMPLETE: &str = "the whole listing was examined";
+
+pub(super) struct Junit<W> {
+    header: Header,
+    out: W,
+    groups: Groups,
+}
+
+impl<W> Junit<W> {
+    pub(super) fn new(header: Header, out: W) -> Self {
+        Self { header, out, groups: Groups::new(EXAMPLES) }
+    }
+}
+
+impl<W: Write + Send> Report for Junit<W> {
+    fn asset(&mut self, asset: &Asset) -> io::Result<()> {
+        self.groups.add(asset);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> io::Result<()> {
+        let Self { header, out, groups } = *self;
+        let suite = Suite { header: &header, groups: &groups, summary };
+        let mut xml = Writer::new_with_indent(out, b' ', 1);
+        xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
+        let counts = suite.counts(elapsed);
+        xml.create_element("testsuites")
+            .with_attributes(counts.iter().map(|(name, value)| (*name, value.as_str())))
+            .write_inner_content(|xml| suite.write(xml, &counts))?;
+        let mut out = xml.into_inner();
+        out.write_all(b"\n")?;
+        out.flush()
+    }
+}
+
+struct Suite<'a> {
+    header: &'a Header,
+    groups: &'a Groups,
+    summary: &'a Summary,
+}
+
+impl Suite<'_> {
+    /// The attributes of a suite, which are those of all suites too.
+    fn counts(&self, elapsed: Duration) -> [(&'static str, String); 5] {
+        let with = |severity| self.groups.of(severity).count();
+        let errors = with(Severity::Unknown) + usize::from(self.summary.incomplete.is_some());
+        [
+            ("name", format!("presync {}", xml_text(&self.header.origin.location))),
+            ("tests", (Code::ALL.len() + 1).to_string()),
+            ("failures", with(Severity::Error).to_string()),
+            ("errors", errors.to_string()),
+            ("time", format!("{:.3}", elapsed.as_secs_f64())),
+        ]
+    }
+
+    fn write<W: Write>(&self, xml: &mut Writer<W>, counts: &[(&'static str, String)]) -> io::Result<()> {
+        xml.create_element("testsuite")
+            .with_attributes(counts.iter().map(|(name, value)| (*name, value.as_str())))
+            .write_inner_content(|xml| {
+                self.properties(xml)?;
+                self.complete(xml)?;
+                Code::ALL.iter().try_for_each(|code| self.rule(xml, *code))
+            })?;
+        Ok(())
+    }
+
+    fn properties<W: Write>(&self, xml: &mut Writer<W>) -> io::Result<()> {
+        let (totals, profile) = (&self.summary.totals, &self.header.profile);
+        let properties = [
+            ("profile", xml_text(&profile.name)),
+            ("overrides", xml_text(&profile.overrides.to_string())),
+            ("listed", totals.listed.to_string()),
+            ("accepted", totals.accepted.to_string()),
+            ("rejected", totals.rejected.to_string()),
+            ("skipped", totals.skipped.to_string()),
+            ("unknown", totals.unknown.to_string()),
+            ("images", totals.images.to_string()),
+            ("frames", totals.frames.to_string()),
+        ];
+        xml.create_element("properties").write_inner_content(|xml| {
+            properties.iter().try_for_each(|(name, value)| {
+                let property = xml.create_element("property");
+                property.with_attributes([("name", *name), ("value", value.as_str())]).write_empty().map(drop)
+            })
+        })?;
+        Ok(())
+    }
+
+    fn complete<W: Write>(&self, xml: &mut Writer<W>) -> io::Result<()> {
+        self.case(xml, COMPLETE, |xml| match &self.summary.incomplete {
+            None => Ok(()),
+            Some(why) => result(xml, "error", "INCOMPLETE", &format!("INCOMPLETE: {}", xml_text(why)), ""),
+        })
+    }
+
+    /// A rule fails when it rejects, is in error where it could not be judged, and passes with what it warns of.
+    fn rule<W: Write>(&self, xml: &mut Writer<W>, code: Code) -> io::Result<()> {
+        self.case(xml, &format!("{code} {}", code.name()), |xml| {
+            let of = |severity| self.groups.get(code, severity);
+            for (group, element) in [(of(Severity::Unknown), "error"), (of(Severity::Error), "failure")] {
+                if let Some(group) = group {
+                    result(xml, element, code.as_str(), &headline(code, group), &listing(group))?;
+                }
+            }
+            if let Some(group) = of(Severity::Warning) {
+                let text = format!("warning: {}\n{}", headline(code, group), listing(group));
+                xml.create_element("system-out").write_text_content(BytesText::new(&text))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn case<W: Write>(
+        &self,
+        xml: &mut Writer<W>,
+        name: &str,
+        content: impl FnOnce(&mut Writer<W>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let class = format!("presync.{}", xml_text(&self.header.profile.name));
+        let case = xml.create_element("testcase");
+        case.with_attributes([("classname", class.as_str()), ("name", name)]).write_inner_content(content)?;
+        Ok(())
+    }
+}
+
+fn result<W: Write>(
+    xml: &mut Writer<W>,
+    element: &str,
+    kind: &str,
+    message: &str,
+    text: &str,
+) -> io::Result<()> {
+    let element = xml.create_element(element).with_attributes([("message", message), ("type", kind)]);
+    element.write_text_content(BytesText::new(text)).map(drop)
+}
+
+fn headline(code: Code, group: &Group) -> String {
+    format!("{}: {}", counted(group.count, "asset", "assets"), rules::summary(code))
+}
+
+/// A line an asset, and the first fix.
+fn listing(group: &Group) -> String {
+    let mut text = String::new();
+    for example in &group.examples {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{}: {}", xml_text(&example.name), xml_text(&example.message));
+    }
+    if group.more() > 0 {
+        let _ = writeln!(text, "and {} more", number(group.more()));
+    }
+    if let Some((name, fix)) = group.fix() {
+        let _ = writeln!(text, "fix for {}: {}", xml_text(name), xml_text(fix));
+    }
+    text
+}
+
+/// Text from outside as XML can carry it: besides what [`shown`] escapes, two characters are none of XML 1.0 (2.2).
+fn xml_text(text: &str) -> String {
+    shown(text).replace('\u{fffe}', "\\u{fffe}").replace('\u{ffff}', "\\u{ffff}")
+}

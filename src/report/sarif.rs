@@ -1,0 +1,358 @@
+//! SARIF 2.1.0, for code scanning: a result for each rule and folder.
+//!
+//! A result for each asset would be more than GitHub takes, and its alerts would come and go with every upload. One for
+//! a rule in a folder stays the same alert from run to run.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::groups::once_a_rule;
+use super::layout::{counted, shown};
+use super::record::{QuotaRecord, TotalsRecord};
+use super::{Header, Report};
+use crate::model::{Asset, Code, Finding, Origin, Overrides, Severity};
+use crate::plan::Summary;
+use crate::rules;
+
+// What GitHub takes and shows (GitHub Docs, "SARIF results exceed one or more limits"): 5,000 results of a run, 100
+// locations of a result, and a file of 10 MB after gzip.
+/// Results, those included that stand for every folder that has none of its own.
+const MAX_RESULTS: usize = 5_000;
+/// Locations of a result.
+const MAX_LOCATIONS: usize = 100;
+/// Bytes that all locations take: 8 MiB, so that the file is below 10 MB after gzip whatever the names are.
+const MAX_LOCATION_BYTES: usize = 8 << 20;
+/// Bytes of a location besides its URI.
+const LOCATION_BYTES: usize = 112;
+
+/// What the URIs of locations are relative to.
+const BASE: &str = "SOURCE";
+
+/// What a path's segment has as itself (RFC 3986, 2.3).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+pub(super) struct Sarif<W> {
+    header: Header,
+    out: W,
+    found: Found,
+}
+
+impl<W> Sarif<W> {
+    pub(super) fn new(header: Header, out: W) -> Self {
+        Self { header, out, found: Found::default() }
+    }
+}
+
+impl<W: Write + Send> Report for Sarif<W> {
+    fn asset(&mut self, asset: &Asset) -> io::Result<()> {
+        for finding in once_a_rule(asset) {
+            self.found.add(asset.blob.name.as_str(), finding);
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> io::Result<()> {
+        let Self { header, mut out, found } = *self;
+        let document = Document {
+            schema: "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
+            version: "2.1.0",
+            runs: [Run {
+                tool: tool(),
+                automation_details: json!({ "id": format!("presync/{}/", header.origin.location) }),
+                invocations: [invocation(summary)],
+                original_uri_base_ids: json!({ BASE: base(&header.origin) }),
+                results: Results { found: &found, source: &header.origin.location },
+                properties: Properties {
+                    profile: &header.profile.name,
+                    overrides: &header.profile.overrides,
+                    quota: QuotaRecord::new(header.admit, summary),
+                    totals: TotalsRecord::new(&summary.totals, elapsed.as_secs_f64()),
+                },
+            }],
+        };
+        serde_json::to_writer(&mut out, &document)?;
+        out.write_all(b"\n")?;
+        out.flush()
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    version: &'static str,
+    runs: [Run<'a>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Run<'a> {
+    tool: Value,
+    automation_details: Value,
+    invocations: [Value; 1],
+    original_uri_base_ids: Value,
+    results: Results<'a>,
+    properties: Properties<'a>,
+}
+
+#[derive(Serialize)]
+struct Properties<'a> {
+    profile: &'a str,
+    #[serde(skip_serializing_if = "Overrides::is_empty")]
+    overrides: &'a Overrides,
+    quota: QuotaRecord<'a>,
+    totals: TotalsRecord,
+}
+
+/// The rules, in the order of [`Code::ALL`].
+fn tool() -> Value {
+    let rule = |code: &Code| {
+        let text = rules::text(*code);
+        json!({
+            "id": code.as_str(),
+            "name": code.name(),
+            "shortDescription": { "text": text.summary },
+            "fullDescription": { "text": text.why },
+            "help": { "text": format!("{}\n\nSource: {}", text.fix, text.source) },
+            "defaultConfiguration": { "level": level(code.severity()) },
+        })
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    json!({ "driver": {
+        "name": env!("CARGO_PKG_NAME"),
+        "semanticVersion": version,
+        "rules": Code::ALL.iter().map(rule).collect::<Vec<_>>(),
+    } })
+}
+
+fn invocation(summary: &Summary) -> Value {
+    let mut invocation = json!({ "executionSuccessful": summary.incomplete.is_none() });
+    if let Some(why) = &summary.incomplete {
+        let text = format!("INCOMPLETE: {}: this is the first part of the listing", message(why));
+        invocation["toolExecutionNotifications"] = json!([{ "level": "error", "message": { "text": text } }]);
+    }
+    invocation
+}
+
+/// The container, whose URL ends with the prefix; a folder has no URL that is the same everywhere (3.14.14).
+fn base(origin: &Origin) -> Value {
+    let segments_of_prefix = match origin.prefix.as_str() {
+        "" => 0,
+        prefix => 1 + prefix.matches('/').count(),
+    };
+    match origin.container {
+        Some(_) => {
+            let container = origin.location.rsplitn(segments_of_prefix + 1, '/').last().unwrap_or_default();
+            json!({ "uri": format!("{container}/") })
+        }
+        None => json!({ "description": { "text": message(&origin.location) } }),
+    }
+}
+
+/// What could not be judged must not look better than what was rejected.
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error | Severity::Unknown => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+/// The results, the worst first. `None` stands for the folders beyond the limits.
+#[derive(Default)]
+struct Found {
+    by_folder: BTreeMap<(Reverse<Severity>, Code, Option<String>), Assets>,
+    location_bytes: usize,
+}
+
+struct Assets {
+    count: u64,
+    uris: Vec<String>,
+    message: String,
+    fix: Option<String>,
+}
+
+impl Found {
+    fn add(&mut self, name: &str, finding: &Finding) {
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut key = (Reverse(finding.severity), finding.code, Some(folder.to_owned()));
+        let in_reserve = Code::ALL.len() * Severity::ALL.len();
+        let is_full =
+            self.by_folder.len() + in_reserve >= MAX_RESULTS || self.location_bytes >= MAX_LOCATION_BYTES;
+        if is_full && !self.by_folder.contains_key(&key) {
+            key.2 = None;
+        }
+        let assets = self.by_folder.entry(key).or_insert_with(|| Assets {
+            count: 0,
+            uris: Vec::new(),
+            message: finding.message.clone(),
+            fix: finding.fix.clone(),
+        });
+        assets.count += 1;
+        // A result without a location is not shown.
+        let is_named = assets.uris.len() < MAX_LOCATIONS && self.location_bytes < MAX_LOCATION_BYTES;
+        if assets.uris.is_empty() || is_named {
+            let uri = uri(name);
+            self.location_bytes += LOCATION_BYTES + uri.len();
+            assets.uris.push(uri);
+        }
+    }
+}
+
+/// The results one after the other, because all of them as values would take a hundred megabytes.
+struct Results<'a> {
+    found: &'a Found,
+    source: &'a str,
+}
+
+impl Results<'_> {
+    fn iter(&self) -> impl Iterator<Item = Value> {
+        self.found.by_folder.iter().map(|((Reverse(severity), code, folder), assets)| {
+            result(*severity, *code, folder.as_deref(), assets, self.source)
+        })
+    }
+}
+
+impl Serialize for Results<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+fn result(severity: Severity, code: Code, folder: Option<&str>, assets: &Assets, source: &str) -> Value {
+    let place = if folder.is_some() { "" } else { " in folders beyond the limits of this report" };
+    let mut text = format!(
+        "{}{place}: {}. The first one: {}.",
+        counted(assets.count, "asset", "assets"),
+        rules::summary(code),
+        message(&assets.message)
+    );
+    if let Some(fix) = &assets.fix {
+        text.push_str(&format!(" Fix: {}", message(fix)));
+    }
+    let location = |uri: &String| {
+        // Without a line GitHub does not show the result, and there are none in a picture.
+        json!({ "physicalLocation": {
+            "artifactLocation": { "uri": uri, "uriBaseId": BASE },
+            "region": { "startLine": 1 },
+        } })
+    };
+    let fingerprint = fingerprint([source, code.as_str(), folder.unwrap_or("\n")]);
+    json!({
+        "ruleId": code.as_str(),
+        "ruleIndex": Code::ALL.iter().position(|other| *other == code),
+        "level": level(severity),
+        "message": { "text": text },
+        "locations": assets.uris.iter().map(location).collect::<Vec<_>>(),
+        "occurrenceCount": assets.count,
+        // GitHub knows an alert again by the second one alone, which otherwise is made from the lines of a file.
+        "partialFingerprints": { "sourceRuleFolder/v1": fingerprint, "primaryLocationLineHash": fingerprint },
+    })
+}
+
+fn fingerprint(parts: [&str; 3]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A name as a relative reference that no reader takes for an absolute path, a scheme or a way up (RFC 3986, 4.2).
+fn uri(name: &str) -> String {
+    let mut uri = String::new();
+    for (index, segment) in name.split('/').enumerate() {
+        if index > 0 {
+            uri.push_str(if uri.is_empty() { "%2F" } else { "/" });
+        }
+        match segment {
+            "." | ".." => uri.push_str(&segment.replace('.', "%2E")),
+            _ => uri.extend(utf8_percent_encode(segment, SEGMENT)),
+        }
+    }
+    uri
+}
+
+/// Text from outside in a message, where braces and brackets have a meaning (3.11.5, 3.11.6).
+fn message(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in shown(text).chars() {
+        match character {
+            '{' | '}' => safe.extend([character, character]),
+            '[' | ']' | '\\' => safe.extend(['\\', character]),
+            _ => safe.push(character),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_relative_reference_below_its_base() {
+        for (name, expected) in [
+            ("a b/c#1?.jpg", "a%20b/c%231%3F.jpg"),
+            ("/lead.jpg", "%2Flead.jpg"),
+            ("//host/x.jpg", "%2F/host/x.jpg"),
+            ("file:///x.jpg", "file%3A///x.jpg"),
+            ("../../x.jpg", "%2E%2E/%2E%2E/x.jpg"),
+            ("a//b.jpg", "a//b.jpg"),
+            ("100%.jpg", "100%25.jpg"),
+        ] {
+            assert_eq!(uri(name), expected);
+        }
+    }
+
+    #[test]
+    fn a_base_is_the_container() {
+        let origin = |location: &str, prefix: &str| Origin {
+            provider: "azure".into(),
+            location: location.to_owned(),
+            account: None,
+            container: Some("cam".to_owned()),
+            prefix: prefix.to_owned(),
+            credential: None,
+        };
+        let base = |location, prefix| base(&origin(location, prefix))["uri"].clone();
+        assert_eq!(
+            base("https://media.blob.core.windows.net/cam", ""),
+            "https://media.blob.core.windows.net/cam/"
+        );
+        assert_eq!(base("http://127.0.0.1:1/acc/cam/a%20b/c", "a b/c"), "http://127.0.0.1:1/acc/cam/");
+        assert_eq!(base("http://127.0.0.1:1/acc/cam/a/", "a/"), "http://127.0.0.1:1/acc/cam/");
+    }
+
+    #[test]
+    fn however_many_findings_there_are_the_results_stay_within_the_limits() {
+        let finding = Finding::new(Code::ExifOrientation, "it is 6");
+        for (folders, folder) in [(12_000, "f".to_owned()), (2_000, "é".repeat(1_000))] {
+            let mut found = Found::default();
+            for number in 0..folders {
+                (0..3).for_each(|file| found.add(&format!("{folder}{number}/{file}.jpg"), &finding));
+            }
+            (0..1_000).for_each(|file| found.add(&format!("{folder}0/{file}.png"), &finding));
+            let results: Vec<_> = Results { found: &found, source: "here" }.iter().collect();
+            assert!((400..=MAX_RESULTS).contains(&results.len()), "{}", results.len());
+            let locations = |result: &Value| result["locations"].as_array().expect("a list").len();
+            assert!(results.iter().all(|result| (1..=MAX_LOCATIONS).contains(&locations(result))));
+            let count = |result: &Value| result["occurrenceCount"].as_u64().expect("a number");
+            assert_eq!(results.iter().map(count).sum::<u64>(), 3 * folders + 1_000);
+            let bytes = serde_json::to_vec(&results).expect("memory").len();
+            assert!(bytes < MAX_LOCATION_BYTES + MAX_RESULTS * 500, "{bytes} bytes before gzip");
+        }
+    }
+
+    #[test]
+    fn what_has_a_meaning_in_a_message_is_escaped() {
+        assert_eq!(message("[a](0) {0} \u{202e}"), "\\[a\\](0) {{0}} \\\\u{{202e}}");
+    }
+}

