@@ -288,6 +288,8 @@ enum FormatArg {
     Json,
     /// One JSON object a line for each asset, written while the run goes on
     Jsonl,
+    /// One page for browsers, which loads nothing
+    Html,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -370,6 +372,7 @@ impl From<FormatArg> for report::Format {
             FormatArg::Text => Self::Text,
             FormatArg::Json => Self::Json,
             FormatArg::Jsonl => Self::Jsonl,
+            FormatArg::Html => Self::Html,
         }
     }
 }

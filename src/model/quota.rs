@@ -141,6 +141,11 @@ impl Quota {
         Self { images: gauge, frames: gauge, is_shared: true }
     }
 
+    /// Whether images and frames draw on one limit.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
     /// Takes `amount` for an image, as [`Gauge::spend`] does.
     pub fn spend_on_image(&mut self, amount: u64) -> bool {
         spend(&mut self.images, &mut self.frames, self.is_shared, amount)

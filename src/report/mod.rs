@@ -2,6 +2,7 @@
 
 mod bar;
 mod doctor;
+mod html;
 mod json;
 mod layout;
 pub mod preview;
@@ -34,6 +35,8 @@ pub enum Format {
     Json,
     /// One asset a line, written while the run goes on.
     Jsonl,
+    /// One page for browsers.
+    Html,
 }
 
 /// What a report says about the run before any asset.
@@ -70,6 +73,7 @@ pub fn open(
         Format::Text => Box::new(text::Text::new(header, out, width)),
         Format::Json => Box::new(json::Json::new(header, out).map_err(|error| output(&error))?),
         Format::Jsonl => Box::new(json::Jsonl::new(out)),
+        Format::Html => Box::new(html::Html::new(header, out)),
     })
 }
 

@@ -4,6 +4,6 @@ mod judge;
 mod profile;
 mod text;
 
-pub use judge::{Content, from_earlier, judge, without_reading};
+pub use judge::{Content, from_earlier, judge, orientation_text, without_reading};
 pub use profile::{ImageRules, Profile, VideoRules};
 pub use text::{Text, summary, text};
