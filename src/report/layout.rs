@@ -118,7 +118,9 @@ pub fn shown(text: &str) -> String {
             '\n' => safe.push_str("\\n"),
             '\r' => safe.push_str("\\r"),
             '\t' => safe.push_str("\\t"),
-            _ if character.is_control() || hides_or_reorders(character) => safe.extend(character.escape_unicode()),
+            _ if character.is_control() || hides_or_reorders(character) => {
+                safe.extend(character.escape_unicode())
+            }
             _ => safe.push(character),
         }
     }

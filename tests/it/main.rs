@@ -22,6 +22,7 @@ mod dry_run;
 mod explain;
 mod faults;
 mod fixes;
+mod html;
 mod ledger;
 mod loopback;
 mod pixel_formats;

@@ -79,7 +79,9 @@ impl Curve {
     pub(super) fn points(&self) -> Vec<Point> {
         let mut points = self.points.clone();
         points.push(self.now);
-        points.extend([&self.image_refused, &self.frame_refused].into_iter().flatten().map(|refused| refused.at));
+        points.extend(
+            [&self.image_refused, &self.frame_refused].into_iter().flatten().map(|refused| refused.at),
+        );
         points.sort_by_key(|point| point.position);
         points.dedup();
         points

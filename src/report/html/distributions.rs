@@ -138,8 +138,10 @@ impl Distributions {
 
     /// Those that have something to show.
     pub(super) fn into_list(self) -> Vec<Distribution> {
-        let sizes = self.sizes.into_iter().enumerate().map(|(digits, counts)| (size_label(digits).into(), counts));
-        let frames = self.frames.into_iter().enumerate().map(|(bin, counts)| (frame_label(bin).into(), counts));
+        let sizes =
+            self.sizes.into_iter().enumerate().map(|(digits, counts)| (size_label(digits).into(), counts));
+        let frames =
+            self.frames.into_iter().enumerate().map(|(bin, counts)| (frame_label(bin).into(), counts));
         let mut formats: Vec<_> =
             self.formats.into_iter().map(|(format, counts)| (format.as_str().into(), counts)).collect();
         most_frequent_first(&mut formats);
@@ -194,15 +196,10 @@ mod tests {
 
     #[test]
     fn bins_have_names() {
-        assert_eq!([0, 1, 2, 10, 11, 20, 64].map(size_label), [
-            "0 B",
-            "1 B",
-            "2–4 B",
-            "512 B–1 KiB",
-            "1–2 KiB",
-            "512 KiB–1 MiB",
-            "8–16 EiB"
-        ]);
+        assert_eq!(
+            [0, 1, 2, 10, 11, 20, 64].map(size_label),
+            ["0 B", "1 B", "2–4 B", "512 B–1 KiB", "1–2 KiB", "512 KiB–1 MiB", "8–16 EiB"]
+        );
         assert_eq!([0, 2, 3, 16].map(frame_label), ["0", "2–4", "5–9", "100,000 or more"]);
     }
 

@@ -130,7 +130,8 @@ fn notes(header: &Header, summary: &Summary) -> Vec<String> {
 }
 
 fn quota<'a>(header: &Header, summary: &Summary, curve: &'a Curve) -> Quota<'a> {
-    let count = |code| summary.findings.iter().find(|(found, _)| *found == code).map_or(0, |(_, count)| *count);
+    let count =
+        |code| summary.findings.iter().find(|(found, _)| *found == code).map_or(0, |(_, count)| *count);
     let gauge = |gauge: &Gauge, unit: &str, code, first_refused| GaugeData {
         unit: shown(unit),
         limit: gauge.limit,

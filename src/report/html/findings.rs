@@ -95,8 +95,13 @@ mod tests {
     use crate::model::{Access, Blob, BlobName, Cost, Facts, Format, Kind, Reads, Verdict};
 
     fn asset(name: String, findings: Vec<Finding>) -> Asset {
-        let blob =
-            Blob { name: BlobName::new(name), size: 10, etag: None, last_modified: None, access: Access::Online };
+        let blob = Blob {
+            name: BlobName::new(name),
+            size: 10,
+            etag: None,
+            last_modified: None,
+            access: Access::Online,
+        };
         Asset {
             blob,
             kind: Kind::Image,
@@ -114,7 +119,8 @@ mod tests {
         let mut findings = Findings::default();
         for index in 0..3000 {
             let code = if index < 2990 { Code::ExifOrientation } else { Code::Malformed };
-            findings.add(&asset(format!("{index}.jpg"), vec![Finding::new(code, "the same").with_fix("mend")]));
+            findings
+                .add(&asset(format!("{index}.jpg"), vec![Finding::new(code, "the same").with_fix("mend")]));
         }
         assert_eq!(findings.rule(Code::ExifOrientation).rows, MAX_FINDINGS);
         assert_eq!(findings.rule(Code::Malformed).rows, 10, "a common rule takes no room of a rare one");

@@ -207,8 +207,13 @@ mod tests {
     use crate::model::{Access, Blob, BlobName, Cost, Facts, Finding, Format, Kind, Reads};
 
     fn asset(name: &str, verdict: Verdict) -> Asset {
-        let blob =
-            Blob { name: BlobName::new(name), size: 10, etag: None, last_modified: None, access: Access::Online };
+        let blob = Blob {
+            name: BlobName::new(name),
+            size: 10,
+            etag: None,
+            last_modified: None,
+            access: Access::Online,
+        };
         Asset {
             blob,
             kind: Kind::Image,
@@ -271,7 +276,10 @@ mod tests {
     fn deep_and_long_names_take_no_more_than_their_room() {
         let mut folders = Folders::default();
         for index in 0..3000 {
-            folders.add(&asset(&format!("{index:06}{}/{}x.jpg", "<".repeat(900), "a/".repeat(50)), Verdict::Accept));
+            folders.add(&asset(
+                &format!("{index:06}{}/{}x.jpg", "<".repeat(900), "a/".repeat(50)),
+                Verdict::Accept,
+            ));
             folders.add(&asset(&format!("{index:06}{}/x.jpg", "/".repeat(900)), Verdict::Accept));
             assert!(folders.folders.len() <= 2 * MAX_FOLDERS + MAX_DEPTH);
         }

@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn no_text_ends_the_script() {
-        for text in ["</script><script>alert(1)//", "<!--", "a&b\u{2028}\u{2029}", "\"\\", "Größe 🖼", ""] {
+        for text in ["</script><script>alert(1)//", "<!--", "a&b\u{2028}\u{2029}", "\"\\", "Größe 🖼", ""]
+        {
             let json = json(text);
             assert!(!json.contains(is_unsafe), "{json}");
             assert_eq!(serde_json::from_str::<String>(&json).expect("it is JSON"), text);

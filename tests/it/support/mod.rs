@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 pub mod azurite;
+pub mod chromium;
 pub mod presync;
 pub mod stand_in;
 pub mod tls;

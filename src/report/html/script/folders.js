@@ -197,4 +197,10 @@ byId("folder-rule").addEventListener("change", (event) => {
 // A chain of folders that hold nothing but the next one says nothing: begin where it ends.
 while (sum(opened.direct.verdicts) === 0 && opened.children.length === 1 && opened.children[0].children.length > 0) [opened] = opened.children;
 drawFolders();
-new ResizeObserver(drawIcicle).observe(byId("icicle"));
+// Only a new width matters, and drawing anew takes the focus away.
+let drawnWidth = byId("icicle").clientWidth;
+new ResizeObserver(() => {
+  const width = byId("icicle").clientWidth;
+  if (width !== drawnWidth) drawIcicle();
+  drawnWidth = width;
+}).observe(byId("icicle"));

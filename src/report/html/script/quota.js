@@ -1,6 +1,6 @@
 // Gauges, and how the quota is spent along the listing.
 
-const CHART = { height: 220, left: 8, right: 8, top: 18, bottom: 26 };
+const CHART = { height: 220, left: 0, right: 6, top: 18, bottom: 26 };
 
 /** One gauge a limit: where images and frames share theirs, one for both. */
 function gauges() {
@@ -35,7 +35,7 @@ function gaugeSection(gauge) {
   const whole = Math.max(gauge.limit ?? used, used, 1);
   const bar = el("div", { class: "gauge", role: "img", "aria-label": `${number(used)} of ${gauge.limit === null ? "no limit" : number(gauge.limit)}` },
     sized(el("span", { class: "before" }), "--share", `${(100 * gauge.used_before) / whole}%`),
-    sized(el("span", { class: isFull ? "now full" : "now" }), "--share", `${(100 * (used - gauge.used_before)) / whole}%`));
+    sized(el("span", { class: "now" }), "--share", `${(100 * (used - gauge.used_before)) / whole}%`));
   const facts = [];
   if (gauge.used_before > 0) facts.push(`${number(gauge.used_before)} used before`);
   facts.push(`${number(used - gauge.used_before)} by this sync`);
