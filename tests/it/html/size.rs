@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use presync::model::{
-    Access, Asset, Blob, BlobName, Code, Facts, Finding, Format, Orientation, Origin, Quota, Reads, Video,
-    VideoTrack,
+    Access, Asset, Blob, BlobName, Code, Facts, Finding, Format, FourCc, Orientation, Origin, Quota, Reads,
+    Video, VideoTrack,
 };
 use presync::plan::Budget;
 use presync::report::{self, Header};
@@ -17,6 +17,8 @@ use crate::support::chromium::Page;
 
 /// Assets when `PRESYNC_HTML_ASSETS` asks for no other number: enough to reach every cap of the page.
 const ASSETS: u64 = 50_000;
+/// Codes that the budget gives.
+const BY_BUDGET: [Code; 3] = [Code::DuplicateBasename, Code::ImageQuota, Code::FrameQuota];
 const MAX_BYTES: u64 = 5_000_000;
 const MAX_LOAD_MS: f64 = 2000.0;
 
@@ -28,9 +30,9 @@ fn asset(index: u64, count: u64, profile: &Profile) -> Asset {
         3..8 => ("jpg", image(Orientation::Value((drawn >> 20) as i64 % 9))),
         _ => ("jpg", image(Orientation::Absent)),
     };
-    let session = index * 10_000 / count;
-    let name =
-        format!("site-{:02}/{session:05} <&>/camera {:02}/{index:09}.{extension}", session / 500, index % 3);
+    let camera = index * 30_000 / count;
+    let (site, session) = (camera / 1500, camera / 3);
+    let name = format!("site-{site:02}/{session:05} <&>/camera {camera:05}/{index:09}.{extension}");
     let blob = Blob {
         name: BlobName::new(name),
         size: drawn >> (24 + drawn % 30),
@@ -39,7 +41,8 @@ fn asset(index: u64, count: u64, profile: &Profile) -> Asset {
         access: Access::Online,
     };
     let mut asset = rules::judge(blob, Content::Facts(facts), Reads::default(), profile);
-    let code = Code::ALL[(drawn >> 8) as usize % Code::ALL.len()];
+    let by_rules: Vec<_> = Code::ALL.iter().filter(|code| !BY_BUDGET.contains(code)).collect();
+    let code = *by_rules[(drawn >> 8) as usize % by_rules.len()];
     asset
         .findings
         .push(Finding::new(code, format!("what is wrong with {index}")).with_fix(format!("mend {index}")));
@@ -57,7 +60,11 @@ fn video(drawn: u64) -> Facts {
         frames: Some(drawn % 10_000),
         ..VideoTrack::default()
     };
-    let video = Video { tracks: [track].into_iter().collect(), ..Video::default() };
+    let video = Video {
+        major_brand: Some(FourCc(*b"mp42")),
+        tracks: [track].into_iter().collect(),
+        ..Video::default()
+    };
     Facts { video: Some(Box::new(video)), ..Facts::of(Format::Mp4) }
 }
 
@@ -74,7 +81,7 @@ fn write(path: &Path, count: u64) {
     let header = Header { origin, profile: Arc::clone(&profile) };
     let file = File::create(path).expect("a file");
     let mut report = report::open(report::Format::Html, header, file, 100).expect("a report");
-    let mut budget = Budget::new(Quota::new(Some(count / 2), Some(count * 100)));
+    let mut budget = Budget::new(Quota::new(Some(count / 3), Some(count * 10)));
     for index in 0..count {
         let mut asset = asset(index, count, &profile);
         budget.settle(&mut asset);

@@ -34,12 +34,20 @@ function matching() {
   return found.sort((a, b) => direction * compare(a, b) || a.position - b.position);
 }
 
+/** A command with a button that copies it; advice in words, which begins with a capital letter, as it is. */
+function fixOf({ fix, label }) {
+  if (/^[A-Z]/.test(fix)) return el("p", {}, `${fix}.`);
+  // Lines break between words only: a break after a hyphen would look like a space.
+  const words = fix.split(" ").flatMap((word, index) => [index > 0 ? " " : null, el("span", {}, word)]);
+  const command = el("code", {}, words);
+  const button = el("button", { type: "button", class: "quiet", "aria-label": `Copy the fix for ${label}`, onclick: () => copy(command) }, "Copy");
+  return el("div", { class: "fix" }, command, button);
+}
+
 function findingRow(row) {
-  const fix = row.fix === null ? null : el("code", {}, row.fix);
   return el("tr", {},
     el("td", {}, el("span", { class: "code" }, row.rule.code), severityTag(row.severity)),
-    el("td", { class: "asset" }, name(row.label, { class: "mono" }), el("p", {}, row.message),
-      fix && el("div", { class: "fix" }, fix, el("button", { type: "button", class: "quiet", "aria-label": `Copy the fix for ${row.label}`, onclick: () => copy(fix) }, "Copy"))),
+    el("td", { class: "asset" }, name(row.label, { class: "mono" }), el("p", {}, row.message), row.fix && fixOf(row)),
     el("td", {}, row.format),
     el("td", { class: "count" }, bytes(row.size)),
     el("td", { class: "count" }, number(row.position)));

@@ -40,14 +40,15 @@ const assets = (folder) => sum(folder.verdicts) - folder.verdicts[SKIPPED];
 const title = (folder) => (folder === root ? "everything" : isSumOfFolders(folder) ? counted(folder.folded, "smaller folder", "smaller folders") : folder.label || "(no name)");
 const path = (folder) => (folder === root ? "" : `${path(folder.parent)}${folder.label}/`);
 
-// What boxes are as wide as: assets, a verdict, or the findings of a rule, by its place.
+// What boxes are as wide as: assets, a verdict, or the findings of a rule.
+const REJECTIONS = { label: "rejected", unit: "rejected", count: rejected };
 const MEASURES = [
-  { label: "assets", count: assets, unit: "assets" },
-  ...[REJECTED, UNKNOWN].filter((verdict) => root.verdicts[verdict] > 0)
-    .map((verdict) => ({ label: VERDICTS[verdict].key, count: (folder) => folder.verdicts[verdict], unit: VERDICTS[verdict].key })),
-  ...data.rules.map((rule) => ({ label: `${rule.code} ${rule.name}`, count: (folder) => folder.rules.get(rule.place) ?? 0, unit: `with ${rule.code}` })),
-];
-let measure = MEASURES[0];
+  { label: "assets", unit: "assets", count: assets },
+  REJECTIONS,
+  { label: "unknown", unit: "unknown", count: (folder) => folder.verdicts[UNKNOWN] },
+  ...data.rules.map(({ code, name, place }) => ({ label: `${code} ${name}`, unit: `with ${code}`, count: (folder) => folder.rules.get(place) ?? 0 })),
+].filter(({ count }) => count(root) > 0);
+let measure = MEASURES[0] ?? REJECTIONS;
 const weigh = (folder) => measure.count(folder);
 const sorted = (folder) =>
   folder.children.filter((child) => weigh(child) > 0)
@@ -84,7 +85,7 @@ function drawIcicle() {
   const levels = placed.reduce((deepest, box) => Math.max(deepest, box.level), 0) + 1;
   icicle.replaceChildren(...placed.map(({ folder, small, left, share, level }) => {
     const box = folder === null || isSumOfFolders(folder)
-      ? el("span", { class: "box rest" }, folder === null ? "" : title(folder))
+      ? el("span", { class: "box rest" }, folder && el("span", { class: "box-rest" }, title(folder)))
       : el("button", { type: "button", class: "box", tabindex: folder === opened ? "0" : "-1", "data-index": folders.indexOf(folder), "aria-label": `${title(folder)}: ${number(weigh(folder))} ${measure.unit}, ${number(rejected(folder))} of ${counted(assets(folder), "asset", "assets")} rejected` },
         el("span", { class: "box-name" }, name(title(folder))), el("span", { class: "box-count" }, number(weigh(folder))));
     box.title = folder === null ? counted(small, "smaller folder", "smaller folders") : `${title(folder)}: ${describe(folder.verdicts)}`;
@@ -112,8 +113,8 @@ function folderRow(folder, label) {
   return el("tr", {},
     el("th", { scope: "row" }, label),
     el("td", { class: "bar-cell" }, stack(folder.verdicts, Math.max(sum(folder.verdicts), 1))),
-    el("td", { class: "count" }, number(weigh(folder))),
-    el("td", { class: "count" }, number(rejected(folder)), el("span", { class: "muted share" }, percent(rejected(folder), assets(folder)))),
+    measure === REJECTIONS ? null : el("td", { class: "count" }, number(weigh(folder))),
+    el("td", { class: "count" }, number(rejected(folder)), " ", el("span", { class: "muted share" }, percent(rejected(folder), assets(folder)))),
     el("td", { class: "act" }, findings || null));
 }
 
@@ -130,7 +131,8 @@ function drawTable() {
     el("caption", { class: "hidden" }, `What ${title(opened)} holds`),
     el("thead", {}, el("tr", {},
       el("th", { scope: "col" }, "Folder"), el("th", { scope: "col" }, "Verdicts"),
-      el("th", { scope: "col", class: "count" }, measure.label), el("th", { scope: "col", class: "count" }, "rejected"),
+      measure === REJECTIONS ? null : el("th", { scope: "col", class: "count" }, measure.label),
+      el("th", { scope: "col", class: "count" }, "rejected"),
       el("th", { scope: "col" }, el("span", { class: "hidden" }, "Findings")))),
     el("tbody", {}, rows));
   const hidden = children.length - MAX_ROWS;

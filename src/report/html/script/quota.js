@@ -1,6 +1,6 @@
 // Gauges, and how the quota is spent along the listing.
 
-const CHART = { height: 220, left: 0, right: 6, top: 18, bottom: 26 };
+const CHART = { height: 220, left: 0, right: 6, top: 24, bottom: 26 };
 
 /** One gauge a limit: where images and frames share theirs, one for both. */
 function gauges() {
@@ -70,7 +70,7 @@ function curve(gauge, first) {
   function draw() {
     const width = Math.max(frame.clientWidth, 200);
     const x = (position) => CHART.left + (position / Math.max(last.position, 1)) * (width - CHART.left - CHART.right);
-    const y = (value) => CHART.height - CHART.bottom - (Math.min(value, top) / top) * (CHART.height - CHART.top - CHART.bottom);
+    const y = (value) => CHART.height - CHART.bottom - (value / top) * (CHART.height - CHART.top - CHART.bottom);
     const line = (of) => points.map((point) => `${x(point.position).toFixed(1)},${y(of(point)).toFixed(1)}`).join(" ");
     const base = y(0), spent = line((point) => point.spent);
     const text = (attributes, label) => svg("text", attributes, label);
@@ -80,21 +80,24 @@ function curve(gauge, first) {
     ];
     if (last.asked > last.spent) parts.push(svg("polyline", { class: "asked", points: line((point) => point.asked) }));
     parts.push(svg("polyline", { class: "spent", points: spent }));
+    const isRight = first && x(first.at.position) > width / 2;
     if (gauge.limit !== null && gauge.limit <= top) {
       const limit = y(gauge.limit);
-      parts.push(svg("line", { class: "limit", x1: CHART.left, x2: width - CHART.right, y1: limit, y2: limit }),
-        text({ class: "label", x: CHART.left, y: limit - 5 }, `limit ${number(gauge.limit)}`));
+      parts.push(svg("line", { class: "limit", x1: CHART.left, x2: width - CHART.right, y1: limit, y2: limit }));
+      const place = !first || isRight ? { x: CHART.left } : { x: width - CHART.right, "text-anchor": "end" };
+      parts.push(text({ class: "label", ...place, y: limit - 6 }, `limit ${number(gauge.limit)}`));
     }
     if (first) {
-      const place = x(first.at.position), isRight = place > width / 2;
-      parts.push(svg("line", { class: "refused", x1: place, x2: place, y1: CHART.top, y2: base }),
-        text({ class: "label strong", x: place + (isRight ? -6 : 6), y: base - 8, "text-anchor": isRight ? "end" : "start" }, "first refused"));
+      const place = x(first.at.position);
+      parts.push(svg("line", { class: "refused", x1: place, x2: place, y1: 4, y2: base }));
+      const label = isRight ? { x: place - 6, "text-anchor": "end" } : { x: place + 6 };
+      parts.push(text({ class: "label strong", ...label, y: 13 }, "first refused"));
     }
     parts.push(text({ class: "label", x: CHART.left, y: CHART.height - 8 }, "first entry"),
       text({ class: "label", x: width - CHART.right, y: CHART.height - 8, "text-anchor": "end" }, `entry ${number(last.position)}`));
     const point = points[at];
     parts.push(svg("circle", { class: "dot", cx: x(point.position), cy: y(point.spent), r: 4 }));
-    frame.replaceChildren(svg("svg", { width, height: CHART.height, "aria-hidden": "true" }, parts));
+    frame.replaceChildren(svg("svg", { width, height: CHART.height, viewBox: `0 0 ${width} ${CHART.height}`, "aria-hidden": "true" }, parts));
     frame.toPosition = (client) => ((client - frame.getBoundingClientRect().left - CHART.left) / (width - CHART.left - CHART.right)) * last.position;
     const asked = point.asked > point.spent ? `, ${number(point.asked)} without a limit` : "";
     reading.textContent = `After ${counted(point.position, "entry", "entries")}: ${number(point.spent)} used${asked}`;
