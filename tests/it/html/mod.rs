@@ -210,12 +210,14 @@ fn the_theme_follows_the_system_until_it_is_chosen() {
     let light = paper(&mut page);
     let system = |scheme: &str| json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
     page.call("Emulation.setEmulatedMedia", system("dark"));
+    page.settle();
     let dark = paper(&mut page);
     assert_ne!(light, dark);
     assert_eq!(page.eval("document.querySelector('#theme').ariaPressed"), "true");
     page.click("#theme");
     assert_eq!(paper(&mut page), light);
     page.call("Emulation.setEmulatedMedia", system("light"));
+    page.settle();
     page.click("#theme");
     assert_eq!(paper(&mut page), dark);
     assert_no_complaints(page);
@@ -227,6 +229,7 @@ fn it_fits_a_phone_and_a_wide_screen() {
     for width in [360_u64, 768, 1600] {
         let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
         page.call("Emulation.setDeviceMetricsOverride", size);
+        page.settle();
         let needed = page.eval("document.documentElement.scrollWidth");
         assert!(needed.as_u64() <= Some(width), "{needed} at {width}");
     }
@@ -266,6 +269,46 @@ fn on_paper_every_rule_is_open() {
     assert!(printed["data"].as_str().is_some_and(|pdf| pdf.starts_with("JVBERi")), "it is a PDF");
     let rules = page.eval("document.querySelectorAll('details').length");
     assert!(rules.as_u64() > Some(5) && open(&mut page) == rules, "{rules}");
+    assert_no_complaints(page);
+}
+
+#[test]
+fn images_and_frames_that_share_a_limit_share_a_gauge() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ledger = folder.path().join("ledger.sqlite3").to_string_lossy().into_owned();
+    let set = ["quota", "set", "--data-rows", "60", "--ledger", &ledger];
+    let ran = Presync::new(set).run();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let (_folder, path) =
+        report(&demo(), &["--profile", "vi", "--workspace", "default", "--ledger", &ledger]);
+    let mut page = Page::open(&path);
+    assert_eq!(page.texts("#gauges h3").len(), 1);
+    let gauge = page.text("#gauges");
+    for text in [" of 60", " images and ", " videos do not fit", "First refused, at entry "] {
+        assert!(gauge.contains(text), "{text}: {gauge}");
+    }
+    assert!(page.text("#notes").contains("Assumed: "));
+    assert_no_complaints(page);
+}
+
+#[test]
+fn a_container_without_assets_and_a_limit_of_nothing_have_a_page() {
+    let empty = tempfile::tempdir().expect("a folder");
+    let (_folder, path) = report(empty.path(), &[]);
+    let mut page = Page::open(&path);
+    assert_eq!(page.text("h1"), "There is nothing to sync.");
+    assert_eq!(
+        (page.text("#findings-lead"), page.text("#rules-lead")),
+        ("There are none.".into(), "Nothing was found.".into())
+    );
+    assert_no_complaints(page);
+
+    let (_folder, path) = report(&demo(), &["--image-quota", "0", "--frame-quota", "0"]);
+    let mut page = Page::open(&path);
+    assert!(page.text("#gauges").contains("0 of 0"));
+    let lines = page
+        .eval("[...document.querySelectorAll('polyline')].map((line) => line.getAttribute('points')).join()");
+    assert!(lines.as_str().is_some_and(|points| !points.is_empty() && !points.contains("NaN")), "{lines}");
     assert_no_complaints(page);
 }
 

@@ -174,10 +174,14 @@ impl Page {
         ));
     }
 
+    /// Waits until what is under way is on the screen.
+    pub fn settle(&mut self) {
+        self.eval("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))");
+    }
+
     /// What went wrong since the page was loaded, and every request but the one for the page itself.
     pub fn complaints(&mut self) -> Vec<String> {
-        // Events that are under way arrive before this answer.
-        self.eval("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))");
+        self.settle();
         let is_fault = |event: &&Value| match event["method"].as_str() {
             Some("Runtime.consoleAPICalled" | "Runtime.exceptionThrown" | "Log.entryAdded") => true,
             Some("Network.requestWillBeSent") => event["params"]["type"] != "Document",

@@ -35,27 +35,30 @@ function bytes(value) {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** An element with attributes, properties that begin with a dot, listeners that begin with "on", and children. */
-function el(tag, attributes = {}, ...children) {
-  return fill(document.createElement(tag), attributes, children);
-}
+/**
+ * An element: its tag with classes as in `p.muted`, perhaps attributes and listeners (`onclick`), and its children.
+ * What is null is left out.
+ */
+const el = (selector, ...parts) => build((tag) => document.createElement(tag), selector, parts);
+const svg = (selector, ...parts) => build((tag) => document.createElementNS(SVG, tag), selector, parts);
 
-function svg(tag, attributes = {}, ...children) {
-  return fill(document.createElementNS(SVG, tag), attributes, children);
-}
-
-function fill(element, attributes, children) {
+function build(create, selector, parts) {
+  const [tag, ...classes] = selector.split(".");
+  const element = create(tag);
+  if (classes.length > 0) element.setAttribute("class", classes.join(" "));
+  const attributes = parts[0]?.constructor === Object ? parts.shift() : {};
   for (const [name, value] of Object.entries(attributes)) {
-    if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? "" : value);
+    else if (value !== null) element.setAttribute(name, value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...parts.flat().filter((part) => part !== null && part !== undefined));
   return element;
 }
 
+const button = (classes, onclick, ...parts) => el(`button${classes}`, { type: "button", onclick }, ...parts);
+
 /** A name from outside, kept from turning the text around it. */
-const name = (text, attributes = {}) => el("bdi", attributes, text);
+const name = (text, classes = "") => el(`bdi${classes}`, text);
 
 /** Sets a length or a share that the style sheet uses. */
 function sized(element, property, value) {
@@ -64,11 +67,11 @@ function sized(element, property, value) {
 }
 
 /** A bar of one part for each verdict, as wide as its share of `whole`. */
-function stack(counts, whole, attributes = {}) {
-  const bar = el("div", { class: "stack", "aria-hidden": "true", ...attributes });
+function stack(counts, whole, selector = "div.stack", attributes = { "aria-hidden": "true" }) {
+  const bar = el(selector, attributes);
   for (const verdict of BAR_ORDER) {
     if (counts[verdict] === 0) continue;
-    const part = el("span", { class: `part ${VERDICTS[verdict].key}` });
+    const part = el(`span.part.${VERDICTS[verdict].key}`);
     part.title = `${number(counts[verdict])} ${VERDICTS[verdict].key}`;
     bar.append(sized(part, "--share", `${(100 * counts[verdict]) / whole}%`));
   }
@@ -80,7 +83,7 @@ const describe = (counts) =>
     .map((verdict) => `${number(counts[verdict])} ${VERDICTS[verdict].key}`)
     .join(", ");
 
-const severityTag = (severity) => el("span", { class: `tag ${severity}` }, SEVERITIES[severity]);
+const severityTag = (severity) => el(`span.tag.${severity}`, SEVERITIES[severity]);
 
 let silence;
 function say(text) {
@@ -119,23 +122,21 @@ const counts = VERDICTS.map(({ key }) => totals[key]);
 byId("version").textContent = data.tool.version;
 byId("location").textContent = data.location;
 byId("verdict").textContent = data.verdict;
-byId("notes").append(...data.notes.map((note) => el("p", { class: "note" }, note)));
+byId("notes").append(...data.notes.map((note) => el("p.note", note)));
 byId("verdict-bar").replaceWith(
-  stack(counts, Math.max(totals.listed, 1), {
+  stack(counts, Math.max(totals.listed, 1), "div.stack.tall", {
     id: "verdict-bar",
-    class: "stack tall",
     role: "img",
-    "aria-hidden": null,
     "aria-label": `${number(totals.listed)} listed: ${describe(counts)}`,
   }),
 );
 byId("verdict-legend").append(
-  el("div", {}, el("dt", {}, "listed"), el("dd", {}, number(totals.listed))),
+  el("div", el("dt", "listed"), el("dd", number(totals.listed))),
   ...[ACCEPTED, REJECTED, UNKNOWN, SKIPPED].map((verdict) => {
     const { key, mark } = VERDICTS[verdict];
-    const share = el("span", { class: "muted" }, percent(counts[verdict], totals.listed));
-    const term = el("dt", {}, el("span", { class: `key ${key}`, "aria-hidden": "true" }, mark), key);
-    return el("div", { class: counts[verdict] ? "" : "none" }, term, el("dd", {}, number(counts[verdict]), " ", share));
+    const share = el("span.muted", percent(counts[verdict], totals.listed));
+    const term = el("dt", el(`span.key.${key}`, { "aria-hidden": "true" }, mark), key);
+    return el(counts[verdict] > 0 ? "div" : "div.none", term, el("dd", number(counts[verdict]), " ", share));
   }),
 );
 if (data.skipped.length > 0) {
@@ -143,9 +144,9 @@ if (data.skipped.length > 0) {
   byId("skipped").textContent = `Skipped: ${reasons.join(", ")}.`;
 }
 byId("about").append(
-  ...data.about.map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, name(value)))),
+  ...data.about.map(([label, value]) => el("div", el("dt", label), el("dd", name(value)))),
 );
+const repeated = totals.retries > 0 ? `, ${number(totals.retries)} of them repeated` : "";
+const requests = `${counted(totals.requests, "request", "requests")}${repeated}`;
 byId("footer").textContent =
-  `Read ${bytes(totals.bytes_read)} of ${bytes(totals.bytes_listed)} in ` +
-  `${counted(totals.requests, "request", "requests")}${totals.retries ? `, ${number(totals.retries)} of them repeated` : ""}. ` +
-  "Nothing was changed, and this page loads nothing.";
+  `Read ${bytes(totals.bytes_read)} of ${bytes(totals.bytes_listed)} in ${requests}.`;

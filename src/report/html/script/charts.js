@@ -1,38 +1,58 @@
 // Findings by rule, and distributions.
 
 function ruleEntry(rule, most) {
-  const bar = sized(el("span", { class: `rule-bar ${rule.severity}`, "aria-hidden": "true" }), "--share", `${(100 * rule.count) / most}%`);
-  const head = el("summary", {},
-    el("span", { class: "code" }, rule.code),
-    el("span", { class: "rule-name" }, el("strong", {}, rule.name), el("span", { class: "muted" }, rule.summary)),
+  const bar = sized(
+    el(`span.rule-bar.${rule.severity}`, { "aria-hidden": "true" }),
+    "--share",
+    `${(100 * rule.count) / most}%`,
+  );
+  const head = el(
+    "summary",
+    el("span.code", rule.code),
+    el("span.rule-name", el("strong", rule.name), el("span.muted", rule.summary)),
     severityTag(rule.severity),
-    el("span", { class: "rule-track" }, bar),
-    el("span", { class: "count" }, number(rule.count)));
-  const show = el("button", { type: "button", onclick: () => showFindings({ rule: rule.place }) },
-    rule.shown === rule.count ? `Show ${counted(rule.count, "finding", "findings")}` : `Show the first ${number(rule.shown)} of ${number(rule.count)} findings`);
-  return el("details", { class: "rule", name: "rule" }, head,
-    el("div", { class: "rule-text" },
-      el("p", {}, rule.why),
-      el("dl", {}, el("dt", {}, "Fix"), el("dd", {}, rule.fix), el("dt", {}, "Source"), el("dd", {}, rule.source)),
-      el("p", {}, show)));
+    el("span.rule-track", bar),
+    el("span.count", number(rule.count)),
+  );
+  const findings = counted(rule.count, "finding", "findings");
+  const part = rule.shown === rule.count ? "" : `the first ${number(rule.shown)} of `;
+  const show = button("", () => showFindings({ rule: rule.place }), `Show ${part}${findings}`);
+  return el(
+    "details.rule",
+    { name: "rule" },
+    head,
+    el(
+      "div.rule-text",
+      el("p", rule.why),
+      el("dl", el("dt", "Fix"), el("dd", rule.fix), el("dt", "Source"), el("dd", rule.source)),
+      el("p", show),
+    ),
+  );
 }
 
 const most = Math.max(...data.rules.map((rule) => rule.count), 1);
-byId("rule-list").append(...[...data.rules].sort((a, b) => b.count - a.count).map((rule) => ruleEntry(rule, most)));
+byId("rule-list").append(
+  ...[...data.rules].sort((a, b) => b.count - a.count).map((rule) => ruleEntry(rule, most)),
+);
 if (data.rules.length === 0) byId("rules-lead").textContent = "Nothing was found.";
 
 function distribution({ title, rows }) {
   const whole = Math.max(...rows.map(([, counts]) => sum(counts)), 1);
   const body = rows.map(([label, counts]) => {
     const total = sum(counts);
-    return el("tr", {},
+    return el(
+      "tr",
       el("th", { scope: "row" }, name(label)),
-      el("td", { class: "bar-cell" }, stack(counts, whole)),
-      el("td", { class: "count" }, number(total), el("span", { class: "hidden" }, `: ${describe(counts)}`)));
+      el("td.bar-cell", stack(counts, whole)),
+      el("td.count", number(total), el("span.hidden", `: ${describe(counts)}`)),
+    );
   });
-  return el("table", { class: "distribution" }, el("caption", {}, title),
-    el("thead", { class: "hidden" }, el("tr", {}, ...["", "share", "assets"].map((text) => el("th", { scope: "col" }, text)))),
-    el("tbody", {}, body));
+  return el(
+    "table.distribution",
+    el("caption", title),
+    el("thead.hidden", el("tr", ...["", "share", "assets"].map((text) => el("th", { scope: "col" }, text)))),
+    el("tbody", body),
+  );
 }
 
 byId("distribution-list").append(...data.distributions.map(distribution));

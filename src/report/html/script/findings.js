@@ -3,7 +3,11 @@
 const PART = 100;
 const rules = new Map(data.rules.map((rule) => [rule.place, rule]));
 const rows = data.findings.map(([position, label, size, format, rule, severity, message, fix]) => ({
-  position, label, size, format, severity,
+  position,
+  label,
+  size,
+  format,
+  severity,
   rule: rules.get(rule),
   message: data.texts[message],
   fix: fix === null ? null : data.texts[fix],
@@ -16,7 +20,12 @@ const COLUMNS = [
   { label: "Asset", compare: (a, b) => order(a.label, b.label) },
   { label: "Format", compare: (a, b) => order(a.format, b.format) },
   { label: "Size", compare: (a, b) => a.size - b.size, isNumber: true },
-  { label: "Entry", compare: (a, b) => a.position - b.position, isNumber: true, hint: "position in the listing" },
+  {
+    label: "Entry",
+    compare: (a, b) => a.position - b.position,
+    isNumber: true,
+    hint: "position in the listing",
+  },
 ];
 const ENTRY = COLUMNS.length - 1;
 
@@ -24,11 +33,18 @@ let sorting = { column: ENTRY, isDescending: false };
 let limit = PART;
 
 function matching() {
-  const words = byId("search").value.toLowerCase().split(/\s+/).filter((word) => word);
+  const words = byId("search")
+    .value.toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word);
   const rule = byId("rule").value;
   const folder = byId("folder").value;
-  const found = rows.filter((row) =>
-    (rule === "" || row.rule.place === +rule) && row.label.startsWith(folder) && words.every((word) => row.searched.includes(word)));
+  const found = rows.filter(
+    (row) =>
+      (rule === "" || row.rule.place === +rule) &&
+      row.label.startsWith(folder) &&
+      words.every((word) => row.searched.includes(word)),
+  );
   const { compare } = COLUMNS[sorting.column];
   const direction = sorting.isDescending ? -1 : 1;
   return found.sort((a, b) => direction * compare(a, b) || a.position - b.position);
@@ -36,21 +52,24 @@ function matching() {
 
 /** A command with a button that copies it; advice in words, which begins with a capital letter, as it is. */
 function fixOf({ fix, label }) {
-  if (/^[A-Z]/.test(fix)) return el("p", {}, `${fix}.`);
+  if (/^[A-Z]/.test(fix)) return el("p", `${fix}.`);
   // Lines break between words only: a break after a hyphen would look like a space.
-  const words = fix.split(" ").flatMap((word, index) => [index > 0 ? " " : null, el("span", {}, word)]);
-  const command = el("code", {}, words);
-  const button = el("button", { type: "button", class: "quiet", "aria-label": `Copy the fix for ${label}`, onclick: () => copy(command) }, "Copy");
-  return el("div", { class: "fix" }, command, button);
+  const words = fix.split(" ").flatMap((word, index) => [index > 0 ? " " : null, el("span", word)]);
+  const command = el("code", words);
+  const copied = button(".quiet", () => copy(command), "Copy");
+  copied.setAttribute("aria-label", `Copy the fix for ${label}`);
+  return el("div.fix", command, copied);
 }
 
 function findingRow(row) {
-  return el("tr", {},
-    el("td", {}, el("span", { class: "code" }, row.rule.code), severityTag(row.severity)),
-    el("td", { class: "asset" }, name(row.label, { class: "mono" }), el("p", {}, row.message), row.fix && fixOf(row)),
-    el("td", {}, row.format),
-    el("td", { class: "count" }, bytes(row.size)),
-    el("td", { class: "count" }, number(row.position)));
+  return el(
+    "tr",
+    el("td", el("span.code", row.rule.code), severityTag(row.severity)),
+    el("td.asset", name(row.label, ".mono"), el("p", row.message), row.fix && fixOf(row)),
+    el("td", row.format),
+    el("td.count", bytes(row.size)),
+    el("td.count", number(row.position)),
+  );
 }
 
 function headCell({ label, isNumber, hint }, column) {
@@ -60,19 +79,28 @@ function headCell({ label, isNumber, hint }, column) {
     drawFindings();
     byId("finding-table").querySelectorAll("thead button")[column].focus();
   };
-  return el("th", { scope: "col", class: isNumber ? "count" : null, "aria-sort": isSorted ? (sorting.isDescending ? "descending" : "ascending") : "none" },
-    el("button", { type: "button", class: "sort", title: hint ?? null, onclick: sort }, label, el("span", { class: "arrow", "aria-hidden": "true" }, isSorted ? (sorting.isDescending ? "↓" : "↑") : "↕")));
+  const [state, arrow] = !isSorted
+    ? ["none", "↕"]
+    : sorting.isDescending
+      ? ["descending", "↓"]
+      : ["ascending", "↑"];
+  const head = button(".sort", sort, label, el("span.arrow", { "aria-hidden": "true" }, arrow));
+  if (hint) head.title = hint;
+  return el(isNumber ? "th.count" : "th", { scope: "col", "aria-sort": state }, head);
 }
 
 function drawFindings() {
   const found = matching();
   const shown = found.slice(0, limit);
   byId("finding-table").replaceChildren(
-    el("caption", { class: "hidden" }, "Findings with their fixes"),
-    el("thead", {}, el("tr", {}, ...COLUMNS.map(headCell))),
-    el("tbody", {}, ...shown.map(findingRow)));
+    el("caption.hidden", "Findings with their fixes"),
+    el("thead", el("tr", ...COLUMNS.map(headCell))),
+    el("tbody", ...shown.map(findingRow)),
+  );
   const part = found.length > shown.length ? `the first ${number(shown.length)} of ` : "";
-  byId("found").textContent = found.length ? `Showing ${part}${counted(found.length, "finding", "findings")}.` : "No finding matches.";
+  byId("found").textContent = found.length
+    ? `Showing ${part}${counted(found.length, "finding", "findings")}.`
+    : "No finding matches.";
   byId("more").hidden = found.length === shown.length;
 }
 
@@ -91,8 +119,10 @@ function filter() {
   drawFindings();
 }
 
-byId("rule").append(el("option", { value: "" }, "every rule"),
-  ...data.rules.map((rule) => el("option", { value: rule.place }, `${rule.code} ${rule.name}`)));
+byId("rule").append(
+  el("option", { value: "" }, "every rule"),
+  ...data.rules.map((rule) => el("option", { value: rule.place }, `${rule.code} ${rule.name}`)),
+);
 for (const id of ["search", "rule", "folder"]) byId(id).addEventListener("input", filter);
 byId("clear").addEventListener("click", () => showFindings({}));
 byId("more").addEventListener("click", () => {
@@ -102,14 +132,22 @@ byId("more").addEventListener("click", () => {
   byId("finding-table").querySelectorAll("tbody tr")[next]?.querySelector("button")?.focus();
 });
 
-const cut = data.rules.filter((rule) => rule.shown < rule.count);
-byId("findings-lead").textContent = rows.length === 0 ? "There are none."
-  : cut.length === 0 ? `All ${counted(rows.length, "finding", "findings")}.`
-  : `Showing the first ones in listing order: ${cut.map((rule) => `${number(rule.shown)} of ${number(rule.count)} of ${rule.code}`).join(", ")}. All of them: presync report PLAN --format jsonl.`;
+const cut = data.rules
+  .filter((rule) => rule.shown < rule.count)
+  .map((rule) => `${number(rule.shown)} of ${number(rule.count)} of ${rule.code}`);
+const lead =
+  cut.length > 0
+    ? `Only the first in listing order: ${cut.join(", ")}. All of them: presync report PLAN --format jsonl.`
+    : rows.length > 0
+      ? `All ${counted(rows.length, "finding", "findings")}.`
+      : "There are none.";
+byId("findings-lead").textContent = lead;
 drawFindings();
 
 // On paper there is nothing to open.
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((details) => {
-  details.removeAttribute("name");
-  details.open = true;
-}));
+addEventListener("beforeprint", () =>
+  document.querySelectorAll("details").forEach((details) => {
+    details.removeAttribute("name");
+    details.open = true;
+  }),
+);

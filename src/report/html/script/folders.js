@@ -11,6 +11,7 @@ const MAX_ROWS = 50;
 const NONE = [];
 
 const folders = data.folders.map(([parent, label, folded, verdicts, rules], index) => ({
+  index,
   parent: index === 0 ? null : parent,
   label,
   folded,
@@ -26,18 +27,24 @@ for (const folder of folders) {
   folder.depth = folder.parent.depth + 1;
   folder.parent.children.push(folder);
 }
-// A sum of folded folders comes after its parent but perhaps before none of its own: the deepest are added up first.
+// The deepest first, so that each is whole when it is added to its parent.
 for (const folder of [...folders].sort((a, b) => b.depth - a.depth)) {
   if (folder.parent === null) continue;
   folder.verdicts.forEach((count, verdict) => (folder.parent.verdicts[verdict] += count));
-  folder.rules.forEach((count, rule) => folder.parent.rules.set(rule, (folder.parent.rules.get(rule) ?? 0) + count));
+  folder.rules.forEach((count, rule) =>
+    folder.parent.rules.set(rule, (folder.parent.rules.get(rule) ?? 0) + count),
+  );
 }
 
 const root = folders[0];
 const isSumOfFolders = (folder) => folder.label === null;
 const rejected = (folder) => folder.verdicts[REJECTED];
 const assets = (folder) => sum(folder.verdicts) - folder.verdicts[SKIPPED];
-const title = (folder) => (folder === root ? "everything" : isSumOfFolders(folder) ? counted(folder.folded, "smaller folder", "smaller folders") : folder.label || "(no name)");
+const smaller = (count) => counted(count, "smaller folder", "smaller folders");
+function title(folder) {
+  if (folder === root) return "everything";
+  return isSumOfFolders(folder) ? smaller(folder.folded) : folder.label || "(no name)";
+}
 const path = (folder) => (folder === root ? "" : `${path(folder.parent)}${folder.label}/`);
 
 // What boxes are as wide as: assets, a verdict, or the findings of a rule.
@@ -46,12 +53,17 @@ const MEASURES = [
   { label: "assets", unit: "assets", count: assets },
   REJECTIONS,
   { label: "unknown", unit: "unknown", count: (folder) => folder.verdicts[UNKNOWN] },
-  ...data.rules.map(({ code, name, place }) => ({ label: `${code} ${name}`, unit: `with ${code}`, count: (folder) => folder.rules.get(place) ?? 0 })),
+  ...data.rules.map(({ code, name, place }) => ({
+    label: `${code} ${name}`,
+    unit: `with ${code}`,
+    count: (folder) => folder.rules.get(place) ?? 0,
+  })),
 ].filter(({ count }) => count(root) > 0);
 let measure = MEASURES[0] ?? REJECTIONS;
 const weigh = (folder) => measure.count(folder);
 const sorted = (folder) =>
-  folder.children.filter((child) => weigh(child) > 0)
+  folder.children
+    .filter((child) => weigh(child) > 0)
     .sort((a, b) => isSumOfFolders(a) - isSumOfFolders(b) || weigh(b) - weigh(a));
 
 let opened = root;
@@ -62,7 +74,7 @@ function boxes(width) {
     found.push({ folder, left, share, level });
     if (level === LEVELS || isSumOfFolders(folder)) return;
     const total = weigh(folder);
-    let from = left, small = 0, smallShare = 0;
+    let [from, small, smallShare] = [left, 0, 0];
     for (const child of sorted(folder)) {
       const part = share * (weigh(child) / total);
       if (part * width < MIN_BOX) {
@@ -73,74 +85,115 @@ function boxes(width) {
       place(child, from, part, level + 1);
       from += part;
     }
-    if (smallShare * width >= 1) found.push({ folder: null, small, left: from, share: smallShare, level: level + 1 });
+    if (smallShare * width < 1) return;
+    found.push({ folder: null, small, left: from, share: smallShare, level: level + 1 });
   };
   if (weigh(opened) > 0) place(opened, 0, 1, 0);
   return found;
+}
+
+/** A box that opens a folder; what stands for several folders opens nothing. */
+function icicleBox({ folder, small, left, share, level }) {
+  const box = folder === null || isSumOfFolders(folder) ? restBox(folder) : folderBox(folder);
+  box.title = folder === null ? smaller(small) : `${title(folder)}: ${describe(folder.verdicts)}`;
+  sized(box, "--left", `${100 * left}%`);
+  sized(box, "--share", `${100 * share}%`);
+  return sized(box, "--level", level);
+}
+
+const restBox = (folder) => el("span.box.rest", folder && el("span.box-rest", title(folder)));
+
+function folderBox(folder) {
+  const weight = number(weigh(folder));
+  const of = `${number(rejected(folder))} of ${counted(assets(folder), "asset", "assets")} rejected`;
+  const attributes = {
+    type: "button",
+    tabindex: folder === opened ? "0" : "-1",
+    "data-index": folder.index,
+    "aria-label": `${title(folder)}: ${weight} ${measure.unit}, ${of}`,
+  };
+  const box = el(
+    "button.box",
+    attributes,
+    el("span.box-name", name(title(folder))),
+    el("span.box-count", weight),
+  );
+  return sized(box, "--rejected", `${(100 * rejected(folder)) / Math.max(assets(folder), 1)}%`);
 }
 
 function drawIcicle() {
   const icicle = byId("icicle");
   const placed = boxes(icicle.clientWidth);
   const levels = placed.reduce((deepest, box) => Math.max(deepest, box.level), 0) + 1;
-  icicle.replaceChildren(...placed.map(({ folder, small, left, share, level }) => {
-    const box = folder === null || isSumOfFolders(folder)
-      ? el("span", { class: "box rest" }, folder && el("span", { class: "box-rest" }, title(folder)))
-      : el("button", { type: "button", class: "box", tabindex: folder === opened ? "0" : "-1", "data-index": folders.indexOf(folder), "aria-label": `${title(folder)}: ${number(weigh(folder))} ${measure.unit}, ${number(rejected(folder))} of ${counted(assets(folder), "asset", "assets")} rejected` },
-        el("span", { class: "box-name" }, name(title(folder))), el("span", { class: "box-count" }, number(weigh(folder))));
-    box.title = folder === null ? counted(small, "smaller folder", "smaller folders") : `${title(folder)}: ${describe(folder.verdicts)}`;
-    if (folder !== null) sized(box, "--rejected", `${(100 * rejected(folder)) / Math.max(assets(folder), 1)}%`);
-    sized(box, "--left", `${100 * left}%`);
-    sized(box, "--share", `${100 * share}%`);
-    return sized(box, "--level", level);
-  }));
+  icicle.replaceChildren(...placed.map(icicleBox));
   sized(icicle, "--levels", levels);
 }
 
 function drawCrumbs() {
   const trail = [];
   for (let folder = opened; folder !== null; folder = folder.parent) trail.unshift(folder);
-  byId("crumbs").replaceChildren(el("ol", {}, ...trail.map((folder) =>
-    el("li", {}, folder === opened
+  const crumbs = trail.map((folder) =>
+    folder === opened
       ? el("span", { "aria-current": "true" }, name(title(folder)))
-      : el("button", { type: "button", class: "link", onclick: () => open(folder) }, name(title(folder)))))));
+      : button(".link", () => open(folder), name(title(folder))),
+  );
+  byId("crumbs").replaceChildren(el("ol", ...crumbs.map((crumb) => el("li", crumb))));
 }
 
 function folderRow(folder, label) {
   const isPlace = !isSumOfFolders(folder) && folder.children !== NONE;
-  const findings = isPlace && folder.rules.size > 0
-    && el("button", { type: "button", class: "link", "aria-label": `Findings in ${title(folder)}`, onclick: () => showFindings({ folder: path(folder) }) }, "findings");
-  return el("tr", {},
+  let findings = null;
+  if (isPlace && folder.rules.size > 0) {
+    findings = button(".link", () => showFindings({ folder: path(folder) }), "findings");
+    findings.setAttribute("aria-label", `Findings in ${title(folder)}`);
+  }
+  return el(
+    "tr",
     el("th", { scope: "row" }, label),
-    el("td", { class: "bar-cell" }, stack(folder.verdicts, Math.max(sum(folder.verdicts), 1))),
-    measure === REJECTIONS ? null : el("td", { class: "count" }, number(weigh(folder))),
-    el("td", { class: "count" }, number(rejected(folder)), " ", el("span", { class: "muted share" }, percent(rejected(folder), assets(folder)))),
-    el("td", { class: "act" }, findings || null));
+    el("td.bar-cell", stack(folder.verdicts, Math.max(sum(folder.verdicts), 1))),
+    measure === REJECTIONS ? null : el("td.count", number(weigh(folder))),
+    el(
+      "td.count",
+      number(rejected(folder)),
+      " ",
+      el("span.muted.share", percent(rejected(folder), assets(folder))),
+    ),
+    el("td.act", findings),
+  );
 }
 
 function drawTable() {
   const children = sorted(opened);
   const rows = children.slice(0, MAX_ROWS).map((child) => {
-    const label = isSumOfFolders(child) || child.children.length === 0
-      ? name(title(child))
-      : el("button", { type: "button", class: "link", onclick: () => open(child) }, name(title(child)));
+    const label =
+      isSumOfFolders(child) || child.children.length === 0
+        ? name(title(child))
+        : button(".link", () => open(child), name(title(child)));
     return folderRow(child, label);
   });
-  if (weigh(opened.direct) > 0) rows.push(folderRow(opened.direct, el("span", { class: "muted" }, "files directly in it")));
+  if (weigh(opened.direct) > 0) rows.push(folderRow(opened.direct, el("span.muted", "files directly in it")));
   byId("folder-table").replaceChildren(
-    el("caption", { class: "hidden" }, `What ${title(opened)} holds`),
-    el("thead", {}, el("tr", {},
-      el("th", { scope: "col" }, "Folder"), el("th", { scope: "col" }, "Verdicts"),
-      measure === REJECTIONS ? null : el("th", { scope: "col", class: "count" }, measure.label),
-      el("th", { scope: "col", class: "count" }, "rejected"),
-      el("th", { scope: "col" }, el("span", { class: "hidden" }, "Findings")))),
-    el("tbody", {}, rows));
+    el("caption.hidden", `What ${title(opened)} holds`),
+    el(
+      "thead",
+      el(
+        "tr",
+        el("th", { scope: "col" }, "Folder"),
+        el("th", { scope: "col" }, "Verdicts"),
+        measure === REJECTIONS ? null : el("th", { scope: "col", class: "count" }, measure.label),
+        el("th", { scope: "col", class: "count" }, "rejected"),
+        el("th", { scope: "col" }, el("span.hidden", "Findings")),
+      ),
+    ),
+    el("tbody", rows),
+  );
+  const notes = [];
   const hidden = children.length - MAX_ROWS;
-  const folded = counted(sum(folders.map((folder) => folder.folded)), "smaller folder is", "smaller folders are");
-  byId("folder-note").textContent = [
-    hidden > 0 ? `${counted(hidden, "more folder is", "more folders are")} not in this table.` : "",
-    folders.some((folder) => folder.folded) ? `${folded} counted together where they lie.` : "",
-  ].join(" ").trim();
+  if (hidden > 0) notes.push(`${counted(hidden, "more folder is", "more folders are")} not in this table.`);
+  const folded = sum(folders.map((folder) => folder.folded));
+  if (folded > 0)
+    notes.push(`In all, ${smaller(folded)} ${folded === 1 ? "is" : "are"} counted together where they lie.`);
+  byId("folder-note").textContent = notes.join(" ");
 }
 
 function drawFolders() {
@@ -157,24 +210,37 @@ function open(folder, isFocused = false) {
 
 /** The nearest box in a direction, by what is on the screen. */
 function neighbor(box, key) {
-  const of = (element) => ({ element, level: +element.style.getPropertyValue("--level"), left: parseFloat(element.style.getPropertyValue("--left")), share: parseFloat(element.style.getPropertyValue("--share")) });
+  const of = (element) => ({
+    element,
+    level: +element.style.getPropertyValue("--level"),
+    left: parseFloat(element.style.getPropertyValue("--left")),
+    share: parseFloat(element.style.getPropertyValue("--share")),
+  });
   const here = of(box);
   const all = [...byId("icicle").querySelectorAll("button")].map(of);
   const row = (level) => all.filter((other) => other.level === level);
-  const inside = (inner, outer) => inner.left >= outer.left - 1e-6 && inner.left < outer.left + outer.share - 1e-6;
+  const inside = (inner, outer) =>
+    inner.left >= outer.left - 1e-6 && inner.left < outer.left + outer.share - 1e-6;
   switch (key) {
-    case "ArrowLeft": return row(here.level).filter((other) => other.left < here.left).pop();
-    case "ArrowRight": return row(here.level).find((other) => other.left > here.left);
-    case "ArrowDown": return row(here.level + 1).find((other) => inside(other, here));
-    case "ArrowUp": return row(here.level - 1).find((other) => inside(here, other));
-    default: return undefined;
+    case "ArrowLeft":
+      return row(here.level)
+        .filter((other) => other.left < here.left)
+        .pop();
+    case "ArrowRight":
+      return row(here.level).find((other) => other.left > here.left);
+    case "ArrowDown":
+      return row(here.level + 1).find((other) => inside(other, here));
+    case "ArrowUp":
+      return row(here.level - 1).find((other) => inside(here, other));
+    default:
+      return undefined;
   }
 }
 
 byId("icicle").addEventListener("click", (event) => {
   const box = event.target.closest("button");
   if (!box) return;
-  const folder = folders[+box.dataset.index];
+  const folder = folders[box.dataset.index];
   open(folder === opened ? (folder.parent ?? root) : folder, true);
 });
 byId("icicle").addEventListener("keydown", (event) => {
@@ -197,7 +263,8 @@ byId("folder-rule").addEventListener("change", (event) => {
   drawFolders();
 });
 // A chain of folders that hold nothing but the next one says nothing: begin where it ends.
-while (sum(opened.direct.verdicts) === 0 && opened.children.length === 1 && opened.children[0].children.length > 0) [opened] = opened.children;
+const isLink = ({ direct, children }) => sum(direct.verdicts) === 0 && children.length === 1;
+while (isLink(opened) && opened.children[0].children.length > 0) [opened] = opened.children;
 drawFolders();
 // Only a new width matters, and drawing anew takes the focus away.
 let drawnWidth = byId("icicle").clientWidth;
