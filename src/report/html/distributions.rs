@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Counts, MAX_NAME, MAX_NAMES};
 use crate::model::{Asset, Format, Kind, Orientation, Verdict};
-use crate::report::layout::{cut, number};
+use crate::report::layout::number;
 use crate::report::shown;
 use crate::rules::orientation_text;
 
@@ -58,6 +58,15 @@ enum OrientationKey {
 }
 
 impl OrientationKey {
+    fn of(orientation: Orientation) -> Option<Self> {
+        match orientation {
+            Orientation::NotRead => None,
+            Orientation::Absent => Some(Self::Absent),
+            Orientation::Value(value @ 1..=8) => Some(Self::Defined(value)),
+            Orientation::Value(_) => Some(Self::Undefined),
+        }
+    }
+
     fn label(self) -> Cow<'static, str> {
         match self {
             Self::Absent => "no tag".into(),
@@ -76,7 +85,7 @@ struct Names {
 
 impl Names {
     fn add(&mut self, name: &str, verdict: Verdict) {
-        let name = cut(&shown(name), MAX_NAME);
+        let name: String = shown(name).chars().take(MAX_NAME).collect();
         let is_room = self.known.len() < MAX_NAMES;
         let counts = match self.known.get_mut(&name) {
             Some(counts) => counts,
@@ -112,13 +121,9 @@ impl Distributions {
         count(&mut self.sizes[(u64::BITS - asset.blob.size.leading_zeros()) as usize]);
         count(self.formats.entry(facts.format).or_default());
         if asset.kind == Kind::Image {
-            let key = match facts.orientation {
-                Orientation::Absent => Some(OrientationKey::Absent),
-                Orientation::Value(value @ 1..=8) => Some(OrientationKey::Defined(value)),
-                Orientation::Value(_) => Some(OrientationKey::Undefined),
-                Orientation::NotRead => None,
-            };
-            key.map(|key| count(self.orientations.entry(key).or_default()));
+            if let Some(key) = OrientationKey::of(facts.orientation) {
+                count(self.orientations.entry(key).or_default());
+            }
         }
         let Some(video) = &facts.video else { return };
         if let Some(brand) = video.major_brand {

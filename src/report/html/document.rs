@@ -24,7 +24,6 @@ pub(super) struct Document<'a> {
     about: Vec<(&'static str, String)>,
     /// What a reader must know before trusting the sums.
     notes: Vec<String>,
-    is_complete: bool,
     totals: Totals,
     /// Why entries are no assets.
     skipped: Vec<(&'static str, u64)>,
@@ -93,7 +92,6 @@ impl<'a> Document<'a> {
             tool: ToolRecord::this(),
             about: about(header),
             notes: notes(header, summary),
-            is_complete: summary.incomplete.is_none() && summary.totals.unknown == 0,
             totals: summary.totals,
             skipped: skipped.into_iter().collect(),
             quota: quota(header, summary, curve),

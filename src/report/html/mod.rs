@@ -27,7 +27,7 @@ use crate::plan::Summary;
 /// Findings of one rule that the table holds. A thousand is more than anyone reads.
 const MAX_FINDINGS: usize = 1000;
 /// Bytes of JSON that one rule's findings may take, so that long names do not make the file large: all rules together
-/// stay below 2.5 MB.
+/// take 2.5 MB at most.
 const MAX_FINDING_BYTES: usize = 128 << 10;
 /// Folders that are told apart; the smaller ones are summed up where they lie. More boxes than this fit no screen.
 const MAX_FOLDERS: usize = 2000;
@@ -40,7 +40,7 @@ const MAX_DEPTH: usize = 63;
 const MAX_POINTS: usize = 512;
 /// Codecs, pixel formats or brands that are told apart: real containers have fewer, and hostile files may name any.
 const MAX_NAMES: usize = 24;
-/// Columns that such a name may take.
+/// Characters that such a name may take: real ones take 16 at most.
 const MAX_NAME: usize = 40;
 
 /// Assets by verdict, in the order of [`Verdict::ALL`].

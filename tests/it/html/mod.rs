@@ -311,13 +311,3 @@ fn a_container_without_assets_and_a_limit_of_nothing_have_a_page() {
     assert!(lines.as_str().is_some_and(|points| !points.is_empty() && !points.contains("NaN")), "{lines}");
     assert_no_complaints(page);
 }
-
-#[test]
-fn a_saved_plan_gives_the_same_page() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let plan = folder.path().join("plan.parquet");
-    let ran = Presync::dry_run(demo()).args(QUOTA).args(["--format", "html", "--plan"]).args([&plan]).run();
-    let again = Presync::new(["report".as_ref(), plan.as_os_str()]).args(["--format", "html"]).run();
-    assert_eq!((ran.code, again.code), (1, 1));
-    assert!(ran.stdout == again.stdout && ran.stdout.ends_with("</html>\n"));
-}

@@ -48,7 +48,13 @@ fn names(folder: &Path) -> Vec<String> {
 fn every_report_of_a_plan_is_the_one_of_the_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("plan.parquet");
-    for args in [["--format", "text"], ["--format", "json"], ["--format", "jsonl"], ["--color", "always"]] {
+    for args in [
+        ["--format", "text"],
+        ["--format", "json"],
+        ["--format", "jsonl"],
+        ["--format", "html"],
+        ["--color", "always"],
+    ] {
         let ran = dry_run(&path).args(args).run();
         let again = report(&path, &args);
         assert_eq!((again.code, again.stderr.as_str()), (1, ""));

@@ -56,4 +56,7 @@ function distribution({ title, rows }) {
 }
 
 byId("distribution-list").append(...data.distributions.map(distribution));
-if (data.distributions.length === 0) byId("distributions").remove();
+if (data.distributions.length === 0) {
+  byId("distributions").remove();
+  document.querySelector("a[href='#distributions']").remove();
+}
