@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// Its pipes are the descriptors 3 and 4, which only a shell can name without unsafe code.
 const START: &str = r#"exec "${CHROMIUM:-chromium}" "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1"#;
 
+/// One browser at a time: it takes more than one core, and other tests measure time.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// A browser with one page.
 pub struct Page {
     browser: Child,
@@ -26,6 +30,7 @@ pub struct Page {
     session: Option<String>,
     events: Vec<Value>,
     _profile: TempDir,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Page {
@@ -38,6 +43,8 @@ impl Page {
 
     /// A page with nothing in it.
     pub fn blank() -> Self {
+        // A test that failed while it had its turn does not matter to the next one.
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let profile = tempfile::tempdir().expect("a folder");
         let mut browser = Command::new("sh")
             .args(["-c", START, "sh", "--headless=new", "--remote-debugging-pipe", "--window-size=1280,900"])
@@ -66,6 +73,7 @@ impl Page {
             session: None,
             events: Vec::new(),
             _profile: profile,
+            _turn: turn,
         };
         let target = page.call("Target.createTarget", json!({"url": "about:blank"}))["targetId"].clone();
         let attached = page.call("Target.attachToTarget", json!({"targetId": target, "flatten": true}));
