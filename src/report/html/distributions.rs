@@ -120,10 +120,9 @@ impl Distributions {
         let facts = &asset.facts;
         count(&mut self.sizes[(u64::BITS - asset.blob.size.leading_zeros()) as usize]);
         count(self.formats.entry(facts.format).or_default());
-        if asset.kind == Kind::Image {
-            if let Some(key) = OrientationKey::of(facts.orientation) {
-                count(self.orientations.entry(key).or_default());
-            }
+        let orientation = OrientationKey::of(facts.orientation).filter(|_| asset.kind == Kind::Image);
+        if let Some(orientation) = orientation {
+            count(self.orientations.entry(orientation).or_default());
         }
         let Some(video) = &facts.video else { return };
         if let Some(brand) = video.major_brand {
