@@ -315,6 +315,8 @@ enum FormatArg {
     Sarif,
     /// GitHub's workflow commands: an annotation for each rule
     Github,
+    /// One page for browsers, which loads nothing
+    Html,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -406,6 +408,7 @@ impl From<FormatArg> for report::Format {
             FormatArg::Junit => Self::Junit,
             FormatArg::Sarif => Self::Sarif,
             FormatArg::Github => Self::Github,
+            FormatArg::Html => Self::Html,
         }
     }
 }

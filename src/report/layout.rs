@@ -6,8 +6,9 @@ use anstyle::Style;
 use unicode_width::UnicodeWidthChar;
 
 use super::Header;
-use super::style::{BOLD, DIM};
+use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::model::Admit;
+use crate::plan::Summary;
 
 /// The widest that a line gets: longer ones are hard to read.
 pub(super) const MAX_WIDTH: usize = 120;
@@ -47,6 +48,23 @@ pub(super) fn heading(out: &mut impl Write, command: &str, header: &Header, widt
         writeln!(out, "  {DIM}{:<10}{DIM:#}  {text}", "assumed")?;
     }
     writeln!(out)
+}
+
+/// What the run comes to, in one sentence.
+pub(super) fn verdict(summary: &Summary) -> (Style, String) {
+    let totals = &summary.totals;
+    let left_out = number(totals.rejected);
+    let unknown = number(totals.unknown);
+    let count = totals.listed - totals.skipped;
+    let assets = counted(count, "asset", "assets");
+    match (totals.unknown, totals.rejected, count) {
+        _ if summary.incomplete.is_some() => (ERROR, "Incomplete: run it again.".to_owned()),
+        (0, 0, 0) => (DIM, "There is nothing to sync.".to_owned()),
+        (0, 0, _) => (GOOD, format!("All {assets} will sync.")),
+        (0, ..) => (ERROR, format!("{left_out} of {assets} will be left out.")),
+        (_, 0, _) => (UNKNOWN, format!("Incomplete: {unknown} of {assets} could not be judged.")),
+        _ => (ERROR, format!("{left_out} of {assets} will be left out, {unknown} could not be judged.")),
+    }
 }
 
 /// `1,234,567`.
@@ -100,17 +118,33 @@ pub(super) fn bytes(value: u64) -> String {
 pub fn shown(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
-        let reorders =
-            matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         match character {
             '\n' => safe.push_str("\\n"),
             '\r' => safe.push_str("\\r"),
             '\t' => safe.push_str("\\t"),
-            _ if character.is_control() || reorders => safe.extend(character.escape_unicode()),
+            _ if character.is_control() || hides_or_reorders(character) => {
+                safe.extend(character.escape_unicode())
+            }
             _ => safe.push(character),
         }
     }
     safe
+}
+
+/// Whether a character that is no control character turns text around, breaks a line, or has no width of its own. Those
+/// that join letters and emoji are not among them.
+fn hides_or_reorders(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{200b}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}'
+    )
 }
 
 /// Columns that a text takes on a terminal.
@@ -157,5 +191,7 @@ mod tests {
     #[test]
     fn names_cannot_move_the_cursor_or_turn_text_around() {
         assert_eq!(shown("a\n\u{1b}[31mb\u{202e}gpj"), "a\\n\\u{1b}[31mb\\u{202e}gpj");
+        assert_eq!(shown("a\u{200b}b\u{2029}\u{61c}"), "a\\u{200b}b\\u{2029}\\u{61c}");
+        assert_eq!(shown("👩‍🔬 می‌خواهم"), "👩‍🔬 می‌خواهم", "joiners belong to the text");
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod csv;
 mod doctor;
 mod github;
 mod groups;
+mod html;
 mod json;
 mod junit;
 mod layout;
@@ -52,6 +53,8 @@ pub enum Format {
     Sarif,
     /// GitHub's workflow commands: an annotation a rule.
     Github,
+    /// One page for browsers.
+    Html,
 }
 
 /// What a report says about the run before any asset.
@@ -95,6 +98,7 @@ pub fn open(
         Format::Junit => Box::new(junit::Junit::new(header, out)),
         Format::Sarif => Box::new(sarif::Sarif::new(header, out)),
         Format::Github => Box::new(github::Github::new(header, out)),
+        Format::Html => Box::new(html::Html::new(header, out)),
     })
 }
 

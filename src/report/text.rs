@@ -162,33 +162,7 @@ impl<W: Write> Text<W> {
             retries => format!(", {} of them repeated", number(retries)),
         };
         writeln!(self.out, "{DIM}Read {read} of {listed} in {requests}{repeated}.{DIM:#}")?;
-        let assets = totals.listed - totals.skipped;
-        let (style, verdict) = match (totals.unknown, totals.rejected, assets) {
-            _ if summary.incomplete.is_some() => (ERROR, "Incomplete: run it again.".to_owned()),
-            (0, 0, 0) => (DIM, "There is nothing to sync.".to_owned()),
-            (0, 0, _) => (GOOD, format!("All {} will sync.", counted(assets, "asset", "assets"))),
-            (0, left_out, _) => (
-                ERROR,
-                format!("{} of {} will be left out.", number(left_out), counted(assets, "asset", "assets")),
-            ),
-            (unknown, 0, _) => (
-                UNKNOWN,
-                format!(
-                    "Incomplete: {} of {} could not be judged.",
-                    number(unknown),
-                    counted(assets, "asset", "assets")
-                ),
-            ),
-            (unknown, left_out, _) => (
-                ERROR,
-                format!(
-                    "{} of {} will be left out, {} could not be judged.",
-                    number(left_out),
-                    counted(assets, "asset", "assets"),
-                    number(unknown)
-                ),
-            ),
-        };
+        let (style, verdict) = layout::verdict(summary);
         writeln!(self.out, "{style}{verdict}{style:#}")
     }
 }

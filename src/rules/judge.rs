@@ -234,7 +234,7 @@ fn judge_image(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
 }
 
 /// How the picture has to be turned to be shown upright (Exif 3.0, 4.6.5.1.6).
-fn orientation_text(value: i64) -> &'static str {
+pub fn orientation_text(value: i64) -> &'static str {
     match value {
         1 => "upright",
         2 => "mirrored",

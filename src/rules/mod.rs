@@ -6,6 +6,6 @@ mod profile;
 mod text;
 
 pub use choice::{Choice, Level, Selector};
-pub use judge::{Content, from_earlier, judge, without_reading};
+pub use judge::{Content, from_earlier, judge, orientation_text, without_reading};
 pub use profile::{ImageRules, Profile, VideoRules};
 pub use text::{Text, summary, text};

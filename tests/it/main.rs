@@ -26,6 +26,7 @@ mod faults;
 mod fixes;
 mod formats;
 mod generated;
+mod html;
 mod ledger;
 mod loopback;
 mod pixel_formats;

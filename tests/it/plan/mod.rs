@@ -77,6 +77,7 @@ fn every_report_of_a_plan_is_the_one_of_the_run() {
         ["--format", "junit"],
         ["--format", "sarif"],
         ["--format", "github"],
+        ["--format", "html"],
         ["--color", "always"],
     ] {
         let ran = dry_run(&path).args(args).run();

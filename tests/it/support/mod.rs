@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 pub mod azurite;
+pub mod chromium;
 pub mod presync;
 pub mod python;
 pub mod stand_in;

@@ -1,0 +1,142 @@
+//! How the quota is spent along the listing.
+
+use serde::Serialize;
+
+use super::{MAX_POINTS, is_refused};
+use crate::model::{Asset, Code, Verdict};
+use crate::report::shown;
+
+/// What is spent after so many entries of the listing, and what would be without any limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Point {
+    position: u64,
+    images: u64,
+    images_asked: u64,
+    frames: u64,
+    frames_asked: u64,
+}
+
+/// The first asset for which the quota of its kind was too small.
+#[derive(Debug, Serialize)]
+pub(super) struct Refused {
+    name: String,
+    at: Point,
+}
+
+/// Points at equal distances, which doubles whenever there are too many of them: each is exact, however long the listing
+/// turns out to be.
+#[derive(Debug)]
+pub(super) struct Curve {
+    now: Point,
+    every: u64,
+    points: Vec<Point>,
+    image_refused: Option<Refused>,
+    frame_refused: Option<Refused>,
+}
+
+impl Default for Curve {
+    fn default() -> Self {
+        Self {
+            now: Point::default(),
+            every: 1,
+            points: vec![Point::default()],
+            image_refused: None,
+            frame_refused: None,
+        }
+    }
+}
+
+impl Curve {
+    pub(super) fn add(&mut self, asset: &Asset) {
+        let now = &mut self.now;
+        now.position += 1;
+        let (is_accepted, is_refused) = (asset.verdict == Verdict::Accept, is_refused(asset));
+        if is_accepted || is_refused {
+            now.images_asked = now.images_asked.saturating_add(asset.cost.images);
+            now.frames_asked = now.frames_asked.saturating_add(asset.cost.frames);
+        }
+        if is_accepted {
+            now.images = now.images.saturating_add(asset.cost.images);
+            now.frames = now.frames.saturating_add(asset.cost.frames);
+        }
+        if is_refused {
+            let at = *now;
+            let by_images = asset.findings.iter().any(|finding| finding.code == Code::ImageQuota);
+            let refused = if by_images { &mut self.image_refused } else { &mut self.frame_refused };
+            refused.get_or_insert_with(|| Refused { name: shown(asset.blob.name.as_str()), at });
+        }
+        if self.now.position.is_multiple_of(self.every) {
+            self.points.push(self.now);
+            if self.points.len() > MAX_POINTS {
+                self.every *= 2;
+                let every = self.every;
+                self.points.retain(|point| point.position.is_multiple_of(every));
+            }
+        }
+    }
+
+    /// The points, with the last entry and with those that were first refused among them.
+    pub(super) fn points(&self) -> Vec<Point> {
+        let mut points = self.points.clone();
+        points.push(self.now);
+        points.extend(
+            [&self.image_refused, &self.frame_refused].into_iter().flatten().map(|refused| refused.at),
+        );
+        points.sort_by_key(|point| point.position);
+        points.dedup();
+        points
+    }
+
+    pub(super) fn image_refused(&self) -> Option<&Refused> {
+        self.image_refused.as_ref()
+    }
+
+    pub(super) fn frame_refused(&self) -> Option<&Refused> {
+        self.frame_refused.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Access, Blob, BlobName, Cost, Facts, Finding, Format, Kind, Reads};
+
+    fn image(position: u64, fits: bool) -> Asset {
+        let blob = Blob {
+            name: BlobName::new(format!("{position:06}.jpg")),
+            size: 10,
+            etag: None,
+            last_modified: None,
+            access: Access::Online,
+        };
+        Asset {
+            blob,
+            kind: Kind::Image,
+            facts: Facts::of(Format::Jpeg),
+            verdict: if fits { Verdict::Accept } else { Verdict::Reject },
+            cost: Cost { images: 1, frames: 0 },
+            findings: if fits { Vec::new() } else { vec![Finding::new(Code::ImageQuota, "none is left")] },
+            skipped: None,
+            reads: Reads::default(),
+        }
+    }
+
+    #[test]
+    fn every_point_is_exact_and_there_are_never_too_many() {
+        const LIMIT: u64 = 7_777;
+        let mut curve = Curve::default();
+        for position in 1..=100_000 {
+            curve.add(&image(position, position <= LIMIT));
+            assert!(curve.points.len() <= MAX_POINTS);
+        }
+        let points = curve.points();
+        assert!(points.len() > MAX_POINTS / 4, "{}", points.len());
+        for point in &points {
+            assert_eq!((point.images, point.images_asked), (point.position.min(LIMIT), point.position));
+        }
+        assert_eq!(points.last().map(|point| point.position), Some(100_000));
+        let refused = curve.image_refused().expect("some are");
+        assert_eq!((refused.at.position, refused.name.as_str()), (LIMIT + 1, "007778.jpg"));
+        assert!(points.contains(&refused.at) && curve.frame_refused().is_none());
+    }
+}

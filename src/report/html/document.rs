@@ -1,0 +1,166 @@
+//! What the page is told, as JSON. It is read by the page's own script and is no format for others.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::curve::{Curve, Point, Refused};
+use super::distributions::{Distribution, Distributions};
+use super::findings::{Findings, Row};
+use super::folders::{Folders, Record};
+use crate::model::{Code, Gauge, Totals};
+use crate::plan::{MAX_BASENAMES, Summary};
+use crate::report::layout::{number, verdict};
+use crate::report::record::ToolRecord;
+use crate::report::{Header, shown};
+use crate::rules;
+
+#[derive(Serialize)]
+pub(super) struct Document<'a> {
+    pub(super) location: String,
+    pub(super) verdict: String,
+    tool: ToolRecord,
+    /// Labels and values about the run.
+    about: Vec<(&'static str, String)>,
+    /// What a reader must know before trusting the sums.
+    notes: Vec<String>,
+    totals: Totals,
+    /// Why entries are no assets.
+    skipped: Vec<(&'static str, u64)>,
+    quota: Quota<'a>,
+    rules: Vec<Rule>,
+    folders: Vec<Record>,
+    distributions: Vec<Distribution>,
+    findings: Vec<Row>,
+    texts: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Quota<'a> {
+    is_shared: bool,
+    images: GaugeData<'a>,
+    frames: GaugeData<'a>,
+    curve: Vec<Point>,
+}
+
+#[derive(Serialize)]
+struct GaugeData<'a> {
+    unit: String,
+    limit: Option<u64>,
+    used_before: u64,
+    cost: u64,
+    /// What the other kind uses of a limit that both share.
+    cost_of_other_kind: u64,
+    /// Assets that do not fit.
+    refused: u64,
+    first_refused: Option<&'a Refused>,
+}
+
+#[derive(Serialize)]
+struct Rule {
+    /// Its place in [`Code::ALL`], by which findings and folders name it.
+    place: usize,
+    code: &'static str,
+    name: &'static str,
+    severity: &'static str,
+    count: u64,
+    /// Findings of it that are in the table.
+    shown: usize,
+    summary: &'static str,
+    why: &'static str,
+    fix: &'static str,
+    source: &'static str,
+}
+
+/// What was added up while the assets passed.
+pub(super) struct Parts<'a> {
+    pub(super) curve: &'a Curve,
+    pub(super) distributions: Distributions,
+    pub(super) findings: Findings,
+    pub(super) folders: Folders,
+    pub(super) skipped: BTreeMap<&'static str, u64>,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn new(header: &Header, summary: &Summary, parts: Parts<'a>) -> Self {
+        let Parts { curve, distributions, findings, folders, skipped } = parts;
+        let rules = summary.findings.iter().map(|(code, count)| rule(*code, *count, &findings)).collect();
+        let (findings, texts) = findings.into_rows();
+        Self {
+            location: shown(&header.origin.location),
+            verdict: verdict(summary).1,
+            tool: ToolRecord::this(),
+            about: about(header),
+            notes: notes(header, summary),
+            totals: summary.totals,
+            skipped: skipped.into_iter().collect(),
+            quota: quota(header, summary, curve),
+            rules,
+            folders: folders.into_records(),
+            distributions: distributions.into_list(),
+            findings,
+            texts,
+        }
+    }
+}
+
+fn about(header: &Header) -> Vec<(&'static str, String)> {
+    let (origin, profile) = (&header.origin, &header.profile);
+    let rows = [
+        ("Account", origin.account.clone()),
+        ("Container", origin.container.clone()),
+        ("Prefix", Some(origin.prefix.clone()).filter(|prefix| !prefix.is_empty())),
+        ("Credential", origin.credential.clone()),
+        ("Rules", Some(format!("{} ({})", profile.name, profile.title))),
+    ];
+    rows.into_iter().filter_map(|(label, value)| Some((label, shown(&value?)))).collect()
+}
+
+fn notes(header: &Header, summary: &Summary) -> Vec<String> {
+    let incomplete = summary.incomplete.as_ref().map(|why| {
+        let listed = number(summary.totals.listed);
+        format!("Incomplete: {}. These are the first {listed} entries of the listing.", shown(why))
+    });
+    let compared = (!summary.basenames_compared)
+        .then(|| format!("Basenames were compared for the first {} only.", number(MAX_BASENAMES as u64)));
+    let assumptions = header.profile.assumptions.iter().map(|text| format!("Assumed: {}", shown(text)));
+    incomplete.into_iter().chain(compared).chain(assumptions).collect()
+}
+
+fn quota<'a>(header: &Header, summary: &Summary, curve: &'a Curve) -> Quota<'a> {
+    let count =
+        |code| summary.findings.iter().find(|(found, _)| *found == code).map_or(0, |(_, count)| *count);
+    let gauge = |gauge: &Gauge, unit: &str, code, first_refused| GaugeData {
+        unit: shown(unit),
+        limit: gauge.limit,
+        used_before: gauge.used_before,
+        cost: gauge.cost,
+        cost_of_other_kind: gauge.cost_of_other_kind,
+        refused: count(code),
+        first_refused,
+    };
+    let (profile, quota) = (&header.profile, &summary.quota);
+    Quota {
+        is_shared: quota.is_shared(),
+        images: gauge(&quota.images, &profile.images.unit, Code::ImageQuota, curve.image_refused()),
+        frames: gauge(&quota.frames, &profile.videos.unit, Code::FrameQuota, curve.frame_refused()),
+        curve: curve.points(),
+    }
+}
+
+fn rule(code: Code, count: u64, findings: &Findings) -> Rule {
+    let kept = findings.rule(code);
+    let text = rules::text(code);
+    Rule {
+        place: code as usize,
+        code: code.as_str(),
+        name: code.name(),
+        severity: kept.severity.unwrap_or(code.severity()).as_str(),
+        count,
+        shown: kept.rows,
+        summary: text.summary,
+        why: text.why,
+        fix: text.fix,
+        source: text.source,
+    }
+}

@@ -1,0 +1,291 @@
+//! Where assets and findings lie: the tree of folders, cut back to its larger branches.
+
+use std::cmp::Reverse;
+
+use serde::Serialize;
+
+use super::page::json_length;
+use super::{Counts, MAX_DEPTH, MAX_FOLDER_BYTES, MAX_FOLDERS, add};
+use crate::model::{Asset, Code, Verdict};
+use crate::report::shown;
+
+const ROOT: usize = 0;
+
+/// What lies in a folder.
+#[derive(Clone, Debug, Default)]
+struct Content {
+    verdicts: Counts,
+    rules: [u64; Code::ALL.len()],
+}
+
+impl Content {
+    fn add(&mut self, other: &Self) {
+        add(&mut self.verdicts, &other.verdicts);
+        add(&mut self.rules, &other.rules);
+    }
+
+    /// What the tree is kept for, first of all the assets that are left out.
+    fn weight(&self) -> (u64, u64) {
+        let left_out = self.verdicts[Verdict::Reject as usize] + self.verdicts[Verdict::Unknown as usize];
+        (left_out, self.verdicts.iter().sum())
+    }
+}
+
+#[derive(Debug)]
+struct Folder {
+    parent: usize,
+    depth: usize,
+    name: String,
+    /// What lies directly in it.
+    own: Content,
+    /// Folders that are no longer told apart, and what lay in them.
+    folded: u64,
+    folded_content: Content,
+}
+
+impl Folder {
+    fn new(parent: usize, depth: usize, name: &str) -> Self {
+        Self {
+            parent,
+            depth,
+            name: shown(name),
+            own: Content::default(),
+            folded: 0,
+            folded_content: Content::default(),
+        }
+    }
+}
+
+/// The folders of a listing in listing order, in which the names of a folder follow each other: once another folder
+/// begins, the sums of the one before are final, and it may be folded into its parent when there are too many.
+#[derive(Debug)]
+pub(super) struct Folders {
+    /// Parents before their children; the first is the root.
+    folders: Vec<Folder>,
+    name_bytes: usize,
+    /// The folders that the last name lies in, from the outermost.
+    open: Vec<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    name: String,
+    folder: usize,
+}
+
+/// A folder as the page has it: `[parent, name, folders, by verdict, [[rule, count], …]]`, with what lies directly in it.
+/// One without a name is the sum of so many smaller folders of its parent.
+#[derive(Debug, Serialize)]
+pub(super) struct Record(usize, Option<String>, u64, Counts, Vec<(usize, u64)>);
+
+impl Default for Folders {
+    fn default() -> Self {
+        Self { folders: vec![Folder::new(ROOT, 0, "")], name_bytes: 0, open: Vec::new() }
+    }
+}
+
+impl Folders {
+    pub(super) fn add(&mut self, asset: &Asset) {
+        let folder = self.enter(asset.blob.name.as_str());
+        let content = &mut self.folders[folder].own;
+        content.verdicts[asset.verdict as usize] += 1;
+        for finding in &asset.findings {
+            content.rules[finding.code as usize] += 1;
+        }
+        if self.folders.len() > 2 * MAX_FOLDERS || self.name_bytes > 2 * MAX_FOLDER_BYTES {
+            self.fold();
+        }
+    }
+
+    /// The folder in which the blob of this name lies.
+    fn enter(&mut self, name: &str) -> usize {
+        let path = name.rsplit_once('/').map(|(path, _)| path);
+        let segments = path.into_iter().flat_map(|path| path.split('/')).take(MAX_DEPTH);
+        let mut depth = 0;
+        for segment in segments {
+            if self.open.get(depth).is_none_or(|open| open.name != segment) {
+                self.open.truncate(depth);
+                let parent = self.open.last().map_or(ROOT, |open| open.folder);
+                let folder = Folder::new(parent, depth + 1, segment);
+                self.name_bytes += json_length(&folder.name);
+                self.open.push(Open { name: segment.to_owned(), folder: self.folders.len() });
+                self.folders.push(folder);
+            }
+            depth += 1;
+        }
+        self.open.truncate(depth);
+        self.open.last().map_or(ROOT, |open| open.folder)
+    }
+
+    /// Folds the smallest folders into their parents until few enough are left.
+    fn fold(&mut self) {
+        let sums = self.sums();
+        let mut smallest: Vec<_> = (1..self.folders.len()).collect();
+        // A folder weighs at least as much as one inside it, so the inner ones come first.
+        smallest.sort_by_key(|index| (sums[*index].weight(), Reverse(self.folders[*index].depth)));
+        let is_open = |index: usize| self.open.iter().any(|open| open.folder == index);
+        let mut is_folded = vec![false; self.folders.len()];
+        let mut left = self.folders.len();
+        for index in smallest.into_iter().filter(|index| !is_open(*index)) {
+            if left <= MAX_FOLDERS && self.name_bytes <= MAX_FOLDER_BYTES {
+                break;
+            }
+            let folded = 1 + self.folders[index].folded;
+            let parent = self.folders[index].parent;
+            self.folders[parent].folded += folded;
+            self.name_bytes -= json_length(&self.folders[index].name);
+            is_folded[index] = true;
+            left -= 1;
+        }
+        for index in 1..self.folders.len() {
+            let parent = self.folders[index].parent;
+            if is_folded[index] && !is_folded[parent] {
+                self.folders[parent].folded_content.add(&sums[index]);
+            }
+        }
+        self.remove(&is_folded);
+    }
+
+    fn remove(&mut self, is_folded: &[bool]) {
+        let mut places = Vec::with_capacity(is_folded.len());
+        let mut next = 0;
+        for is_folded in is_folded {
+            places.push(next);
+            next += usize::from(!is_folded);
+        }
+        let mut is_folded = is_folded.iter();
+        self.folders.retain(|_| is_folded.next() == Some(&false));
+        for folder in &mut self.folders {
+            folder.parent = places[folder.parent];
+        }
+        for open in &mut self.open {
+            open.folder = places[open.folder];
+        }
+    }
+
+    /// What lies in each folder and everywhere below it.
+    fn sums(&self) -> Vec<Content> {
+        let mut sums: Vec<Content> = Vec::new();
+        for folder in &self.folders {
+            let mut content = folder.own.clone();
+            content.add(&folder.folded_content);
+            sums.push(content);
+        }
+        for index in (1..self.folders.len()).rev() {
+            let (before, rest) = sums.split_at_mut(index);
+            before[self.folders[index].parent].add(&rest[0]);
+        }
+        sums
+    }
+
+    pub(super) fn into_records(mut self) -> Vec<Record> {
+        self.open.clear();
+        if self.folders.len() > MAX_FOLDERS || self.name_bytes > MAX_FOLDER_BYTES {
+            self.fold();
+        }
+        let mut records = Vec::new();
+        let mut sums_of_folded = Vec::new();
+        for (index, folder) in self.folders.into_iter().enumerate() {
+            records.push(record(folder.parent, Some(folder.name), 0, &folder.own));
+            if folder.folded > 0 {
+                sums_of_folded.push(record(index, None, folder.folded, &folder.folded_content));
+            }
+        }
+        records.append(&mut sums_of_folded);
+        records
+    }
+}
+
+fn record(parent: usize, name: Option<String>, folders: u64, content: &Content) -> Record {
+    let rules = content.rules.iter().copied().enumerate().filter(|(_, count)| *count > 0);
+    Record(parent, name, folders, content.verdicts, rules.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Access, Blob, BlobName, Cost, Facts, Finding, Format, Kind, Reads};
+
+    fn asset(name: &str, verdict: Verdict) -> Asset {
+        let blob = Blob {
+            name: BlobName::new(name),
+            size: 10,
+            etag: None,
+            last_modified: None,
+            access: Access::Online,
+        };
+        Asset {
+            blob,
+            kind: Kind::Image,
+            facts: Facts::of(Format::Jpeg),
+            verdict,
+            cost: Cost { images: 1, frames: 0 },
+            findings: match verdict {
+                Verdict::Reject => vec![Finding::new(Code::ExifOrientation, "it is 6")],
+                _ => Vec::new(),
+            },
+            skipped: None,
+            reads: Reads::default(),
+        }
+    }
+
+    fn listed<'a>(names: impl IntoIterator<Item = (&'a str, Verdict)>) -> Vec<Record> {
+        let mut folders = Folders::default();
+        for (name, verdict) in names {
+            folders.add(&asset(name, verdict));
+        }
+        folders.into_records()
+    }
+
+    #[test]
+    fn odd_names_have_their_folders() {
+        let names = ["/lead.jpg", "a//b.jpg", "a/c.jpg", "root.jpg", "trail/"];
+        let records = listed(names.map(|name| (name, Verdict::Accept)));
+        let folders: Vec<_> =
+            records.iter().map(|record| (record.0, record.1.as_deref(), record.3[0])).collect();
+        let expected =
+            [(0, Some(""), 1), (0, Some(""), 1), (0, Some("a"), 1), (2, Some(""), 1), (0, Some("trail"), 1)];
+        assert_eq!(folders, expected);
+    }
+
+    #[test]
+    fn small_folders_are_folded_and_nothing_is_lost() {
+        const FOLDERS: u64 = 20_000;
+        let mut folders = Folders::default();
+        for folder in 0..FOLDERS {
+            // Every thousandth folder has something that is left out, in a folder of its own.
+            folders.add(&asset(&format!("{folder:06}/a.jpg"), Verdict::Accept));
+            if folder % 1000 == 0 {
+                folders.add(&asset(&format!("{folder:06}/turned/b.jpg"), Verdict::Reject));
+            }
+            assert!(folders.folders.len() <= 2 * MAX_FOLDERS);
+        }
+        let records = folders.into_records();
+        assert!(records.len() <= 2 * MAX_FOLDERS, "{}", records.len());
+        let mut verdicts = Counts::default();
+        records.iter().for_each(|record| add(&mut verdicts, &record.3));
+        assert_eq!(verdicts, [FOLDERS, FOLDERS / 1000, 0, 0]);
+        let turned = records.iter().filter(|record| record.1.as_deref() == Some("turned"));
+        assert_eq!(turned.map(|record| record.4.as_slice()).collect::<Vec<_>>(), [[(0, 1)]; 20]);
+        let named = records.iter().filter(|record| record.1.is_some()).count() as u64 - 1;
+        let folded: u64 = records.iter().map(|record| record.2).sum();
+        assert_eq!(named + folded, FOLDERS + FOLDERS / 1000);
+    }
+
+    #[test]
+    fn deep_and_long_names_take_no_more_than_their_room() {
+        let mut folders = Folders::default();
+        for index in 0..3000 {
+            folders.add(&asset(
+                &format!("{index:06}{}/{}x.jpg", "<".repeat(900), "a/".repeat(50)),
+                Verdict::Accept,
+            ));
+            folders.add(&asset(&format!("{index:06}{}/x.jpg", "/".repeat(900)), Verdict::Accept));
+            assert!(folders.folders.len() <= 2 * MAX_FOLDERS + MAX_DEPTH);
+        }
+        let records = folders.into_records();
+        let bytes: usize = records.iter().flat_map(|record| &record.1).map(|name| json_length(name)).sum();
+        assert!(bytes <= MAX_FOLDER_BYTES, "{bytes}");
+        assert_eq!(records.iter().map(|record| record.3[0]).sum::<u64>(), 6000);
+    }
+}

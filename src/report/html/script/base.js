@@ -1,0 +1,152 @@
+// What every part of the page uses. Text from outside is put in as text nodes only.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+
+// In the order in which counts by verdict come.
+const VERDICTS = [
+  { key: "accepted", mark: "✓" },
+  { key: "rejected", mark: "✕" },
+  { key: "skipped", mark: "–" },
+  { key: "unknown", mark: "?" },
+];
+const [ACCEPTED, REJECTED, SKIPPED, UNKNOWN] = [0, 1, 2, 3];
+// The order in which bars show them: what needs attention first.
+const BAR_ORDER = [REJECTED, UNKNOWN, ACCEPTED, SKIPPED];
+const SEVERITIES = { error: "rejects", unknown: "unknown", warning: "warns" };
+const SVG = "http://www.w3.org/2000/svg";
+
+const byId = (id) => document.getElementById(id);
+const number = (value) => value.toLocaleString("en-US");
+const counted = (value, one, many) => `${number(value)} ${value === 1 ? one : many}`;
+const sum = (values) => values.reduce((total, value) => total + value, 0);
+
+function percent(part, whole) {
+  if (whole === 0 || part === 0) return "0 %";
+  const share = (100 * part) / whole;
+  if (share < 0.1) return "< 0.1 %";
+  if (share > 99.9 && part < whole) return "> 99.9 %";
+  return `${share < 10 || share > 99 ? +share.toFixed(1) : Math.round(share)} %`;
+}
+
+function bytes(value) {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+  let unit = 0;
+  for (; value >= 1024 && unit < units.length - 1; unit += 1) value /= 1024;
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/**
+ * An element: its tag with classes as in `p.muted`, perhaps attributes and listeners (`onclick`), and its children.
+ * What is null is left out.
+ */
+const el = (selector, ...parts) => build((tag) => document.createElement(tag), selector, parts);
+const svg = (selector, ...parts) => build((tag) => document.createElementNS(SVG, tag), selector, parts);
+
+function build(create, selector, parts) {
+  const [tag, ...classes] = selector.split(".");
+  const element = create(tag);
+  if (classes.length > 0) element.setAttribute("class", classes.join(" "));
+  const attributes = parts[0]?.constructor === Object ? parts.shift() : {};
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== null) element.setAttribute(name, value);
+  }
+  element.append(...parts.flat().filter((part) => part !== null && part !== undefined));
+  return element;
+}
+
+const button = (classes, onclick, ...parts) => el(`button${classes}`, { type: "button", onclick }, ...parts);
+
+/** A name from outside, kept from turning the text around it. */
+const name = (text, classes = "") => el(`bdi${classes}`, text);
+
+/** Sets a length or a share that the style sheet uses. */
+function sized(element, property, value) {
+  element.style.setProperty(property, value);
+  return element;
+}
+
+/** A bar of one part for each verdict, as wide as its share of `whole`. */
+function stack(counts, whole, selector = "div.stack", attributes = { "aria-hidden": "true" }) {
+  const bar = el(selector, attributes);
+  for (const verdict of BAR_ORDER) {
+    if (counts[verdict] === 0) continue;
+    const part = el(`span.part.${VERDICTS[verdict].key}`);
+    part.title = `${number(counts[verdict])} ${VERDICTS[verdict].key}`;
+    bar.append(sized(part, "--share", `${(100 * counts[verdict]) / whole}%`));
+  }
+  return bar;
+}
+
+const describe = (counts) =>
+  BAR_ORDER.filter((verdict) => counts[verdict] > 0)
+    .map((verdict) => `${number(counts[verdict])} ${VERDICTS[verdict].key}`)
+    .join(", ");
+
+const severityTag = (severity) => el(`span.tag.${severity}`, SEVERITIES[severity]);
+
+let silence;
+function say(text) {
+  byId("said").textContent = text;
+  clearTimeout(silence);
+  silence = setTimeout(() => (byId("said").textContent = ""), 4000);
+}
+
+/** Copies what an element shows; where that is not allowed, selects it. */
+async function copy(element) {
+  try {
+    await navigator.clipboard.writeText(element.textContent);
+    say("Copied");
+  } catch {
+    getSelection().selectAllChildren(element);
+    say("Selected: press Ctrl+C or ⌘C to copy");
+  }
+}
+
+// The colors follow the system until the button is used.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const isDark = () => (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
+function showTheme() {
+  byId("theme").setAttribute("aria-pressed", isDark());
+}
+byId("theme").addEventListener("click", () => {
+  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+  showTheme();
+});
+dark.addEventListener("change", showTheme);
+showTheme();
+
+// The verdict.
+const { totals } = data;
+const counts = VERDICTS.map(({ key }) => totals[key]);
+byId("version").textContent = data.tool.version;
+byId("location").textContent = data.location;
+byId("verdict").textContent = data.verdict;
+byId("notes").append(...data.notes.map((note) => el("p.note", note)));
+byId("verdict-bar").replaceWith(
+  stack(counts, Math.max(totals.listed, 1), "div.stack.tall", {
+    id: "verdict-bar",
+    role: "img",
+    "aria-label": `${number(totals.listed)} listed: ${describe(counts)}`,
+  }),
+);
+byId("verdict-legend").append(
+  el("div", el("dt", "listed"), el("dd", number(totals.listed))),
+  ...[ACCEPTED, REJECTED, UNKNOWN, SKIPPED].map((verdict) => {
+    const { key, mark } = VERDICTS[verdict];
+    const share = el("span.muted", percent(counts[verdict], totals.listed));
+    const term = el("dt", el(`span.key.${key}`, { "aria-hidden": "true" }, mark), key);
+    return el(counts[verdict] > 0 ? "div" : "div.none", term, el("dd", number(counts[verdict]), " ", share));
+  }),
+);
+if (data.skipped.length > 0) {
+  const reasons = data.skipped.map(([reason, count]) => `${number(count)} × ${reason}`);
+  byId("skipped").textContent = `Skipped: ${reasons.join(", ")}.`;
+}
+byId("about").append(
+  ...data.about.map(([label, value]) => el("div", el("dt", label), el("dd", name(value)))),
+);
+const repeated = totals.retries > 0 ? `, ${number(totals.retries)} of them repeated` : "";
+const requests = `${counted(totals.requests, "request", "requests")}${repeated}`;
+byId("footer").textContent =
+  `Read ${bytes(totals.bytes_read)} of ${bytes(totals.bytes_listed)} in ${requests}.`;
