@@ -80,3 +80,45 @@ impl Duplicates {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Blob, Cost, Effects, Facts, Format, Kind, PrefixEffects, Reads};
+
+    fn asset(name: &str) -> Asset {
+        Asset {
+            blob: Blob::not_entered(name),
+            kind: Kind::Image,
+            facts: Facts::of(Format::Jpeg),
+            verdict: Verdict::Accept,
+            cost: Cost { images: 1, frames: 0 },
+            findings: Vec::new(),
+            skipped: None,
+            reads: Reads::default(),
+        }
+    }
+
+    fn rejected(overrides: Overrides, names: [&str; 5]) -> [bool; 5] {
+        let mut duplicates = Duplicates::new(overrides);
+        names.map(|name| {
+            let mut asset = asset(name);
+            duplicates.judge(&mut asset);
+            assert_eq!(asset.findings.is_empty(), asset.verdict == Verdict::Accept);
+            asset.verdict == Verdict::Reject
+        })
+    }
+
+    #[test]
+    fn a_duplicate_is_rejected_where_the_user_wants_that() {
+        let names = ["a/1.jpg", "b/1.jpg", "c/2.jpg", "raw/1.jpg", "raw/3.jpg"];
+        let mut error = Effects::default();
+        error.set(Code::DuplicateBasename, Effect::Error);
+        let everywhere = Overrides { everywhere: error.clone(), prefixes: Vec::new() };
+        assert_eq!(rejected(everywhere, names), [false, true, false, true, false]);
+        let below = PrefixEffects { prefix: "raw/".to_owned(), effects: error };
+        let below = Overrides { everywhere: Effects::default(), prefixes: vec![below] };
+        assert_eq!(rejected(below, names), [false, false, false, true, false]);
+        assert_eq!(rejected(Overrides::default(), names), [false; 5]);
+    }
+}

@@ -205,7 +205,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Access, Blob, Cost, Effect, Effects, Facts, Format, Reads};
+    use crate::model::{Access, Blob, Cost, Facts, Format, Reads};
 
     fn asset(name: &str, kind: Kind, cost: Cost) -> Asset {
         let blob = Blob {
@@ -254,29 +254,5 @@ mod tests {
             findings.push(codes(&image));
         }
         assert_eq!(findings, [vec![], vec![Code::DuplicateBasename], vec![Code::ImageQuota]]);
-    }
-
-    #[test]
-    fn a_duplicate_that_is_rejected_costs_nothing() {
-        let mut everywhere = Effects::default();
-        everywhere.set(Code::DuplicateBasename, Effect::Error);
-        let overrides = Overrides { everywhere, prefixes: Vec::new() };
-        let mut budget = Budget::new(Quota::new(Some(2), None)).with_overrides(overrides);
-        let cost = Cost { images: 1, frames: 0 };
-        let mut verdicts = Vec::new();
-        for name in ["a/1.jpg", "b/1.jpg", "c/2.jpg", "d/3.jpg", "e/3.jpg"] {
-            let mut image = asset(name, Kind::Image, cost);
-            budget.settle(&mut image);
-            verdicts.push((image.verdict, codes(&image)));
-        }
-        let refused = (Verdict::Reject, vec![Code::ImageQuota]);
-        assert_eq!(verdicts[0], (Verdict::Accept, vec![]));
-        assert_eq!(verdicts[1], (Verdict::Reject, vec![Code::DuplicateBasename]));
-        assert_eq!(verdicts[2], (Verdict::Accept, vec![]));
-        assert_eq!(
-            verdicts[3..],
-            [refused.clone(), refused],
-            "no accepted asset has the name of the last one"
-        );
     }
 }

@@ -88,7 +88,7 @@ fn azcopy_finds_every_name_that_a_list_can_have() {
 fn the_first_lines_are_neither_a_mark_nor_the_old_format() {
     let (all, found, said) = listed(&["{\"Files\":", "{ \"Files\":\t[", "\u{feff}first.jpg"]);
     assert_eq!((all.len(), found.len()), (3, 0));
-    assert!(said.contains("'{\"Files\":', '\u{feff}first.jpg';"), "{said}");
+    assert!(said.contains("'{\"Files\":', '\\u{feff}first.jpg';"), "{said}");
     let (_, found, said) = listed(&["a", "b", "{\"Files\":"]);
     assert_eq!((found.len(), said.as_str()), (3, ""), "the third line is a path as any other");
 }
