@@ -10,13 +10,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use presync::commit::{Comparison, Folder, Manifests};
 use presync::model::{
-    Access, Admit, Asset, Blob, BlobName, ETag, Facts, Format, FourCc, Orientation, Origin, Quota, Reads,
-    Video, VideoTrack,
+    Access, Admit, Asset, Blob, BlobName, ETag, Facts, Format, FourCc, Month, Orientation, Origin, Quota,
+    Reads, Video, VideoTrack,
 };
-use presync::plan::{Budget, Summary};
+use presync::plan::{Budget, Earlier, Summary};
 use presync::plan_file::{Header, PlanReader, PlanWriter};
 use presync::probe;
+use presync::report;
 use presync::rules::{self, Content, Profile};
 
 /// Rows when nothing else is asked for.
@@ -45,13 +47,21 @@ fn main() {
     assert_eq!(read as u64, rows);
     let (reading, peak) = (begun.elapsed(), peak_memory());
 
+    let begun = Instant::now();
+    let manifests = commit(&path, &folder.path().join("commit"), rows, &profile);
+    let (committed, committing) = (begun.elapsed().saturating_sub(made), peak_memory());
+
     let bytes = std::fs::metadata(&path).expect("it is there").len();
     let pace = |time: Duration| rows as f64 / time.as_secs_f64();
-    println!("| {rows} rows | bytes/row | rows/s written | rows/s read |");
-    println!("|---|--:|--:|--:|");
-    println!("| | {:.1} | {:.0} | {:.0} |", bytes as f64 / rows as f64, pace(written), pace(reading));
+    let size = bytes as f64 / rows as f64;
+    println!(
+        "| {rows} rows | bytes/row | rows/s written | rows/s read | rows/s compared and put into manifests |"
+    );
+    println!("|---|--:|--:|--:|--:|");
+    println!("| | {size:.1} | {:.0} | {:.0} | {:.0} |", pace(written), pace(reading), pace(committed));
     println!();
-    println!("peak memory: {before} at the start, {without} without a file, {writing} written, {peak} read");
+    println!("peak memory: {before} at the start, {without} without a file, {writing} written, {peak} read,");
+    println!("{committing} committed with {manifests} entries in manifests");
 }
 
 fn write(path: &Path, rows: u64, profile: &Arc<Profile>, summary: Summary) {
@@ -77,6 +87,26 @@ fn write(path: &Path, rows: u64, profile: &Arc<Profile>, summary: Summary) {
     let mut plan = PlanWriter::create(path, header).expect("a file");
     settle(rows, profile, |asset| plan.asset(asset).expect("it is written"));
     plan.finish(summary, Duration::ZERO).expect("it is written");
+}
+
+/// What a commit does with a plan whose source has not changed, but for listing and the ledger. Gives the entries that
+/// are in manifests.
+fn commit(plan: &Path, to: &Path, rows: u64, profile: &Profile) -> u64 {
+    let reader = PlanReader::open(plan).expect("it is a plan");
+    let month = Month::of(reader.plan().header.begun);
+    let mut comparison = Comparison::new(reader.plan(), profile.clone(), probe::TRUSTED_SINCE, month, false);
+    let folder = Folder::create(to).expect("a folder");
+    let mut manifests = Manifests::create(Some(&folder), report::asset_record).expect("files");
+    let mut planned = Earlier::new(reader);
+    for row in 0..rows {
+        let blob = asset(row, profile).blob;
+        let asset = planned.take(&blob.name, drop).expect("it is read").expect("it is in the plan");
+        manifests.take(&asset).expect("it is written");
+        comparison.listed(&blob, Some(asset));
+    }
+    assert!(comparison.obstacles().is_empty(), "{:?}", comparison.obstacles());
+    let written = manifests.finish().expect("they are written");
+    written.manifests.iter().map(|manifest| manifest.entries).sum()
 }
 
 /// Judges and weighs every asset as a run does, but for reading and probing.

@@ -174,7 +174,7 @@ fn begin(settings: &config::Commit, commit: &mut Commit, ledger: &Path) -> Resul
     let profile = Profile { overrides: planned.overrides.clone(), ..profile };
     let month = Month::of(commit.at);
     let mut comparison =
-        Comparison::new(&commit.plan, profile, probe::VERSION, month, settings.allow_unknown);
+        Comparison::new(&commit.plan, profile, probe::TRUSTED_SINCE, month, settings.allow_unknown);
     if !commit.was_reserved && month == commit.month {
         comparison.add_shortages(&weigh(commit, ledger)?);
     }

@@ -23,7 +23,7 @@ pub struct Comparison {
 
 impl Comparison {
     /// Compares what a plan says of itself with the `month` that it is, the `profile` as it is loaded today, and the
-    /// version of the `probe`. Of a profile, the rules count, and not what it is called.
+    /// oldest version of the `probe` whose facts still hold. Of a profile, the rules count, and not what it is called.
     pub fn new(plan: &Plan, profile: Profile, probe: u32, month: Month, allow_unknown: bool) -> Self {
         let mut obstacles = Obstacles::default();
         let header = &plan.header;
@@ -36,8 +36,9 @@ impl Comparison {
         }
         if header.probe_version < probe {
             let version = header.probe_version;
-            obstacles
-                .add(Kind::Probe, "", || format!("the plan's probe is version {version}, it is {probe} now"));
+            obstacles.add(Kind::Probe, "", || {
+                format!("the plan's facts are of version {version}, those since {probe} hold")
+            });
         }
         for (field, then, now) in other_rules(&header.profile, &profile) {
             obstacles.add(Kind::Profile, &field, || change(&then, &now));
