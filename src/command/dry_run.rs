@@ -116,7 +116,7 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
     }
     let stop = interrupted();
     let sink = Outcome { report, plan };
-    let task = Task { source: Arc::new(source), profile, quota, known, settings: pipeline, progress };
+    let task = Task { known, progress, ..Task::new(Arc::new(source), profile, quota, pipeline) };
     let ended = run::run(task, sink, stop).await;
     drop(bar);
 
