@@ -7,16 +7,18 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{Connect, Doctor, DryRun, Explain, Loopback, Preview, Quota, Report, Rule};
+use crate::config::{Audit, Connect, Doctor, DryRun, Explain, Loopback, Preview, Quota, Report, Rule};
 use crate::loopback::Tls;
 use crate::report;
 use crate::source::Depth;
 
+mod audit;
 mod common;
 mod dry_run;
 mod quota;
 mod values;
 
+use audit::AuditArgs;
 use common::{AzureArgs, ColorArg, DisplayArgs};
 use dry_run::DryRunArgs;
 use quota::QuotaArgs;
@@ -54,6 +56,8 @@ enum Command {
     Preview(PreviewArgs),
     /// The pre-sync report: which assets will sync, which will not and why, and what it will cost
     DryRun(DryRunArgs),
+    /// Many containers in one run: a plan of each, and one summary
+    Audit(AuditArgs),
     /// A saved plan as a report, in any format
     Report(ReportArgs),
     /// One asset: every range read, what was found where, the verdict, the fix
@@ -78,6 +82,8 @@ pub enum Request {
     Preview(Preview),
     /// `presync dry-run`.
     DryRun(DryRun),
+    /// `presync audit`.
+    Audit(Audit),
     /// `presync report`.
     Report(Report),
     /// `presync explain`.
@@ -314,6 +320,7 @@ impl Cli {
         match self.command {
             Command::Preview(args) => Request::Preview(args.resolve()),
             Command::DryRun(args) => Request::DryRun(args.resolve()),
+            Command::Audit(args) => Request::Audit(args.resolve()),
             Command::Report(args) => Request::Report(Report {
                 plan: args.plan,
                 format: args.format.into(),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::examine::{Outcome, Planned, check_baseline, plan_header};
 use super::interrupt::interrupted;
 use super::output::Output;
 use super::target::Resolved;
@@ -15,15 +16,14 @@ use crate::checkpoint::Checkpoint;
 use crate::config::DryRun;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::model::{Asset, Month, Quota};
+use crate::model::{Month, Quota};
 use crate::plan::Summary;
-use crate::plan_file::{self, PlanReader, PlanWriter};
-use crate::probe::{self, Want};
+use crate::plan_file::PlanReader;
+use crate::probe::Want;
 use crate::progress::Progress;
-use crate::report::{self, Header, ProgressBar, Report, shown};
+use crate::report::{self, Header, ProgressBar, shown};
 use crate::rules::Profile;
-use crate::run::{self, End, Ended, Judged, Known, Settings, Sink, Task};
-use crate::source::Depth;
+use crate::run::{self, End, Ended, Known, Settings, Task};
 use crate::source::any::AnySource;
 use crate::source::azure;
 use crate::source::location::Environment;
@@ -68,7 +68,7 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
     let plan = match &settings.plan {
         Some(path) => {
             check_plan(path, settings)?;
-            let header = plan_header(&header, settings);
+            let header = plan_header(&header, settings.depth, settings.dimensions);
             let (checkpoint, kept) =
                 Checkpoint::open(path, header, settings.checkpoint_every, settings.resume)?;
             if settings.resume && settings.verbose {
@@ -76,13 +76,14 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
                 say(&format!("{found} of '{}'", path.display()));
             }
             known = known.with_kept(kept);
-            Some(Planned { writer: checkpoint.begin_plan()?, checkpoint })
+            Some(Planned::begin(checkpoint)?)
         }
         None => None,
     };
     if let Some(path) = &settings.baseline {
         let earlier = PlanReader::open(path)?;
-        check_baseline(path, &earlier.plan().header, &plan_header(&header, settings))?;
+        let now = plan_header(&header, settings.depth, settings.dimensions);
+        check_baseline(path, &earlier.plan().header, &now)?;
         let plan = earlier.plan().clone();
         known = known.with_baseline(&plan, Box::new(earlier));
     }
@@ -90,8 +91,7 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
     let credential = header.origin.credential.clone();
     let report = report::open(settings.format, header, output.writer(), output.width)?;
     let progress = Arc::new(Progress::default());
-    let bar =
-        (settings.progress && io::stderr().is_terminal()).then(|| ProgressBar::show(Arc::clone(&progress)));
+    let bar = super::is_live(settings.progress).then(|| ProgressBar::show(Arc::clone(&progress)));
 
     let at_once = match source {
         AnySource::Folder(_) => FILES_AT_ONCE,
@@ -115,12 +115,12 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
         ));
     }
     let stop = interrupted();
-    let sink = Outcome { report, plan };
+    let sink = Outcome { sink: report, plan };
     let task = Task { known, progress, ..Task::new(Arc::new(source), profile, quota, pipeline) };
     let ended = run::run(task, sink, stop).await;
     drop(bar);
 
-    let Ended { summary, sink: Outcome { report, plan }, end } = ended?;
+    let Ended { summary, sink: Outcome { sink: report, plan }, end } = ended?;
     let broken = match end {
         End::Broken(error) if summary.totals.listed == 0 => return Err(error),
         End::Broken(error) => Some(error),
@@ -129,7 +129,7 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
     let elapsed = begun.elapsed();
     // Each is written whatever becomes of the other.
     let planned = match (plan, &settings.plan) {
-        (Some(plan), Some(path)) => plan.finish(path, &summary, elapsed),
+        (Some(plan), Some(path)) => finish_plan(plan, path, &summary, elapsed),
         _ => Ok(()),
     };
     report.finish(&summary, elapsed).map_err(|error| report::output(&error))?;
@@ -148,32 +148,6 @@ async fn report_on(source: AnySource, header: Header, quota: Quota, settings: &D
     }
 }
 
-/// What becomes of the assets: a report, and a plan if one is asked for.
-struct Outcome {
-    report: Box<dyn Report>,
-    plan: Option<Planned>,
-}
-
-/// A plan that is being written, and what is kept of it should the run be killed.
-struct Planned {
-    writer: PlanWriter,
-    checkpoint: Checkpoint,
-}
-
-impl Sink for Outcome {
-    fn judged(&mut self, judged: &Judged) -> Result<()> {
-        match &mut self.plan {
-            Some(plan) if !judged.is_kept => plan.checkpoint.add(&judged.asset),
-            _ => Ok(()),
-        }
-    }
-
-    fn asset(&mut self, asset: &Asset) -> Result<()> {
-        Sink::asset(&mut self.report, asset)?;
-        self.plan.as_mut().map_or(Ok(()), |plan| plan.writer.asset(asset))
-    }
-}
-
 fn check_plan(path: &Path, settings: &DryRun) -> Result<()> {
     let same =
         |output: &Path| matches!((path::absolute(output), path::absolute(path)), (Ok(a), Ok(b)) if a == b);
@@ -183,53 +157,22 @@ fn check_plan(path: &Path, settings: &DryRun) -> Result<()> {
     }
 }
 
-fn plan_header(header: &Header, settings: &DryRun) -> plan_file::Header {
-    plan_file::Header {
-        origin: header.origin.clone(),
-        profile: Arc::clone(&header.profile),
-        probe_version: probe::VERSION,
-        recursive: settings.depth == Depth::All,
-        dimensions: settings.dimensions,
-        begun: Timestamp::now(),
+/// Puts the plan in its place. One that is incomplete never takes the place of another file, and can be taken up.
+fn finish_plan(plan: Planned, path: &Path, summary: &Summary, elapsed: Duration) -> Result<()> {
+    if summary.incomplete.is_none() {
+        return plan.complete(summary, elapsed);
     }
-}
-
-/// Whether an earlier plan lists what this run lists.
-fn check_baseline(path: &Path, earlier: &plan_file::Header, now: &plan_file::Header) -> Result<()> {
-    if earlier.lists_the_same(now) {
-        return Ok(());
-    }
-    let listing = |header: &plan_file::Header| {
-        let prefix = Some(&header.origin.prefix).filter(|prefix| !prefix.is_empty());
-        let prefix = prefix.map_or(String::new(), |prefix| format!(" with the prefix '{}'", shown(prefix)));
-        let depth = if header.recursive { "" } else { ", without its folders" };
-        format!("{}{prefix}{depth}", shown(&header.origin.location))
-    };
-    let (earlier, now) = (listing(earlier), listing(now));
-    Err(Error::new(format!("the baseline '{}' is of {earlier}, and this run is of {now}", path.display()))
-        .hint("give --baseline a plan of the same source, listed the same way"))
-}
-
-impl Planned {
-    /// Puts the plan in its place. One that is incomplete never takes the place of another file, and can be taken up.
-    fn finish(self, path: &Path, summary: &Summary, elapsed: Duration) -> Result<()> {
-        let Self { writer, checkpoint } = self;
-        if summary.incomplete.is_none() {
+    let Planned { writer, checkpoint } = plan;
+    let shown = path.display();
+    match path.exists() {
+        true => say(&format!("'{shown}' was left as it was, because this run is incomplete")),
+        false => {
             writer.finish(summary.clone(), elapsed)?;
-            checkpoint.remove();
-            return Ok(());
+            say(&format!("the plan '{shown}' is incomplete, as this run is"));
         }
-        let shown = path.display();
-        match path.exists() {
-            true => say(&format!("'{shown}' was left as it was, because this run is incomplete")),
-            false => {
-                writer.finish(summary.clone(), elapsed)?;
-                say(&format!("the plan '{shown}' is incomplete, as this run is"));
-            }
-        }
-        if checkpoint.leave()? {
-            say("the same command with --resume goes on from here");
-        }
-        Ok(())
     }
+    if checkpoint.leave()? {
+        say("the same command with --resume goes on from here");
+    }
+    Ok(())
 }

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, reason};
-use crate::ledger::{self, Ledger};
-use crate::model::{Month, Quota, QuotaKind};
+use crate::ledger::{self, Amounts, Balance, Ledger};
+use crate::model::{Month, Quota, QuotaKind, Totals};
 use crate::rules::Profile;
 use crate::source::location::Environment;
 
@@ -34,7 +34,35 @@ pub(super) fn open(path: &Path) -> Result<Ledger> {
 
 /// What a workspace has left in a month of what the profile counts.
 pub(super) fn quota(path: &Path, workspace: &str, month: Month, profile: &Profile) -> Result<Quota> {
-    let (images, frames) = (kind(profile, &profile.images.unit)?, kind(profile, &profile.videos.unit)?);
+    let (images, frames) = kinds(profile)?;
+    let balances = balances(path, workspace, month, profile)?;
+    let gauge = |kind| balances.get(&kind).copied().unwrap_or_default().gauge();
+    Ok(match images == frames {
+        true => Quota::shared(gauge(images)),
+        false => Quota::of(gauge(images), gauge(frames)),
+    })
+}
+
+/// What assets with these totals take of the quota, by kind; a kind of which they take nothing is absent.
+pub(super) fn costs(profile: &Profile, totals: &Totals) -> Result<Amounts> {
+    let (images, frames) = kinds(profile)?;
+    let mut costs = Amounts::new();
+    for (kind, cost) in [(images, totals.images), (frames, totals.frames)] {
+        let sum = costs.entry(kind).or_default();
+        *sum = cost.saturating_add(*sum);
+    }
+    costs.retain(|_, cost| *cost > 0);
+    Ok(costs)
+}
+
+/// What the ledger knows of a workspace in a month, at least of one kind that the profile counts.
+pub(super) fn balances(
+    path: &Path,
+    workspace: &str,
+    month: Month,
+    profile: &Profile,
+) -> Result<BTreeMap<QuotaKind, Balance>> {
+    let (images, frames) = kinds(profile)?;
     let balances = match Ledger::open_existing(path)? {
         Some(ledger) => ledger.balances(workspace, month)?,
         None => BTreeMap::new(),
@@ -45,11 +73,12 @@ pub(super) fn quota(path: &Path, workspace: &str, month: Month, profile: &Profil
         return Err(Error::new(format!("the ledger '{ledger}' knows no quota of '{name}' for {month}"))
             .hint(format!("presync quota set --workspace NAME --{images} N sets it")));
     }
-    let gauge = |kind| balances.get(&kind).copied().unwrap_or_default().gauge();
-    Ok(match images == frames {
-        true => Quota::shared(gauge(images)),
-        false => Quota::of(gauge(images), gauge(frames)),
-    })
+    Ok(balances)
+}
+
+/// What the ledger calls the units of images and of videos.
+fn kinds(profile: &Profile) -> Result<(QuotaKind, QuotaKind)> {
+    Ok((kind(profile, &profile.images.unit)?, kind(profile, &profile.videos.unit)?))
 }
 
 /// What the ledger calls a unit of the profile.

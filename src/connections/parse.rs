@@ -36,6 +36,7 @@ struct Table {
     auth: Option<AuthMode>,
     #[serde(default)]
     quota: QuotaTable,
+    project: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -69,7 +70,7 @@ struct Document<'a> {
 impl Document<'_> {
     /// A connection whose values keep the rules.
     fn connection(&self, table: Table) -> Result<Connection> {
-        let Table { account, container, prefix, endpoint, profile, auth, quota } = table;
+        let Table { account, container, prefix, endpoint, profile, auth, quota, project } = table;
         if let Some(account) = &account {
             check_account(account.get_ref()).map_err(|error| self.at(account, error))?;
         }
@@ -95,6 +96,7 @@ impl Document<'_> {
             auth,
             image_quota: quota.images,
             frame_quota: quota.frames,
+            project,
         })
     }
 
@@ -198,7 +200,7 @@ mod tests {
     fn everything_that_can_be_said_is_read() {
         let text = "[connections.cams]\naccount = 'media'\ncontainer = 'cam'\nprefix = '2026/'\n\
                     endpoint = 'https://media.blob.core.windows.net'\nprofile = 'vi'\nauth = 'managed-identity'\n\
-                    quota = { images = 5_000, frames = 7 }\n[connections.b]\ncontainer = '$web'\n";
+                    quota = { images = 5_000, frames = 7 }\nproject = 'pets'\n[connections.b]\ncontainer = '$web'\n";
         let connections = parse(text, Path::new("presync.toml")).expect("it is valid");
         let expected = Connection {
             account: Some("media".into()),
@@ -209,6 +211,7 @@ mod tests {
             auth: Some(AuthMode::ManagedIdentity),
             image_quota: Some(5_000),
             frame_quota: Some(7),
+            project: Some("pets".into()),
         };
         assert_eq!(connections["cams"], expected);
         assert_eq!(connections["b"], Connection { container: "$web".into(), ..Default::default() });

@@ -1,0 +1,88 @@
+//! What `dry-run` and `audit` share: a run that keeps its assets in a plan, and that an earlier plan makes short.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, Result};
+use crate::model::Asset;
+use crate::plan::Summary;
+use crate::plan_file::{self, PlanWriter};
+use crate::probe;
+use crate::report::{Header, shown};
+use crate::run::{Judged, Sink};
+use crate::source::Depth;
+
+/// What becomes of the assets: they are added up, and kept in a plan if one is asked for.
+pub(super) struct Outcome<K> {
+    pub sink: K,
+    pub plan: Option<Planned>,
+}
+
+impl<K: Sink> Sink for Outcome<K> {
+    fn judged(&mut self, judged: &Judged) -> Result<()> {
+        match &mut self.plan {
+            Some(plan) if !judged.is_kept => plan.checkpoint.add(&judged.asset),
+            _ => Ok(()),
+        }
+    }
+
+    fn asset(&mut self, asset: &Asset) -> Result<()> {
+        self.sink.asset(asset)?;
+        self.plan.as_mut().map_or(Ok(()), |plan| plan.writer.asset(asset))
+    }
+}
+
+/// A plan that is being written, and what is kept of it should the run be killed.
+pub(super) struct Planned {
+    pub writer: PlanWriter,
+    pub checkpoint: Checkpoint,
+}
+
+impl Planned {
+    pub(super) fn begin(checkpoint: Checkpoint) -> Result<Self> {
+        Ok(Self { writer: checkpoint.begin_plan()?, checkpoint })
+    }
+
+    /// Puts the plan of a run that came to its end in its place.
+    pub(super) fn complete(self, summary: &Summary, elapsed: Duration) -> Result<()> {
+        self.writer.finish(summary.clone(), elapsed)?;
+        self.checkpoint.remove();
+        Ok(())
+    }
+}
+
+/// What a plan of this run says before its first asset.
+pub(super) fn plan_header(header: &Header, depth: Depth, dimensions: bool) -> plan_file::Header {
+    plan_file::Header {
+        origin: header.origin.clone(),
+        profile: Arc::clone(&header.profile),
+        probe_version: probe::VERSION,
+        recursive: depth == Depth::All,
+        dimensions,
+        begun: Timestamp::now(),
+    }
+}
+
+/// Whether an earlier plan lists what this run lists.
+pub(super) fn check_baseline(
+    path: &Path,
+    earlier: &plan_file::Header,
+    now: &plan_file::Header,
+) -> Result<()> {
+    if earlier.lists_the_same(now) {
+        return Ok(());
+    }
+    let listing = |header: &plan_file::Header| {
+        let prefix = Some(&header.origin.prefix).filter(|prefix| !prefix.is_empty());
+        let prefix = prefix.map_or(String::new(), |prefix| format!(" with the prefix '{}'", shown(prefix)));
+        let depth = if header.recursive { "" } else { ", without its folders" };
+        format!("{}{prefix}{depth}", shown(&header.origin.location))
+    };
+    let (earlier, now) = (listing(earlier), listing(now));
+    Err(Error::new(format!("the baseline '{}' is of {earlier}, and this run is of {now}", path.display()))
+        .hint("give --baseline a plan of the same source, listed the same way"))
+}
