@@ -69,7 +69,7 @@ pub struct Fleet {
     pub name: String,
     /// How many containers there are, at most [`MAX_FLEET`].
     pub containers: u32,
-    /// What each holds. The container's number is added to the seed.
+    /// What each holds. Each container has a seed of its own.
     #[serde(default)]
     pub shape: Shape,
 }
@@ -213,7 +213,8 @@ impl Config {
     pub fn all_containers(&self) -> impl Iterator<Item = (String, Content)> {
         let fleet = self.fleet.iter().flat_map(|Fleet { name, containers, shape }| {
             (0..*containers).map(move |number| {
-                let seed = shape.seed.wrapping_add(number.into());
+                // Far apart, so that no container looks like the next one, shifted.
+                let seed = shape.seed ^ u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
                 (format!("{name}{number:05}"), Content::Shape(Shape { seed, ..shape.clone() }))
             })
         });

@@ -18,17 +18,19 @@ const PARTS: &[(&str, &[&str])] = &[
     ("whole_file", &["error"]),
     ("pool", &["error"]),
     ("preview", &["model", "rules"]),
+    ("audit", &["model", "error", "plan"]),
     ("progress", &["model"]),
     ("run", &["model", "error", "probe", "rules", "source", "plan", "plan_file", "pool", "progress"]),
     ("checkpoint", &["model", "error", "plan", "plan_file", "run", "whole_file"]),
-    ("report", &["model", "error", "ledger", "rules", "plan", "preview", "progress", "run"]),
-    ("exit", &["model", "plan"]),
+    ("report", &["audit", "model", "error", "ledger", "rules", "plan", "preview", "progress", "run"]),
+    ("exit", &["audit", "model", "plan"]),
     ("connections", &["error", "source", "whole_file"]),
     ("loopback", &["error"]),
     ("config", &["loopback", "model", "report", "source"]),
     (
         "command",
         &[
+            "audit",
             "checkpoint",
             "config",
             "connections",
@@ -52,7 +54,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("cli", &["checkpoint", "config", "loopback", "model", "report", "source"]),
 ];
 /// Parts that compute: no waiting, no clock, no files.
-const PURE: &[&str] = &["model", "preview", "probe", "plan"];
+const PURE: &[&str] = &["audit", "model", "preview", "probe", "plan"];
 const IMPURE: &[&str] =
     &["async fn", ".await", "tokio", "std::fs", "std::net", "Instant::now", "SystemTime", "Timestamp::now"];
 

@@ -2,7 +2,7 @@
 
 mod baseline;
 mod damaged;
-mod queries;
+pub mod queries;
 mod resume;
 
 use std::fs;

@@ -30,7 +30,7 @@ fn run(command: &mut Command) -> String {
     String::from_utf8(ran.stdout).expect("it is UTF-8")
 }
 
-fn query(script: &str, plan: &Path) -> Value {
+pub fn query(script: &str, plan: &Path) -> Value {
     let text = run(Command::new(python()).args(["-c", script]).arg(plan));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
