@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use crate::audit::{Audit, Outcome};
-use crate::model::{self, Check, Verdict};
+use crate::audit::Audit;
+use crate::model::{Check, Outcome, Verdict};
 use crate::plan::Summary;
 
 /// How a run ended.
@@ -31,7 +31,7 @@ impl Exit {
 
     /// The exit of an examination: it is clean when no step failed.
     pub fn of_checks(checks: &[Check]) -> Self {
-        match checks.iter().any(|check| check.outcome == model::Outcome::Failed) {
+        match checks.iter().any(|check| check.outcome == Outcome::Failed) {
             true => Self::Failed,
             false => Self::Clean,
         }
@@ -41,7 +41,7 @@ impl Exit {
     pub fn of_audit(audit: &Audit, exit_zero: bool) -> Self {
         let totals = audit.totals();
         let is_over = audit.together.iter().any(|together| together.excess() > 0);
-        match audit.count(Outcome::is_complete) == audit.containers.len() && totals.unknown == 0 {
+        match audit.is_complete() && totals.unknown == 0 {
             false => Self::Incomplete,
             true if (totals.rejected > 0 || is_over) && !exit_zero => Self::Findings,
             true => Self::Clean,

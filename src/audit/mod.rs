@@ -66,6 +66,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What [`as_str`](Self::as_str) gives, the best first.
+    pub const STATES: [&str; 4] = ["complete", "incomplete", "failed", "not-done"];
+
     /// What was examined adds up to this.
     pub fn summary(&self) -> Option<&Summary> {
         match self {
@@ -84,11 +87,12 @@ impl Outcome {
 
     /// `complete`, `incomplete`, `failed` or `not-done`.
     pub fn as_str(&self) -> &'static str {
+        let [complete, incomplete, failed, not_done] = Self::STATES;
         match self {
-            Self::Complete(_) => "complete",
-            Self::Incomplete(..) => "incomplete",
-            Self::Failed(_) => "failed",
-            Self::NotDone => "not-done",
+            Self::Complete(_) => complete,
+            Self::Incomplete(..) => incomplete,
+            Self::Failed(_) => failed,
+            Self::NotDone => not_done,
         }
     }
 
@@ -133,9 +137,9 @@ impl Audit {
         Code::ALL.iter().map(|code| of(*code)).filter(|found| found.1 > 0).collect()
     }
 
-    /// How many containers ended like this.
-    pub fn count(&self, is_meant: impl Fn(&Outcome) -> bool) -> usize {
-        self.containers.iter().filter(|container| is_meant(&container.outcome)).count()
+    /// Whether every container was examined to its end.
+    pub fn is_complete(&self) -> bool {
+        self.containers.iter().all(|container| container.outcome.is_complete())
     }
 
     fn summaries(&self) -> impl Iterator<Item = &Summary> {

@@ -38,13 +38,6 @@ pub(super) struct Auditor {
     pub stop: Shared<BoxFuture<'static, ()>>,
 }
 
-/// An audit that came as far as this.
-enum Attempt {
-    Ended(Outcome),
-    /// What an earlier audit left cannot be read.
-    Damaged(Error),
-}
-
 impl Auditor {
     /// Audits the container at this place in the order of the report. `basenames` are those of its project.
     pub(super) async fn audit(
@@ -108,16 +101,16 @@ impl Auditor {
                 progress,
                 ..Task::new(Arc::clone(&source), Arc::clone(&profile), target.quota, settings)
             };
-            match self.attempt(task, tally, checkpoint, &fault).await? {
-                Attempt::Ended(outcome) => {
-                    container.plan = outcome.is_complete().then(|| path.clone());
-                    return Ok(outcome);
-                }
-                Attempt::Damaged(error) => {
-                    container.notes.push(format!("{error}; everything was read anew"));
-                    anew = true;
-                }
+            let ended = self.attempt(task, tally, checkpoint).await;
+            if let Some(error) = fault.get() {
+                container.notes.push(read_anew(error));
+                anew = true;
+                continue;
             }
+            let (outcome, worst) = ended?;
+            lock(&self.worst).merge(worst);
+            container.plan = outcome.is_complete().then_some(path);
+            return Ok(outcome);
         }
     }
 
@@ -157,26 +150,23 @@ impl Auditor {
                     let plan = earlier.plan().clone();
                     known = known.with_baseline(&plan, watched(Box::new(earlier)));
                 }
-                Err(error) => notes.push(format!("{error}; everything was read anew")),
+                Err(error) => notes.push(read_anew(&error)),
             }
         }
         Ok((checkpoint, known, fault))
     }
 
+    /// Examines the container, and puts its plan in its place when that came to its end.
     async fn attempt(
         &self,
         task: Task<AnySource>,
         tally: Tally,
         checkpoint: Checkpoint,
-        fault: &OnceLock<Error>,
-    ) -> Result<Attempt> {
+    ) -> Result<(Outcome, Worst)> {
         let begun = Instant::now();
         let sink = examine::Outcome { sink: tally, plan: Some(Planned::begin(checkpoint)?) };
         let Ended { summary, sink, end } = run::run(task, sink, self.stop.clone()).await?;
         let examine::Outcome { sink: tally, plan } = sink;
-        if let Some(error) = fault.get() {
-            return Ok(Attempt::Damaged(error.clone()));
-        }
         if let Some(plan) = plan {
             match end {
                 End::Complete => plan.complete(&summary, begun.elapsed())?,
@@ -185,14 +175,14 @@ impl Auditor {
             }
         }
         let is_empty = summary.totals.listed == 0;
-        lock(&self.worst).merge(tally.folders.finish());
-        Ok(Attempt::Ended(match end {
+        let outcome = match end {
             End::Complete => Outcome::Complete(summary),
             End::Stopped if is_empty => Outcome::NotDone,
             End::Stopped => Outcome::Incomplete(summary, Error::new("the audit was stopped")),
             End::Broken(error) if is_empty => Outcome::Failed(error),
             End::Broken(error) => Outcome::Incomplete(summary, error),
-        }))
+        };
+        Ok((outcome, tally.folders.finish()))
     }
 }
 
@@ -211,6 +201,11 @@ impl Sink for Tally {
         }
         Ok(())
     }
+}
+
+/// What is said when nothing of an earlier audit is used.
+fn read_anew(error: &Error) -> String {
+    format!("{error}; everything was read anew")
 }
 
 /// Makes the folder that the plan at `path` lies in.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::audit::{Audit, Container, Duplicates, Folder, Outcome, Together};
+use crate::audit::{Audit, Container, Duplicates, Folder, Together};
 use crate::report::json::Counts;
 use crate::report::record::{
     FORMAT_VERSION, GaugeRecord, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord,
@@ -113,7 +113,7 @@ pub(super) fn write(audit: &Audit, out: &mut impl Write) -> io::Result<()> {
     let document = Document {
         format_version: FORMAT_VERSION,
         tool: ToolRecord::this(),
-        complete: audit.count(Outcome::is_complete) == audit.containers.len(),
+        complete: audit.is_complete(),
         containers: audit.containers.iter().map(ContainerRecord::new).collect(),
         left_out: &audit.system,
         totals: TotalsRecord::new(&audit.totals(), audit.elapsed.as_secs_f64()),

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use crate::audit::Audit;
 
 mod json;
+mod table;
 mod text;
 
 /// How a summary is written.

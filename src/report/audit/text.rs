@@ -1,26 +1,18 @@
 //! The summary for people.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
-use super::super::layout::{MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, number, shown};
-use super::super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
-use crate::audit::{Audit, Container, Outcome};
+use super::table::{self, and_more};
+use crate::audit::{Audit, Outcome};
 use crate::model::{Severity, Totals};
+use crate::report::layout::{MAX_WIDTH, MIN_WIDTH, bytes, counted, cut, number, shown};
+use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::rules;
 
-/// Containers in the table; JSON has all.
-const MAX_ROWS: usize = 40;
 /// Containers of which it is said why they are not complete.
 const MAX_CAUSES: usize = 20;
 /// Folders that are named.
 const MAX_FOLDERS: usize = 10;
-/// The narrowest that a container's name gets in the table, in columns.
-const MIN_NAME: usize = 16;
-
-/// The columns of the table after the name.
-const HEADINGS: [&str; 9] =
-    ["assets", "accept", "reject", "unknown", "images", "frames", "read", "requests", "time"];
 
 pub(super) struct Text<'a, W> {
     audit: &'a Audit,
@@ -39,7 +31,7 @@ impl<'a, W: Write> Text<'a, W> {
         writeln!(self.out, "{BOLD}presync audit{BOLD:#} {DIM}{version}{DIM:#}\n")?;
         self.sums()?;
         self.causes()?;
-        self.table()?;
+        table::write(&mut self.out, self.audit, self.width)?;
         self.notes()?;
         self.findings()?;
         self.folders()?;
@@ -76,26 +68,24 @@ impl<'a, W: Write> Text<'a, W> {
         writeln!(self.out)
     }
 
-    /// `58 complete, 2 failed`; nothing when all are complete.
+    /// `58 complete, 2 failed`.
     fn states(&self) -> String {
-        let states: [(&str, fn(&Outcome) -> bool); 4] = [
-            ("complete", Outcome::is_complete),
-            ("incomplete", |outcome| matches!(outcome, Outcome::Incomplete(..))),
-            ("failed", |outcome| matches!(outcome, Outcome::Failed(_))),
-            ("not done", |outcome| matches!(outcome, Outcome::NotDone)),
-        ];
-        let counts = states.map(|(state, is_meant)| (state, self.audit.count(is_meant)));
+        let counts = Outcome::STATES.map(|state| (state, self.count(state)));
         let there = counts.iter().filter(|(_, count)| *count > 0);
-        there
-            .map(|(state, count)| format!("{} {state}", number(*count as u64)))
-            .collect::<Vec<_>>()
-            .join(", ")
+        let said = there.map(|(state, count)| format!("{} {}", number(*count), state.replace('-', " ")));
+        said.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Containers that ended like this.
+    fn count(&self, state: &str) -> u64 {
+        let containers = self.audit.containers.iter();
+        containers.filter(|container| container.outcome.as_str() == state).count() as u64
     }
 
     /// Why containers are not complete, before anything else is said of them.
     fn causes(&mut self) -> io::Result<()> {
         let containers = &self.audit.containers;
-        let not_done = self.audit.count(|outcome| matches!(outcome, Outcome::NotDone)) as u64;
+        let not_done = self.count(Outcome::NotDone.as_str());
         let causes = containers.iter().filter_map(|container| Some((container, container.outcome.cause()?)));
         let causes: Vec<_> = causes.collect();
         if causes.is_empty() && not_done == 0 {
@@ -114,7 +104,7 @@ impl<'a, W: Write> Text<'a, W> {
                 writeln!(self.out, "              {DIM}{}{DIM:#}", shown(hint))?;
             }
         }
-        self.and_more(causes.len(), MAX_CAUSES, "              ")?;
+        and_more(&mut self.out, causes.len(), MAX_CAUSES, "              ")?;
         if not_done > 0 {
             let stopped = counted(not_done, "container was", "containers were");
             writeln!(
@@ -122,50 +112,6 @@ impl<'a, W: Write> Text<'a, W> {
                 "  {ERROR}{:<10}{ERROR:#}  {stopped} not begun when the audit was stopped",
                 "not done"
             )?;
-        }
-        writeln!(self.out)
-    }
-
-    fn table(&mut self) -> io::Result<()> {
-        let containers = &self.audit.containers;
-        let shown_rows = &containers[..containers.len().min(MAX_ROWS)];
-        let mut rows: Vec<_> = shown_rows.iter().map(cells).collect();
-        let all = Some(numbers(&self.totals, self.audit.elapsed));
-        rows.push(all.filter(|_| containers.len() > 1));
-        let mut widths = HEADINGS.map(columns);
-        for row in rows.iter().flatten() {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(columns(cell));
-            }
-        }
-        let numbers_width: usize = widths.iter().map(|width| width + 2).sum();
-        let longest = shown_rows.iter().map(|container| columns(&shown(&container.name))).max().unwrap_or(0);
-        let room = self.width.saturating_sub(numbers_width + 2).max(MIN_NAME);
-        let name_width = longest.max("container".len()).min(room);
-        let line = |name: &str, cells: &[String; 9]| {
-            let name = cut(name, name_width);
-            let pad = " ".repeat(name_width - columns(&name));
-            let cells: String =
-                cells.iter().zip(widths).map(|(cell, width)| format!("  {cell:>width$}")).collect();
-            format!("  {name}{pad}{cells}")
-        };
-        writeln!(self.out, "{DIM}{}{DIM:#}", line("container", &HEADINGS.map(str::to_owned)))?;
-        let total = rows.pop().flatten();
-        for (container, row) in shown_rows.iter().zip(&rows) {
-            let name = shown(&container.name);
-            let style = style_of(container);
-            match row {
-                Some(row) => writeln!(self.out, "{style}{}{style:#}", line(&name, row))?,
-                None => {
-                    let name = cut(&name, name_width);
-                    let pad = " ".repeat(name_width - columns(&name));
-                    writeln!(self.out, "{style}  {name}{pad}  {}{style:#}", container.outcome.as_str())?;
-                }
-            }
-        }
-        self.and_more(containers.len(), MAX_ROWS, "  ")?;
-        if let Some(total) = total {
-            writeln!(self.out, "{BOLD}{}{BOLD:#}", line("together", &total))?;
         }
         writeln!(self.out)
     }
@@ -178,7 +124,7 @@ impl<'a, W: Write> Text<'a, W> {
         for note in notes.iter().take(MAX_CAUSES) {
             writeln!(self.out, "  {note}")?;
         }
-        self.and_more(notes.len(), MAX_CAUSES, "  ")?;
+        and_more(&mut self.out, notes.len(), MAX_CAUSES, "  ")?;
         if notes.is_empty() { Ok(()) } else { writeln!(self.out) }
     }
 
@@ -258,7 +204,12 @@ impl<'a, W: Write> Text<'a, W> {
                 let names = cut(&names.join(", "), self.width - self.width / 3 - 6);
                 writeln!(self.out, "    {basename}  {DIM}{names}{DIM:#}")?;
             }
-            self.and_more(usize::try_from(found.count).unwrap_or(usize::MAX), found.examples.len(), "    ")?;
+            and_more(
+                &mut self.out,
+                usize::try_from(found.count).unwrap_or(usize::MAX),
+                found.examples.len(),
+                "    ",
+            )?;
         }
         writeln!(self.out, "  {DIM}annotations are matched by this name{DIM:#}\n")
     }
@@ -291,104 +242,26 @@ impl<'a, W: Write> Text<'a, W> {
             retries => format!(", {} of them repeated", number(retries)),
         };
         writeln!(self.out, "{DIM}Read {read} of {listed} in {requests}{repeated}.{DIM:#}")?;
-        let containers = self.audit.containers.len();
-        let incomplete = containers - self.audit.count(Outcome::is_complete);
         let assets = counted(totals.listed - totals.skipped, "asset", "assets");
-        let left_out = match (totals.rejected, totals.unknown) {
-            (0, 0) => format!("all {assets} will sync"),
-            (rejected, 0) => format!("{} of {assets} will be left out", number(rejected)),
-            (rejected, unknown) => format!(
-                "{} of {assets} will be left out, {} could not be judged",
-                number(rejected),
-                number(unknown)
-            ),
+        let (rejected, unknown) = (number(totals.rejected), number(totals.unknown));
+        let (style, verdict) = match (totals.rejected, totals.unknown) {
+            (0, 0) if totals.listed == totals.skipped => (DIM, "There is nothing to sync.".to_owned()),
+            (0, 0) => (GOOD, format!("All {assets} will sync.")),
+            (_, 0) => (ERROR, format!("{rejected} of {assets} will be left out.")),
+            _ => (ERROR, format!("{rejected} of {assets} will be left out, {unknown} could not be judged.")),
         };
-        let (style, verdict) = match (incomplete, totals.rejected + totals.unknown) {
-            (0, 0) => (GOOD, format!("{}.", capital(&left_out))),
-            (0, _) => (ERROR, format!("{}.", capital(&left_out))),
-            (incomplete, _) => {
-                let of = counted(containers as u64, "container is", "containers are");
-                (
-                    ERROR,
-                    format!(
-                        "Incomplete: {} of {of} not; of the rest, {left_out}.",
-                        number(incomplete as u64)
-                    ),
+        let containers = self.audit.containers.len() as u64;
+        match containers - self.count(Outcome::STATES[0]) {
+            0 => writeln!(self.out, "{style}{verdict}{style:#}"),
+            missing => {
+                let missing = number(missing);
+                let of = counted(containers, "container", "containers");
+                let seen = if totals.listed == 0 { "" } else { verdict.as_str() };
+                writeln!(
+                    self.out,
+                    "{ERROR}Incomplete: {missing} of {of} not examined to the end. {seen}{ERROR:#}"
                 )
             }
-        };
-        writeln!(self.out, "{style}{verdict}{style:#}")
-    }
-
-    /// `and 960 more`, if there are.
-    fn and_more(&mut self, there: usize, named: usize, indent: &str) -> io::Result<()> {
-        match there.saturating_sub(named) {
-            0 => Ok(()),
-            more => writeln!(self.out, "{indent}{DIM}and {} more{DIM:#}", number(more as u64)),
         }
-    }
-}
-
-/// The numbers of a container, if anything of it was examined.
-fn cells(container: &Container) -> Option<[String; 9]> {
-    let summary = container.outcome.summary()?;
-    Some(numbers(&summary.totals, container.elapsed))
-}
-
-fn numbers(totals: &Totals, elapsed: Duration) -> [String; 9] {
-    [
-        short(totals.listed),
-        short(totals.accepted),
-        short(totals.rejected),
-        short(totals.unknown),
-        short(totals.images),
-        short(totals.frames),
-        bytes(totals.bytes_read),
-        short(totals.requests),
-        format!("{:.1} s", elapsed.as_secs_f64()),
-    ]
-}
-
-/// `99,999`, and above it three digits: `123k`, `1.23M`. Sums and JSON are exact.
-fn short(value: u64) -> String {
-    let mut amount = value as f64;
-    if value < 100_000 {
-        return number(value);
-    }
-    let mut unit = "";
-    for next in ["k", "M", "G", "T", "P", "E"] {
-        if amount < 999.5 {
-            break;
-        }
-        amount /= 1000.0;
-        unit = next;
-    }
-    let decimals = if amount < 9.995 { 2 } else { usize::from(amount < 99.95) };
-    format!("{amount:.decimals$}{unit}")
-}
-
-fn style_of(container: &Container) -> anstyle::Style {
-    match &container.outcome {
-        Outcome::Complete(summary) if summary.totals.unknown > 0 => UNKNOWN,
-        Outcome::Complete(_) => anstyle::Style::new(),
-        Outcome::Incomplete(..) | Outcome::Failed(_) => ERROR,
-        Outcome::NotDone => DIM,
-    }
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn large_numbers_have_three_digits() {
-        let numbers = [0, 99_999, 100_000, 999_499, 999_500, 1_234_567, 12_345_678, u64::MAX];
-        let texts = ["0", "99,999", "100k", "999k", "1.00M", "1.23M", "12.3M", "18.4E"];
-        assert_eq!(numbers.map(short), texts);
     }
 }

@@ -12,7 +12,7 @@ use crate::support::presync::{Presync, demo};
 
 fn blob(name: &str, file: &str, etag: &str) -> Blob {
     let bytes = fs::read(demo().join(file)).expect("a file of the demo container");
-    Blob { name: name.into(), bytes: bytes.into(), etag: Some(etag.into()), ..Blob::default() }
+    Blob { name: name.into(), bytes, etag: Some(etag.into()), ..Blob::default() }
 }
 
 fn compared(source: impl AsRef<std::ffi::OsStr>, baseline: &Path) -> Presync {
