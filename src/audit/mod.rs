@@ -19,8 +19,8 @@ pub use folders::{Folder, Folders, TOP_FOLDERS, Worst};
 pub struct Audit {
     /// One of each container, in the order of accounts, containers and prefixes.
     pub containers: Vec<Container>,
-    /// Containers of the service itself, such as `$logs`, which were left out.
-    pub system: Vec<String>,
+    /// Names of the account's containers that were left out, such as `$logs`.
+    pub left_out: Vec<String>,
     /// The folders with the most assets that will not sync.
     pub worst: Worst,
     /// By project, basenames that more than one of its containers has; `None` stands for the project of all of them.
@@ -59,6 +59,8 @@ pub enum Outcome {
     Complete(Summary),
     /// The first part of its listing was, and then this happened.
     Incomplete(Summary, Error),
+    /// The first part of its listing was, when the audit was stopped.
+    Stopped(Summary),
     /// Nothing was examined, because of this.
     Failed(Error),
     /// The audit was stopped before its turn.
@@ -67,12 +69,12 @@ pub enum Outcome {
 
 impl Outcome {
     /// What [`as_str`](Self::as_str) gives, the best first.
-    pub const STATES: [&str; 4] = ["complete", "incomplete", "failed", "not-done"];
+    pub const STATES: [&str; 5] = ["complete", "incomplete", "failed", "stopped", "not-done"];
 
     /// What was examined adds up to this.
     pub fn summary(&self) -> Option<&Summary> {
         match self {
-            Self::Complete(summary) | Self::Incomplete(summary, _) => Some(summary),
+            Self::Complete(summary) | Self::Incomplete(summary, _) | Self::Stopped(summary) => Some(summary),
             Self::Failed(_) | Self::NotDone => None,
         }
     }
@@ -81,17 +83,18 @@ impl Outcome {
     pub fn cause(&self) -> Option<&Error> {
         match self {
             Self::Incomplete(_, error) | Self::Failed(error) => Some(error),
-            Self::Complete(_) | Self::NotDone => None,
+            Self::Complete(_) | Self::Stopped(_) | Self::NotDone => None,
         }
     }
 
-    /// `complete`, `incomplete`, `failed` or `not-done`.
+    /// One of [`STATES`](Self::STATES).
     pub fn as_str(&self) -> &'static str {
-        let [complete, incomplete, failed, not_done] = Self::STATES;
+        let [complete, incomplete, failed, stopped, not_done] = Self::STATES;
         match self {
             Self::Complete(_) => complete,
             Self::Incomplete(..) => incomplete,
             Self::Failed(_) => failed,
+            Self::Stopped(_) => stopped,
             Self::NotDone => not_done,
         }
     }

@@ -15,9 +15,9 @@ use crate::progress::{Progress, Snapshot};
 const NAME: usize = 24;
 
 /// While the number of a container's blobs is not known.
-const LISTING: &str = "{prefix}  {spinner} {human_pos} judged · {rate} · {wide_msg}";
+const LISTING: &str = "{prefix}  {spinner} {human_pos} judged · {rate}{wide_msg}";
 /// Once it is.
-const COUNTED: &str = "{prefix}  [{bar:16}] {human_pos} of {human_len} · {rate} · {eta} left · {wide_msg}";
+const COUNTED: &str = "{prefix}  [{bar:16}] {human_pos} of {human_len} · {rate} · {eta} left{wide_msg}";
 /// All containers.
 const TOTAL: &str = "{prefix}  [{bar:16}] {human_pos} of {human_len} containers · {elapsed} · {wide_msg}";
 
@@ -108,9 +108,10 @@ impl Lines {
 
 impl Drop for ProgressLine {
     fn drop(&mut self) {
+        // First of all, so that it is not drawn once more.
+        self.lines.running().retain(|(_, progress)| !Arc::ptr_eq(progress, &self.progress));
         self.bar.finish_and_clear();
         self.lines.all.remove(&self.bar);
-        self.lines.running().retain(|(_, progress)| !Arc::ptr_eq(progress, &self.progress));
         self.lines.judged.fetch_add(self.progress.snapshot().judged, Ordering::Relaxed);
         self.lines.total.inc(1);
     }
@@ -144,7 +145,7 @@ fn message(now: &Snapshot) -> String {
             parts.push(format!("{} {what}", number(count)));
         }
     }
-    parts.join(", ")
+    if parts.is_empty() { String::new() } else { format!(" · {}", parts.join(", ")) }
 }
 
 /// A name in exactly so many columns.
@@ -169,11 +170,13 @@ mod tests {
     #[test]
     fn a_message_says_what_there_is() {
         let mut now = Progress::default().snapshot();
-        assert_eq!(message(&now), "listing");
+        assert_eq!(message(&now), " · listing");
         now.listed = 5_000;
         now.retries = 1;
-        assert_eq!(message(&now), "5,000 listed, 1 retry");
+        assert_eq!(message(&now), " · 5,000 listed, 1 retry");
         (now.all_listed, now.rejected, now.unknown) = (true, 1_234, 2);
-        assert_eq!(message(&now), "1 retry, 1,234 rejected, 2 unknown");
+        assert_eq!(message(&now), " · 1 retry, 1,234 rejected, 2 unknown");
+        (now.retries, now.rejected, now.unknown) = (0, 0, 0);
+        assert_eq!(message(&now), "");
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 
-use super::interrupt::interrupted;
+use super::interrupt::interrupted_saying;
 use super::output::Output;
 use super::{ledger, say};
 use crate::audit::{Audit, Basenames, Container, Outcome, Together};
@@ -48,7 +48,7 @@ pub fn run(settings: &config::Audit) -> Result<Exit> {
 async fn audit(settings: &config::Audit, environment: Environment) -> Result<Exit> {
     let begun = Instant::now();
     let session = Session::new(settings.limits)?;
-    let Targets { targets, system } = targets::resolve(settings, &environment, &session).await?;
+    let Targets { targets, left_out } = targets::resolve(settings, &environment, &session).await?;
     let budget = match &settings.workspace {
         Some(workspace) => Some(Budget::open(settings, workspace, &targets, &environment)?),
         None => None,
@@ -60,6 +60,7 @@ async fn audit(settings: &config::Audit, environment: Environment) -> Result<Exi
     let most = settings.limits.concurrency.unwrap_or(azure::MAX_CONCURRENCY);
     let defaults = Settings::with_concurrency(most.div_ceil(at_once));
     let workers = settings.workers.unwrap_or(defaults.workers);
+    let bars = super::is_live(settings.progress).then(|| Arc::new(ProgressBars::show(targets.len())));
     let auditor = Arc::new(Auditor {
         out: settings.out.clone(),
         environment,
@@ -69,14 +70,15 @@ async fn audit(settings: &config::Audit, environment: Environment) -> Result<Exi
         concurrency: defaults.concurrency,
         checkpoint_every: settings.checkpoint_every,
         worst: Mutex::default(),
-        bars: super::is_live(settings.progress).then(|| ProgressBars::show(targets.len())),
-        stop: interrupted().boxed().shared(),
+        stop: interrupted_saying(speak(bars.clone())).boxed().shared(),
+        bars,
     });
     let projects = projects(&targets, settings.one_project);
     let profiles: Vec<_> = targets.iter().map(|target| target.profile.clone().ok()).collect();
     let containers = audit_all(&auditor, targets, &projects, at_once, settings).await;
     let auditor = Arc::into_inner(auditor).ok_or_else(|| Error::new("a container is still being audited"))?;
-    drop(auditor.bars);
+    // The last of the bars goes before anything is printed where they are.
+    drop((auditor.bars, auditor.stop));
 
     let together = match budget {
         Some(budget) => budget.together(&containers, &profiles)?,
@@ -84,7 +86,7 @@ async fn audit(settings: &config::Audit, environment: Environment) -> Result<Exi
     };
     let audit = Audit {
         containers,
-        system,
+        left_out,
         worst: std::mem::take(&mut *lock(&auditor.worst)),
         duplicates: duplicates(projects),
         together,
@@ -157,9 +159,14 @@ fn say_done(auditor: &Auditor, container: &Container) {
         }
         None => format!("{name}: {}", container.outcome.as_str()),
     };
-    match &auditor.bars {
-        Some(bars) => bars.say(&line),
-        None => say(&line),
+    speak(auditor.bars.clone())(&line);
+}
+
+/// What says a line to whoever watches: above the bars, if there are any.
+fn speak(bars: Option<Arc<ProgressBars>>) -> impl FnOnce(&str) {
+    move |line| match bars {
+        Some(bars) => bars.say(line),
+        None => say(line),
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Auditor {
     pub concurrency: usize,
     pub checkpoint_every: Duration,
     pub worst: Mutex<Worst>,
-    pub bars: Option<ProgressBars>,
+    pub bars: Option<Arc<ProgressBars>>,
     pub stop: Shared<BoxFuture<'static, ()>>,
 }
 
@@ -178,7 +178,7 @@ impl Auditor {
         let outcome = match end {
             End::Complete => Outcome::Complete(summary),
             End::Stopped if is_empty => Outcome::NotDone,
-            End::Stopped => Outcome::Incomplete(summary, Error::new("the audit was stopped")),
+            End::Stopped => Outcome::Stopped(summary),
             End::Broken(error) if is_empty => Outcome::Failed(error),
             End::Broken(error) => Outcome::Incomplete(summary, error),
         };

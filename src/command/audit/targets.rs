@@ -27,11 +27,11 @@ pub(super) struct Target {
     pub place: Place,
 }
 
-/// What is to be audited, in the order of accounts, containers and prefixes, each once; and the names of system
-/// containers, which are left out.
+/// What is to be audited, in the order of accounts, containers and prefixes, each once; and the names of containers of
+/// the account that are left out.
 pub(super) struct Targets {
     pub targets: Vec<Target>,
-    pub system: Vec<String>,
+    pub left_out: Vec<String>,
 }
 
 /// Finds out what is to be audited. Lists the containers of an account, if that is it.
@@ -41,7 +41,7 @@ pub(super) async fn resolve(
     session: &Session,
 ) -> Result<Targets> {
     let mut found = Vec::new();
-    let mut system = Vec::new();
+    let mut left_out = Vec::new();
     for source in &settings.sources {
         let target = config::Target { source: source.clone(), ..settings.target.clone() };
         let resolved = Resolved::source(&target, environment)?;
@@ -62,8 +62,7 @@ pub(super) async fn resolve(
                 .hint("presync connect SOURCE --write NAME adds one to presync.toml"));
         }
     } else if let (Some(account), []) = (&settings.target.account, settings.sources.as_slice()) {
-        let (of_account, left_out) = of_account(account, settings, environment, session).await?;
-        (found, system) = (of_account, left_out);
+        (found, left_out) = of_account(account, settings, environment, session).await?;
     }
     if found.is_empty() {
         return Err(Error::new("nothing is said of what to audit").hint(
@@ -73,10 +72,10 @@ pub(super) async fn resolve(
     }
     let mut profiles = Profiles::default();
     let targets = found.into_iter().map(|(name, resolved)| target(name, resolved, settings, &mut profiles));
-    Ok(Targets { targets: once(targets.collect::<Result<_>>()?)?, system })
+    Ok(Targets { targets: once(targets.collect::<Result<_>>()?)?, left_out })
 }
 
-/// Every container of an account, and the names of its system containers.
+/// Every container of an account, and the names of those that are left out.
 async fn of_account(
     account: &str,
     settings: &config::Audit,
@@ -87,7 +86,7 @@ async fn of_account(
     let url = ContainerUrl::in_account(Some(account), "$root", "", environment)?;
     let auth = settings.target.auth.unwrap_or_default();
     let options = azure::Options { limits: settings.limits, ..azure::Options::default() };
-    let (containers, system) = azure::containers(&url, auth, environment, options, session).await?;
+    let (containers, left_out) = azure::containers(&url, auth, environment, options, session).await?;
     if containers.is_empty() {
         return Err(Error::new(format!("the account '{account}' has no container to audit"))
             .hint("check the account's name; system containers such as $logs are left out"));
@@ -99,7 +98,7 @@ async fn of_account(
         profile: profile.clone(),
         connection: None,
     };
-    Ok((containers.into_iter().map(|url| (None, resolved(url))).collect(), system))
+    Ok((containers.into_iter().map(|url| (None, resolved(url))).collect(), left_out))
 }
 
 fn target(

@@ -18,7 +18,7 @@ struct Document<'a> {
     /// Whether every container was examined to its end.
     complete: bool,
     containers: Vec<ContainerRecord<'a>>,
-    /// Containers of the service itself, which are not audited.
+    /// Names of the account's containers that are not audited.
     left_out: &'a [String],
     totals: TotalsRecord,
     findings_by_code: Counts<'a>,
@@ -115,7 +115,7 @@ pub(super) fn write(audit: &Audit, out: &mut impl Write) -> io::Result<()> {
         tool: ToolRecord::this(),
         complete: audit.is_complete(),
         containers: audit.containers.iter().map(ContainerRecord::new).collect(),
-        left_out: &audit.system,
+        left_out: &audit.left_out,
         totals: TotalsRecord::new(&audit.totals(), audit.elapsed.as_secs_f64()),
         findings_by_code: Counts(&findings),
         worst_prefixes: audit.worst.top().iter().map(|folder| names.folder(folder)).collect(),

@@ -34,7 +34,7 @@ pub(super) fn write(out: &mut impl Write, audit: &Audit, width: usize) -> io::Re
     for (container, (name, cells)) in containers.iter().zip(&rows) {
         let line = match cells {
             Some(cells) => layout.line(name, cells),
-            None => format!("{}  {}", layout.name(name), container.outcome.as_str()),
+            None => format!("{}  {}", layout.name(name), container.outcome.as_str().replace('-', " ")),
         };
         let style = style_of(&container.outcome);
         writeln!(out, "{style}{line}{style:#}")?;
@@ -128,7 +128,7 @@ fn style_of(outcome: &Outcome) -> Style {
         Outcome::Complete(summary) if summary.totals.unknown > 0 => UNKNOWN,
         Outcome::Complete(_) => Style::new(),
         Outcome::Incomplete(..) | Outcome::Failed(_) => ERROR,
-        Outcome::NotDone => DIM,
+        Outcome::Stopped(_) | Outcome::NotDone => DIM,
     }
 }
 

@@ -60,10 +60,10 @@ impl<'a, W: Write> Text<'a, W> {
             let gap = if note.is_empty() { "" } else { "  " };
             writeln!(self.out, "  {label:<10}  {style}{count}{style:#}{gap}{DIM}{note}{DIM:#}")?;
         }
-        if !self.audit.system.is_empty() {
-            let names = self.audit.system.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", ");
-            let names = cut(&names, self.width - 40);
-            writeln!(self.out, "  {DIM}{:<10}{DIM:#}  {names}, which belong to the service", "left out")?;
+        if !self.audit.left_out.is_empty() {
+            let names: Vec<_> = self.audit.left_out.iter().map(|name| shown(name)).collect();
+            let names = cut(&names.join(", "), self.width - 14);
+            writeln!(self.out, "  {DIM}{:<10}  {names}{DIM:#}", "left out")?;
         }
         writeln!(self.out)
     }
@@ -85,10 +85,10 @@ impl<'a, W: Write> Text<'a, W> {
     /// Why containers are not complete, before anything else is said of them.
     fn causes(&mut self) -> io::Result<()> {
         let containers = &self.audit.containers;
-        let not_done = self.count(Outcome::NotDone.as_str());
+        let [.., stopped, not_done] = Outcome::STATES.map(|state| self.count(state));
         let causes = containers.iter().filter_map(|container| Some((container, container.outcome.cause()?)));
         let causes: Vec<_> = causes.collect();
-        if causes.is_empty() && not_done == 0 {
+        if causes.is_empty() && stopped + not_done == 0 {
             return Ok(());
         }
         writeln!(self.out, "{BOLD}Not complete{BOLD:#}")?;
@@ -105,12 +105,13 @@ impl<'a, W: Write> Text<'a, W> {
             }
         }
         and_more(&mut self.out, causes.len(), MAX_CAUSES, "              ")?;
-        if not_done > 0 {
-            let stopped = counted(not_done, "container was", "containers were");
+        if stopped + not_done > 0 {
+            let when = "when the audit was stopped; the next one with the same --out goes on";
+            let (stopped, not_done) = (number(stopped), number(not_done));
             writeln!(
                 self.out,
-                "  {ERROR}{:<10}{ERROR:#}  {stopped} not begun when the audit was stopped",
-                "not done"
+                "  {ERROR}{:<10}{ERROR:#}  {stopped} begun, {not_done} not, {when}",
+                "stopped"
             )?;
         }
         writeln!(self.out)

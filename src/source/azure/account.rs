@@ -24,7 +24,8 @@ use crate::source::location::{ContainerUrl, Environment};
 pub const MAX_CONTAINERS: usize = 100_000;
 
 /// The containers of the account that `account` stands for, in the order of their names, as URLs without a prefix and
-/// without a credential; and the names of those that hold no media of users: `$logs`, `$web` and others with a `$`.
+/// without a credential; and the names of those that are left out: the service's own, such as `$logs`, and what cannot
+/// be a container's name.
 ///
 /// # Errors
 ///
@@ -39,17 +40,17 @@ pub async fn containers(
 ) -> Result<(Vec<ContainerUrl>, Vec<String>)> {
     let credential = session.credential(mode, account, env)?;
     let listing = Listing { account, credential, options, session };
-    let (mut containers, mut system) = (Vec::new(), Vec::new());
+    let (mut containers, mut left_out) = (Vec::new(), Vec::new());
     let mut marker = None;
     loop {
         let page = listing.page(marker.clone()).await?;
         for name in page.names {
-            match name.starts_with('$') {
-                true => system.push(name),
-                false => containers.push(account.beside(&name)?),
+            match account.beside(&name).ok().filter(|_| !name.starts_with('$')) {
+                Some(container) => containers.push(container),
+                None => left_out.push(name),
             }
         }
-        if containers.len() + system.len() > MAX_CONTAINERS {
+        if containers.len() + left_out.len() > MAX_CONTAINERS {
             return Err(Error::new(format!("the account has more than {MAX_CONTAINERS} containers"))
                 .hint("give the containers one by one, or as connections of presync.toml with --all"));
         }
@@ -59,7 +60,7 @@ pub async fn containers(
         }
         match page.next {
             Some(next) => marker = Some(next),
-            None => return Ok((containers, system)),
+            None => return Ok((containers, left_out)),
         }
     }
 }

@@ -6,6 +6,7 @@ mod projects;
 mod targets;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 
 use presync::loopback::{Attempts, Config, Content, Fault, Fleet, Handle, Kind, On, Rule, Server, Shape};
@@ -230,4 +231,17 @@ print(json.dumps(duckdb.sql("select account, container, count(*), sum(size)::big
         row("loopback", "site-00001", twice),
     ];
     assert_eq!(found, Value::from(rows.to_vec()));
+
+    let readme = fs::read_to_string(crate::support::presync::root().join("README.md")).expect("it is there");
+    let section = readme.split("## Many containers").nth(1).expect("a section");
+    let sql = section.split("duckdb -c \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a query");
+    let sql = sql.replace("audits/", &format!("{}/", folder.path().display()));
+    let script = format!("import duckdb, json; print(json.dumps(duckdb.sql({}).fetchall()))", json!(sql));
+    let counts = query(&script, folder.path());
+    let count = |row: &Value| row[2].as_u64().expect("a count");
+    let by_code = document["findings_by_code"].as_object().expect("a map");
+    assert_eq!(
+        counts.as_array().expect("rows").iter().map(count).sum::<u64>(),
+        by_code.values().filter_map(Value::as_u64).sum::<u64>()
+    );
 }
