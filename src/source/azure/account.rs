@@ -22,6 +22,8 @@ use crate::source::location::{ContainerUrl, Environment};
 
 /// Containers that one account is listed with: their names alone would take 6 MB, and no audit of so many would end.
 pub const MAX_CONTAINERS: usize = 100_000;
+/// Characters that are kept of a name that is left out: as many as a container's name may have.
+const MAX_NAME: usize = 63;
 
 /// The containers of the account that `account` stands for, in the order of their names, as URLs without a prefix and
 /// without a credential; and the names of those that are left out: the service's own, such as `$logs`, and what cannot
@@ -41,16 +43,18 @@ pub async fn containers(
     let credential = session.credential(mode, account, env)?;
     let listing = Listing { account, credential, options, session };
     let (mut containers, mut left_out) = (Vec::new(), Vec::new());
-    let mut marker = None;
+    let (mut listed, mut marker) = (0, None);
     loop {
         let page = listing.page(marker.clone()).await?;
+        // An empty page counts as well, or there could be no end.
+        listed += page.names.len().max(1);
         for name in page.names {
             match account.beside(&name).ok().filter(|_| !name.starts_with('$')) {
                 Some(container) => containers.push(container),
-                None => left_out.push(name),
+                None => left_out.push(name.chars().take(MAX_NAME).collect()),
             }
         }
-        if containers.len() + left_out.len() > MAX_CONTAINERS {
+        if listed > MAX_CONTAINERS {
             return Err(Error::new(format!("the account has more than {MAX_CONTAINERS} containers"))
                 .hint("give the containers one by one, or as connections of presync.toml with --all"));
         }
