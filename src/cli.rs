@@ -7,11 +7,14 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{Commit, Connect, Doctor, DryRun, Explain, Loopback, Preview, Quota, Report, Rule};
+use crate::config::{
+    Audit, Commit, Connect, Doctor, DryRun, Explain, Loopback, Preview, Quota, Report, Rule,
+};
 use crate::loopback::Tls;
 use crate::report;
 use crate::source::Depth;
 
+mod audit;
 mod commit;
 mod common;
 mod dry_run;
@@ -19,6 +22,7 @@ mod generated;
 mod quota;
 mod values;
 
+use audit::AuditArgs;
 use commit::CommitArgs;
 use common::{AzureArgs, ChoiceArgs, ColorArg, DisplayArgs};
 use dry_run::DryRunArgs;
@@ -58,6 +62,8 @@ enum Command {
     Preview(PreviewArgs),
     /// The pre-sync report: which assets will sync, which will not and why, and what it will cost
     DryRun(DryRunArgs),
+    /// Many containers in one run: a plan of each, and one summary
+    Audit(AuditArgs),
     /// A saved plan as a report, in any format
     Report(ReportArgs),
     /// Refuse a plan that no longer holds, else reserve its quota in the ledger and write its manifests
@@ -88,6 +94,8 @@ pub enum Request {
     Preview(Preview),
     /// `presync dry-run`.
     DryRun(Box<DryRun>),
+    /// `presync audit`.
+    Audit(Box<Audit>),
     /// `presync report`.
     Report(Report),
     /// `presync commit`.
@@ -343,6 +351,7 @@ impl Cli {
         match self.command {
             Command::Preview(args) => Request::Preview(args.resolve()),
             Command::DryRun(args) => Request::DryRun(Box::new(args.resolve())),
+            Command::Audit(args) => Request::Audit(Box::new(args.resolve())),
             Command::Report(args) => Request::Report(Report {
                 plan: args.plan,
                 format: args.format.into(),

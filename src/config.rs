@@ -8,7 +8,7 @@ use anstream::ColorChoice;
 
 use crate::loopback::Tls;
 use crate::model::{Admit, Month, QuotaKind};
-use crate::report::{DoctorFormat, Format, commit, preview, quota};
+use crate::report::{DoctorFormat, Format, audit, commit, preview, quota};
 use crate::rules::Choice;
 use crate::source::Depth;
 use crate::source::azure::{AuthMode, Limits};
@@ -99,6 +99,45 @@ pub struct DryRun {
     pub workers: Option<usize>,
     /// Places in the queue before them; `None` for the default.
     pub queue: Option<usize>,
+}
+
+/// Settings of `presync audit`.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// What to audit; with none of them every container of the target's account, unless `all` is set.
+    pub sources: Vec<OsString>,
+    /// Whether to audit every connection.
+    pub all: bool,
+    /// The options that go with each source; its own source is not looked at.
+    pub target: Target,
+    /// The folder with a plan of each container: the baseline of the next audit.
+    pub out: PathBuf,
+    /// The workspace whose quota of this month all containers together are weighed against.
+    pub workspace: Option<String>,
+    /// The ledger's file; `None` for the default.
+    pub ledger: Option<PathBuf>,
+    /// Whether all containers sync into one project.
+    pub one_project: bool,
+    /// How the summary is written.
+    pub format: audit::Format,
+    /// Where to; stdout when `None`.
+    pub output: Option<PathBuf>,
+    /// Whether findings leave the exit code at 0.
+    pub exit_zero: bool,
+    /// When to use colors.
+    pub color: Color,
+    /// Whether progress may be shown, if stderr is a terminal.
+    pub progress: bool,
+    /// Whether to say when a container is done.
+    pub verbose: bool,
+    /// What bounds the requests to each account, and how many blobs are examined side by side.
+    pub limits: Limits,
+    /// Threads that probe; `None` for one a core.
+    pub workers: Option<usize>,
+    /// Places in the queue before them; `None` for the default.
+    pub queue: Option<usize>,
+    /// How often what is done is put on the disk, so that the next audit takes it up.
+    pub checkpoint_every: Duration,
 }
 
 /// Settings of `presync report`.

@@ -71,6 +71,9 @@ pub struct Connection {
     pub image_quota: Option<u64>,
     /// Frames of video that the quota has left.
     pub frame_quota: Option<u64>,
+    /// The platform's project that it syncs into, by any name: of two assets in one project, annotations know only the
+    /// basename.
+    pub project: Option<String>,
 }
 
 impl Connection {
@@ -128,6 +131,11 @@ impl Connections {
     /// The folder of the file, to which paths in it are relative.
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// The names of all connections, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
     }
 
     /// A connection by its name.

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::audit::Audit;
 use crate::model::{Check, Outcome, Verdict};
 use crate::plan::Summary;
 
@@ -33,6 +34,17 @@ impl Exit {
         match checks.iter().any(|check| check.outcome == Outcome::Failed) {
             true => Self::Failed,
             false => Self::Clean,
+        }
+    }
+
+    /// The exit of an audit. One container that is not complete makes all of it incomplete.
+    pub fn of_audit(audit: &Audit, exit_zero: bool) -> Self {
+        let totals = audit.totals();
+        let is_over = audit.together.iter().any(|together| together.excess() > 0);
+        match audit.is_complete() && totals.unknown == 0 {
+            false => Self::Incomplete,
+            true if (totals.rejected > 0 || is_over) && !exit_zero => Self::Findings,
+            true => Self::Clean,
         }
     }
 

@@ -9,9 +9,11 @@
 //! * [`plan`] brings verdicts into listing order and spends the quota;
 //! * [`report`] writes what came of it, [`plan_file`] keeps it for later, and [`checkpoint`] what a killed run had done.
 //!
-//! Beside them, [`commit`] turns a plan that still holds into manifests, [`ledger`] keeps what a month's quota allows and what plans reserve of it, and [`loopback`] is a blob
+//! Beside them, [`audit`] is what runs over several containers add up to, [`commit`] turns a plan that still holds into
+//! manifests, [`ledger`] keeps what a month's quota allows and what plans reserve of it, and [`loopback`] is a blob
 //! server for tests and benchmarks.
 
+pub mod audit;
 pub mod checkpoint;
 pub mod cli;
 pub mod command;

@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     quiet_caught_panics();
     let result = match Cli::parse().into_request() {
         Request::DryRun(settings) => command::dry_run::run(&settings),
+        Request::Audit(settings) => command::audit::run(&settings),
         Request::Report(settings) => command::report::run(&settings),
         Request::Commit(settings) => command::commit::run(&settings),
         Request::Explain(settings) => command::explain::run(&settings),

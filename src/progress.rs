@@ -13,6 +13,7 @@ pub struct Progress {
     rejected: AtomicU64,
     unknown: AtomicU64,
     bytes_read: AtomicU64,
+    retries: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -30,6 +31,8 @@ pub struct Snapshot {
     pub unknown: u64,
     /// Bytes of content received.
     pub bytes_read: u64,
+    /// Requests for content that repeated another one.
+    pub retries: u64,
 }
 
 impl Progress {
@@ -48,6 +51,7 @@ impl Progress {
             Verdict::Accept | Verdict::Skip => {}
         }
         self.bytes_read.fetch_add(asset.reads.bytes, Ordering::Relaxed);
+        self.retries.fetch_add(asset.reads.retries.into(), Ordering::Relaxed);
         self.judged.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -65,6 +69,7 @@ impl Progress {
             rejected: self.rejected.load(Ordering::Relaxed),
             unknown: self.unknown.load(Ordering::Relaxed),
             bytes_read: self.bytes_read.load(Ordering::Relaxed),
+            retries: self.retries.load(Ordering::Relaxed),
         }
     }
 }

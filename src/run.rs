@@ -60,6 +60,23 @@ impl Settings {
     }
 }
 
+/// What runs that go on side by side have in common: the threads that probe, and the bytes that wait for them.
+#[derive(Debug)]
+pub struct Resources {
+    pool: Pool,
+    bytes: Semaphore,
+}
+
+impl Resources {
+    /// `workers` threads behind a queue of `queue` places, and 64 MiB of bytes in flight.
+    ///
+    /// # Errors
+    /// When the system gives no more threads.
+    pub fn new(workers: usize, queue: usize) -> Result<Self> {
+        Ok(Self { pool: Pool::new(workers, queue)?, bytes: Semaphore::new(BYTES_IN_FLIGHT) })
+    }
+}
+
 /// What is to be examined, and how.
 pub struct Task<S> {
     /// Where the blobs come from.
@@ -74,6 +91,8 @@ pub struct Task<S> {
     pub known: Known,
     /// How the run goes about its work.
     pub settings: Settings,
+    /// What it shares with other runs; then the settings' workers and queue are not looked at.
+    pub resources: Option<Arc<Resources>>,
     /// Where it counts how far it is.
     pub progress: Arc<Progress>,
 }
@@ -82,7 +101,7 @@ impl<S> Task<S> {
     /// A run in the order of the listing, of which nothing is known before and whose progress nobody watches.
     pub fn new(source: Arc<S>, profile: Arc<Profile>, quota: Quota, settings: Settings) -> Self {
         let (admit, known, progress) = (Admit::Listing, Known::default(), Arc::default());
-        Self { source, profile, quota, admit, known, settings, progress }
+        Self { source, profile, quota, admit, known, settings, resources: None, progress }
     }
 }
 
@@ -134,15 +153,18 @@ pub async fn run<S: Source, K: Sink>(
     sink: K,
     stop: impl Future<Output = ()>,
 ) -> Result<Ended<K>> {
-    let Task { source, profile, quota, admit, known, settings, progress } = task;
+    let Task { source, profile, quota, admit, known, settings, resources, progress } = task;
     let settler = Settler::new(admit, quota, &profile, sink)?;
     let window = settings.window.max(settings.concurrency).max(1);
+    let resources = match resources {
+        Some(resources) => resources,
+        None => Arc::new(Resources::new(settings.workers, settings.queue)?),
+    };
     let inspector = Inspector {
         source: Arc::clone(&source),
         profile: Arc::clone(&profile),
         want: settings.want,
-        pool: Pool::new(settings.workers, settings.queue)?,
-        bytes: Semaphore::new(BYTES_IN_FLIGHT),
+        resources,
     };
 
     // List: a task of its own, so that the next page arrives while blobs are read. What is known of a blob already

@@ -9,7 +9,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use super::values::{bandwidth, changeable, duration, selector, severity};
 use crate::config::{Color, Target};
 use crate::rules::{Choice, Level, Selector};
-use crate::source::azure::AuthMode;
+use crate::source::azure::{AuthMode, Limits};
 
 #[derive(Debug, Args)]
 pub(super) struct AzureArgs {
@@ -79,15 +79,15 @@ pub(super) struct PerformanceArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub concurrency: Option<u16>,
 
-    /// Requests that are sent in a second at the most [default: what the service takes]
+    /// Requests that are sent to an account in a second at the most [default: what the service takes]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_requests_per_second: Option<u32>,
 
-    /// Bytes of content that are read in a second at the most, such as 500KB or 20MiB [default: no limit]
+    /// Bytes of content that are read of an account in a second at the most, such as 500KB or 20MiB [default: no limit]
     #[arg(long, value_name = "BYTES", value_parser = bandwidth)]
     pub max_bandwidth: Option<u64>,
 
-    /// How often a run with --plan puts on the disk what it has done, for --resume [default: 3s]
+    /// How often what is done is put on the disk, for --resume or the next audit [default: 3s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub checkpoint_every: Option<Duration>,
 
@@ -98,6 +98,16 @@ pub(super) struct PerformanceArgs {
     /// Places in the queue before them [default: 256]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub queue: Option<u16>,
+}
+
+impl PerformanceArgs {
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            concurrency: self.concurrency.map(usize::from),
+            requests_per_second: self.max_requests_per_second.map(f64::from),
+            bytes_per_second: self.max_bandwidth.map(|bytes| bytes as f64),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]

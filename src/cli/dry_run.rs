@@ -11,7 +11,6 @@ use super::{FormatArg, depth};
 use crate::checkpoint;
 use crate::config::DryRun;
 use crate::model::Admit;
-use crate::source::azure::Limits;
 
 #[derive(Debug, Args)]
 pub(super) struct DryRunArgs {
@@ -134,11 +133,7 @@ impl DryRunArgs {
             color: self.display.color.into(),
             progress: !(self.display.no_progress || self.display.quiet),
             verbose: self.display.verbose > 0,
-            limits: Limits {
-                concurrency: self.performance.concurrency.map(usize::from),
-                requests_per_second: self.performance.max_requests_per_second.map(f64::from),
-                bytes_per_second: self.performance.max_bandwidth.map(|bytes| bytes as f64),
-            },
+            limits: self.performance.limits(),
             workers: self.performance.workers.map(usize::from),
             queue: self.performance.queue.map(usize::from),
         }

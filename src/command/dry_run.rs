@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::examine::{Outcome, Planned, Provenance, check_baseline, plan_header};
 use super::interrupt::interrupted;
 use super::output::Output;
 use super::target::Resolved;
@@ -15,18 +16,17 @@ use crate::checkpoint::Checkpoint;
 use crate::config::DryRun;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::model::{Asset, Month, Quota};
+use crate::model::{Month, Quota};
 use crate::plan::Summary;
-use crate::plan_file::{self, PlanReader, PlanWriter};
-use crate::probe::{self, Want};
+use crate::plan_file::PlanReader;
+use crate::probe::Want;
 use crate::progress::Progress;
-use crate::report::{self, Format, Header, ProgressBar, Report, shown};
+use crate::report::{self, Format, Header, ProgressBar, shown};
 use crate::rules::Profile;
-use crate::run::{self, End, Ended, Judged, Known, Settings, Sink, Task};
-use crate::source::Depth;
+use crate::run::{self, End, Ended, Known, Settings, Task};
 use crate::source::any::AnySource;
 use crate::source::azure;
-use crate::source::location::{Environment, Location};
+use crate::source::location::Environment;
 
 /// Files that are examined side by side when nothing else is asked for.
 const FILES_AT_ONCE: usize = 64;
@@ -51,30 +51,6 @@ pub fn run(settings: &DryRun) -> Result<Exit> {
         report_on(source, Header { origin, profile, admit: settings.admit }, provenance, quota, settings)
             .await
     })
-}
-
-/// What a plan says of where the run's settings came from, so that they can be found again.
-struct Provenance {
-    root: Option<String>,
-    profile_from: String,
-    workspace: Option<String>,
-}
-
-impl Provenance {
-    fn of(resolved: &Resolved, workspace: Option<&str>) -> Self {
-        let root = match &resolved.location {
-            Location::Folder(path) => {
-                path::absolute(path).ok().and_then(|root| root.to_str().map(str::to_owned))
-            }
-            Location::Container(_) => None,
-        };
-        let profile_from = match Profile::BUILT_IN.contains(&resolved.profile.as_str()) {
-            true => resolved.profile.clone(),
-            false => path::absolute(&resolved.profile)
-                .map_or_else(|_| resolved.profile.clone(), |path| path.to_string_lossy().into_owned()),
-        };
-        Self { root, profile_from, workspace: workspace.map(str::to_owned) }
-    }
 }
 
 /// What the workspace has left this month, if one is named.
@@ -108,7 +84,7 @@ async fn report_on(
 ) -> Result<Exit> {
     let begun = Instant::now();
     let profile = Arc::clone(&header.profile);
-    let of_plan = plan_header(&header, provenance, settings);
+    let of_plan = plan_header(&header, provenance, settings.depth, settings.dimensions);
     let mut known = Known::default();
     if let Some(path) = &settings.baseline {
         let earlier = PlanReader::open(path)?;
@@ -126,7 +102,7 @@ async fn report_on(
                 say(&format!("{found} of '{}'", path.display()));
             }
             known = known.with_kept(kept);
-            Some(Planned { writer: checkpoint.begin_plan()?, checkpoint })
+            Some(Planned::begin(checkpoint)?)
         }
         None => None,
     };
@@ -134,8 +110,7 @@ async fn report_on(
     let credential = header.origin.credential.clone();
     let report = report::open(settings.format, header, output.writer(), output.width)?;
     let progress = Arc::new(Progress::default());
-    let bar =
-        (settings.progress && io::stderr().is_terminal()).then(|| ProgressBar::show(Arc::clone(&progress)));
+    let bar = super::is_live(settings.progress).then(|| ProgressBar::show(Arc::clone(&progress)));
 
     let at_once = match source {
         AnySource::Folder(_) => FILES_AT_ONCE,
@@ -159,7 +134,7 @@ async fn report_on(
         ));
     }
     let stop = interrupted();
-    let sink = Outcome { report, plan };
+    let sink = Outcome { sink: report, plan };
     let task = Task {
         source: Arc::new(source),
         profile,
@@ -167,12 +142,13 @@ async fn report_on(
         admit: settings.admit,
         known,
         settings: pipeline,
+        resources: None,
         progress,
     };
     let ended = run::run(task, sink, stop).await;
     drop(bar);
 
-    let Ended { summary, sink: Outcome { report, plan }, end } = ended?;
+    let Ended { summary, sink: Outcome { sink: report, plan }, end } = ended?;
     let broken = match end {
         End::Broken(error) if summary.totals.listed == 0 => return Err(error),
         End::Broken(error) => Some(error),
@@ -181,7 +157,7 @@ async fn report_on(
     let elapsed = begun.elapsed();
     // Each is written whatever becomes of the other.
     let planned = match (plan, plan_path(settings)?) {
-        (Some(plan), Some(path)) => plan.finish(path, &summary, elapsed),
+        (Some(plan), Some(path)) => finish_plan(plan, path, &summary, elapsed),
         _ => Ok(()),
     };
     report.finish(&summary, elapsed).map_err(|error| report::output(&error))?;
@@ -197,32 +173,6 @@ async fn report_on(
     match broken {
         Some(error) => Err(error),
         None => Ok(Exit::of(&summary, settings.exit_zero)),
-    }
-}
-
-/// What becomes of the assets: a report, and a plan if one is asked for.
-struct Outcome {
-    report: Box<dyn Report>,
-    plan: Option<Planned>,
-}
-
-/// A plan that is being written, and what is kept of it should the run be killed.
-struct Planned {
-    writer: PlanWriter,
-    checkpoint: Checkpoint,
-}
-
-impl Sink for Outcome {
-    fn judged(&mut self, judged: &Judged) -> Result<()> {
-        match &mut self.plan {
-            Some(plan) if !judged.is_kept => plan.checkpoint.add(&judged.asset),
-            _ => Ok(()),
-        }
-    }
-
-    fn asset(&mut self, asset: &Asset) -> Result<()> {
-        Sink::asset(&mut self.report, asset)?;
-        self.plan.as_mut().map_or(Ok(()), |plan| plan.writer.asset(asset))
     }
 }
 
@@ -245,58 +195,22 @@ fn check_plan(path: &Path, settings: &DryRun) -> Result<()> {
     }
 }
 
-fn plan_header(header: &Header, provenance: Provenance, settings: &DryRun) -> plan_file::Header {
-    let Provenance { root, profile_from, workspace } = provenance;
-    plan_file::Header {
-        origin: header.origin.clone(),
-        root,
-        profile: Arc::clone(&header.profile),
-        profile_from,
-        workspace,
-        probe_version: probe::VERSION,
-        recursive: settings.depth == Depth::All,
-        dimensions: settings.dimensions,
-        admit: settings.admit,
-        begun: Timestamp::now(),
+/// Puts the plan in its place. One that is incomplete never takes the place of another file, and can be taken up.
+fn finish_plan(plan: Planned, path: &Path, summary: &Summary, elapsed: Duration) -> Result<()> {
+    if summary.incomplete.is_none() {
+        return plan.complete(summary, elapsed);
     }
-}
-
-/// Whether an earlier plan lists what this run lists.
-fn check_baseline(path: &Path, earlier: &plan_file::Header, now: &plan_file::Header) -> Result<()> {
-    if earlier.lists_the_same(now) {
-        return Ok(());
-    }
-    let listing = |header: &plan_file::Header| {
-        let prefix = Some(&header.origin.prefix).filter(|prefix| !prefix.is_empty());
-        let prefix = prefix.map_or(String::new(), |prefix| format!(" with the prefix '{}'", shown(prefix)));
-        let depth = if header.recursive { "" } else { ", without its folders" };
-        format!("{}{prefix}{depth}", shown(&header.origin.location))
-    };
-    let (earlier, now) = (listing(earlier), listing(now));
-    Err(Error::new(format!("the baseline '{}' is of {earlier}, and this run is of {now}", path.display()))
-        .hint("give --baseline a plan of the same source, listed the same way"))
-}
-
-impl Planned {
-    /// Puts the plan in its place. One that is incomplete never takes the place of another file, and can be taken up.
-    fn finish(self, path: &Path, summary: &Summary, elapsed: Duration) -> Result<()> {
-        let Self { writer, checkpoint } = self;
-        if summary.incomplete.is_none() {
+    let Planned { writer, checkpoint } = plan;
+    let shown = path.display();
+    match path.exists() {
+        true => say(&format!("'{shown}' was left as it was, because this run is incomplete")),
+        false => {
             writer.finish(summary.clone(), elapsed)?;
-            checkpoint.remove();
-            return Ok(());
+            say(&format!("the plan '{shown}' is incomplete, as this run is"));
         }
-        let shown = path.display();
-        match path.exists() {
-            true => say(&format!("'{shown}' was left as it was, because this run is incomplete")),
-            false => {
-                writer.finish(summary.clone(), elapsed)?;
-                say(&format!("the plan '{shown}' is incomplete, as this run is"));
-            }
-        }
-        if checkpoint.leave()? {
-            say("the same command with --resume goes on from here");
-        }
-        Ok(())
     }
+    if checkpoint.leave()? {
+        say("the same command with --resume goes on from here");
+    }
+    Ok(())
 }

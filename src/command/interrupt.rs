@@ -1,15 +1,17 @@
 //! Ctrl-C, and what a service manager sends instead.
 
-use std::io::{self, Write};
-
 /// What a shell reports of a process that was ended by Ctrl-C: 128 and the signal's number.
 const INTERRUPTED: i32 = 130;
 
 /// Ready when the user asks to stop. From then on, asking again ends the process at once.
 pub(super) async fn interrupted() {
+    interrupted_saying(super::say).await;
+}
+
+/// The same, with what says so: lines of progress would break if anything else wrote between them.
+pub(super) async fn interrupted_saying(say: impl FnOnce(&str)) {
     signal().await;
-    // Nothing is lost when stderr is closed.
-    let _ = writeln!(io::stderr(), "stopping; press Ctrl-C again to end at once");
+    say("stopping; press Ctrl-C again to end at once");
     tokio::spawn(async {
         signal().await;
         std::process::exit(INTERRUPTED);

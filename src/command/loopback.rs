@@ -18,7 +18,7 @@ use crate::report;
 /// When the configuration cannot be used or the server cannot start.
 pub fn run(settings: Loopback) -> Result<Exit> {
     let config = config(settings)?;
-    let containers: Vec<_> = config.containers.keys().cloned().collect();
+    let containers: Vec<_> = config.all_containers().map(|(name, _)| name).collect();
     let server = Server::start(config)?;
     let line = json!({ "url": server.url(), "containers": containers });
     let mut stdout = io::stdout();

@@ -1,16 +1,18 @@
 //! What each command does with its settings.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, Result, reason};
 
+pub mod audit;
 pub mod commit;
 pub mod connect;
 pub mod doctor;
 pub mod dry_run;
+mod examine;
 pub mod explain;
 mod interrupt;
 mod ledger;
@@ -26,6 +28,11 @@ mod target;
 /// A line for whoever watches. Nothing is lost when stderr is closed.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Whether progress can be drawn: on a terminal that can move its cursor.
+fn is_live(wanted: bool) -> bool {
+    wanted && io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// How long it took.

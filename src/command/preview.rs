@@ -50,8 +50,7 @@ pub fn run(settings: &config::Preview) -> Result<Exit> {
 
 async fn add_up(source: &AnySource, header: &Header, settings: &config::Preview) -> Result<Preview> {
     let progress = Arc::new(Progress::default());
-    let _bar = (settings.progress && io::stderr().is_terminal())
-        .then(|| ProgressBar::show_listing(Arc::clone(&progress)));
+    let _bar = super::is_live(settings.progress).then(|| ProgressBar::show_listing(Arc::clone(&progress)));
     let mut preview = Preview::default();
     let pages = source.list();
     pin_mut!(pages);

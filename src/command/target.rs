@@ -36,9 +36,8 @@ impl Resolved {
     fn new(target: &Target, env: &Environment, prefix: fn(&Connection, &str) -> String) -> Result<Self> {
         let reference = target.source.to_str().map(connections::reference).transpose()?.flatten();
         let connections = match (&target.config, reference) {
-            (Some(file), _) => Some(Connections::load(file)?),
-            (None, Some(_)) => Some(Connections::load(nearest()?)?),
             (None, None) => None,
+            (file, _) => Some(connections(file.as_deref())?),
         };
         let rules = connections.as_ref().map(|connections| connections.rules().clone());
         let (Some(connections), Some((name, rest))) = (connections, reference) else {
@@ -51,14 +50,25 @@ impl Resolved {
             });
         };
         let connection = connections.get(name)?;
-        let url = connection.url(target.account.as_deref(), &prefix(connection, rest), env)?;
+        Self::of_connection(connection, &connections, &prefix(connection, rest), target, env)
+    }
+
+    /// Resolves a connection with `prefix` in place of its own. The target's source is not looked at.
+    pub(super) fn of_connection(
+        connection: &Connection,
+        connections: &Connections,
+        prefix: &str,
+        target: &Target,
+        env: &Environment,
+    ) -> Result<Self> {
+        let url = connection.url(target.account.as_deref(), prefix, env)?;
         let profile = connection.profile.as_deref().map(|profile| below(connections.folder(), profile));
         Ok(Self {
             location: Location::Container(url),
             auth: target.auth.or(connection.auth).unwrap_or_default(),
             profile: target.profile.clone().or(profile).unwrap_or_else(default_profile),
             connection: Some(connection.clone()),
-            rules,
+            rules: Some(connections.rules().clone()),
         })
     }
 
@@ -97,6 +107,14 @@ impl Resolved {
     }
 }
 
+/// The connections of a file, by default the nearest one.
+pub(super) fn connections(file: Option<&Path>) -> Result<Connections> {
+    match file {
+        Some(file) => Connections::load(file),
+        None => Connections::load(nearest()?),
+    }
+}
+
 /// The nearest `presync.toml`.
 fn nearest() -> Result<PathBuf> {
     let folder = working_directory()?;
@@ -111,7 +129,7 @@ fn working_directory() -> Result<PathBuf> {
         .map_err(|error| Error::new(format!("the working directory is not there: {}", reason(&error))))
 }
 
-fn default_profile() -> String {
+pub(super) fn default_profile() -> String {
     Profile::BUILT_IN[0].to_owned()
 }
 

@@ -46,6 +46,7 @@ struct Table {
     workspace: Option<Spanned<String>>,
     #[serde(default)]
     quota: QuotaTable,
+    project: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -80,7 +81,7 @@ pub(super) struct Document<'a> {
 impl Document<'_> {
     /// A connection whose values keep the rules.
     fn connection(&self, table: Table) -> Result<Connection> {
-        let Table { account, container, prefix, endpoint, profile, auth, workspace, quota } = table;
+        let Table { account, container, prefix, endpoint, profile, auth, workspace, quota, project } = table;
         if let Some(account) = &account {
             check_account(account.get_ref()).map_err(|error| self.at(account, error))?;
         }
@@ -112,6 +113,7 @@ impl Document<'_> {
             workspace: workspace.map(Spanned::into_inner),
             image_quota: quota.images,
             frame_quota: quota.frames,
+            project,
         })
     }
 
@@ -219,7 +221,7 @@ mod tests {
     fn everything_that_can_be_said_is_read() {
         let text = "[connections.cams]\naccount = 'media'\ncontainer = 'cam'\nprefix = '2026/'\n\
                     endpoint = 'https://media.blob.core.windows.net'\nprofile = 'vi'\nauth = 'managed-identity'\n\
-                    workspace = 'team a'\nquota = { images = 5_000, frames = 7 }\n[connections.b]\ncontainer = '$web'\n";
+                    workspace = 'team a'\nquota = { images = 5_000, frames = 7 }\nproject = 'pets'\n[connections.b]\ncontainer = '$web'\n";
         let connections = parse(text, Path::new("presync.toml")).expect("it is valid").by_name;
         let expected = Connection {
             account: Some("media".into()),
@@ -231,6 +233,7 @@ mod tests {
             workspace: Some("team a".into()),
             image_quota: Some(5_000),
             frame_quota: Some(7),
+            project: Some("pets".into()),
         };
         assert_eq!(connections["cams"], expected);
         assert_eq!(connections["b"], Connection { container: "$web".into(), ..Default::default() });

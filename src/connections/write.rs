@@ -74,6 +74,7 @@ fn table(connection: &Connection) -> Table {
         workspace,
         image_quota,
         frame_quota,
+        project,
     } = connection;
     let prefix = Some(prefix).filter(|prefix| !prefix.is_empty());
     let mut table = Table::new();
@@ -89,6 +90,7 @@ fn table(connection: &Connection) -> Table {
     set("profile", profile.as_deref());
     set("auth", auth.map(|auth| auth.to_string()).as_deref());
     set("workspace", workspace.as_deref());
+    set("project", project.as_deref());
     let mut quota = toml_edit::InlineTable::new();
     for (key, limit) in [("images", image_quota), ("frames", frame_quota)] {
         // TOML's integers end where i64 does, and a limit that large is none.
@@ -114,6 +116,7 @@ mod tests {
             prefix: "it's \"a\"/".into(),
             auth: Some(AuthMode::ManagedIdentity),
             image_quota: Some(5),
+            project: Some("pets".into()),
             ..Default::default()
         }
     }

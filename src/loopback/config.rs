@@ -14,6 +14,9 @@ pub const MAX_SHAPE_BLOBS: u64 = 1_000_000_000;
 /// The most blobs on a page of a listing ("List Blobs", `maxresults`).
 pub const MAX_PAGE: u64 = 5_000;
 
+/// The most containers of a [`Fleet`]: their numbers have five digits.
+pub const MAX_FLEET: u32 = 100_000;
+
 /// What a server is started with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -26,6 +29,10 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// The containers by name.
     pub containers: BTreeMap<String, Content>,
+    /// Many containers besides.
+    pub fleet: Option<Fleet>,
+    /// The most items on a page, at most [`MAX_PAGE`]: the service may send fewer than it is asked for.
+    pub page_size: u64,
     /// The origins that a CORS preflight is granted to; `*` stands for all.
     pub allowed_origins: Vec<String>,
     /// The bearer tokens that are accepted. When there are none, any credential is, and so is none at all.
@@ -52,6 +59,19 @@ pub enum Content {
     Shape(Shape),
     /// These blobs.
     Blobs(Vec<Blob>),
+}
+
+/// Containers by the thousand: `site-00000` and so on, whose blobs have the same shape and differ by their seed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fleet {
+    /// What every name begins with, such as `site-`.
+    pub name: String,
+    /// How many containers there are, at most [`MAX_FLEET`].
+    pub containers: u32,
+    /// What each holds. Each container has a seed of its own.
+    #[serde(default)]
+    pub shape: Shape,
 }
 
 /// Blobs by the million: every property is a function of the seed and of the blob's number.
@@ -146,6 +166,8 @@ impl Default for Config {
             port: 0,
             tls: None,
             containers: BTreeMap::from([("media".to_owned(), Content::Shape(Shape::default()))]),
+            fleet: None,
+            page_size: MAX_PAGE,
             allowed_origins: Vec::new(),
             bearer_tokens: Vec::new(),
             faults: Faults::default(),
@@ -187,6 +209,18 @@ impl Config {
         Self { containers: BTreeMap::from([(container.into(), content)]), ..Self::default() }
     }
 
+    /// Every container with its content, those of the fleet too.
+    pub fn all_containers(&self) -> impl Iterator<Item = (String, Content)> {
+        let fleet = self.fleet.iter().flat_map(|Fleet { name, containers, shape }| {
+            (0..*containers).map(move |number| {
+                // Far apart, so that no container looks like the next one, shifted.
+                let seed = shape.seed ^ u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                (format!("{name}{number:05}"), Content::Shape(Shape { seed, ..shape.clone() }))
+            })
+        });
+        self.containers.clone().into_iter().chain(fleet)
+    }
+
     /// # Errors
     ///
     /// A number is out of its range.
@@ -195,6 +229,15 @@ impl Config {
             if let Content::Shape(shape) = content {
                 shape.check()?;
             }
+        }
+        if let Some(fleet) = &self.fleet {
+            fleet.shape.check()?;
+            if fleet.containers > MAX_FLEET {
+                return Err(Error::new(format!("a fleet has at most {MAX_FLEET} containers")));
+            }
+        }
+        if !(1..=MAX_PAGE).contains(&self.page_size) {
+            return Err(Error::new(format!("a page has 1 to {MAX_PAGE} items")));
         }
         self.faults.check()
     }

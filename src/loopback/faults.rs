@@ -80,6 +80,9 @@ pub struct Rule {
     /// How many attempts at a target are hit.
     #[serde(default)]
     pub attempts: Attempts,
+    /// Only requests to this container; to any when it is empty.
+    #[serde(default)]
+    pub container: String,
     /// Only blobs whose name, or listings whose prefix, begins like this.
     #[serde(default)]
     pub prefix: String,
@@ -211,7 +214,8 @@ impl Fault {
 impl Rule {
     /// A rule that hits the first attempt, or the first two, at a share of all ranges.
     pub fn on_reads(fault: Fault, rate: f64) -> Self {
-        Self { fault, on: On::Reads, rate, attempts: Attempts::OneOrTwo, prefix: String::new(), after: 0 }
+        let (on, attempts) = (On::Reads, Attempts::OneOrTwo);
+        Self { fault, on, rate, attempts, container: String::new(), prefix: String::new(), after: 0 }
     }
 
     /// A rule that hits the first attempt, or the first two, at a share of all pages.

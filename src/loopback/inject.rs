@@ -87,7 +87,7 @@ impl Injector {
         let (point, one_or_two) = (rng.f64(), rng.u32(1..=2));
         let mut arc = 0.0;
         for (number, rule) in self.faults.rules.iter().enumerate() {
-            if !is_about(rule, kind, target.name) {
+            if !is_about(rule, kind, target) {
                 continue;
             }
             let offset = (point - arc).rem_euclid(1.0);
@@ -111,13 +111,14 @@ impl Injector {
     }
 }
 
-fn is_about(rule: &Rule, kind: Kind, name: &str) -> bool {
+fn is_about(rule: &Rule, kind: Kind, target: Target<'_>) -> bool {
     let is_meant = match rule.on {
         On::Reads => kind == Kind::Read,
         On::Lists => kind == Kind::List,
         On::All => true,
     };
-    is_meant && rule.fault.fits(kind) && name.starts_with(&rule.prefix)
+    let is_there = rule.container.is_empty() || rule.container == target.container;
+    is_meant && is_there && rule.fault.fits(kind) && target.name.starts_with(&rule.prefix)
 }
 
 /// Counts an attempt, unless `most` of them have been counted.

@@ -29,7 +29,7 @@ mod shape;
 mod stats;
 mod store;
 
-pub use config::{Blob, Config, Content, MAX_PAGE, MAX_SHAPE_BLOBS, Mix, Shape, Tier, Tls};
+pub use config::{Blob, Config, Content, Fleet, MAX_FLEET, MAX_PAGE, MAX_SHAPE_BLOBS, Mix, Shape, Tier, Tls};
 pub use faults::{Attempts, Fault, Faults, Latency, Limit, On, Rule};
 pub use stats::{BUCKET_MS, Kind, Stats};
 

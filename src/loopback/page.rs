@@ -58,8 +58,9 @@ impl Query {
         Ok(query)
     }
 
-    fn max(&self) -> u64 {
-        self.max.unwrap_or(MAX_PAGE).min(MAX_PAGE)
+    /// How many items the page has at most, where the server sends at most `most`.
+    fn max(&self, most: u64) -> u64 {
+        self.max.unwrap_or(MAX_PAGE).min(most)
     }
 
     /// What the service repeats of the request.
@@ -73,9 +74,10 @@ impl Query {
     }
 }
 
-/// A page of the blobs of a container.
-pub(super) fn blobs(endpoint: &str, container: &str, store: &Store, query: &Query) -> String {
-    let room = usize::try_from(query.max()).unwrap_or(0) * BYTES_PER_BLOB;
+/// A page of at most `most` blobs of a container.
+pub(super) fn blobs(endpoint: &str, container: &str, store: &Store, query: &Query, most: u64) -> String {
+    let most = query.max(most);
+    let room = usize::try_from(most).unwrap_or(0) * BYTES_PER_BLOB;
     let mut xml = String::with_capacity(room);
     put(
         &mut xml,
@@ -90,7 +92,7 @@ pub(super) fn blobs(endpoint: &str, container: &str, store: &Store, query: &Quer
     let from = query.from.as_deref().filter(|from| *from > query.prefix.as_str()).unwrap_or(&query.prefix);
     store.visit(from, |entry| {
         let Some(rest) = entry.name.strip_prefix(&query.prefix) else { return Next::Stop };
-        if items == query.max() {
+        if items == most {
             next = Some(entry.name.to_owned());
             return Next::Stop;
         }
@@ -113,14 +115,19 @@ pub(super) fn blobs(endpoint: &str, container: &str, store: &Store, query: &Quer
     xml
 }
 
-/// A page of the containers of an account; `names` ascend.
-pub(super) fn containers<'n>(endpoint: &str, names: impl Iterator<Item = &'n str>, query: &Query) -> String {
+/// A page of at most `most` containers of an account; `names` ascend.
+pub(super) fn containers<'n>(
+    endpoint: &str,
+    names: impl Iterator<Item = &'n str>,
+    query: &Query,
+    most: u64,
+) -> String {
     let mut xml = format!("{HEAD}<EnumerationResults ServiceEndpoint=\"{endpoint}/\">");
     query.echo(&mut xml);
     xml.push_str("<Containers>");
     let from = query.from.as_deref().unwrap_or_default();
     let mut names = names.filter(|name| name.starts_with(&query.prefix) && *name >= from);
-    for name in names.by_ref().take(usize::try_from(query.max()).unwrap_or(usize::MAX)) {
+    for name in names.by_ref().take(usize::try_from(query.max(most)).unwrap_or(usize::MAX)) {
         put(&mut xml, format_args!("<Container><Name>{name}</Name><Properties>"));
         xml.push_str(
             "<Last-Modified>Sun, 01 Nov 2026 10:00:00 GMT</Last-Modified><Etag>\"0x8D0000000000001\"</Etag>\

@@ -43,6 +43,7 @@ pub(super) struct Service {
     endpoint: String,
     account: String,
     containers: BTreeMap<String, Store>,
+    page_size: u64,
     allowed_origins: Vec<String>,
     bearer_tokens: Vec<String>,
     injector: Mutex<Injector>,
@@ -61,11 +62,13 @@ impl Drop for InHand<'_> {
 impl Service {
     pub(super) fn new(config: Config, endpoint: String) -> Self {
         let now = Instant::now();
-        let containers = config.containers.into_iter().map(|(name, content)| (name, Store::new(content)));
+        let containers = config.all_containers().map(|(name, content)| (name, Store::new(content)));
+        let containers = containers.collect();
         Self {
             endpoint,
             account: config.account,
-            containers: containers.collect(),
+            containers,
+            page_size: config.page_size,
             allowed_origins: config.allowed_origins,
             bearer_tokens: config.bearer_tokens,
             injector: Mutex::new(Injector::new(config.faults, now)),
@@ -160,12 +163,12 @@ impl Service {
 
     fn containers_page(&self, query: &Query) -> Response<Body> {
         let names = self.containers.keys().map(String::as_str);
-        answer::xml(StatusCode::OK, page::containers(&self.endpoint, names, query))
+        answer::xml(StatusCode::OK, page::containers(&self.endpoint, names, query, self.page_size))
     }
 
     fn blobs_page(&self, container: &str, query: &Query, fault: Option<&Fault>) -> Answer {
         let store = self.containers.get(container).ok_or(NO_CONTAINER)?;
-        let page = page::blobs(&self.endpoint, container, store, query);
+        let page = page::blobs(&self.endpoint, container, store, query, self.page_size);
         let page = match fault {
             Some(Fault::MalformedPage) => page::malformed(page),
             Some(Fault::TruncatedPage) => page::truncated(page),

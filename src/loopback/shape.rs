@@ -1,7 +1,7 @@
 //! Blobs that are computed from their number.
 
 use std::collections::HashSet;
-use std::sync::RwLock;
+use std::sync::{LazyLock, RwLock};
 
 use bytes::{Bytes, BytesMut};
 use fastrand::Rng;
@@ -56,6 +56,9 @@ static TEMPLATES: [Template; 9] = [
     template!("mp4", "video/mp4", "videos/from-ffmpeg.mp4"),
 ];
 
+/// What blobs of each kind begin with, once for all containers.
+static HEADS: LazyLock<[Bytes; 9]> = LazyLock::new(|| std::array::from_fn(|kind| TEMPLATES[kind].head()));
+
 impl Template {
     fn is_video(&self) -> bool {
         self.extension == "mp4"
@@ -87,7 +90,7 @@ pub(super) struct Generated {
     shape: Shape,
     /// Upper ends of the kinds' shares.
     cumulated: [u32; 9],
-    heads: [Bytes; 9],
+    heads: &'static [Bytes; 9],
     dates: [String; DAYS as usize],
     replaced: RwLock<HashSet<u64>>,
 }
@@ -112,7 +115,7 @@ impl Generated {
         Self {
             shape,
             cumulated,
-            heads: std::array::from_fn(|kind| TEMPLATES[kind].head()),
+            heads: &HEADS,
             dates: std::array::from_fn(date),
             replaced: RwLock::default(),
         }

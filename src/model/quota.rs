@@ -232,6 +232,26 @@ impl Totals {
         self.retries = self.retries.saturating_add(u64::from(asset.reads.retries));
     }
 
+    /// Adds the sums of another run.
+    pub fn add_all(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.listed, other.listed),
+            (&mut self.accepted, other.accepted),
+            (&mut self.rejected, other.rejected),
+            (&mut self.skipped, other.skipped),
+            (&mut self.unknown, other.unknown),
+            (&mut self.images, other.images),
+            (&mut self.frames, other.frames),
+            (&mut self.bytes_listed, other.bytes_listed),
+            (&mut self.bytes_read, other.bytes_read),
+            (&mut self.requests, other.requests),
+            (&mut self.retries, other.retries),
+        ];
+        for (sum, more) in pairs {
+            *sum = sum.saturating_add(more);
+        }
+    }
+
     /// Whether every listed entry has exactly one verdict.
     pub fn reconcile(&self) -> bool {
         self.listed == self.accepted + self.rejected + self.skipped + self.unknown

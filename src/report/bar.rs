@@ -12,7 +12,10 @@ use super::layout::bytes;
 use crate::progress::Progress;
 
 /// Time between two looks at the counters.
-const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(100);
+
+/// What a bar is made of, from full to empty.
+pub(super) const BLOCKS: &str = "█▉▊▋▌▍▎▏ ";
 
 /// While the total is not known.
 const LISTING: &str = "{spinner} {human_pos} judged · {rate} · {wide_msg}";
@@ -53,7 +56,7 @@ impl ProgressBar {
                 if now.all_listed && !total_known {
                     total_known = true;
                     bar.set_length(now.listed);
-                    bar.set_style(style(COUNTED).progress_chars("█▉▊▋▌▍▎▏ "));
+                    bar.set_style(style(COUNTED).progress_chars(BLOCKS));
                 }
                 bar.set_position(now.judged);
                 let found = format!(
@@ -82,7 +85,7 @@ impl ProgressBar {
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
+pub(super) fn style(template: &str) -> ProgressStyle {
     let rate = |state: &ProgressState, out: &mut dyn Write| {
         // A bar that cannot be drawn is no reason to end a run.
         let _ = write!(out, "{:.0}/s", state.per_sec());

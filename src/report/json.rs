@@ -71,7 +71,7 @@ struct Document<'a> {
     findings_by_code: Counts<'a>,
 }
 
-struct Counts<'a>(&'a [(Code, u64)]);
+pub(super) struct Counts<'a>(pub(super) &'a [(Code, u64)]);
 
 impl Serialize for Counts<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

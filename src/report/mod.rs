@@ -1,6 +1,8 @@
 //! Reports: one set of records, a file per format.
 
+pub mod audit;
 mod bar;
+mod bars;
 mod changes;
 pub mod commit;
 pub(crate) mod csv;
@@ -30,6 +32,7 @@ use crate::rules::Profile;
 use crate::run::Sink;
 
 pub use bar::ProgressBar;
+pub use bars::{ProgressBars, ProgressLine};
 pub use doctor::{DoctorFormat, doctor};
 pub use layout::shown;
 

@@ -3,12 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
-use super::{BYTES_IN_FLIGHT, Judged};
+use super::{BYTES_IN_FLIGHT, Judged, Resources};
 use crate::error::{Error, Result};
 use crate::model::{Asset, Blob, Reads};
-use crate::pool::Pool;
 use crate::probe::{Probe, Step, Want};
 use crate::rules::{self, Content, Profile};
 use crate::source::{ReadBlocking, ReadError, Source};
@@ -18,8 +15,7 @@ pub(super) struct Inspector<S> {
     pub(super) source: Arc<S>,
     pub(super) profile: Arc<Profile>,
     pub(super) want: Want,
-    pub(super) pool: Pool,
-    pub(super) bytes: Semaphore,
+    pub(super) resources: Arc<Resources>,
 }
 
 impl<S: Source> Inspector<S> {
@@ -53,7 +49,7 @@ impl<S: Source> Inspector<S> {
         folder: Arc<dyn ReadBlocking>,
     ) -> Result<Vec<(u64, Judged)>> {
         let (profile, want) = (Arc::clone(&self.profile), self.want);
-        let judged = self.pool.run(move || {
+        let judged = self.resources.pool.run(move || {
             let inspect = |(ordinal, blob): (u64, Blob)| {
                 Ok((ordinal, inspect_blocking(folder.as_ref(), blob, &profile, want)?.into()))
             };
@@ -73,9 +69,9 @@ impl<S: Source> Inspector<S> {
                 Step::Need(range) => range,
             };
             let weight = u32::try_from(range.len()).unwrap_or(u32::MAX).min(BYTES_IN_FLIGHT as u32);
-            let _weight = self.bytes.acquire_many(weight).await;
+            let _weight = self.resources.bytes.acquire_many(weight).await;
             let bytes = self.source.read(blob, range, reads).await?;
-            let probed = self.pool.run(move || {
+            let probed = self.resources.pool.run(move || {
                 let step = probe.step(bytes);
                 (probe, step)
             });

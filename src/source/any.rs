@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 
-use super::azure::{self, AuthMode, AzureSource};
+use super::azure::{self, AuthMode, AzureSource, Session};
 use super::local::LocalSource;
 use super::location::{Environment, Location};
 use super::{ReadBlocking, ReadError, Source};
@@ -38,6 +38,27 @@ impl AnySource {
             Location::Folder(path) => Self::Folder(LocalSource::open(path)?.with_depth(options.depth)),
             Location::Container(url) => Self::Container(Box::new(AzureSource::new(url, auth, env, options)?)),
         })
+    }
+
+    /// The same, for one of several sources: containers share the session.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_in(
+        session: &Session,
+        location: Location,
+        auth: AuthMode,
+        options: azure::Options,
+        env: &Environment,
+    ) -> Result<Self> {
+        match location {
+            Location::Folder(_) => Self::open(location, auth, options, env),
+            Location::Container(url) => {
+                let container = AzureSource::in_session(url, auth, env, options, session)?;
+                Ok(Self::Container(Box::new(container)))
+            }
+        }
     }
 
     /// What a report says of the source.

@@ -19,20 +19,34 @@ const PARTS: &[(&str, &[&str])] = &[
     ("commit", &["model", "error", "ledger", "plan_file", "rules"]),
     ("pool", &["error"]),
     ("preview", &["model", "rules"]),
+    ("audit", &["model", "error", "plan"]),
     ("progress", &["model"]),
     ("run", &["model", "error", "probe", "rules", "source", "plan", "plan_file", "pool", "progress"]),
     ("checkpoint", &["model", "error", "plan", "plan_file", "run", "whole_file"]),
     (
         "report",
-        &["commit", "model", "error", "ledger", "rules", "plan", "plan_file", "preview", "progress", "run"],
+        &[
+            "audit",
+            "commit",
+            "model",
+            "error",
+            "ledger",
+            "rules",
+            "plan",
+            "plan_file",
+            "preview",
+            "progress",
+            "run",
+        ],
     ),
-    ("exit", &["model", "plan"]),
+    ("exit", &["audit", "model", "plan"]),
     ("connections", &["error", "model", "rules", "source", "whole_file"]),
     ("loopback", &["error"]),
     ("config", &["loopback", "model", "report", "rules", "source"]),
     (
         "command",
         &[
+            "audit",
             "checkpoint",
             "commit",
             "config",
@@ -57,7 +71,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("cli", &["checkpoint", "config", "error", "loopback", "model", "report", "rules", "source"]),
 ];
 /// Parts that compute: no waiting, no clock, no files.
-const PURE: &[&str] = &["model", "preview", "probe", "plan"];
+const PURE: &[&str] = &["audit", "model", "preview", "probe", "plan"];
 const IMPURE: &[&str] =
     &["async fn", ".await", "tokio", "std::fs", "std::net", "Instant::now", "SystemTime", "Timestamp::now"];
 

@@ -124,6 +124,28 @@ fn a_service_principal_signs_in() {
 }
 
 #[test]
+fn an_audit_signs_in_once() {
+    let names = ["credentials-a", "credentials-b", "credentials-c"];
+    for name in names {
+        AZURITE.create_container(name, false);
+        AZURITE.put(name, "0001.jpg", fs::read(demo().join("cam1/0001.jpg")).expect("it can be read"));
+    }
+    let (authority, folder) = (authority(unsigned_jwt(AUDIENCE)), folder());
+    let sources = names.map(|name| AZURITE.container_url(name));
+    let ran = Presync::new(["audit", "--auth", "client-secret", "--out"])
+        .args([folder.path()])
+        .args(sources)
+        .env("SSL_CERT_FILE", AZURITE.ca())
+        .env("AZURE_AUTHORITY_HOST", &authority.url)
+        .env("AZURE_TENANT_ID", "contoso.onmicrosoft.com")
+        .env("AZURE_CLIENT_ID", "11111111-2222-3333-4444-555555555555")
+        .env("AZURE_CLIENT_SECRET", CLIENT_SECRET)
+        .run();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    only(&authority);
+}
+
+#[test]
 fn a_workload_signs_in() {
     let (authority, folder) = (authority(unsigned_jwt(AUDIENCE)), folder());
     let ran = workload_identity(&authority.url, folder.path()).args(["-v"]).run();

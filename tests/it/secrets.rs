@@ -126,11 +126,14 @@ fn written(case: &Case, ca: &Path) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("report");
     let report = file.to_str().expect("UTF-8");
+    let plans = folder.path().to_str().expect("UTF-8");
     let mut all = String::new();
     for args in [
         &["dry-run", "-vvv"][..],
         &["dry-run", "-vvv", "--format", "json", "--output", report],
         &["dry-run", "-vvv", "--format", "jsonl", "--output", report],
+        &["audit", "-v", "--out", plans],
+        &["audit", "--format", "json", "--out", plans, "--output", report],
         &["doctor"],
         &["doctor", "--format", "json"],
         &["explain"],

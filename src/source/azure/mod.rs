@@ -6,10 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use azure_core::http::pager::PagerOptions;
-use azure_core::http::policies::Policy;
-use azure_core::http::{
-    ClientMethodOptions, ClientOptions, Context, Etag, RetryOptions, Transport, Url, UserAgentOptions,
-};
+use azure_core::http::{ClientMethodOptions, Context, Etag, Url};
 use azure_storage_blob::models::{
     BlobClientDownloadOptions, BlobContainerClientListBlobsOptions, HttpRange, ListBlobsIncludeItem,
 };
@@ -23,6 +20,7 @@ use super::{Depth, ReadError, Source};
 use crate::error::{Error, Result};
 use crate::model::{Access, Blob, BlobName, ByteRange, Origin, Reads};
 
+mod account;
 mod auth;
 mod cli;
 mod doctor;
@@ -32,16 +30,18 @@ mod failure;
 mod list_page;
 mod pace;
 mod retry;
+mod session;
 mod sign;
 mod transport;
 
+pub use account::{MAX_CONTAINERS, containers};
 pub use auth::{AuthMode, Credential};
 pub use doctor::{Examination, role_condition};
 pub use pace::{Limits, MAX_CONCURRENCY};
 pub use retry::Retry;
+pub use session::Session;
 
-use auth::Means;
-use exchange::{Asked, Exchange, PageSlot};
+use exchange::{Asked, PageSlot};
 use failure::Failure;
 use list_page::Page;
 use pace::{Outcome, Pace};
@@ -55,7 +55,7 @@ const READ_DEADLINE: Duration = Duration::from_secs(120);
 const PAGE_DEADLINE: Duration = Duration::from_secs(300);
 
 /// What can be set about reading from Azure.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Options {
     /// Blobs a page of the listing, 1 to 5,000; the service may send fewer.
     pub page_size: u16,
@@ -86,7 +86,7 @@ pub struct AzureSource {
     url: ContainerUrl,
     credential: Credential,
     container: BlobContainerClient,
-    pace: Pace,
+    pace: Arc<Pace>,
     options: Options,
 }
 
@@ -97,44 +97,33 @@ impl AzureSource {
     ///
     /// The credential that `mode` asks for is missing or cannot be used with this endpoint.
     pub fn new(url: ContainerUrl, mode: AuthMode, env: &Environment, options: Options) -> Result<Self> {
-        let transport = transport::transport()?;
-        let credential = Credential::resolve(mode, &url, env, &transport)?;
-        Self::with(url, credential, transport, options)
+        Self::in_session(url, mode, env, options, &Session::new(options.limits)?)
+    }
+
+    /// The same, with what it shares with other containers. The session's limits are those that count.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn in_session(
+        url: ContainerUrl,
+        mode: AuthMode,
+        env: &Environment,
+        options: Options,
+        session: &Session,
+    ) -> Result<Self> {
+        let credential = session.credential(mode, &url, env)?;
+        Self::with(url, credential, options, session)
     }
 
     /// Prepares the client for a credential that was found.
-    fn with(
-        url: ContainerUrl,
-        credential: Credential,
-        transport: Transport,
-        options: Options,
-    ) -> Result<Self> {
+    fn with(url: ContainerUrl, credential: Credential, options: Options, session: &Session) -> Result<Self> {
         let mut container_url = url.container_url()?;
-        let mut sign: Vec<Arc<dyn Policy>> = Vec::new();
-        let mut token = None;
-        match &credential.means {
-            Means::Sas(sas) => container_url.set_query(Some(sas.query())),
-            Means::Key { account, key } => {
-                sign.push(Arc::new(sign::SharedKey { account: account.clone(), key: key.clone() }));
-            }
-            Means::Token(credential) => token = Some(credential.clone()),
-            Means::Anonymous => {}
-        }
-        let client_options = ClientOptions {
-            per_call_policies: vec![Arc::new(Exchange)],
-            per_try_policies: sign,
-            retry: RetryOptions::none(),
-            transport: Some(transport),
-            user_agent: UserAgentOptions {
-                // At most 24 characters, none of them a slash: the library panics at any other.
-                application_id: Some("presync".to_owned()),
-            },
-            ..Default::default()
-        };
+        let (client_options, token) = session.client_options(&credential.means, &mut container_url);
         let client_options = BlobContainerClientOptions { client_options, ..Default::default() };
         let container = BlobContainerClient::new(container_url, token, Some(client_options))
             .map_err(|_| Error::new(format!("{url} cannot be used as the URL of a container")))?;
-        let pace = Pace::new(options.limits);
+        let pace = session.pace(url.endpoint());
         Ok(Self { url, credential, container, pace, options })
     }
 

@@ -1,28 +1,18 @@
 //! Least privilege: does the credential reach further than the container?
 
-use std::sync::{Arc, OnceLock};
-
-use azure_core::http::pager::PagerOptions;
-use azure_core::http::{ClientOptions, Context, RetryOptions, Url};
-use azure_storage_blob::models::BlobServiceClientListContainersOptions;
-use azure_storage_blob::{BlobServiceClient, BlobServiceClientOptions};
-use futures::StreamExt;
-
 use super::retried;
 use crate::error::Error;
 use crate::model::{Check, Outcome};
-use crate::source::Depth;
 use crate::source::azure::auth::Means;
-use crate::source::azure::exchange::{Exchange, PageSlot};
 use crate::source::azure::failure::Failure;
 use crate::source::azure::list_page::MAX_BLOBS;
-use crate::source::azure::{AzureSource, Cursor, Options, transport};
+use crate::source::azure::{AzureSource, Cursor, Options, Session, account};
 use crate::source::location::Sas;
 
 const NAME: &str = "least-privilege";
 
 /// Containers of the account that are asked for, this one among them.
-const MAX_CONTAINERS: i32 = 20;
+const MAX_CONTAINERS: u16 = 20;
 
 /// Other containers that are tried.
 const MAX_OTHERS: usize = 3;
@@ -106,40 +96,16 @@ pub fn role_condition(container: &str) -> String {
 
 /// Another container of the account, with the same credential.
 fn beside(source: &AzureSource, container: &str) -> Result<AzureSource, Error> {
-    let options = Options { page_size: 1, ..source.options.clone() };
-    AzureSource::with(
-        source.url.beside(container)?,
-        source.credential.clone(),
-        transport::transport()?,
-        options,
-    )
+    let options = Options { page_size: 1, ..source.options };
+    let session = Session::new(options.limits)?;
+    AzureSource::with(source.url.beside(container)?, source.credential.clone(), options, &session)
 }
 
 /// Names of containers of the account.
 async fn containers(source: &AzureSource) -> Result<Vec<String>, Failure> {
-    let other = |error: Error| Failure::Other(error.to_string());
-    let Means::Token(credential) = &source.credential.means else { return Ok(Vec::new()) };
-    let url = Url::parse(source.url.endpoint()).map_err(|error| Failure::Other(error.to_string()))?;
-    let client_options = ClientOptions {
-        per_call_policies: vec![Arc::new(Exchange)],
-        retry: RetryOptions::none(),
-        transport: Some(transport::transport().map_err(other)?),
-        ..Default::default()
-    };
-    let options = BlobServiceClientOptions { client_options, ..Default::default() };
-    let service = BlobServiceClient::new(url, Some(credential.clone()), Some(options))?;
-    // The slot has the body read whole, up to the cap on a page.
-    let slot = PageSlot { body: Arc::new(OnceLock::new()), depth: Depth::All };
-    let options = BlobServiceClientListContainersOptions {
-        maxresults: Some(MAX_CONTAINERS),
-        method_options: PagerOptions { context: Context::new().with_value(slot), ..Default::default() },
-        ..Default::default()
-    };
-    let Some(page) = service.list_containers(Some(options))?.into_pages().next().await else {
-        return Ok(Vec::new());
-    };
-    let items = page?.into_model()?.container_items;
-    Ok(items.into_iter().filter_map(|item| item.name).collect())
+    let session = Session::new(source.options.limits).map_err(|error| Failure::Other(error.to_string()))?;
+    let page = account::page(&source.url, &source.credential.means, &session, MAX_CONTAINERS, None).await?;
+    Ok(page.names)
 }
 
 #[cfg(test)]

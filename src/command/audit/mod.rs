@@ -1,0 +1,253 @@
+//! `presync audit`: many containers in one run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures::{FutureExt, StreamExt, stream};
+use jiff::Timestamp;
+
+use super::interrupt::interrupted_saying;
+use super::output::Output;
+use super::{ledger, say};
+use crate::audit::{Audit, Basenames, Container, Outcome, Together};
+use crate::config;
+use crate::error::{Error, Result, reason};
+use crate::exit::Exit;
+use crate::ledger::{Amounts, Balance};
+use crate::model::{Month, QuotaKind};
+use crate::report::{self, ProgressBars, shown};
+use crate::rules::Profile;
+use crate::run::{Resources, Settings};
+use crate::source::azure::{self, Session};
+use crate::source::location::Environment;
+
+mod one;
+mod place;
+mod targets;
+
+use one::{Auditor, lock};
+use targets::{Target, Targets};
+
+/// Containers that are audited side by side. One that is huge takes one of these places, and a share of the requests
+/// in flight that is no larger than that of the others.
+const CONTAINERS_AT_ONCE: usize = 16;
+
+/// Audits every container, writes the summary and says how it ended.
+///
+/// # Errors
+/// When the audit cannot start: nothing to audit, a folder that cannot be written. What happens to one container is
+/// part of the summary.
+pub fn run(settings: &config::Audit) -> Result<Exit> {
+    let environment = Environment::of_process();
+    super::runtime()?.block_on(audit(settings, environment))
+}
+
+async fn audit(settings: &config::Audit, environment: Environment) -> Result<Exit> {
+    let begun = Instant::now();
+    let session = Session::new(settings.limits)?;
+    let Targets { targets, left_out } = targets::resolve(settings, &environment, &session).await?;
+    let budget = match &settings.workspace {
+        Some(workspace) => Some(Budget::open(settings, workspace, &targets, &environment)?),
+        None => None,
+    };
+    make_out(&settings.out)?;
+    let output = Output::open(settings.output.as_deref(), settings.color)?;
+
+    let at_once = CONTAINERS_AT_ONCE.min(targets.len());
+    let most = settings.limits.concurrency.unwrap_or(azure::MAX_CONCURRENCY);
+    let defaults = Settings::with_concurrency(most.div_ceil(at_once));
+    let workers = settings.workers.unwrap_or(defaults.workers);
+    let bars = super::is_live(settings.progress).then(|| Arc::new(ProgressBars::show(targets.len())));
+    let auditor = Arc::new(Auditor {
+        out: settings.out.clone(),
+        environment,
+        session,
+        options: azure::Options { limits: settings.limits, ..azure::Options::default() },
+        resources: Arc::new(Resources::new(workers, settings.queue.unwrap_or(defaults.queue))?),
+        concurrency: defaults.concurrency,
+        checkpoint_every: settings.checkpoint_every,
+        worst: Mutex::default(),
+        stop: interrupted_saying(speak(bars.clone())).boxed().shared(),
+        bars,
+    });
+    let projects = projects(&targets, settings.one_project);
+    let profiles: Vec<_> = targets.iter().map(|target| target.profile.clone().ok()).collect();
+    let containers = audit_all(&auditor, targets, &projects, at_once, settings).await;
+    let auditor = Arc::into_inner(auditor).ok_or_else(|| Error::new("a container is still being audited"))?;
+    // The last of the bars goes before anything is printed where they are.
+    drop((auditor.bars, auditor.stop));
+
+    let together = match budget {
+        Some(budget) => budget.together(&containers, &profiles)?,
+        None => Vec::new(),
+    };
+    let audit = Audit {
+        containers,
+        left_out,
+        worst: std::mem::take(&mut *lock(&auditor.worst)),
+        duplicates: duplicates(projects),
+        together,
+        elapsed: begun.elapsed(),
+    };
+    report::audit::write(settings.format, &audit, output.writer(), output.width)
+        .map_err(|error| report::output(&error))?;
+    output.keep()?;
+    Ok(Exit::of_audit(&audit, settings.exit_zero))
+}
+
+/// Audits so many containers side by side, in the order of the targets, and gives them back in that order.
+async fn audit_all(
+    auditor: &Arc<Auditor>,
+    targets: Vec<Target>,
+    projects: &Projects,
+    at_once: usize,
+    settings: &config::Audit,
+) -> Vec<Container> {
+    let audit = |(number, target): (usize, Target)| {
+        let basenames = projects.get(&project(&target, settings.one_project)).map(Arc::clone);
+        let lost = lost(&target);
+        let auditor = Arc::clone(auditor);
+        // A task of its own, so that the containers share the machine's cores.
+        let audited = tokio::spawn(async move { auditor.audit(number, target, basenames).await });
+        async move { (number, audited.await.unwrap_or(lost)) }
+    };
+    let audited = stream::iter(targets.into_iter().enumerate()).map(audit).buffer_unordered(at_once);
+    let audited = audited.inspect(|(_, container)| {
+        if settings.verbose {
+            say_done(auditor, container);
+        }
+    });
+    let mut containers: Vec<_> = audited.collect().await;
+    containers.sort_by_key(|(number, _)| *number);
+    containers.into_iter().map(|(_, container)| container).collect()
+}
+
+/// What is said of a container whose audit failed by a defect.
+fn lost(target: &Target) -> Container {
+    Container {
+        name: target.name.clone(),
+        origin: target.origin(),
+        profile: target.profile_name.clone(),
+        project: target.project.clone(),
+        outcome: Outcome::Failed(Error::new(
+            "its audit failed; this is a defect of presync, please report it",
+        )),
+        notes: Vec::new(),
+        plan: None,
+        elapsed: Duration::ZERO,
+    }
+}
+
+/// One line for whoever watches a log.
+fn say_done(auditor: &Auditor, container: &Container) {
+    let name = shown(&container.name);
+    let line = match container.outcome.summary() {
+        Some(summary) => {
+            let totals = &summary.totals;
+            let seconds = container.elapsed.as_secs_f64();
+            format!(
+                "{name}: {}, {} assets, {} rejected, {} unknown, {} requests, {seconds:.1} s",
+                container.outcome.as_str(),
+                totals.listed,
+                totals.rejected,
+                totals.unknown,
+                totals.requests
+            )
+        }
+        None => format!("{name}: {}", container.outcome.as_str()),
+    };
+    speak(auditor.bars.clone())(&line);
+}
+
+/// What says a line to whoever watches: above the bars, if there are any.
+fn speak(bars: Option<Arc<ProgressBars>>) -> impl FnOnce(&str) {
+    move |line| match bars {
+        Some(bars) => bars.say(line),
+        None => say(line),
+    }
+}
+
+/// Makes the audit's folder, unless it is there.
+fn make_out(out: &Path) -> Result<()> {
+    let shown = out.display();
+    if out.exists() && !out.is_dir() {
+        return Err(
+            Error::new(format!("'{shown}' is not a folder")).hint("give --out a folder, which may be new")
+        );
+    }
+    fs::create_dir_all(out).map_err(|error| {
+        Error::new(format!("cannot make the folder '{shown}': {}", reason(&error)))
+            .hint("give --out a folder that you may write to")
+    })
+}
+
+/// The basenames of each project; the one without a name is that of all containers.
+type Projects = BTreeMap<Option<String>, Arc<Mutex<Basenames>>>;
+
+/// The projects that more than one container syncs into.
+fn projects(targets: &[Target], one_project: bool) -> Projects {
+    let mut sizes = BTreeMap::<_, usize>::new();
+    for target in targets.iter().filter(|target| one_project || target.project.is_some()) {
+        *sizes.entry(project(target, one_project)).or_default() += 1;
+    }
+    sizes.into_iter().filter(|(_, size)| *size > 1).map(|(project, _)| (project, Arc::default())).collect()
+}
+
+fn project(target: &Target, one_project: bool) -> Option<String> {
+    if one_project { None } else { target.project.clone() }
+}
+
+fn duplicates(projects: Projects) -> Vec<(Option<String>, crate::audit::Duplicates)> {
+    let found = projects.into_iter().map(|(project, basenames)| {
+        let basenames = std::mem::take(&mut *lock(&basenames));
+        (project, basenames.finish())
+    });
+    found.collect()
+}
+
+/// What a workspace has left this month.
+struct Budget {
+    balances: BTreeMap<QuotaKind, Balance>,
+}
+
+impl Budget {
+    /// Asks the ledger, so that a slip in the workspace's name is said before anything is read.
+    fn open(
+        settings: &config::Audit,
+        workspace: &str,
+        targets: &[Target],
+        environment: &Environment,
+    ) -> Result<Self> {
+        let path = ledger::path(settings.ledger.as_deref(), environment)?;
+        let month = Month::of(Timestamp::now());
+        let mut balances = BTreeMap::new();
+        let mut profiles: Vec<_> =
+            targets.iter().filter_map(|target| target.profile.as_deref().ok()).collect();
+        profiles.dedup_by_key(|profile| std::ptr::from_ref(*profile));
+        for profile in profiles {
+            balances.extend(ledger::balances(&path, workspace, month, profile)?);
+        }
+        Ok(Self { balances })
+    }
+
+    /// What all containers cost together, kind by kind.
+    fn together(&self, containers: &[Container], profiles: &[Option<Arc<Profile>>]) -> Result<Vec<Together>> {
+        let mut costs = Amounts::new();
+        for (container, profile) in containers.iter().zip(profiles) {
+            if let (Some(summary), Some(profile)) = (container.outcome.summary(), profile) {
+                for (kind, cost) in ledger::costs(profile, &summary.totals)? {
+                    let sum = costs.entry(kind).or_default();
+                    *sum = cost.saturating_add(*sum);
+                }
+            }
+        }
+        let together = costs.into_iter().map(|(kind, cost)| {
+            let left = self.balances.get(&kind).and_then(Balance::left);
+            Together { kind, cost, left }
+        });
+        Ok(together.collect())
+    }
+}

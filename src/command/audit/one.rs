@@ -1,0 +1,224 @@
+//! The audit of one container.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+
+use super::targets::Target;
+use crate::audit::{Basenames, Container, Folders, Outcome, Worst};
+use crate::checkpoint::Checkpoint;
+use crate::command::examine::{self, Planned, check_baseline, plan_header};
+use crate::error::{Error, Result, reason};
+use crate::model::{Admit, Asset, Verdict};
+use crate::plan_file::{self, PlanReader};
+use crate::progress::Progress;
+use crate::report::{Header, ProgressBars};
+use crate::run::{self, End, Ended, Known, Resources, Rows, Settings, Sink, Task};
+use crate::source::Depth;
+use crate::source::any::AnySource;
+use crate::source::azure::{self, Session};
+use crate::source::location::Environment;
+
+/// What the containers of an audit share.
+pub(super) struct Auditor {
+    pub out: PathBuf,
+    pub environment: Environment,
+    pub session: Session,
+    pub options: azure::Options,
+    pub resources: Arc<Resources>,
+    /// Blobs of each container that are examined side by side.
+    pub concurrency: usize,
+    pub checkpoint_every: Duration,
+    pub worst: Mutex<Worst>,
+    pub bars: Option<Arc<ProgressBars>>,
+    pub stop: Shared<BoxFuture<'static, ()>>,
+}
+
+impl Auditor {
+    /// Audits the container at this place in the order of the report. `basenames` are those of its project.
+    pub(super) async fn audit(
+        &self,
+        number: usize,
+        target: Target,
+        basenames: Option<Arc<Mutex<Basenames>>>,
+    ) -> Container {
+        let begun = Instant::now();
+        let mut container = Container {
+            name: target.name.clone(),
+            origin: target.origin(),
+            profile: target.profile_name.clone(),
+            project: target.project.clone(),
+            outcome: Outcome::NotDone,
+            notes: Vec::new(),
+            plan: None,
+            elapsed: Duration::ZERO,
+        };
+        if self.stop.clone().now_or_never().is_some() {
+            return container;
+        }
+        let examined = self.examine(number, target, basenames, &mut container).await;
+        container.outcome = examined.unwrap_or_else(Outcome::Failed);
+        container.elapsed = begun.elapsed();
+        container
+    }
+
+    async fn examine(
+        &self,
+        number: usize,
+        target: Target,
+        basenames: Option<Arc<Mutex<Basenames>>>,
+        container: &mut Container,
+    ) -> Result<Outcome> {
+        let profile = target.profile?;
+        container.profile.clone_from(&profile.name);
+        let (session, environment) = (&self.session, &self.environment);
+        let source = AnySource::open_in(session, target.location, target.auth, self.options, environment)?;
+        let source = Arc::new(source);
+        container.origin = source.origin();
+        let path = self.out.join(target.place.path());
+        make_folder(&path)?;
+
+        let settings = Settings::with_concurrency(self.concurrency);
+        let mut anew = false;
+        loop {
+            let progress = Arc::new(Progress::default());
+            let _line = self.bars.as_ref().map(|bars| bars.begin(&container.name, Arc::clone(&progress)));
+            let header =
+                Header { origin: source.origin(), profile: Arc::clone(&profile), admit: Admit::Listing };
+            let header = plan_header(&header, target.provenance.clone(), Depth::All, false);
+            let (checkpoint, known, fault) = self.begin(&path, header, anew, &mut container.notes)?;
+            let tally = Tally {
+                folders: Folders::new(number, &container.origin.prefix),
+                basenames: basenames.clone(),
+                number,
+            };
+            let task = Task {
+                known,
+                resources: Some(Arc::clone(&self.resources)),
+                progress,
+                ..Task::new(Arc::clone(&source), Arc::clone(&profile), target.quota, settings)
+            };
+            let ended = self.attempt(task, tally, checkpoint).await;
+            if let Some(error) = fault.get() {
+                container.notes.push(read_anew(error));
+                anew = true;
+                continue;
+            }
+            let (outcome, worst) = ended?;
+            lock(&self.worst).merge(worst);
+            container.plan = outcome.is_complete().then_some(path);
+            return Ok(outcome);
+        }
+    }
+
+    /// Opens what an earlier audit left: its plan, or what it had done when it was broken off. With `anew`, neither
+    /// counts. The last of the three has the error, should it turn out later that it cannot be read.
+    fn begin(
+        &self,
+        path: &Path,
+        header: plan_file::Header,
+        anew: bool,
+        notes: &mut Vec<String>,
+    ) -> Result<(Checkpoint, Known, Arc<OnceLock<Error>>)> {
+        let fault = Arc::new(OnceLock::new());
+        let watched = |rows: Rows| -> Rows {
+            let fault = Arc::clone(&fault);
+            Box::new(rows.inspect(move |asset| {
+                if let Err(error) = asset {
+                    // The first one counts.
+                    let _ = fault.set(error.clone());
+                }
+            }))
+        };
+        let open = |resume| Checkpoint::open(path, header.clone(), self.checkpoint_every, resume);
+        // What a broken-off audit by other rules has done is of no use.
+        let opened = if anew { open(false) } else { open(true).or_else(|_| open(false)) };
+        let (checkpoint, kept) = opened.map_err(|error| {
+            Error::new(error.message()).hint("check that you may write there, and that no other audit does")
+        })?;
+        let mut known = Known::default().with_kept(kept.into_iter().map(watched).collect());
+        if path.exists() && !anew {
+            let earlier = PlanReader::open(path).and_then(|earlier| {
+                check_baseline(path, &earlier.plan().header, &header)?;
+                Ok(earlier)
+            });
+            match earlier {
+                Ok(earlier) => {
+                    let plan = earlier.plan().clone();
+                    known = known.with_baseline(&plan, watched(Box::new(earlier)));
+                }
+                Err(error) => notes.push(read_anew(&error)),
+            }
+        }
+        Ok((checkpoint, known, fault))
+    }
+
+    /// Examines the container, and puts its plan in its place when that came to its end.
+    async fn attempt(
+        &self,
+        task: Task<AnySource>,
+        tally: Tally,
+        checkpoint: Checkpoint,
+    ) -> Result<(Outcome, Worst)> {
+        let begun = Instant::now();
+        let sink = examine::Outcome { sink: tally, plan: Some(Planned::begin(checkpoint)?) };
+        let Ended { summary, sink, end } = run::run(task, sink, self.stop.clone()).await?;
+        let examine::Outcome { sink: tally, plan } = sink;
+        if let Some(plan) = plan {
+            match end {
+                End::Complete => plan.complete(&summary, begun.elapsed())?,
+                // The next audit goes on from here. In its place, an incomplete plan would be taken for a whole one.
+                End::Stopped | End::Broken(_) => _ = plan.checkpoint.leave()?,
+            }
+        }
+        let is_empty = summary.totals.listed == 0;
+        let outcome = match end {
+            End::Complete => Outcome::Complete(summary),
+            End::Stopped if is_empty => Outcome::NotDone,
+            End::Stopped => Outcome::Stopped(summary),
+            End::Broken(error) if is_empty => Outcome::Failed(error),
+            End::Broken(error) => Outcome::Incomplete(summary, error),
+        };
+        Ok((outcome, tally.folders.finish()))
+    }
+}
+
+/// Adds up a container's assets.
+struct Tally {
+    number: usize,
+    folders: Folders,
+    basenames: Option<Arc<Mutex<Basenames>>>,
+}
+
+impl Sink for Tally {
+    fn asset(&mut self, asset: &Asset) -> Result<()> {
+        self.folders.add(asset);
+        if let (Some(basenames), Verdict::Accept) = (&self.basenames, asset.verdict) {
+            lock(basenames).add(asset.blob.name.basename(), self.number);
+        }
+        Ok(())
+    }
+}
+
+/// What is said when nothing of an earlier audit is used.
+fn read_anew(error: &Error) -> String {
+    format!("{error}; everything was read anew")
+}
+
+/// Makes the folder that the plan at `path` lies in.
+fn make_folder(path: &Path) -> Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).map_err(|error| {
+        Error::new(format!("cannot make the folder '{}': {}", folder.display(), reason(&error)))
+            .hint("give --out a folder that you may write to")
+    })
+}
+
+/// Sums are whole whatever panicked elsewhere.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

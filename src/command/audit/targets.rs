@@ -1,0 +1,218 @@
+//! What is to be audited: sources, all connections, or all containers of an account.
+
+use std::collections::BTreeMap;
+use std::path;
+use std::sync::Arc;
+
+use super::place::{Place, account};
+use crate::command::examine::Provenance;
+use crate::command::target::{self, Resolved};
+use crate::config;
+use crate::error::{Error, Result};
+use crate::model::{Origin, Quota};
+use crate::rules::{Choice, Profile};
+use crate::source::azure::{self, AuthMode, Session};
+use crate::source::location::{ContainerUrl, Environment, Location};
+
+/// A container with every setting resolved.
+pub(super) struct Target {
+    pub name: String,
+    pub location: Location,
+    pub auth: AuthMode,
+    /// The profile as it was asked for…
+    pub profile_name: String,
+    /// … and the rules, unless they cannot be loaded.
+    pub profile: Result<Arc<Profile>>,
+    pub quota: Quota,
+    pub provenance: Provenance,
+    pub project: Option<String>,
+    pub place: Place,
+}
+
+/// What is to be audited, in the order of accounts, containers and prefixes, each once; and the names of containers of
+/// the account that are left out.
+pub(super) struct Targets {
+    pub targets: Vec<Target>,
+    pub left_out: Vec<String>,
+}
+
+/// Finds out what is to be audited. Lists the containers of an account, if that is it.
+pub(super) async fn resolve(
+    settings: &config::Audit,
+    environment: &Environment,
+    session: &Session,
+) -> Result<Targets> {
+    let mut found = Vec::new();
+    let mut left_out = Vec::new();
+    for source in &settings.sources {
+        let target = config::Target { source: source.clone(), ..settings.target.clone() };
+        let resolved = Resolved::source(&target, environment)?;
+        let name = source.to_str().filter(|source| source.starts_with('@')).map(str::to_owned);
+        found.push((name, resolved));
+    }
+    if settings.all {
+        let connections = target::connections(settings.target.config.as_deref())?;
+        for name in connections.names() {
+            let connection = connections.get(name)?;
+            let (connections, target) = (&connections, &settings.target);
+            let resolved =
+                Resolved::of_connection(connection, connections, &connection.prefix, target, environment)?;
+            found.push((Some(format!("@{name}")), resolved));
+        }
+        if found.is_empty() {
+            return Err(Error::new("there is no connection to audit")
+                .hint("presync connect SOURCE --write NAME adds one to presync.toml"));
+        }
+    } else if let (Some(account), []) = (&settings.target.account, settings.sources.as_slice()) {
+        (found, left_out) = of_account(account, settings, environment, session).await?;
+    }
+    if found.is_empty() {
+        return Err(Error::new("nothing is said of what to audit").hint(
+            "give SOURCEs, --account NAME for every container of an account, or --all for every connection of \
+             presync.toml",
+        ));
+    }
+    let mut profiles = Profiles::default();
+    let targets = found.into_iter().map(|(name, resolved)| target(name, resolved, settings, &mut profiles));
+    Ok(Targets { targets: once(targets.collect::<Result<_>>()?)?, left_out })
+}
+
+/// Every container of an account, and the names of those that are left out.
+async fn of_account(
+    account: &str,
+    settings: &config::Audit,
+    environment: &Environment,
+    session: &Session,
+) -> Result<(Vec<(Option<String>, Resolved)>, Vec<String>)> {
+    // Its root container stands for the account.
+    let url = ContainerUrl::in_account(Some(account), "$root", "", environment)?;
+    let auth = settings.target.auth.unwrap_or_default();
+    let options = azure::Options { limits: settings.limits, ..azure::Options::default() };
+    let (containers, left_out) = azure::containers(&url, auth, environment, options, session).await?;
+    if containers.is_empty() {
+        return Err(Error::new(format!("the account '{account}' has no container to audit"))
+            .hint("check the account's name; system containers such as $logs are left out"));
+    }
+    let profile = settings.target.profile.clone().unwrap_or_else(target::default_profile);
+    let resolved = |url| Resolved {
+        location: Location::Container(url),
+        auth,
+        profile: profile.clone(),
+        rules: None,
+        connection: None,
+    };
+    Ok((containers.into_iter().map(|url| (None, resolved(url))).collect(), left_out))
+}
+
+fn target(
+    name: Option<String>,
+    mut resolved: Resolved,
+    settings: &config::Audit,
+    profiles: &mut Profiles,
+) -> Result<Target> {
+    if let Location::Folder(path) = &mut resolved.location
+        && let Ok(absolute) = path::absolute(&*path)
+    {
+        // So that its plan is found again from wherever the next audit is run; the components leave out a last '/'.
+        *path = absolute.components().collect();
+    }
+    let none = Quota::new(None, None);
+    let quota = match settings.workspace {
+        Some(_) => none,
+        None => resolved.quota(None, None, none),
+    };
+    let profile = profiles.load(&resolved);
+    let workspace = resolved.workspace(settings.workspace.as_deref()).map(str::to_owned);
+    let provenance = Provenance::of(&resolved, workspace.as_deref());
+    if settings.target.profile.is_some() {
+        profile.clone()?;
+    }
+    let project = resolved.connection.and_then(|connection| connection.project);
+    Ok(Target {
+        name: name.unwrap_or_else(|| shown(&resolved.location)),
+        place: Place::of(&resolved.location),
+        location: resolved.location,
+        auth: resolved.auth,
+        profile_name: resolved.profile,
+        profile,
+        quota,
+        provenance,
+        project,
+    })
+}
+
+/// Sorts targets, and takes each only once.
+fn once(mut targets: Vec<Target>) -> Result<Vec<Target>> {
+    targets.sort_by(|left, right| (&left.place, &left.name).cmp(&(&right.place, &right.name)));
+    let mut unique: Vec<Target> = Vec::new();
+    for target in targets {
+        match unique.last().filter(|last| last.place == target.place) {
+            None => unique.push(target),
+            Some(last) if last.is_like(&target) => {}
+            Some(last) => {
+                let (one, other, path) = (&last.name, &target.name, target.place.path());
+                return Err(Error::new(format!(
+                    "'{one}' and '{other}' have the same plan, '{}', and are not set up alike",
+                    path.display()
+                ))
+                .hint("give only one of them, or audit each with a folder of its own as --out"));
+            }
+        }
+    }
+    Ok(unique)
+}
+
+impl Target {
+    fn is_like(&self, other: &Self) -> bool {
+        let of = |target: &Self| {
+            let Self { location, auth, profile_name, quota, project, .. } = target;
+            (location.clone(), *auth, profile_name.clone(), *quota, project.clone())
+        };
+        of(self) == of(other)
+    }
+
+    /// Where its blobs come from, as far as that is known before it is opened.
+    pub(super) fn origin(&self) -> Origin {
+        let location = self.location.to_string();
+        match &self.location {
+            Location::Folder(_) => Origin {
+                provider: "folder".into(),
+                location,
+                account: None,
+                container: None,
+                prefix: String::new(),
+                credential: None,
+            },
+            Location::Container(url) => Origin {
+                provider: "azure".into(),
+                location,
+                account: url.account().map(str::to_owned),
+                container: Some(url.container().to_owned()),
+                prefix: url.prefix().to_owned(),
+                credential: None,
+            },
+        }
+    }
+}
+
+/// `media/cameras/2026/`, or a folder's path.
+fn shown(location: &Location) -> String {
+    match location {
+        Location::Folder(path) => path.display().to_string(),
+        Location::Container(url) => {
+            let name = format!("{}/{}", account(url), url.container());
+            if url.prefix().is_empty() { name } else { format!("{name}/{}", url.prefix()) }
+        }
+    }
+}
+
+/// Profiles by the name that they were asked for with, each loaded once.
+#[derive(Default)]
+struct Profiles(BTreeMap<String, Result<Arc<Profile>>>);
+
+impl Profiles {
+    fn load(&mut self, resolved: &Resolved) -> Result<Arc<Profile>> {
+        let load = || resolved.profile(&Choice::default()).map(Arc::new);
+        self.0.entry(resolved.profile.clone()).or_insert_with(load).clone()
+    }
+}

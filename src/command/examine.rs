@@ -1,0 +1,126 @@
+//! What `dry-run` and `audit` share: a run that keeps its assets in a plan, and that an earlier plan makes short.
+
+use std::path::{self, Path};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::target::Resolved;
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, Result};
+use crate::model::Asset;
+use crate::plan::Summary;
+use crate::plan_file::{self, PlanWriter};
+use crate::probe;
+use crate::report::{Header, shown};
+use crate::rules::Profile;
+use crate::run::{Judged, Sink};
+use crate::source::Depth;
+use crate::source::location::Location;
+
+/// What becomes of the assets: they are added up, and kept in a plan if one is asked for.
+pub(super) struct Outcome<K> {
+    pub sink: K,
+    pub plan: Option<Planned>,
+}
+
+impl<K: Sink> Sink for Outcome<K> {
+    fn judged(&mut self, judged: &Judged) -> Result<()> {
+        match &mut self.plan {
+            Some(plan) if !judged.is_kept => plan.checkpoint.add(&judged.asset),
+            _ => Ok(()),
+        }
+    }
+
+    fn asset(&mut self, asset: &Asset) -> Result<()> {
+        self.sink.asset(asset)?;
+        self.plan.as_mut().map_or(Ok(()), |plan| plan.writer.asset(asset))
+    }
+}
+
+/// A plan that is being written, and what is kept of it should the run be killed.
+pub(super) struct Planned {
+    pub writer: PlanWriter,
+    pub checkpoint: Checkpoint,
+}
+
+impl Planned {
+    pub(super) fn begin(checkpoint: Checkpoint) -> Result<Self> {
+        Ok(Self { writer: checkpoint.begin_plan()?, checkpoint })
+    }
+
+    /// Puts the plan of a run that came to its end in its place.
+    pub(super) fn complete(self, summary: &Summary, elapsed: Duration) -> Result<()> {
+        self.writer.finish(summary.clone(), elapsed)?;
+        self.checkpoint.remove();
+        Ok(())
+    }
+}
+
+/// What a plan says of where the run's settings came from, so that they can be found again.
+#[derive(Clone, Debug)]
+pub(super) struct Provenance {
+    root: Option<String>,
+    profile_from: String,
+    workspace: Option<String>,
+}
+
+impl Provenance {
+    pub(super) fn of(resolved: &Resolved, workspace: Option<&str>) -> Self {
+        let root = match &resolved.location {
+            Location::Folder(path) => {
+                path::absolute(path).ok().and_then(|root| root.to_str().map(str::to_owned))
+            }
+            Location::Container(_) => None,
+        };
+        let profile_from = match Profile::BUILT_IN.contains(&resolved.profile.as_str()) {
+            true => resolved.profile.clone(),
+            false => path::absolute(&resolved.profile)
+                .map_or_else(|_| resolved.profile.clone(), |path| path.to_string_lossy().into_owned()),
+        };
+        Self { root, profile_from, workspace: workspace.map(str::to_owned) }
+    }
+}
+
+/// What a plan of this run says before its first asset.
+pub(super) fn plan_header(
+    header: &Header,
+    provenance: Provenance,
+    depth: Depth,
+    dimensions: bool,
+) -> plan_file::Header {
+    let Provenance { root, profile_from, workspace } = provenance;
+    plan_file::Header {
+        origin: header.origin.clone(),
+        root,
+        profile: Arc::clone(&header.profile),
+        profile_from,
+        workspace,
+        probe_version: probe::VERSION,
+        recursive: depth == Depth::All,
+        dimensions,
+        admit: header.admit,
+        begun: Timestamp::now(),
+    }
+}
+
+/// Whether an earlier plan lists what this run lists.
+pub(super) fn check_baseline(
+    path: &Path,
+    earlier: &plan_file::Header,
+    now: &plan_file::Header,
+) -> Result<()> {
+    if earlier.lists_the_same(now) {
+        return Ok(());
+    }
+    let listing = |header: &plan_file::Header| {
+        let prefix = Some(&header.origin.prefix).filter(|prefix| !prefix.is_empty());
+        let prefix = prefix.map_or(String::new(), |prefix| format!(" with the prefix '{}'", shown(prefix)));
+        let depth = if header.recursive { "" } else { ", without its folders" };
+        format!("{}{prefix}{depth}", shown(&header.origin.location))
+    };
+    let (earlier, now) = (listing(earlier), listing(now));
+    Err(Error::new(format!("the baseline '{}' is of {earlier}, and this run is of {now}", path.display()))
+        .hint("give --baseline a plan of the same source, listed the same way"))
+}

@@ -1,0 +1,189 @@
+//! The summary as one JSON document.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::audit::{Audit, Container, Duplicates, Folder, Together};
+use crate::model::Admit;
+use crate::report::json::Counts;
+use crate::report::record::{FORMAT_VERSION, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    format_version: &'static str,
+    tool: ToolRecord,
+    /// Whether every container was examined to its end.
+    complete: bool,
+    containers: Vec<ContainerRecord<'a>>,
+    /// Names of the account's containers that are not audited.
+    left_out: &'a [String],
+    totals: TotalsRecord,
+    findings_by_code: Counts<'a>,
+    worst_prefixes: Vec<FolderRecord<'a>>,
+    /// Prefixes with something that will not sync, besides those.
+    more_prefixes: MoreRecord,
+    duplicates: DuplicatesRecord<'a>,
+    /// What the containers cost together, where a workspace is named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    together: Vec<TogetherRecord>,
+}
+
+#[derive(Serialize)]
+struct ContainerRecord<'a> {
+    name: &'a str,
+    source: SourceRecord<'a>,
+    profile: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<&'a str>,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorRecord<'a>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<QuotaRecord<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    totals: Option<TotalsRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings_by_code: Option<Counts<'a>>,
+}
+
+#[derive(Serialize)]
+struct ErrorRecord<'a> {
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct FolderRecord<'a> {
+    container: &'a str,
+    prefix: &'a str,
+    listed: u64,
+    rejected: u64,
+    unknown: u64,
+}
+
+#[derive(Serialize)]
+struct MoreRecord {
+    count: u64,
+    left_out: u64,
+}
+
+#[derive(Serialize)]
+struct DuplicatesRecord<'a> {
+    basenames: u64,
+    projects: Vec<ProjectRecord<'a>>,
+}
+
+#[derive(Serialize)]
+struct ProjectRecord<'a> {
+    /// `null` stands for the project of all containers.
+    project: Option<&'a str>,
+    basenames: u64,
+    /// One of so many basenames was compared.
+    one_of: u64,
+    examples: Vec<ExampleRecord<'a>>,
+}
+
+#[derive(Serialize)]
+struct ExampleRecord<'a> {
+    basename: &'a str,
+    /// The first two that have it.
+    containers: [&'a str; 2],
+}
+
+#[derive(Serialize)]
+struct TogetherRecord {
+    kind: &'static str,
+    cost: u64,
+    left: Option<u64>,
+    excess: u64,
+}
+
+/// Writes the document.
+pub(super) fn write(audit: &Audit, out: &mut impl Write) -> io::Result<()> {
+    let findings = audit.findings();
+    let names = Names(&audit.containers);
+    let document = Document {
+        format_version: FORMAT_VERSION,
+        tool: ToolRecord::this(),
+        complete: audit.is_complete(),
+        containers: audit.containers.iter().map(ContainerRecord::new).collect(),
+        left_out: &audit.left_out,
+        totals: TotalsRecord::new(&audit.totals(), audit.elapsed.as_secs_f64()),
+        findings_by_code: Counts(&findings),
+        worst_prefixes: audit.worst.top().iter().map(|folder| names.folder(folder)).collect(),
+        more_prefixes: MoreRecord { count: audit.worst.more_folders, left_out: audit.worst.more_left_out },
+        duplicates: DuplicatesRecord {
+            basenames: audit.duplicates.iter().map(|(_, found)| found.count).sum(),
+            projects: audit.duplicates.iter().map(|(name, found)| names.project(name, found)).collect(),
+        },
+        together: audit.together.iter().map(TogetherRecord::new).collect(),
+    };
+    serde_json::to_writer(&mut *out, &document)?;
+    out.write_all(b"\n")
+}
+
+impl<'a> ContainerRecord<'a> {
+    fn new(container: &'a Container) -> Self {
+        let summary = container.outcome.summary();
+        let quota = summary.map(|summary| QuotaRecord::new(Admit::Listing, summary));
+        let elapsed = container.elapsed.as_secs_f64();
+        Self {
+            name: &container.name,
+            source: SourceRecord::new(&container.origin),
+            profile: &container.profile,
+            project: container.project.as_deref(),
+            state: container.outcome.as_str(),
+            error: container
+                .outcome
+                .cause()
+                .map(|error| ErrorRecord { message: error.message(), hint: error.way_out() }),
+            notes: &container.notes,
+            plan: container.plan.as_ref().map(|path| path.to_string_lossy()),
+            quota,
+            totals: summary.map(|summary| TotalsRecord::new(&summary.totals, elapsed)),
+            findings_by_code: summary.map(|summary| Counts(&summary.findings)),
+        }
+    }
+}
+
+impl TogetherRecord {
+    fn new(together: &Together) -> Self {
+        let Together { kind, cost, left } = *together;
+        Self { kind: kind.as_str(), cost, left, excess: together.excess() }
+    }
+}
+
+/// Names of containers by their places.
+struct Names<'a>(&'a [Container]);
+
+impl<'a> Names<'a> {
+    fn name(&self, place: usize) -> &'a str {
+        self.0.get(place).map_or("", |container| &container.name)
+    }
+
+    fn folder(&self, folder: &'a Folder) -> FolderRecord<'a> {
+        let Folder { container, name, listed, rejected, unknown } = folder;
+        let container = self.name(*container);
+        FolderRecord { container, prefix: name, listed: *listed, rejected: *rejected, unknown: *unknown }
+    }
+
+    fn project(&self, project: &'a Option<String>, found: &'a Duplicates) -> ProjectRecord<'a> {
+        let examples = found.examples.iter().map(|example| ExampleRecord {
+            basename: &example.basename,
+            containers: example.containers.map(|place| self.name(place)),
+        });
+        ProjectRecord {
+            project: project.as_deref(),
+            basenames: found.count,
+            one_of: found.one_of,
+            examples: examples.collect(),
+        }
+    }
+}

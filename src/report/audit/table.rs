@@ -1,0 +1,145 @@
+//! The table of the containers, for people.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anstyle::Style;
+
+use crate::audit::{Audit, Container, Outcome};
+use crate::model::Totals;
+use crate::report::layout::{bytes, columns, cut, number, shown};
+use crate::report::style::{BOLD, DIM, ERROR, UNKNOWN};
+
+/// Containers in the table; JSON has all.
+const MAX_ROWS: usize = 40;
+/// The narrowest that a container's name gets, in columns.
+const MIN_NAME: usize = 16;
+
+/// The columns after the name.
+const HEADINGS: Cells<&str> =
+    ["assets", "accept", "reject", "unknown", "images", "frames", "read", "requests", "time"];
+
+type Cells<T> = [T; 9];
+
+/// Writes the table, `width` columns wide unless its numbers are huge.
+pub(super) fn write(out: &mut impl Write, audit: &Audit, width: usize) -> io::Result<()> {
+    let containers = &audit.containers[..audit.containers.len().min(MAX_ROWS)];
+    let rows: Vec<_> =
+        containers.iter().map(|container| (shown(&container.name), cells(container))).collect();
+    let together = (audit.containers.len() > 1).then(|| numbers(&audit.totals(), audit.elapsed));
+    let layout = Layout::new(&rows, together.as_ref(), width);
+
+    let head = layout.line("container", &HEADINGS.map(str::to_owned));
+    writeln!(out, "{DIM}{head}{DIM:#}")?;
+    for (container, (name, cells)) in containers.iter().zip(&rows) {
+        let line = match cells {
+            Some(cells) => layout.line(name, cells),
+            None => format!("{}  {}", layout.name(name), container.outcome.as_str().replace('-', " ")),
+        };
+        let style = style_of(&container.outcome);
+        writeln!(out, "{style}{line}{style:#}")?;
+    }
+    and_more(out, audit.containers.len(), MAX_ROWS, "  ")?;
+    if let Some(together) = together {
+        writeln!(out, "{BOLD}{}{BOLD:#}", layout.line("together", &together))?;
+    }
+    writeln!(out)
+}
+
+/// `and 960 more`, if there are.
+pub(super) fn and_more(out: &mut impl Write, there: usize, named: usize, indent: &str) -> io::Result<()> {
+    match there.saturating_sub(named) {
+        0 => Ok(()),
+        more => writeln!(out, "{indent}{DIM}and {} more{DIM:#}", number(more as u64)),
+    }
+}
+
+/// How wide each column is.
+struct Layout {
+    name: usize,
+    cells: Cells<usize>,
+}
+
+impl Layout {
+    fn new(rows: &[(String, Option<Cells<String>>)], together: Option<&Cells<String>>, width: usize) -> Self {
+        let mut cells = HEADINGS.map(columns);
+        for row in rows.iter().filter_map(|(_, cells)| cells.as_ref()).chain(together) {
+            for (width, cell) in cells.iter_mut().zip(row) {
+                *width = columns(cell).max(*width);
+            }
+        }
+        let of_cells: usize = cells.iter().map(|width| width + 2).sum();
+        let longest = rows.iter().map(|(name, _)| columns(name)).max().unwrap_or(0).max("container".len());
+        Self { name: longest.min(width.saturating_sub(of_cells + 2).max(MIN_NAME)), cells }
+    }
+
+    fn name(&self, name: &str) -> String {
+        let name = cut(name, self.name);
+        let pad = " ".repeat(self.name - columns(&name));
+        format!("  {name}{pad}")
+    }
+
+    fn line(&self, name: &str, cells: &Cells<String>) -> String {
+        let cells = cells.iter().zip(self.cells).map(|(cell, width)| format!("  {cell:>width$}"));
+        self.name(name) + &cells.collect::<String>()
+    }
+}
+
+/// The numbers of a container, if anything of it was examined.
+fn cells(container: &Container) -> Option<Cells<String>> {
+    let summary = container.outcome.summary()?;
+    Some(numbers(&summary.totals, container.elapsed))
+}
+
+fn numbers(totals: &Totals, elapsed: Duration) -> Cells<String> {
+    [
+        short(totals.listed),
+        short(totals.accepted),
+        short(totals.rejected),
+        short(totals.unknown),
+        short(totals.images),
+        short(totals.frames),
+        bytes(totals.bytes_read),
+        short(totals.requests),
+        format!("{:.1} s", elapsed.as_secs_f64()),
+    ]
+}
+
+/// `99,999`, and above it three digits: `123k`, `1.23M`. Sums and JSON are exact.
+fn short(value: u64) -> String {
+    let mut amount = value as f64;
+    if value < 100_000 {
+        return number(value);
+    }
+    let mut unit = "";
+    for next in ["k", "M", "G", "T", "P", "E"] {
+        if amount < 999.5 {
+            break;
+        }
+        amount /= 1000.0;
+        unit = next;
+    }
+    let decimals = if amount < 9.995 { 2 } else { usize::from(amount < 99.95) };
+    format!("{amount:.decimals$}{unit}")
+}
+
+fn style_of(outcome: &Outcome) -> Style {
+    match outcome {
+        Outcome::Complete(summary) if summary.totals.unknown > 0 => UNKNOWN,
+        Outcome::Complete(_) => Style::new(),
+        Outcome::Incomplete(..) | Outcome::Failed(_) => ERROR,
+        Outcome::Stopped(_) | Outcome::NotDone => DIM,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_numbers_have_three_digits() {
+        let numbers = [0, 99_999, 100_000, 999_499, 999_500, 1_234_567, 12_345_678, u64::MAX];
+        let texts = ["0", "99,999", "100k", "999k", "1.00M", "1.23M", "12.3M", "18.4E"];
+        assert_eq!(numbers.map(short), texts);
+    }
+}

@@ -1,0 +1,268 @@
+//! The summary for people.
+
+use std::io::{self, Write};
+
+use super::table::{self, and_more};
+use crate::audit::{Audit, Outcome};
+use crate::model::{Severity, Totals};
+use crate::report::layout::{MAX_WIDTH, MIN_WIDTH, bytes, counted, cut, number, shown};
+use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
+use crate::rules;
+
+/// Containers of which it is said why they are not complete.
+const MAX_CAUSES: usize = 20;
+/// Folders that are named.
+const MAX_FOLDERS: usize = 10;
+
+pub(super) struct Text<'a, W> {
+    audit: &'a Audit,
+    totals: Totals,
+    out: W,
+    width: usize,
+}
+
+impl<'a, W: Write> Text<'a, W> {
+    pub(super) fn new(audit: &'a Audit, out: W, width: usize) -> Self {
+        Self { audit, totals: audit.totals(), out, width: width.clamp(MIN_WIDTH, MAX_WIDTH) }
+    }
+
+    pub(super) fn write(mut self) -> io::Result<()> {
+        let version = env!("CARGO_PKG_VERSION");
+        writeln!(self.out, "{BOLD}presync audit{BOLD:#} {DIM}{version}{DIM:#}\n")?;
+        self.sums()?;
+        self.causes()?;
+        table::write(&mut self.out, self.audit, self.width)?;
+        self.notes()?;
+        self.findings()?;
+        self.folders()?;
+        self.duplicates()?;
+        self.together()?;
+        self.closing()
+    }
+
+    fn sums(&mut self) -> io::Result<()> {
+        let totals = self.totals;
+        let containers = self.audit.containers.len() as u64;
+        let rows = [
+            ("containers", containers, BOLD, self.states()),
+            ("listed", totals.listed, BOLD, String::new()),
+            ("accepted", totals.accepted, GOOD, String::new()),
+            ("rejected", totals.rejected, ERROR, String::new()),
+            ("skipped", totals.skipped, DIM, String::new()),
+            ("unknown", totals.unknown, UNKNOWN, String::new()),
+            ("images", totals.images, BOLD, String::new()),
+            ("frames", totals.frames, BOLD, String::new()),
+        ];
+        let digits = rows.iter().map(|row| number(row.1).len()).max().unwrap_or(0).max(6);
+        for (label, count, style, note) in rows {
+            let style = if count == 0 { DIM } else { style };
+            let count = format!("{:>digits$}", number(count));
+            let gap = if note.is_empty() { "" } else { "  " };
+            writeln!(self.out, "  {label:<10}  {style}{count}{style:#}{gap}{DIM}{note}{DIM:#}")?;
+        }
+        if !self.audit.left_out.is_empty() {
+            let names: Vec<_> = self.audit.left_out.iter().map(|name| shown(name)).collect();
+            let names = cut(&names.join(", "), self.width - 14);
+            writeln!(self.out, "  {DIM}{:<10}  {names}{DIM:#}", "left out")?;
+        }
+        writeln!(self.out)
+    }
+
+    /// `58 complete, 2 failed`.
+    fn states(&self) -> String {
+        let counts = Outcome::STATES.map(|state| (state, self.count(state)));
+        let there = counts.iter().filter(|(_, count)| *count > 0);
+        let said = there.map(|(state, count)| format!("{} {}", number(*count), state.replace('-', " ")));
+        said.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Containers that ended like this.
+    fn count(&self, state: &str) -> u64 {
+        let containers = self.audit.containers.iter();
+        containers.filter(|container| container.outcome.as_str() == state).count() as u64
+    }
+
+    /// Why containers are not complete, before anything else is said of them.
+    fn causes(&mut self) -> io::Result<()> {
+        let containers = &self.audit.containers;
+        let [.., stopped, not_done] = Outcome::STATES.map(|state| self.count(state));
+        let causes = containers.iter().filter_map(|container| Some((container, container.outcome.cause()?)));
+        let causes: Vec<_> = causes.collect();
+        if causes.is_empty() && stopped + not_done == 0 {
+            return Ok(());
+        }
+        writeln!(self.out, "{BOLD}Not complete{BOLD:#}")?;
+        for (container, error) in causes.iter().take(MAX_CAUSES) {
+            let name = cut(&shown(&container.name), self.width - 16);
+            let state = container.outcome.as_str();
+            let message = shown(error.message());
+            writeln!(
+                self.out,
+                "  {ERROR}{state:<10}{ERROR:#}  {BOLD}{name}{BOLD:#}\n              {message}"
+            )?;
+            if let Some(hint) = error.way_out() {
+                writeln!(self.out, "              {DIM}{}{DIM:#}", shown(hint))?;
+            }
+        }
+        and_more(&mut self.out, causes.len(), MAX_CAUSES, "              ")?;
+        if stopped + not_done > 0 {
+            let when = "when the audit was stopped; the next one with the same --out goes on";
+            let (stopped, not_done) = (number(stopped), number(not_done));
+            writeln!(
+                self.out,
+                "  {ERROR}{:<10}{ERROR:#}  {stopped} begun, {not_done} not, {when}",
+                "stopped"
+            )?;
+        }
+        writeln!(self.out)
+    }
+
+    fn notes(&mut self) -> io::Result<()> {
+        let notes = self.audit.containers.iter().flat_map(|container| {
+            container.notes.iter().map(|note| format!("{}: {}", shown(&container.name), shown(note)))
+        });
+        let notes: Vec<_> = notes.collect();
+        for note in notes.iter().take(MAX_CAUSES) {
+            writeln!(self.out, "  {note}")?;
+        }
+        and_more(&mut self.out, notes.len(), MAX_CAUSES, "  ")?;
+        if notes.is_empty() { Ok(()) } else { writeln!(self.out) }
+    }
+
+    fn findings(&mut self) -> io::Result<()> {
+        let findings = self.audit.findings();
+        for (severity, title) in [
+            (Severity::Error, "Rejected"),
+            (Severity::Unknown, "Not judged"),
+            (Severity::Warning, "Warnings"),
+        ] {
+            let found: Vec<_> = findings.iter().filter(|(code, _)| code.severity() == severity).collect();
+            if found.is_empty() {
+                continue;
+            }
+            let style = style::of(severity);
+            writeln!(self.out, "{BOLD}{title}{BOLD:#}")?;
+            for (code, count) in found {
+                let summary = cut(rules::summary(*code), self.width - 44);
+                let (name, count) = (code.name(), number(*count));
+                writeln!(
+                    self.out,
+                    "  {style}{code}{style:#}  {name:<21} {count:>10}  {DIM}{summary}{DIM:#}"
+                )?;
+            }
+            writeln!(self.out)?;
+        }
+        Ok(())
+    }
+
+    fn folders(&mut self) -> io::Result<()> {
+        let worst = &self.audit.worst;
+        if worst.top().is_empty() {
+            return Ok(());
+        }
+        writeln!(self.out, "{BOLD}Worst prefixes{BOLD:#}")?;
+        let named = worst.top().iter().take(MAX_FOLDERS);
+        let (mut more, mut left_out) = (worst.more_folders, worst.more_left_out);
+        for folder in worst.top().iter().skip(MAX_FOLDERS) {
+            more += 1;
+            left_out += folder.rejected + folder.unknown;
+        }
+        for folder in named {
+            let container = self.audit.containers.get(folder.container);
+            let prefix = if folder.name.is_empty() { "(no folder)" } else { &folder.name };
+            let name = container.map_or(String::new(), |container| shown(&container.name));
+            let name = cut(&format!("{name}  {}", shown(prefix)), self.width - 44);
+            let sum = format!("{} of {}", number(folder.rejected + folder.unknown), number(folder.listed));
+            writeln!(self.out, "  {ERROR}{sum:>20}{ERROR:#}  {name}")?;
+        }
+        if more > 0 {
+            let (more, left_out) = (counted(more, "more prefix", "more prefixes"), number(left_out));
+            writeln!(self.out, "  {DIM}{left_out:>20}  in {more}{DIM:#}")?;
+        }
+        writeln!(self.out)
+    }
+
+    fn duplicates(&mut self) -> io::Result<()> {
+        let found: Vec<_> = self.audit.duplicates.iter().filter(|(_, found)| found.count > 0).collect();
+        if found.is_empty() {
+            return Ok(());
+        }
+        writeln!(self.out, "{BOLD}The same basename in several containers{BOLD:#}")?;
+        for (project, found) in found {
+            let project =
+                project.as_ref().map_or("all containers".into(), |name| format!("project {}", shown(name)));
+            let sample = match found.one_of {
+                1 => String::new(),
+                one_of => format!(", in a sample of one in {}", number(one_of)),
+            };
+            let count = counted(found.count, "basename", "basenames");
+            writeln!(self.out, "  {}: {count}{sample}", cut(&project, self.width / 2))?;
+            for example in &found.examples {
+                let names = example.containers.map(|place| {
+                    self.audit.containers.get(place).map_or(String::new(), |container| shown(&container.name))
+                });
+                let basename = cut(&shown(&example.basename), self.width / 3);
+                let names = cut(&names.join(", "), self.width - self.width / 3 - 6);
+                writeln!(self.out, "    {basename}  {DIM}{names}{DIM:#}")?;
+            }
+            and_more(
+                &mut self.out,
+                usize::try_from(found.count).unwrap_or(usize::MAX),
+                found.examples.len(),
+                "    ",
+            )?;
+        }
+        writeln!(self.out, "  {DIM}annotations are matched by this name{DIM:#}\n")
+    }
+
+    fn together(&mut self) -> io::Result<()> {
+        if self.audit.together.is_empty() {
+            return Ok(());
+        }
+        writeln!(self.out, "{BOLD}Together, of what the workspace has left{BOLD:#}")?;
+        for together in &self.audit.together {
+            let (unit, cost) = (together.kind.unit(), number(together.cost));
+            let (style, verdict) = match (together.left, together.excess()) {
+                (None, _) => (DIM, format!("{cost}; no limit is set")),
+                (Some(left), 0) => (GOOD, format!("{cost} of {} left: it fits", number(left))),
+                (Some(left), excess) => {
+                    (ERROR, format!("{cost} of {} left: {} too many", number(left), number(excess)))
+                }
+            };
+            writeln!(self.out, "  {unit:<10}  {style}{verdict}{style:#}")?;
+        }
+        writeln!(self.out)
+    }
+
+    fn closing(&mut self) -> io::Result<()> {
+        let totals = self.totals;
+        let (read, listed) = (bytes(totals.bytes_read), bytes(totals.bytes_listed));
+        let requests = counted(totals.requests, "request", "requests");
+        let repeated = match totals.retries {
+            0 => String::new(),
+            retries => format!(", {} of them repeated", number(retries)),
+        };
+        writeln!(self.out, "{DIM}Read {read} of {listed} in {requests}{repeated}.{DIM:#}")?;
+        let assets = counted(totals.listed - totals.skipped, "asset", "assets");
+        let (rejected, unknown) = (number(totals.rejected), number(totals.unknown));
+        let (style, verdict) = match (totals.rejected, totals.unknown) {
+            (0, 0) if totals.listed == totals.skipped => (DIM, "There is nothing to sync.".to_owned()),
+            (0, 0) => (GOOD, format!("All {assets} will sync.")),
+            (_, 0) => (ERROR, format!("{rejected} of {assets} will be left out.")),
+            _ => (ERROR, format!("{rejected} of {assets} will be left out, {unknown} could not be judged.")),
+        };
+        let containers = self.audit.containers.len() as u64;
+        match containers - self.count(Outcome::STATES[0]) {
+            0 => writeln!(self.out, "{style}{verdict}{style:#}"),
+            missing => {
+                let missing = number(missing);
+                let of = counted(containers, "container", "containers");
+                let seen = if totals.listed == 0 { "" } else { verdict.as_str() };
+                writeln!(
+                    self.out,
+                    "{ERROR}Incomplete: {missing} of {of} not examined to the end. {seen}{ERROR:#}"
+                )
+            }
+        }
+    }
+}

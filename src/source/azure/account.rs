@@ -1,0 +1,151 @@
+//! The containers of a storage account.
+
+use std::sync::{Arc, OnceLock};
+
+use azure_core::http::pager::PagerOptions;
+use azure_core::http::{Context, Url};
+use azure_storage_blob::models::BlobServiceClientListContainersOptions;
+use azure_storage_blob::{BlobServiceClient, BlobServiceClientOptions};
+use futures::StreamExt;
+use jiff::Timestamp;
+
+use super::auth::{AuthMode, Credential, Means};
+use super::exchange::PageSlot;
+use super::explain;
+use super::failure::Failure;
+use super::pace::Outcome;
+use super::retry::Attempts;
+use super::{Options, PAGE_DEADLINE, Session};
+use crate::error::{Error, Result};
+use crate::source::Depth;
+use crate::source::location::{ContainerUrl, Environment};
+
+/// Containers that one account is listed with: their names alone would take 6 MB, and no audit of so many would end.
+pub const MAX_CONTAINERS: usize = 100_000;
+/// Characters that are kept of a name that is left out: as many as a container's name may have.
+const MAX_NAME: usize = 63;
+
+/// The containers of the account that `account` stands for, in the order of their names, as URLs without a prefix and
+/// without a credential; and the names of those that are left out: the service's own, such as `$logs`, and what cannot
+/// be a container's name.
+///
+/// # Errors
+///
+/// The credential is missing, does not allow to list containers, or the account cannot be reached; there are more
+/// than [`MAX_CONTAINERS`].
+pub async fn containers(
+    account: &ContainerUrl,
+    mode: AuthMode,
+    env: &Environment,
+    options: Options,
+    session: &Session,
+) -> Result<(Vec<ContainerUrl>, Vec<String>)> {
+    let credential = session.credential(mode, account, env)?;
+    let listing = Listing { account, credential, options, session };
+    let (mut containers, mut left_out) = (Vec::new(), Vec::new());
+    let (mut listed, mut marker) = (0, None);
+    loop {
+        let page = listing.page(marker.clone()).await?;
+        // An empty page counts as well, or there could be no end.
+        listed += page.names.len().max(1);
+        for name in page.names {
+            match account.beside(&name).ok().filter(|_| !name.starts_with('$')) {
+                Some(container) => containers.push(container),
+                None => left_out.push(name.chars().take(MAX_NAME).collect()),
+            }
+        }
+        if listed > MAX_CONTAINERS {
+            return Err(Error::new(format!("the account has more than {MAX_CONTAINERS} containers"))
+                .hint("give the containers one by one, or as connections of presync.toml with --all"));
+        }
+        if page.next.is_some() && page.next == marker {
+            return Err(Error::new("the service gave the same page of containers twice")
+                .hint("check what answers at this URL"));
+        }
+        match page.next {
+            Some(next) => marker = Some(next),
+            None => return Ok((containers, left_out)),
+        }
+    }
+}
+
+/// A page of a listing of containers.
+pub(super) struct Page {
+    pub names: Vec<String>,
+    /// The mark of the next page.
+    pub next: Option<String>,
+}
+
+struct Listing<'a> {
+    account: &'a ContainerUrl,
+    credential: Credential,
+    options: Options,
+    session: &'a Session,
+}
+
+impl Listing<'_> {
+    /// One page, with retries.
+    async fn page(&self, marker: Option<String>) -> Result<Page> {
+        let Self { account, credential, options, session } = self;
+        let pace = session.pace(account.endpoint());
+        let mut attempts = Attempts::new(options.retry);
+        loop {
+            let request = pace.admit(0).await.ok();
+            let attempt = page(account, &credential.means, session, options.page_size, marker.clone());
+            let answer = tokio::time::timeout(PAGE_DEADLINE, attempt).await;
+            let answer = answer.unwrap_or_else(|_| Err(Failure::Broken("no whole page in time".into())));
+            if let Some(request) = request {
+                request.done(answer.as_ref().map_or_else(Failure::outcome, |_| Outcome::Answered));
+            }
+            let failure = match answer {
+                Ok(page) => return Ok(page),
+                Err(failure) => failure,
+            };
+            if !attempts.again(&failure).await {
+                return Err(self.explain(&failure, &attempts.describe(&failure)));
+            }
+        }
+    }
+
+    fn explain(&self, failure: &Failure, attempt: &str) -> Error {
+        let endpoint = self.account.endpoint();
+        match failure {
+            Failure::Status { status: 401 | 403 | 404 | 409, .. } => {
+                let label = self.credential.label();
+                Error::new(format!("cannot list the containers of {endpoint} with {label}: {attempt}")).hint(
+                    "listing them takes the role 'Storage Blob Data Reader' on the storage account, its key, or an \
+                     account SAS (ss=b, srt=sco, sp=rl); without it, give the containers one by one",
+                )
+            }
+            _ => explain::explain(failure, attempt, self.account, &self.credential, Timestamp::now()),
+        }
+    }
+}
+
+/// One attempt at a page of at most `max` names ("List Containers").
+pub(super) async fn page(
+    account: &ContainerUrl,
+    means: &Means,
+    session: &Session,
+    max: u16,
+    marker: Option<String>,
+) -> std::result::Result<Page, Failure> {
+    let mut url = Url::parse(account.endpoint()).map_err(|error| Failure::Other(error.to_string()))?;
+    let (client_options, token) = session.client_options(means, &mut url);
+    let options = BlobServiceClientOptions { client_options, ..Default::default() };
+    let service = BlobServiceClient::new(url, token, Some(options))?;
+    // The slot has the body read whole, up to the cap on a page.
+    let slot = PageSlot { body: Arc::new(OnceLock::new()), depth: Depth::All };
+    let options = BlobServiceClientListContainersOptions {
+        maxresults: Some(max.into()),
+        marker,
+        method_options: PagerOptions { context: Context::new().with_value(slot), ..Default::default() },
+        ..Default::default()
+    };
+    let page = match service.list_containers(Some(options))?.into_pages().next().await {
+        Some(page) => page?.into_model()?,
+        None => return Err(Failure::Other("a page without a body".into())),
+    };
+    let names = page.container_items.into_iter().filter_map(|item| item.name).collect();
+    Ok(Page { names, next: page.next_marker.filter(|next| !next.is_empty()) })
+}
