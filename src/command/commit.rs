@@ -102,6 +102,14 @@ fn resolve(settings: &config::Commit, header: &Header, environment: &Environment
         }
         (Location::Folder(path), None) => path.display().to_string() == origin.location,
     };
+    if let Location::Container(url) = &resolved.location
+        && settings.source.is_none()
+        && !url.is_trusted()
+    {
+        // A plan from elsewhere must not choose who is sent a credential.
+        return Err(Error::new(format!("the plan is of '{url}', which is no address of Azure's"))
+            .hint("name it with --source, if it may be sent your credential"));
+    }
     match is_same {
         true => Ok(resolved),
         false => {

@@ -23,6 +23,15 @@ const PREFIX_SET: &AsciiSet =
 /// What must be escaped in a blob name that is one segment of a URL: all but RFC 3986's unreserved characters.
 const SEGMENT_SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Where blob endpoints are, in the public cloud and the national ones ("Storage account overview", endpoints; "Azure
+/// Government" and "Azure operated by 21Vianet", endpoint mappings).
+const AZURE_DOMAINS: [&str; 4] = [
+    ".blob.core.windows.net",
+    ".blob.storage.azure.net",
+    ".blob.core.usgovcloudapi.net",
+    ".blob.core.chinacloudapi.cn",
+];
+
 /// Where to look for blobs. Printed without any SAS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
@@ -262,14 +271,14 @@ impl ContainerUrl {
 
     /// Whether this looks like an emulator: the account stands in the path, or the host is this machine.
     pub(crate) fn is_emulator(&self) -> bool {
-        let Ok(url) = Url::parse(&self.endpoint) else { return false };
-        let is_this_machine = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
-        is_this_machine || url.path() != "/"
+        Url::parse(&self.endpoint).is_ok_and(|url| is_this_machine(&url) || url.path() != "/")
+    }
+
+    /// Whether a credential may go there although nobody typed the URL: the host is one of Azure's, or this machine.
+    pub(crate) fn is_trusted(&self) -> bool {
+        let of_azure = |name: &str| AZURE_DOMAINS.iter().any(|domain| name.ends_with(domain));
+        Url::parse(&self.endpoint)
+            .is_ok_and(|url| is_this_machine(&url) || url.domain().is_some_and(of_azure))
     }
 
     /// Another container of the same account, whole and with no credential of its own.
@@ -413,6 +422,15 @@ fn check_wanted(account: &str, wanted: Option<&str>) -> Result<()> {
                 .hint("leave out --account"))
         }
         _ => Ok(()),
+    }
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

@@ -260,3 +260,28 @@ proptest! {
         let _ = ConnectionString::parse(&text);
     }
 }
+
+#[test]
+fn only_azure_and_this_machine_are_trusted_unnamed() {
+    let is_trusted = |source: &str| match parse_with(source, Some("media"), &[]) {
+        Ok(Location::Container(url)) => url.is_trusted(),
+        other => panic!("{source}: {other:?}"),
+    };
+    for source in [
+        "https://media.blob.core.windows.net/cams",
+        "https://media.z01.blob.storage.azure.net/cams",
+        "https://media.blob.core.chinacloudapi.cn/cams",
+        "http://127.0.0.1:10000/media/cams",
+        "http://localhost:10000/media/cams",
+    ] {
+        assert!(is_trusted(source), "{source}");
+    }
+    for source in [
+        "https://blobs.example.com/cams",
+        "https://media.blob.core.windows.net.example.com/cams",
+        "https://mediablob.core.windows.net.example.com/cams",
+        "http://10.0.0.1:10000/media/cams",
+    ] {
+        assert!(!is_trusted(source), "{source}");
+    }
+}

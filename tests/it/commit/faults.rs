@@ -63,6 +63,14 @@ fn what_cannot_be_committed_is_said() {
     plan(&whole);
     place.rewrite(|header, _, _| header.profile_from = "/no/such/profile.toml".to_owned());
     say("the profile is gone", &[]);
+    plan(&whole);
+    place.rewrite(|header, _, _| {
+        header.root = None;
+        header.origin.provider = "azure".into();
+        header.origin.location = "https://blobs.example.com/media/cam1".to_owned();
+        header.origin.container = Some("cam1".to_owned());
+    });
+    say("the plan is of a host that nobody named", &[]);
     assert_snapshot!(messages.replace(place.0.path().to_str().expect("UTF-8"), "FOLDER"));
     place.assert_untouched(&["file", "folder", "foreign"]);
 }
