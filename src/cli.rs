@@ -24,7 +24,7 @@ mod values;
 
 use audit::AuditArgs;
 use commit::CommitArgs;
-use common::{AzureArgs, ChoiceArgs, ColorArg, DisplayArgs};
+use common::{AzureArgs, ChoiceArgs, ColorArg, DisplayArgs, TextOrJsonArg};
 use dry_run::DryRunArgs;
 use generated::{CompletionsArgs, ManArgs};
 use quota::QuotaArgs;
@@ -191,7 +191,7 @@ struct DoctorArgs {
 
     /// How the report is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: DoctorFormatArg,
+    format: TextOrJsonArg,
 
     #[command(flatten, next_help_heading = "Azure")]
     azure: AzureArgs,
@@ -229,7 +229,7 @@ struct PreviewArgs {
 
     /// How the report is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: PreviewFormatArg,
+    format: TextOrJsonArg,
 
     /// Write the report to a file instead of stdout
     #[arg(long, short, value_name = "FILE")]
@@ -327,24 +327,6 @@ enum FormatArg {
     Html,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum PreviewFormatArg {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON document
-    Json,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum DoctorFormatArg {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON document
-    Json,
-}
-
 impl Cli {
     /// The request, with every default resolved.
     pub fn into_request(self) -> Request {
@@ -378,10 +360,7 @@ impl Cli {
                 target: args.azure.target(args.source, None),
                 origins: args.origins,
                 wait: args.wait.unwrap_or_default(),
-                format: match args.format {
-                    DoctorFormatArg::Text => report::DoctorFormat::Text,
-                    DoctorFormatArg::Json => report::DoctorFormat::Json,
-                },
+                format: args.format.into(),
                 color: args.color.into(),
             }),
             Command::Quota(args) => Request::Quota(args.resolve()),
@@ -427,10 +406,7 @@ impl PreviewArgs {
         Preview {
             target: self.azure.target(self.source, self.profile),
             depth: depth(self.no_recurse),
-            format: match self.format {
-                PreviewFormatArg::Text => report::preview::Format::Text,
-                PreviewFormatArg::Json => report::preview::Format::Json,
-            },
+            format: self.format.into(),
             output: self.output,
             color: self.display.color.into(),
             progress: !(self.display.no_progress || self.display.quiet),

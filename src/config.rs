@@ -8,7 +8,7 @@ use anstream::ColorChoice;
 
 use crate::loopback::Tls;
 use crate::model::{Admit, Month, QuotaKind};
-use crate::report::{DoctorFormat, Format, audit, commit, preview, quota};
+use crate::report::{Format, TextOrJson};
 use crate::rules::Choice;
 use crate::source::Depth;
 use crate::source::azure::{AuthMode, Limits};
@@ -119,7 +119,7 @@ pub struct Audit {
     /// Whether all containers sync into one project.
     pub one_project: bool,
     /// How the summary is written.
-    pub format: audit::Format,
+    pub format: TextOrJson,
     /// Where to; stdout when `None`.
     pub output: Option<PathBuf>,
     /// Whether findings leave the exit code at 0.
@@ -179,7 +179,7 @@ pub struct Commit {
     /// Whether to leave out assets that the plan has no verdict on, instead of refusing it.
     pub allow_unknown: bool,
     /// How the report is written.
-    pub format: commit::Format,
+    pub format: TextOrJson,
     /// When to use colors.
     pub color: Color,
     /// Whether progress may be shown, if stderr is a terminal.
@@ -207,7 +207,7 @@ pub struct Preview {
     /// How far below the prefix to go.
     pub depth: Depth,
     /// How the report is written.
-    pub format: preview::Format,
+    pub format: TextOrJson,
     /// Where to; stdout when `None`.
     pub output: Option<PathBuf>,
     /// When to use colors.
@@ -247,7 +247,7 @@ pub struct Doctor {
     /// How long to try again while a role assignment is on its way.
     pub wait: Duration,
     /// How the report is written.
-    pub format: DoctorFormat,
+    pub format: TextOrJson,
     /// When to use colors.
     pub color: Color,
 }
@@ -273,7 +273,7 @@ pub struct QuotaShow {
     /// Whether to show every change.
     pub history: bool,
     /// How it is written.
-    pub format: quota::Format,
+    pub format: TextOrJson,
     /// The ledger's file; `None` for the default.
     pub ledger: Option<PathBuf>,
     /// When to use colors.

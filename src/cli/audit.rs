@@ -3,13 +3,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::common::{AzureArgs, DisplayArgs, PerformanceArgs};
+use super::common::{AzureArgs, DisplayArgs, PerformanceArgs, TextOrJsonArg};
 use super::values::one_line;
 use crate::checkpoint;
 use crate::config::Audit;
-use crate::report::audit::Format;
 
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {
@@ -44,7 +43,7 @@ pub(super) struct AuditArgs {
 
     /// How the summary is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: AuditFormatArg,
+    format: TextOrJsonArg,
 
     /// Write the summary to a file instead of stdout
     #[arg(long, short, value_name = "FILE")]
@@ -64,15 +63,6 @@ pub(super) struct AuditArgs {
     performance: PerformanceArgs,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum AuditFormatArg {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON document
-    Json,
-}
-
 impl AuditArgs {
     pub(super) fn resolve(self) -> Audit {
         Audit {
@@ -83,10 +73,7 @@ impl AuditArgs {
             workspace: self.workspace,
             ledger: self.ledger,
             one_project: self.one_project,
-            format: match self.format {
-                AuditFormatArg::Text => Format::Text,
-                AuditFormatArg::Json => Format::Json,
-            },
+            format: self.format.into(),
             output: self.output,
             exit_zero: self.exit_zero,
             color: self.display.color.into(),

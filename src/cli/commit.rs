@@ -3,12 +3,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::common::{AzureArgs, DisplayArgs};
+use super::common::{AzureArgs, DisplayArgs, TextOrJsonArg};
 use super::values::one_line;
 use crate::config::Commit;
-use crate::report::commit::Format;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -49,22 +48,13 @@ pub(super) struct CommitArgs {
 
     /// How the report is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: FormatArg,
+    format: TextOrJsonArg,
 
     #[command(flatten, next_help_heading = "Azure")]
     azure: AzureArgs,
 
     #[command(flatten, next_help_heading = "Display")]
     display: DisplayArgs,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum FormatArg {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON document
-    Json,
 }
 
 impl CommitArgs {
@@ -80,10 +70,7 @@ impl CommitArgs {
             out: self.out,
             dry_run: self.dry_run,
             allow_unknown: self.allow_unknown,
-            format: match self.format {
-                FormatArg::Text => Format::Text,
-                FormatArg::Json => Format::Json,
-            },
+            format: self.format.into(),
             color: self.display.color.into(),
             progress: !(self.display.no_progress || self.display.quiet),
             verbose: self.display.verbose > 0,

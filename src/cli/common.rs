@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::values::{bandwidth, changeable, duration, selector, severity};
 use crate::config::{Color, Target};
+use crate::report::TextOrJson;
 use crate::rules::{Choice, Level, Selector};
 use crate::source::azure::{AuthMode, Limits};
 
@@ -106,6 +107,25 @@ impl PerformanceArgs {
             concurrency: self.concurrency.map(usize::from),
             requests_per_second: self.max_requests_per_second.map(f64::from),
             bytes_per_second: self.max_bandwidth.map(|bytes| bytes as f64),
+        }
+    }
+}
+
+/// How a report is written that has no rows of assets.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum TextOrJsonArg {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+}
+
+impl From<TextOrJsonArg> for TextOrJson {
+    fn from(format: TextOrJsonArg) -> Self {
+        match format {
+            TextOrJsonArg::Text => Self::Text,
+            TextOrJsonArg::Json => Self::Json,
         }
     }
 }

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
-use super::common::ColorArg;
+use super::common::{ColorArg, TextOrJsonArg};
 use super::values::{one_line, whole_number};
 use crate::config::{Quota, QuotaRelease, QuotaSet, QuotaShow};
 use crate::model::{Month, QuotaKind};
-use crate::report::quota::Format;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -46,7 +45,7 @@ struct ShowArgs {
 
     /// How it is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: FormatArg,
+    format: TextOrJsonArg,
 
     #[command(flatten)]
     ledger: LedgerArgs,
@@ -113,15 +112,6 @@ struct LedgerArgs {
     ledger: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum FormatArg {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON document
-    Json,
-}
-
 /// A limit that is set; `None` for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Limit(Option<u64>);
@@ -162,10 +152,7 @@ impl ShowArgs {
             workspace: self.workspace,
             month: self.month,
             history: self.history,
-            format: match self.format {
-                FormatArg::Text => Format::Text,
-                FormatArg::Json => Format::Json,
-            },
+            format: self.format.into(),
             ledger: self.ledger.ledger,
             color: self.color.into(),
         }

@@ -11,7 +11,6 @@
 //! 3. The folder takes its place, as a whole.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -234,8 +233,8 @@ fn examine(
     super::runtime()?.block_on(async {
         let options = azure::Options { depth, ..azure::Options::default() };
         let source = AnySource::open(resolved.location, resolved.auth, options, environment)?;
-        let _bar = (settings.progress && io::stderr().is_terminal())
-            .then(|| ProgressBar::show_listing(Arc::clone(&progress)));
+        let _bar =
+            super::is_live(settings.progress).then(|| ProgressBar::show_listing(Arc::clone(&progress)));
         let (sender, pages) = mpsc::channel(PAGES_AHEAD);
         let comparing = tokio::task::spawn_blocking(move || examined.compare(pages, reader));
         let listed = tokio::select! {

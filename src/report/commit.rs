@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Header;
+use super::TextOrJson;
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, columns, cut, number, shown};
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
@@ -14,22 +15,12 @@ use crate::commit::{Commit, Manifest, Obstacle, Obstacles, Outcome, Written};
 use crate::ledger::Amounts;
 use crate::plan_file;
 
-/// How the report is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// One document.
-    Json,
-}
-
 /// Writes the report to `out`; `width` is the number of columns that text may use.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn write(
-    format: Format,
+    format: TextOrJson,
     commit: &Commit,
     outcome: &Outcome,
     out: impl Write,
@@ -37,8 +28,8 @@ pub fn write(
 ) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     match format {
-        Format::Text => text(&mut out, commit, outcome, width.clamp(MIN_WIDTH, MAX_WIDTH))?,
-        Format::Json => {
+        TextOrJson::Text => text(&mut out, commit, outcome, width.clamp(MIN_WIDTH, MAX_WIDTH))?,
+        TextOrJson::Json => {
             serde_json::to_writer_pretty(&mut out, &Document::new(commit, outcome))?;
             writeln!(out)?;
         }

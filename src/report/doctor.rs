@@ -5,34 +5,25 @@ use std::io::{self, Write};
 use anstyle::Style;
 use serde::Serialize;
 
+use super::TextOrJson;
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::shown;
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN, WARNING};
 use crate::model::{Check, Origin, Outcome};
-
-/// How the report of an examination is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DoctorFormat {
-    /// For people: a line a step, and the cure below.
-    #[default]
-    Text,
-    /// One document.
-    Json,
-}
 
 /// Writes the report. `origin` is what was examined, if its names could be read.
 ///
 /// # Errors
 /// When `out` does not take it.
 pub fn doctor(
-    format: DoctorFormat,
+    format: TextOrJson,
     origin: Option<&Origin>,
     checks: &[Check],
     out: &mut impl Write,
 ) -> io::Result<()> {
     match format {
-        DoctorFormat::Text => text(origin, checks, out),
-        DoctorFormat::Json => {
+        TextOrJson::Text => text(origin, checks, out),
+        TextOrJson::Json => {
             serde_json::to_writer_pretty(&mut *out, &Document::new(origin, checks))?;
             writeln!(out)
         }

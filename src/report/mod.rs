@@ -33,7 +33,7 @@ use crate::run::Sink;
 
 pub use bar::ProgressBar;
 pub use bars::{ProgressBars, ProgressLine};
-pub use doctor::{DoctorFormat, doctor};
+pub use doctor::doctor;
 pub use layout::shown;
 
 /// How a report is written.
@@ -58,6 +58,16 @@ pub enum Format {
     Github,
     /// One page for browsers.
     Html,
+}
+
+/// How a report is written that has no row for each asset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TextOrJson {
+    /// For people.
+    #[default]
+    Text,
+    /// One document.
+    Json,
 }
 
 /// What a report says about the run before any asset.

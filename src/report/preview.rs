@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use serde::Serialize;
 
 use super::Header;
+use super::TextOrJson;
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, number, shown};
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, UNKNOWN};
@@ -13,22 +14,12 @@ use crate::preview::{Preview, Sum};
 /// Extensions that the text names.
 const MAX_SHOWN: usize = 20;
 
-/// How the report is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// One document.
-    Json,
-}
-
 /// Writes the report to `out`; `width` is the number of columns that text may use.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn write(
-    format: Format,
+    format: TextOrJson,
     header: &Header,
     preview: &Preview,
     out: impl Write,
@@ -36,8 +27,8 @@ pub fn write(
 ) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     match format {
-        Format::Text => text(&mut out, header, preview, width.clamp(MIN_WIDTH, MAX_WIDTH))?,
-        Format::Json => json(&mut out, header, preview)?,
+        TextOrJson::Text => text(&mut out, header, preview, width.clamp(MIN_WIDTH, MAX_WIDTH))?,
+        TextOrJson::Json => json(&mut out, header, preview)?,
     }
     out.flush()
 }

@@ -7,21 +7,12 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::TextOrJson;
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, cut, number, shown};
 use super::record::{FORMAT_VERSION, ToolRecord};
 use super::style::{BOLD, DIM, ERROR, GOOD};
 use crate::ledger::{Amounts, Balance, Change, Reservation};
 use crate::model::{Month, QuotaKind};
-
-/// How the report is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// One document.
-    Json,
-}
 
 /// What a ledger says of a month.
 #[derive(Clone, Debug)]
@@ -51,11 +42,11 @@ pub struct Workspace {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn write(format: Format, statement: &Statement<'_>, out: impl Write, width: usize) -> io::Result<()> {
+pub fn write(format: TextOrJson, statement: &Statement<'_>, out: impl Write, width: usize) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     match format {
-        Format::Text => text(&mut out, statement, width.clamp(MIN_WIDTH, MAX_WIDTH))?,
-        Format::Json => {
+        TextOrJson::Text => text(&mut out, statement, width.clamp(MIN_WIDTH, MAX_WIDTH))?,
+        TextOrJson::Json => {
             serde_json::to_writer_pretty(&mut out, &Document::new(statement))?;
             writeln!(out)?;
         }
