@@ -8,13 +8,14 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{
-    Audit, Commit, Connect, Doctor, DryRun, Explain, Loopback, Preview, Quota, Report, Rule,
+    Audit, Bench, Commit, Connect, Doctor, DryRun, Explain, Loopback, Preview, Quota, Report, Rule,
 };
 use crate::loopback::Tls;
 use crate::report;
 use crate::source::Depth;
 
 mod audit;
+mod bench;
 mod commit;
 mod common;
 mod dry_run;
@@ -23,6 +24,7 @@ mod quota;
 mod values;
 
 use audit::AuditArgs;
+use bench::BenchArgs;
 use commit::CommitArgs;
 use common::{AzureArgs, ChoiceArgs, ColorArg, DisplayArgs, TextOrJsonArg};
 use dry_run::DryRunArgs;
@@ -78,6 +80,8 @@ enum Command {
     Quota(QuotaArgs),
     /// Every rule, or one: what it means, why it exists, how to fix it
     Rule(RuleArgs),
+    /// How fast a container can be read from here, what bounds it, and what cannot be saved
+    Bench(BenchArgs),
     /// A script that completes commands and options in a shell
     Completions(CompletionsArgs),
     /// The manual page of presync or of one of its commands, as roff
@@ -85,6 +89,9 @@ enum Command {
     /// A blob server on 127.0.0.1 for tests and benchmarks; it serves until its stdin ends
     #[command(hide = true)]
     Loopback(LoopbackArgs),
+    /// One measurement of a benchmark, which comes as JSON on stdin
+    #[command(hide = true)]
+    BenchJob,
 }
 
 /// What a parsed command line asks for.
@@ -110,8 +117,12 @@ pub enum Request {
     Quota(Quota),
     /// `presync rule`.
     Rule(Rule),
+    /// `presync bench`.
+    Bench(Box<Bench>),
     /// `presync loopback`.
     Loopback(Loopback),
+    /// One measurement of `presync bench`.
+    BenchJob,
     /// `presync completions` and `presync man`: this text.
     Print(Vec<u8>),
 }
@@ -365,6 +376,8 @@ impl Cli {
             }),
             Command::Quota(args) => Request::Quota(args.resolve()),
             Command::Rule(args) => Request::Rule(Rule { code: args.code, color: args.color.into() }),
+            Command::Bench(args) => Request::Bench(Box::new(args.resolve())),
+            Command::BenchJob => Request::BenchJob,
             Command::Completions(args) => Request::Print(args.text()),
             Command::Man(args) => Request::Print(args.text()),
             Command::Loopback(args) => Request::Loopback(Loopback {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anstream::ColorChoice;
 
-use crate::loopback::Tls;
+use crate::loopback::{Mix, Tls};
 use crate::model::{Admit, Month, QuotaKind};
 use crate::report::{Format, TextOrJson};
 use crate::rules::Choice;
@@ -311,6 +311,53 @@ pub struct Rule {
     pub code: Option<String>,
     /// When to use colors.
     pub color: Color,
+}
+
+/// Settings of `presync bench`.
+#[derive(Clone, Debug)]
+pub struct Bench {
+    /// Where the blobs lie; `None` for a loopback server.
+    pub source: Option<Target>,
+    /// Blobs from the beginning of a source's listing.
+    pub sample: u64,
+    /// Requests in flight to compare, in ascending order.
+    pub concurrency: Vec<usize>,
+    /// Lengths of the first read to compare, in bytes.
+    pub first_read: Vec<u64>,
+    /// Whether bare clients are measured too.
+    pub floors: bool,
+    /// Blobs of the loopback server.
+    pub blobs: u64,
+    /// What kinds of files they are.
+    pub mix: Mix,
+    /// The smallest and the largest image, in bytes; `None` for the default.
+    pub image_size: Option<(u64, u64)>,
+    /// The smallest and the largest video, in bytes; `None` for the default.
+    pub video_size: Option<(u64, u64)>,
+    /// How long every answer takes.
+    pub latency: Option<Duration>,
+    /// The share of ranges and pages that fail in a way that passes.
+    pub fail: Option<f64>,
+    /// Requests a second that are served.
+    pub limit: Option<f64>,
+    /// Whether it speaks TLS and wants a token.
+    pub tls: bool,
+    /// What blobs and faults are drawn from.
+    pub seed: u64,
+    /// Numbers of blobs to estimate.
+    pub estimate: Vec<u64>,
+    /// Requests a second that a storage account takes.
+    pub account_limit: f64,
+    /// The price of 10,000 reads.
+    pub price: Option<f64>,
+    /// How the report is written.
+    pub format: TextOrJson,
+    /// Where to; stdout when `None`.
+    pub output: Option<PathBuf>,
+    /// When to use colors.
+    pub color: Color,
+    /// Whether to say what is being measured.
+    pub progress: bool,
 }
 
 /// Settings of `presync loopback`.

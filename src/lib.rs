@@ -14,6 +14,7 @@
 //! server for tests and benchmarks.
 
 pub mod audit;
+pub mod bench;
 pub mod checkpoint;
 pub mod cli;
 pub mod command;
@@ -22,6 +23,7 @@ pub mod config;
 pub mod connections;
 pub mod error;
 pub mod exit;
+pub mod lanes;
 pub mod ledger;
 pub mod loopback;
 pub mod model;

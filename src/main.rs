@@ -25,6 +25,8 @@ fn main() -> ExitCode {
         Request::Quota(settings) => command::quota::run(&settings),
         Request::Rule(settings) => command::rule::run(&settings),
         Request::Print(text) => command::print::run(&text),
+        Request::Bench(settings) => command::bench::run(&settings),
+        Request::BenchJob => command::bench::run_job(),
         Request::Loopback(settings) => command::loopback::run(settings),
     };
     result.unwrap_or_else(|error| fail(&error)).into()

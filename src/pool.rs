@@ -4,7 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::error::{Error, Result};
 
@@ -61,10 +64,79 @@ impl Pool {
     }
 }
 
+/// Pieces of work that go to the pool together at the most: by then, what a batch costs is shared by enough of them.
+const BATCH: usize = 64;
+/// Pieces that wait for the next batch at the most. Who has another one waits as well.
+const WAITING: usize = 1024;
+
+/// A piece of work. It leaves behind how to hand over what came of it.
+type Piece = Box<dyn FnOnce() -> HandOver + Send>;
+/// Called where the one who waits for it runs, so that no other thread has to be woken.
+type HandOver = Box<dyn FnOnce() + Send>;
+
+/// The way to a [`Pool`] for the tasks of a runtime that runs on one thread: what they hand in while that thread is busy
+/// goes to the pool as one batch, and comes back as one. To wake a thread costs more than to probe a header.
+#[derive(Clone, Debug)]
+pub struct Batches(mpsc::Sender<Piece>);
+
+impl Batches {
+    /// Starts the task that makes the batches. It ends with the last clone of this.
+    pub fn start(runtime: &Handle, pool: Arc<Pool>) -> Self {
+        let (sender, mut pieces) = mpsc::channel::<Piece>(WAITING);
+        runtime.spawn(async move {
+            let mut under_way = FuturesUnordered::new();
+            let mut batch = Vec::with_capacity(BATCH);
+            let mut is_open = true;
+            while is_open || !under_way.is_empty() {
+                tokio::select! {
+                    taken = pieces.recv_many(&mut batch, BATCH), if is_open => {
+                        is_open = taken > 0;
+                        let batch: Vec<Piece> = batch.drain(..).collect();
+                        if is_open {
+                            let work = || batch.into_iter().map(|piece| piece()).collect::<Vec<_>>();
+                            under_way.push(pool.run(work));
+                        }
+                    }
+                    Some(done) = under_way.next() => {
+                        done.into_iter().flatten().for_each(|hand_over| hand_over());
+                    }
+                }
+            }
+        });
+        Self(sender)
+    }
+
+    /// Runs `work` on a worker and gives its answer; `None` when it panicked.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        let piece: Piece = Box::new(move || {
+            let result = catch_unwind(AssertUnwindSafe(work)).ok();
+            Box::new(move || {
+                if let Some(result) = result {
+                    // Nobody waits for the answer when the run has ended early.
+                    let _ = reply.send(result);
+                }
+            })
+        });
+        self.0.send(piece).await.ok()?;
+        answer.await.ok()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use futures::future::join_all;
+
+    #[tokio::test]
+    async fn a_batch_comes_back_whole_and_a_panic_costs_one_answer() {
+        let pool = Arc::new(Pool::new(1, 1).expect("a thread can be had"));
+        let batches = Batches::start(&Handle::current(), pool);
+        let work = |number: usize| move || if number == 77 { panic!("on purpose") } else { number };
+        let answers = join_all((0..3000).map(|number| batches.run(work(number)))).await;
+        let expected = (0..3000).map(|number| Some(number).filter(|number| *number != 77));
+        assert_eq!(answers, expected.collect::<Vec<_>>());
+    }
 
     #[tokio::test]
     async fn one_worker_and_one_place_are_enough() {

@@ -1,6 +1,7 @@
 //! How far a run is: counters that the pipeline writes and a progress bar reads.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::model::{Asset, Verdict};
 
@@ -14,6 +15,19 @@ pub struct Progress {
     unknown: AtomicU64,
     bytes_read: AtomicU64,
     retries: AtomicU64,
+    /// CPU time by [`Stage`], in nanoseconds.
+    stages: [AtomicU64; 3],
+}
+
+/// A part of a run whose CPU time is told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// From bytes to facts.
+    Probe,
+    /// From facts to a verdict.
+    Judge,
+    /// Listing order, quota, the report.
+    Write,
 }
 
 /// The counters at one moment.
@@ -53,6 +67,15 @@ impl Progress {
         self.bytes_read.fetch_add(asset.reads.bytes, Ordering::Relaxed);
         self.retries.fetch_add(asset.reads.retries.into(), Ordering::Relaxed);
         self.judged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_stage(&self, stage: Stage, time: Duration) {
+        self.stages[stage as usize].fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// The CPU time that a stage has taken. A folder's files are read, probed and judged in one go, which is not told apart.
+    pub fn stage(&self, stage: Stage) -> Duration {
+        Duration::from_nanos(self.stages[stage as usize].load(Ordering::Relaxed))
     }
 
     /// Whether the listing is complete and has this many entries.

@@ -1,35 +1,37 @@
 //! The whole pipeline: list, read, probe, judge, weigh, report.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt, TryStreamExt, future};
+use cpu_time::ThreadTime;
+use futures::{FutureExt, StreamExt, future};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::error::{Error, Result};
+use crate::lanes::Lanes;
 use crate::model::{Admit, Asset, Quota};
 use crate::plan::Summary;
 use crate::pool::Pool;
 use crate::probe::Want;
-use crate::progress::Progress;
+use crate::progress::{Progress, Stage};
 use crate::rules::Profile;
 use crate::source::Source;
 
 mod inspect;
 mod known;
 mod listing;
+mod read;
 mod settle;
 
 use inspect::Inspector;
 pub(crate) use inspect::judge;
 pub use known::{Judged, Known, Rows};
 use listing::{Sorter, Work};
+use read::Delivery;
 use settle::Settler;
 
 /// Listing pages that wait until their blobs are taken.
 const PAGES_AHEAD: usize = 2;
-/// Files that are read and probed in one job.
-const BATCH: usize = 32;
 /// Assets that need no read and go through the pipeline together.
 const KNOWN_AT_ONCE: usize = 256;
 /// How long blobs under way may take to finish when the run is stopped: a user who stops it waits.
@@ -37,7 +39,8 @@ const GRACE: Duration = Duration::from_millis(500);
 /// Bytes that may be in flight between the network and the pool at a time: 64 MiB.
 const BYTES_IN_FLIGHT: usize = 64 << 20;
 
-/// How a run goes about its work. But for `want`, none of these settings changes what it finds.
+/// How a run goes about its work. But for `want`, none of these settings changes what it finds; `first_read` changes
+/// which widths and heights the bytes happen to show.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Blobs that are examined side by side.
@@ -50,31 +53,56 @@ pub struct Settings {
     pub window: usize,
     /// Which facts are worth a read.
     pub want: Want,
+    /// Bytes of the first read of each blob; `None` for what its extension makes likely to be enough.
+    pub first_read: Option<u64>,
 }
 
 impl Settings {
     /// Settings for a source whose reads wait for a network, with `concurrency` reads at a time.
     pub fn with_concurrency(concurrency: usize) -> Self {
-        let workers = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { concurrency, workers, queue: 256, window: 4096, want: Want::Verdict }
+        Self {
+            concurrency,
+            workers: cores(),
+            queue: 256,
+            window: 4096,
+            want: Want::Verdict,
+            first_read: None,
+        }
     }
 }
 
-/// What runs that go on side by side have in common: the threads that probe, and the bytes that wait for them.
+/// What runs that go on side by side have in common: the threads that read and those that probe, and the bytes that wait
+/// for them.
 #[derive(Debug)]
 pub struct Resources {
-    pool: Pool,
-    bytes: Semaphore,
+    pool: Arc<Pool>,
+    /// Started by the first run that reads over a network.
+    lanes: OnceLock<Lanes>,
+    bytes: Arc<Semaphore>,
 }
 
 impl Resources {
-    /// `workers` threads behind a queue of `queue` places, and 64 MiB of bytes in flight.
+    /// `workers` threads that probe, behind a queue of `queue` places, and 64 MiB of bytes in flight.
     ///
     /// # Errors
     /// When the system gives no more threads.
     pub fn new(workers: usize, queue: usize) -> Result<Self> {
-        Ok(Self { pool: Pool::new(workers, queue)?, bytes: Semaphore::new(BYTES_IN_FLIGHT) })
+        let pool = Arc::new(Pool::new(workers, queue)?);
+        Ok(Self { pool, lanes: OnceLock::new(), bytes: Arc::new(Semaphore::new(BYTES_IN_FLIGHT)) })
     }
+
+    /// The threads that read: as many as the machine has cores.
+    fn lanes(&self) -> Result<&Lanes> {
+        if let Some(lanes) = self.lanes.get() {
+            return Ok(lanes);
+        }
+        let lanes = Lanes::new(cores(), &self.pool)?;
+        Ok(self.lanes.get_or_init(|| lanes))
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
 }
 
 /// What is to be examined, and how.
@@ -160,12 +188,15 @@ pub async fn run<S: Source, K: Sink>(
         Some(resources) => resources,
         None => Arc::new(Resources::new(settings.workers, settings.queue)?),
     };
-    let inspector = Inspector {
+    let inspector = Arc::new(Inspector {
         source: Arc::clone(&source),
         profile: Arc::clone(&profile),
         want: settings.want,
-        resources,
-    };
+        first_read: settings.first_read,
+        progress: Arc::clone(&progress),
+        pool: Arc::clone(&resources.pool),
+        bytes: Arc::clone(&resources.bytes),
+    });
 
     // List: a task of its own, so that the next page arrives while blobs are read. What is known of a blob already
     // makes its read unnecessary.
@@ -179,7 +210,13 @@ pub async fn run<S: Source, K: Sink>(
     let (verdict_sender, verdicts) = mpsc::channel(window);
     let settling = {
         let places = Arc::clone(&places);
-        tokio::task::spawn_blocking(move || settle::settle(verdicts, &places, settler))
+        let progress = Arc::clone(&progress);
+        tokio::task::spawn_blocking(move || {
+            let cpu = ThreadTime::now();
+            let settled = settle::settle(verdicts, &places, settler);
+            progress.add_stage(Stage::Write, cpu.elapsed());
+            settled
+        })
     };
 
     // Read, probe and judge: in any order, so that a slow blob holds up no other until the window is full.
@@ -195,53 +232,13 @@ pub async fn run<S: Source, K: Sink>(
         Ok(numbered)
     };
     let numbered = listing::works(pages).take_until(stop.clone()).scan(0, number).then(place);
-    let deliver = async |judged: Vec<(u64, Judged)>| {
-        judged.iter().for_each(|(_, judged)| progress.add_judged(&judged.asset));
-        verdict_sender.send(judged).await.map_err(closed)
-    };
+    let delivery = Delivery { verdicts: verdict_sender, progress: Arc::clone(&progress) };
     let at_once = settings.concurrency.max(1);
     let read_all = async {
         match source.blocking() {
-            None => {
-                let examine = |(ordinal, work)| {
-                    let (inspector, deliver) = (&inspector, &deliver);
-                    async move {
-                        deliver(match work {
-                            Work::Examine(blob) => vec![(ordinal, inspector.inspect(blob).await?.into())],
-                            Work::Known(judged) => (ordinal..).zip(judged).collect(),
-                        })
-                        .await
-                    }
-                };
-                numbered.try_for_each_concurrent(at_once, examine).await
-            }
+            None => read::over_a_network(numbered, &inspector, resources.lanes()?, at_once, &delivery).await,
             Some(folder) => {
-                let examine = |batch: Vec<(u64, Work)>| {
-                    let (inspector, deliver, folder) = (&inspector, &deliver, Arc::clone(&folder));
-                    async move {
-                        let (mut files, mut known) = (Vec::new(), Vec::new());
-                        for (ordinal, work) in batch {
-                            match work {
-                                Work::Examine(blob) => files.push((ordinal, blob)),
-                                Work::Known(judged) => known.extend((ordinal..).zip(judged)),
-                            }
-                        }
-                        if !known.is_empty() {
-                            deliver(known).await?;
-                        }
-                        match files.is_empty() {
-                            true => Ok(()),
-                            false => deliver(inspector.inspect_on_pool(files, folder).await?).await,
-                        }
-                    }
-                };
-                // A worker that is done must find the next batch waiting.
-                let batches = at_once.div_ceil(BATCH).max(2 * settings.workers);
-                numbered
-                    .try_ready_chunks(BATCH.min(at_once))
-                    .map_err(|broken| broken.1)
-                    .try_for_each_concurrent(batches, examine)
-                    .await
+                read::in_batches(numbered, &inspector, folder, at_once, &settings, &delivery).await
             }
         }
     };
@@ -250,7 +247,7 @@ pub async fn run<S: Source, K: Sink>(
         () = stop.clone().then(|()| tokio::time::sleep(GRACE)) => Ok(()),
     };
 
-    drop(verdict_sender);
+    drop(delivery);
     let settled =
         settling.await.map_err(|error| Error::new(format!("the report was not written: {error}")))?;
     // When the sink fails, the reading side only sees that nobody listens; the sink knows why.

@@ -32,6 +32,26 @@ pub(super) fn origin(text: &str) -> Result<String, &'static str> {
     }
 }
 
+/// A number of bytes such as `16KiB`, above zero.
+pub(super) fn bytes(text: &str) -> Result<u64, &'static str> {
+    match text.parse::<ByteSize>() {
+        Ok(ByteSize(bytes)) if bytes > 0 => Ok(bytes),
+        _ => Err("it is not a number of bytes such as 4096 or 16KiB"),
+    }
+}
+
+/// Two numbers of bytes, the smaller one first, such as `20KB-8MB`.
+pub(super) fn byte_range(text: &str) -> Result<(u64, u64), &'static str> {
+    let range = text.split_once('-').and_then(|(least, most)| Some((bytes(least).ok()?, bytes(most).ok()?)));
+    range.filter(|(least, most)| least <= most).ok_or("it is not a range of bytes such as 20KB-8MB")
+}
+
+/// A share such as `0.05`.
+pub(super) fn rate(text: &str) -> Result<f64, &'static str> {
+    let rate = text.parse().ok().filter(|rate| (0.0..=1.0).contains(rate));
+    rate.ok_or("it is not a number between 0 and 1")
+}
+
 pub(super) fn bandwidth(text: &str) -> Result<u64, &'static str> {
     match text.parse::<ByteSize>() {
         Ok(ByteSize(0)) => Err("nothing could be read"),

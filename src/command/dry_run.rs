@@ -29,7 +29,7 @@ use crate::source::azure;
 use crate::source::location::Environment;
 
 /// Files that are examined side by side when nothing else is asked for.
-const FILES_AT_ONCE: usize = 64;
+pub(super) const FILES_AT_ONCE: usize = 64;
 
 /// Writes the report and says how the run ended.
 ///

@@ -8,6 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::error::{Error, Result, reason};
 
 pub mod audit;
+pub mod bench;
 pub mod commit;
 pub mod connect;
 pub mod doctor;
@@ -42,8 +43,8 @@ fn say_rate(listed: u64, elapsed: Duration) {
     say(&format!("{listed} blobs in {seconds:.1} s ({rate:.0}/s)"));
 }
 
-/// What drives listing and reads.
+/// What drives listings; reads have threads of their own.
 fn runtime() -> Result<Runtime> {
-    let runtime = Builder::new_multi_thread().enable_all().build();
+    let runtime = Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Error::new(format!("cannot start the runtime: {}", reason(&error))))
 }

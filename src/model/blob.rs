@@ -55,7 +55,12 @@ pub struct ETag(Box<str>);
 impl ETag {
     /// Takes an ETag with or without quotes.
     pub fn new(etag: &str) -> Self {
-        Self(etag.strip_prefix('"').and_then(|etag| etag.strip_suffix('"')).unwrap_or(etag).into())
+        Self(without_quotes(etag).into())
+    }
+
+    /// Whether a text, with or without quotes, is this ETag.
+    pub fn is(&self, etag: &str) -> bool {
+        *self.0 == *without_quotes(etag)
     }
 
     /// Takes an ETag that has no quotes around it, whatever it begins and ends with.
@@ -67,6 +72,10 @@ impl ETag {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn without_quotes(etag: &str) -> &str {
+    etag.strip_prefix('"').and_then(|etag| etag.strip_suffix('"')).unwrap_or(etag)
 }
 
 /// Whether the content of a listed blob can be read at all.

@@ -96,7 +96,12 @@ impl Probe {
 
     /// Likewise, with a wish.
     pub fn wanting(want: Want, size: u64, extension: Option<&str>) -> (Self, Step) {
-        let asked = ByteRange::new(0, first_read(extension)).within(size);
+        Self::beginning(first_read(extension), want, size)
+    }
+
+    /// Likewise, with a first read of `first` bytes, at least one and at most 1 MiB, whatever the name promises.
+    pub fn beginning(first: u64, want: Want, size: u64) -> (Self, Step) {
+        let asked = ByteRange::new(0, first.clamp(1, LONGEST_FIRST_READ)).within(size);
         let probe =
             Self { store: Store::new(size), want, asked, partial: BytesMut::new(), asks: 1, in_a_row: 0 };
         let step = if asked.is_empty() { Step::Done(Facts::of(Format::Unknown)) } else { Step::Need(asked) };
@@ -189,9 +194,12 @@ impl Probe {
     }
 }
 
+/// Length of the longest first read, in bytes.
+const LONGEST_FIRST_READ: u64 = 1 << 20;
+
 /// How much is read first, in bytes, by what the name promises. Images whose dimensions and EXIF lie in the first
 /// 16 KiB are settled in one request; in the other formats 4 KiB hold the header or tell where it is.
-fn first_read(extension: Option<&str>) -> u64 {
+pub(crate) fn first_read(extension: Option<&str>) -> u64 {
     let formats = [Format::Jpeg, Format::Webp, Format::Heif, Format::Avif];
     match extension {
         Some(extension) if formats.iter().any(|format| format.matches_extension(extension)) => 16 << 10,

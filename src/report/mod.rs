@@ -3,6 +3,7 @@
 pub mod audit;
 mod bar;
 mod bars;
+pub mod bench;
 mod changes;
 pub mod commit;
 pub(crate) mod csv;

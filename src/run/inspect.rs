@@ -2,11 +2,16 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::{BYTES_IN_FLIGHT, Judged, Resources};
+use tokio::sync::Semaphore;
+
+use super::{BYTES_IN_FLIGHT, Judged};
 use crate::error::{Error, Result};
-use crate::model::{Asset, Blob, Reads};
+use crate::model::{Asset, Blob, ByteRange, Reads};
+use crate::pool::{Batches, Pool};
 use crate::probe::{Probe, Step, Want};
+use crate::progress::{Progress, Stage};
 use crate::rules::{self, Content, Profile};
 use crate::source::{ReadBlocking, ReadError, Source};
 
@@ -15,31 +20,99 @@ pub(super) struct Inspector<S> {
     pub(super) source: Arc<S>,
     pub(super) profile: Arc<Profile>,
     pub(super) want: Want,
-    pub(super) resources: Arc<Resources>,
+    pub(super) first_read: Option<u64>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) bytes: Arc<Semaphore>,
+}
+
+/// What became of the bytes of a read.
+enum Probed {
+    /// The probe needs this range as well.
+    More(Box<Probe>, ByteRange, Blob),
+    Judged(Box<Asset>),
+}
+
+/// Why there is no verdict yet.
+enum Stopped {
+    NotRead(Blob, ReadError),
+    Broken(Error),
 }
 
 impl<S: Source> Inspector<S> {
-    /// Examines one blob whose reads wait for a network. One that changed since it was listed is listed again, once.
-    pub(super) async fn inspect(&self, mut blob: Blob) -> Result<Asset> {
-        if let Some(asset) = rules::without_reading(&blob, &self.profile) {
-            return Ok(asset);
-        }
+    /// Examines one blob whose reads wait for a network, on a lane. One that changed since it was listed is listed again,
+    /// once.
+    pub(super) async fn inspect(&self, mut blob: Blob, batches: &Batches) -> Result<Asset> {
         let mut reads = Reads::default();
-        let mut content = self.probe(&blob, &mut reads).await;
-        if matches!(content, Err(ReadError::Changed)) {
-            content = match self.source.find(&blob.name).await {
-                Ok(None) => Err(ReadError::Gone),
-                Err(error) => Err(error),
-                Ok(Some(now)) => {
-                    blob = now;
-                    match rules::without_reading(&blob, &self.profile) {
-                        Some(asset) => return Ok(Asset { reads, ..asset }),
-                        None => self.probe(&blob, &mut reads).await,
+        let mut is_listed_again = false;
+        loop {
+            if let Some(asset) = rules::without_reading(&blob, &self.profile) {
+                return Ok(Asset { reads, ..asset });
+            }
+            match self.read_and_probe(blob, &mut reads, batches).await {
+                Ok(asset) => return Ok(*asset),
+                Err(Stopped::NotRead(changed, ReadError::Changed)) if !is_listed_again => {
+                    is_listed_again = true;
+                    match self.source.find(&changed.name).await {
+                        Ok(Some(now)) => blob = now,
+                        Ok(None) => return judge(changed, Err(ReadError::Gone), reads, &self.profile),
+                        Err(error) => return judge(changed, Err(error), reads, &self.profile),
                     }
                 }
-            };
+                Err(Stopped::NotRead(blob, error)) => return judge(blob, Err(error), reads, &self.profile),
+                Err(Stopped::Broken(error)) => return Err(error),
+            }
         }
-        judge(blob, content, reads, &self.profile)
+    }
+
+    /// Reads what the probe needs, and lets the pool probe and judge it.
+    async fn read_and_probe(
+        &self,
+        mut blob: Blob,
+        reads: &mut Reads,
+        batches: &Batches,
+    ) -> std::result::Result<Box<Asset>, Stopped> {
+        let (probe, mut step) = begin(&blob, self.want, self.first_read);
+        let mut probe = Box::new(probe);
+        loop {
+            let range = match step {
+                Step::Done(facts) => {
+                    let asset = rules::judge(blob, Content::Facts(facts), *reads, &self.profile);
+                    return Ok(Box::new(asset));
+                }
+                Step::Need(range) => range,
+            };
+            let weight = u32::try_from(range.len()).unwrap_or(u32::MAX).min(BYTES_IN_FLIGHT as u32);
+            let weight = self.bytes.acquire_many(weight).await;
+            let bytes = match self.source.read(&blob, range, reads).await {
+                Ok(bytes) => bytes,
+                Err(error) => return Err(Stopped::NotRead(blob, error)),
+            };
+            let (profile, progress, so_far) = (Arc::clone(&self.profile), Arc::clone(&self.progress), *reads);
+            let probed = batches.run(move || {
+                let begun = Instant::now();
+                // A panic must cost no more than this one verdict.
+                let probed = catch_unwind(AssertUnwindSafe(|| probe.step(bytes)));
+                let judging = Instant::now();
+                progress.add_stage(Stage::Probe, judging - begun);
+                let content = match probed {
+                    Ok(Step::Need(range)) => return Probed::More(probe, range, blob),
+                    Ok(Step::Done(facts)) => Content::Facts(facts),
+                    Err(_) => panicked(),
+                };
+                let asset = rules::judge(blob, content, so_far, &profile);
+                progress.add_stage(Stage::Judge, judging.elapsed());
+                Probed::Judged(Box::new(asset))
+            });
+            match probed.await {
+                Some(Probed::Judged(asset)) => return Ok(asset),
+                Some(Probed::More(again, range, same)) => {
+                    (probe, step, blob) = (again, Step::Need(range), same)
+                }
+                None => return Err(Stopped::Broken(worker_failed())),
+            }
+            drop(weight);
+        }
     }
 
     /// Examines a batch of blobs whose reads block: on the pool, in one job, because a job costs as much as a file.
@@ -48,38 +121,22 @@ impl<S: Source> Inspector<S> {
         batch: Vec<(u64, Blob)>,
         folder: Arc<dyn ReadBlocking>,
     ) -> Result<Vec<(u64, Judged)>> {
-        let (profile, want) = (Arc::clone(&self.profile), self.want);
-        let judged = self.resources.pool.run(move || {
+        let profile = Arc::clone(&self.profile);
+        let (want, first_read) = (self.want, self.first_read);
+        let judged = self.pool.run(move || {
             let inspect = |(ordinal, blob): (u64, Blob)| {
-                Ok((ordinal, inspect_blocking(folder.as_ref(), blob, &profile, want)?.into()))
+                Ok((ordinal, inspect_blocking(folder.as_ref(), blob, &profile, want, first_read)?.into()))
             };
             batch.into_iter().map(inspect).collect()
         });
-        judged.await.unwrap_or_else(|| {
-            Err(Error::new("a worker failed; this is a defect of presync, please report it"))
-        })
+        judged.await.unwrap_or_else(|| Err(worker_failed()))
     }
+}
 
-    /// Reads what the probe needs, and lets the pool probe it.
-    async fn probe(&self, blob: &Blob, reads: &mut Reads) -> std::result::Result<Content, ReadError> {
-        let (mut probe, mut step) = Probe::wanting(self.want, blob.size, blob.name.extension());
-        loop {
-            let range = match step {
-                Step::Done(facts) => return Ok(Content::Facts(facts)),
-                Step::Need(range) => range,
-            };
-            let weight = u32::try_from(range.len()).unwrap_or(u32::MAX).min(BYTES_IN_FLIGHT as u32);
-            let _weight = self.resources.bytes.acquire_many(weight).await;
-            let bytes = self.source.read(blob, range, reads).await?;
-            let probed = self.resources.pool.run(move || {
-                let step = probe.step(bytes);
-                (probe, step)
-            });
-            match probed.await {
-                Some(next) => (probe, step) = next,
-                None => return Ok(panicked()),
-            }
-        }
+fn begin(blob: &Blob, want: Want, first_read: Option<u64>) -> (Probe, Step) {
+    match first_read {
+        Some(first) => Probe::beginning(first, want, blob.size),
+        None => Probe::wanting(want, blob.size, blob.name.extension()),
     }
 }
 
@@ -89,6 +146,7 @@ fn inspect_blocking(
     mut blob: Blob,
     profile: &Profile,
     want: Want,
+    first_read: Option<u64>,
 ) -> Result<Asset> {
     if let Some(asset) = rules::without_reading(&blob, profile) {
         return Ok(asset);
@@ -96,7 +154,8 @@ fn inspect_blocking(
     let mut reads = Reads::default();
     // A panic must cost no more than this one verdict.
     let probe = |blob: &Blob, reads: &mut Reads| {
-        let content = catch_unwind(AssertUnwindSafe(|| probe_blocking(folder, blob, want, reads)));
+        let content =
+            catch_unwind(AssertUnwindSafe(|| probe_blocking(folder, blob, want, first_read, reads)));
         content.unwrap_or_else(|_| Ok(panicked()))
     };
     let mut content = probe(&blob, &mut reads);
@@ -117,9 +176,10 @@ fn probe_blocking(
     folder: &dyn ReadBlocking,
     blob: &Blob,
     want: Want,
+    first_read: Option<u64>,
     reads: &mut Reads,
 ) -> std::result::Result<Content, ReadError> {
-    let (mut probe, mut step) = Probe::wanting(want, blob.size, blob.name.extension());
+    let (mut probe, mut step) = begin(blob, want, first_read);
     loop {
         step = match step {
             Step::Done(facts) => return Ok(Content::Facts(facts)),
@@ -144,6 +204,10 @@ pub(crate) fn judge(
         Err(ReadError::Fatal(error)) => return Err(error),
     };
     Ok(rules::judge(blob, content, reads, profile))
+}
+
+fn worker_failed() -> Error {
+    Error::new("a worker failed; this is a defect of presync, please report it")
 }
 
 fn panicked() -> Content {

@@ -21,7 +21,8 @@ const PREFIX_SET: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?').add(b'`');
 
 /// What must be escaped in a blob name that is one segment of a URL: all but RFC 3986's unreserved characters.
-const SEGMENT_SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const SEGMENT_SET: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Where blob endpoints are, in the public cloud and the national ones ("Storage account overview", endpoints; "Azure
 /// Government" and "Azure operated by 21Vianet", endpoint mappings).

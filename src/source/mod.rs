@@ -14,6 +14,7 @@ pub mod azure;
 pub mod faults;
 pub mod local;
 pub mod location;
+pub mod sample;
 
 /// How far below its prefix a source lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,5 @@
 //! The containers of a storage account.
 
-use std::sync::{Arc, OnceLock};
-
 use azure_core::http::pager::PagerOptions;
 use azure_core::http::{Context, Url};
 use azure_storage_blob::models::BlobServiceClientListContainersOptions;
@@ -10,14 +8,13 @@ use futures::StreamExt;
 use jiff::Timestamp;
 
 use super::auth::{AuthMode, Credential, Means};
-use super::exchange::PageSlot;
+use super::exchange::WholePage;
 use super::explain;
 use super::failure::Failure;
 use super::pace::Outcome;
 use super::retry::Attempts;
 use super::{Options, PAGE_DEADLINE, Session};
 use crate::error::{Error, Result};
-use crate::source::Depth;
 use crate::source::location::{ContainerUrl, Environment};
 
 /// Containers that one account is listed with: their names alone would take 6 MB, and no audit of so many would end.
@@ -134,12 +131,10 @@ pub(super) async fn page(
     let (client_options, token) = session.client_options(means, &mut url);
     let options = BlobServiceClientOptions { client_options, ..Default::default() };
     let service = BlobServiceClient::new(url, token, Some(options))?;
-    // The slot has the body read whole, up to the cap on a page.
-    let slot = PageSlot { body: Arc::new(OnceLock::new()), depth: Depth::All };
     let options = BlobServiceClientListContainersOptions {
         maxresults: Some(max.into()),
         marker,
-        method_options: PagerOptions { context: Context::new().with_value(slot), ..Default::default() },
+        method_options: PagerOptions { context: Context::new().with_value(WholePage), ..Default::default() },
         ..Default::default()
     };
     let page = match service.list_containers(Some(options))?.into_pages().next().await {

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use azure_core::credentials::{Secret, TokenCredential};
+use async_trait::async_trait;
+use azure_core::credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions};
 use azure_core::hmac::hmac_sha256;
 use azure_core::http::Transport;
+use azure_core::time::{Duration, OffsetDateTime};
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
@@ -141,6 +143,11 @@ impl Credential {
         Self { means, mode, label }
     }
 
+    /// A token that is given, and never asked for again.
+    pub(super) fn given(token: String) -> Self {
+        Self::new(Means::Token(Arc::new(Given(token.into()))), AuthMode::Cli, "a token that was given")
+    }
+
     /// The mode that asks for it by name: never [`AuthMode::Auto`].
     pub fn mode(&self) -> AuthMode {
         self.mode
@@ -149,6 +156,21 @@ impl Credential {
     /// What it is and where it comes from, such as `shared key (AZURE_STORAGE_KEY)`. No secret.
     pub fn label(&self) -> &'static str {
         self.label
+    }
+}
+
+/// A token that is given.
+#[derive(Debug)]
+struct Given(Secret);
+
+#[async_trait]
+impl TokenCredential for Given {
+    async fn get_token(
+        &self,
+        _scopes: &[&str],
+        _options: Option<TokenRequestOptions<'_>>,
+    ) -> azure_core::Result<AccessToken> {
+        Ok(AccessToken::new(self.0.clone(), OffsetDateTime::now_utc() + Duration::days(1)))
     }
 }
 

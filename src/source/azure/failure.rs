@@ -9,17 +9,17 @@ use azure_core::error::ErrorKind;
 use azure_core::http::StatusCode;
 use azure_core::http::headers::{HeaderName, Headers};
 use azure_core::time::{OffsetDateTime, parse_rfc7231};
+use hyper::header::HeaderMap;
 
 use super::pace::Outcome;
 use crate::error::{Error, reason};
 
 /// The header that carries the service's own code ("Status and error codes").
-const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
+const ERROR_CODE: &str = "x-ms-error-code";
 
 /// The headers that say how long to wait, in the order in which they count.
-const RETRY_AFTER_MS: [HeaderName; 2] =
-    [HeaderName::from_static("x-ms-retry-after-ms"), HeaderName::from_static("retry-after-ms")];
-const RETRY_AFTER: HeaderName = HeaderName::from_static("retry-after");
+const RETRY_AFTER_MS: [&str; 2] = ["x-ms-retry-after-ms", "retry-after-ms"];
+const RETRY_AFTER: &str = "retry-after";
 
 /// The longest text of another program that is passed on, in characters.
 const MAX_CAUSE: usize = 300;
@@ -60,24 +60,31 @@ pub(super) enum ConnectFault {
 
 impl Failure {
     /// The failure that an answer with an error status stands for.
-    pub(super) fn of_answer(status: StatusCode, headers: &Headers) -> Self {
-        let code = headers.get_optional_string(&ERROR_CODE).filter(|code| is_code(code));
-        Self::Status { status: u16::from(status), code, retry_after: retry_after(headers) }
+    pub(super) fn of_answer(status: impl Into<u16>, headers: &impl Head) -> Self {
+        let code = headers.field(ERROR_CODE).filter(|code| is_code(code)).map(str::to_owned);
+        Self::Status { status: status.into(), code, retry_after: retry_after(headers) }
+    }
+
+    /// The failure that no connection in time stands for.
+    pub(super) fn connect_timed_out() -> Self {
+        Self::Connect { kind: ConnectFault::TimedOut, cause: "no connection in time".into() }
+    }
+
+    /// The failure that an error while connecting stands for.
+    pub(super) fn of_connect(error: &(dyn StdError + 'static)) -> Self {
+        Self::Connect { kind: connect_fault(error), cause: innermost(error) }
+    }
+
+    /// The failure that an error of a connection stands for.
+    pub(super) fn of_connection(error: &hyper::Error) -> Self {
+        Self::Broken(format!("the connection broke: {}", innermost(error)))
     }
 
     /// The failure that an error of the HTTP client stands for. Its URL, which may hold a SAS, is left out.
     pub(super) fn of_client(error: &reqwest::Error) -> Self {
         let cause = innermost(error);
         if error.is_connect() {
-            let kind = match io_kind(error) {
-                _ if error.is_timeout() => ConnectFault::TimedOut,
-                Some(io::ErrorKind::TimedOut) => ConnectFault::TimedOut,
-                Some(io::ErrorKind::ConnectionRefused) => ConnectFault::Refused,
-                // This is how the TLS layer hands on what it does not accept.
-                Some(io::ErrorKind::InvalidData) => ConnectFault::Tls,
-                Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => ConnectFault::HungUp,
-                _ => ConnectFault::Other,
-            };
+            let kind = if error.is_timeout() { ConnectFault::TimedOut } else { connect_fault(error) };
             return Self::Connect { kind, cause };
         }
         if error.is_builder() {
@@ -135,7 +142,7 @@ impl From<azure_core::Error> for Failure {
         }
         match error.kind() {
             ErrorKind::HttpResponse { status, raw_response: Some(response), .. } => {
-                Self::of_answer(*status, response.headers())
+                Self::of_answer(u16::from(*status), response.headers())
             }
             ErrorKind::Credential => Self::Credential { cause: cause_of_sign_in(&error), code: None },
             ErrorKind::Io | ErrorKind::Connection => {
@@ -182,12 +189,42 @@ fn is_code(code: &str) -> bool {
     (1..=80).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
-fn retry_after(headers: &Headers) -> Option<Duration> {
+/// The fields of an answer's head.
+pub(super) trait Head {
+    /// The value of a field, if there is one and it is text.
+    fn field(&self, name: &'static str) -> Option<&str>;
+}
+
+impl Head for Headers {
+    fn field(&self, name: &'static str) -> Option<&str> {
+        self.get_optional_str(&HeaderName::from_static(name))
+    }
+}
+
+impl Head for HeaderMap {
+    fn field(&self, name: &'static str) -> Option<&str> {
+        self.get(name)?.to_str().ok()
+    }
+}
+
+/// What kept a connection from coming about, by the kind of its innermost I/O error.
+fn connect_fault(error: &(dyn StdError + 'static)) -> ConnectFault {
+    match io_kind(error) {
+        Some(io::ErrorKind::TimedOut) => ConnectFault::TimedOut,
+        Some(io::ErrorKind::ConnectionRefused) => ConnectFault::Refused,
+        // This is how the TLS layer hands on what it does not accept.
+        Some(io::ErrorKind::InvalidData) => ConnectFault::Tls,
+        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => ConnectFault::HungUp,
+        _ => ConnectFault::Other,
+    }
+}
+
+fn retry_after(headers: &impl Head) -> Option<Duration> {
     let milliseconds = RETRY_AFTER_MS
         .iter()
-        .find_map(|name| headers.get_optional_str(name)?.trim().parse().ok().map(Duration::from_millis));
+        .find_map(|name| headers.field(name)?.trim().parse().ok().map(Duration::from_millis));
     milliseconds.or_else(|| {
-        let text = headers.get_optional_str(&RETRY_AFTER)?.trim();
+        let text = headers.field(RETRY_AFTER)?.trim();
         match text.parse() {
             Ok(seconds) => Some(Duration::from_secs(seconds)),
             Err(_) => (parse_rfc7231(text).ok()? - OffsetDateTime::now_utc()).try_into().ok(),
@@ -263,14 +300,14 @@ mod tests {
     #[test]
     fn an_answer_is_told_by_its_code() {
         let failure = Failure::of_answer(
-            StatusCode::ServiceUnavailable,
+            u16::from(StatusCode::ServiceUnavailable),
             &headers(&[("x-ms-error-code", "ServerBusy"), ("retry-after", "7")]),
         );
         assert_eq!(failure.to_string(), "503 ServerBusy");
         assert!(
             matches!(failure, Failure::Status { retry_after: Some(wait), .. } if wait == Duration::from_secs(7))
         );
-        let failure = Failure::of_answer(StatusCode::BadGateway, &headers(&[("x-ms-error-code", "<html>")]));
+        let failure = Failure::of_answer(502_u16, &headers(&[("x-ms-error-code", "<html>")]));
         assert_eq!(failure.to_string(), "502 Bad Gateway");
     }
 

@@ -20,7 +20,7 @@ const MAX_SKIPPED_DEPTH: u32 = 64;
 
 /// What a page says.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Page {
+pub struct Page {
     /// Its blobs, in the order of the page. May be none although more pages follow.
     pub blobs: Vec<Blob>,
     /// The mark by which the next page is asked for; `None` on the last one.
@@ -34,7 +34,7 @@ pub(super) struct Page {
 ///
 /// The body is not well-formed, ends early, is no listing, has a blob without a name or a length, or breaks a cap.
 /// The error names the byte; nothing of such a page is believed.
-pub(super) fn parse(body: &[u8]) -> Result<Page> {
+pub fn parse(body: &[u8]) -> Result<Page> {
     let mut reader = Reader::from_reader(body);
     let mut parser = Parser::default();
     loop {

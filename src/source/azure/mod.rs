@@ -1,18 +1,12 @@
 //! A container of Azure Blob Storage.
 
 use std::fmt;
-use std::num::NonZero;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::http::pager::PagerOptions;
-use azure_core::http::{ClientMethodOptions, Context, Etag, Url};
-use azure_storage_blob::models::{
-    BlobClientDownloadOptions, BlobContainerClientListBlobsOptions, HttpRange, ListBlobsIncludeItem,
-};
-use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
-use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use bytes::Bytes;
+use futures::{Stream, stream};
+use hyper::header::HeaderMap;
 use jiff::Timestamp;
 
 use super::location::{ContainerUrl, Environment};
@@ -21,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::model::{Access, Blob, BlobName, ByteRange, Origin, Reads};
 
 mod account;
+mod answer;
 mod auth;
 mod cli;
 mod doctor;
@@ -29,23 +24,27 @@ mod explain;
 mod failure;
 mod list_page;
 mod pace;
+mod requests;
 mod retry;
 mod session;
 mod sign;
 mod transport;
+mod wire;
 
 pub use account::{MAX_CONTAINERS, containers};
 pub use auth::{AuthMode, Credential};
 pub use doctor::{Examination, role_condition};
-pub use pace::{Limits, MAX_CONCURRENCY};
+pub use list_page::{Page, parse as parse_page};
+pub use pace::{Limits, MAX_CONCURRENCY, Traffic};
 pub use retry::Retry;
 pub use session::Session;
 
-use exchange::{Asked, PageSlot};
+use exchange::MAX_PAGE_BYTES;
 use failure::Failure;
-use list_page::Page;
 use pace::{Outcome, Pace};
+use requests::{AskedPage, Requests};
 use retry::Attempts;
+use wire::{Length, Wire};
 
 /// How long one attempt at a range may take: a server that trickles must not hold a run. The first one gets less, and
 /// each further one twice the time of the one before, so that a slow line comes through.
@@ -85,7 +84,8 @@ impl Default for Options {
 pub struct AzureSource {
     url: ContainerUrl,
     credential: Credential,
-    container: BlobContainerClient,
+    wire: Arc<Wire>,
+    requests: Requests,
     pace: Arc<Pace>,
     options: Options,
 }
@@ -118,13 +118,10 @@ impl AzureSource {
 
     /// Prepares the client for a credential that was found.
     fn with(url: ContainerUrl, credential: Credential, options: Options, session: &Session) -> Result<Self> {
-        let mut container_url = url.container_url()?;
-        let (client_options, token) = session.client_options(&credential.means, &mut container_url);
-        let client_options = BlobContainerClientOptions { client_options, ..Default::default() };
-        let container = BlobContainerClient::new(container_url, token, Some(client_options))
-            .map_err(|_| Error::new(format!("{url} cannot be used as the URL of a container")))?;
+        let wire = session.wire(url.endpoint())?;
+        let requests = Requests::new(&url, wire.authority(), &credential.means)?;
         let pace = session.pace(url.endpoint());
-        Ok(Self { url, credential, container, pace, options })
+        Ok(Self { url, credential, wire, requests, pace, options })
     }
 
     /// What a report says of the source.
@@ -137,6 +134,44 @@ impl AzureSource {
             prefix: self.url.prefix().to_owned(),
             credential: Some(self.credential.label().to_owned()),
         }
+    }
+
+    /// The same container with a token that is given, in place of any credential of the environment.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_token(url: ContainerUrl, token: String, options: Options) -> Result<Self> {
+        Self::with(url, Credential::given(token), options, &Session::new(options.limits)?)
+    }
+
+    /// What became of the requests to the account so far.
+    pub fn traffic(&self) -> Traffic {
+        self.pace.traffic()
+    }
+
+    /// The body of each page of the listing, as it came.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Source::list).
+    pub async fn raw_pages(&self) -> Result<Vec<Bytes>> {
+        let mut cursor = Cursor::new(self.url.prefix(), list_page::MAX_BLOBS);
+        let mut pages = Vec::new();
+        loop {
+            let body =
+                self.page_body(&cursor).await.map_err(|failure| self.explain(&failure, "listing it"))?;
+            let is_last = !cursor.move_on(&list_page::parse(&body)?)?;
+            pages.push(body);
+            if is_last {
+                return Ok(pages);
+            }
+        }
+    }
+
+    /// The path of a blob as it is asked for, with the SAS if there is one.
+    pub fn target(&self, name: &BlobName) -> String {
+        self.requests.target(name)
     }
 
     /// One page of the listing, with retries.
@@ -161,62 +196,28 @@ impl AzureSource {
     }
 
     async fn try_page(&self, from: &Cursor<'_>) -> std::result::Result<Page, Failure> {
-        let slot = PageSlot { body: Arc::new(OnceLock::new()), depth: self.options.depth };
-        let options = BlobContainerClientListBlobsOptions {
-            include: Some(vec![ListBlobsIncludeItem::Metadata]),
-            marker: from.marker.clone(),
-            maxresults: Some(from.page_size.into()),
-            prefix: Some(from.prefix.to_owned()).filter(|prefix| !prefix.is_empty()),
-            method_options: PagerOptions {
-                context: Context::new().with_value(slot.clone()),
-                ..Default::default()
-            },
-            ..Default::default()
-        };
-        let answer = self.container.list_blobs(Some(options))?.into_pages().next().await;
-        match (slot.body.get(), answer) {
-            (Some(body), _) => list_page::parse(body).map_err(Failure::Page),
-            (None, Some(Err(error))) => Err(error.into()),
-            (None, _) => Err(Failure::Other("a page without a body".into())),
-        }
+        list_page::parse(&self.page_body(from).await?).map_err(Failure::Page)
+    }
+
+    async fn page_body(&self, from: &Cursor<'_>) -> std::result::Result<Bytes, Failure> {
+        let (prefix, marker, size) = (from.prefix, from.marker.as_deref(), from.page_size);
+        let asked = AskedPage { prefix, marker, size, depth: self.options.depth };
+        let request = self.requests.page(asked).await?;
+        let limit = Length::AtMost(MAX_PAGE_BYTES);
+        self.wire.get(request, limit, |_, _| Ok(()), &mut 0).await
     }
 
     async fn try_read(
         &self,
         blob: &Blob,
         range: ByteRange,
-        bytes: &mut u64,
+        received: &mut u64,
     ) -> std::result::Result<Bytes, Failure> {
-        let too_long = || Failure::Other(format!("{range} is more than this machine can address"));
-        let len = usize::try_from(range.len()).ok().and_then(NonZero::new).ok_or_else(too_long)?;
-        usize::try_from(range.end()).map_err(|_| too_long())?;
-        let asked = Asked {
-            range,
-            size: blob.size,
-            etag: blob.etag.clone(),
-            url: self.exact_url(blob.name.as_str())?,
-        };
-        let options = BlobClientDownloadOptions {
-            range: Some(HttpRange::new(range.start(), range.len())),
-            if_match: blob.etag.as_ref().map(|etag| Etag::from(format!("\"{}\"", etag.as_str()))),
-            // One request is one range: the library is not to split it, nor to ask for a rest.
-            parallel: NonZero::new(1),
-            partition_size: Some(len),
-            method_options: ClientMethodOptions { context: Context::new().with_value(asked) },
-            ..Default::default()
-        };
-        let answer = self.container.blob_client(blob.name.as_str()).download(Some(options)).await?;
-        collect(answer.body, len.get(), bytes).await
-    }
-
-    /// The URL of a blob whose name the client library would not write as it is: it leaves out tabs and line ends.
-    fn exact_url(&self, name: &str) -> std::result::Result<Option<Url>, Failure> {
-        if !name.contains(['\t', '\n', '\r']) {
-            return Ok(None);
-        }
-        let mut url = self.url.blob_url(name).map_err(|error| Failure::Other(error.to_string()))?;
-        url.set_query(self.container.url().query());
-        Ok(Some(url))
+        let too_long = |_| Failure::Other(format!("{range} is more than this machine can address"));
+        let length = Length::Exactly(usize::try_from(range.len()).map_err(too_long)?);
+        let request = self.requests.range(blob, range).await?;
+        let accept = |status, headers: &HeaderMap| answer::check(blob, range, status, headers);
+        self.wire.get(request, length, accept, received).await
     }
 
     fn explain(&self, failure: &Failure, attempt: &str) -> Error {
@@ -357,36 +358,6 @@ impl<'a> Cursor<'a> {
             Some(hint) => Error::new(message).hint(hint),
             None => Error::new(message),
         }
-    }
-}
-
-/// The whole body, which must have `len` bytes. Bytes are counted as they come; a piece that fits is not copied.
-async fn collect<S>(mut body: S, len: usize, bytes: &mut u64) -> std::result::Result<Bytes, Failure>
-where
-    S: Stream<Item = azure_core::Result<Bytes>> + Unpin,
-{
-    let mut whole = Bytes::new();
-    let mut pieces = BytesMut::new();
-    while let Some(piece) = body.try_next().await? {
-        *bytes = bytes.saturating_add(piece.len() as u64);
-        let had = whole.len() + pieces.len();
-        if piece.len() > len - had {
-            return Err(Failure::Broken(format!("the answer goes on after its {len} bytes")));
-        }
-        if had == 0 {
-            whole = piece;
-        } else {
-            if pieces.is_empty() {
-                pieces.reserve(len);
-                pieces.extend_from_slice(&std::mem::take(&mut whole));
-            }
-            pieces.extend_from_slice(&piece);
-        }
-    }
-    let body = if pieces.is_empty() { whole } else { pieces.freeze() };
-    match body.len() == len {
-        true => Ok(body),
-        false => Err(Failure::Broken(format!("the answer ended after {} of {len} bytes", body.len()))),
     }
 }
 

@@ -13,6 +13,7 @@ use super::exchange::Exchange;
 use super::pace::{Limits, Pace};
 use super::sign::SharedKey;
 use super::transport;
+use super::wire::Wire;
 use crate::error::Result;
 use crate::source::location::{ContainerUrl, Environment};
 
@@ -26,6 +27,8 @@ pub struct Session {
     limits: Limits,
     /// By endpoint.
     paces: Mutex<BTreeMap<String, Arc<Pace>>>,
+    /// By endpoint, too.
+    wires: Mutex<BTreeMap<String, Arc<Wire>>>,
     credentials: Mutex<BTreeMap<Holder, Credential>>,
 }
 
@@ -43,8 +46,8 @@ impl Session {
     /// # Errors
     /// When the HTTP client cannot start.
     pub fn new(limits: Limits) -> Result<Self> {
-        let (paces, credentials) = (Mutex::default(), Mutex::default());
-        Ok(Self { transport: transport::transport()?, limits, paces, credentials })
+        let (paces, wires, credentials) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Ok(Self { transport: transport::transport()?, limits, paces, wires, credentials })
     }
 
     /// What a client of the client library needs to send requests with `means` to `url`, which gets the SAS if that is it.
@@ -82,6 +85,17 @@ impl Session {
         let mut paces = lock(&self.paces);
         let pace = paces.entry(endpoint.to_owned()).or_insert_with(|| Arc::new(Pace::new(self.limits)));
         Arc::clone(pace)
+    }
+
+    /// The way to an endpoint.
+    pub(super) fn wire(&self, endpoint: &str) -> Result<Arc<Wire>> {
+        let mut wires = lock(&self.wires);
+        if let Some(wire) = wires.get(endpoint) {
+            return Ok(Arc::clone(wire));
+        }
+        let wire = Arc::new(Wire::new(endpoint)?);
+        wires.insert(endpoint.to_owned(), Arc::clone(&wire));
+        Ok(wire)
     }
 
     /// The credential for a container: found once for all of an account, unless the URL carries one.

@@ -12,7 +12,7 @@ use super::failure::Failure;
 use crate::error::{Error, Result};
 
 /// How long a connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long an answer may be silent.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);

@@ -23,8 +23,9 @@ use super::{
 };
 use crate::error::{Error, Result, reason};
 use crate::source::azure::cli::Az;
-use crate::source::azure::exchange::{MAX_ERROR_BYTES, collect};
+use crate::source::azure::exchange::collect;
 use crate::source::azure::failure::{Failure, first_line};
+use crate::source::azure::wire::MAX_ERROR_BYTES;
 
 /// How often a sign-in is tried again.
 const SIGN_IN_RETRIES: u32 = 3;

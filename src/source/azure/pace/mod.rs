@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep};
 
@@ -74,6 +75,18 @@ struct State {
     in_flight: usize,
     /// The moving average of the answers' latency, in seconds.
     latency: Option<f64>,
+    /// All of them, in microseconds.
+    latencies: Histogram<u64>,
+    refused: u64,
+}
+
+/// What became of the requests of a source.
+#[derive(Clone, Debug)]
+pub struct Traffic {
+    /// How long answers took, in microseconds, to three digits.
+    pub latencies: Histogram<u64>,
+    /// Requests that were refused for want of capacity.
+    pub refused: u64,
 }
 
 impl Pace {
@@ -95,6 +108,8 @@ impl Pace {
                 places,
                 in_flight: 0,
                 latency: None,
+                latencies: latencies(),
+                refused: 0,
             }),
         }
     }
@@ -121,6 +136,12 @@ impl Pace {
                 }
             }
         }
+    }
+
+    /// What became of the requests so far.
+    pub(super) fn traffic(&self) -> Traffic {
+        let state = self.state();
+        Traffic { latencies: state.latencies.clone(), refused: state.refused }
     }
 
     /// How long a first attempt may take.
@@ -162,6 +183,12 @@ impl Pace {
     }
 }
 
+/// No latency yet. Room for up to two minutes, longer than any attempt takes, in 30 KiB.
+#[expect(clippy::expect_used, reason = "the bounds are good ones")]
+fn latencies() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 120_000_000, 2).expect("the bounds are in order")
+}
+
 /// A request under way. One that is dropped without an outcome, because the run ended, tells nothing.
 #[derive(Debug)]
 pub(super) struct Request<'a> {
@@ -180,6 +207,7 @@ impl Request<'_> {
                 state.rate.delivered(now);
                 state.circuit.succeeded(now);
                 let latency = now.duration_since(self.begun);
+                state.latencies.saturating_record(latency.as_micros() as u64);
                 let (usual, newest) = (state.latency, latency.as_secs_f64());
                 state.latency = Some(usual.map_or(newest, |usual| usual + NEWEST * (newest - usual)));
                 if let Some(concurrency) = &mut state.concurrency {
@@ -187,6 +215,7 @@ impl Request<'_> {
                 }
             }
             Outcome::Refused => {
+                state.refused += 1;
                 if state.rate.refused(now)
                     && let Some(concurrency) = &mut state.concurrency
                 {

@@ -1,0 +1,208 @@
+//! `presync bench`: how fast a container can be read from here, what bounds it, and what cannot be saved.
+
+use std::io::{self, Read, Write};
+
+use super::output::Output;
+use super::say;
+use super::target::Resolved;
+use crate::bench::{self, Assumptions, Benchmark, Floor, Measured};
+use crate::config::Bench;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::loopback::{Config, Content, Faults, Latency, Limit, Shape};
+use crate::report;
+use crate::source::location::{Environment, Location};
+
+mod child;
+mod job;
+mod machine;
+
+use child::{Server, measure};
+use job::{Found, Job, What};
+
+/// The container of the loopback server.
+const CONTAINER: &str = "media";
+/// What the loopback server takes for a token of Entra ID when it speaks TLS.
+const TOKEN: &str = "bench";
+
+/// Measures and reports.
+///
+/// # Errors
+/// When the source cannot be read or a measurement fails.
+pub fn run(settings: &Bench) -> Result<Exit> {
+    let output = Output::open(settings.output.as_deref(), settings.color)?;
+    let server = match settings.source {
+        None => Some(start_server(settings)?),
+        Some(_) => None,
+    };
+    let (what, shown, kind) = subject(settings, server.as_ref())?;
+    let told = |line: &str| {
+        if settings.progress {
+            say(line);
+        }
+    };
+
+    let run = |concurrency, first_read| -> Result<Measured> {
+        let job = Job::Run { what: what.clone(), concurrency, first_read };
+        match measure(&job, server.as_ref())? {
+            Found::Measured(measured) => Ok(*measured),
+            Found::Floor(_) => Err(Error::new("a measurement gave something else")),
+        }
+    };
+    let mut by_concurrency = Vec::new();
+    if kind == Kind::Container {
+        for concurrency in &settings.concurrency {
+            told(&format!("measuring {concurrency} requests in flight"));
+            by_concurrency.push(run(Some(*concurrency), None)?);
+        }
+    }
+    told("measuring what presync chooses by itself");
+    by_concurrency.push(run(None, None)?);
+    let recommended_concurrency = bench::recommended(&by_concurrency);
+    let mut by_first_read = Vec::new();
+    for first_read in &settings.first_read {
+        told(&format!("measuring a first read of {first_read} bytes"));
+        by_first_read.push(run(recommended_concurrency, Some(*first_read))?);
+    }
+
+    let mut floors = Vec::new();
+    if settings.floors {
+        told("measuring what cannot be saved");
+        floors = measure_floors(&what, kind, recommended_concurrency, &by_concurrency, server.as_ref())?;
+    }
+    let assumptions =
+        Assumptions { account_limit: settings.account_limit, price_per_10k_reads: settings.price };
+    let best = bench::fastest(&by_concurrency).cloned().unwrap_or_default();
+    let benchmark = Benchmark {
+        source: shown,
+        shared_machine: server.is_some(),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        bound: bench::bound(&by_concurrency, &by_first_read),
+        recommended_concurrency,
+        estimates: settings
+            .estimate
+            .iter()
+            .map(|blobs| bench::estimate(&best, *blobs, &assumptions))
+            .collect(),
+        by_concurrency,
+        by_first_read,
+        floors,
+        assumptions,
+    };
+    report::bench::write(settings.format, &benchmark, output.writer(), output.width)
+        .map_err(|error| report::output(&error))?;
+    output.keep()?;
+    let is_whole = |runs: &[Measured]| runs.iter().all(|run| run.unknown == 0);
+    let whole = is_whole(&benchmark.by_concurrency) && is_whole(&benchmark.by_first_read);
+    Ok(if whole { Exit::Clean } else { Exit::Incomplete })
+}
+
+/// Does one measurement of a benchmark, which is another process: the job comes from stdin, what it found goes to stdout.
+///
+/// # Errors
+/// When the job cannot be read or fails.
+pub fn run_job() -> Result<Exit> {
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text).map_err(|error| report::output(&error))?;
+    let job: Job = serde_json::from_str(&text)
+        .map_err(|error| Error::new(format!("this is not a measurement: {error}")))?;
+    let found = serde_json::to_string(&job.run()?).map_err(|error| Error::new(error.to_string()))?;
+    let mut stdout = io::stdout();
+    writeln!(stdout, "{found}").and_then(|()| stdout.flush()).map_err(|error| report::output(&error))?;
+    Ok(Exit::Clean)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Folder,
+    Container,
+}
+
+/// What is read, how a report calls it, and what it is.
+fn subject(settings: &Bench, server: Option<&Server>) -> Result<(What, String, Kind)> {
+    let (source, token) = match (server, &settings.source) {
+        (Some(server), _) => (server.container(CONTAINER), settings.tls.then(|| TOKEN.to_owned())),
+        (None, Some(target)) => {
+            let source = target.source.to_str().ok_or_else(|| Error::new("the source is not UTF-8"))?;
+            (source.to_owned(), None)
+        }
+        (None, None) => return Err(Error::new("there is nothing to measure")),
+    };
+    let target = settings.source.as_ref();
+    let what = What {
+        source,
+        account: target.and_then(|target| target.account.clone()),
+        auth: target.and_then(|target| target.auth).map(|auth| auth.to_string()),
+        config: target.and_then(|target| target.config.clone()),
+        profile: target.and_then(|target| target.profile.clone()),
+        token,
+        sample: if server.is_some() { settings.blobs } else { settings.sample },
+    };
+    let Some(target) = target else {
+        let tls = if settings.tls { ", TLS and a bearer token" } else { "" };
+        let latency = settings.latency.map(|latency| format!(", {latency:?} latency"));
+        let shown = format!("loopback server, {} blobs{}{tls}", settings.blobs, latency.unwrap_or_default());
+        return Ok((what, shown, Kind::Container));
+    };
+    let resolved = Resolved::source(target, &Environment::of_process())?;
+    let kind = match resolved.location {
+        Location::Folder(_) => Kind::Folder,
+        Location::Container(_) => Kind::Container,
+    };
+    Ok((what, resolved.location.to_string(), kind))
+}
+
+fn start_server(settings: &Bench) -> Result<Server> {
+    let shape = Shape {
+        blobs: settings.blobs,
+        seed: settings.seed,
+        mix: settings.mix,
+        image_size: settings.image_size.unwrap_or(Shape::default().image_size),
+        video_size: settings.video_size.unwrap_or(Shape::default().video_size),
+    };
+    let mut config = Config::of(CONTAINER, Content::Shape(shape));
+    if settings.tls {
+        config.bearer_tokens = vec![TOKEN.to_owned()];
+    }
+    if let Some(rate) = settings.fail {
+        config.faults.rules = Faults::passing(rate, 0).rules;
+    }
+    if let Some(latency) = settings.latency {
+        config.faults.latency = Latency::Fixed { ms: latency.as_secs_f64() * 1e3 };
+    }
+    if let Some(per_second) = settings.limit {
+        config.faults.limit = Some(Limit { per_second, burst: None, retry_after: None });
+    }
+    config.faults.seed = settings.seed;
+    Server::start(config, settings.tls)
+}
+
+/// Connections of the bare client where no number is recommended.
+const CONNECTIONS: usize = 64;
+
+fn measure_floors(
+    what: &What,
+    kind: Kind,
+    concurrency: Option<usize>,
+    runs: &[Measured],
+    server: Option<&Server>,
+) -> Result<Vec<Floor>> {
+    // The floor and the run that stands against it have the same number of requests in flight.
+    let same = runs.iter().find(|run| run.concurrency == concurrency).or(runs.last());
+    let ours_cpu_s = same.map_or(0.0, |run| run.cpu_s);
+    let jobs = match kind {
+        Kind::Folder => {
+            vec![Job::Files { what: what.clone(), ours_cpu_s }, Job::Scan { what: what.clone() }]
+        }
+        Kind::Container => vec![
+            Job::Gets { what: what.clone(), concurrency: concurrency.unwrap_or(CONNECTIONS), ours_cpu_s },
+            Job::Pages { what: what.clone() },
+            Job::Scan { what: what.clone() },
+        ],
+    };
+    let floor = |job| match measure(job, server)? {
+        Found::Floor(floor) => Ok(floor),
+        Found::Measured(_) => Err(Error::new("a measurement gave something else")),
+    };
+    jobs.iter().map(floor).collect()
+}

@@ -1,0 +1,225 @@
+//! The report of `presync bench`.
+
+use std::io::{self, BufWriter, Write};
+
+use serde::Serialize;
+
+use super::TextOrJson;
+use super::layout::{MAX_WIDTH, bytes, counted, cut, number, shown};
+use super::record::{FORMAT_VERSION, ToolRecord};
+use super::style::{BOLD, DIM, GOOD, UNKNOWN};
+use crate::bench::{Benchmark, Bound, Estimate, Floor, Measured, Stages, Work, fastest};
+
+/// Columns of the longest bar.
+const BAR: usize = 24;
+
+/// Writes the report to `out`; `width` is the number of columns that text may use.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(format: TextOrJson, benchmark: &Benchmark, out: impl Write, width: usize) -> io::Result<()> {
+    let mut out = BufWriter::new(out);
+    match format {
+        TextOrJson::Text => text(&mut out, benchmark, width.min(MAX_WIDTH))?,
+        TextOrJson::Json => {
+            let document = Document { format_version: FORMAT_VERSION, tool: ToolRecord::this(), benchmark };
+            serde_json::to_writer_pretty(&mut out, &document)?;
+            writeln!(out)?;
+        }
+    }
+    out.flush()
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    format_version: &'static str,
+    tool: ToolRecord,
+    #[serde(flatten)]
+    benchmark: &'a Benchmark,
+}
+
+fn text(out: &mut impl Write, benchmark: &Benchmark, width: usize) -> io::Result<()> {
+    let version = env!("CARGO_PKG_VERSION");
+    writeln!(out, "{BOLD}presync bench{BOLD:#} {DIM}{version}{DIM:#}\n")?;
+    let cores = counted(benchmark.cores as u64, "core", "cores");
+    let shared = if benchmark.shared_machine { ", which client and server share" } else { "" };
+    let blobs = benchmark.by_concurrency.first().map_or(0, |run| run.blobs);
+    for (label, value) in [
+        ("source", shown(&benchmark.source)),
+        ("machine", format!("{cores}{shared}")),
+        ("blobs", number(blobs)),
+    ] {
+        writeln!(out, "  {DIM}{label:<10}{DIM:#}  {}", cut(&value, width.saturating_sub(14)))?;
+    }
+    writeln!(out)?;
+
+    let best = fastest(&benchmark.by_concurrency);
+    let most = benchmark.by_concurrency.iter().chain(&benchmark.by_first_read);
+    let most = most.map(Measured::rate).fold(0.0, f64::max);
+    table(out, "in flight", &benchmark.by_concurrency, most, |run| match run.concurrency {
+        Some(concurrency) => number(concurrency as u64),
+        None => "its choice".to_owned(),
+    })?;
+    if !benchmark.by_first_read.is_empty() {
+        table(out, "first read", &benchmark.by_first_read, most, |run| {
+            run.first_read.map_or_else(|| "by name".to_owned(), bytes)
+        })?;
+    }
+    if let Some(best) = best {
+        stages(out, best)?;
+    }
+    floors(out, &benchmark.floors)?;
+    estimates(out, benchmark)?;
+
+    let advice = match benchmark.recommended_concurrency {
+        Some(concurrency) => format!(" --concurrency {concurrency} is enough."),
+        None => String::new(),
+    };
+    writeln!(out, "{GOOD}{}.{GOOD:#}{advice}", bound(benchmark.bound, benchmark.shared_machine))?;
+    let unknown: u64 = benchmark.by_concurrency.iter().map(|run| run.unknown).sum();
+    match unknown {
+        0 => Ok(()),
+        unknown => {
+            let verdicts = counted(unknown, "verdict", "verdicts");
+            writeln!(out, "{UNKNOWN}{verdicts} of all runs could not be given.{UNKNOWN:#}")
+        }
+    }
+}
+
+fn table(
+    out: &mut impl Write,
+    first: &str,
+    runs: &[Measured],
+    most: f64,
+    name: impl Fn(&Measured) -> String,
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "{BOLD}{first:<10} {:>9} {:>9} {:>6} {:>9} {:>22} {:>9} {:>8}{BOLD:#}",
+        "blobs/s", "CPU/blob", "reads", "a blob", "p50 / p90 / p99 ms", "peak", "repeated"
+    )?;
+    for run in runs {
+        let latency = run.latency.map_or_else(
+            || "-".to_owned(),
+            |latency| format!("{:.1} / {:.1} / {:.1}", latency.p50_ms, latency.p90_ms, latency.p99_ms),
+        );
+        writeln!(
+            out,
+            "{:<10} {:>9} {:>6.1} µs {:>6.2} {:>9} {:>22} {:>9} {:>8}  {DIM}{}{DIM:#}",
+            name(run),
+            number(run.rate() as u64),
+            run.per_blob(run.cpu_s) * 1e6,
+            run.per_blob(run.requests as f64),
+            bytes(run.per_blob(run.bytes as f64) as u64),
+            latency,
+            run.peak_rss.map_or_else(|| "-".to_owned(), bytes),
+            number(run.retries),
+            bar(run.rate(), most),
+        )?;
+    }
+    writeln!(out)
+}
+
+/// A bar that is as long as the value is large.
+fn bar(value: f64, most: f64) -> String {
+    const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+    let eighths = (value / most.max(f64::MIN_POSITIVE) * (BAR * 8) as f64).round() as usize;
+    let mut bar = "█".repeat(eighths / 8);
+    if eighths % 8 > 0 {
+        bar.push(EIGHTHS[eighths % 8]);
+    }
+    bar
+}
+
+fn stages(out: &mut impl Write, run: &Measured) -> io::Result<()> {
+    writeln!(out, "{BOLD}CPU of the fastest run, by stage{BOLD:#}")?;
+    let Stages { list, fetch, probe, judge, write } = run.stages;
+    for (name, time) in
+        [("list", list), ("fetch", fetch), ("probe", probe), ("judge", judge), ("write", write)]
+    {
+        let micros = run.per_blob(time) * 1e6;
+        writeln!(out, "  {name:<8} {micros:>6.1} µs a blob  {DIM}{}{DIM:#}", bar(time, run.cpu_s))?;
+    }
+    writeln!(out)
+}
+
+fn floors(out: &mut impl Write, floors: &[Floor]) -> io::Result<()> {
+    if floors.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{BOLD}What cannot be saved{BOLD:#}")?;
+    for floor in floors {
+        let (bare, ours) = match floor.work {
+            Work::Gets => ("bare hyper, the first reads alone", "the whole run"),
+            Work::Pages => ("bare quick-xml, the events of the pages", "reading pages"),
+            Work::Scan => ("adding up the bytes of the first reads", "the probe"),
+            Work::Files => ("open, fstat, read, close", "the whole run"),
+        };
+        let micros = |seconds: f64| seconds / floor.count.max(1) as f64 * 1e6;
+        let ratio = floor.ratio();
+        writeln!(
+            out,
+            "  {bare:<40} {:>6.2} µs  {ours}: {:.2} µs, {BOLD}{ratio:.2} ×{BOLD:#}",
+            micros(floor.cpu_s),
+            micros(floor.ours_cpu_s),
+        )?;
+    }
+    writeln!(out)
+}
+
+fn estimates(out: &mut impl Write, benchmark: &Benchmark) -> io::Result<()> {
+    if benchmark.estimates.is_empty() {
+        return Ok(());
+    }
+    let limit = number(benchmark.assumptions.account_limit as u64);
+    writeln!(
+        out,
+        "{BOLD}More of the same{BOLD:#} {DIM}at an account's limit of {limit} requests a second{DIM:#}"
+    )?;
+    for Estimate { blobs, requests, bytes: read, hours_measured, hours_at_limit, cost } in
+        &benchmark.estimates
+    {
+        let cost = cost.map(|cost| format!(", {cost:.2} for the reads")).unwrap_or_default();
+        writeln!(
+            out,
+            "  {:>13} blobs  {} at the rate measured, {} at the limit; {} requests, {}{cost}",
+            number(*blobs),
+            time(*hours_measured),
+            time(*hours_at_limit),
+            number(*requests),
+            bytes(*read),
+        )?;
+    }
+    writeln!(out)
+}
+
+fn time(hours: f64) -> String {
+    match hours * 3600.0 {
+        seconds if seconds < 90.0 => format!("{seconds:.0} s"),
+        seconds if seconds < 5400.0 => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{hours:.1} h"),
+    }
+}
+
+fn bound(bound: Bound, shared: bool) -> &'static str {
+    match (bound, shared) {
+        (Bound::Cpu, false) => "The CPU bounds it: the cores are busy",
+        (Bound::Cpu, true) => "The CPU bounds it: client and server keep the cores busy",
+        (Bound::ServiceLimit, _) => "The service bounds it: it refuses more requests",
+        (Bound::Bandwidth, _) => "The line bounds it: longer reads give fewer blobs and as many bytes",
+        (Bound::Latency, _) => "Latency bounds it: more requests in flight would help",
+        (Bound::Service, _) => "The service bounds it: more requests in flight do not help",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_as_long_as_its_value() {
+        assert_eq!(bar(1.0, 1.0), "█".repeat(BAR));
+        assert_eq!(bar(0.5, 1.0).chars().count(), BAR / 2);
+        assert_eq!((bar(0.0, 1.0), bar(0.0, 0.0)), (String::new(), String::new()));
+    }
+}

@@ -1,0 +1,210 @@
+//! The requests for pages and ranges of one container.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use azure_core::credentials::TokenCredential;
+use azure_core::time::{Duration, OffsetDateTime, to_rfc7231};
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, IF_MATCH, RANGE, USER_AGENT,
+};
+use hyper::{Method, Request, Uri};
+use percent_encoding::utf8_percent_encode;
+
+use super::auth::Means;
+use super::failure::Failure;
+use super::sign::SharedKey;
+use crate::model::{Blob, BlobName, ByteRange};
+use crate::source::Depth;
+use crate::source::location::{ContainerUrl, SEGMENT_SET};
+
+/// The version of the REST API that is spoken ("Versioning for Azure Storage"): the client library's.
+const VERSION: HeaderValue = HeaderValue::from_static("2026-04-06");
+const X_MS_VERSION: HeaderName = HeaderName::from_static("x-ms-version");
+const X_MS_DATE: HeaderName = HeaderName::from_static("x-ms-date");
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("presync/", env!("CARGO_PKG_VERSION")));
+const XML: HeaderValue = HeaderValue::from_static("application/xml");
+
+/// What a token is for.
+const SCOPE: &str = "https://storage.azure.com/.default";
+/// How long before its end a token is asked for anew, in minutes.
+const EARLY: i64 = 5;
+/// Room for all headers of a request.
+const HEADERS: usize = 8;
+
+/// What the requests to one container have in common. `Debug` shows no secret.
+pub(super) struct Requests {
+    /// The path of the container.
+    path: String,
+    host: HeaderValue,
+    pass: Pass,
+}
+
+/// What lets a request in.
+enum Pass {
+    Key(SharedKey),
+    /// The query of a SAS.
+    Sas(String),
+    Token(Token),
+    Nothing,
+}
+
+/// A token, held as the value of `Authorization`.
+struct Token {
+    credential: Arc<dyn TokenCredential>,
+    held: Mutex<Option<(HeaderValue, OffsetDateTime)>>,
+}
+
+/// A page that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AskedPage<'a> {
+    pub prefix: &'a str,
+    pub marker: Option<&'a str>,
+    pub size: u16,
+    pub depth: Depth,
+}
+
+impl Requests {
+    /// Requests to `url`'s container, whose host is `authority`, with these means.
+    pub(super) fn new(url: &ContainerUrl, authority: &str, means: &Means) -> crate::error::Result<Self> {
+        let pass = match means {
+            Means::Key { account, key } => {
+                Pass::Key(SharedKey { account: account.clone(), key: key.clone() })
+            }
+            Means::Sas(sas) => Pass::Sas(sas.query().to_owned()),
+            Means::Token(credential) => {
+                Pass::Token(Token { credential: Arc::clone(credential), held: Mutex::default() })
+            }
+            Means::Anonymous => Pass::Nothing,
+        };
+        let unusable =
+            |_| crate::error::Error::new(format!("{url} cannot be used as the URL of a container"));
+        let host = HeaderValue::from_str(authority).map_err(unusable)?;
+        Ok(Self { path: url.container_url()?.path().to_owned(), host, pass })
+    }
+
+    /// The request for a range of a blob, of the version that was listed.
+    pub(super) async fn range(
+        &self,
+        blob: &Blob,
+        range: ByteRange,
+    ) -> Result<Request<Empty<Bytes>>, Failure> {
+        let target = self.path_of(&blob.name);
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        headers.insert(RANGE, value(format!("bytes={range}"))?);
+        if let Some(etag) = &blob.etag {
+            headers.insert(IF_MATCH, value(format!("\"{}\"", etag.as_str()))?);
+        }
+        self.request(target, headers).await
+    }
+
+    /// The path of a blob as it is asked for, with the SAS if there is one.
+    pub(super) fn target(&self, name: &BlobName) -> String {
+        let mut target = self.path_of(name);
+        self.add_sas(&mut target);
+        target
+    }
+
+    fn path_of(&self, name: &BlobName) -> String {
+        let name = name.as_str();
+        let mut path = String::with_capacity(self.path.len() + 2 * name.len() + 16);
+        let _ = write!(path, "{}/{}", self.path, utf8_percent_encode(name, SEGMENT_SET));
+        path
+    }
+
+    fn add_sas(&self, target: &mut String) {
+        if let Pass::Sas(query) = &self.pass {
+            target.push(if target.contains('?') { '&' } else { '?' });
+            target.push_str(query);
+        }
+    }
+
+    /// The request for a page of the listing.
+    pub(super) async fn page(&self, asked: AskedPage<'_>) -> Result<Request<Empty<Bytes>>, Failure> {
+        let mut target = format!("{}?comp=list&restype=container&include=metadata", self.path);
+        if let Some(marker) = asked.marker {
+            let _ = write!(target, "&marker={}", utf8_percent_encode(marker, SEGMENT_SET));
+        }
+        let _ = write!(target, "&maxresults={}", asked.size);
+        if !asked.prefix.is_empty() {
+            let _ = write!(target, "&prefix={}", utf8_percent_encode(asked.prefix, SEGMENT_SET));
+        }
+        if asked.depth == Depth::Direct {
+            target.push_str("&delimiter=%2F");
+        }
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        headers.insert(ACCEPT, XML);
+        self.request(target, headers).await
+    }
+
+    async fn request(
+        &self,
+        mut target: String,
+        mut headers: HeaderMap,
+    ) -> Result<Request<Empty<Bytes>>, Failure> {
+        headers.insert(HOST, self.host.clone());
+        headers.insert(USER_AGENT, AGENT);
+        headers.insert(X_MS_VERSION, VERSION);
+        match &self.pass {
+            Pass::Nothing => {}
+            Pass::Sas(_) => self.add_sas(&mut target),
+            Pass::Token(token) => _ = headers.insert(AUTHORIZATION, token.header().await?),
+            Pass::Key(key) => {
+                headers.insert(X_MS_DATE, value(to_rfc7231(&OffsetDateTime::now_utc()))?);
+                let (path, query) = match target.split_once('?') {
+                    Some((path, query)) => (path, Some(query)),
+                    None => (target.as_str(), None),
+                };
+                let fields: BTreeMap<_, _> = headers
+                    .iter()
+                    .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+                    .collect();
+                let authorization = key.authorization("GET", path, query, fields)?;
+                headers.insert(AUTHORIZATION, value(authorization)?);
+            }
+        }
+        let unusable = |_| Failure::Other("the request could not be built".into());
+        let mut request = Request::new(Empty::new());
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = Uri::from_maybe_shared(Bytes::from(target)).map_err(unusable)?;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
+
+impl fmt::Debug for Requests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Requests").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Token {
+    /// The value of `Authorization`, with a token that is good for some time.
+    async fn header(&self) -> Result<HeaderValue, Failure> {
+        let now = OffsetDateTime::now_utc();
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((header, end)) = &held
+            && *end - Duration::minutes(EARLY) > now
+        {
+            return Ok(header.clone());
+        }
+        // The credential keeps its tokens itself and asks once for all that wait.
+        let token = match (self.credential.get_token(&[SCOPE], None).await, held) {
+            (Ok(token), _) => token,
+            (Err(_), Some((header, end))) if end > now => return Ok(header),
+            (Err(error), _) => return Err(error.into()),
+        };
+        let mut header = value(format!("Bearer {}", token.token.secret()))?;
+        header.set_sensitive(true);
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some((header.clone(), token.expires_on));
+        Ok(header)
+    }
+}
+
+fn value(text: String) -> Result<HeaderValue, Failure> {
+    HeaderValue::from_maybe_shared(Bytes::from(text))
+        .map_err(|_| Failure::Other("the request could not be built".into()))
+}

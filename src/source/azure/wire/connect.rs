@@ -1,0 +1,57 @@
+//! From an endpoint to a connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Uri;
+use hyper::client::conn::http1;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tower_service::Service;
+
+use super::connection::Connection;
+use crate::error::{Error, Result};
+use crate::source::azure::failure::Failure;
+use crate::source::azure::transport::CONNECT_TIMEOUT;
+
+/// What opens connections: with TLS as the machine's certificates have it, to the first address that answers.
+pub(super) struct Connector(HttpsConnector<HttpConnector>);
+
+impl Connector {
+    /// # Errors
+    /// The machine's certificates cannot be read.
+    pub(super) fn new() -> Result<Self> {
+        let mut tcp = HttpConnector::new();
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        tcp.enforce_http(false);
+        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(BuilderVerifierExt::with_platform_verifier)
+            .map_err(|error| {
+                Error::new(format!("the HTTP client cannot start: {error}"))
+                    .hint("check the machine's certificates (SSL_CERT_FILE)")
+            })?
+            .with_no_client_auth();
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+        Ok(Self(connector.wrap_connector(tcp)))
+    }
+
+    /// Opens a connection, which may take as long as [`CONNECT_TIMEOUT`].
+    pub(super) async fn connect(&self, origin: &Uri) -> std::result::Result<Connection, Failure> {
+        let late = |_| Failure::connect_timed_out();
+        let connecting = async {
+            let stream = self.0.clone().call(origin.clone()).await;
+            let stream = stream.map_err(|error| Failure::of_connect(error.as_ref()))?;
+            let (sender, driver) =
+                http1::handshake(stream).await.map_err(|error| Failure::of_connection(&error))?;
+            Ok(Connection::new(sender, driver))
+        };
+        tokio::time::timeout(CONNECT_TIMEOUT.saturating_add(Duration::from_millis(1)), connecting)
+            .await
+            .map_err(late)?
+    }
+}
