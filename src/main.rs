@@ -11,6 +11,10 @@ use presync::error::Error;
 use presync::exit::Exit;
 use presync::plan_file;
 
+/// What one thread allocates for a blob another one frees, millions of times over.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     quiet_caught_panics();
     let result = match Cli::parse().into_request() {

@@ -1,13 +1,17 @@
 //! The rayon pool that probes, behind a bounded queue.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 
@@ -65,45 +69,46 @@ impl Pool {
 }
 
 /// Pieces of work that go to the pool together at the most: by then, what a batch costs is shared by enough of them.
-const BATCH: usize = 64;
-/// Pieces that wait for the next batch at the most. Who has another one waits as well.
-const WAITING: usize = 1024;
+pub const BATCH: usize = 32;
+/// How long the first piece of a batch waits for others. A read takes longer, and others go on in the meantime.
+const LINGER: Duration = Duration::from_millis(2);
 
 /// A piece of work. It leaves behind how to hand over what came of it.
 type Piece = Box<dyn FnOnce() -> HandOver + Send>;
 /// Called where the one who waits for it runs, so that no other thread has to be woken.
 type HandOver = Box<dyn FnOnce() + Send>;
 
-/// The way to a [`Pool`] for the tasks of a runtime that runs on one thread: what they hand in while that thread is busy
-/// goes to the pool as one batch, and comes back as one. To wake a thread costs more than to probe a header.
-#[derive(Clone, Debug)]
-pub struct Batches(mpsc::Sender<Piece>);
+/// The way to a [`Pool`] for the tasks of a runtime that runs on one thread: what they hand in goes to the pool as one
+/// batch, and comes back as one. To wake a thread costs more than to probe a header.
+///
+/// It holds as many pieces as there are tasks that wait for theirs.
+#[derive(Clone)]
+pub struct Batches(Arc<Shared>);
+
+struct Shared {
+    open: Mutex<Open>,
+    /// Batches that are full, or that have waited long enough.
+    ready: mpsc::UnboundedSender<Vec<Piece>>,
+    /// A batch has been begun.
+    begun: Arc<Notify>,
+}
+
+/// The batch that is being filled.
+#[derive(Default)]
+struct Open {
+    pieces: Vec<Piece>,
+    /// The number of this batch, by which it is told from the next one.
+    number: u64,
+}
 
 impl Batches {
-    /// Starts the task that makes the batches. It ends with the last clone of this.
+    /// Starts the task that carries batches. It ends with the last clone of this.
     pub fn start(runtime: &Handle, pool: Arc<Pool>) -> Self {
-        let (sender, mut pieces) = mpsc::channel::<Piece>(WAITING);
-        runtime.spawn(async move {
-            let mut under_way = FuturesUnordered::new();
-            let mut batch = Vec::with_capacity(BATCH);
-            let mut is_open = true;
-            while is_open || !under_way.is_empty() {
-                tokio::select! {
-                    taken = pieces.recv_many(&mut batch, BATCH), if is_open => {
-                        is_open = taken > 0;
-                        let batch: Vec<Piece> = batch.drain(..).collect();
-                        if is_open {
-                            let work = || batch.into_iter().map(|piece| piece()).collect::<Vec<_>>();
-                            under_way.push(pool.run(work));
-                        }
-                    }
-                    Some(done) = under_way.next() => {
-                        done.into_iter().flatten().for_each(|hand_over| hand_over());
-                    }
-                }
-            }
-        });
-        Self(sender)
+        let (ready, batches) = mpsc::unbounded_channel();
+        let begun = Arc::new(Notify::new());
+        let shared = Arc::new(Shared { open: Mutex::default(), ready, begun: Arc::clone(&begun) });
+        runtime.spawn(carry(batches, begun, Arc::downgrade(&shared), pool));
+        Self(shared)
     }
 
     /// Runs `work` on a worker and gives its answer; `None` when it panicked.
@@ -118,8 +123,80 @@ impl Batches {
                 }
             })
         });
-        self.0.send(piece).await.ok()?;
+        self.0.add(piece);
         answer.await.ok()
+    }
+}
+
+impl Shared {
+    fn add(&self, piece: Piece) {
+        let mut open = self.open();
+        open.pieces.push(piece);
+        match open.pieces.len() {
+            1 => self.begun.notify_one(),
+            BATCH => self.close(&mut open),
+            _ => {}
+        }
+    }
+
+    fn close(&self, open: &mut Open) {
+        let pieces = std::mem::replace(&mut open.pieces, Vec::with_capacity(BATCH));
+        open.number += 1;
+        // It is open for as long as this is.
+        let _ = self.ready.send(pieces);
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        // A panic elsewhere leaves the batch whole.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Batches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batches").finish_non_exhaustive()
+    }
+}
+
+/// Carries batches to the pool, hands over what comes back, and closes each batch that has waited long enough.
+async fn carry(
+    mut batches: mpsc::UnboundedReceiver<Vec<Piece>>,
+    begun: Arc<Notify>,
+    shared: Weak<Shared>,
+    pool: Arc<Pool>,
+) {
+    let mut under_way = FuturesUnordered::new();
+    let mut due = pin!(tokio::time::sleep(LINGER));
+    // The number of the batch that is waited for.
+    let mut lingering = None;
+    let mut is_open = true;
+    while is_open || !under_way.is_empty() {
+        tokio::select! {
+            batch = batches.recv(), if is_open => match batch {
+                None => is_open = false,
+                Some(batch) => under_way.push(
+                    pool.run(|| batch.into_iter().map(|piece| piece()).collect::<Vec<_>>())
+                ),
+            },
+            Some(done) = under_way.next() => {
+                done.into_iter().flatten().for_each(|hand_over| hand_over());
+            }
+            () = begun.notified(), if is_open && lingering.is_none() => {
+                lingering = shared.upgrade().map(|shared| shared.open().number);
+                due.as_mut().reset(Instant::now() + LINGER);
+            }
+            () = &mut due, if lingering.is_some() => {
+                let number = lingering.take();
+                if let Some(shared) = shared.upgrade() {
+                    let mut open = shared.open();
+                    if Some(open.number) == number {
+                        shared.close(&mut open);
+                    } else if !open.pieces.is_empty() {
+                        begun.notify_one();
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! From what the listing leaves to do to verdicts, in any order.
 
+use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::stream::FuturesUnordered;
+use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
@@ -13,6 +15,7 @@ use super::{Judged, Settings, closed};
 use crate::error::{Error, Result};
 use crate::lanes::Lanes;
 use crate::model::Blob;
+use crate::pool::BATCH;
 use crate::progress::Progress;
 use crate::source::{ReadBlocking, Source};
 
@@ -20,6 +23,8 @@ use crate::source::{ReadBlocking, Source};
 const FILES: usize = 32;
 /// Blobs that go to a lane together: what that costs is shared by them, and near the end no lane has many more left.
 const BLOBS: usize = 16;
+/// Blobs besides those that a lane reads, because they wait to be probed.
+const PROBED: usize = 2 * BATCH;
 /// Such groups that wait for a lane.
 const GROUPS_AHEAD: usize = 16;
 /// Verdicts that go on together at the most.
@@ -39,6 +44,33 @@ impl Delivery {
     }
 }
 
+/// The blobs of a lane, which come in groups that all lanes take from.
+struct Blobs {
+    mine: std::sync::Mutex<VecDeque<(u64, Blob)>>,
+    groups: Arc<Mutex<mpsc::Receiver<Vec<(u64, Blob)>>>>,
+}
+
+impl Blobs {
+    async fn next(&self) -> Option<(u64, Blob)> {
+        loop {
+            if let Some(blob) = self.pop() {
+                return Some(blob);
+            }
+            let mut groups = self.groups.lock().await;
+            // Who waited for the lock finds what another one has fetched.
+            if let Some(blob) = self.pop() {
+                return Some(blob);
+            }
+            let group = groups.recv().await?;
+            self.mine.lock().unwrap_or_else(PoisonError::into_inner).extend(group);
+        }
+    }
+
+    fn pop(&self) -> Option<(u64, Blob)> {
+        self.mine.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
 /// Blobs whose reads wait for a network: on the lanes, `at_once` of them at a time.
 pub(super) async fn over_a_network<S: Source>(
     works: impl Stream<Item = Result<(u64, Work)>>,
@@ -51,24 +83,30 @@ pub(super) async fn over_a_network<S: Source>(
     let groups = Arc::new(Mutex::new(groups));
     let mut reading = JoinSet::new();
     for (number, lane) in lanes.iter().take(at_once).enumerate() {
-        let mine = at_once / lanes.len() + usize::from(number < at_once % lanes.len());
+        let mine = at_once / lanes.len() + usize::from(number < at_once % lanes.len()) + PROBED;
         let (groups, inspector) = (Arc::clone(&groups), Arc::clone(inspector));
         let (delivery, batches) = (delivery.clone(), lane.batches().clone());
         let read = async move {
-            let blobs = stream::unfold(groups, async |groups| {
-                let group = groups.lock().await.recv().await;
-                group.map(|group| (stream::iter(group), groups))
-            });
-            let inspect = |(ordinal, blob)| {
-                let (inspector, batches) = (&inspector, &batches);
-                async move { Ok((ordinal, inspector.inspect(blob, batches).await?.into())) }
+            let blobs = Blobs { mine: std::sync::Mutex::default(), groups };
+            let (judged, mut verdicts) = mpsc::channel(VERDICTS);
+            // A slot is a future that examines one blob after the other: so many slots, so many blobs at a time.
+            let slot = async |judged: mpsc::Sender<_>| {
+                while let Some((ordinal, blob)) = blobs.next().await {
+                    let asset = inspector.inspect(blob, &batches).await?;
+                    judged.send((ordinal, asset.into())).await.map_err(closed)?;
+                }
+                Ok(())
             };
-            let mut verdicts =
-                pin!(blobs.flatten().map(inspect).buffer_unordered(mine).try_ready_chunks(VERDICTS));
-            while let Some(judged) = verdicts.next().await {
-                delivery.send(judged.map_err(|broken| broken.1)?).await?;
-            }
-            Ok(())
+            let slots: FuturesUnordered<_> = (0..mine).map(|_| slot(judged.clone())).collect();
+            drop(judged);
+            let deliver = async {
+                let mut chunk = Vec::new();
+                while verdicts.recv_many(&mut chunk, VERDICTS).await > 0 {
+                    delivery.send(std::mem::take(&mut chunk)).await?;
+                }
+                Ok(())
+            };
+            tokio::try_join!(slots.try_collect::<()>(), deliver).map(|_| ())
         };
         reading.spawn_on(read, lane.handle());
     }

@@ -18,15 +18,21 @@ const PARTS: &[(&str, &[&str])] = &[
     ("whole_file", &["error"]),
     ("commit", &["model", "error", "ledger", "plan_file", "rules"]),
     ("pool", &["error"]),
+    ("lanes", &["error", "pool"]),
+    ("bench", &["error"]),
     ("preview", &["model", "rules"]),
     ("audit", &["model", "error", "plan"]),
     ("progress", &["model"]),
-    ("run", &["model", "error", "probe", "rules", "source", "plan", "plan_file", "pool", "progress"]),
+    (
+        "run",
+        &["model", "error", "lanes", "probe", "rules", "source", "plan", "plan_file", "pool", "progress"],
+    ),
     ("checkpoint", &["model", "error", "plan", "plan_file", "run", "whole_file"]),
     (
         "report",
         &[
             "audit",
+            "bench",
             "commit",
             "model",
             "error",
@@ -47,6 +53,7 @@ const PARTS: &[(&str, &[&str])] = &[
         "command",
         &[
             "audit",
+            "bench",
             "checkpoint",
             "commit",
             "config",

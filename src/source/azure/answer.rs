@@ -43,13 +43,24 @@ pub(super) fn check(
 
 /// First byte, last byte and the whole size, unless that is `*`, of `bytes 0-99/1234`.
 fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
-    let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
-    let (start, last) = range.split_once('-')?;
-    let size = match size {
-        "*" => None,
-        size => Some(size.parse().ok()?),
+    let (start, rest) = number(text.strip_prefix("bytes ")?.as_bytes())?;
+    let (last, rest) = number(rest.strip_prefix(b"-")?)?;
+    let size = match rest.strip_prefix(b"/")? {
+        b"*" => None,
+        size => {
+            let (size, rest) = number(size)?;
+            rest.is_empty().then_some(Some(size))?
+        }
     };
-    Some((start.parse().ok()?, last.parse().ok()?, size))
+    Some((start, last, size))
+}
+
+/// The digits that a text begins with, as a number, and what follows them.
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at_checked(end).filter(|(digits, _)| !digits.is_empty())?;
+    let add = |sum: u64, digit: &u8| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
+    Some((digits.iter().try_fold(0, add)?, rest))
 }
 
 #[cfg(test)]

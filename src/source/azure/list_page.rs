@@ -1,7 +1,9 @@
 //! One page of a listing: the XML body of "List Blobs", read event by event.
 
-use jiff::Timestamp;
+use std::borrow::Cow;
+
 use jiff::fmt::rfc2822;
+use jiff::{SignedDuration, Timestamp};
 use percent_encoding::percent_decode_str;
 use quick_xml::Reader;
 use quick_xml::events::{BytesRef, BytesStart, Event};
@@ -45,7 +47,7 @@ pub fn parse(body: &[u8]) -> Result<Page> {
             Event::Empty(tag) => parser.open(&tag).and_then(|()| parser.close()),
             Event::End(_) => parser.close(),
             Event::Text(text) => match parser.field.is_some() {
-                true => text.xml10_content().map_err(|fault| fault.to_string()).and_then(|t| parser.push(&t)),
+                true => text.xml10_content().map_err(|fault| fault.to_string()).and_then(|t| parser.text(t)),
                 false => Ok(()),
             },
             Event::CData(text) => match parser.field.is_some() {
@@ -113,19 +115,21 @@ struct Item {
 }
 
 #[derive(Default)]
-struct Parser {
+struct Parser<'p> {
     page: Page,
     place: Place,
     field: Option<Field>,
     skipped: u32,
     seen_root: bool,
-    text: String,
+    /// The field's text so far. Nearly always it is one piece of the page, and then it is not copied.
+    text: Cow<'p, str>,
     item: Item,
+    dates: Dates,
 }
 
 type Step = std::result::Result<(), String>;
 
-impl Parser {
+impl<'p> Parser<'p> {
     fn open(&mut self, tag: &BytesStart<'_>) -> Step {
         if self.skipped > 0 {
             self.skipped += 1;
@@ -170,7 +174,16 @@ impl Parser {
             _ => self.skipped = 1,
         }
         self.field = field;
-        self.text.clear();
+        self.text = Cow::Borrowed("");
+        Ok(())
+    }
+
+    /// Takes text, which may be all that there is of the field.
+    fn text(&mut self, text: Cow<'p, str>) -> Step {
+        if !self.text.is_empty() || text.len() > MAX_FIELD_BYTES {
+            return self.push(&text);
+        }
+        self.text = text;
         Ok(())
     }
 
@@ -178,7 +191,7 @@ impl Parser {
         if self.text.len() + text.len() > MAX_FIELD_BYTES {
             return Err(format!("a field has more than {MAX_FIELD_BYTES} bytes"));
         }
-        self.text.push_str(text);
+        self.text.to_mut().push_str(text);
         Ok(())
     }
 
@@ -203,7 +216,7 @@ impl Parser {
     }
 
     fn set(&mut self, field: Field) -> Step {
-        let text = self.text.as_str();
+        let text = &*self.text;
         let item = &mut self.item;
         match field {
             Field::Name { .. } if item.name.is_some() => return Err("a blob has two names".into()),
@@ -217,7 +230,7 @@ impl Parser {
             }
             Field::ETag => item.etag = (!text.is_empty()).then(|| ETag::new(text)),
             Field::LastModified => {
-                item.last_modified = rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
+                item.last_modified = self.dates.parse(text);
             }
             Field::Tier => item.archived |= text == "Archive",
             // A blob that is being brought back cannot be read before it is there.
@@ -267,6 +280,43 @@ impl Parser {
             }
             (true, _) => Err("it ends early".into()),
             (false, _) => Err("it is not a listing".into()),
+        }
+    }
+}
+
+/// Dates of a page. Blobs that were uploaded together have the same one, or the same day.
+#[derive(Default)]
+struct Dates {
+    /// The date without its time of day, such as `Sun, 01 Nov 2026 `, and its beginning.
+    day: Option<([u8; Self::TIME], Timestamp)>,
+}
+
+impl Dates {
+    /// Where the time of day begins in a date of the service's form (RFC 9110, 5.6.7).
+    const TIME: usize = 17;
+
+    fn parse(&mut self, text: &str) -> Option<Timestamp> {
+        let parts = || {
+            let (day, time) = text.as_bytes().split_first_chunk::<{ Self::TIME }>()?;
+            let [a, b, b':', c, d, b':', e, f, b' ', b'G', b'M', b'T'] = time else { return None };
+            let number = |tens: &u8, ones: &u8| {
+                (tens.is_ascii_digit() && ones.is_ascii_digit())
+                    .then(|| i64::from((tens - b'0') * 10 + (ones - b'0')))
+            };
+            let (hour, minute, second) = (number(a, b)?, number(c, d)?, number(e, f)?);
+            // What is no time of day is left to the library, and so is a leap second.
+            (hour < 24 && minute < 60 && second < 60).then_some((day, hour * 3600 + minute * 60 + second))
+        };
+        let parsed = || rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
+        let Some((day, seconds)) = parts() else { return parsed() };
+        let since = SignedDuration::from_secs(seconds);
+        match &self.day {
+            Some((known, midnight)) if known == day => midnight.checked_add(since).ok(),
+            _ => {
+                let timestamp = parsed()?;
+                self.day = timestamp.checked_sub(since).ok().map(|midnight| (*day, midnight));
+                Some(timestamp)
+            }
         }
     }
 }

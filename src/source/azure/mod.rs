@@ -280,7 +280,7 @@ impl Source for AzureSource {
                 return Err(ReadError::Unreadable("not tried: nothing has got through for minutes".into()));
             };
             reads.count_request(attempts.is_first());
-            let deadline = attempts.deadline(self.pace.patience(), READ_DEADLINE);
+            let deadline = attempts.deadline(request.patience(), READ_DEADLINE);
             let attempt = tokio::time::timeout(deadline, self.try_read(blob, range, &mut reads.bytes)).await;
             let attempt = attempt.unwrap_or_else(|_| Err(Failure::Broken("no whole answer in time".into())));
             request.done(attempt.as_ref().map_or_else(Failure::outcome, |_| Outcome::Answered));

@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
+use futures::StreamExt;
+
 use super::*;
 use crate::model::{BlobName, ETag};
 use crate::source::location::Location;

@@ -153,3 +153,25 @@ proptest! {
         prop_assert_eq!(names(&page), [name.as_str()]);
     }
 }
+
+#[test]
+fn dates_are_those_of_the_library() {
+    let mut dates = Dates::default();
+    for text in [
+        "Sun, 01 Nov 2026 10:00:00 GMT",
+        "Sun, 01 Nov 2026 23:59:59 GMT",
+        "Sun, 01 Nov 2026 00:00:00 GMT",
+        "Mon, 02 Nov 2026 00:00:01 GMT",
+        "Sun, 01 Nov 2026 10:00:00 GMT",
+        "Sun, 01 Nov 2026 24:00:00 GMT",
+        "Sun, 01 Nov 2026 10:00:60 GMT",
+        "Sun, 01 Nov 2026 1é:00:00 GM",
+        "Sun, 01 Nov 2026 10:00:00 +0100",
+        "Sun, 1 Nov 2026 10:00:00 GMT",
+        "Mon, 01 Nov 2026 10:00:00 GMT",
+        "",
+    ] {
+        let library = rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
+        assert_eq!(dates.parse(text), library, "{text}");
+    }
+}

@@ -80,6 +80,19 @@ struct State {
     refused: u64,
 }
 
+impl State {
+    /// Whether requests leave at a given rate.
+    fn is_paced(&self) -> bool {
+        self.rate.is_limited() || self.bandwidth.is_limited()
+    }
+
+    /// How long a first attempt may take.
+    fn patience(&self) -> Duration {
+        let usual = self.latency.map(|latency| Duration::from_secs_f64(PATIENCE * latency));
+        usual.map_or(MOST_PATIENCE, |usual| usual.clamp(LEAST_PATIENCE, MOST_PATIENCE))
+    }
+}
+
 /// What became of the requests of a source.
 #[derive(Clone, Debug)]
 pub struct Traffic {
@@ -122,12 +135,21 @@ impl Pace {
         loop {
             // It never closes.
             let Ok(place) = self.places.acquire().await else { return Err(GivenUp) };
-            let gate = self.state().circuit.gate(Instant::now());
+            let (gate, patience) = {
+                let (now, mut state) = (Instant::now(), self.state());
+                let gate = state.circuit.gate(now);
+                if gate == Gate::Open && !state.is_paced() {
+                    state.in_flight += 1;
+                    let (place, patience) = (Some(place), state.patience());
+                    return Ok(Request { pace: self, place, begun: now, patience });
+                }
+                (gate, state.patience())
+            };
             match gate {
                 Gate::Open => {
                     self.wait_for_turn(bytes).await;
                     self.state().in_flight += 1;
-                    return Ok(Request { pace: self, place: Some(place), begun: Instant::now() });
+                    return Ok(Request { pace: self, place: Some(place), begun: Instant::now(), patience });
                 }
                 Gate::Shut => return Err(GivenUp),
                 Gate::Wait(time) => {
@@ -144,20 +166,7 @@ impl Pace {
         Traffic { latencies: state.latencies.clone(), refused: state.refused }
     }
 
-    /// How long a first attempt may take.
-    pub(super) fn patience(&self) -> Duration {
-        let usual = self.state().latency.map(|latency| Duration::from_secs_f64(PATIENCE * latency));
-        usual.map_or(MOST_PATIENCE, |usual| usual.clamp(LEAST_PATIENCE, MOST_PATIENCE))
-    }
-
     async fn wait_for_turn(&self, bytes: u64) {
-        let is_limited = {
-            let state = self.state();
-            state.rate.is_limited() || state.bandwidth.is_limited()
-        };
-        if !is_limited {
-            return;
-        }
         let _turn = self.turn.lock().await;
         let wait = {
             let (now, mut state) = (Instant::now(), self.state());
@@ -195,9 +204,15 @@ pub(super) struct Request<'a> {
     pace: &'a Pace,
     place: Option<SemaphorePermit<'a>>,
     begun: Instant,
+    patience: Duration,
 }
 
 impl Request<'_> {
+    /// How long it may take if it is a first attempt.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// The request ended.
     pub(super) fn done(mut self, outcome: Outcome) {
         let (now, mut state) = (Instant::now(), self.pace.state());
@@ -224,14 +239,23 @@ impl Request<'_> {
             }
             Outcome::Failed => state.circuit.failed(now),
         }
-        drop(self.place.take());
+        self.leave(&mut state);
         self.pace.resize(&mut state);
+    }
+
+    /// Gives back its place.
+    fn leave(&mut self, state: &mut State) {
+        if self.place.take().is_some() {
+            state.in_flight = state.in_flight.saturating_sub(1);
+        }
     }
 }
 
 impl Drop for Request<'_> {
     fn drop(&mut self) {
-        let mut state = self.pace.state();
-        state.in_flight = state.in_flight.saturating_sub(1);
+        if self.place.is_some() {
+            let mut state = self.pace.state();
+            self.leave(&mut state);
+        }
     }
 }

@@ -17,6 +17,10 @@ use crate::error::{Error, Result};
 use crate::source::azure::failure::Failure;
 use crate::source::azure::transport::CONNECT_TIMEOUT;
 
+/// Bytes that one read of a connection takes at the most: an answer with 16 KiB of content and its head, so that the
+/// content comes as one piece and need not be put together.
+const READ_BUFFER: usize = 18 << 10;
+
 /// What opens connections: with TLS as the machine's certificates have it, to the first address that answers.
 pub(super) struct Connector(HttpsConnector<HttpConnector>);
 
@@ -46,8 +50,10 @@ impl Connector {
         let connecting = async {
             let stream = self.0.clone().call(origin.clone()).await;
             let stream = stream.map_err(|error| Failure::of_connect(error.as_ref()))?;
+            let mut http = http1::Builder::new();
+            http.read_buf_exact_size(Some(READ_BUFFER)).writev(false);
             let (sender, driver) =
-                http1::handshake(stream).await.map_err(|error| Failure::of_connection(&error))?;
+                http.handshake(stream).await.map_err(|error| Failure::of_connection(&error))?;
             Ok(Connection::new(sender, driver))
         };
         tokio::time::timeout(CONNECT_TIMEOUT.saturating_add(Duration::from_millis(1)), connecting)
