@@ -44,10 +44,13 @@ impl Delivery {
     }
 }
 
+/// Blobs with their places in the listing.
+type Group = Vec<(u64, Blob)>;
+
 /// The blobs of a lane, which come in groups that all lanes take from.
 struct Blobs {
     mine: std::sync::Mutex<VecDeque<(u64, Blob)>>,
-    groups: Arc<Mutex<mpsc::Receiver<Vec<(u64, Blob)>>>>,
+    groups: Arc<Mutex<mpsc::Receiver<Group>>>,
 }
 
 impl Blobs {
@@ -79,7 +82,7 @@ pub(super) async fn over_a_network<S: Source>(
     at_once: usize,
     delivery: &Delivery,
 ) -> Result<()> {
-    let (sender, groups) = mpsc::channel::<Vec<(u64, Blob)>>(GROUPS_AHEAD);
+    let (sender, groups) = mpsc::channel::<Group>(GROUPS_AHEAD);
     let groups = Arc::new(Mutex::new(groups));
     let mut reading = JoinSet::new();
     for (number, lane) in lanes.iter().take(at_once).enumerate() {

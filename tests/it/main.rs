@@ -9,6 +9,7 @@
 mod architecture;
 mod audit;
 mod bad_input;
+mod bench;
 mod choice;
 mod commit;
 mod connect;
@@ -33,6 +34,7 @@ mod loopback;
 mod pixel_formats;
 mod plan;
 mod preview;
+mod proxy;
 mod readme;
 mod rule;
 mod secrets;

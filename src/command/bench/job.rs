@@ -94,8 +94,8 @@ impl Job {
                 let busy = machine::Busy::now();
                 let mut measured = runtime.block_on(what.run(concurrency, first_read))?;
                 let (wall, busy) = (wall.elapsed(), busy.and_then(machine::Busy::since));
-                // What this thread did is listing: reads, probes and the report have threads of their own.
-                measured.stages.list = mine.elapsed().as_secs_f64();
+                // What this thread did is listing, too: reads, probes and the report have threads of their own.
+                measured.stages.list += mine.elapsed().as_secs_f64();
                 measured.cpu_s = cpu.elapsed().as_secs_f64();
                 let Stages { list, probe, judge, write, .. } = measured.stages;
                 measured.stages.fetch = (measured.cpu_s - list - probe - judge - write).max(0.0);
@@ -227,13 +227,14 @@ impl What {
             return Err(error);
         }
         sink.finish(&summary, Duration::ZERO).map_err(|error| report::output(&error))?;
-        let traffic = match source.inner() {
-            AnySource::Container(container) => Some(container.traffic()),
-            AnySource::Folder(_) => None,
+        let (traffic, list) = match source.inner() {
+            AnySource::Container(container) => (Some(container.traffic()), container.parsing().as_secs_f64()),
+            AnySource::Folder(_) => (None, 0.0),
         };
         let stage = |stage| progress.stage(stage).as_secs_f64();
         Ok(Measured {
             stages: Stages {
+                list,
                 probe: stage(Stage::Probe),
                 judge: stage(Stage::Judge),
                 write: stage(Stage::Write),

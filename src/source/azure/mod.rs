@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use cpu_time::ThreadTime;
 use futures::{Stream, stream};
 use hyper::header::HeaderMap;
 use jiff::Timestamp;
@@ -88,6 +90,8 @@ pub struct AzureSource {
     requests: Requests,
     pace: Arc<Pace>,
     options: Options,
+    /// CPU time of [`parsing`](Self::parsing), in nanoseconds.
+    parsing: AtomicU64,
 }
 
 impl AzureSource {
@@ -121,7 +125,7 @@ impl AzureSource {
         let wire = session.wire(url.endpoint())?;
         let requests = Requests::new(&url, wire.authority(), &credential.means)?;
         let pace = session.pace(url.endpoint());
-        Ok(Self { url, credential, wire, requests, pace, options })
+        Ok(Self { url, credential, wire, requests, pace, options, parsing: AtomicU64::new(0) })
     }
 
     /// What a report says of the source.
@@ -148,6 +152,11 @@ impl AzureSource {
     /// What became of the requests to the account so far.
     pub fn traffic(&self) -> Traffic {
         self.pace.traffic()
+    }
+
+    /// The CPU time that reading the pages of the listing has taken so far.
+    pub fn parsing(&self) -> Duration {
+        Duration::from_nanos(self.parsing.load(Ordering::Relaxed))
     }
 
     /// The body of each page of the listing, as it came.
@@ -196,7 +205,15 @@ impl AzureSource {
     }
 
     async fn try_page(&self, from: &Cursor<'_>) -> std::result::Result<Page, Failure> {
-        list_page::parse(&self.page_body(from).await?).map_err(Failure::Page)
+        let body = self.page_body(from).await?;
+        // A page is megabytes: on this thread it would keep all else waiting, Ctrl-C too.
+        let parsed = tokio::task::spawn_blocking(move || {
+            let cpu = ThreadTime::now();
+            (list_page::parse(&body), cpu.elapsed())
+        });
+        let (page, time) = parsed.await.map_err(|error| Failure::Other(error.to_string()))?;
+        self.parsing.fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
+        page.map_err(Failure::Page)
     }
 
     async fn page_body(&self, from: &Cursor<'_>) -> std::result::Result<Bytes, Failure> {

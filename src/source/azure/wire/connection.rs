@@ -17,19 +17,20 @@ use tokio::net::TcpStream;
 use super::{Collector, Length};
 use crate::source::azure::failure::Failure;
 
+/// What moves the bytes of a connection.
+type Motor = Driver<MaybeHttpsStream<TokioIo<TcpStream>>, Empty<Bytes>>;
+
 /// A connection of HTTP/1.1. Between two requests nothing drives it.
 pub(super) struct Connection {
     sender: SendRequest<Empty<Bytes>>,
-    driver: Driver<MaybeHttpsStream<TokioIo<TcpStream>>, Empty<Bytes>>,
+    // Connections come and go by the thousand a second, and this is most of them.
+    driver: Box<Motor>,
     ended: bool,
 }
 
 impl Connection {
-    pub(super) fn new(
-        sender: SendRequest<Empty<Bytes>>,
-        driver: Driver<MaybeHttpsStream<TokioIo<TcpStream>>, Empty<Bytes>>,
-    ) -> Self {
-        Self { sender, driver, ended: false }
+    pub(super) fn new(sender: SendRequest<Empty<Bytes>>, driver: Motor) -> Self {
+        Self { sender, driver: Box::new(driver), ended: false }
     }
 
     /// Sends a request and collects the body of its answer.
@@ -79,7 +80,7 @@ impl Connection {
 
 /// Polls what waits for the connection, and the connection once if that does not help.
 fn drive<T>(
-    driver: &mut Driver<MaybeHttpsStream<TokioIo<TcpStream>>, Empty<Bytes>>,
+    driver: &mut Motor,
     ended: &mut bool,
     context: &mut Context<'_>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,

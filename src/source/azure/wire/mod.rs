@@ -3,16 +3,13 @@
 //! A run sends a request for every blob, so that each layer on the way is paid for a million times. Here a request is
 //! driven by the task that waits for its answer, on hyper's connection, with no task, channel or timer of its own.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::Empty;
 use hyper::header::HeaderMap;
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
-use tokio::runtime;
 
 use super::failure::Failure;
 use super::transport;
@@ -20,12 +17,10 @@ use crate::error::{Error, Result};
 
 mod connect;
 mod connection;
+mod idle;
 
 use connect::Connector;
-use connection::Connection;
-
-/// Idle connections that are kept for each runtime: more than requests are ever in flight, so that none is opened anew.
-const IDLE_CONNECTIONS: usize = 1024;
+use idle::Idle;
 
 /// The most bytes of an error's body that are read so that its connection can be used again.
 pub(super) const MAX_ERROR_BYTES: usize = 64 * 1024;
@@ -48,7 +43,7 @@ pub(super) struct Wire {
 
 enum Route {
     /// To the endpoint itself. A connection is driven by the runtime that opened it, so each keeps its own.
-    Direct { connector: Connector, idle: Mutex<HashMap<runtime::Id, Vec<Box<Connection>>>> },
+    Direct { connector: Connector, idle: Idle },
     /// Through the proxy that the environment names, which is a matter of the client library.
     Proxied(reqwest::Client),
 }
@@ -68,7 +63,7 @@ impl Wire {
         let origin = origin.ok_or_else(|| Error::new(format!("{endpoint} cannot be used as an endpoint")))?;
         let route = match Matcher::from_env().intercept(&origin) {
             Some(_) => Route::Proxied(transport::client()?),
-            None => Route::Direct { connector: Connector::new()?, idle: Mutex::default() },
+            None => Route::Direct { connector: Connector::new()?, idle: Idle::default() },
         };
         Ok(Self { origin, route })
     }
@@ -92,13 +87,13 @@ impl Wire {
     ) -> std::result::Result<Bytes, Failure> {
         match &self.route {
             Route::Direct { connector, idle } => {
-                let mut connection = match take_idle(idle).await {
+                let mut connection = match idle.take().await {
                     Some(connection) => connection,
-                    None => Box::new(connector.connect(&self.origin).await?),
+                    None => connector.connect(&self.origin).await?,
                 };
                 let answer = connection.get(request, length, accept, received).await;
                 if connection.is_reusable().await {
-                    keep_idle(idle, connection);
+                    idle.keep(connection);
                 }
                 answer
             }
@@ -132,30 +127,6 @@ impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wire").field("origin", &self.origin).finish_non_exhaustive()
     }
-}
-
-/// The connection that was used last, as long as its other end has not closed it.
-async fn take_idle(idle: &Mutex<HashMap<runtime::Id, Vec<Box<Connection>>>>) -> Option<Box<Connection>> {
-    loop {
-        let last = lock(idle).get_mut(&runtime::Handle::current().id())?.pop();
-        let mut connection = last?;
-        if connection.is_open().await {
-            return Some(connection);
-        }
-    }
-}
-
-fn keep_idle(idle: &Mutex<HashMap<runtime::Id, Vec<Box<Connection>>>>, connection: Box<Connection>) {
-    let mut idle = lock(idle);
-    let idle = idle.entry(runtime::Handle::current().id()).or_default();
-    if idle.len() < IDLE_CONNECTIONS {
-        idle.push(connection);
-    }
-}
-
-/// A panic elsewhere leaves the connections usable.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The body of an answer, put together. One that comes as one piece is not copied.

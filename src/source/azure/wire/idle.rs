@@ -1,0 +1,41 @@
+//! Connections that wait for their next request.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::{Handle, Id};
+
+use super::connection::Connection;
+
+/// Connections that are kept for each runtime: more than requests are ever in flight, so that none is opened anew.
+const MAX_IDLE: usize = 1024;
+
+/// Idle connections. One is driven by the runtime that opened it, so each runtime has its own.
+#[derive(Default)]
+pub(super) struct Idle(Mutex<HashMap<Id, Vec<Connection>>>);
+
+impl Idle {
+    /// The connection that was used last, as long as its other end has not closed it.
+    pub(super) async fn take(&self) -> Option<Connection> {
+        loop {
+            let mut connection = self.lock().get_mut(&Handle::current().id())?.pop()?;
+            if connection.is_open().await {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// Keeps a connection for the next request.
+    pub(super) fn keep(&self, connection: Connection) {
+        let mut idle = self.lock();
+        let idle = idle.entry(Handle::current().id()).or_default();
+        if idle.len() < MAX_IDLE {
+            idle.push(connection);
+        }
+    }
+
+    /// A panic elsewhere leaves the connections usable.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Id, Vec<Connection>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
