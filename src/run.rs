@@ -31,7 +31,7 @@ use read::Delivery;
 use settle::Settler;
 
 /// Listing pages that wait until their blobs are taken.
-const PAGES_AHEAD: usize = 2;
+const PAGES_AHEAD: usize = 1;
 /// Assets that need no read and go through the pipeline together.
 const KNOWN_AT_ONCE: usize = 256;
 /// How long blobs under way may take to finish when the run is stopped: a user who stops it waits.

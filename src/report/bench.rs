@@ -56,9 +56,11 @@ fn text(out: &mut impl Write, benchmark: &Benchmark, width: usize) -> io::Result
     let best = fastest(&benchmark.by_concurrency);
     let most = benchmark.by_concurrency.iter().chain(&benchmark.by_first_read);
     let most = most.map(Measured::rate).fold(0.0, f64::max);
-    table(out, "in flight", &benchmark.by_concurrency, most, |run| match run.concurrency {
-        Some(concurrency) => number(concurrency as u64),
-        None => "its choice".to_owned(),
+    let first = if benchmark.recommended_concurrency.is_none() { "run" } else { "in flight" };
+    table(out, first, &benchmark.by_concurrency, most, |run| match (run.concurrency, run.latency) {
+        (Some(concurrency), _) => number(concurrency as u64),
+        (None, Some(_)) => "its choice".to_owned(),
+        (None, None) => "whole".to_owned(),
     })?;
     if !benchmark.by_first_read.is_empty() {
         table(out, "first read", &benchmark.by_first_read, most, |run| {
@@ -134,9 +136,14 @@ fn bar(value: f64, most: f64) -> String {
 fn stages(out: &mut impl Write, run: &Measured) -> io::Result<()> {
     writeln!(out, "{BOLD}CPU of the fastest run, by stage{BOLD:#}")?;
     let Stages { list, fetch, probe, judge, write } = run.stages;
-    for (name, time) in
-        [("list", list), ("fetch", fetch), ("probe", probe), ("judge", judge), ("write", write)]
-    {
+    let stages = match run.latency {
+        Some(_) => {
+            vec![("list", list), ("fetch", fetch), ("probe", probe), ("judge", judge), ("write", write)]
+        }
+        // A file is read, probed and judged in one go.
+        None => vec![("list", list), ("examine", fetch + probe + judge), ("write", write)],
+    };
+    for (name, time) in stages {
         let micros = run.per_blob(time) * 1e6;
         writeln!(out, "  {name:<8} {micros:>6.1} µs a blob  {DIM}{}{DIM:#}", bar(time, run.cpu_s))?;
     }
@@ -171,24 +178,23 @@ fn estimates(out: &mut impl Write, benchmark: &Benchmark) -> io::Result<()> {
     if benchmark.estimates.is_empty() {
         return Ok(());
     }
-    let limit = number(benchmark.assumptions.account_limit as u64);
-    writeln!(
-        out,
-        "{BOLD}More of the same{BOLD:#} {DIM}at an account's limit of {limit} requests a second{DIM:#}"
-    )?;
+    write!(out, "{BOLD}More of the same{BOLD:#}")?;
+    let is_folder = benchmark.recommended_concurrency.is_none();
+    if is_folder {
+        writeln!(out)?;
+    } else {
+        let limit = number(benchmark.assumptions.account_limit as u64);
+        writeln!(out, " {DIM}at an account's limit of {limit} requests a second{DIM:#}")?;
+    }
     for Estimate { blobs, requests, bytes: read, hours_measured, hours_at_limit, cost } in
         &benchmark.estimates
     {
-        let cost = cost.map(|cost| format!(", {cost:.2} for the reads")).unwrap_or_default();
-        writeln!(
-            out,
-            "  {:>13} blobs  {} at the rate measured, {} at the limit; {} requests, {}{cost}",
-            number(*blobs),
-            time(*hours_measured),
-            time(*hours_at_limit),
-            number(*requests),
-            bytes(*read),
-        )?;
+        write!(out, "  {:>13} blobs  {} at the rate measured", number(*blobs), time(*hours_measured))?;
+        if !is_folder {
+            let (limit, requests) = (time(*hours_at_limit), number(*requests));
+            write!(out, ", {limit} at the limit; {requests} requests, {}", bytes(*read))?;
+        }
+        writeln!(out, "{}", cost.map(|cost| format!(", {cost:.2} for the reads")).unwrap_or_default())?;
     }
     writeln!(out)
 }

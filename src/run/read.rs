@@ -24,7 +24,7 @@ const FILES: usize = 32;
 /// Blobs that go to a lane together: what that costs is shared by them, and near the end no lane has many more left.
 const BLOBS: usize = 16;
 /// Blobs besides those that a lane reads, because they wait to be probed.
-const PROBED: usize = 2 * BATCH;
+const PROBED: usize = BATCH;
 /// Such groups that wait for a lane.
 const GROUPS_AHEAD: usize = 16;
 /// Verdicts that go on together at the most.

@@ -11,7 +11,8 @@ use http_body_util::Empty;
 use hyper::header::{
     ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, IF_MATCH, RANGE, USER_AGENT,
 };
-use hyper::{Method, Request, Uri};
+use hyper::http::uri::PathAndQuery;
+use hyper::{Method, Request};
 use percent_encoding::utf8_percent_encode;
 
 use super::auth::Means;
@@ -39,7 +40,8 @@ const HEADERS: usize = 8;
 pub(super) struct Requests {
     /// The path of the container.
     path: String,
-    host: HeaderValue,
+    /// What every request has.
+    headers: HeaderMap,
     pass: Pass,
 }
 
@@ -82,8 +84,11 @@ impl Requests {
         };
         let unusable =
             |_| crate::error::Error::new(format!("{url} cannot be used as the URL of a container"));
-        let host = HeaderValue::from_str(authority).map_err(unusable)?;
-        Ok(Self { path: url.container_url()?.path().to_owned(), host, pass })
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        headers.insert(HOST, HeaderValue::from_str(authority).map_err(unusable)?);
+        headers.insert(USER_AGENT, AGENT);
+        headers.insert(X_MS_VERSION, VERSION);
+        Ok(Self { path: url.container_url()?.path().to_owned(), headers, pass })
     }
 
     /// The request for a range of a blob, of the version that was listed.
@@ -93,7 +98,7 @@ impl Requests {
         range: ByteRange,
     ) -> Result<Request<Empty<Bytes>>, Failure> {
         let target = self.path_of(&blob.name);
-        let mut headers = HeaderMap::with_capacity(HEADERS);
+        let mut headers = self.headers.clone();
         headers.insert(RANGE, value(format!("bytes={range}"))?);
         if let Some(etag) = &blob.etag {
             headers.insert(IF_MATCH, value(format!("\"{}\"", etag.as_str()))?);
@@ -135,7 +140,7 @@ impl Requests {
         if asked.depth == Depth::Direct {
             target.push_str("&delimiter=%2F");
         }
-        let mut headers = HeaderMap::with_capacity(HEADERS);
+        let mut headers = self.headers.clone();
         headers.insert(ACCEPT, XML);
         self.request(target, headers).await
     }
@@ -145,9 +150,6 @@ impl Requests {
         mut target: String,
         mut headers: HeaderMap,
     ) -> Result<Request<Empty<Bytes>>, Failure> {
-        headers.insert(HOST, self.host.clone());
-        headers.insert(USER_AGENT, AGENT);
-        headers.insert(X_MS_VERSION, VERSION);
         match &self.pass {
             Pass::Nothing => {}
             Pass::Sas(_) => self.add_sas(&mut target),
@@ -169,7 +171,7 @@ impl Requests {
         let unusable = |_| Failure::Other("the request could not be built".into());
         let mut request = Request::new(Empty::new());
         *request.method_mut() = Method::GET;
-        *request.uri_mut() = Uri::from_maybe_shared(Bytes::from(target)).map_err(unusable)?;
+        *request.uri_mut() = PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(unusable)?.into();
         *request.headers_mut() = headers;
         Ok(request)
     }

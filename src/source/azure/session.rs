@@ -47,7 +47,7 @@ impl Session {
     /// When the HTTP client cannot start.
     pub fn new(limits: Limits) -> Result<Self> {
         let (paces, wires, credentials) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Ok(Self { transport: transport::transport()?, limits, paces, wires, credentials })
+        Ok(Self { transport: transport::transport(), limits, paces, wires, credentials })
     }
 
     /// What a client of the client library needs to send requests with `means` to `url`, which gets the SAS if that is it.

@@ -1,6 +1,6 @@
 //! The HTTP client beneath the Azure client library.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,9 +20,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Idle connections that are kept: more than requests are ever in flight, so that none is opened anew.
 const IDLE_CONNECTIONS: usize = 512;
 
-/// The transport for storage and for sign-in.
-pub(super) fn transport() -> Result<Transport> {
-    Ok(Transport::new(Arc::new(Client(client()?))))
+/// The transport for what the client library sends: sign-in, and listing containers.
+pub(super) fn transport() -> Transport {
+    Transport::new(Arc::<Client>::default())
 }
 
 /// The HTTP client beneath it.
@@ -45,8 +45,20 @@ pub(super) fn client() -> Result<reqwest::Client> {
         })
 }
 
-#[derive(Debug)]
-struct Client(reqwest::Client);
+/// A client that is made for the first request: to read the machine's certificates takes milliseconds, and most runs do
+/// not need them.
+#[derive(Debug, Default)]
+struct Client(OnceLock<reqwest::Client>);
+
+impl Client {
+    fn get(&self) -> std::result::Result<&reqwest::Client, Failure> {
+        if let Some(client) = self.0.get() {
+            return Ok(client);
+        }
+        let client = client().map_err(|error| Failure::Other(error.to_string()))?;
+        Ok(self.0.get_or_init(|| client))
+    }
+}
 
 #[async_trait]
 impl HttpClient for Client {
@@ -60,7 +72,7 @@ impl HttpClient for Client {
             Method::Put => reqwest::Method::PUT,
             _ => return Err(Failure::Other("an unknown method".into()).into()),
         };
-        let mut builder = self.0.request(method, request.url().clone());
+        let mut builder = self.get()?.request(method, request.url().clone());
         for (name, value) in request.headers().iter() {
             builder = builder.header(name.as_str(), value.as_str());
         }

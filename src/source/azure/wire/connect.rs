@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use hyper::Uri;
 use hyper::client::conn::http1;
+use hyper::http::uri::Scheme;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustls_platform_verifier::BuilderVerifierExt;
-use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tower_service::Service;
 
 use super::connection::Connection;
@@ -26,15 +27,19 @@ pub(super) struct Connector(HttpsConnector<HttpConnector>);
 
 impl Connector {
     /// # Errors
-    /// The machine's certificates cannot be read.
-    pub(super) fn new() -> Result<Self> {
+    /// `origin` is reached over TLS, and the machine's certificates cannot be read.
+    pub(super) fn new(origin: &Uri) -> Result<Self> {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         tcp.enforce_http(false);
         let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
-            .and_then(BuilderVerifierExt::with_platform_verifier)
+            .and_then(|tls| match origin.scheme() == Some(&Scheme::HTTPS) {
+                true => tls.with_platform_verifier(),
+                // Reading the machine's certificates takes milliseconds, and nothing here needs them.
+                false => Ok(tls.with_root_certificates(RootCertStore::empty())),
+            })
             .map_err(|error| {
                 Error::new(format!("the HTTP client cannot start: {error}"))
                     .hint("check the machine's certificates (SSL_CERT_FILE)")

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, Id};
 
@@ -10,16 +11,19 @@ use super::connection::Connection;
 /// Connections that are kept for each runtime: more than requests are ever in flight, so that none is opened anew.
 const MAX_IDLE: usize = 1024;
 
+/// How long a connection may have been idle to be taken as it is. Servers keep one for seconds at the least.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// Idle connections. One is driven by the runtime that opened it, so each runtime has its own.
 #[derive(Default)]
-pub(super) struct Idle(Mutex<HashMap<Id, Vec<Connection>>>);
+pub(super) struct Idle(Mutex<HashMap<Id, Vec<(Connection, Instant)>>>);
 
 impl Idle {
     /// The connection that was used last, as long as its other end has not closed it.
     pub(super) async fn take(&self) -> Option<Connection> {
         loop {
-            let mut connection = self.lock().get_mut(&Handle::current().id())?.pop()?;
-            if connection.is_open().await {
+            let (mut connection, since) = self.lock().get_mut(&Handle::current().id())?.pop()?;
+            if since.elapsed() < FRESH || connection.is_open().await {
                 return Some(connection);
             }
         }
@@ -30,12 +34,12 @@ impl Idle {
         let mut idle = self.lock();
         let idle = idle.entry(Handle::current().id()).or_default();
         if idle.len() < MAX_IDLE {
-            idle.push(connection);
+            idle.push((connection, Instant::now()));
         }
     }
 
     /// A panic elsewhere leaves the connections usable.
-    fn lock(&self) -> MutexGuard<'_, HashMap<Id, Vec<Connection>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Id, Vec<(Connection, Instant)>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

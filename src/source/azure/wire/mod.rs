@@ -11,7 +11,7 @@ use hyper::header::HeaderMap;
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 
-use super::failure::Failure;
+use super::failure::{Failure, Head};
 use super::transport;
 use crate::error::{Error, Result};
 
@@ -24,6 +24,10 @@ use idle::Idle;
 
 /// The most bytes of an error's body that are read so that its connection can be used again.
 pub(super) const MAX_ERROR_BYTES: usize = 64 * 1024;
+
+/// The most that is set aside because an answer says how long it is, in bytes: twice what a page of the longest names
+/// usually takes.
+const MAX_ROOM: usize = 16 << 20;
 
 /// How long a body may be.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +67,7 @@ impl Wire {
         let origin = origin.ok_or_else(|| Error::new(format!("{endpoint} cannot be used as an endpoint")))?;
         let route = match Matcher::from_env().intercept(&origin) {
             Some(_) => Route::Proxied(transport::client()?),
-            None => Route::Direct { connector: Connector::new()?, idle: Idle::default() },
+            None => Route::Direct { connector: Connector::new(&origin)?, idle: Idle::default() },
         };
         Ok(Self { origin, route })
     }
@@ -134,6 +138,8 @@ struct Collector {
     length: Length,
     /// What the answer says in place of what was asked for.
     refusal: Option<Failure>,
+    /// What is set aside for a body that comes in several pieces, in bytes.
+    room: usize,
     whole: Bytes,
     pieces: BytesMut,
 }
@@ -153,7 +159,15 @@ impl Collector {
             }
             false => (Length::AtMost(MAX_ERROR_BYTES), Some(Failure::of_answer(status, headers))),
         };
-        Ok(Self { length, refusal, whole: Bytes::new(), pieces: BytesMut::new() })
+        let room = match length {
+            Length::Exactly(len) => len,
+            // A buffer that grows is there twice for a moment.
+            Length::AtMost(most) => {
+                let said = headers.field("content-length").and_then(|length| length.parse().ok());
+                said.map_or(0, |said: usize| said.min(most).min(MAX_ROOM))
+            }
+        };
+        Ok(Self { length, refusal, room, whole: Bytes::new(), pieces: BytesMut::new() })
     }
 
     fn push(&mut self, piece: Bytes, received: &mut u64) -> std::result::Result<(), Failure> {
@@ -176,9 +190,7 @@ impl Collector {
             return Ok(());
         }
         if self.pieces.is_empty() {
-            if let Length::Exactly(len) = self.length {
-                self.pieces.reserve(len);
-            }
+            self.pieces.reserve(self.room);
             self.pieces.extend_from_slice(&std::mem::take(&mut self.whole));
         }
         self.pieces.extend_from_slice(&piece);
