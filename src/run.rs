@@ -1,5 +1,6 @@
 //! The whole pipeline: list, read, probe, judge, weigh, report.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -220,7 +221,11 @@ pub async fn run<S: Source, K: Sink>(
     };
 
     // Read, probe and judge: in any order, so that a slow blob holds up no other until the window is full.
-    let stop = stop.shared();
+    let stopping = Arc::new(AtomicBool::new(false));
+    let stop = {
+        let stopping = Arc::clone(&stopping);
+        stop.map(move |()| stopping.store(true, Ordering::Relaxed)).shared()
+    };
     let number = |next: &mut u64, work: Work| {
         let first = *next;
         *next += work.len() as u64;
@@ -236,7 +241,10 @@ pub async fn run<S: Source, K: Sink>(
     let at_once = settings.concurrency.max(1);
     let read_all = async {
         match source.blocking() {
-            None => read::over_a_network(numbered, &inspector, resources.lanes()?, at_once, &delivery).await,
+            None => {
+                let lanes = resources.lanes()?;
+                read::over_a_network(numbered, &inspector, lanes, at_once, &delivery, &stopping).await
+            }
             Some(folder) => {
                 read::in_batches(numbered, &inspector, folder, at_once, &settings, &delivery).await
             }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use futures::stream::FuturesUnordered;
@@ -51,11 +52,16 @@ type Group = Vec<(u64, Blob)>;
 struct Blobs {
     mine: std::sync::Mutex<VecDeque<(u64, Blob)>>,
     groups: Arc<Mutex<mpsc::Receiver<Group>>>,
+    stopping: Arc<AtomicBool>,
 }
 
 impl Blobs {
+    /// The next one, unless the run is being stopped: what has not been begun by then is not.
     async fn next(&self) -> Option<(u64, Blob)> {
         loop {
+            if self.stopping.load(Ordering::Relaxed) {
+                return None;
+            }
             if let Some(blob) = self.pop() {
                 return Some(blob);
             }
@@ -74,13 +80,15 @@ impl Blobs {
     }
 }
 
-/// Blobs whose reads wait for a network: on the lanes, `at_once` of them at a time.
+/// Blobs whose reads wait for a network: on the lanes, `at_once` of them at a time, and none is begun once the run is
+/// `stopping`.
 pub(super) async fn over_a_network<S: Source>(
     works: impl Stream<Item = Result<(u64, Work)>>,
     inspector: &Arc<Inspector<S>>,
     lanes: &Lanes,
     at_once: usize,
     delivery: &Delivery,
+    stopping: &Arc<AtomicBool>,
 ) -> Result<()> {
     let (sender, groups) = mpsc::channel::<Group>(GROUPS_AHEAD);
     let groups = Arc::new(Mutex::new(groups));
@@ -88,9 +96,10 @@ pub(super) async fn over_a_network<S: Source>(
     for (number, lane) in lanes.iter().take(at_once).enumerate() {
         let mine = at_once / lanes.len() + usize::from(number < at_once % lanes.len()) + PROBED;
         let (groups, inspector) = (Arc::clone(&groups), Arc::clone(inspector));
+        let stopping = Arc::clone(stopping);
         let (delivery, batches) = (delivery.clone(), lane.batches().clone());
         let read = async move {
-            let blobs = Blobs { mine: std::sync::Mutex::default(), groups };
+            let blobs = Blobs { mine: std::sync::Mutex::default(), groups, stopping };
             let (judged, mut verdicts) = mpsc::channel(VERDICTS);
             // A slot is a future that examines one blob after the other: so many slots, so many blobs at a time.
             let slot = async |judged: mpsc::Sender<_>| {
