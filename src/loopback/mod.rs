@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 mod answer;
 mod body;
+mod certificate;
 mod config;
 mod connection;
 mod faults;
@@ -29,6 +30,7 @@ mod shape;
 mod stats;
 mod store;
 
+pub use certificate::{Certified, certify};
 pub use config::{Blob, Config, Content, Fleet, MAX_FLEET, MAX_PAGE, MAX_SHAPE_BLOBS, Mix, Shape, Tier, Tls};
 pub use faults::{Attempts, Fault, Faults, Latency, Limit, On, Rule};
 pub use stats::{BUCKET_MS, Kind, Stats};

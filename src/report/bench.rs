@@ -57,13 +57,13 @@ fn text(out: &mut impl Write, benchmark: &Benchmark, width: usize) -> io::Result
     let most = benchmark.by_concurrency.iter().chain(&benchmark.by_first_read);
     let most = most.map(Measured::rate).fold(0.0, f64::max);
     let first = if benchmark.recommended_concurrency.is_none() { "run" } else { "in flight" };
-    table(out, first, &benchmark.by_concurrency, most, |run| match (run.concurrency, run.latency) {
+    table(out, first, &benchmark.by_concurrency, most, width, |run| match (run.concurrency, run.latency) {
         (Some(concurrency), _) => number(concurrency as u64),
         (None, Some(_)) => "its choice".to_owned(),
         (None, None) => "whole".to_owned(),
     })?;
     if !benchmark.by_first_read.is_empty() {
-        table(out, "first read", &benchmark.by_first_read, most, |run| {
+        table(out, "first read", &benchmark.by_first_read, most, width, |run| {
             run.first_read.map_or_else(|| "by name".to_owned(), bytes)
         })?;
     }
@@ -88,36 +88,62 @@ fn text(out: &mut impl Write, benchmark: &Benchmark, width: usize) -> io::Result
     }
 }
 
+/// The columns of a table: heading and width.
+const COLUMNS: [(&str, usize); 7] = [
+    ("blobs/s", 9),
+    ("CPU/blob", 9),
+    ("reads", 6),
+    ("a blob", 9),
+    ("p50 / p90 / p99 ms", 22),
+    ("peak", 9),
+    ("repeated", 8),
+];
+/// Columns of the first column.
+const NAME: usize = 10;
+
 fn table(
     out: &mut impl Write,
     first: &str,
     runs: &[Measured],
     most: f64,
+    width: usize,
     name: impl Fn(&Measured) -> String,
 ) -> io::Result<()> {
-    writeln!(
-        out,
-        "{BOLD}{first:<10} {:>9} {:>9} {:>6} {:>9} {:>22} {:>9} {:>8}{BOLD:#}",
-        "blobs/s", "CPU/blob", "reads", "a blob", "p50 / p90 / p99 ms", "peak", "repeated"
-    )?;
+    // What does not fit is left out from the right; JSON has it all.
+    let mut left = width.saturating_sub(NAME);
+    let fitting = COLUMNS.iter().take_while(|(_, wide)| {
+        let fits = *wide < left;
+        left = left.saturating_sub(wide + 1);
+        fits
+    });
+    let columns: Vec<_> = fitting.collect();
+    write!(out, "{BOLD}{first:<NAME$}")?;
+    for (heading, wide) in &columns {
+        write!(out, " {heading:>wide$}")?;
+    }
+    writeln!(out, "{BOLD:#}")?;
     for run in runs {
         let latency = run.latency.map_or_else(
             || "-".to_owned(),
             |latency| format!("{:.1} / {:.1} / {:.1}", latency.p50_ms, latency.p90_ms, latency.p99_ms),
         );
-        writeln!(
-            out,
-            "{:<10} {:>9} {:>6.1} µs {:>6.2} {:>9} {:>22} {:>9} {:>8}  {DIM}{}{DIM:#}",
-            name(run),
+        let cells = [
             number(run.rate() as u64),
-            run.per_blob(run.cpu_s) * 1e6,
-            run.per_blob(run.requests as f64),
+            format!("{:.1} µs", run.per_blob(run.cpu_s) * 1e6),
+            format!("{:.2}", run.per_blob(run.requests as f64)),
             bytes(run.per_blob(run.bytes as f64) as u64),
             latency,
             run.peak_rss.map_or_else(|| "-".to_owned(), bytes),
             number(run.retries),
-            bar(run.rate(), most),
-        )?;
+        ];
+        write!(out, "{:<NAME$}", name(run))?;
+        for (cell, (_, wide)) in cells.iter().zip(&columns) {
+            write!(out, " {cell:>wide$}")?;
+        }
+        match left > BAR + 1 {
+            true => writeln!(out, "  {DIM}{}{DIM:#}", bar(run.rate(), most))?,
+            false => writeln!(out)?,
+        }
     }
     writeln!(out)
 }
@@ -178,23 +204,26 @@ fn estimates(out: &mut impl Write, benchmark: &Benchmark) -> io::Result<()> {
     if benchmark.estimates.is_empty() {
         return Ok(());
     }
-    write!(out, "{BOLD}More of the same{BOLD:#}")?;
     let is_folder = benchmark.recommended_concurrency.is_none();
-    if is_folder {
-        writeln!(out)?;
-    } else {
-        let limit = number(benchmark.assumptions.account_limit as u64);
-        writeln!(out, " {DIM}at an account's limit of {limit} requests a second{DIM:#}")?;
+    write!(out, "{BOLD}{:<21} {:>12}", "More of the same", "as measured")?;
+    if !is_folder {
+        write!(out, " {:>14} {:>15} {:>10} {:>10}", "at the limit", "requests", "bytes", "price")?;
     }
+    writeln!(out, "{BOLD:#}")?;
     for Estimate { blobs, requests, bytes: read, hours_measured, hours_at_limit, cost } in
         &benchmark.estimates
     {
-        write!(out, "  {:>13} blobs  {} at the rate measured", number(*blobs), time(*hours_measured))?;
+        write!(out, "  {:>13} blobs {:>12}", number(*blobs), time(*hours_measured))?;
         if !is_folder {
-            let (limit, requests) = (time(*hours_at_limit), number(*requests));
-            write!(out, ", {limit} at the limit; {requests} requests, {}", bytes(*read))?;
+            let cost = cost.map_or_else(|| "-".to_owned(), |cost| format!("{cost:.2}"));
+            let (limit, requests, read) = (time(*hours_at_limit), number(*requests), bytes(*read));
+            write!(out, " {limit:>14} {requests:>15} {read:>10} {cost:>10}")?;
         }
-        writeln!(out, "{}", cost.map(|cost| format!(", {cost:.2} for the reads")).unwrap_or_default())?;
+        writeln!(out)?;
+    }
+    if !is_folder {
+        let limit = number(benchmark.assumptions.account_limit as u64);
+        writeln!(out, "{DIM}The limit is that of an account, {limit} requests a second.{DIM:#}")?;
     }
     writeln!(out)
 }

@@ -2,7 +2,7 @@
 //! they end with their stdin.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use serde::Deserialize;
@@ -10,18 +10,18 @@ use tempfile::TempDir;
 
 use super::job::{Found, Job};
 use crate::error::{Error, Result, reason};
-use crate::loopback::{Config, Tls};
-
-/// The file with the certificate that signed the server's.
-const CA: &str = "ca.pem";
+use crate::loopback::{Config, certify};
 
 /// A loopback server.
 pub(super) struct Server {
     url: String,
-    folder: TempDir,
-    is_tls: bool,
+    /// The certificate to trust, if it speaks TLS.
+    ca: Option<PathBuf>,
     child: Child,
-    _stdin: Option<ChildStdin>,
+    /// Dropped to end it.
+    stdin: Option<ChildStdin>,
+    /// Its configuration and its certificate.
+    _folder: TempDir,
 }
 
 #[derive(Deserialize)]
@@ -36,8 +36,10 @@ impl Server {
             Error::new(format!("the loopback server cannot start: {}", reason(error)))
         };
         let folder = tempfile::tempdir().map_err(|error| failed(&error))?;
+        let mut ca = None;
         if tls {
-            config.tls = Some(certify(folder.path())?);
+            let certified = certify(folder.path())?;
+            (config.tls, ca) = (Some(certified.tls), Some(certified.ca));
         }
         let file = folder.path().join("loopback.json");
         let text = serde_json::to_vec(&config).map_err(|error| Error::new(error.to_string()))?;
@@ -57,49 +59,20 @@ impl Server {
         let started = serde_json::from_str::<Started>(&line);
         let started = started.map_err(|_| Error::new("the loopback server did not start"))?;
         let stdin = child.stdin.take();
-        Ok(Self { url: started.url, folder, is_tls: tls, child, _stdin: stdin })
+        Ok(Self { url: started.url, ca, child, stdin, _folder: folder })
     }
 
     /// The URL of a container.
     pub(super) fn container(&self, name: &str) -> String {
         format!("{}/{name}", self.url)
     }
-
-    /// The certificate to trust.
-    fn ca(&self) -> Option<std::path::PathBuf> {
-        self.is_tls.then(|| self.folder.path().join(CA))
-    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self._stdin.take());
+        drop(self.stdin.take());
         let _ = self.child.wait();
     }
-}
-
-/// Makes a CA and a certificate for 127.0.0.1 in a folder. The CA's own key is not kept.
-fn certify(folder: &Path) -> Result<Tls> {
-    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-    let certificates = || -> std::result::Result<[String; 3], rcgen::Error> {
-        let mut ca = CertificateParams::default();
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        ca.distinguished_name.push(DnType::CommonName, "presync bench");
-        let ca_key = KeyPair::generate()?;
-        let ca_cert = ca.self_signed(&ca_key)?;
-        let leaf_key = KeyPair::generate()?;
-        let leaf = CertificateParams::new(["127.0.0.1".to_owned()])?;
-        let leaf = leaf.signed_by(&leaf_key, &Issuer::new(ca, ca_key))?;
-        Ok([ca_cert.pem(), leaf.pem(), leaf_key.serialize_pem()])
-    };
-    let [ca, cert, key] =
-        certificates().map_err(|error| Error::new(format!("no certificate could be made: {error}")))?;
-    let tls = Tls { cert: folder.join("leaf.pem"), key: folder.join("leaf.key") };
-    for (path, pem) in [(&folder.join(CA), ca), (&tls.cert, cert), (&tls.key, key)] {
-        std::fs::write(path, pem)
-            .map_err(|error| Error::new(format!("cannot write '{}': {}", path.display(), reason(&error))))?;
-    }
-    Ok(tls)
 }
 
 /// Measures in a process of its own.
@@ -108,7 +81,11 @@ pub(super) fn measure(job: &Job, server: Option<&Server>) -> Result<Found> {
         |error: &std::io::Error| Error::new(format!("a measurement cannot start: {}", reason(error)));
     let mut command = myself()?;
     command.arg("bench-job").stdin(Stdio::piped()).stdout(Stdio::piped());
-    if let Some(ca) = server.and_then(Server::ca) {
+    if server.is_some() {
+        // No proxy reaches this machine's own server.
+        command.env("NO_PROXY", "127.0.0.1");
+    }
+    if let Some(ca) = server.and_then(|server| server.ca.as_ref()) {
         command.env("SSL_CERT_FILE", ca);
     }
     let mut child = command.spawn().map_err(|error| failed(&error))?;
