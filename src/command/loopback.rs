@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::config::Loopback;
 use crate::error::{Error, Result, reason};
 use crate::exit::Exit;
-use crate::loopback::{Config, Content, Faults, Latency, Limit, Server, Shape};
+use crate::loopback::{Config, Content, Server, Shape};
 use crate::report;
 
 /// Says where it listens in one line of JSON, and serves until stdin ends.
@@ -36,18 +36,10 @@ fn config(settings: Loopback) -> Result<Config> {
         shape.blobs = settings.blobs.unwrap_or(shape.blobs);
         config.containers = [("media".to_owned(), Content::Shape(shape))].into();
     }
-    if let Some(rate) = settings.fail {
-        if !(0.0..=1.0).contains(&rate) {
-            return Err(Error::new("the rate of a fault is between 0 and 1"));
-        }
-        config.faults.rules = Faults::passing(rate, 0).rules;
+    if settings.fail.is_some_and(|rate| !(0.0..=1.0).contains(&rate)) {
+        return Err(Error::new("the rate of a fault is between 0 and 1"));
     }
-    if let Some(latency) = settings.latency {
-        config.faults.latency = Latency::Fixed { ms: latency.as_secs_f64() * 1e3 };
-    }
-    if let Some(per_second) = settings.limit {
-        config.faults.limit = Some(Limit { per_second, burst: None, retry_after: None });
-    }
+    config.faults.set(settings.fail, settings.latency, settings.limit);
     config.faults.seed = settings.seed.unwrap_or(config.faults.seed);
     config.port = settings.port.unwrap_or(config.port);
     config.tls = settings.tls.or(config.tls);

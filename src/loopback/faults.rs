@@ -230,6 +230,20 @@ impl Rule {
 }
 
 impl Faults {
+    /// Sets what is given: the share of ranges and pages that fail in a way that passes, how long every answer takes,
+    /// and requests a second that are served.
+    pub fn set(&mut self, fail: Option<f64>, latency: Option<Duration>, per_second: Option<f64>) {
+        if let Some(rate) = fail {
+            self.rules = Self::passing(rate, 0).rules;
+        }
+        if let Some(latency) = latency {
+            self.latency = Latency::Fixed { ms: latency.as_secs_f64() * 1e3 };
+        }
+        if let Some(per_second) = per_second {
+            self.limit = Some(Limit { per_second, burst: None, retry_after: None });
+        }
+    }
+
     /// Every fault that passes when the request is repeated, at `rate` of all ranges and of all pages.
     ///
     /// Left out are those that change a verdict (replaced, gone, no permission), and [`Fault::Stall`], which costs

@@ -83,7 +83,7 @@ impl<S: Source> Inspector<S> {
                 Step::Need(range) => range,
             };
             let weight = u32::try_from(range.len()).unwrap_or(u32::MAX).min(BYTES_IN_FLIGHT as u32);
-            let weight = self.bytes.acquire_many(weight).await;
+            let _weight = self.bytes.acquire_many(weight).await;
             let bytes = match self.source.read(&blob, range, reads).await {
                 Ok(bytes) => bytes,
                 Err(error) => return Err(Stopped::NotRead(blob, error)),
@@ -111,7 +111,6 @@ impl<S: Source> Inspector<S> {
                 }
                 None => return Err(Stopped::Broken(worker_failed())),
             }
-            drop(weight);
         }
     }
 

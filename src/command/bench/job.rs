@@ -262,10 +262,9 @@ impl What {
 
     /// The first read of each blob, as a bare client asks for it.
     async fn gets(&self) -> Result<(Uri, Vec<Get>)> {
-        let (source, resolved) = self.open(None)?;
+        let (source, _) = self.open(None)?;
         let blobs = self.blobs(&source).await?;
-        let (AnySource::Container(container), Location::Container(url)) = (&source, &resolved.location)
-        else {
+        let AnySource::Container(container) = &source else {
             return Err(Error::new("a folder takes no requests"));
         };
         let get = |blob: &Blob| {
@@ -277,12 +276,7 @@ impl What {
             }
         };
         let gets = blobs.iter().filter(|blob| !first_range(blob).is_empty()).map(get).collect();
-        let origin = url.endpoint().parse::<Uri>().ok().and_then(|endpoint| {
-            let parts = endpoint.into_parts();
-            Uri::builder().scheme(parts.scheme?).authority(parts.authority?).path_and_query("/").build().ok()
-        });
-        let origin = origin.ok_or_else(|| Error::new("the endpoint cannot be used"))?;
-        Ok((origin, gets))
+        Ok((container.host().clone(), gets))
     }
 
     /// The first read of each blob, up to [`HELD`] bytes in all.

@@ -9,7 +9,7 @@ use crate::bench::{self, Assumptions, Benchmark, Floor, Measured};
 use crate::config::Bench;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::loopback::{Config, Content, Faults, Latency, Limit, Shape};
+use crate::loopback::{Config, Content, Shape};
 use crate::report;
 use crate::source::location::{Environment, Location};
 
@@ -169,15 +169,7 @@ fn start_server(settings: &Bench) -> Result<Server> {
     if settings.tls {
         config.bearer_tokens = vec![TOKEN.to_owned()];
     }
-    if let Some(rate) = settings.fail {
-        config.faults.rules = Faults::passing(rate, 0).rules;
-    }
-    if let Some(latency) = settings.latency {
-        config.faults.latency = Latency::Fixed { ms: latency.as_secs_f64() * 1e3 };
-    }
-    if let Some(per_second) = settings.limit {
-        config.faults.limit = Some(Limit { per_second, burst: None, retry_after: None });
-    }
+    config.faults.set(settings.fail, settings.latency, settings.limit);
     config.faults.seed = settings.seed;
     Server::start(config, settings.tls)
 }

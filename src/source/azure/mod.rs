@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cpu_time::ThreadTime;
 use futures::{Stream, stream};
+use hyper::Uri;
 use hyper::header::HeaderMap;
 use jiff::Timestamp;
 
@@ -176,6 +177,11 @@ impl AzureSource {
                 return Ok(pages);
             }
         }
+    }
+
+    /// The endpoint's scheme, host and port, as a URL without a path.
+    pub fn host(&self) -> &Uri {
+        self.wire.origin()
     }
 
     /// The path of a blob as it is asked for, with the SAS if there is one.

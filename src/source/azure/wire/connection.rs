@@ -47,8 +47,7 @@ impl Connection {
         let (head, mut body) = head.await.map_err(|error| Failure::of_connection(&error))?.into_parts();
         let mut collector = Collector::new(head.status, &head.headers, length, accept)?;
         while !body.is_end_stream() {
-            let frame = |context: &mut Context<'_>| Pin::new(&mut body).poll_frame(context);
-            let mut frame = frame;
+            let mut frame = |context: &mut Context<'_>| Pin::new(&mut body).poll_frame(context);
             match poll_fn(|context| drive(driver, ended, context, &mut frame)).await {
                 None => break,
                 Some(frame) => {

@@ -72,6 +72,11 @@ impl Wire {
         Ok(Self { origin, route })
     }
 
+    /// Scheme, host and port, as a URL without a path.
+    pub(super) fn origin(&self) -> &Uri {
+        &self.origin
+    }
+
     /// The host as a request names it, with the port unless that is the scheme's own.
     pub(super) fn authority(&self) -> &str {
         self.origin.authority().map_or("", |authority| authority.as_str())
