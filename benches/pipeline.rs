@@ -156,7 +156,7 @@ impl Source for Memory {
 
     async fn read(
         &self,
-        _: &Blob,
+        _: &mut Blob,
         range: ByteRange,
         reads: &mut Reads,
     ) -> std::result::Result<Bytes, ReadError> {

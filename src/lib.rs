@@ -27,6 +27,7 @@ pub mod lanes;
 pub mod ledger;
 pub mod loopback;
 pub mod model;
+pub mod parquet_file;
 pub mod plan;
 pub mod plan_file;
 pub mod pool;

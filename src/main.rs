@@ -9,7 +9,7 @@ use presync::cli::{Cli, Request};
 use presync::command;
 use presync::error::Error;
 use presync::exit::Exit;
-use presync::plan_file;
+use presync::parquet_file;
 
 /// What one thread allocates for a blob another one frees, millions of times over.
 #[global_allocator]
@@ -42,7 +42,7 @@ fn quiet_caught_panics() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let probes = std::thread::current().name().is_some_and(|name| name.starts_with("probe-"));
-        if !probes && !plan_file::is_decoding() {
+        if !probes && !parquet_file::is_decoding() {
             default(panic);
         }
     }));

@@ -142,7 +142,7 @@ async fn folder(path: &Path) -> (Option<Origin>, Vec<Check>) {
 async fn read(source: &LocalSource, blob: &Blob) -> Check {
     let begun = Instant::now();
     let (name, size) = (blob.name.as_str(), blob.size);
-    let read = source.read(blob, ByteRange::new(0, RANGE_BYTES), &mut Reads::default()).await;
+    let read = source.read(&mut blob.clone(), ByteRange::new(0, RANGE_BYTES), &mut Reads::default()).await;
     let check = match read {
         Ok(bytes) => Check::new("read", Outcome::Ok, format!("{} of {size} bytes of '{name}'", bytes.len())),
         Err(ReadError::Unreadable(why)) => Check::failed("read", &format!("'{name}': {why}"), None),

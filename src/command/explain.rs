@@ -92,7 +92,7 @@ struct Explained {
 
 async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Explained> {
     let origin = source.origin();
-    let blob = find(source, name).await?;
+    let mut blob = find(source, name).await?;
     let (mut ranges, mut outline, mut tags) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(asset) = rules::without_reading(&blob, profile) {
         return Ok(Explained { origin, asset, ranges, outline, tags });
@@ -105,7 +105,7 @@ async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Ex
             Step::Need(range) => range,
         };
         ranges.push(range);
-        match source.read(&blob, range, &mut reads).await {
+        match source.read(&mut blob, range, &mut reads).await {
             Ok(bytes) => step = probe.step(bytes),
             Err(error) => break Err(error),
         }

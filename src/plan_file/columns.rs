@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder, UInt16Builder,
-    UInt32Builder, UInt64Builder,
+    BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow_array::{Array, ArrayRef, ListArray, RecordBatch, StructArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{ArrowError, Field};
 
-use super::MICROSECOND;
+use super::{MICROSECOND, signed};
 use crate::model::{Access, Asset, Blob, Facts, Finding, Gap, Mirror, Orientation, Skip, Video, VideoTrack};
 
 /// A column: its name, its values, and whether there may be none.
@@ -26,13 +25,13 @@ pub(super) struct Columns {
     video: VideoColumns,
     verdict: StringBuilder,
     skipped: StringBuilder,
-    cost_images: UInt64Builder,
-    cost_frames: UInt64Builder,
+    cost_images: Int64Builder,
+    cost_frames: Int64Builder,
     findings: Lists,
     finding: FindingColumns,
-    reads_requests: UInt32Builder,
-    reads_retries: UInt32Builder,
-    reads_bytes: UInt64Builder,
+    reads_requests: Int64Builder,
+    reads_retries: Int64Builder,
+    reads_bytes: Int64Builder,
 }
 
 impl Columns {
@@ -48,13 +47,13 @@ impl Columns {
         self.video.add(asset.facts.video.as_deref());
         self.verdict.append_value(asset.verdict.as_str());
         self.skipped.append_option(asset.skipped.map(Skip::as_str));
-        self.cost_images.append_value(asset.cost.images);
-        self.cost_frames.append_value(asset.cost.frames);
+        self.cost_images.append_value(signed(asset.cost.images));
+        self.cost_frames.append_value(signed(asset.cost.frames));
         self.findings.add(Some(asset.findings.len()));
         asset.findings.iter().for_each(|finding| self.finding.add(finding));
-        self.reads_requests.append_value(asset.reads.requests);
-        self.reads_retries.append_value(asset.reads.retries);
-        self.reads_bytes.append_value(asset.reads.bytes);
+        self.reads_requests.append_value(asset.reads.requests.into());
+        self.reads_retries.append_value(asset.reads.retries.into());
+        self.reads_bytes.append_value(signed(asset.reads.bytes));
     }
 
     /// The rows so far, after which there are none.
@@ -81,11 +80,11 @@ impl Columns {
 #[derive(Debug)]
 struct BlobColumns {
     name: StringBuilder,
-    size: UInt64Builder,
+    size: Int64Builder,
     etag: StringBuilder,
     last_modified: TimestampMicrosecondBuilder,
     /// What the microseconds leave over: Spark reads no nanoseconds, and files have them.
-    last_modified_ns: UInt16Builder,
+    last_modified_ns: Int32Builder,
     access: StringBuilder,
     access_reason: StringBuilder,
 }
@@ -94,10 +93,10 @@ impl Default for BlobColumns {
     fn default() -> Self {
         Self {
             name: StringBuilder::default(),
-            size: UInt64Builder::default(),
+            size: Int64Builder::default(),
             etag: StringBuilder::default(),
             last_modified: TimestampMicrosecondBuilder::default().with_timezone("UTC"),
-            last_modified_ns: UInt16Builder::default(),
+            last_modified_ns: Int32Builder::default(),
             access: StringBuilder::default(),
             access_reason: StringBuilder::default(),
         }
@@ -107,11 +106,11 @@ impl Default for BlobColumns {
 impl BlobColumns {
     fn add(&mut self, blob: &Blob) {
         self.name.append_value(blob.name.as_str());
-        self.size.append_value(blob.size);
+        self.size.append_value(signed(blob.size));
         self.etag.append_option(blob.etag.as_ref().map(|etag| etag.as_str()));
         let nanoseconds = blob.last_modified.map(|time| time.as_nanosecond());
         self.last_modified.append_option(nanoseconds.map(|time| time.div_euclid(MICROSECOND) as i64));
-        self.last_modified_ns.append_option(nanoseconds.map(|time| time.rem_euclid(MICROSECOND) as u16));
+        self.last_modified_ns.append_option(nanoseconds.map(|time| time.rem_euclid(MICROSECOND) as i32));
         self.access.append_value(blob.access.as_str());
         self.access_reason.append_option(match &blob.access {
             Access::Unreachable(why) => Some(why),
@@ -135,32 +134,32 @@ impl BlobColumns {
 #[derive(Debug, Default)]
 struct FactColumns {
     format: StringBuilder,
-    width: UInt32Builder,
-    height: UInt32Builder,
+    width: Int64Builder,
+    height: Int64Builder,
     orientation: Int64Builder,
     /// Tells an image without the tag from one whose bytes do not tell.
     orientation_read: BooleanBuilder,
-    rotation: UInt16Builder,
+    rotation: Int32Builder,
     mirror: StringBuilder,
     malformed_part: StringBuilder,
     malformed_fault: StringBuilder,
-    malformed_offset: UInt64Builder,
+    malformed_offset: Int64Builder,
     gap: StringBuilder,
 }
 
 impl FactColumns {
     fn add(&mut self, facts: &Facts) {
         self.format.append_value(facts.format.as_str());
-        self.width.append_option(facts.width);
-        self.height.append_option(facts.height);
+        self.width.append_option(facts.width.map(i64::from));
+        self.height.append_option(facts.height.map(i64::from));
         self.orientation.append_option(facts.orientation.value());
         self.orientation_read.append_value(facts.orientation != Orientation::NotRead);
-        self.rotation.append_option(facts.rotation);
+        self.rotation.append_option(facts.rotation.map(i32::from));
         self.mirror.append_option(facts.mirror.map(Mirror::as_str));
         let malformed = facts.malformed.as_ref();
         self.malformed_part.append_option(malformed.map(|malformed| &malformed.part));
         self.malformed_fault.append_option(malformed.map(|malformed| &malformed.fault));
-        self.malformed_offset.append_option(malformed.map(|malformed| malformed.offset));
+        self.malformed_offset.append_option(malformed.map(|malformed| signed(malformed.offset)));
         self.gap.append_option(facts.gap.map(Gap::as_str));
     }
 
@@ -226,10 +225,10 @@ impl VideoColumns {
 struct TrackColumns {
     codec: StringBuilder,
     pixel_format: StringBuilder,
-    width: UInt32Builder,
-    height: UInt32Builder,
-    frames: UInt64Builder,
-    frames_presented: UInt64Builder,
+    width: Int64Builder,
+    height: Int64Builder,
+    frames: Int64Builder,
+    frames_presented: Int64Builder,
     duration_s: Float64Builder,
 }
 
@@ -237,10 +236,10 @@ impl TrackColumns {
     fn add(&mut self, track: Option<&VideoTrack>) {
         self.codec.append_option(track.and_then(|track| track.codec.as_deref()));
         self.pixel_format.append_option(track.and_then(|track| track.pixel_format.as_deref()));
-        self.width.append_option(track.and_then(|track| track.width));
-        self.height.append_option(track.and_then(|track| track.height));
-        self.frames.append_option(track.and_then(|track| track.frames));
-        self.frames_presented.append_option(track.and_then(|track| track.frames_presented));
+        self.width.append_option(track.and_then(|track| track.width).map(i64::from));
+        self.height.append_option(track.and_then(|track| track.height).map(i64::from));
+        self.frames.append_option(track.and_then(|track| track.frames).map(signed));
+        self.frames_presented.append_option(track.and_then(|track| track.frames_presented).map(signed));
         self.duration_s.append_option(track.and_then(|track| track.duration_s));
     }
 

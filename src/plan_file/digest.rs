@@ -2,6 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::signed;
 use crate::model::{Asset, Origin};
 
 /// SHA-256 over what counts of a plan, fed in listing order.
@@ -21,8 +22,8 @@ impl Digest {
         self.text(asset.blob.name.as_str());
         self.text(asset.blob.etag.as_ref().map_or("", |etag| etag.as_str()));
         self.text(asset.verdict.as_str());
-        self.number(asset.cost.images);
-        self.number(asset.cost.frames);
+        self.number(signed(asset.cost.images) as u64);
+        self.number(signed(asset.cost.frames) as u64);
     }
 
     /// The hash of what was added, in hexadecimal digits.

@@ -4,7 +4,10 @@
 //! apart. What concerns the run as a whole is in the file's key-value metadata, under keys that begin with `presync.`,
 //! and so are all times: the same container and the same limits give the same rows. Memory does not grow with the
 //! number of assets, neither when a plan is written nor when it is read.
+//!
+//! Every type is one that Spark has too, so that it can write what is read here.
 
+mod assets;
 mod columns;
 mod digest;
 mod metadata;
@@ -21,7 +24,7 @@ use crate::model::{Admit, Origin};
 use crate::plan::Summary;
 use crate::rules::Profile;
 
-pub use read::{PlanReader, is_decoding};
+pub use read::PlanReader;
 pub use spool::Spool;
 pub use write::PlanWriter;
 
@@ -31,6 +34,12 @@ const FORMAT_VERSION: &str = "1.0";
 const GROUP_ROWS: usize = 16 << 10;
 /// Nanoseconds of a microsecond.
 const MICROSECOND: i128 = 1_000;
+
+/// A number as columns hold it: with a sign, because Spark takes an unsigned one for a decimal. What is more than that
+/// has room for is hostile, and as good as the most that it has room for.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
 
 /// What is known of a run before its first asset.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use arrow_array::types::{
-    ArrowPrimitiveType, Float64Type, Int64Type, TimestampMicrosecondType, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampNanosecondType,
 };
-use arrow_array::{Array, BooleanArray, ListArray, PrimitiveArray, RecordBatch, StringArray, StructArray};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, ListArray, PrimitiveArray, RecordBatch, StringArray, StructArray,
+};
 use jiff::Timestamp;
 
 use super::MICROSECOND;
@@ -15,8 +17,7 @@ use crate::model::{
     Mirror, Orientation, Reads, Severity, Skip, Verdict, Video, VideoTrack,
 };
 
-/// What is wrong with the columns, as a sentence without a subject of its own.
-pub(super) type Fault = String;
+pub(super) use crate::parquet_file::Fault;
 
 /// Rows that were read. Columns that are not known are left alone.
 pub(super) struct Rows {
@@ -27,13 +28,13 @@ pub(super) struct Rows {
     video: VideoRows,
     verdict: StringArray,
     skipped: StringArray,
-    cost_images: PrimitiveArray<UInt64Type>,
-    cost_frames: PrimitiveArray<UInt64Type>,
+    cost_images: PrimitiveArray<Int64Type>,
+    cost_frames: PrimitiveArray<Int64Type>,
     findings: ListArray,
     finding: FindingRows,
-    reads_requests: PrimitiveArray<UInt32Type>,
-    reads_retries: PrimitiveArray<UInt32Type>,
-    reads_bytes: PrimitiveArray<UInt64Type>,
+    reads_requests: PrimitiveArray<Int64Type>,
+    reads_retries: PrimitiveArray<Int64Type>,
+    reads_bytes: PrimitiveArray<Int64Type>,
 }
 
 impl Rows {
@@ -69,13 +70,13 @@ impl Rows {
             kind: named(Kind::ALL, Kind::as_str, self.kind.value(row), "kind")?,
             facts: Facts { video: self.video.at(row)?.map(Box::new), ..self.facts.at(row)? },
             verdict: named(Verdict::ALL, Verdict::as_str, self.verdict.value(row), "verdict")?,
-            cost: Cost { images: self.cost_images.value(row), frames: self.cost_frames.value(row) },
+            cost: Cost { images: count(&self.cost_images, row)?, frames: count(&self.cost_frames, row)? },
             findings: range(&self.findings, row).map(|row| self.finding.at(row)).collect::<Result<_, _>>()?,
             skipped: maybe_named(Skip::ALL, Skip::as_str, text(&self.skipped, row), "skipped")?,
             reads: Reads {
-                requests: self.reads_requests.value(row),
-                retries: self.reads_retries.value(row),
-                bytes: self.reads_bytes.value(row),
+                requests: count(&self.reads_requests, row)?,
+                retries: count(&self.reads_retries, row)?,
+                bytes: count(&self.reads_bytes, row)?,
             },
         })
     }
@@ -83,10 +84,10 @@ impl Rows {
 
 struct BlobRows {
     name: StringArray,
-    size: PrimitiveArray<UInt64Type>,
+    size: PrimitiveArray<Int64Type>,
     etag: StringArray,
     last_modified: PrimitiveArray<TimestampMicrosecondType>,
-    last_modified_ns: PrimitiveArray<UInt16Type>,
+    last_modified_ns: PrimitiveArray<Int32Type>,
     access: StringArray,
     access_reason: StringArray,
 }
@@ -97,7 +98,7 @@ impl BlobRows {
             name: required(columns, "name")?,
             size: required(columns, "size")?,
             etag: column(columns, "etag")?,
-            last_modified: column(columns, "last_modified")?,
+            last_modified: times(columns, "last_modified")?,
             last_modified_ns: column(columns, "last_modified_ns")?,
             access: required(columns, "access")?,
             access_reason: column(columns, "access_reason")?,
@@ -108,7 +109,7 @@ impl BlobRows {
         let (access, why) = (self.access.value(row), text(&self.access_reason, row));
         Ok(Blob {
             name: BlobName::new(self.name.value(row)),
-            size: self.size.value(row),
+            size: count(&self.size, row)?,
             etag: text(&self.etag, row).map(ETag::unquoted),
             last_modified: self.last_modified(row)?,
             access: Access::named(access, why.unwrap_or_default())
@@ -117,8 +118,8 @@ impl BlobRows {
     }
 
     fn last_modified(&self, row: usize) -> Result<Option<Timestamp>, Fault> {
-        let Some(microseconds) = number(&self.last_modified, row) else { return Ok(None) };
-        let rest = number(&self.last_modified_ns, row).unwrap_or(0);
+        let Some(microseconds) = number::<_, i64>(&self.last_modified, row)? else { return Ok(None) };
+        let rest: i32 = number(&self.last_modified_ns, row)?.unwrap_or(0);
         let nanoseconds = i128::from(microseconds) * MICROSECOND + i128::from(rest);
         let time = Timestamp::from_nanosecond(nanoseconds);
         time.map(Some).map_err(|_| format!("the time {microseconds} µs is none"))
@@ -127,15 +128,15 @@ impl BlobRows {
 
 struct FactRows {
     format: StringArray,
-    width: PrimitiveArray<UInt32Type>,
-    height: PrimitiveArray<UInt32Type>,
+    width: PrimitiveArray<Int64Type>,
+    height: PrimitiveArray<Int64Type>,
     orientation: PrimitiveArray<Int64Type>,
     orientation_read: BooleanArray,
-    rotation: PrimitiveArray<UInt16Type>,
+    rotation: PrimitiveArray<Int32Type>,
     mirror: StringArray,
     malformed_part: StringArray,
     malformed_fault: StringArray,
-    malformed_offset: PrimitiveArray<UInt64Type>,
+    malformed_offset: PrimitiveArray<Int64Type>,
     gap: StringArray,
 }
 
@@ -160,16 +161,16 @@ impl FactRows {
     fn at(&self, row: usize) -> Result<Facts, Fault> {
         let damage = (text(&self.malformed_part, row), text(&self.malformed_fault, row));
         Ok(Facts {
-            width: number(&self.width, row),
-            height: number(&self.height, row),
-            orientation: match (number(&self.orientation, row), self.orientation_read.value(row)) {
+            width: number(&self.width, row)?,
+            height: number(&self.height, row)?,
+            orientation: match (number(&self.orientation, row)?, self.orientation_read.value(row)) {
                 (Some(value), _) => Orientation::Value(value),
                 (None, true) => Orientation::Absent,
                 (None, false) => Orientation::NotRead,
             },
-            rotation: number(&self.rotation, row),
+            rotation: number(&self.rotation, row)?,
             mirror: maybe_named(Mirror::ALL, Mirror::as_str, text(&self.mirror, row), "mirror")?,
-            malformed: match (damage, number(&self.malformed_offset, row)) {
+            malformed: match (damage, number(&self.malformed_offset, row)?) {
                 ((Some(part), Some(fault)), Some(offset)) => {
                     Some(Malformed { part: owned(part), fault: owned(fault), offset })
                 }
@@ -211,7 +212,7 @@ impl VideoRows {
             compatible_brands: brands
                 .map(|row| four_cc(self.compatible_brand.value(row)))
                 .collect::<Result<_, _>>()?,
-            tracks: range(&self.tracks, row).map(|row| self.track.at(row)).collect(),
+            tracks: range(&self.tracks, row).map(|row| self.track.at(row)).collect::<Result<_, _>>()?,
         }))
     }
 }
@@ -219,10 +220,10 @@ impl VideoRows {
 struct TrackRows {
     codec: StringArray,
     pixel_format: StringArray,
-    width: PrimitiveArray<UInt32Type>,
-    height: PrimitiveArray<UInt32Type>,
-    frames: PrimitiveArray<UInt64Type>,
-    frames_presented: PrimitiveArray<UInt64Type>,
+    width: PrimitiveArray<Int64Type>,
+    height: PrimitiveArray<Int64Type>,
+    frames: PrimitiveArray<Int64Type>,
+    frames_presented: PrimitiveArray<Int64Type>,
     duration_s: PrimitiveArray<Float64Type>,
 }
 
@@ -239,16 +240,16 @@ impl TrackRows {
         })
     }
 
-    fn at(&self, row: usize) -> VideoTrack {
-        VideoTrack {
+    fn at(&self, row: usize) -> Result<VideoTrack, Fault> {
+        Ok(VideoTrack {
             codec: text(&self.codec, row).map(owned),
             pixel_format: text(&self.pixel_format, row).map(owned),
-            width: number(&self.width, row),
-            height: number(&self.height, row),
-            frames: number(&self.frames, row),
-            frames_presented: number(&self.frames_presented, row),
-            duration_s: number(&self.duration_s, row),
-        }
+            width: number(&self.width, row)?,
+            height: number(&self.height, row)?,
+            frames: number(&self.frames, row)?,
+            frames_presented: number(&self.frames_presented, row)?,
+            duration_s: number(&self.duration_s, row)?,
+        })
     }
 }
 
@@ -282,8 +283,21 @@ impl FindingRows {
 /// The column of this name and type.
 fn column<T: Array + Clone + 'static>(columns: &StructArray, name: &str) -> Result<T, Fault> {
     let column = columns.column_by_name(name).ok_or_else(|| format!("it has no column '{name}'"))?;
-    let typed = column.as_any().downcast_ref::<T>();
-    typed.cloned().ok_or_else(|| format!("its column '{name}' has the type {}", column.data_type()))
+    typed(column).ok_or_else(|| format!("its column '{name}' has the type {}", column.data_type()))
+}
+
+fn typed<T: Array + Clone + 'static>(column: &ArrayRef) -> Option<T> {
+    column.as_any().downcast_ref::<T>().cloned()
+}
+
+/// A column of times. Spark writes them in nanoseconds, as 96 bits without a time zone, and means UTC.
+fn times(columns: &StructArray, name: &str) -> Result<PrimitiveArray<TimestampMicrosecondType>, Fault> {
+    let nanoseconds: Option<PrimitiveArray<TimestampNanosecondType>> =
+        columns.column_by_name(name).and_then(typed);
+    match nanoseconds {
+        Some(nanoseconds) => Ok(nanoseconds.unary(|time| time.div_euclid(MICROSECOND as i64))),
+        None => column(columns, name),
+    }
 }
 
 /// The column of this name and type, which has a value in every row.
@@ -308,8 +322,20 @@ fn range(lists: &ListArray, row: usize) -> Range<usize> {
     offsets[row] as usize..offsets[row + 1] as usize
 }
 
-fn number<T: ArrowPrimitiveType>(column: &PrimitiveArray<T>, row: usize) -> Option<T::Native> {
-    column.is_valid(row).then(|| column.value(row))
+fn number<T: ArrowPrimitiveType, N: TryFrom<T::Native>>(
+    column: &PrimitiveArray<T>,
+    row: usize,
+) -> Result<Option<N>, Fault> {
+    if column.is_null(row) {
+        return Ok(None);
+    }
+    let value = column.value(row);
+    N::try_from(value).map(Some).map_err(|_| format!("it has the number {value:?} where none such can be"))
+}
+
+/// A number of a column without gaps.
+fn count<N: TryFrom<i64>>(column: &PrimitiveArray<Int64Type>, row: usize) -> Result<N, Fault> {
+    number(column, row)?.ok_or_else(|| "a number is missing".to_owned())
 }
 
 fn text(column: &StringArray, row: usize) -> Option<&str> {

@@ -21,6 +21,11 @@ fn time() -> impl Strategy<Value = Timestamp> {
     (first..=last).prop_map(|time| Timestamp::from_nanosecond(time).expect("it is in range"))
 }
 
+/// As large as a column with a sign can hold.
+fn number() -> impl Strategy<Value = u64> {
+    0..=i64::MAX as u64
+}
+
 fn access() -> impl Strategy<Value = Access> {
     prop_oneof![
         Just(Access::Online),
@@ -33,7 +38,7 @@ fn access() -> impl Strategy<Value = Access> {
 
 prop_compose! {
     fn blob()(
-        name in text(), size: u64, etag in of(text()), last_modified in of(time()), access in access(),
+        name in text(), size in number(), etag in of(text()), last_modified in of(time()), access in access(),
     ) -> Blob {
         Blob {
             name: BlobName::new(name),
@@ -48,7 +53,7 @@ prop_compose! {
 prop_compose! {
     fn track()(
         codec in of(text()), pixel_format in of(text()), width: Option<u32>, height: Option<u32>,
-        frames: Option<u64>, frames_presented: Option<u64>, duration_s in of(0.0..1e9),
+        frames in of(number()), frames_presented in of(number()), duration_s in of(0.0..1e9),
     ) -> VideoTrack {
         let (codec, pixel_format) = (codec.map(Into::into), pixel_format.map(Into::into));
         VideoTrack { codec, pixel_format, width, height, frames, frames_presented, duration_s }
@@ -80,7 +85,7 @@ prop_compose! {
     fn facts()(
         format in select(Format::ALL), width: Option<u32>, height: Option<u32>, orientation in orientation(),
         rotation: Option<u16>, mirror in of(select(Mirror::ALL)), video in of(video()),
-        malformed in of((text(), text(), any::<u64>())), gap in of(select(Gap::ALL)),
+        malformed in of((text(), text(), number())), gap in of(select(Gap::ALL)),
     ) -> Facts {
         let malformed = malformed
             .map(|(part, fault, offset)| Malformed { part: part.into(), fault: fault.into(), offset });
@@ -101,7 +106,7 @@ prop_compose! {
     fn asset()(
         blob in blob(), kind in select(Kind::ALL), facts in facts(), verdict in select(Verdict::ALL),
         images in 0..u64::MAX / 1000, frames in 0..u64::MAX / 1000, findings in vec(finding(), 0..4),
-        skipped in of(select(Skip::ALL)), requests: u32, retries: u32, bytes: u64,
+        skipped in of(select(Skip::ALL)), requests: u32, retries: u32, bytes in number(),
     ) -> Asset {
         let (cost, reads) = (Cost { images, frames }, Reads { requests, retries, bytes });
         Asset { blob, kind, facts, verdict, cost, findings, skipped, reads }
@@ -211,4 +216,26 @@ fn the_id_is_that_of_the_content() {
     assert_eq!(id("a", "1"), first);
     assert_ne!(id("a", "2"), first, "another version");
     assert_ne!(id("a1", ""), first, "the same bytes, cut elsewhere");
+}
+
+#[test]
+fn a_number_that_no_column_holds_is_the_greatest_that_one_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("plan.parquet");
+    let facts = Facts::of(Format::Mp4);
+    let blob = Blob {
+        name: BlobName::new("a.mp4"),
+        size: u64::MAX,
+        etag: None,
+        last_modified: None,
+        access: Access::Online,
+    };
+    let cost = Cost { images: 0, frames: u64::MAX };
+    let (kind, verdict, reads) = (Kind::Video, Verdict::Reject, Reads::default());
+    let asset = Asset { blob, kind, facts, verdict, cost, findings: Vec::new(), skipped: None, reads };
+    write(&path, &mut [asset], None);
+    let read: Vec<_> =
+        PlanReader::open(&path).expect("a plan").map(|asset| asset.expect("it is whole")).collect();
+    assert_eq!(read[0].blob.size, i64::MAX as u64);
+    assert_eq!(read[0].cost.frames, i64::MAX as u64);
 }

@@ -84,7 +84,7 @@ impl<S: Source> Inspector<S> {
             };
             let weight = u32::try_from(range.len()).unwrap_or(u32::MAX).min(BYTES_IN_FLIGHT as u32);
             let _weight = self.bytes.acquire_many(weight).await;
-            let bytes = match self.source.read(&blob, range, reads).await {
+            let bytes = match self.source.read(&mut blob, range, reads).await {
                 Ok(bytes) => bytes,
                 Err(error) => return Err(Stopped::NotRead(blob, error)),
             };

@@ -80,7 +80,7 @@ impl Source for AnySource {
 
     async fn read(
         &self,
-        blob: &Blob,
+        blob: &mut Blob,
         range: ByteRange,
         reads: &mut Reads,
     ) -> std::result::Result<Bytes, ReadError> {

@@ -51,7 +51,7 @@ impl<S: Source> Source for Faults<S> {
 
     async fn read(
         &self,
-        blob: &Blob,
+        blob: &mut Blob,
         range: ByteRange,
         reads: &mut Reads,
     ) -> std::result::Result<Bytes, ReadError> {

@@ -231,7 +231,7 @@ impl Source for LocalSource {
 
     async fn read(
         &self,
-        blob: &Blob,
+        blob: &mut Blob,
         range: ByteRange,
         reads: &mut Reads,
     ) -> std::result::Result<Bytes, ReadError> {

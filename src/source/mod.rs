@@ -42,9 +42,10 @@ pub trait Source: Send + Sync + 'static {
     ///   or has no length, gives none and costs no request.
     /// * The answer takes as much memory as the range is long: that is the caller's to bound.
     /// * Every attempt is counted in `reads`, also when the answer is an error.
+    /// * A blob that was listed without an ETag gets that of the answer, so that all its bytes are of one version.
     fn read(
         &self,
-        blob: &Blob,
+        blob: &mut Blob,
         range: ByteRange,
         reads: &mut Reads,
     ) -> impl Future<Output = std::result::Result<Bytes, ReadError>> + Send;

@@ -43,7 +43,7 @@ impl<S: Source> Source for Sample<S> {
 
     async fn read(
         &self,
-        blob: &Blob,
+        blob: &mut Blob,
         range: ByteRange,
         reads: &mut Reads,
     ) -> std::result::Result<Bytes, ReadError> {

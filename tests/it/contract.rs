@@ -274,7 +274,11 @@ fn every_blob_gives_its_own_bytes<P: Place>(place: &P) {
     let source = place.source(SHELF, "");
     let blobs = list(&source);
     let mut costs = vec![Reads::default(); blobs.len()];
-    let reads = blobs.iter().zip(&mut costs).map(|(blob, cost)| source.read(blob, whole(blob), cost));
+    let mut read = blobs.clone();
+    let reads = read.iter_mut().zip(&mut costs).map(|(blob, cost)| {
+        let range = whole(blob);
+        source.read(blob, range, cost)
+    });
     let answers = RUNTIME.block_on(join_all(reads));
     for (blob, answer) in blobs.iter().zip(answers) {
         let bytes = answer.unwrap_or_else(|error| panic!("{:?}: {error:?}", blob.name.as_str()));
@@ -340,7 +344,7 @@ fn reads_add_up<P: Place>(place: &P) {
         (ByteRange::new(0, 100), Reads { requests: 7, retries: 0, bytes: 250 }),
         (ByteRange::new(RANGES_SIZE - 10, 100), Reads { requests: 8, retries: 0, bytes: 260 }),
     ] {
-        RUNTIME.block_on(source.read(&blob, range, &mut reads)).expect("it can be read");
+        RUNTIME.block_on(source.read(&mut blob.clone(), range, &mut reads)).expect("it can be read");
         assert_eq!(reads, expected, "{range}");
     }
 }
@@ -436,7 +440,7 @@ fn names(blobs: &[Blob]) -> Vec<String> {
 /// Reads a range in each way that the source offers, which must all say the same.
 fn read(source: &impl Source, blob: &Blob, range: ByteRange) -> (Result<Bytes, ReadError>, Reads) {
     let mut reads = Reads::default();
-    let answer = RUNTIME.block_on(source.read(blob, range, &mut reads));
+    let answer = RUNTIME.block_on(source.read(&mut blob.clone(), range, &mut reads));
     if let Some(blocking) = source.blocking() {
         let mut blocking_reads = Reads::default();
         let blocking_answer = blocking.read(blob, range, &mut blocking_reads);

@@ -289,13 +289,13 @@ impl What {
             held <= HELD
         });
         let blocking = source.blocking();
-        let read = |blob: Blob| {
+        let read = |mut blob: Blob| {
             let (source, blocking) = (&source, blocking.clone());
             async move {
                 let range = first_range(&blob);
                 let bytes = match &blocking {
                     Some(folder) => ReadBlocking::read(&**folder, &blob, range, &mut Reads::default()),
-                    None => source.read(&blob, range, &mut Reads::default()).await,
+                    None => source.read(&mut blob, range, &mut Reads::default()).await,
                 };
                 bytes.ok().map(|bytes| (blob, bytes))
             }

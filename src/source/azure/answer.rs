@@ -2,9 +2,11 @@
 
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 
 use super::failure::{Failure, Head};
-use crate::model::{Blob, ByteRange};
+use crate::model::{Blob, ByteRange, ETag};
 
 /// Whether the head of an answer is that of the bytes that were asked for (RFC 9110, 14.4 and 15.3.7).
 pub(super) fn check(
@@ -41,6 +43,23 @@ pub(super) fn check(
     }
 }
 
+/// The version that an answer is of.
+#[derive(Debug, Default)]
+pub(super) struct Version {
+    pub etag: Option<ETag>,
+    pub last_modified: Option<Timestamp>,
+}
+
+impl Version {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let date = |text: &str| rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
+        Self {
+            etag: headers.field("etag").map(ETag::new),
+            last_modified: headers.field("last-modified").and_then(date),
+        }
+    }
+}
+
 /// First byte, last byte and the whole size, unless that is `*`, of `bytes 0-99/1234`.
 fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
     let (start, rest) = number(text.strip_prefix("bytes ")?.as_bytes())?;
@@ -66,7 +85,7 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Access, BlobName, ETag};
+    use crate::model::{Access, BlobName};
 
     fn verdict(status: u16, pairs: &[(&'static str, &str)], range: ByteRange) -> Result<(), String> {
         let mut headers = HeaderMap::new();

@@ -42,6 +42,7 @@ pub use pace::{Limits, MAX_CONCURRENCY, Traffic};
 pub use retry::Retry;
 pub use session::Session;
 
+use answer::Version;
 use exchange::MAX_PAGE_BYTES;
 use failure::Failure;
 use pace::{Outcome, Pace};
@@ -235,12 +236,20 @@ impl AzureSource {
         blob: &Blob,
         range: ByteRange,
         received: &mut u64,
-    ) -> std::result::Result<Bytes, Failure> {
+    ) -> std::result::Result<(Bytes, Version), Failure> {
         let too_long = |_| Failure::Other(format!("{range} is more than this machine can address"));
         let length = Length::Exactly(usize::try_from(range.len()).map_err(too_long)?);
         let request = self.requests.range(blob, range).await?;
-        let accept = |status, headers: &HeaderMap| answer::check(blob, range, status, headers);
-        self.wire.get(request, length, accept, received).await
+        let mut version = Version::default();
+        let accept = |status, headers: &HeaderMap| {
+            answer::check(blob, range, status, headers)?;
+            if blob.etag.is_none() {
+                version = Version::of(headers);
+            }
+            Ok(())
+        };
+        let bytes = self.wire.get(request, length, accept, received).await?;
+        Ok((bytes, version))
     }
 
     fn explain(&self, failure: &Failure, attempt: &str) -> Error {
@@ -283,7 +292,7 @@ impl Source for AzureSource {
 
     async fn read(
         &self,
-        blob: &Blob,
+        blob: &mut Blob,
         range: ByteRange,
         reads: &mut Reads,
     ) -> std::result::Result<Bytes, ReadError> {
@@ -308,7 +317,13 @@ impl Source for AzureSource {
             let attempt = attempt.unwrap_or_else(|_| Err(Failure::Broken("no whole answer in time".into())));
             request.done(attempt.as_ref().map_or_else(Failure::outcome, |_| Outcome::Answered));
             let failure = match attempt {
-                Ok(bytes) => return Ok(bytes),
+                Ok((bytes, version)) => {
+                    if blob.etag.is_none() {
+                        blob.etag = version.etag;
+                        blob.last_modified = blob.last_modified.or(version.last_modified);
+                    }
+                    return Ok(bytes);
+                }
                 Err(failure) => failure,
             };
             if !attempts.again(&failure).await {

@@ -95,7 +95,7 @@ fn blob(name: &str) -> Blob {
 
 async fn read(server: &Server, range: ByteRange) -> (std::result::Result<Bytes, ReadError>, Reads) {
     let mut reads = Reads::default();
-    let bytes = server.source().read(&blob("a/b.jpg"), range, &mut reads).await;
+    let bytes = server.source().read(&mut blob("a/b.jpg"), range, &mut reads).await;
     (bytes, reads)
 }
 
@@ -246,7 +246,7 @@ async fn odd_names_are_sent_byte_for_byte() {
     ] {
         let server = Server::of(vec![part(4, 10)]);
         let source = server.source_with(AuthMode::Auto, "?sp=rl&sig=x%2By", &[]);
-        source.read(&blob(name), ByteRange::new(4, 6), &mut Reads::default()).await.unwrap();
+        source.read(&mut blob(name), ByteRange::new(4, 6), &mut Reads::default()).await.unwrap();
         let head = server.heads().remove(0);
         let wanted = format!("GET /devstoreaccount1/cam/{path}?sp=rl&sig=x%2By HTTP/1.1");
         assert_eq!(head.lines().next(), Some(wanted.as_str()));
@@ -261,9 +261,9 @@ async fn what_cannot_be_read_is_not_asked_for() {
         (Access::Directory, Ok(Bytes::new())),
         (Access::Unreachable("why".into()), Err(ReadError::Unreadable("why".into()))),
     ] {
-        let blob = Blob { access, ..blob("x") };
+        let mut blob = Blob { access, ..blob("x") };
         let mut reads = Reads::default();
-        assert_eq!(source.read(&blob, ByteRange::new(0, 9), &mut reads).await, meaning);
+        assert_eq!(source.read(&mut blob, ByteRange::new(0, 9), &mut reads).await, meaning);
         assert_eq!(reads, Reads::default());
     }
 }

@@ -101,7 +101,7 @@ pub(super) async fn read(source: &AzureSource, blob: &Blob) -> (Check, bool) {
     let read = retried(source, async || source.try_read(blob, range, &mut 0).await).await;
     let (name, size) = (blob.name.as_str(), blob.size);
     let (check, lacks_role) = match read {
-        Ok(bytes) => {
+        Ok((bytes, _)) => {
             let detail = format!("{} of {size} bytes of '{name}'", bytes.len());
             (Check::new("read", Outcome::Ok, detail), false)
         }

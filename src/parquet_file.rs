@@ -1,0 +1,106 @@
+//! Parquet files that nobody vouches for.
+//!
+//! The library that decodes them may panic on damaged bytes, and believes what they say of their own lengths.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::file::metadata::KeyValue;
+
+use crate::error::reason;
+
+/// Bytes of the file's footer, which is held whole: 64 MiB, what a plan of 100 million assets takes twice over.
+const MAX_FOOTER: u64 = 64 << 20;
+
+/// The bytes that a Parquet file begins and ends with.
+const MAGIC: [u8; 4] = *b"PAR1";
+/// Its last bytes: the footer's length and the magic.
+const TAIL: u64 = 8;
+
+/// What is wrong with bytes, as a sentence without a subject of its own.
+pub type Fault = String;
+
+/// Why a file cannot be read as Parquet.
+#[derive(Debug)]
+pub enum Refused {
+    /// The system does not give its bytes.
+    Unreadable(io::Error),
+    /// It is something else.
+    Foreign,
+    /// It was Parquet, and this is wrong with it.
+    Damaged(Fault),
+}
+
+impl Refused {
+    /// What is wrong, as a sentence whose subject is the file.
+    pub fn why(&self) -> Fault {
+        match self {
+            Self::Unreadable(error) => format!("it cannot be read: {}", reason(error)),
+            Self::Foreign => "it is no Parquet file".to_owned(),
+            Self::Damaged(fault) => fault.clone(),
+        }
+    }
+}
+
+/// Reads the footer of a file.
+///
+/// # Errors
+/// When it is none, or is longer than 64 MiB.
+pub fn footer(file: &mut File) -> Result<ArrowReaderMetadata, Refused> {
+    check_ends(file).map_err(Refused::Unreadable)??;
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    guarded(|| ArrowReaderMetadata::load(&*file, options)).map_err(Refused::Damaged)
+}
+
+/// The key-value metadata of a footer.
+pub fn pairs(footer: &ArrowReaderMetadata) -> &[KeyValue] {
+    footer.metadata().file_metadata().key_value_metadata().map_or(&[], Vec::as_slice)
+}
+
+/// Looks at the first and the last bytes, and at the footer's length.
+fn check_ends(file: &mut File) -> io::Result<Result<(), Refused>> {
+    let cut = || Ok(Err(Refused::Damaged("it is cut short".to_owned())));
+    let len = file.metadata()?.len();
+    let mut magic = [0; 4];
+    if len < MAGIC.len() as u64 {
+        return if len == 0 { cut() } else { Ok(Err(Refused::Foreign)) };
+    }
+    file.rewind()?;
+    file.read_exact(&mut magic)?;
+    if magic != MAGIC {
+        return Ok(Err(Refused::Foreign));
+    }
+    let Some(tail) = len.checked_sub(TAIL) else { return cut() };
+    let mut footer = [0; 4];
+    file.seek(SeekFrom::Start(tail))?;
+    file.read_exact(&mut footer)?;
+    file.read_exact(&mut magic)?;
+    let footer = u64::from(u32::from_le_bytes(footer));
+    if magic != MAGIC || footer > MAX_FOOTER.min(tail) { cut() } else { Ok(Ok(())) }
+}
+
+thread_local! {
+    static DECODING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread decodes a file. What panics then is caught and becomes an error, so nobody need be told.
+pub fn is_decoding() -> bool {
+    DECODING.get()
+}
+
+/// Calls the decoder, which may panic on damaged bytes.
+///
+/// # Errors
+/// When it fails or panics.
+pub fn guarded<T, E: std::fmt::Display>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, Fault> {
+    DECODING.set(true);
+    let decoded = catch_unwind(AssertUnwindSafe(decode));
+    DECODING.set(false);
+    match decoded {
+        Ok(decoded) => decoded.map_err(|error| error.to_string()),
+        Err(_) => Err("it cannot be decoded".to_owned()),
+    }
+}
