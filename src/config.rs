@@ -56,6 +56,8 @@ pub struct Target {
 pub struct DryRun {
     /// Where the blobs lie.
     pub target: Target,
+    /// The reports of Azure Blob Inventory that list the container; none for the service's own listing.
+    pub inventory: Vec<PathBuf>,
     /// Which rules apply, and how severe they are.
     pub rules: Choice,
     /// How far below the prefix to go.

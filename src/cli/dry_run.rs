@@ -23,6 +23,11 @@ pub(super) struct DryRunArgs {
     #[arg(long)]
     no_recurse: bool,
 
+    /// List the container from a report of Azure Blob Inventory: its manifest, or its CSV or Parquet files; may be given
+    /// several times
+    #[arg(long, value_name = "FILE", conflicts_with = "no_recurse")]
+    inventory: Vec<PathBuf>,
+
     /// Images that the platform's quota has left [default: the connection's, else no limit]
     #[arg(long, value_name = "N", value_parser = whole_number)]
     image_quota: Option<u64>,
@@ -115,6 +120,7 @@ impl DryRunArgs {
     pub(super) fn resolve(self) -> DryRun {
         DryRun {
             target: self.azure.target(self.source, self.profile),
+            inventory: self.inventory,
             rules: self.rules.into(),
             depth: depth(self.no_recurse),
             image_quota: self.image_quota,

@@ -26,6 +26,7 @@ use crate::rules::Profile;
 use crate::run::{self, End, Ended, Known, Settings, Task};
 use crate::source::any::AnySource;
 use crate::source::azure;
+use crate::source::inventory::Tally;
 use crate::source::location::Environment;
 
 /// Files that are examined side by side when nothing else is asked for.
@@ -46,7 +47,10 @@ pub fn run(settings: &DryRun) -> Result<Exit> {
     super::runtime()?.block_on(async {
         let options =
             azure::Options { depth: settings.depth, limits: settings.limits, ..azure::Options::default() };
-        let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
+        let mut source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
+        if !settings.inventory.is_empty() {
+            source = source.listed_from(settings.inventory.clone())?;
+        }
         let origin = source.origin();
         report_on(source, Header { origin, profile, admit: settings.admit }, provenance, quota, settings)
             .await
@@ -115,7 +119,7 @@ async fn report_on(
     let at_once = match source {
         AnySource::Folder(_) => FILES_AT_ONCE,
         // The source itself says how many of them wait for an answer at a time.
-        AnySource::Container(_) => azure::MAX_CONCURRENCY,
+        AnySource::Container(_) | AnySource::Inventory(_) => azure::MAX_CONCURRENCY,
     };
     let mut pipeline = Settings::with_concurrency(settings.limits.concurrency.unwrap_or(at_once));
     pipeline.workers = settings.workers.unwrap_or(pipeline.workers);
@@ -134,9 +138,10 @@ async fn report_on(
         ));
     }
     let stop = interrupted();
+    let source = Arc::new(source);
     let sink = Outcome { sink: report, plan };
     let task = Task {
-        source: Arc::new(source),
+        source: Arc::clone(&source),
         profile,
         quota,
         admit: settings.admit,
@@ -163,6 +168,9 @@ async fn report_on(
     report.finish(&summary, elapsed).map_err(|error| report::output(&error))?;
     output.keep()?;
     planned?;
+    if let AnySource::Inventory(inventory) = &*source {
+        say_tally(&inventory.tally(), settings.verbose);
+    }
     // How long it took is no part of the report, which is the same every time.
     if settings.verbose || (settings.progress && io::stderr().is_terminal()) {
         say_rate(summary.totals.listed, elapsed);
@@ -173,6 +181,23 @@ async fn report_on(
     match broken {
         Some(error) => Err(error),
         None => Ok(Exit::of(&summary, settings.exit_zero)),
+    }
+}
+
+/// What became of an inventory's rows.
+fn say_tally(tally: &Tally, verbose: bool) {
+    let Tally { rows, elsewhere, hidden, twice, gone, changed } = tally;
+    if verbose {
+        say(&format!(
+            "inventory: {rows} rows; left out {elsewhere} of other containers and prefixes, {hidden} that are snapshots, \
+             old versions or deleted, {twice} with a newer row of the same name"
+        ));
+    }
+    if gone + changed > 0 {
+        say(&format!(
+            "the inventory is older than the container: {gone} of its blobs are gone, {changed} have changed and were \
+             judged as they are now"
+        ));
     }
 }
 

@@ -71,9 +71,12 @@ impl Comparison {
             return;
         }
         let (then, version) = (Judgement::of(&planned), planned.blob.clone());
+        // Its size and its tier alone decided; an inventory need not have more.
+        let needs_no_version =
+            planned.reads.requests == 0 && version.etag.is_none() && version.size == blob.size;
         match rules::from_earlier(blob, planned, &self.profile) {
             now if then.verdict == Verdict::Skip && is_skipped(now.as_ref()) => {}
-            Some(now) if is_same_version(blob, &version) => {
+            Some(now) if needs_no_version || is_same_version(blob, &version) => {
                 let now = Judgement::of(&now);
                 if then != now {
                     self.obstacles.add(Kind::JudgedOtherwise, name, || then.to(&now));

@@ -1,15 +1,17 @@
 //! A source of whatever kind the SOURCE argument names.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 
 use super::azure::{self, AuthMode, AzureSource, Session};
+use super::inventory::Inventory;
 use super::local::LocalSource;
 use super::location::{Environment, Location};
 use super::{ReadBlocking, ReadError, Source};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Blob, BlobName, ByteRange, Origin, Reads};
 
 /// A folder or a container.
@@ -19,6 +21,8 @@ pub enum AnySource {
     Folder(LocalSource),
     /// A container.
     Container(Box<AzureSource>),
+    /// A container that reports list.
+    Inventory(Box<Inventory>),
 }
 
 impl AnySource {
@@ -61,11 +65,27 @@ impl AnySource {
         }
     }
 
+    /// The same container, listed from these reports of Azure Blob Inventory.
+    ///
+    /// # Errors
+    ///
+    /// It is a folder, which has no inventory, or one of the reports is not there.
+    pub fn listed_from(self, reports: Vec<PathBuf>) -> Result<Self> {
+        match self {
+            Self::Container(container) => Ok(Self::Inventory(Box::new(Inventory::new(*container, reports)?))),
+            Self::Folder(_) | Self::Inventory(_) => Err(Error::new(
+                "an inventory lists a container, and the source is none",
+            )
+            .hint("give the container that it is of: https://ACCOUNT.blob.core.windows.net/CONTAINER")),
+        }
+    }
+
     /// What a report says of the source.
     pub fn origin(&self) -> Origin {
         match self {
             Self::Folder(folder) => folder.origin(),
             Self::Container(container) => container.origin(),
+            Self::Inventory(inventory) => inventory.origin(),
         }
     }
 }
@@ -74,7 +94,8 @@ impl Source for AnySource {
     fn list(&self) -> impl Stream<Item = Result<Vec<Blob>>> + Send {
         match self {
             Self::Folder(folder) => folder.list().left_stream(),
-            Self::Container(container) => container.list().right_stream(),
+            Self::Container(container) => container.list().left_stream().right_stream(),
+            Self::Inventory(inventory) => inventory.list().right_stream().right_stream(),
         }
     }
 
@@ -87,6 +108,7 @@ impl Source for AnySource {
         match self {
             Self::Folder(folder) => Source::read(folder, blob, range, reads).await,
             Self::Container(container) => container.read(blob, range, reads).await,
+            Self::Inventory(inventory) => inventory.read(blob, range, reads).await,
         }
     }
 
@@ -94,6 +116,7 @@ impl Source for AnySource {
         match self {
             Self::Folder(folder) => Source::find(folder, name).await,
             Self::Container(container) => container.find(name).await,
+            Self::Inventory(inventory) => inventory.find(name).await,
         }
     }
 
@@ -101,6 +124,7 @@ impl Source for AnySource {
         match self {
             Self::Folder(folder) => folder.blocking(),
             Self::Container(container) => container.blocking(),
+            Self::Inventory(inventory) => inventory.blocking(),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::model::{Blob, BlobName, ByteRange, Reads};
 pub mod any;
 pub mod azure;
 pub mod faults;
+pub mod inventory;
 pub mod local;
 pub mod location;
 pub mod sample;

@@ -29,6 +29,7 @@ mod fixes;
 mod formats;
 mod generated;
 mod html;
+mod inventory;
 mod ledger;
 mod loopback;
 mod pixel_formats;

@@ -201,7 +201,7 @@ impl What {
     fn container(&self) -> Result<Box<AzureSource>> {
         match self.open(None)?.0 {
             AnySource::Container(container) => Ok(container),
-            AnySource::Folder(_) => Err(Error::new("a folder has no pages")),
+            AnySource::Folder(_) | AnySource::Inventory(_) => Err(Error::new("it has no pages")),
         }
     }
 
@@ -213,7 +213,7 @@ impl What {
         let report = report::open(Format::Jsonl, header, io::sink(), 100)?;
         let at_once = match source {
             AnySource::Folder(_) => crate::command::dry_run::FILES_AT_ONCE,
-            AnySource::Container(_) => azure::MAX_CONCURRENCY,
+            AnySource::Container(_) | AnySource::Inventory(_) => azure::MAX_CONCURRENCY,
         };
         let settings = Settings { first_read, ..Settings::with_concurrency(concurrency.unwrap_or(at_once)) };
         let source = Arc::new(Sample::new(source, self.sample));
@@ -229,7 +229,7 @@ impl What {
         sink.finish(&summary, Duration::ZERO).map_err(|error| report::output(&error))?;
         let (traffic, list) = match source.inner() {
             AnySource::Container(container) => (Some(container.traffic()), container.parsing().as_secs_f64()),
-            AnySource::Folder(_) => (None, 0.0),
+            AnySource::Folder(_) | AnySource::Inventory(_) => (None, 0.0),
         };
         let stage = |stage| progress.stage(stage).as_secs_f64();
         Ok(Measured {

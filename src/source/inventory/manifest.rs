@@ -1,0 +1,112 @@
+//! The manifest of a report, which names its files.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::broken;
+use super::row::Scope;
+use crate::error::{Result, reason};
+
+/// Bytes of a manifest: some 200 for each file of at least a million rows.
+const MAX_MANIFEST: u64 = 16 << 20;
+/// Files that a manifest names.
+const MAX_FILES: usize = 100_000;
+
+/// A manifest ("Azure Storage blob inventory", inventory completed event and manifest).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Manifest {
+    #[serde(default)]
+    endpoint: String,
+    #[serde(default)]
+    files: Vec<Listed>,
+    #[serde(default)]
+    status: String,
+    rule_definition: Option<Rule>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Listed {
+    blob: String,
+    size: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Rule {
+    #[serde(default)]
+    object_type: String,
+}
+
+/// The manifest at `path`; `None` for a file that is none.
+pub(super) fn read(path: &Path) -> Result<Option<Manifest>> {
+    let unreadable = |error: io::Error| broken(path, &reason(&error));
+    let mut bytes = Vec::new();
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut first = [0];
+    if file.read(&mut first).map_err(unreadable)? == 0 || first != *b"{" {
+        return Ok(None);
+    }
+    bytes.push(b'{');
+    file.take(MAX_MANIFEST).read_to_end(&mut bytes).map_err(unreadable)?;
+    let manifest = serde_json::from_slice(&bytes);
+    manifest.map(Some).map_err(|error| broken(path, &format!("it is no manifest: {error}")))
+}
+
+impl Manifest {
+    /// The files that it names, which lie beside it.
+    pub(super) fn files(&self, path: &Path, scope: &Scope) -> Result<Vec<PathBuf>> {
+        let wrong = |why: String| Err(broken(path, &why));
+        if !self.status.eq_ignore_ascii_case("Succeeded") {
+            return wrong(format!("its run ended as '{}', not as 'Succeeded'", self.status));
+        }
+        if let Some(rule) = &self.rule_definition
+            && !rule.object_type.eq_ignore_ascii_case("blob")
+        {
+            return wrong(format!("it lists objects of the type '{}', not blobs", rule.object_type));
+        }
+        if let (Some(account), Some(theirs)) = (&scope.account, self.account())
+            && account != theirs
+        {
+            return wrong(format!("it is of the account '{theirs}', and the source is in '{account}'"));
+        }
+        if self.files.len() > MAX_FILES {
+            return wrong(format!("it names more than {MAX_FILES} files"));
+        }
+        self.files.iter().map(|file| file.find(path)).collect()
+    }
+
+    /// The account that the endpoint names.
+    fn account(&self) -> Option<&str> {
+        let host = self.endpoint.split_once("://")?.1;
+        let (account, domain) = host.split_once('.')?;
+        domain.starts_with("blob.").then_some(account)
+    }
+}
+
+impl Listed {
+    /// The file beside the manifest; a copy may have kept the folders of its name or not.
+    fn find(&self, manifest: &Path) -> Result<PathBuf> {
+        let folder = manifest.parent().unwrap_or(Path::new(""));
+        let name = self.blob.rsplit('/').next().unwrap_or(&self.blob);
+        if matches!(name, "" | "." | "..") {
+            return Err(broken(manifest, &format!("it names the file '{}'", self.blob.escape_debug())));
+        }
+        let path = folder.join(name);
+        let length = std::fs::metadata(&path).map(|metadata| metadata.len());
+        match (length, self.size) {
+            (Err(error), _) => {
+                Err(broken(&path, &reason(&error))
+                    .hint("the manifest names it: bring it into the same folder"))
+            }
+            (Ok(length), Some(size)) if length != size => {
+                Err(broken(&path, &format!("it has {length} bytes, and the manifest says {size}"))
+                    .hint("copy all files of one report again"))
+            }
+            (Ok(_), _) => Ok(path),
+        }
+    }
+}

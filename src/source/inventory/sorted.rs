@@ -1,0 +1,135 @@
+//! Rows in the order of a listing: the reports of a rule come in several files, none of which promises an order.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+
+use crate::error::{Error, Result};
+use crate::model::{Access, Blob, BlobName, ETag};
+
+/// Blobs of one page.
+const PAGE: usize = 1_000;
+/// What the database may hold in memory, in KiB; the rest is in a file that goes when this does.
+const CACHE_KIB: u32 = 16 << 10;
+
+const CREATE: &str = "create table blobs (name blob not null, size integer not null, etag text,
+    last_modified integer, access text not null, access_reason text not null)";
+const INSERT: &str = "insert into blobs values (?, ?, ?, ?, ?, ?)";
+/// Of several rows with one name the newest comes first.
+const SELECT: &str = "select name, size, etag, last_modified, access, access_reason from blobs
+    order by name, last_modified desc";
+
+/// Blobs that are sorted on the disk, by the bytes of their names.
+pub(super) struct Sorted {
+    database: Connection,
+    rows: u64,
+}
+
+impl Sorted {
+    pub(super) fn new() -> Result<Self> {
+        let open = || {
+            // Without a name it is a temporary file.
+            let database = Connection::open("")?;
+            database.pragma_update(None, "journal_mode", "off")?;
+            database.pragma_update(None, "synchronous", "off")?;
+            database.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
+            database.execute_batch(CREATE)?;
+            database.execute_batch("begin")?;
+            Ok(database)
+        };
+        Ok(Self { database: open().map_err(|error: rusqlite::Error| failed(&error))?, rows: 0 })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    pub(super) fn add(&mut self, blob: &Blob) -> Result<()> {
+        let why = match &blob.access {
+            Access::Unreachable(why) => why,
+            _ => "",
+        };
+        let add = || {
+            let mut insert = self.database.prepare_cached(INSERT)?;
+            insert.execute(params![
+                blob.name.as_str().as_bytes(),
+                i64::try_from(blob.size).unwrap_or(i64::MAX),
+                blob.etag.as_ref().map(|etag| etag.as_str()),
+                blob.last_modified.map(Timestamp::as_microsecond),
+                blob.access.as_str(),
+                why,
+            ])
+        };
+        self.rows += 1;
+        add().map(drop).map_err(|error| failed(&error))
+    }
+
+    /// Hands over page after page, as long as they are taken, and says how many rows were left out because a newer one
+    /// has the same name.
+    pub(super) fn pages(self, take: &mut dyn FnMut(Vec<Blob>) -> bool) -> Result<u64> {
+        let mut pages = || {
+            let mut select = self.database.prepare(SELECT)?;
+            let mut rows = select.query([])?;
+            let (mut page, mut twice) = (Vec::new(), 0);
+            let mut last: Option<BlobName> = None;
+            while let Some(row) = rows.next()? {
+                let blob = blob(row)?;
+                if last.as_ref() == Some(&blob.name) {
+                    twice += 1;
+                    continue;
+                }
+                last = Some(blob.name.clone());
+                page.push(blob);
+                if page.len() == PAGE && !take(std::mem::take(&mut page)) {
+                    return Ok(twice);
+                }
+            }
+            take(page);
+            Ok(twice)
+        };
+        pages().map_err(|error: rusqlite::Error| failed(&error))
+    }
+}
+
+fn blob(row: &Row<'_>) -> rusqlite::Result<Blob> {
+    let name: Vec<u8> = row.get(0)?;
+    let (access, why): (String, String) = (row.get(4)?, row.get(5)?);
+    let microseconds: Option<i64> = row.get(3)?;
+    Ok(Blob {
+        name: BlobName::new(String::from_utf8_lossy(&name)),
+        size: row.get::<_, i64>(1)?.unsigned_abs(),
+        etag: row.get::<_, Option<String>>(2)?.as_deref().map(ETag::unquoted),
+        last_modified: microseconds.and_then(|time| Timestamp::from_microsecond(time).ok()),
+        access: Access::named(&access, &why).unwrap_or(Access::Online),
+    })
+}
+
+fn failed(error: &rusqlite::Error) -> Error {
+    Error::new(format!("the inventory cannot be sorted: {error}"))
+        .hint("its rows are sorted in the folder for temporary files, TMPDIR: check that there is room")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blobs_come_in_the_order_of_their_bytes_and_each_name_once() {
+        let mut sorted = Sorted::new().expect("a database");
+        for (name, second) in
+            [("é", 1), ("b", 2), ("a/", 3), ("b", 9), ("a\0b", 4), ("z", 5), ("a", 6), ("b", 1)]
+        {
+            let mut blob = Blob::not_entered(name);
+            blob.last_modified = Timestamp::from_second(second).ok();
+            sorted.add(&blob).expect("it is kept");
+        }
+        let mut blobs = Vec::new();
+        let twice = sorted.pages(&mut |page| {
+            blobs.extend(page);
+            true
+        });
+        let names: Vec<_> = blobs.iter().map(|blob| blob.name.as_str()).collect();
+        assert_eq!((names, twice), (vec!["a", "a\0b", "a/", "b", "z", "é"], Ok(2)));
+        assert_eq!(blobs[3].last_modified, Timestamp::from_second(9).ok());
+        assert_eq!(blobs[3].access, Access::NotEntered);
+    }
+}
