@@ -149,9 +149,7 @@ fn texts(
     let mut columns = [const { None }; Column::ALL.len()];
     for (column, place) in columns.iter_mut().zip(places) {
         let Some(place) = place else { continue };
-        let text =
-            arrow_cast::cast(batch.column(place), &DataType::Utf8).map_err(|error| error.to_string())?;
-        *column = text.as_any().downcast_ref::<StringArray>().cloned();
+        *column = text(batch.column(place)).map_err(|error| error.to_string())?;
     }
     Ok(columns)
 }
