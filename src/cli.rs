@@ -8,7 +8,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{
-    Audit, Bench, Commit, Connect, Doctor, DryRun, Explain, Loopback, Preview, Quota, Report, Rule,
+    Audit, Bench, Commit, Connect, Doctor, DryRun, Explain, Loopback, Preview, Quota, Report, Rule, Weigh,
 };
 use crate::loopback::Tls;
 use crate::report;
@@ -27,10 +27,10 @@ use audit::AuditArgs;
 use bench::BenchArgs;
 use commit::CommitArgs;
 use common::{AzureArgs, ChoiceArgs, ColorArg, DisplayArgs, TextOrJsonArg};
-use dry_run::DryRunArgs;
+use dry_run::{AdmitArg, DryRunArgs};
 use generated::{CompletionsArgs, ManArgs};
 use quota::QuotaArgs;
-use values::{duration, one_line, origin};
+use values::{duration, one_line, origin, whole_number};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -294,9 +294,21 @@ struct LoopbackArgs {
 
 #[derive(Debug, Args)]
 struct ReportArgs {
-    /// A plan that presync dry-run --plan has written
-    #[arg(value_name = "PLAN")]
+    /// A plan that presync dry-run --plan has written, or a folder of parts, which are put together to one
+    #[arg(value_name = "PLAN|DIR")]
     plan: PathBuf,
+
+    /// Images that the platform's quota has left, for a folder of parts [default: what the parts say]
+    #[arg(long, value_name = "N", value_parser = whole_number)]
+    image_quota: Option<u64>,
+
+    /// Frames of video that the platform's quota has left, for a folder of parts [default: what the parts say]
+    #[arg(long, value_name = "N", value_parser = whole_number)]
+    frame_quota: Option<u64>,
+
+    /// Who gets a quota that is too low for all, for a folder of parts [default: what the parts say]
+    #[arg(long, value_enum, value_name = "ORDER")]
+    admit: Option<AdmitArg>,
 
     /// How the report is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
@@ -346,6 +358,11 @@ impl Cli {
             Command::DryRun(args) => Request::DryRun(Box::new(args.resolve())),
             Command::Audit(args) => Request::Audit(Box::new(args.resolve())),
             Command::Report(args) => Request::Report(Report {
+                weigh: Weigh {
+                    images: args.image_quota,
+                    frames: args.frame_quota,
+                    admit: args.admit.map(Into::into),
+                },
                 plan: args.plan,
                 format: args.format.into(),
                 output: args.output,

@@ -8,10 +8,22 @@ use anstream::ColorChoice;
 
 use crate::loopback::{Mix, Tls};
 use crate::model::{Admit, Month, QuotaKind};
+use crate::plan_file::ShardOf;
 use crate::report::{Format, TextOrJson};
 use crate::rules::Choice;
 use crate::source::Depth;
 use crate::source::azure::{AuthMode, Limits};
+
+/// What the command line says of how parts are weighed, in place of what they say themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weigh {
+    /// Images that the quota has left.
+    pub images: Option<u64>,
+    /// Frames of video that the quota has left.
+    pub frames: Option<u64>,
+    /// In which order the quota is spent.
+    pub admit: Option<Admit>,
+}
 
 /// When to use colors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +93,8 @@ pub struct DryRun {
     pub output: Option<PathBuf>,
     /// Where to write the plan; `None` for none.
     pub plan: Option<PathBuf>,
+    /// Which share of the run this is, and the folder that its part of the plan goes to; `None` for a run of its own.
+    pub shard: Option<(ShardOf, PathBuf)>,
     /// Whether to take up a run that was broken off while it wrote that plan.
     pub resume: bool,
     /// How often what is done is put on the disk, so that it can be taken up.
@@ -145,8 +159,10 @@ pub struct Audit {
 /// Settings of `presync report`.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// The plan.
+    /// The plan, or a folder of its parts.
     pub plan: PathBuf,
+    /// How parts are weighed.
+    pub weigh: Weigh,
     /// How the report is written.
     pub format: Format,
     /// Where to; stdout when `None`.

@@ -30,6 +30,7 @@ pub use known::{Judged, Known, Rows};
 use listing::{Sorter, Work};
 use read::Delivery;
 use settle::Settler;
+pub use settle::settle_judged;
 
 /// Listing pages that wait until their blobs are taken.
 const PAGES_AHEAD: usize = 1;

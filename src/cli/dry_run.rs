@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::common::{AzureArgs, ChoiceArgs, DisplayArgs, PerformanceArgs};
-use super::values::{one_line, whole_number};
+use super::values::{one_line, shard, whole_number};
 use super::{FormatArg, depth};
 use crate::checkpoint;
 use crate::config::DryRun;
 use crate::model::Admit;
+use crate::plan_file::ShardOf;
 
 #[derive(Debug, Args)]
 pub(super) struct DryRunArgs {
@@ -73,6 +74,16 @@ pub(super) struct DryRunArgs {
     #[arg(long, requires = "plan")]
     resume: bool,
 
+    /// Examine only shard I of N, counted from 0, and write it to --out as a part of the plan: presync report DIR puts
+    /// the parts together and weighs the quota
+    #[arg(long, value_name = "I/N", value_parser = shard, requires = "out")]
+    #[arg(conflicts_with_all = ["plan", "resume", "baseline", "output", "format", "exit_zero"])]
+    shard: Option<ShardOf>,
+
+    /// The folder for the parts of all shards
+    #[arg(long, value_name = "DIR", requires = "shard")]
+    out: Option<PathBuf>,
+
     /// Read only what has changed since this plan, and say what came, went and changed
     #[arg(long, value_name = "PLAN")]
     baseline: Option<PathBuf>,
@@ -96,7 +107,7 @@ pub(super) struct DryRunArgs {
 
 /// In which order the quota is spent.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum AdmitArg {
+pub(super) enum AdmitArg {
     /// Whoever is listed first, as the platform does it
     #[default]
     Listing,
@@ -132,6 +143,7 @@ impl DryRunArgs {
             format: self.format.into(),
             output: self.output,
             plan: self.plan,
+            shard: self.shard.zip(self.out),
             resume: self.resume,
             checkpoint_every: self.performance.checkpoint_every.unwrap_or(checkpoint::EVERY),
             baseline: self.baseline,

@@ -7,10 +7,26 @@ use jiff::SignedDuration;
 use url::Url;
 
 use crate::error::Error;
+use crate::plan_file::ShardOf;
 use crate::rules::{Level, Selector};
+
+/// As many as a folder may have parts.
+const MAX_SHARDS: u32 = 100_000;
 
 pub(super) fn whole_number(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "it is not a whole number")
+}
+
+/// A shard such as `3/16`, counted from 0.
+pub(super) fn shard(text: &str) -> Result<ShardOf, &'static str> {
+    let number = |text: &str| text.parse::<u32>().ok();
+    let shard = text.split_once('/').and_then(|(index, of)| Some((number(index)?, number(of)?)));
+    match shard {
+        Some((_, of)) if of > MAX_SHARDS => Err("there may be up to 100000 shards"),
+        Some((index, of)) if index < of => Ok(ShardOf { index, of }),
+        Some(_) => Err("shards are counted from 0: of 16 the last one is 15/16"),
+        None => Err("it is no shard such as 3/16"),
+    }
 }
 
 /// What may stand in a command that is printed.

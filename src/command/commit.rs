@@ -21,16 +21,17 @@ use tokio::sync::mpsc;
 
 use super::interrupt::interrupted;
 use super::output::Output;
+use super::parts::{self, Opened};
 use super::target::Resolved;
 use super::{ledger, say, say_rate};
 use crate::commit::{self, Commit, Comparison, Folder, Kept, Manifests, Outcome, Written};
-use crate::config::{self, Target};
+use crate::config::{self, Target, Weigh};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::ledger::{Amounts, Claim, Ledger, Reservation, Reserve, Shortage};
 use crate::model::{Blob, Month};
 use crate::plan::Earlier;
-use crate::plan_file::{Header, Plan, PlanReader};
+use crate::plan_file::{Header, Plan};
 use crate::probe;
 use crate::progress::Progress;
 use crate::report::{self, ProgressBar, shown};
@@ -48,7 +49,7 @@ const PAGES_AHEAD: usize = 2;
 /// When the plan, its source or the ledger cannot be read, or the manifests cannot be written.
 pub fn run(settings: &config::Commit) -> Result<Exit> {
     let (environment, begun) = (Environment::of_process(), Instant::now());
-    let reader = PlanReader::open(&settings.plan)?;
+    let reader = parts::open(&settings.plan, Weigh::default())?;
     let resolved = resolve(settings, &reader.plan().header, &environment)?;
     let ledger = ledger::path(settings.ledger.as_deref(), &environment)?;
     let mut commit = prepare(settings, reader.plan(), &resolved, &ledger)?;
@@ -218,7 +219,7 @@ fn examine(
     commit: &Commit,
     resolved: Resolved,
     environment: &Environment,
-    reader: PlanReader,
+    reader: Opened,
     comparison: Comparison,
 ) -> Result<Examined> {
     let folder = if settings.dry_run { None } else { Some(Folder::create(&commit.dir)?) };
@@ -263,7 +264,7 @@ async fn list(source: &AnySource, pages: mpsc::Sender<Vec<Blob>>, progress: &Pro
 
 impl Examined {
     /// Goes through the listing and the plan side by side, both to their ends.
-    fn compare(mut self, mut pages: mpsc::Receiver<Vec<Blob>>, reader: PlanReader) -> Result<Self> {
+    fn compare(mut self, mut pages: mpsc::Receiver<Vec<Blob>>, reader: Opened) -> Result<Self> {
         let mut planned = Earlier::new(reader);
         while let Some(page) = pages.blocking_recv() {
             for blob in page {

@@ -10,15 +10,15 @@ use jiff::Timestamp;
 use super::examine::{Outcome, Planned, Provenance, check_baseline, plan_header};
 use super::interrupt::interrupted;
 use super::output::Output;
+use super::parts;
 use super::target::Resolved;
-use super::{ledger, say, say_rate};
+use super::{ledger, say, say_rate, shard};
 use crate::checkpoint::Checkpoint;
-use crate::config::DryRun;
+use crate::config::{DryRun, Weigh};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::model::{Month, Quota};
 use crate::plan::Summary;
-use crate::plan_file::PlanReader;
 use crate::probe::Want;
 use crate::progress::Progress;
 use crate::report::{self, Format, Header, ProgressBar, shown};
@@ -51,9 +51,13 @@ pub fn run(settings: &DryRun) -> Result<Exit> {
         if !settings.inventory.is_empty() {
             source = source.listed_from(settings.inventory.clone())?;
         }
-        let origin = source.origin();
-        report_on(source, Header { origin, profile, admit: settings.admit }, provenance, quota, settings)
-            .await
+        let header = Header { origin: source.origin(), profile, admit: settings.admit };
+        match &settings.shard {
+            Some((shard, out)) => {
+                shard::run(source, header, provenance, quota, (*shard, out), settings).await
+            }
+            None => report_on(source, header, provenance, quota, settings).await,
+        }
     })
 }
 
@@ -91,7 +95,7 @@ async fn report_on(
     let of_plan = plan_header(&header, provenance, settings.depth, settings.dimensions);
     let mut known = Known::default();
     if let Some(path) = &settings.baseline {
-        let earlier = PlanReader::open(path)?;
+        let earlier = parts::open(path, Weigh::default())?;
         check_baseline(path, &earlier.plan().header, &of_plan)?;
         let plan = earlier.plan().clone();
         known = known.with_baseline(&plan, Box::new(earlier));
@@ -116,17 +120,7 @@ async fn report_on(
     let progress = Arc::new(Progress::default());
     let bar = super::is_live(settings.progress).then(|| ProgressBar::show(Arc::clone(&progress)));
 
-    let at_once = match source {
-        AnySource::Folder(_) => FILES_AT_ONCE,
-        // The source itself says how many of them wait for an answer at a time.
-        AnySource::Container(_) | AnySource::Inventory(_) => azure::MAX_CONCURRENCY,
-    };
-    let mut pipeline = Settings::with_concurrency(settings.limits.concurrency.unwrap_or(at_once));
-    pipeline.workers = settings.workers.unwrap_or(pipeline.workers);
-    pipeline.queue = settings.queue.unwrap_or(pipeline.queue);
-    if settings.dimensions {
-        pipeline.want = Want::Dimensions;
-    }
+    let pipeline = pipeline(&source, settings);
     if settings.verbose {
         if let Some(credential) = credential {
             say(&format!("credential: {credential}"));
@@ -184,8 +178,24 @@ async fn report_on(
     }
 }
 
+/// How the run goes about its work.
+pub(super) fn pipeline(source: &AnySource, settings: &DryRun) -> Settings {
+    let at_once = match source {
+        AnySource::Folder(_) => FILES_AT_ONCE,
+        // The source itself says how many of them wait for an answer at a time.
+        AnySource::Container(_) | AnySource::Inventory(_) => azure::MAX_CONCURRENCY,
+    };
+    let mut pipeline = Settings::with_concurrency(settings.limits.concurrency.unwrap_or(at_once));
+    pipeline.workers = settings.workers.unwrap_or(pipeline.workers);
+    pipeline.queue = settings.queue.unwrap_or(pipeline.queue);
+    if settings.dimensions {
+        pipeline.want = Want::Dimensions;
+    }
+    pipeline
+}
+
 /// What became of an inventory's rows.
-fn say_tally(tally: &Tally, verbose: bool) {
+pub(super) fn say_tally(tally: &Tally, verbose: bool) {
     let Tally { rows, elsewhere, hidden, twice, gone, changed } = tally;
     if verbose {
         say(&format!(

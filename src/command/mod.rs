@@ -19,11 +19,13 @@ mod interrupt;
 mod ledger;
 pub mod loopback;
 mod output;
+mod parts;
 pub mod preview;
 pub mod print;
 pub mod quota;
 pub mod report;
 pub mod rule;
+mod shard;
 mod target;
 
 /// A line for whoever watches. Nothing is lost when stderr is closed.

@@ -1,10 +1,11 @@
 //! `presync report`: a saved plan as a report.
 
 use super::output::Output;
+use super::parts;
 use crate::config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::plan_file::{PlanReader, PlanWriter};
+use crate::plan_file::PlanWriter;
 use crate::report::{self, Format, Header};
 
 /// Writes the report and says how the run that the plan is of ended.
@@ -12,7 +13,7 @@ use crate::report::{self, Format, Header};
 /// # Errors
 /// When the plan cannot be read to its end or the report cannot be written.
 pub fn run(settings: &config::Report) -> Result<Exit> {
-    let mut reader = PlanReader::open(&settings.plan)?;
+    let mut reader = parts::open(&settings.plan, settings.weigh)?;
     let plan = reader.plan().clone();
     let header = Header {
         origin: plan.header.origin.clone(),

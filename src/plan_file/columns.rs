@@ -15,9 +15,9 @@ use crate::model::{Access, Asset, Blob, Facts, Finding, Gap, Mirror, Orientation
 /// A column: its name, its values, and whether there may be none.
 type Column = (&'static str, ArrayRef, bool);
 
-/// Rows that are being filled, one for each asset.
+/// Rows of a plan that are being filled, one for each asset.
 #[derive(Debug, Default)]
-pub(super) struct Columns {
+pub struct Columns {
     rows: usize,
     blob: BlobColumns,
     kind: StringBuilder,
@@ -35,11 +35,13 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub(super) fn rows(&self) -> usize {
+    /// Rows so far.
+    pub fn rows(&self) -> usize {
         self.rows
     }
 
-    pub(super) fn add(&mut self, asset: &Asset) {
+    /// Takes an asset as the next row.
+    pub fn add(&mut self, asset: &Asset) {
         self.rows += 1;
         self.blob.add(&asset.blob);
         self.kind.append_value(asset.kind.as_str());
@@ -57,7 +59,10 @@ impl Columns {
     }
 
     /// The rows so far, after which there are none.
-    pub(super) fn take(&mut self) -> Result<RecordBatch, ArrowError> {
+    ///
+    /// # Errors
+    /// When the columns make no batch, which would be a defect.
+    pub fn take(&mut self) -> Result<RecordBatch, ArrowError> {
         self.rows = 0;
         let mut columns = self.blob.take();
         columns.push(("kind", Arc::new(self.kind.finish()), false));

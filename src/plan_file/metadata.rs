@@ -13,7 +13,7 @@ use crate::model::{BlobName, Code, Quota};
 use crate::plan::{Shortage, Summary};
 
 /// The key that makes a Parquet file a plan.
-const FORMAT_KEY: &str = "presync.format_version";
+pub(super) const FORMAT_KEY: &str = "presync.format_version";
 
 /// Keys that a plan may lack.
 const ROOT: &str = "presync.root";

@@ -10,7 +10,9 @@
 mod assets;
 mod columns;
 mod digest;
+mod folder;
 mod metadata;
+mod part;
 mod read;
 mod rows;
 mod spool;
@@ -24,12 +26,17 @@ use crate::model::{Admit, Origin};
 use crate::plan::Summary;
 use crate::rules::Profile;
 
+pub use columns::Columns;
+pub use folder::{Merged, PartFolder};
+pub use part::{PART_KEY, PartHeader, PartReader, PartWriter, ShardOf, container_url};
 pub use read::PlanReader;
 pub use spool::Spool;
 pub use write::PlanWriter;
 
 /// The version of the format: the major number changes when a column or a key goes or changes its meaning.
 const FORMAT_VERSION: &str = "1.0";
+/// Who writes it.
+const TOOL: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
 /// Rows of a row group, the unit that is held in memory, here and by whoever queries the file.
 const GROUP_ROWS: usize = 16 << 10;
 /// Nanoseconds of a microsecond.

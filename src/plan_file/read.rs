@@ -6,7 +6,7 @@ use super::assets::Assets;
 use super::digest::Digest;
 use super::metadata;
 use super::rows::Fault;
-use super::{FORMAT_VERSION, GROUP_ROWS, Plan};
+use super::{FORMAT_VERSION, GROUP_ROWS, PART_KEY, Plan};
 use crate::error::{Error, Result, reason};
 use crate::model::Asset;
 use crate::parquet_file::Refused;
@@ -42,7 +42,10 @@ impl PlanReader {
             Refused::Foreign => no_plan(&shown, &refused.why()),
             Refused::Damaged(fault) => damaged(&shown, &fault),
         })?;
+        let is_part = assets.pairs().iter().any(|pair| pair.key == PART_KEY);
         let plan = metadata::plan(assets.pairs()).map_err(|refused| match refused {
+            metadata::Refused::Foreign if is_part => Error::new(format!("'{shown}' is a part of a plan"))
+                .hint("give the folder that its parts are in"),
             metadata::Refused::Foreign => no_plan(&shown, "it is a Parquet file of something else"),
             metadata::Refused::Version(version) => other_version(&shown, &version),
             metadata::Refused::Key(key) => damaged(&shown, &format!("its {key} cannot be read")),

@@ -10,12 +10,13 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::columns::Columns;
 use super::digest::Digest;
-use super::{GROUP_ROWS, Header, Plan, metadata};
+use super::{GROUP_ROWS, Header, Plan, TOOL, metadata};
 use crate::error::{Error, Result, reason};
 use crate::model::Asset;
 use crate::plan::Summary;
@@ -31,10 +32,7 @@ const GROUP_BYTES: usize = 16 << 20;
 pub struct PlanWriter {
     header: Header,
     digest: Digest,
-    columns: Columns,
-    rows: ArrowWriter<File>,
-    file: WholeFile,
-    shown: String,
+    rows: RowWriter,
 }
 
 impl PlanWriter {
@@ -55,14 +53,7 @@ impl PlanWriter {
     }
 
     fn new(file: WholeFile, path: &Path, header: Header) -> Result<Self> {
-        let shown = path.display().to_string();
-        let mut columns = Columns::default();
-        let rows = columns
-            .take()
-            .map_err(Into::into)
-            .and_then(|none| ArrowWriter::try_new_with_options(file.writer()?, none.schema(), options()?))
-            .map_err(|error| failed(&shown, error))?;
-        Ok(Self { digest: Digest::new(&header.origin), header, columns, rows, file, shown })
+        Ok(Self { digest: Digest::new(&header.origin), header, rows: RowWriter::new(file, path)? })
     }
 
     /// Takes the next asset in listing order.
@@ -71,21 +62,51 @@ impl PlanWriter {
     /// When it cannot be written, because the disk is full for instance.
     pub fn asset(&mut self, asset: &Asset) -> Result<()> {
         self.digest.add(asset);
-        self.columns.add(asset);
-        if self.columns.rows() == BATCH_ROWS { self.write_batch() } else { Ok(()) }
+        self.rows.asset(asset)
     }
 
     /// Ends the plan and puts it in its place, where it replaces an older one.
     ///
     /// # Errors
     /// When it cannot be written; then the older one is still there.
-    pub fn finish(mut self, summary: Summary, elapsed: Duration) -> Result<()> {
-        self.write_batch()?;
-        let Self { header, digest, mut rows, file, shown, .. } = self;
+    pub fn finish(self, summary: Summary, elapsed: Duration) -> Result<()> {
+        let Self { header, digest, rows } = self;
         let ended = header.begun.checked_add(elapsed).unwrap_or(Timestamp::MAX);
-        let tool = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned();
-        let plan = Plan { tool, header, summary, ended, id: digest.finish() };
-        let pairs = metadata::pairs(&plan).map_err(|error| failed(&shown, io::Error::from(error).into()))?;
+        let plan = Plan { tool: TOOL.to_owned(), header, summary, ended, id: digest.finish() };
+        let pairs = metadata::pairs(&plan).map_err(|error| rows.failed(io::Error::from(error).into()))?;
+        rows.finish(pairs)
+    }
+}
+
+/// Rows that are being written into a file.
+pub(super) struct RowWriter {
+    columns: Columns,
+    rows: ArrowWriter<File>,
+    file: WholeFile,
+    shown: String,
+}
+
+impl RowWriter {
+    pub(super) fn new(file: WholeFile, path: &Path) -> Result<Self> {
+        let shown = path.display().to_string();
+        let mut columns = Columns::default();
+        let rows = columns
+            .take()
+            .map_err(Into::into)
+            .and_then(|none| ArrowWriter::try_new_with_options(file.writer()?, none.schema(), options()?))
+            .map_err(|error| failed(&shown, error))?;
+        Ok(Self { columns, rows, file, shown })
+    }
+
+    pub(super) fn asset(&mut self, asset: &Asset) -> Result<()> {
+        self.columns.add(asset);
+        if self.columns.rows() == BATCH_ROWS { self.write_batch() } else { Ok(()) }
+    }
+
+    /// Ends the file with these pairs and puts it in its place.
+    pub(super) fn finish(mut self, pairs: Vec<KeyValue>) -> Result<()> {
+        self.write_batch()?;
+        let Self { mut rows, file, shown, .. } = self;
         pairs.into_iter().for_each(|pair| rows.append_key_value_metadata(pair));
         rows.finish().map_err(|error| failed(&shown, error))?;
         file.commit()
@@ -95,11 +116,15 @@ impl PlanWriter {
         let batch = self.columns.take().map_err(ParquetError::from);
         batch.and_then(|batch| self.rows.write(&batch)).map_err(|error| failed(&self.shown, error))
     }
+
+    fn failed(&self, error: ParquetError) -> Error {
+        failed(&self.shown, error)
+    }
 }
 
 fn options() -> std::result::Result<ArrowWriterOptions, ParquetError> {
     let properties = WriterProperties::builder()
-        .set_created_by(concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_created_by(TOOL.to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_max_row_group_bytes(Some(GROUP_BYTES))

@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::{Judged, Sink};
 use crate::error::Result;
 use crate::model::{Admit, Asset, Overrides, Quota};
-use crate::plan::{Budget, Duplicates, Ranking, Reorder};
+use crate::plan::{Budget, Duplicates, Ranking, Reorder, Summary};
 use crate::plan_file::Spool;
 use crate::rules::Profile;
 
@@ -32,6 +32,25 @@ pub(super) fn settle<K: Sink>(
         }
     }
     settler.finish()
+}
+
+/// Settles assets whose rules have been judged before: warns of equal basenames and spends the quota, as a run does.
+///
+/// # Errors
+/// When an asset cannot be read, or the sink fails.
+pub fn settle_judged<K: Sink>(
+    assets: impl Iterator<Item = Result<Asset>>,
+    admit: Admit,
+    quota: Quota,
+    profile: &Arc<Profile>,
+    sink: K,
+) -> Result<(Summary, K)> {
+    let mut settler = Settler::new(admit, quota, profile, sink)?;
+    for asset in assets {
+        settler.add(asset?.into())?;
+    }
+    let (budget, sink) = settler.finish()?;
+    Ok((budget.summary(), sink))
 }
 
 /// Spends the budget on assets and hands them to the sink.

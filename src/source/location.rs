@@ -289,6 +289,11 @@ impl ContainerUrl {
         Ok(Self { container, prefix, sas: None, ..self.clone() })
     }
 
+    /// The same container with another prefix, which is taken as it is.
+    pub(crate) fn with_prefix(self, prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), ..self }
+    }
+
     /// The URL of the container, with no credential.
     pub(crate) fn container_url(&self) -> Result<Url> {
         self.url_of(&format!("{}/{}", self.endpoint, self.container))

@@ -16,6 +16,7 @@ pub mod inventory;
 pub mod local;
 pub mod location;
 pub mod sample;
+pub mod shard;
 
 /// How far below its prefix a source lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

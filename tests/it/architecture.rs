@@ -49,7 +49,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("exit", &["audit", "model", "plan"]),
     ("connections", &["error", "model", "rules", "source", "whole_file"]),
     ("loopback", &["error"]),
-    ("config", &["loopback", "model", "report", "rules", "source"]),
+    ("config", &["loopback", "model", "plan_file", "report", "rules", "source"]),
     (
         "command",
         &[
@@ -76,7 +76,10 @@ const PARTS: &[(&str, &[&str])] = &[
             "whole_file",
         ],
     ),
-    ("cli", &["checkpoint", "config", "error", "loopback", "model", "report", "rules", "source"]),
+    (
+        "cli",
+        &["checkpoint", "config", "error", "loopback", "model", "plan_file", "report", "rules", "source"],
+    ),
 ];
 /// Parts that compute: no waiting, no clock, no files.
 const PURE: &[&str] = &["audit", "model", "preview", "probe", "plan"];

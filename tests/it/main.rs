@@ -39,4 +39,5 @@ mod proxy;
 mod readme;
 mod rule;
 mod secrets;
+mod shards;
 mod support;

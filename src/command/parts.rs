@@ -1,0 +1,119 @@
+//! A plan, or a folder of parts that are put together to one.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+use crate::config::Weigh;
+use crate::error::{Error, Result, reason};
+use crate::model::{Asset, Gauge, Origin, Quota};
+use crate::plan_file::{self, PartFolder, PartHeader, Plan, PlanReader, PlanWriter};
+use crate::run::{self, Sink};
+use crate::source::location::{Environment, Location};
+
+/// A plan that is being read.
+pub(super) struct Opened {
+    reader: PlanReader,
+    /// Where the plan is that parts were put together to.
+    _folder: Option<TempDir>,
+}
+
+impl Opened {
+    pub(super) fn plan(&self) -> &Plan {
+        self.reader.plan()
+    }
+}
+
+impl Iterator for Opened {
+    type Item = Result<Asset>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.reader.next()
+    }
+}
+
+/// Opens the plan at `path`. If that is a folder, its parts are put together to a plan that is gone when this is
+/// dropped.
+pub(super) fn open(path: &Path, weigh: Weigh) -> Result<Opened> {
+    if !path.is_dir() {
+        let reader = PlanReader::open(path)?;
+        return match weigh == Weigh::default() {
+            true => Ok(Opened { reader, _folder: None }),
+            false => Err(Error::new(format!("'{}' is a plan, whose quota was spent", path.display()))
+                .hint("a quota and --admit are for a folder of parts, such as --shard writes")),
+        };
+    }
+    let parts = PartFolder::open(path)?;
+    let unwritable =
+        |error: std::io::Error| Error::new(format!("no temporary folder can be made: {}", reason(&error)));
+    let folder = tempfile::Builder::new().prefix("presync-").tempdir().map_err(unwritable)?;
+    let plan = folder.path().join("plan.parquet");
+    merge(path, &parts, weigh, &plan)?;
+    Ok(Opened { reader: PlanReader::open(&plan)?, _folder: Some(folder) })
+}
+
+/// Settles the assets of all parts, and writes them as the plan that one run would have written.
+fn merge(path: &Path, parts: &PartFolder, weigh: Weigh, plan: &Path) -> Result<()> {
+    let PartFolder { header, container, incomplete, .. } = parts;
+    let header = PartHeader { admit: weigh.admit.unwrap_or(header.admit), ..header.clone() };
+    let of_plan = header.of_plan(origin(path, &header, container.as_ref())?);
+    let quota = quota(header.quota, weigh);
+    let profile = Arc::clone(&of_plan.profile);
+    let writer = Writer(PlanWriter::create(plan, of_plan)?);
+    let (mut summary, Writer(writer)) =
+        run::settle_judged(parts.assets(), header.admit, quota, &profile, writer)?;
+    summary.incomplete.clone_from(incomplete);
+    let elapsed = elapsed(&header);
+    writer.finish(summary, elapsed)
+}
+
+struct Writer(PlanWriter);
+
+impl Sink for Writer {
+    fn asset(&mut self, asset: &Asset) -> Result<()> {
+        self.0.asset(asset)
+    }
+}
+
+fn elapsed(header: &PartHeader) -> Duration {
+    let ended = header.ended.unwrap_or(header.begun).max(header.begun);
+    Timestamp::duration_since(ended, header.begun).try_into().unwrap_or_default()
+}
+
+/// Where the blobs come from.
+fn origin(path: &Path, header: &PartHeader, container: Option<&(String, String)>) -> Result<Origin> {
+    if let Some(source) = &header.source {
+        return Ok(source.clone());
+    }
+    let (account, container) = container.ok_or_else(|| {
+        Error::new(format!("'{}' does not tell of which container its parts are", path.display()))
+            .hint("parts lie in folders that do: account=media/container=cameras")
+    })?;
+    let location = plan_file::container_url(header.endpoint.as_deref(), account, container);
+    let location = Location::parse(location.as_ref(), Some(account), &Environment::of([("", ""); 0]))?;
+    match location {
+        Location::Container(url) => {
+            let url = url.with_prefix(&header.prefix);
+            Ok(Origin {
+                provider: "azure".into(),
+                location: url.to_string(),
+                account: Some(account.clone()),
+                container: Some(container.clone()),
+                prefix: header.prefix.clone(),
+                credential: None,
+            })
+        }
+        Location::Folder(_) => Err(Error::new(format!("'{location}' is no container"))),
+    }
+}
+
+fn quota(of_parts: Quota, weigh: Weigh) -> Quota {
+    if weigh.images.or(weigh.frames).is_none() {
+        return of_parts;
+    }
+    let gauge = |left: Option<u64>, other| left.map_or(other, |left| Gauge::new(Some(left), 0));
+    Quota::of(gauge(weigh.images, of_parts.images), gauge(weigh.frames, of_parts.frames))
+}

@@ -1,0 +1,266 @@
+//! Parts of a plan: what the shards of a run and the tasks of a cluster write, each on its own.
+//!
+//! A part has the rows of a plan, in listing order, as the rules alone judge them: what depends on other assets, the
+//! quota and equal basenames, is weighed when the parts are put together. Its header lies in the file's key-value
+//! metadata, or in that of its column `name` where Spark has written it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::assets::Assets;
+use super::write::RowWriter;
+use super::{FORMAT_VERSION, Header, read};
+use crate::error::{Error, Result};
+use crate::model::{Admit, Asset, Origin, Quota};
+use crate::parquet_file::Fault;
+use crate::rules::Profile;
+use crate::whole_file::WholeFile;
+
+/// The key of a part's header.
+pub const PART_KEY: &str = "presync.part";
+/// Where Spark keeps what it knows of columns, as JSON.
+const SPARK_KEY: &str = "org.apache.spark.sql.parquet.row.metadata";
+/// Rows of one row group of a part: more than Spark writes in 128 MiB, its default.
+const MAX_GROUP_ROWS: usize = 64 << 20;
+
+/// One of several runs that share a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardOf {
+    /// Which one: less than `of`.
+    pub index: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+/// What a part says besides its assets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartHeader {
+    /// The version of the format, as a plan has it.
+    pub format_version: String,
+    /// Which presync wrote it.
+    pub tool: String,
+    /// Where the blobs come from; `None` where the part's folders tell, `account=media/container=cameras`.
+    pub source: Option<Origin>,
+    /// Where the account's endpoint is then, with `{account}` for its name; `None` for Azure's own.
+    pub endpoint: Option<String>,
+    /// What all names begin with then.
+    #[serde(default)]
+    pub prefix: String,
+    /// As in [`Header`].
+    pub root: Option<String>,
+    /// As in [`Header`].
+    pub profile: Profile,
+    /// As in [`Header`].
+    pub profile_from: String,
+    /// As in [`Header`].
+    pub workspace: Option<String>,
+    /// As in [`Header`].
+    pub probe_version: u32,
+    /// As in [`Header`].
+    pub recursive: bool,
+    /// As in [`Header`].
+    pub dimensions: bool,
+    /// As in [`Header`].
+    pub admit: Admit,
+    /// The budget that the parts together are weighed against.
+    pub quota: Quota,
+    /// When its run began.
+    pub begun: Timestamp,
+    /// When its run ended; `None` where nobody could write it down.
+    pub ended: Option<Timestamp>,
+    /// Which share of the listing it has; `None` for a stretch of it.
+    pub shard: Option<ShardOf>,
+}
+
+impl PartHeader {
+    /// The header of a part of the run that `header` is of.
+    pub fn new(header: &Header, quota: Quota) -> Self {
+        Self {
+            format_version: FORMAT_VERSION.to_owned(),
+            tool: super::TOOL.to_owned(),
+            source: Some(header.origin.clone()),
+            endpoint: None,
+            prefix: String::new(),
+            root: header.root.clone(),
+            profile: Profile::clone(&header.profile),
+            profile_from: header.profile_from.clone(),
+            workspace: header.workspace.clone(),
+            probe_version: header.probe_version,
+            recursive: header.recursive,
+            dimensions: header.dimensions,
+            admit: header.admit,
+            quota,
+            begun: header.begun,
+            ended: None,
+            shard: None,
+        }
+    }
+
+    /// The header of the plan that parts of `origin` make.
+    pub fn of_plan(&self, origin: Origin) -> Header {
+        Header {
+            origin,
+            root: self.root.clone(),
+            profile: Arc::new(self.profile.clone()),
+            profile_from: self.profile_from.clone(),
+            workspace: self.workspace.clone(),
+            probe_version: self.probe_version,
+            recursive: self.recursive,
+            dimensions: self.dimensions,
+            admit: self.admit,
+            begun: self.begun,
+        }
+    }
+
+    /// Which of its fields differs from another part's of the same run, where none may.
+    pub fn differs(&self, other: &Self) -> Option<&'static str> {
+        let source =
+            |header: &Self| header.source.clone().map(|origin| Origin { credential: None, ..origin });
+        let checks: [(bool, &'static str); 10] = [
+            (source(self) == source(other), "source"),
+            (self.endpoint == other.endpoint, "endpoint"),
+            (self.prefix == other.prefix, "prefix"),
+            (self.profile == other.profile, "profile"),
+            (self.probe_version == other.probe_version, "version of the probe"),
+            (self.recursive == other.recursive, "depth"),
+            (self.dimensions == other.dimensions, "choice of --dimensions"),
+            (self.admit == other.admit, "choice of --admit"),
+            (self.quota == other.quota, "quota"),
+            (self.shard.map(|shard| shard.of) == other.shard.map(|shard| shard.of), "number of shards"),
+        ];
+        checks.into_iter().find_map(|(is_same, field)| (!is_same).then_some(field))
+    }
+}
+
+/// A part that is being written, in listing order. Nothing of it is seen before it is finished.
+pub struct PartWriter {
+    header: PartHeader,
+    rows: RowWriter,
+}
+
+impl PartWriter {
+    /// Begins the part that will be at `path`.
+    ///
+    /// # Errors
+    /// When no file can be made there.
+    pub fn create(path: &Path, header: PartHeader) -> Result<Self> {
+        Ok(Self { header, rows: RowWriter::new(WholeFile::create(path)?, path)? })
+    }
+
+    /// Takes the next asset, as the rules alone judge it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn asset(&mut self, asset: &Asset) -> Result<()> {
+        self.rows.asset(asset)
+    }
+
+    /// Ends the part and puts it in its place.
+    ///
+    /// # Errors
+    /// When it cannot be written; then what was there before is still there.
+    pub fn finish(self, ended: Timestamp) -> Result<()> {
+        let header = PartHeader { ended: Some(ended), ..self.header };
+        let json = serde_json::to_string(&header)
+            .map_err(|error| Error::new(format!("the part's header cannot be written: {error}")))?;
+        self.rows.finish(vec![parquet::file::metadata::KeyValue::new(PART_KEY.to_owned(), json)])
+    }
+}
+
+/// A part that is being read.
+pub struct PartReader {
+    path: PathBuf,
+    assets: Assets,
+}
+
+impl PartReader {
+    /// Opens the part at `path`.
+    ///
+    /// # Errors
+    /// When it is no Parquet file, or a damaged one.
+    pub fn open(path: &Path) -> Result<Self> {
+        let assets = Assets::open(path, MAX_GROUP_ROWS).map_err(|refused| wrong(path, &refused.why()))?;
+        Ok(Self { path: path.to_owned(), assets })
+    }
+
+    /// What the part says of itself; `None` when it says nothing.
+    ///
+    /// # Errors
+    /// When it is a whole plan, or is of a newer presync.
+    pub fn header(&self) -> Result<Option<PartHeader>> {
+        let value = |key: &str| {
+            let pair = self.assets.pairs().iter().find(|pair| pair.key == key);
+            pair.and_then(|pair| pair.value.as_deref())
+        };
+        if value(super::metadata::FORMAT_KEY).is_some() {
+            return Err(wrong(&self.path, "it is a whole plan, not a part of one"));
+        }
+        let of_spark = || {
+            let schema: SparkSchema = serde_json::from_str(value(SPARK_KEY)?).ok()?;
+            schema.fields.into_iter().find_map(|field| field.metadata.part)
+        };
+        let Some(json) = value(PART_KEY).map(str::to_owned).or_else(of_spark) else { return Ok(None) };
+        let version: Version =
+            serde_json::from_str(&json).map_err(|_| wrong(&self.path, "its header cannot be read"))?;
+        if version.format_version.split('.').next() != FORMAT_VERSION.split('.').next() {
+            return Err(read::other_version(&self.path.display().to_string(), &version.format_version));
+        }
+        let header =
+            serde_json::from_str(&json).map_err(|_| wrong(&self.path, "its header cannot be read"))?;
+        Ok(Some(header))
+    }
+
+    /// Something that no name of the part is less than, if its file tells.
+    pub fn least_name(&self) -> Option<Vec<u8>> {
+        self.assets.least_name()
+    }
+
+    /// Whether it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.assets.len() == 0
+    }
+}
+
+impl Iterator for PartReader {
+    type Item = Result<Asset>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.assets.next().map_err(|fault: Fault| wrong(&self.path, &fault)).transpose()
+    }
+}
+
+/// What Spark says of columns.
+#[derive(Deserialize)]
+struct SparkSchema {
+    fields: Vec<SparkField>,
+}
+
+#[derive(Deserialize)]
+struct SparkField {
+    #[serde(default)]
+    metadata: SparkMetadata,
+}
+
+#[derive(Default, Deserialize)]
+struct SparkMetadata {
+    #[serde(rename = "presync.part")]
+    part: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    format_version: String,
+}
+
+/// The URL of a container, whose endpoint has `{account}` in it, or is Azure's own.
+pub fn container_url(endpoint: Option<&str>, account: &str, container: &str) -> String {
+    let endpoint = endpoint.unwrap_or("https://{account}.blob.core.windows.net");
+    format!("{}/{container}", endpoint.trim_end_matches('/').replace("{account}", account))
+}
+
+fn wrong(path: &Path, why: &str) -> Error {
+    Error::new(format!("'{}' cannot be used as a part of a plan: {why}", path.display()))
+}
