@@ -15,6 +15,7 @@
 
 pub mod audit;
 pub mod bench;
+pub mod checker;
 pub mod checkpoint;
 pub mod cli;
 pub mod command;
@@ -34,6 +35,8 @@ pub mod pool;
 pub mod preview;
 pub mod probe;
 pub mod progress;
+#[cfg(feature = "python")]
+mod python;
 pub mod report;
 pub mod rules;
 pub mod run;

@@ -99,6 +99,37 @@ impl PartHeader {
         }
     }
 
+    /// The header of the parts that the tasks of an engine write, into folders that tell their containers.
+    pub fn of_engine(
+        profile: &Profile,
+        profile_from: String,
+        probe_version: u32,
+        dimensions: bool,
+        admit: Admit,
+        quota: Quota,
+        begun: Timestamp,
+    ) -> Self {
+        Self {
+            format_version: FORMAT_VERSION.to_owned(),
+            tool: super::TOOL.to_owned(),
+            source: None,
+            endpoint: None,
+            prefix: String::new(),
+            root: None,
+            profile: profile.clone(),
+            profile_from,
+            workspace: None,
+            probe_version,
+            recursive: true,
+            dimensions,
+            admit,
+            quota,
+            begun,
+            ended: None,
+            shard: None,
+        }
+    }
+
     /// The header of the plan that parts of `origin` make.
     pub fn of_plan(&self, origin: Origin) -> Header {
         Header {

@@ -28,6 +28,7 @@ const PARTS: &[(&str, &[&str])] = &[
         "run",
         &["model", "error", "lanes", "probe", "rules", "source", "plan", "plan_file", "pool", "progress"],
     ),
+    ("checker", &["error", "model", "plan_file", "probe", "rules", "run", "source"]),
     ("checkpoint", &["model", "error", "plan", "plan_file", "run", "whole_file"]),
     (
         "report",

@@ -1,0 +1,231 @@
+//! `check_batches`: Arrow batches in, Arrow batches out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::ffi_stream::RecordBatchStreamReader;
+use arrow_array::types::{Int64Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch, StringArray};
+use arrow_cast::cast;
+use arrow_pyarrow::{FromPyArrow, ToPyArrow};
+use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
+use clap::ValueEnum;
+use jiff::Timestamp;
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyIterator;
+
+use super::{profile, raise, unknown, want};
+use crate::checker::{Checked, Checker, Next, Options};
+use crate::error::Error;
+use crate::model::{Access, Blob, BlobName, ETag};
+use crate::source::azure::{AuthMode, Limits};
+
+/// How often Python is asked whether it was interrupted.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Checks blobs that are listed in Arrow batches.
+#[pyfunction]
+#[pyo3(signature = (batches, *, profile = "nexus", endpoint = None, auth = "auto", dimensions = false, concurrency = None,
+    max_requests_per_second = None, max_bandwidth = None, batch_rows = 1024))]
+#[expect(clippy::too_many_arguments, reason = "in Python they have names")]
+pub(super) fn check_batches(
+    py: Python<'_>,
+    batches: &Bound<'_, PyAny>,
+    profile: &str,
+    endpoint: Option<String>,
+    auth: &str,
+    dimensions: bool,
+    concurrency: Option<usize>,
+    max_requests_per_second: Option<f64>,
+    max_bandwidth: Option<f64>,
+    batch_rows: usize,
+) -> PyResult<Batches> {
+    let start = || -> crate::error::Result<Checker> {
+        let (profile, _) = self::profile(profile)?;
+        let is_rate = |rate: f64| rate.is_finite() && rate > 0.0;
+        if ![max_requests_per_second, max_bandwidth].into_iter().flatten().all(is_rate) {
+            return Err(Error::new("max_requests_per_second and max_bandwidth are above zero"));
+        }
+        if concurrency == Some(0) || batch_rows == 0 {
+            return Err(Error::new("concurrency and batch_rows are above zero"));
+        }
+        if endpoint.as_ref().is_some_and(|endpoint| !endpoint.contains("{account}")) {
+            return Err(Error::new("the endpoint has no '{account}' in it")
+                .hint("such as https://{account}.blob.core.windows.net"));
+        }
+        Checker::start(Options {
+            profile,
+            endpoint,
+            auth: AuthMode::from_str(auth, false).map_err(|_| unknown("auth", auth))?,
+            limits: Limits {
+                concurrency,
+                requests_per_second: max_requests_per_second,
+                bytes_per_second: max_bandwidth,
+            },
+            want: want(dimensions),
+            batch_rows,
+        })
+    };
+    let input = batches.try_iter()?.unbind();
+    let checker = start().map_err(|error| raise(py, &error))?;
+    Ok(Batches { input: Some(input), checker: Some(checker), schema: None })
+}
+
+/// The rows of blobs that were checked, as an iterator of `pyarrow.RecordBatch`.
+#[pyclass(module = "presync")]
+pub(super) struct Batches {
+    input: Option<Py<PyIterator>>,
+    /// Gone after the last rows, or after an error.
+    checker: Option<Checker>,
+    schema: Option<Arc<Schema>>,
+}
+
+#[pymethods]
+impl Batches {
+    fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+
+    fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(mut checker) = self.checker.take() else { return Ok(None) };
+        let Some(checked) = self.advance(py, &mut checker)? else { return Ok(None) };
+        self.checker = Some(checker);
+        let batch = self.batch(&checked).map_err(|error| raise(py, &Error::new(error.to_string())))?;
+        batch.to_pyarrow(py).map(Some)
+    }
+}
+
+impl Batches {
+    /// The next rows. Takes input as long as there is room for it, on the thread that asks.
+    fn advance(&mut self, py: Python<'_>, checker: &mut Checker) -> PyResult<Option<Checked>> {
+        loop {
+            if let Some(checked) = checker.try_next().map_err(|error| raise(py, &error))? {
+                return Ok(Some(checked));
+            }
+            if !checker.is_full()
+                && let Some(input) = &self.input
+            {
+                match input.clone_ref(py).into_bound(py).next() {
+                    Some(batch) => push(checker, &batch?)?,
+                    None => {
+                        self.input = None;
+                        checker.finish();
+                    }
+                }
+                continue;
+            }
+            match py.detach(|| checker.next(PATIENCE)).map_err(|error| raise(py, &error))? {
+                Next::Rows(checked) => return Ok(Some(checked)),
+                Next::NotYet => py.check_signals()?,
+                Next::End => return Ok(None),
+            }
+        }
+    }
+
+    /// The rows with the columns of their container before them.
+    fn batch(&mut self, checked: &Checked) -> Result<RecordBatch, ArrowError> {
+        let Checked { account, container, rows } = checked;
+        let same = |text: &str| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows.num_rows())))
+        };
+        let mut columns = vec![same(account), same(container)];
+        columns.extend_from_slice(rows.columns());
+        let schema = self.schema.get_or_insert_with(|| {
+            let plan = rows.schema();
+            let own = ["account", "container"].map(|name| Arc::new(Field::new(name, DataType::Utf8, false)));
+            let fields = own.into_iter().chain(plan.fields().iter().cloned());
+            Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+        });
+        RecordBatch::try_new(Arc::clone(schema), columns)
+    }
+}
+
+/// Hands over what an object holds: a batch, or a stream of them.
+fn push(checker: &mut Checker, object: &Bound<'_, PyAny>) -> PyResult<()> {
+    if object.hasattr(intern!(object.py(), "__arrow_c_array__"))? {
+        return push_batch(checker, &RecordBatch::from_pyarrow_bound(object)?);
+    }
+    let reader = RecordBatchStreamReader::from_pyarrow_bound(object)?;
+    for batch in reader {
+        push_batch(checker, &batch.map_err(invalid)?)?;
+    }
+    Ok(())
+}
+
+fn invalid(error: impl ToString) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+fn push_batch(checker: &mut Checker, batch: &RecordBatch) -> PyResult<()> {
+    let column = |name: &str, data_type: DataType| -> PyResult<Option<ArrayRef>> {
+        let Some(column) = batch.column_by_name(name) else { return Ok(None) };
+        let typed = cast(column, &data_type);
+        typed.map(Some).map_err(|error| invalid(format!("the column '{name}' cannot be used: {error}")))
+    };
+    let needed = |name: &str, data_type: DataType| -> PyResult<ArrayRef> {
+        let column = column(name, data_type)?;
+        let column = column.ok_or_else(|| {
+            invalid(format!("there is no column '{name}': account, container, name and size are needed"))
+        })?;
+        match column.null_count() {
+            0 => Ok(column),
+            _ => Err(invalid(format!("the column '{name}' has a value that is missing or out of range"))),
+        }
+    };
+    let text =
+        |name: &str| needed(name, DataType::Utf8).and_then(|column| typed::<StringArray>(&column, name));
+    let (accounts, containers, names) = (text("account")?, text("container")?, text("name")?);
+    let sizes: PrimitiveArray<UInt64Type> = typed(&needed("size", DataType::UInt64)?, "size")?;
+    let etags =
+        column("etag", DataType::Utf8)?.map(|column| typed::<StringArray>(&column, "etag")).transpose()?;
+    let times = match batch.column_by_name("last_modified") {
+        Some(column) => Some(microseconds(column)?),
+        None => None,
+    };
+    let blob = |row: usize| Blob {
+        name: BlobName::new(names.value(row)),
+        size: sizes.value(row),
+        etag: etags
+            .as_ref()
+            .filter(|etags| etags.is_valid(row) && !etags.value(row).is_empty())
+            .map(|etags| ETag::new(etags.value(row))),
+        last_modified: times
+            .as_ref()
+            .filter(|times| times.is_valid(row))
+            .and_then(|times| Timestamp::from_microsecond(times.value(row)).ok()),
+        access: Access::Online,
+    };
+    let mut first = 0;
+    while first < batch.num_rows() {
+        let (account, container) = (accounts.value(first), containers.value(first));
+        let is_same = |row: &usize| accounts.value(*row) == account && containers.value(*row) == container;
+        let end = (first..batch.num_rows()).find(|row| !is_same(row)).unwrap_or(batch.num_rows());
+        if let Some(row) = (first..end).find(|row| names.value(*row).is_empty()) {
+            return Err(invalid(format!("the name in row {row} is empty")));
+        }
+        checker.push(account, container, (first..end).map(blob).collect());
+        first = end;
+    }
+    Ok(())
+}
+
+fn typed<T: Array + Clone + 'static>(column: &ArrayRef, name: &str) -> PyResult<T> {
+    let typed = column.as_any().downcast_ref::<T>().cloned();
+    typed.ok_or_else(|| invalid(format!("the column '{name}' has the type {}", column.data_type())))
+}
+
+/// Times in UTC, whatever their unit and zone.
+fn microseconds(column: &ArrayRef) -> PyResult<PrimitiveArray<Int64Type>> {
+    let times = match column.data_type() {
+        DataType::Timestamp(_, zone) => {
+            let zoned = cast(column, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()));
+            zoned.and_then(|times| cast(&times, &DataType::Int64)).map_err(invalid)?
+        }
+        other => {
+            return Err(invalid(format!("the column 'last_modified' has the type {other}, not timestamp")));
+        }
+    };
+    typed(&times, "last_modified")
+}
