@@ -1,5 +1,6 @@
 //! `check_batches`: Arrow batches in, Arrow batches out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -197,16 +198,16 @@ fn push_batch(checker: &mut Checker, batch: &RecordBatch) -> PyResult<()> {
             .and_then(|times| Timestamp::from_microsecond(times.value(row)).ok()),
         access: Access::Online,
     };
-    let mut first = 0;
-    while first < batch.num_rows() {
-        let (account, container) = (accounts.value(first), containers.value(first));
-        let is_same = |row: &usize| accounts.value(*row) == account && containers.value(*row) == container;
-        let end = (first..batch.num_rows()).find(|row| !is_same(row)).unwrap_or(batch.num_rows());
-        if let Some(row) = (first..end).find(|row| names.value(*row).is_empty()) {
-            return Err(invalid(format!("the name in row {row} is empty")));
-        }
-        checker.push(account, container, (first..end).map(blob).collect());
-        first = end;
+    if let Some(row) = (0..batch.num_rows()).find(|row| names.value(*row).is_empty()) {
+        return Err(invalid(format!("the name in row {row} is empty")));
+    }
+    // Each container once, in case they alternate.
+    let mut rows: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+    for row in 0..batch.num_rows() {
+        rows.entry((accounts.value(row), containers.value(row))).or_default().push(row);
+    }
+    for ((account, container), rows) in rows {
+        checker.push(account, container, rows.into_iter().map(blob).collect());
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ const HEADER: &str = "Name,Last-Modified,Content-Length,BlobType,AccessTier,hdi_
 const ODD: [&str; 4] = ["a \"quoted\", name.jpg", "lines\nbreak.jpg", "éclair.jpg", "z/ünder//x.jpg"];
 
 /// The files of the demo, and some under odd names.
-fn blobs() -> Vec<Blob> {
+pub(crate) fn blobs() -> Vec<Blob> {
     fn visit(folder: &Path, blobs: &mut Vec<Blob>) {
         for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
@@ -37,7 +37,7 @@ fn blobs() -> Vec<Blob> {
     blobs
 }
 
-fn serve() -> Handle {
+pub(crate) fn serve() -> Handle {
     Server::start(Config::of("cam", Content::Blobs(blobs()))).expect("it starts")
 }
 
@@ -50,12 +50,12 @@ fn line(name: &str, size: usize) -> String {
 }
 
 /// Reports of the container, in several files, with rows that are none of its listing.
-struct Reports {
+pub(crate) struct Reports {
     folder: tempfile::TempDir,
 }
 
 impl Reports {
-    fn of(blobs: &[Blob]) -> Self {
+    pub(crate) fn of(blobs: &[Blob]) -> Self {
         let mut files = [const { String::new() }; 3];
         for (number, blob) in blobs.iter().rev().enumerate() {
             files[number % 3] += &line(&format!("cam/{}", blob.name), blob.bytes.len());
@@ -76,7 +76,7 @@ impl Reports {
         reports
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -111,19 +111,22 @@ fn dry_run(server: &Handle) -> Presync {
     Presync::dry_run(format!("{}/cam", server.url())).args(args)
 }
 
-/// A plan's identity and its assets, without what an inventory does not tell of blobs that are not read.
+/// How many blobs a plan has, and its assets.
 fn plan(path: &Path) -> (u64, Vec<Asset>) {
     let reader = PlanReader::open(path).expect("a plan");
     let listed = reader.plan().summary.totals.listed;
-    let assets = reader.map(|asset| {
-        let mut asset = asset.expect("it is read");
+    (listed, without_versions(reader.map(|asset| asset.expect("it is read")).collect()))
+}
+
+/// Assets without what an inventory does not tell of blobs that are not read.
+pub(crate) fn without_versions(mut assets: Vec<Asset>) -> Vec<Asset> {
+    for asset in &mut assets {
         asset.blob.last_modified = None;
         if asset.reads.requests == 0 {
             asset.blob.etag = None;
         }
-        asset
-    });
-    (listed, assets.collect())
+    }
+    assets
 }
 
 #[test]

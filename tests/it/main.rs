@@ -41,3 +41,4 @@ mod rule;
 mod secrets;
 mod shards;
 mod support;
+mod wheel;

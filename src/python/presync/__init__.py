@@ -1,4 +1,4 @@
-"""What a sync of cloud media into an annotation platform will leave out, and why, before it runs.
+r"""What a sync of cloud media into an annotation platform will leave out, and why, before it runs.
 
 One file::
 

@@ -243,7 +243,7 @@ impl AzureSource {
         let mut version = Version::default();
         let accept = |status, headers: &HeaderMap| {
             answer::check(blob, range, status, headers)?;
-            if blob.etag.is_none() {
+            if blob.etag.is_none() || blob.last_modified.is_none() {
                 version = Version::of(headers);
             }
             Ok(())
@@ -318,10 +318,8 @@ impl Source for AzureSource {
             request.done(attempt.as_ref().map_or_else(Failure::outcome, |_| Outcome::Answered));
             let failure = match attempt {
                 Ok((bytes, version)) => {
-                    if blob.etag.is_none() {
-                        blob.etag = version.etag;
-                        blob.last_modified = blob.last_modified.or(version.last_modified);
-                    }
+                    blob.etag = blob.etag.take().or(version.etag);
+                    blob.last_modified = blob.last_modified.or(version.last_modified);
                     return Ok(bytes);
                 }
                 Err(failure) => failure,

@@ -8,6 +8,7 @@ pub mod presync;
 pub mod python;
 pub mod stand_in;
 pub mod tls;
+pub mod wheel;
 
 /// What a command writes to its stdout. It must succeed.
 pub fn run(command: &mut Command) -> Vec<u8> {

@@ -1,0 +1,34 @@
+"""The audit inside the tasks of Ray Data.
+
+::
+
+    import ray
+    from presync import ray as presync_ray
+
+    blobs = ray.data.read_parquet("listing/")   # account, container, name, size, etag
+    presync_ray.check(blobs).write_parquet("rows/")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import ray.data
+
+import presync
+
+
+def check(dataset: ray.data.Dataset, *, batch_size: int = 16_384, **options: Any) -> ray.data.Dataset:
+    """A row for each blob of ``dataset``, in a stream: see :func:`presync.check_batches`, whose ``options`` these are.
+
+    Reading begins anew with each batch of ``batch_size`` blobs, so that it should be some thousands. Limits such as
+    ``max_requests_per_second`` are those of one task: divide them by the tasks that run at a time.
+    """
+
+    def run(table: pa.Table) -> Iterator[pa.Table]:
+        for batch in presync.check_batches([table], **options):
+            yield pa.Table.from_batches([batch])
+
+    return dataset.map_batches(run, batch_size=batch_size, batch_format="pyarrow", zero_copy_batch=True)

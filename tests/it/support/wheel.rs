@@ -1,0 +1,66 @@
+//! The Python package, built as a wheel and installed into virtual environments.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use super::presync::root;
+use super::run;
+
+/// What builds the wheel, and the engines that it has adapters for, in versions that were tried.
+const PACKAGES: [&str; 4] = ["maturin>=1.9,<2", "pyspark==4.0.1", "ray[data]>=2.40", "daft>=0.5"];
+
+/// The Python with the engines, whose environment the first run makes, and the wheel, which each run builds anew.
+static ENGINES: LazyLock<(PathBuf, PathBuf)> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("engines");
+    let (python, installed) = (folder.join("bin/python"), folder.join("presync-installed"));
+    let packages = PACKAGES.join("\n");
+    if fs::read_to_string(&installed).ok().as_ref() != Some(&packages) {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES));
+        fs::write(installed, packages).expect("it can be written");
+    }
+    let wheels = folder.join("wheels");
+    let _ = fs::remove_dir_all(&wheels);
+    let build = ["-m", "maturin", "build", "--quiet", "--profile", "dev", "--strip", "--out"];
+    run(Command::new(&python).args(build).arg(&wheels).current_dir(root()));
+    let wheel = fs::read_dir(&wheels).expect("a folder").next().expect("a wheel").expect("an entry").path();
+    let install = ["-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps"];
+    run(Command::new(&python).args(install).arg(&wheel));
+    (python, wheel)
+});
+
+/// The JSON that a script of `tests/it/wheel` prints, which must succeed, in the environment with the engines.
+pub fn with_engines<A: AsRef<OsStr>>(
+    script: &str,
+    args: impl IntoIterator<Item = A>,
+    env: &[(&str, &str)],
+) -> Value {
+    let mut command = Command::new(&ENGINES.0);
+    // Spark's workers are started by its executors.
+    command.env("PYSPARK_PYTHON", &ENGINES.0).env_remove("SPARK_HOME").envs(env.iter().copied());
+    json(command.arg(path(script)).args(args))
+}
+
+/// The same in an environment of its own, into which nothing but the wheel and what it needs was installed.
+pub fn alone<A: AsRef<OsStr>>(script: &str, args: impl IntoIterator<Item = A>) -> Value {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(Command::new("python3").args(["-m", "venv"]).arg(folder.path()));
+    let python = folder.path().join("bin/python");
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).arg(&ENGINES.1));
+    json(Command::new(&python).arg(path(script)).args(args))
+}
+
+fn path(script: &str) -> PathBuf {
+    root().join("tests/it/wheel").join(script)
+}
+
+fn json(command: &mut Command) -> Value {
+    let text = run(command);
+    let last = text.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    serde_json::from_slice(last).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&text)))
+}
