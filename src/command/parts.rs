@@ -1,15 +1,16 @@
 //! A plan, or a folder of parts that are put together to one.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tempfile::TempDir;
 
+use crate::audit::{Audit, Container, Folders, Outcome, Worst};
 use crate::config::Weigh;
 use crate::error::{Error, Result, reason};
 use crate::model::{Asset, Gauge, Origin, Quota};
+use crate::plan::Summary;
 use crate::plan_file::{self, PartFolder, PartHeader, Plan, PlanReader, PlanWriter};
 use crate::run::{self, Sink};
 use crate::source::location::{Environment, Location};
@@ -57,17 +58,69 @@ pub(super) fn open(path: &Path, weigh: Weigh) -> Result<Opened> {
 
 /// Settles the assets of all parts, and writes them as the plan that one run would have written.
 fn merge(path: &Path, parts: &PartFolder, weigh: Weigh, plan: &Path) -> Result<()> {
-    let PartFolder { header, container, incomplete, .. } = parts;
-    let header = PartHeader { admit: weigh.admit.unwrap_or(header.admit), ..header.clone() };
-    let of_plan = header.of_plan(origin(path, &header, container.as_ref())?);
-    let quota = quota(header.quota, weigh);
-    let profile = Arc::clone(&of_plan.profile);
-    let writer = Writer(PlanWriter::create(plan, of_plan)?);
-    let (mut summary, Writer(writer)) =
-        run::settle_judged(parts.assets(), header.admit, quota, &profile, writer)?;
-    summary.incomplete.clone_from(incomplete);
-    let elapsed = elapsed(&header);
-    writer.finish(summary, elapsed)
+    let header = header(path, parts, weigh)?;
+    let writer = Writer(PlanWriter::create(plan, header.clone())?);
+    let (summary, Writer(writer)) = settle(parts, &header, weigh, writer)?;
+    writer.finish(summary, elapsed(&parts.header))
+}
+
+/// The header of the plan that parts make.
+fn header(path: &Path, parts: &PartFolder, weigh: Weigh) -> Result<plan_file::Header> {
+    let PartFolder { header, container, .. } = parts;
+    let of_plan = header.of_plan(origin(path, header, container.as_ref())?);
+    Ok(plan_file::Header { admit: weigh.admit.unwrap_or(header.admit), ..of_plan })
+}
+
+/// Weighs the assets of all parts, in listing order.
+fn settle<K: Sink>(
+    parts: &PartFolder,
+    header: &plan_file::Header,
+    weigh: Weigh,
+    sink: K,
+) -> Result<(Summary, K)> {
+    let quota = quota(parts.header.quota, weigh);
+    let (mut summary, sink) = run::settle_judged(parts.assets(), header.admit, quota, &header.profile, sink)?;
+    summary.incomplete.clone_from(&parts.incomplete);
+    Ok((summary, sink))
+}
+
+/// What the parts of several containers add up to. Each is weighed by itself, as a plan of its own.
+pub(super) fn audit(folders: &[PathBuf], weigh: Weigh) -> Result<Audit> {
+    let mut worst = Worst::default();
+    let mut containers = Vec::new();
+    for (number, folder) in folders.iter().enumerate() {
+        let parts = PartFolder::open(folder)?;
+        let header = header(folder, &parts, weigh)?;
+        let sink = Tally(Folders::new(number, &header.origin.prefix));
+        let (summary, Tally(tally)) = settle(&parts, &header, weigh, sink)?;
+        worst.merge(tally.finish());
+        let (account, container) = parts.container.clone().unwrap_or_default();
+        containers.push(Container {
+            name: format!("{account}/{container}"),
+            origin: header.origin,
+            profile: header.profile.name.clone(),
+            project: None,
+            outcome: match &parts.incomplete {
+                None => Outcome::Complete(summary),
+                Some(why) => Outcome::Incomplete(summary, Error::new(why)),
+            },
+            notes: Vec::new(),
+            plan: None,
+            elapsed: elapsed(&parts.header),
+        });
+    }
+    let elapsed = containers.iter().map(|container| container.elapsed).max().unwrap_or_default();
+    let (left_out, duplicates, together) = (Vec::new(), Vec::new(), Vec::new());
+    Ok(Audit { containers, left_out, worst, duplicates, together, elapsed })
+}
+
+struct Tally(Folders);
+
+impl Sink for Tally {
+    fn asset(&mut self, asset: &Asset) -> Result<()> {
+        self.0.add(asset);
+        Ok(())
+    }
 }
 
 struct Writer(PlanWriter);

@@ -39,11 +39,21 @@ pub struct PartFolder {
 }
 
 impl PartFolder {
+    /// The folders below `path` that have the parts of a plan each, in the order of their names; `path` itself, if it has.
+    ///
+    /// # Errors
+    /// When a folder cannot be listed.
+    pub fn find(path: &Path) -> Result<Vec<PathBuf>> {
+        let mut folders = BTreeMap::new();
+        collect(path, 0, &mut folders)?;
+        Ok(folders.into_keys().collect())
+    }
+
     /// Finds the parts in a folder: its own files, or those of the one container that it has a folder for.
     ///
     /// # Errors
     /// When there are none, when they are of several containers or of different runs, or when one of them says nothing
-    /// of its run.
+    /// of its run. Each of several containers has a [folder](Self::find) of its own.
     pub fn open(path: &Path) -> Result<Self> {
         let mut folders = BTreeMap::new();
         collect(path, 0, &mut folders)?;

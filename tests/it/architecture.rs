@@ -81,6 +81,10 @@ const PARTS: &[(&str, &[&str])] = &[
         "cli",
         &["checkpoint", "config", "error", "loopback", "model", "plan_file", "report", "rules", "source"],
     ),
+    (
+        "python",
+        &["checker", "cli", "command", "error", "model", "plan_file", "probe", "report", "rules", "source"],
+    ),
 ];
 /// Parts that compute: no waiting, no clock, no files.
 const PURE: &[&str] = &["audit", "model", "preview", "probe", "plan"];

@@ -178,12 +178,49 @@ fn what_makes_no_plan_is_refused() {
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).expect("a folder");
     show("an empty folder", report(&empty, &[]));
-    let several = folder.path().join("several");
-    for container in ["a", "b"] {
-        let place = several.join(format!("account=media/container={container}"));
-        fs::create_dir_all(&place).expect("a folder");
-        fs::copy(&first, place.join("part-0.parquet")).expect("it is copied");
-    }
-    show("several containers", report(&several, &[]));
     insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn parts_of_several_containers_add_up_to_an_audit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (parts, all) = (folder.path().join("parts"), folder.path().join("all"));
+    let source = demo();
+    let source = source.to_str().expect("UTF-8");
+    shards(source, 2, &parts, &QUOTA);
+    for container in ["a", "b"] {
+        let place = all.join(format!("account=media/container={container}"));
+        fs::create_dir_all(&place).expect("a folder");
+        for index in 0..2 {
+            let name = format!("shard-0000{index}-of-00002.parquet");
+            fs::copy(parts.join(&name), place.join(&name)).expect("it is copied");
+        }
+    }
+    let one = report(&parts, &["--format", "json"]).json();
+    let ran = report(&all, &["--format", "json"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let audit = ran.json();
+    let names: Vec<_> =
+        audit["containers"].as_array().expect("containers").iter().map(|c| &c["name"]).collect();
+    assert_eq!(names, ["media/a", "media/b"]);
+    for (sum, one) in
+        [("listed", 2), ("accepted", 2), ("rejected", 2), ("images", 2), ("frames", 2)].map(|(key, times)| {
+            (audit["totals"][key].as_u64(), one["totals"][key].as_u64().map(|one| one * times))
+        })
+    {
+        assert_eq!(sum, one);
+    }
+    let text = report(&all, &[]).stdout;
+    assert!(text.contains("media/a") && text.contains("media/b"), "{text}");
+
+    fs::remove_file(all.join("account=media/container=b/shard-00001-of-00002.parquet")).expect("it is there");
+    let ran = report(&all, &[]);
+    assert_eq!(ran.code, 3, "{}", ran.stdout);
+    assert!(ran.stdout.contains("of 2 shards these are missing: 1"), "{}", ran.stdout);
+    let ran = report(&all, &["--format", "csv"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("has the plans of 2 containers"), "{}", ran.stderr);
+    // Each of them is a plan by itself.
+    let one = all.join("account=media/container=a");
+    assert_eq!(report(&one, &["--format", "csv"]).code, 1);
 }
