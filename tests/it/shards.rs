@@ -9,7 +9,8 @@ use presync::model::Asset;
 use presync::plan_file::{Plan, PlanReader};
 use tempfile::TempDir;
 
-use crate::support::presync::{Presync, Ran, demo};
+use crate::support::presync::{Presync, Ran, demo, root};
+use crate::support::python::python;
 
 const BLOBS: u64 = 3_000;
 const QUOTA: [&str; 4] = ["--image-quota", "1500", "--frame-quota", "9000"];
@@ -223,4 +224,49 @@ fn parts_of_several_containers_add_up_to_an_audit() {
     // Each of them is a plan by itself.
     let one = all.join("account=media/container=a");
     assert_eq!(report(&one, &["--format", "csv"]).code, 1);
+}
+
+/// The manifest of the README, with each pod's command run as the cluster would run it.
+#[test]
+fn the_job_in_the_readme_makes_the_plan_of_one_run() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
+    let manifest =
+        readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("job.yaml");
+    fs::write(&file, manifest).expect("it is written");
+    // Refused by the schemas of Kubernetes, it ends here.
+    let script = "
+import json, sys, kubernetes_validate, yaml
+job = yaml.safe_load(open(sys.argv[1]))
+kubernetes_validate.validate(job, kubernetes_validate.latest_version(), strict=True)
+print(json.dumps(job))";
+    let job = python(script, &file);
+    assert_eq!(job["spec"]["completionMode"], "Indexed");
+    let pod = &job["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let texts = |list: &serde_json::Value| -> Vec<String> {
+        list.as_array().expect("a list").iter().map(|text| text.as_str().expect("text").to_owned()).collect()
+    };
+    let mount = container["volumeMounts"][0]["mountPath"].as_str().expect("a path");
+    let command = texts(&container["command"]);
+    assert_eq!(command[0], "presync");
+    let (server, plans) = (serve(), folder.path().join("plans"));
+    let source = format!("{}/cam", server.url());
+    for index in 0..job["spec"]["completions"].as_u64().expect("a number") {
+        let args = texts(&container["args"]).into_iter().map(|arg| {
+            let arg = arg.replace("$(JOB_COMPLETION_INDEX)", &index.to_string());
+            let arg = arg.replace(mount, plans.to_str().expect("UTF-8"));
+            // There is neither such an account here nor an identity.
+            arg.replace("--auth=workload-identity", "--auth=anonymous")
+        });
+        let (command, args) = (command[1..].iter().map(|arg| arg.replace("az://cameras", &source)), args);
+        let ran = Presync::new(command.chain(args.filter(|arg| arg != "--account=media"))).run();
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{index}");
+    }
+    let parts = plans.join("cameras");
+    let whole = folder.path().join("whole.parquet");
+    let plan = ["--image-quota", "1000000", "--plan", whole.to_str().expect("UTF-8")];
+    assert_eq!(dry_run(&source).args(plan).run().code, 1);
+    assert_eq!(merged(&folder, &parts, &[]), read(&whole));
 }

@@ -44,7 +44,11 @@ def part_header(
 ) -> str: ...
 def plan_schema() -> pa.Schema: ...
 def probe(
-    data: bytes | str | PathLike[str], *, name: str | None = None, profile: str = "nexus", dimensions: bool = False
+    data: bytes | str | PathLike[str],
+    *,
+    name: str | None = None,
+    profile: str = "nexus",
+    dimensions: bool = False,
 ) -> dict[str, Any]: ...
 def dry_run(
     source: str | PathLike[str],

@@ -100,9 +100,9 @@ def audit(
         frame_quota=frame_quota,
     )
     order = [*_PLACE, "name"]
-    count = [partitions] if partitions else []
+    ranges = df.repartitionByRange(partitions, *order) if partitions else df.repartitionByRange(*order)
     # Blobs of a container lie together, so that they are read together.
-    listed = df.repartitionByRange(*count, *order).sortWithinPartitions(*order)
+    listed = ranges.sortWithinPartitions(*order)
     # What comes out is in that order, and Spark does not know it: without being told, it would sort by container alone.
     rows = check(listed, **options).sortWithinPartitions(*order)
     # A file's own metadata is out of reach; that of a column is written into every file.
@@ -112,7 +112,9 @@ def audit(
     return df.sparkSession.read.schema(schema()).parquet(out)
 
 
-def inventory(spark: SparkSession, path: str, account: str, *, container: str | None = None, prefix: str = "") -> DataFrame:
+def inventory(
+    spark: SparkSession, path: str, account: str, *, container: str | None = None, prefix: str = ""
+) -> DataFrame:
     """The blobs of an account as reports of Azure Blob Inventory list them: account, container, name, size, etag and
     last_modified.
 
@@ -130,11 +132,17 @@ def inventory(spark: SparkSession, path: str, account: str, *, container: str | 
     columns = {name.lower(): name for name in report.columns}
 
     def text(name: str) -> Column:
-        return F.col(f"`{columns[name.lower()]}`").cast("string") if name.lower() in columns else F.lit(None).cast("string")
+        return (
+            F.col(f"`{columns[name.lower()]}`").cast("string")
+            if name.lower() in columns
+            else F.lit(None).cast("string")
+        )
 
     for needed in ("Name", "Content-Length"):
         if needed.lower() not in columns:
-            raise ValueError(f"the inventory has no column '{needed}': add it to the schema fields of its rule")
+            raise ValueError(
+                f"the inventory has no column '{needed}': add it to the schema fields of its rule"
+            )
     is_shown = (
         (F.coalesce(text("Snapshot"), F.lit("")) == "")
         & (F.lower(F.coalesce(text("IsCurrentVersion"), F.lit("true"))) != "false")
@@ -166,12 +174,15 @@ def _files(spark: SparkSession, path: str) -> tuple[list[str], str]:
     """The files of a report, and their format."""
     if not path.endswith(".json"):
         return [path], "csv" if ".csv" in path else "parquet"
-    manifest = json.loads(spark.read.text(path, wholetext=True).first()[0])
+    text = spark.read.text(path, wholetext=True).first()
+    manifest = json.loads(text[0]) if text else {}
     if str(manifest.get("status")).lower() != "succeeded":
         raise ValueError(f"the inventory '{path}' ended as '{manifest.get('status')}', not as 'Succeeded'")
     rule = manifest.get("ruleDefinition") or {}
     if str(rule.get("objectType", "blob")).lower() != "blob":
-        raise ValueError(f"the inventory '{path}' lists objects of the type '{rule['objectType']}', not blobs")
+        raise ValueError(
+            f"the inventory '{path}' lists objects of the type '{rule['objectType']}', not blobs"
+        )
     folder = path.rsplit("/", 1)[0] if "/" in path else "."
     files = [f"{folder}/{file['blob'].rsplit('/', 1)[-1]}" for file in manifest["files"]]
     return files, str(rule.get("format", "csv")).lower()

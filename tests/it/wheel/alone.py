@@ -45,14 +45,19 @@ class Capsule:
         return self.table.__arrow_c_stream__(requested_schema)
 
 
-def blobs(records, text=pa.string(), number=pa.int64()):
+TEXT, NUMBER = pa.string(), pa.int64()
+
+
+def blobs(records, text=TEXT, number=NUMBER):
     return pa.table(
         {
             "account": pa.array([account] * len(records), text),
             "container": pa.array([container] * len(records), text),
             "name": pa.array([record["name"] for record in records], text),
             "size": pa.array([record["size"] for record in records], number),
-            "etag": pa.array([record["etag"] if place % 3 else None for place, record in enumerate(records)], text),
+            "etag": pa.array(
+                [record["etag"] if place % 3 else None for place, record in enumerate(records)], text
+            ),
         }
     )
 
@@ -74,7 +79,11 @@ for kind, batches in inputs.items():
         assert table["name"].to_pylist() == [record["name"] for record in records], kind
         for key in ("etag", "verdict", "format", "orientation", "frames", "size"):
             # What is not read has the ETag that it came with.
-            pairs = zip(table[key].to_pylist(), (record.get(key) for record in records), table["reads_requests"].to_pylist())
+            pairs = zip(
+                table[key].to_pylist(),
+                (record.get(key) for record in records),
+                table["reads_requests"].to_pylist(),
+            )
             assert all(row == record for row, record, requests in pairs if requests), (kind, key)
         images = sum(1 for row in table.to_pylist() if row["verdict"] == "accept" and row["kind"] == "image")
         assert images == report["totals"]["images"], kind
@@ -89,7 +98,6 @@ for row in rows:
         assert "there is no container 'absent'" in row["findings"][0]["message"]
 
 
-
 def refused(kind, text, call, *args, **options):
     try:
         call(*args, **options)
@@ -100,7 +108,12 @@ def refused(kind, text, call, *args, **options):
 
 
 refused(ValueError, "no column 'account'", check, [pa.table({"name": ["a"]})])
-refused(ValueError, "'size' has a value that is missing", check, [blobs([{"name": "a", "size": None, "etag": None}])])
+refused(
+    ValueError,
+    "'size' has a value that is missing",
+    check,
+    [blobs([{"name": "a", "size": None, "etag": None}])],
+)
 refused(ValueError, "the name in row 0 is empty", check, [blobs([{"name": "", "size": 1, "etag": None}])])
 refused(presync.PresyncError, "no '{account}'", presync.check_batches, [], endpoint="http://127.0.0.1")
 refused(presync.PresyncError, "auth cannot be 'x'", presync.check_batches, [], auth="x")
@@ -116,7 +129,9 @@ def broken():
     raise KeyError("upstream")
 
 
-refused(KeyError, "upstream", lambda: list(presync.check_batches(broken(), endpoint=endpoint, auth="anonymous")))
+refused(
+    KeyError, "upstream", lambda: list(presync.check_batches(broken(), endpoint=endpoint, auth="anonymous"))
+)
 
 # What is given up half-way ends.
 half = presync.check_batches((blobs(records) for _ in range(10_000)), endpoint=endpoint, auth="anonymous")

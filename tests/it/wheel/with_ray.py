@@ -9,7 +9,13 @@ import ray
 from presync import ray as presync_ray
 
 plan, endpoint, account, container = sys.argv[1:]
-ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR", object_store_memory=100 << 20)
+ray.init(
+    num_cpus=2,
+    include_dashboard=False,
+    log_to_driver=False,
+    logging_level="ERROR",
+    object_store_memory=100 << 20,
+)
 ray.data.DataContext.get_current().enable_progress_bars = False
 expected = pq.read_table(plan, columns=["name", "size", "etag", "verdict"])
 blobs = expected.drop_columns(["verdict"])

@@ -64,11 +64,10 @@ def listing(job):
     if "inventory" in job:
         return presync_spark.inventory(spark, job["inventory"], job["account"], container=job["container"])
     plan = pq.read_table(job["plan"], columns=["name", "size", "etag"])
-    numbers = pa.array(range(len(plan)))
     # In no order, and a third of them without an ETag, as an inventory may have it.
-    etags = pc.if_else(pc.equal(pc.subtract(numbers, pc.multiply(pc.divide(numbers, 3), 3)), 0), None, plan["etag"])
+    etags = pc.if_else(pa.array([place % 3 == 0 for place in range(len(plan))]), None, plan["etag"])
     plan = plan.set_column(2, "etag", etags)
-    plan = plan.take(pc.sort_indices(pa.table({"key": pc.multiply(numbers, 7919)}), [("key", "descending")]))
+    plan = plan.take(pa.array(sorted(range(len(plan)), key=lambda place: place * 48_271 % 99_991)))
     for place, name in enumerate(("account", "container")):
         plan = plan.add_column(place, name, pa.array([job[name]] * len(plan)))
     file = job["out"] + "-listing.parquet"
