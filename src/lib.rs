@@ -9,6 +9,8 @@
 //! * [`plan`] brings verdicts into listing order and spends the quota;
 //! * [`report`] writes what came of it, [`plan_file`] keeps it for later, and [`checkpoint`] what a killed run had done.
 //!
+//! [`checker`] puts blobs that somebody else lists, such as an engine's task, through the same pipeline.
+//!
 //! Beside them, [`audit`] is what runs over several containers add up to, [`commit`] turns a plan that still holds into
 //! manifests, [`ledger`] keeps what a month's quota allows and what plans reserve of it, and [`loopback`] is a blob
 //! server for tests and benchmarks.

@@ -79,15 +79,16 @@ impl PartFolder {
                     shard.of
                 )));
             }
+            let own = PartHeader { ended: own.ended.or_else(|| written(&file)), ..own };
             match &mut header {
                 None => header = Some(own),
                 Some(header) => match header.differs(&own) {
-                    None => header.begun = header.begun.min(own.begun),
+                    None => {
+                        header.begun = header.begun.min(own.begun);
+                        header.ended = header.ended.max(own.ended);
+                    }
                     Some(field) => return Err(mixed(&file, field)),
                 },
-            }
-            if let Some(header) = &mut header {
-                header.ended = header.ended.max(ended(&part, &file)?);
             }
             if !part.is_empty() {
                 parts.push((part.least_name().unwrap_or_default(), file));
@@ -108,10 +109,9 @@ impl PartFolder {
     }
 }
 
-/// When the part's run ended, or when its file was written.
-fn ended(part: &PartReader, file: &Path) -> Result<Option<Timestamp>> {
-    let written = || Timestamp::try_from(fs::metadata(file).ok()?.modified().ok()?).ok();
-    Ok(part.header()?.and_then(|header| header.ended).or_else(written))
+/// When a file was written.
+fn written(file: &Path) -> Option<Timestamp> {
+    Timestamp::try_from(fs::metadata(file).ok()?.modified().ok()?).ok()
 }
 
 /// The Parquet files of a folder, and of the folders of containers in it.

@@ -81,7 +81,7 @@ def audit(
 ) -> DataFrame:
     """Checks the blobs of ``df`` and writes the rows to ``out``, as Parquet by account and container.
 
-    Each task has a stretch of the listing and writes it in its order. ``presync report`` and ``presync commit`` put the
+    Each task has a stretch of the listing, to find which ``df`` is read once more, and writes it in its order. ``presync report`` and ``presync commit`` put the
     rows of a container together, and weigh the quota in the order of the listing, as one run of ``presync dry-run`` would::
 
         presync report out/account=media/container=cameras

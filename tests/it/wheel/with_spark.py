@@ -20,6 +20,7 @@ jobs = json.loads(sys.argv[1])
 builder = SparkSession.builder.master("local-cluster[2,1,1024]").appName("presync")
 settings = {
     "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.shuffle.partitions": "4",
