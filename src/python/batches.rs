@@ -26,7 +26,18 @@ use crate::source::azure::{AuthMode, Limits};
 /// How often Python is asked whether it was interrupted.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Checks blobs that are listed in Arrow batches.
+/// Checks blobs that are listed in Arrow batches: a row for each, with the columns of a plan.
+///
+/// `batches` are objects of the Arrow PyCapsule interface, such as `pyarrow.RecordBatch` or `Table`, with the columns
+/// account, container, name and size, and etag and last_modified where they are known. Rows of a container come in the
+/// order of its blobs. A blob that cannot be read is a row with the verdict `unknown`. The quota and equal basenames are
+/// not weighed. Credentials are those of the environment. `endpoint` has `{account}` in it; limits are for each account.
+///
+/// ```python
+/// blobs = pa.table({"account": ["media"], "container": ["cameras"], "name": ["a.jpg"], "size": [183422]})
+/// for rows in presync.check_batches([blobs]):
+///     print(rows.select(["name", "verdict", "findings"]).to_pylist())
+/// ```
 #[pyfunction]
 #[pyo3(signature = (batches, *, profile = "nexus", endpoint = None, auth = "auto", dimensions = false, concurrency = None,
     max_requests_per_second = None, max_bandwidth = None, batch_rows = 1024))]

@@ -12,7 +12,13 @@ use crate::cli::{Cli, Request};
 use crate::command;
 use crate::error::{Error, Result, reason};
 
-/// Runs `presync dry-run`, with the options that the command line has.
+/// Runs `presync dry-run`, with the options that the command line has, and gives its JSON report as a dict. Findings are
+/// no error; what stops the run is a `PresyncError`.
+///
+/// ```python
+/// report = presync.dry_run("https://media.blob.core.windows.net/cameras", image_quota=10_000)
+/// print(report["totals"]["rejected"], report["quota"]["images"]["left"])
+/// ```
 #[pyfunction]
 #[pyo3(signature = (source, *, profile = None, image_quota = None, frame_quota = None, admit = None, inventory = None,
     plan = None, no_recurse = false, dimensions = false, auth = None, account = None, concurrency = None,

@@ -45,7 +45,13 @@ fn want(dimensions: bool) -> Want {
     if dimensions { Want::Dimensions } else { Want::Verdict }
 }
 
-/// The header of a part of a plan, as JSON.
+/// The header of a part of a plan, as JSON: what `presync report DIR` needs in the metadata of each Parquet file. An empty
+/// file `_SUCCESS` in DIR says that all of them are there.
+///
+/// ```python
+/// metadata = {presync.PART_KEY: presync.part_header(image_quota=10_000)}
+/// pq.write_table(rows.sort_by("name").replace_schema_metadata(metadata), "account=media/container=cameras/0.parquet")
+/// ```
 #[pyfunction]
 #[pyo3(signature = (*, profile = "nexus", endpoint = None, prefix = "", dimensions = false, admit = "listing",
     image_quota = None, frame_quota = None))]

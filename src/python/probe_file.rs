@@ -15,7 +15,13 @@ use crate::probe::{Probe, Step};
 use crate::report;
 use crate::rules::{self, Content, Profile};
 
-/// Probes bytes, or the file at a path, and judges them.
+/// Probes bytes, or the file at a path, and judges them: one asset, as JSON reports have it. `name` is for bytes, whose
+/// extension a warning may be about.
+///
+/// ```python
+/// presync.probe("cam1/0001.jpg")["orientation"]
+/// presync.probe(data, name="clip.mp4")["findings"]
+/// ```
 #[pyfunction]
 #[pyo3(signature = (data, *, name = None, profile = "nexus", dimensions = false))]
 pub(super) fn probe<'py>(
