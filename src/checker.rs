@@ -260,9 +260,7 @@ impl Checking {
         let run::Ended { sink, end, .. } = run::run(task, sink, std::future::pending()).await?;
         match end {
             run::End::Broken(error) => Err(error),
-            run::End::Complete | run::End::Stopped => tokio::task::spawn_blocking(|| sink.finish())
-                .await
-                .map_err(|error| Error::new(format!("the rows were not handed over: {error}")))?,
+            run::End::Complete | run::End::Stopped => waiting(|| sink.finish()).await,
         }
     }
 
@@ -286,13 +284,16 @@ impl Checking {
                 }
                 Ok(sink)
             };
-            let judged = tokio::task::spawn_blocking(judge).await;
-            sink =
-                judged.map_err(|error| Error::new(format!("the rows were not handed over: {error}")))??;
+            sink = waiting(judge).await?;
         }
-        let finished = tokio::task::spawn_blocking(|| sink.finish()).await;
-        finished.map_err(|error| Error::new(format!("the rows were not handed over: {error}")))?
+        waiting(|| sink.finish()).await
     }
+}
+
+/// Does what may wait until rows are taken, on a thread that may wait.
+async fn waiting<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::new(format!("the rows were not handed over: {error}")))?
 }
 
 /// What a finding says of an error that would end a run.

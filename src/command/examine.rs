@@ -74,11 +74,7 @@ impl Provenance {
             }
             Location::Container(_) => None,
         };
-        let profile_from = match Profile::BUILT_IN.contains(&resolved.profile.as_str()) {
-            true => resolved.profile.clone(),
-            false => path::absolute(&resolved.profile)
-                .map_or_else(|_| resolved.profile.clone(), |path| path.to_string_lossy().into_owned()),
-        };
+        let profile_from = Profile::whole_name(&resolved.profile);
         Self { root, profile_from, workspace: workspace.map(str::to_owned) }
     }
 }

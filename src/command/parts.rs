@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::audit::{Audit, Container, Folders, Outcome, Worst};
 use crate::config::Weigh;
 use crate::error::{Error, Result, reason};
-use crate::model::{Asset, Gauge, Origin, Quota};
+use crate::model::{Asset, Origin};
 use crate::plan::Summary;
 use crate::plan_file::{self, PartFolder, PartHeader, Plan, PlanReader, PlanWriter};
 use crate::run::{self, Sink};
@@ -78,7 +78,7 @@ fn settle<K: Sink>(
     weigh: Weigh,
     sink: K,
 ) -> Result<(Summary, K)> {
-    let quota = quota(parts.header.quota, weigh);
+    let quota = parts.header.quota.with_left(weigh.images, weigh.frames);
     let (mut summary, sink) = run::settle_judged(parts.assets(), header.admit, quota, &header.profile, sink)?;
     summary.incomplete.clone_from(&parts.incomplete);
     Ok((summary, sink))
@@ -148,25 +148,7 @@ fn origin(path: &Path, header: &PartHeader, container: Option<&(String, String)>
     let location = plan_file::container_url(header.endpoint.as_deref(), account, container);
     let location = Location::parse(location.as_ref(), Some(account), &Environment::of([("", ""); 0]))?;
     match location {
-        Location::Container(url) => {
-            let url = url.with_prefix(&header.prefix);
-            Ok(Origin {
-                provider: "azure".into(),
-                location: url.to_string(),
-                account: Some(account.clone()),
-                container: Some(container.clone()),
-                prefix: header.prefix.clone(),
-                credential: None,
-            })
-        }
+        Location::Container(url) => Ok(url.with_prefix(&header.prefix).origin()),
         Location::Folder(_) => Err(Error::new(format!("'{location}' is no container"))),
     }
-}
-
-fn quota(of_parts: Quota, weigh: Weigh) -> Quota {
-    if weigh.images.or(weigh.frames).is_none() {
-        return of_parts;
-    }
-    let gauge = |left: Option<u64>, other| left.map_or(other, |left| Gauge::new(Some(left), 0));
-    Quota::of(gauge(weigh.images, of_parts.images), gauge(weigh.frames, of_parts.frames))
 }

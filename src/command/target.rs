@@ -98,12 +98,7 @@ impl Resolved {
         };
         let images = left(images, ledger.images, |connection| connection.image_quota);
         let frames = left(frames, ledger.frames, |connection| connection.frame_quota);
-        if images.or(frames).is_none() {
-            return ledger;
-        }
-        // What is said of one kind is not shared with the other.
-        let gauge = |left: Option<u64>, ledger| left.map_or(ledger, |left| Gauge::new(Some(left), 0));
-        Quota::of(gauge(images, ledger.images), gauge(frames, ledger.frames))
+        ledger.with_left(images, frames)
     }
 }
 

@@ -143,6 +143,15 @@ impl Quota {
         Self { images: gauge, frames: gauge, is_shared: true }
     }
 
+    /// The same budget, but that so much is left of these kinds. What is said of one kind is not shared with the other.
+    pub fn with_left(self, images: Option<u64>, frames: Option<u64>) -> Self {
+        if images.or(frames).is_none() {
+            return self;
+        }
+        let gauge = |left: Option<u64>, own| left.map_or(own, |left| Gauge::new(Some(left), 0));
+        Self::of(gauge(images, self.images), gauge(frames, self.frames))
+    }
+
     /// Whether images and frames draw on one limit.
     pub fn is_shared(&self) -> bool {
         self.is_shared

@@ -17,10 +17,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 
-use super::{profile, raise, unknown, want};
+use super::{raise, unknown, want};
 use crate::checker::{Checked, Checker, Next, Options};
 use crate::error::Error;
 use crate::model::{Access, Blob, BlobName, ETag};
+use crate::rules::Profile;
 use crate::source::azure::{AuthMode, Limits};
 
 /// How often Python is asked whether it was interrupted.
@@ -55,7 +56,6 @@ pub(super) fn check_batches(
     batch_rows: usize,
 ) -> PyResult<Batches> {
     let start = || -> crate::error::Result<Checker> {
-        let (profile, _) = self::profile(profile)?;
         let is_rate = |rate: f64| rate.is_finite() && rate > 0.0;
         if ![max_requests_per_second, max_bandwidth].into_iter().flatten().all(is_rate) {
             return Err(Error::new("max_requests_per_second and max_bandwidth are above zero"));
@@ -68,7 +68,7 @@ pub(super) fn check_batches(
                 .hint("such as https://{account}.blob.core.windows.net"));
         }
         Checker::start(Options {
-            profile,
+            profile: Arc::new(Profile::load(profile)?),
             endpoint,
             auth: AuthMode::from_str(auth, false).map_err(|_| unknown("auth", auth))?,
             limits: Limits {

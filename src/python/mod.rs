@@ -1,8 +1,5 @@
 //! The native half of the Python module `presync`.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
@@ -31,16 +28,6 @@ fn raise(py: Python<'_>, error: &Error) -> PyErr {
     raised
 }
 
-/// The rules, and where they are from.
-fn profile(name: &str) -> crate::error::Result<(Arc<Profile>, String)> {
-    let from = match Profile::BUILT_IN.contains(&name) {
-        true => name.to_owned(),
-        false => std::path::absolute(Path::new(name))
-            .map_or_else(|_| name.to_owned(), |path| path.to_string_lossy().into_owned()),
-    };
-    Ok((Arc::new(Profile::load(name)?), from))
-}
-
 fn want(dimensions: bool) -> Want {
     if dimensions { Want::Dimensions } else { Want::Verdict }
 }
@@ -67,13 +54,12 @@ fn part_header(
     frame_quota: Option<u64>,
 ) -> PyResult<String> {
     let header = || -> crate::error::Result<String> {
-        let (rules, profile_from) = self::profile(profile)?;
         let header = PartHeader {
             endpoint: endpoint.map(str::to_owned),
             prefix: prefix.to_owned(),
             ..PartHeader::of_engine(
-                &rules,
-                profile_from,
+                &Profile::load(profile)?,
+                Profile::whole_name(profile),
                 probe::VERSION,
                 dimensions,
                 Admit::ALL

@@ -39,8 +39,7 @@ pub(super) fn probe<'py>(
         ),
     };
     let record = py.detach(|| -> Result<Vec<u8>> {
-        let (profile, _) = super::profile(profile)?;
-        let asset = content.examine(name, &profile, want(dimensions))?;
+        let asset = content.examine(name, &Profile::load(profile)?, want(dimensions))?;
         let mut record = Vec::new();
         report::asset_record(&asset, &mut record).map_err(|error| report::output(&error))?;
         Ok(record)

@@ -63,6 +63,15 @@ impl Profile {
     /// The names of the built-in profiles.
     pub const BUILT_IN: [&'static str; 2] = ["nexus", "vi"];
 
+    /// The name by which [`load`](Self::load) finds the same profile from any folder: a file's is its absolute path.
+    pub fn whole_name(name: &str) -> String {
+        match Self::BUILT_IN.contains(&name) {
+            true => name.to_owned(),
+            false => std::path::absolute(name)
+                .map_or_else(|_| name.to_owned(), |path| path.to_string_lossy().into_owned()),
+        }
+    }
+
     /// A built-in profile by its name, or one that a file holds.
     ///
     /// # Errors

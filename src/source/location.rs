@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str,
 use url::{Host, ParseError, Url};
 
 use crate::error::{Error, Result};
+use crate::model::Origin;
 
 mod connection;
 mod environment;
@@ -287,6 +288,18 @@ impl ContainerUrl {
         check_container(container)?;
         let (container, prefix) = (container.to_owned(), String::new());
         Ok(Self { container, prefix, sas: None, ..self.clone() })
+    }
+
+    /// What a report says of it, but for the credential.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin {
+            provider: "azure".into(),
+            location: self.to_string(),
+            account: self.account.clone(),
+            container: Some(self.container.clone()),
+            prefix: self.prefix.clone(),
+            credential: None,
+        }
     }
 
     /// The same container with another prefix, which is taken as it is.

@@ -173,24 +173,16 @@ impl Target {
 
     /// Where its blobs come from, as far as that is known before it is opened.
     pub(super) fn origin(&self) -> Origin {
-        let location = self.location.to_string();
         match &self.location {
             Location::Folder(_) => Origin {
                 provider: "folder".into(),
-                location,
+                location: self.location.to_string(),
                 account: None,
                 container: None,
                 prefix: String::new(),
                 credential: None,
             },
-            Location::Container(url) => Origin {
-                provider: "azure".into(),
-                location,
-                account: url.account().map(str::to_owned),
-                container: Some(url.container().to_owned()),
-                prefix: url.prefix().to_owned(),
-                credential: None,
-            },
+            Location::Container(url) => url.origin(),
         }
     }
 }

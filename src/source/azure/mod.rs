@@ -132,14 +132,7 @@ impl AzureSource {
 
     /// What a report says of the source.
     pub fn origin(&self) -> Origin {
-        Origin {
-            provider: "azure".into(),
-            location: self.url.to_string(),
-            account: self.url.account().map(str::to_owned),
-            container: Some(self.url.container().to_owned()),
-            prefix: self.url.prefix().to_owned(),
-            credential: Some(self.credential.label().to_owned()),
-        }
+        Origin { credential: Some(self.credential.label().to_owned()), ..self.url.origin() }
     }
 
     /// The same container with a token that is given, in place of any credential of the environment.

@@ -129,7 +129,7 @@ fn list(
             Ok(())
         })?;
     }
-    if sorted.is_empty() && !scope.was_met(counts.rows.load(Ordering::Relaxed)) {
+    if scope.is_elsewhere() {
         return Err(scope.not_met());
     }
     let twice = sorted.pages(&mut |page| pages.blocking_send(Ok(page)).is_ok())?;

@@ -1,6 +1,6 @@
 //! One row of a report.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -70,7 +70,9 @@ pub(super) struct Scope {
     pub(super) account: Option<String>,
     container: String,
     prefix: String,
-    /// Some of the containers that rows are of.
+    /// Whether a row is of this container, with the prefix or without.
+    was_met: Cell<bool>,
+    /// Some of the containers that other rows are of.
     others: RefCell<BTreeSet<String>>,
 }
 
@@ -80,6 +82,7 @@ impl Scope {
             account: origin.account.clone(),
             container: origin.container.clone().unwrap_or_default(),
             prefix: origin.prefix.clone(),
+            was_met: Cell::new(false),
             others: RefCell::default(),
         }
     }
@@ -88,6 +91,7 @@ impl Scope {
     fn within<'a>(&self, name: &'a str) -> Option<&'a str> {
         let (container, rest) = name.split_once('/')?;
         if container == self.container {
+            self.was_met.set(true);
             return rest.starts_with(&self.prefix).then_some(rest);
         }
         let mut others = self.others.borrow_mut();
@@ -97,9 +101,9 @@ impl Scope {
         None
     }
 
-    /// Whether reports of so many rows, none of which is wanted, have this container all the same.
-    pub(super) fn was_met(&self, rows: u64) -> bool {
-        rows == 0 || self.others.borrow().is_empty()
+    /// Whether the rows so far are of other containers alone.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        !self.was_met.get() && !self.others.borrow().is_empty()
     }
 
     /// The error for reports that are of other containers.
@@ -243,6 +247,15 @@ mod tests {
         assert_eq!(of(&[(Name, "came/a/x.jpg")]), Err(LeftOut::Elsewhere));
         assert!(matches!(of(&[(Length, "-1")]), Err(LeftOut::Broken(why)) if why.contains("row 7")));
         assert!(matches!(of(&[(Length, "")]), Err(LeftOut::Broken(_))));
+    }
+
+    #[test]
+    fn a_prefix_without_rows_is_no_other_container() {
+        let scope = scope();
+        assert_eq!(scope.within("other/a/x.jpg"), None);
+        assert!(scope.is_elsewhere());
+        assert_eq!(scope.within("cam/b/x.jpg"), None);
+        assert!(!scope.is_elsewhere());
     }
 
     #[test]

@@ -21,7 +21,6 @@ const SELECT: &str = "select name, size, etag, last_modified, access, access_rea
 /// Blobs that are sorted on the disk, by the bytes of their names.
 pub(super) struct Sorted {
     database: Connection,
-    rows: u64,
 }
 
 impl Sorted {
@@ -36,11 +35,7 @@ impl Sorted {
             database.execute_batch("begin")?;
             Ok(database)
         };
-        Ok(Self { database: open().map_err(|error: rusqlite::Error| failed(&error))?, rows: 0 })
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows == 0
+        Ok(Self { database: open().map_err(|error: rusqlite::Error| failed(&error))? })
     }
 
     pub(super) fn add(&mut self, blob: &Blob) -> Result<()> {
@@ -59,7 +54,6 @@ impl Sorted {
                 why,
             ])
         };
-        self.rows += 1;
         add().map(drop).map_err(|error| failed(&error))
     }
 
