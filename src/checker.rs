@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use arrow_array::RecordBatch;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use futures::{Stream, StreamExt, stream};
@@ -17,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::error::{Error, Result, reason};
 use crate::model::{Admit, Asset, Blob, BlobName, ByteRange, Quota, Reads};
-use crate::plan_file::{Columns, container_url};
+use crate::plan_file::{self, container_url};
 use crate::probe::Want;
 use crate::rules::{self, Content, Profile};
 use crate::run::{self, Judged, Known, Resources, Settings, Sink, Task};
@@ -59,7 +58,7 @@ pub struct Checked {
     /// The container.
     pub container: Arc<str>,
     /// The rows, in the order in which the blobs came.
-    pub rows: RecordBatch,
+    pub rows: plan_file::Rows,
 }
 
 /// Takes blobs and gives back a row for each.
@@ -179,7 +178,7 @@ impl Checker {
 
     fn take(&mut self, checked: Option<Result<Checked>>) -> Result<Option<Checked>> {
         let Some(checked) = checked.transpose()? else { return Ok(None) };
-        self.under_way = self.under_way.saturating_sub(checked.rows.num_rows());
+        self.under_way = self.under_way.saturating_sub(checked.rows.len());
         Ok(Some(checked))
     }
 }
@@ -212,7 +211,7 @@ impl Checking {
         let sink = Rows {
             account: Arc::clone(&account),
             container: Arc::clone(&container),
-            columns: Columns::default(),
+            columns: plan_file::Rows::default(),
             batch_rows: self.options.batch_rows.max(1),
             sender: self.sender.clone(),
         };
@@ -308,7 +307,7 @@ fn unreadable(error: &Error) -> String {
 struct Rows {
     account: Arc<str>,
     container: Arc<str>,
-    columns: Columns,
+    columns: plan_file::Rows,
     batch_rows: usize,
     sender: Sender<Result<Checked>>,
 }
@@ -316,18 +315,18 @@ struct Rows {
 impl Rows {
     fn add(&mut self, asset: &Asset) -> Result<()> {
         self.columns.add(asset);
-        if self.columns.rows() == self.batch_rows { self.hand_over() } else { Ok(()) }
+        if self.columns.len() == self.batch_rows { self.hand_over() } else { Ok(()) }
     }
 
     fn hand_over(&mut self) -> Result<()> {
-        let rows = self.columns.take().map_err(|error| Error::new(format!("rows make no batch: {error}")))?;
+        let rows = std::mem::take(&mut self.columns);
         let (account, container) = (Arc::clone(&self.account), Arc::clone(&self.container));
         let checked = Checked { account, container, rows };
         self.sender.send(Ok(checked)).map_err(|_| Error::new("nobody takes the rows any more"))
     }
 
     fn finish(mut self) -> Result<()> {
-        if self.columns.rows() == 0 { Ok(()) } else { self.hand_over() }
+        if self.columns.is_empty() { Ok(()) } else { self.hand_over() }
     }
 }
 

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result, reason};
+use crate::files::whole;
 use crate::model::{Asset, Quota, Totals};
 use crate::plan::{Budget, Summary};
 use crate::plan_file::{Header, PlanReader, PlanWriter};
 use crate::run::Rows;
-use crate::whole_file;
 
 /// How often what is done is put on the disk, unless another pace is asked for.
 pub const EVERY: Duration = Duration::from_secs(3);
@@ -55,11 +55,11 @@ impl Checkpoint {
     /// The folder cannot be written; another run is writing to it; with `resume`, it belongs to a run with another
     /// source or other rules, or is damaged.
     pub fn open(plan: &Path, header: Header, every: Duration, resume: bool) -> Result<(Self, Vec<Rows>)> {
-        let plan = whole_file::target(plan)?;
+        let plan = whole::target(plan)?;
         let folder = folder(&plan);
         match fs::create_dir(&folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(whole_file::not_writable(&plan, &error));
+                return Err(whole::not_writable(&plan, &error));
             }
             _ => {}
         }

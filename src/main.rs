@@ -9,7 +9,7 @@ use presync::cli::{Cli, Request};
 use presync::command;
 use presync::error::Error;
 use presync::exit::Exit;
-use presync::parquet_file;
+use presync::files::parquet_file;
 
 /// What one thread allocates for a blob another one frees, millions of times over.
 #[global_allocator]

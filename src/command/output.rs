@@ -8,8 +8,8 @@ use anstream::{AutoStream, ColorChoice};
 
 use crate::config::Color;
 use crate::error::{Error, Result};
+use crate::files::whole::WholeFile;
 use crate::report::Format;
-use crate::whole_file::WholeFile;
 
 /// The width of a report that goes to no terminal, in columns.
 const PLAIN_WIDTH: usize = 100;

@@ -8,7 +8,7 @@ use toml_edit::{DocumentMut, Item, Table, value};
 
 use super::{Connection, NAME_RULE, is_name, parse};
 use crate::error::{Error, Result, reason};
-use crate::whole_file::WholeFile;
+use crate::files::whole::WholeFile;
 
 /// What became of a connection that was to be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,19 +3,15 @@
 use std::fs::File;
 use std::path::Path;
 
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 
 use super::GROUP_ROWS;
-use super::rows::{Fault, Rows};
-use crate::error::reason;
+use super::rows::GroupRows;
+use crate::files::parquet_file::{self, Fault, Refused, guarded};
 use crate::model::Asset;
-use crate::parquet_file::{self, Refused, guarded};
 
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 1 << 10;
@@ -29,41 +25,23 @@ const VALUES_A_ROW: usize = 128;
 /// * A row group is open at a time, and each column of it has at most 128 values a row. What a page says of its own
 ///   length is bounded by Parquet alone, at 2 GiB.
 pub(super) struct Assets {
-    file: File,
-    /// The same file by its pages; it parses the footer, so there is one for all row groups.
-    pages: SerializedFileReader<File>,
-    metadata: ArrowReaderMetadata,
+    file: SerializedFileReader<File>,
     max_rows: usize,
     next_group: usize,
-    batches: Option<ParquetRecordBatchReader>,
-    rows: Option<Rows>,
-    next_row: usize,
+    rows: Option<GroupRows>,
     read: u64,
 }
 
 impl Assets {
     /// Opens the file at `path`, no row group of which may have more rows than `max_rows`.
     pub(super) fn open(path: &Path, max_rows: usize) -> Result<Self, Refused> {
-        let mut file = File::open(path).map_err(Refused::Unreadable)?;
-        let metadata = parquet_file::footer(&mut file)?;
-        let pages = file.try_clone().map_err(Refused::Unreadable)?;
-        let pages = guarded(|| SerializedFileReader::new(pages)).map_err(Refused::Damaged)?;
-        Ok(Self {
-            file,
-            pages,
-            metadata,
-            max_rows,
-            next_group: 0,
-            batches: None,
-            rows: None,
-            next_row: 0,
-            read: 0,
-        })
+        let file = parquet_file::open(File::open(path).map_err(Refused::Unreadable)?)?;
+        Ok(Self { file, max_rows, next_group: 0, rows: None, read: 0 })
     }
 
     /// The file's key-value metadata.
     pub(super) fn pairs(&self) -> &[KeyValue] {
-        parquet_file::pairs(&self.metadata)
+        parquet_file::pairs(&self.file)
     }
 
     /// Rows that came so far.
@@ -73,7 +51,7 @@ impl Assets {
 
     /// Rows of the file, as its footer says.
     pub(super) fn len(&self) -> u64 {
-        u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+        u64::try_from(self.file.metadata().file_metadata().num_rows()).unwrap_or(0)
     }
 
     /// Something that no name of the file is less than; `None` when it does not tell.
@@ -86,38 +64,34 @@ impl Assets {
                 _ => None,
             }
         };
-        let groups: Option<Vec<_>> = self.metadata.metadata().row_groups().iter().map(least).collect();
+        let groups: Option<Vec<_>> = self.file.metadata().row_groups().iter().map(least).collect();
         groups?.into_iter().min()
     }
 
     pub(super) fn next(&mut self) -> Result<Option<Asset>, Fault> {
         loop {
-            if let Some(rows) = self.rows.as_ref().filter(|rows| self.next_row < rows.len()) {
-                let asset = rows.asset(self.next_row)?;
-                self.next_row += 1;
-                self.read += 1;
-                return Ok(Some(asset));
-            }
-            (self.rows, self.next_row) = (None, 0);
-            if let Some(batches) = &mut self.batches {
-                match guarded(|| batches.next().transpose())? {
-                    Some(batch) => self.rows = Some(Rows::new(batch)?),
-                    None => self.batches = None,
+            let Some(rows) = &mut self.rows else {
+                if self.next_group == self.file.metadata().num_row_groups() {
+                    return Ok(None);
                 }
-            } else if self.next_group < self.metadata.metadata().num_row_groups() {
-                self.batches = Some(self.open_group(self.next_group)?);
+                self.rows = Some(self.open_group(self.next_group)?);
                 self.next_group += 1;
-            } else {
-                return Ok(None);
+                continue;
+            };
+            if rows.left() == 0 {
+                rows.decode(BATCH_ROWS)?;
             }
+            if rows.left() > 0 {
+                self.read += 1;
+                return rows.next_asset().map(Some);
+            }
+            self.rows = None;
         }
     }
 
-    fn open_group(&self, group: usize) -> Result<ParquetRecordBatchReader, Fault> {
-        guarded(|| check_group(&self.pages, group, self.max_rows))?;
-        let file = self.file.try_clone().map_err(|error| reason(&error))?;
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
-        guarded(|| builder.with_row_groups(vec![group]).with_batch_size(BATCH_ROWS).build())
+    fn open_group(&self, group: usize) -> Result<GroupRows, Fault> {
+        guarded(|| check_group(&self.file, group, self.max_rows))?;
+        GroupRows::open(&*guarded(|| self.file.get_row_group(group))?)
     }
 }
 

@@ -1,320 +1,526 @@
-//! From assets to columns.
+//! The columns of a plan: for each its name, its type, how an asset's value is found, and how it is set.
+//!
+//! Plans are written and read by this one list, in its order. The columns carry the names of the JSON records.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
-use arrow_array::builder::{
-    BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+use jiff::Timestamp;
+use parquet::errors::Result;
+use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::Type;
+
+use super::signed;
+use crate::files::parquet_file::Fault;
+use crate::model::{
+    Access, Asset, Blob, BlobName, Code, ETag, Facts, Finding, Format, FourCc, Gap, Kind, Malformed, Mirror,
+    Orientation, Severity, Skip, Verdict, Video, VideoTrack,
 };
-use arrow_array::{Array, ArrayRef, ListArray, RecordBatch, StructArray};
-use arrow_buffer::{NullBuffer, OffsetBuffer};
-use arrow_schema::{ArrowError, Field};
 
-use super::{MICROSECOND, signed};
-use crate::model::{Access, Asset, Blob, Facts, Finding, Gap, Mirror, Orientation, Skip, Video, VideoTrack};
+/// Nanoseconds of a microsecond.
+const MICROSECOND: i128 = 1_000;
 
-/// A column: its name, its values, and whether there may be none.
-type Column = (&'static str, ArrayRef, bool);
-
-/// Rows of a plan that are being filled, one for each asset.
-#[derive(Debug, Default)]
-pub struct Columns {
-    rows: usize,
-    blob: BlobColumns,
-    kind: StringBuilder,
-    facts: FactColumns,
-    video: VideoColumns,
-    verdict: StringBuilder,
-    skipped: StringBuilder,
-    cost_images: Int64Builder,
-    cost_frames: Int64Builder,
-    findings: Lists,
-    finding: FindingColumns,
-    reads_requests: Int64Builder,
-    reads_retries: Int64Builder,
-    reads_bytes: Int64Builder,
+/// A column.
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    /// Whether every row has a value, or a list.
+    pub(crate) required: bool,
+    pub(crate) cells: Cells,
 }
 
-impl Columns {
-    /// Rows so far.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
+/// What a row has in a column.
+pub(crate) enum Cells {
+    One(Leaf),
+    List(List),
+}
 
-    /// Takes an asset as the next row.
-    pub fn add(&mut self, asset: &Asset) {
-        self.rows += 1;
-        self.blob.add(&asset.blob);
-        self.kind.append_value(asset.kind.as_str());
-        self.facts.add(&asset.facts);
-        self.video.add(asset.facts.video.as_deref());
-        self.verdict.append_value(asset.verdict.as_str());
-        self.skipped.append_option(asset.skipped.map(Skip::as_str));
-        self.cost_images.append_value(signed(asset.cost.images));
-        self.cost_frames.append_value(signed(asset.cost.frames));
-        self.findings.add(Some(asset.findings.len()));
-        asset.findings.iter().for_each(|finding| self.finding.add(finding));
-        self.reads_requests.append_value(asset.reads.requests.into());
-        self.reads_retries.append_value(asset.reads.retries.into());
-        self.reads_bytes.append_value(signed(asset.reads.bytes));
-    }
+/// Columns of lists.
+pub(crate) struct List {
+    /// How long an asset's list is; `None` if it has none.
+    pub(crate) len: fn(&Asset) -> Option<usize>,
+    /// Gives an asset a list of so many blank elements.
+    pub(super) make: fn(&mut Asset, usize),
+    /// The columns of an element; a single one without a name is the element itself.
+    pub(crate) fields: &'static [Field],
+}
 
-    /// The rows so far, after which there are none.
-    ///
-    /// # Errors
-    /// When the columns make no batch, which would be a defect.
-    pub fn take(&mut self) -> Result<RecordBatch, ArrowError> {
-        self.rows = 0;
-        let mut columns = self.blob.take();
-        columns.push(("kind", Arc::new(self.kind.finish()), false));
-        columns.extend(self.facts.take());
-        columns.extend(self.video.take()?);
-        columns.extend([
-            ("verdict", Arc::new(self.verdict.finish()) as ArrayRef, false),
-            ("skipped", Arc::new(self.skipped.finish()), true),
-            ("cost_images", Arc::new(self.cost_images.finish()), false),
-            ("cost_frames", Arc::new(self.cost_frames.finish()), false),
-            ("findings", self.findings.take(structs(self.finding.take())?, false)?, false),
-            ("reads_requests", Arc::new(self.reads_requests.finish()), false),
-            ("reads_retries", Arc::new(self.reads_retries.finish()), false),
-            ("reads_bytes", Arc::new(self.reads_bytes.finish()), false),
-        ]);
-        RecordBatch::try_from_iter_with_nullable(columns)
+/// A column of an element.
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) required: bool,
+    pub(crate) leaf: Leaf,
+}
+
+type Set<T> = fn(&mut Asset, usize, T) -> Done;
+type Done = std::result::Result<(), Fault>;
+
+/// A column's type, and both ways between an asset and its value. The number is that of the list's element, 0 outside
+/// lists. Values are set in the order of the columns. Every type is one that Spark has too.
+pub(crate) enum Leaf {
+    Text(for<'a> fn(&'a Asset, usize) -> Option<Cow<'a, str>>, fn(&mut Asset, usize, &str) -> Done),
+    Int(fn(&Asset, usize) -> Option<i64>, Set<i64>),
+    /// 32 bits of it.
+    Short(fn(&Asset, usize) -> Option<i64>, Set<i64>),
+    /// In microseconds since 1970, UTC.
+    Time(fn(&Asset, usize) -> Option<i64>, Set<i64>),
+    Real(fn(&Asset, usize) -> Option<f64>, Set<f64>),
+    Flag(fn(&Asset, usize) -> Option<bool>, Set<bool>),
+}
+
+use Leaf::{Flag, Int, Real, Short, Text, Time};
+
+const fn required(name: &'static str, leaf: Leaf) -> Column {
+    Column { name, required: true, cells: Cells::One(leaf) }
+}
+
+const fn optional(name: &'static str, leaf: Leaf) -> Column {
+    Column { name, required: false, cells: Cells::One(leaf) }
+}
+
+const fn field(name: &'static str, required: bool, leaf: Leaf) -> Field {
+    Field { name, required, leaf }
+}
+
+/// All of them, in the order in which they are written and set.
+pub(crate) static COLUMNS: &[Column] = &[
+    required(
+        "name",
+        Text(|a, _| text(a.blob.name.as_str()), |a, _, name| set(&mut a.blob.name, BlobName::new(name))),
+    ),
+    required("size", Int(|a, _| Some(signed(a.blob.size)), |a, _, size| fit(&mut a.blob.size, size))),
+    optional("etag", Text(etag, |a, _, etag| set(&mut a.blob.etag, Some(ETag::unquoted(etag))))),
+    optional("last_modified", Time(|a, _| Some(modified(a)?.0), set_modified)),
+    // What the microseconds leave over: Spark reads no nanoseconds, and files have them.
+    optional("last_modified_ns", Short(|a, _| Some(modified(a)?.1), add_nanoseconds)),
+    required("access", Text(|a, _| text(a.blob.access.as_str()), set_access)),
+    optional("access_reason", Text(access_reason, set_access_reason)),
+    required(
+        "kind",
+        Text(
+            |a, _| text(a.kind.as_str()),
+            |a, _, name| pick(&mut a.kind, Kind::ALL, Kind::as_str, name, "kind"),
+        ),
+    ),
+    required("format", Text(|a, _| text(a.facts.format.as_str()), set_format)),
+    optional(
+        "width",
+        Int(|a, _| a.facts.width.map(i64::from), |a, _, width| some(&mut a.facts.width, width)),
+    ),
+    optional(
+        "height",
+        Int(|a, _| a.facts.height.map(i64::from), |a, _, height| some(&mut a.facts.height, height)),
+    ),
+    optional(
+        "orientation",
+        Int(
+            |a, _| a.facts.orientation.value(),
+            |a, _, value| set(&mut a.facts.orientation, Orientation::Value(value)),
+        ),
+    ),
+    // Tells an image without the tag from one whose bytes do not show it.
+    required(
+        "orientation_read",
+        Flag(|a, _| Some(a.facts.orientation != Orientation::NotRead), set_orientation_read),
+    ),
+    optional(
+        "rotation",
+        Short(|a, _| a.facts.rotation.map(i64::from), |a, _, degrees| some(&mut a.facts.rotation, degrees)),
+    ),
+    optional(
+        "mirror",
+        Text(
+            |a, _| text(a.facts.mirror?.as_str()),
+            |a, _, name| pick_some(&mut a.facts.mirror, Mirror::ALL, Mirror::as_str, name, "mirror"),
+        ),
+    ),
+    optional(
+        "malformed_part",
+        Text(|a, _| text(&malformed(a)?.part), |a, _, part| set(&mut malformed_mut(a).part, owned(part))),
+    ),
+    optional(
+        "malformed_fault",
+        Text(|a, _| text(&malformed(a)?.fault), |a, _, fault| set(&mut malformed_mut(a).fault, owned(fault))),
+    ),
+    optional(
+        "malformed_offset",
+        Int(|a, _| Some(signed(malformed(a)?.offset)), |a, _, at| fit(&mut malformed_mut(a).offset, at)),
+    ),
+    optional(
+        "gap",
+        Text(
+            |a, _| text(a.facts.gap?.as_str()),
+            |a, _, name| pick_some(&mut a.facts.gap, Gap::ALL, Gap::as_str, name, "gap"),
+        ),
+    ),
+    optional(
+        "major_brand",
+        Text(
+            |a, _| Some(video(a)?.major_brand?.to_string().into()),
+            |a, _, brand| set(&mut video_mut(a).major_brand, Some(four_cc(brand)?)),
+        ),
+    ),
+    Column { name: "compatible_brands", required: false, cells: Cells::List(BRANDS) },
+    // The first track has columns of its own, as in the JSON records, so that most queries need no list. Its dimensions
+    // are the asset's.
+    optional("codec", Text(|a, _| text(track(a, 0)?.codec.as_deref()?), ignore_text)),
+    optional("pixel_format", Text(|a, _| text(track(a, 0)?.pixel_format.as_deref()?), ignore_text)),
+    optional("frames", Int(|a, _| track(a, 0)?.frames.map(signed), ignore)),
+    optional("frames_presented", Int(|a, _| track(a, 0)?.frames_presented.map(signed), ignore)),
+    optional("duration_s", Real(|a, _| track(a, 0)?.duration_s, ignore)),
+    Column { name: "tracks", required: false, cells: Cells::List(TRACKS) },
+    required(
+        "verdict",
+        Text(
+            |a, _| text(a.verdict.as_str()),
+            |a, _, name| pick(&mut a.verdict, Verdict::ALL, Verdict::as_str, name, "verdict"),
+        ),
+    ),
+    optional(
+        "skipped",
+        Text(
+            |a, _| text(a.skipped?.as_str()),
+            |a, _, name| pick_some(&mut a.skipped, Skip::ALL, Skip::as_str, name, "skipped"),
+        ),
+    ),
+    required(
+        "cost_images",
+        Int(|a, _| Some(signed(a.cost.images)), |a, _, images| fit(&mut a.cost.images, images)),
+    ),
+    required(
+        "cost_frames",
+        Int(|a, _| Some(signed(a.cost.frames)), |a, _, frames| fit(&mut a.cost.frames, frames)),
+    ),
+    Column { name: "findings", required: true, cells: Cells::List(FINDINGS) },
+    required(
+        "reads_requests",
+        Int(|a, _| Some(a.reads.requests.into()), |a, _, requests| fit(&mut a.reads.requests, requests)),
+    ),
+    required(
+        "reads_retries",
+        Int(|a, _| Some(a.reads.retries.into()), |a, _, retries| fit(&mut a.reads.retries, retries)),
+    ),
+    required(
+        "reads_bytes",
+        Int(|a, _| Some(signed(a.reads.bytes)), |a, _, bytes| fit(&mut a.reads.bytes, bytes)),
+    ),
+];
+
+const BRANDS: List = List {
+    len: |a| Some(video(a)?.compatible_brands.len()),
+    make: |a, len| video_mut(a).compatible_brands = (0..len).map(|_| FourCc([0; 4])).collect(),
+    fields: &[field(
+        "",
+        true,
+        Text(
+            |a, at| Some(video(a)?.compatible_brands.get(at)?.to_string().into()),
+            |a, at, brand| set(&mut video_mut(a).compatible_brands[at], four_cc(brand)?),
+        ),
+    )],
+};
+
+const TRACKS: List = List {
+    len: |a| Some(video(a)?.tracks.len()),
+    make: |a, len| video_mut(a).tracks = (0..len).map(|_| VideoTrack::default()).collect(),
+    fields: &[
+        field(
+            "codec",
+            false,
+            Text(
+                |a, at| text(track(a, at)?.codec.as_deref()?),
+                |a, at, codec| set(&mut track_mut(a, at).codec, Some(owned(codec))),
+            ),
+        ),
+        field(
+            "pixel_format",
+            false,
+            Text(
+                |a, at| text(track(a, at)?.pixel_format.as_deref()?),
+                |a, at, format| set(&mut track_mut(a, at).pixel_format, Some(owned(format))),
+            ),
+        ),
+        field(
+            "width",
+            false,
+            Int(
+                |a, at| track(a, at)?.width.map(i64::from),
+                |a, at, width| some(&mut track_mut(a, at).width, width),
+            ),
+        ),
+        field(
+            "height",
+            false,
+            Int(
+                |a, at| track(a, at)?.height.map(i64::from),
+                |a, at, height| some(&mut track_mut(a, at).height, height),
+            ),
+        ),
+        field(
+            "frames",
+            false,
+            Int(
+                |a, at| track(a, at)?.frames.map(signed),
+                |a, at, frames| some(&mut track_mut(a, at).frames, frames),
+            ),
+        ),
+        field(
+            "frames_presented",
+            false,
+            Int(
+                |a, at| track(a, at)?.frames_presented.map(signed),
+                |a, at, frames| some(&mut track_mut(a, at).frames_presented, frames),
+            ),
+        ),
+        field(
+            "duration_s",
+            false,
+            Real(
+                |a, at| track(a, at)?.duration_s,
+                |a, at, seconds| set(&mut track_mut(a, at).duration_s, Some(seconds)),
+            ),
+        ),
+    ],
+};
+
+const FINDINGS: List = List {
+    len: |a| Some(a.findings.len()),
+    make: |a, len| a.findings = (0..len).map(|_| blank_finding()).collect(),
+    fields: &[
+        field(
+            "code",
+            true,
+            Text(
+                |a, at| text(a.findings.get(at)?.code.as_str()),
+                |a, at, code| pick(&mut a.findings[at].code, Code::ALL, Code::as_str, code, "code"),
+            ),
+        ),
+        field(
+            "severity",
+            true,
+            Text(
+                |a, at| text(a.findings.get(at)?.severity.as_str()),
+                |a, at, name| {
+                    pick(&mut a.findings[at].severity, Severity::ALL, Severity::as_str, name, "severity")
+                },
+            ),
+        ),
+        field(
+            "message",
+            true,
+            Text(
+                |a, at| text(&a.findings.get(at)?.message),
+                |a, at, message| set(&mut a.findings[at].message, message.to_owned()),
+            ),
+        ),
+        field(
+            "fix",
+            false,
+            Text(
+                |a, at| text(a.findings.get(at)?.fix.as_deref()?),
+                |a, at, fix| set(&mut a.findings[at].fix, Some(fix.to_owned())),
+            ),
+        ),
+    ],
+};
+
+/// The columns as Parquet's schema. An element of a list has the names that the format asks for (Parquet,
+/// LogicalTypes.md, "Lists").
+pub(super) fn schema() -> Result<Type> {
+    let mut columns = String::new();
+    for column in COLUMNS {
+        columns += &match &column.cells {
+            Cells::One(leaf) => leaf.declared(column.required, column.name),
+            Cells::List(list) => {
+                let element = match list.fields {
+                    [Field { name: "", required, leaf }] => leaf.declared(*required, "element"),
+                    fields => {
+                        let fields: String = fields
+                            .iter()
+                            .map(|field| field.leaf.declared(field.required, field.name))
+                            .collect();
+                        format!("required group element {{ {fields} }}")
+                    }
+                };
+                let repetition = repetition(column.required);
+                format!("{repetition} group {} (LIST) {{ repeated group list {{ {element} }} }}", column.name)
+            }
+        };
+    }
+    parse_message_type(&format!("message plan {{ {columns} }}"))
+}
+
+impl Leaf {
+    fn declared(&self, required: bool, name: &str) -> String {
+        let (physical, logical) = match self {
+            Text(..) => ("binary", " (STRING)"),
+            Int(..) => ("int64", ""),
+            Short(..) => ("int32", ""),
+            Time(..) => ("int64", " (TIMESTAMP(MICROS,true))"),
+            Real(..) => ("double", ""),
+            Flag(..) => ("boolean", ""),
+        };
+        format!("{} {physical} {name}{logical}; ", repetition(required))
     }
 }
 
-#[derive(Debug)]
-struct BlobColumns {
-    name: StringBuilder,
-    size: Int64Builder,
-    etag: StringBuilder,
-    last_modified: TimestampMicrosecondBuilder,
-    /// What the microseconds leave over: Spark reads no nanoseconds, and files have them.
-    last_modified_ns: Int32Builder,
-    access: StringBuilder,
-    access_reason: StringBuilder,
+fn repetition(required: bool) -> &'static str {
+    if required { "required" } else { "optional" }
 }
 
-impl Default for BlobColumns {
-    fn default() -> Self {
-        Self {
-            name: StringBuilder::default(),
-            size: Int64Builder::default(),
-            etag: StringBuilder::default(),
-            last_modified: TimestampMicrosecondBuilder::default().with_timezone("UTC"),
-            last_modified_ns: Int32Builder::default(),
-            access: StringBuilder::default(),
-            access_reason: StringBuilder::default(),
-        }
+fn blank_finding() -> Finding {
+    Finding { code: Code::ALL[0], severity: Severity::Error, message: String::new(), fix: None }
+}
+
+/// An asset of which nothing is known yet.
+pub(super) fn blank() -> Asset {
+    Asset {
+        blob: Blob {
+            name: BlobName::new(""),
+            size: 0,
+            etag: None,
+            last_modified: None,
+            access: Access::Online,
+        },
+        kind: Kind::Other,
+        facts: Facts::of(Format::Unknown),
+        verdict: Verdict::Unknown,
+        cost: crate::model::Cost::default(),
+        findings: Vec::new(),
+        skipped: None,
+        reads: crate::model::Reads::default(),
     }
 }
 
-impl BlobColumns {
-    fn add(&mut self, blob: &Blob) {
-        self.name.append_value(blob.name.as_str());
-        self.size.append_value(signed(blob.size));
-        self.etag.append_option(blob.etag.as_ref().map(|etag| etag.as_str()));
-        let nanoseconds = blob.last_modified.map(|time| time.as_nanosecond());
-        self.last_modified.append_option(nanoseconds.map(|time| time.div_euclid(MICROSECOND) as i64));
-        self.last_modified_ns.append_option(nanoseconds.map(|time| time.rem_euclid(MICROSECOND) as i32));
-        self.access.append_value(blob.access.as_str());
-        self.access_reason.append_option(match &blob.access {
-            Access::Unreachable(why) => Some(why),
-            _ => None,
-        });
-    }
+fn text(text: &str) -> Option<Cow<'_, str>> {
+    Some(Cow::Borrowed(text))
+}
 
-    fn take(&mut self) -> Vec<Column> {
-        vec![
-            ("name", Arc::new(self.name.finish()), false),
-            ("size", Arc::new(self.size.finish()), false),
-            ("etag", Arc::new(self.etag.finish()), true),
-            ("last_modified", Arc::new(self.last_modified.finish()), true),
-            ("last_modified_ns", Arc::new(self.last_modified_ns.finish()), true),
-            ("access", Arc::new(self.access.finish()), false),
-            ("access_reason", Arc::new(self.access_reason.finish()), true),
-        ]
+fn owned(text: &str) -> Cow<'static, str> {
+    Cow::Owned(text.to_owned())
+}
+
+fn etag(asset: &Asset, _: usize) -> Option<Cow<'_, str>> {
+    text(asset.blob.etag.as_ref()?.as_str())
+}
+
+fn access_reason(asset: &Asset, _: usize) -> Option<Cow<'_, str>> {
+    match &asset.blob.access {
+        Access::Unreachable(why) => text(why),
+        _ => None,
     }
 }
 
-#[derive(Debug, Default)]
-struct FactColumns {
-    format: StringBuilder,
-    width: Int64Builder,
-    height: Int64Builder,
-    orientation: Int64Builder,
-    /// Tells an image without the tag from one whose bytes do not tell.
-    orientation_read: BooleanBuilder,
-    rotation: Int32Builder,
-    mirror: StringBuilder,
-    malformed_part: StringBuilder,
-    malformed_fault: StringBuilder,
-    malformed_offset: Int64Builder,
-    gap: StringBuilder,
+/// The whole microseconds, and the nanoseconds beside them.
+fn modified(asset: &Asset) -> Option<(i64, i64)> {
+    let nanoseconds = asset.blob.last_modified?.as_nanosecond();
+    Some((nanoseconds.div_euclid(MICROSECOND) as i64, nanoseconds.rem_euclid(MICROSECOND) as i64))
 }
 
-impl FactColumns {
-    fn add(&mut self, facts: &Facts) {
-        self.format.append_value(facts.format.as_str());
-        self.width.append_option(facts.width.map(i64::from));
-        self.height.append_option(facts.height.map(i64::from));
-        self.orientation.append_option(facts.orientation.value());
-        self.orientation_read.append_value(facts.orientation != Orientation::NotRead);
-        self.rotation.append_option(facts.rotation.map(i32::from));
-        self.mirror.append_option(facts.mirror.map(Mirror::as_str));
-        let malformed = facts.malformed.as_ref();
-        self.malformed_part.append_option(malformed.map(|malformed| &malformed.part));
-        self.malformed_fault.append_option(malformed.map(|malformed| &malformed.fault));
-        self.malformed_offset.append_option(malformed.map(|malformed| signed(malformed.offset)));
-        self.gap.append_option(facts.gap.map(Gap::as_str));
-    }
-
-    fn take(&mut self) -> Vec<Column> {
-        vec![
-            ("format", Arc::new(self.format.finish()), false),
-            ("width", Arc::new(self.width.finish()), true),
-            ("height", Arc::new(self.height.finish()), true),
-            ("orientation", Arc::new(self.orientation.finish()), true),
-            ("orientation_read", Arc::new(self.orientation_read.finish()), false),
-            ("rotation", Arc::new(self.rotation.finish()), true),
-            ("mirror", Arc::new(self.mirror.finish()), true),
-            ("malformed_part", Arc::new(self.malformed_part.finish()), true),
-            ("malformed_fault", Arc::new(self.malformed_fault.finish()), true),
-            ("malformed_offset", Arc::new(self.malformed_offset.finish()), true),
-            ("gap", Arc::new(self.gap.finish()), true),
-        ]
-    }
+fn malformed(asset: &Asset) -> Option<&Malformed> {
+    asset.facts.malformed.as_ref()
 }
 
-/// The first track stands in columns of its own, as in the JSON records, so that most queries need no list.
-#[derive(Debug, Default)]
-struct VideoColumns {
-    major_brand: StringBuilder,
-    compatible_brands: Lists,
-    compatible_brand: StringBuilder,
-    first: TrackColumns,
-    tracks: Lists,
-    track: TrackColumns,
+fn malformed_mut(asset: &mut Asset) -> &mut Malformed {
+    let blank = || Malformed { part: Cow::Borrowed(""), fault: Cow::Borrowed(""), offset: 0 };
+    asset.facts.malformed.get_or_insert_with(blank)
 }
 
-impl VideoColumns {
-    fn add(&mut self, video: Option<&Video>) {
-        let major_brand = video.and_then(|video| video.major_brand);
-        self.major_brand.append_option(major_brand.map(|brand| brand.to_string()));
-        self.compatible_brands.add(video.map(|video| video.compatible_brands.len()));
-        self.tracks.add(video.map(|video| video.tracks.len()));
-        self.first.add(video.and_then(|video| video.tracks.first()));
-        if let Some(video) = video {
-            video
-                .compatible_brands
-                .iter()
-                .for_each(|brand| self.compatible_brand.append_value(brand.to_string()));
-            video.tracks.iter().for_each(|track| self.track.add(Some(track)));
-        }
-    }
-
-    fn take(&mut self) -> Result<Vec<Column>, ArrowError> {
-        let brands = Arc::new(self.compatible_brand.finish());
-        let mut columns: Vec<Column> = vec![
-            ("major_brand", Arc::new(self.major_brand.finish()), true),
-            ("compatible_brands", self.compatible_brands.take(brands, true)?, true),
-        ];
-        // Its dimensions are the asset's.
-        columns
-            .extend(self.first.take().into_iter().filter(|column| !["width", "height"].contains(&column.0)));
-        columns.push(("tracks", self.tracks.take(structs(self.track.take())?, true)?, true));
-        Ok(columns)
-    }
+fn video(asset: &Asset) -> Option<&Video> {
+    asset.facts.video.as_deref()
 }
 
-#[derive(Debug, Default)]
-struct TrackColumns {
-    codec: StringBuilder,
-    pixel_format: StringBuilder,
-    width: Int64Builder,
-    height: Int64Builder,
-    frames: Int64Builder,
-    frames_presented: Int64Builder,
-    duration_s: Float64Builder,
+fn video_mut(asset: &mut Asset) -> &mut Video {
+    asset.facts.video.get_or_insert_default()
 }
 
-impl TrackColumns {
-    fn add(&mut self, track: Option<&VideoTrack>) {
-        self.codec.append_option(track.and_then(|track| track.codec.as_deref()));
-        self.pixel_format.append_option(track.and_then(|track| track.pixel_format.as_deref()));
-        self.width.append_option(track.and_then(|track| track.width).map(i64::from));
-        self.height.append_option(track.and_then(|track| track.height).map(i64::from));
-        self.frames.append_option(track.and_then(|track| track.frames).map(signed));
-        self.frames_presented.append_option(track.and_then(|track| track.frames_presented).map(signed));
-        self.duration_s.append_option(track.and_then(|track| track.duration_s));
-    }
-
-    fn take(&mut self) -> Vec<Column> {
-        vec![
-            ("codec", Arc::new(self.codec.finish()), true),
-            ("pixel_format", Arc::new(self.pixel_format.finish()), true),
-            ("width", Arc::new(self.width.finish()), true),
-            ("height", Arc::new(self.height.finish()), true),
-            ("frames", Arc::new(self.frames.finish()), true),
-            ("frames_presented", Arc::new(self.frames_presented.finish()), true),
-            ("duration_s", Arc::new(self.duration_s.finish()), true),
-        ]
-    }
+fn track(asset: &Asset, at: usize) -> Option<&VideoTrack> {
+    video(asset)?.tracks.get(at)
 }
 
-#[derive(Debug, Default)]
-struct FindingColumns {
-    code: StringBuilder,
-    severity: StringBuilder,
-    message: StringBuilder,
-    fix: StringBuilder,
+fn track_mut(asset: &mut Asset, at: usize) -> &mut VideoTrack {
+    &mut video_mut(asset).tracks[at]
 }
 
-impl FindingColumns {
-    fn add(&mut self, finding: &Finding) {
-        self.code.append_value(finding.code.as_str());
-        self.severity.append_value(finding.severity.as_str());
-        self.message.append_value(&finding.message);
-        self.fix.append_option(finding.fix.as_deref());
-    }
-
-    fn take(&mut self) -> Vec<Column> {
-        vec![
-            ("code", Arc::new(self.code.finish()), false),
-            ("severity", Arc::new(self.severity.finish()), false),
-            ("message", Arc::new(self.message.finish()), false),
-            ("fix", Arc::new(self.fix.finish()), true),
-        ]
-    }
+fn ignore_text(_: &mut Asset, _: usize, _: &str) -> Done {
+    Ok(())
 }
 
-/// How long the lists of a column are, and which of them there are.
-#[derive(Debug, Default)]
-struct Lists {
-    lengths: Vec<usize>,
-    present: Vec<bool>,
+fn ignore<T>(_: &mut Asset, _: usize, _: T) -> Done {
+    Ok(())
 }
 
-impl Lists {
-    fn add(&mut self, length: Option<usize>) {
-        self.lengths.push(length.unwrap_or(0));
-        self.present.push(length.is_some());
-    }
-
-    /// The lists, with what is in them one after the other. The element has the name that the format asks for
-    /// (Parquet, LogicalTypes.md, "Lists").
-    fn take(&mut self, elements: ArrayRef, nullable: bool) -> Result<ArrayRef, ArrowError> {
-        let Self { lengths, present } = std::mem::take(self);
-        let field = Field::new("element", elements.data_type().clone(), false);
-        let nulls = nullable.then(|| NullBuffer::from(present));
-        let lists =
-            ListArray::try_new(Arc::new(field), OffsetBuffer::from_lengths(lengths), elements, nulls)?;
-        Ok(Arc::new(lists))
-    }
+fn set<T>(slot: &mut T, value: T) -> Done {
+    *slot = value;
+    Ok(())
 }
 
-fn structs(columns: Vec<Column>) -> Result<ArrayRef, ArrowError> {
-    let field = |(name, array, nullable): &Column| Field::new(*name, array.data_type().clone(), *nullable);
-    let fields = columns.iter().map(field).collect();
-    let arrays = columns.into_iter().map(|(_, array, _)| array).collect();
-    Ok(Arc::new(StructArray::try_new(fields, arrays, None)?))
+/// Sets a number that may be smaller than what a column has room for.
+fn fit<N: TryFrom<i64>>(slot: &mut N, value: i64) -> Done {
+    *slot = value.try_into().map_err(|_| format!("it has the number {value} where none such can be"))?;
+    Ok(())
+}
+
+fn some<N: TryFrom<i64> + Default>(slot: &mut Option<N>, value: i64) -> Done {
+    fit(slot.insert(N::default()), value)
+}
+
+/// Sets the one of these that has this name.
+fn pick<T: Copy>(slot: &mut T, all: &[T], as_str: fn(T) -> &'static str, name: &str, what: &str) -> Done {
+    let picked = all.iter().copied().find(|one| as_str(*one) == name).ok_or_else(|| unknown(what, name))?;
+    set(slot, picked)
+}
+
+fn pick_some<T: Copy>(
+    slot: &mut Option<T>,
+    all: &[T],
+    as_str: fn(T) -> &'static str,
+    name: &str,
+    what: &str,
+) -> Done {
+    let mut picked = all[0];
+    pick(&mut picked, all, as_str, name, what)?;
+    set(slot, Some(picked))
+}
+
+fn set_modified(asset: &mut Asset, _: usize, microseconds: i64) -> Done {
+    let time = Timestamp::from_microsecond(microseconds);
+    set(&mut asset.blob.last_modified, Some(time.map_err(|_| no_time(microseconds))?))
+}
+
+fn add_nanoseconds(asset: &mut Asset, _: usize, rest: i64) -> Done {
+    let Some(time) = asset.blob.last_modified else { return Ok(()) };
+    let time = Timestamp::from_nanosecond(time.as_nanosecond() + i128::from(rest));
+    set(&mut asset.blob.last_modified, Some(time.map_err(|_| no_time(rest))?))
+}
+
+fn no_time(number: i64) -> Fault {
+    format!("it has the time {number}, which is out of range")
+}
+
+fn set_access(asset: &mut Asset, _: usize, name: &str) -> Done {
+    set(&mut asset.blob.access, Access::named(name, "").ok_or_else(|| unknown("access", name))?)
+}
+
+fn set_access_reason(asset: &mut Asset, _: usize, why: &str) -> Done {
+    if let Access::Unreachable(reason) = &mut asset.blob.access {
+        *reason = why.into();
+    }
+    Ok(())
+}
+
+fn set_format(asset: &mut Asset, _: usize, name: &str) -> Done {
+    pick(&mut asset.facts.format, Format::ALL, Format::as_str, name, "format")
+}
+
+fn set_orientation_read(asset: &mut Asset, _: usize, was_read: bool) -> Done {
+    if was_read && asset.facts.orientation == Orientation::NotRead {
+        asset.facts.orientation = Orientation::Absent;
+    }
+    Ok(())
+}
+
+fn four_cc(text: &str) -> std::result::Result<FourCc, Fault> {
+    text.parse().map_err(|_| unknown("brand", text))
+}
+
+fn unknown(what: &str, text: &str) -> Fault {
+    format!("this presync knows no {what} '{}'", text.escape_debug())
 }

@@ -8,6 +8,7 @@
 //! Every type is one that Spark has too, so that it can write what is read here.
 
 mod assets;
+mod buffer;
 mod columns;
 mod digest;
 mod folder;
@@ -26,7 +27,11 @@ use crate::model::{Admit, Origin};
 use crate::plan::Summary;
 use crate::rules::Profile;
 
-pub use columns::Columns;
+pub use buffer::Rows;
+#[cfg(feature = "python")]
+pub(crate) use buffer::{LeafRows, Values};
+#[cfg(feature = "python")]
+pub(crate) use columns::{COLUMNS, Cells, Column, Field, Leaf, List};
 pub use folder::{Merged, PartFolder};
 pub use part::{PART_KEY, PartHeader, PartReader, PartWriter, ShardOf, container_url};
 pub use read::PlanReader;
@@ -39,8 +44,6 @@ const FORMAT_VERSION: &str = "1.0";
 const TOOL: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
 /// Rows of a row group, the unit that is held in memory, here and by whoever queries the file.
 const GROUP_ROWS: usize = 16 << 10;
-/// Nanoseconds of a microsecond.
-const MICROSECOND: i128 = 1_000;
 
 /// A number as columns hold it: with a sign, because Spark takes an unsigned one for a decimal. What is more than that
 /// has room for is hostile, and as good as the most that it has room for.

@@ -14,10 +14,10 @@ use super::assets::Assets;
 use super::write::RowWriter;
 use super::{FORMAT_VERSION, Header, read};
 use crate::error::{Error, Result};
+use crate::files::parquet_file::Fault;
+use crate::files::whole::WholeFile;
 use crate::model::{Admit, Asset, Origin, Quota};
-use crate::parquet_file::Fault;
 use crate::rules::Profile;
-use crate::whole_file::WholeFile;
 
 /// The key of a part's header.
 pub const PART_KEY: &str = "presync.part";

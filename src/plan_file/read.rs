@@ -5,11 +5,10 @@ use std::path::Path;
 use super::assets::Assets;
 use super::digest::Digest;
 use super::metadata;
-use super::rows::Fault;
 use super::{FORMAT_VERSION, GROUP_ROWS, PART_KEY, Plan};
 use crate::error::{Error, Result, reason};
+use crate::files::parquet_file::{Fault, Refused};
 use crate::model::Asset;
-use crate::parquet_file::Refused;
 
 /// A plan that is being read: its assets in listing order.
 ///

@@ -6,25 +6,23 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
-use super::columns::Columns;
+use super::buffer::Rows;
 use super::digest::Digest;
-use super::{GROUP_ROWS, Header, Plan, TOOL, metadata};
+use super::{GROUP_ROWS, Header, Plan, TOOL, columns, metadata};
 use crate::error::{Error, Result, reason};
+use crate::files::whole::WholeFile;
 use crate::model::Asset;
 use crate::plan::Summary;
-use crate::whole_file::WholeFile;
 
-/// Rows that are handed to the encoder at a time.
-const BATCH_ROWS: usize = 1 << 10;
-/// Encoded bytes of a row group, above which it ends before it has all its rows: 16 MiB, for names of a thousand bytes.
+/// Bytes of the texts of a row group, above which it ends before it has all its rows: 16 MiB, for names of a thousand
+/// bytes.
 const GROUP_BYTES: usize = 16 << 20;
 
 /// A plan that is being written. Nothing of it is seen before [`finish`](Self::finish), and nothing stays when it is
@@ -78,10 +76,10 @@ impl PlanWriter {
     }
 }
 
-/// Rows that are being written into a file.
+/// Rows that are being written into a file, a row group at a time.
 pub(super) struct RowWriter {
-    columns: Columns,
-    rows: ArrowWriter<File>,
+    rows: Rows,
+    groups: SerializedFileWriter<File>,
     file: WholeFile,
     shown: String,
 }
@@ -89,32 +87,32 @@ pub(super) struct RowWriter {
 impl RowWriter {
     pub(super) fn new(file: WholeFile, path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
-        let mut columns = Columns::default();
-        let rows = columns
-            .take()
-            .map_err(Into::into)
-            .and_then(|none| ArrowWriter::try_new_with_options(file.writer()?, none.schema(), options()?))
-            .map_err(|error| failed(&shown, error))?;
-        Ok(Self { columns, rows, file, shown })
+        let groups =
+            || SerializedFileWriter::new(file.writer()?, columns::schema()?.into(), properties()?.into());
+        let groups = groups().map_err(|error| failed(&shown, error))?;
+        Ok(Self { rows: Rows::default(), groups, file, shown })
     }
 
     pub(super) fn asset(&mut self, asset: &Asset) -> Result<()> {
-        self.columns.add(asset);
-        if self.columns.rows() == BATCH_ROWS { self.write_batch() } else { Ok(()) }
+        self.rows.add(asset);
+        let is_full = self.rows.len() == GROUP_ROWS || self.rows.bytes() >= GROUP_BYTES;
+        if is_full { self.write_group() } else { Ok(()) }
     }
 
     /// Ends the file with these pairs and puts it in its place.
     pub(super) fn finish(mut self, pairs: Vec<KeyValue>) -> Result<()> {
-        self.write_batch()?;
-        let Self { mut rows, file, shown, .. } = self;
-        pairs.into_iter().for_each(|pair| rows.append_key_value_metadata(pair));
-        rows.finish().map_err(|error| failed(&shown, error))?;
+        if !self.rows.is_empty() {
+            self.write_group()?;
+        }
+        let Self { mut groups, file, shown, .. } = self;
+        pairs.into_iter().for_each(|pair| groups.append_key_value_metadata(pair));
+        groups.finish().map_err(|error| failed(&shown, error))?;
         file.commit()
     }
 
-    fn write_batch(&mut self) -> Result<()> {
-        let batch = self.columns.take().map_err(ParquetError::from);
-        batch.and_then(|batch| self.rows.write(&batch)).map_err(|error| failed(&self.shown, error))
+    fn write_group(&mut self) -> Result<()> {
+        let written = self.groups.next_row_group().and_then(|group| self.rows.write(group));
+        written.map_err(|error| failed(&self.shown, error))
     }
 
     fn failed(&self, error: ParquetError) -> Error {
@@ -122,12 +120,10 @@ impl RowWriter {
     }
 }
 
-fn options() -> std::result::Result<ArrowWriterOptions, ParquetError> {
-    let properties = WriterProperties::builder()
+fn properties() -> std::result::Result<WriterProperties, ParquetError> {
+    Ok(WriterProperties::builder()
         .set_created_by(TOOL.to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
-        .set_max_row_group_row_count(Some(GROUP_ROWS))
-        .set_max_row_group_bytes(Some(GROUP_BYTES))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         // Names are sorted, so that each begins like the one before.
@@ -135,9 +131,7 @@ fn options() -> std::result::Result<ArrowWriterOptions, ParquetError> {
         .set_column_dictionary_enabled(ColumnPath::from("name"), false)
         // No two are the same.
         .set_column_dictionary_enabled(ColumnPath::from("etag"), false)
-        .build();
-    // Arrow's own copy of the schema says nothing more than Parquet's.
-    Ok(ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true))
+        .build())
 }
 
 fn failed(path: &str, error: ParquetError) -> Error {

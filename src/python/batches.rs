@@ -17,7 +17,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 
-use super::{raise, unknown, want};
+use super::{arrow, raise, unknown, want};
 use crate::checker::{Checked, Checker, Next, Options};
 use crate::error::Error;
 use crate::model::{Access, Blob, BlobName, ETag};
@@ -139,6 +139,7 @@ impl Batches {
     /// The rows with the columns of their container before them.
     fn batch(&mut self, checked: &Checked) -> Result<RecordBatch, ArrowError> {
         let Checked { account, container, rows } = checked;
+        let rows = arrow::batch(rows)?;
         let same = |text: &str| -> ArrayRef {
             Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows.num_rows())))
         };

@@ -6,10 +6,11 @@ use pyo3::prelude::*;
 
 use crate::error::Error;
 use crate::model::{Admit, Quota};
-use crate::plan_file::{self, Columns, PartHeader};
+use crate::plan_file::{self, PartHeader};
 use crate::probe::{self, Want};
 use crate::rules::Profile;
 
+mod arrow;
 mod batches;
 mod dry_run;
 mod probe_file;
@@ -83,9 +84,7 @@ fn unknown(option: &str, value: &str) -> Error {
 /// The columns of a plan, as a `pyarrow.Schema`.
 #[pyfunction]
 fn plan_schema(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    let none = Columns::default().take();
-    let none = none.map_err(|error| raise(py, &Error::new(error.to_string())))?;
-    arrow_pyarrow::ToPyArrow::to_pyarrow(&*none.schema(), py)
+    arrow_pyarrow::ToPyArrow::to_pyarrow(&arrow::schema(), py)
 }
 
 /// The native half of presync.

@@ -11,12 +11,11 @@ const PARTS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("probe", &["model"]),
     ("rules", &["model", "error"]),
-    ("source", &["model", "error", "parquet_file"]),
+    ("source", &["model", "error", "files"]),
     ("plan", &["model", "error"]),
     ("ledger", &["model", "error"]),
-    ("parquet_file", &["error"]),
-    ("plan_file", &["model", "error", "parquet_file", "plan", "rules", "whole_file"]),
-    ("whole_file", &["error"]),
+    ("plan_file", &["model", "error", "files", "plan", "rules"]),
+    ("files", &["error"]),
     ("commit", &["model", "error", "ledger", "plan_file", "rules"]),
     ("pool", &["error"]),
     ("lanes", &["error", "pool"]),
@@ -29,7 +28,7 @@ const PARTS: &[(&str, &[&str])] = &[
         &["model", "error", "lanes", "probe", "rules", "source", "plan", "plan_file", "pool", "progress"],
     ),
     ("checker", &["error", "model", "plan_file", "probe", "rules", "run", "source"]),
-    ("checkpoint", &["model", "error", "plan", "plan_file", "run", "whole_file"]),
+    ("checkpoint", &["model", "error", "plan", "plan_file", "run", "files"]),
     (
         "report",
         &[
@@ -48,7 +47,7 @@ const PARTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("exit", &["audit", "model", "plan"]),
-    ("connections", &["error", "model", "rules", "source", "whole_file"]),
+    ("connections", &["error", "model", "rules", "source", "files"]),
     ("loopback", &["error"]),
     ("config", &["loopback", "model", "plan_file", "report", "rules", "source"]),
     (
@@ -74,7 +73,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "rules",
             "run",
             "source",
-            "whole_file",
+            "files",
         ],
     ),
     (

@@ -1,21 +1,21 @@
 //! The files of a report: CSV or Parquet.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
-use arrow_cast::cast;
-use arrow_schema::{ArrowError, DataType, TimeUnit};
 use csv::StringRecord;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+use parquet::basic::{ConvertedType, LogicalType, TimeUnit, TimestampType, Type as Physical};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::schema::types::ColumnDescriptor;
 
 use super::broken;
 use super::row::{Column, Row};
 use crate::error::{Error, Result, reason};
-use crate::parquet_file::{self, Refused, guarded};
+use crate::files::leaf::{LeafReader, Value};
+use crate::files::parquet_file::{self, Fault, Refused, guarded};
 
 /// Rows of a Parquet file that are decoded at a time.
 const BATCH_ROWS: usize = 1 << 12;
@@ -30,7 +30,7 @@ type Places = [Option<usize>; Column::ALL.len()];
 /// A file of a report that is open.
 pub(super) enum Report<'p> {
     Csv { path: &'p Path, reader: csv::Reader<Bounded<BufReader<File>>>, places: Places },
-    Parquet { path: &'p Path, file: File, footer: ArrowReaderMetadata, places: Places },
+    Parquet { path: &'p Path, file: SerializedFileReader<File>, places: Places },
 }
 
 impl<'p> Report<'p> {
@@ -41,12 +41,13 @@ impl<'p> Report<'p> {
         if file.metadata().map_err(unreadable)?.len() == 0 {
             return Err(broken(path, "it is empty"));
         }
-        match parquet_file::footer(&mut file) {
-            Ok(footer) => {
-                let schema = Arc::clone(footer.schema());
-                let names = schema.fields().iter().map(|field| field.name().as_str());
-                let places = places(path, names)?;
-                return Ok(Self::Parquet { path, file, footer, places });
+        match parquet_file::open(file.try_clone().map_err(unreadable)?) {
+            Ok(file) => {
+                let schema = file.metadata().file_metadata().schema_descr_ptr();
+                // A column is its leaf; of a group only the first part counts, and no column that is read is one.
+                let places =
+                    places(path, schema.columns().iter().map(|leaf| leaf.path().parts()[0].as_str()))?;
+                return Ok(Self::Parquet { path, file, places });
             }
             Err(Refused::Foreign) => {}
             Err(refused) => return Err(broken(path, &refused.why())),
@@ -68,7 +69,7 @@ impl<'p> Report<'p> {
     pub(super) fn each(self, take: &mut dyn FnMut(Row<'_>) -> Result<()>) -> Result<()> {
         match self {
             Self::Csv { path, reader, places } => each_line(path, reader, places, take),
-            Self::Parquet { path, file, footer, places } => each_row(path, file, footer, places, take),
+            Self::Parquet { path, file, places } => each_row(path, &file, places, take),
         }
     }
 }
@@ -107,62 +108,100 @@ fn each_line(
 
 fn each_row(
     path: &Path,
-    file: File,
-    footer: ArrowReaderMetadata,
+    file: &SerializedFileReader<File>,
     places: Places,
     take: &mut dyn FnMut(Row<'_>) -> Result<()>,
 ) -> Result<()> {
-    let wrong = |fault: String| broken(path, &fault);
-    let mut names: Places = [None; Column::ALL.len()];
-    let wanted = ProjectionMask::roots(footer.parquet_schema(), places.iter().flatten().copied());
-    let build = || {
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer);
-        builder.with_projection(wanted).with_batch_size(BATCH_ROWS).build()
-    };
-    let mut batches = guarded(build).map_err(wrong)?;
-    // What is left out before a column moves it to the front.
-    let mut kept: Vec<usize> = places.iter().flatten().copied().collect();
-    kept.sort_unstable();
-    for (name, place) in names.iter_mut().zip(places) {
-        *name = place.and_then(|place| kept.iter().position(|kept| *kept == place));
-    }
-    let mut place = 0;
-    while let Some(batch) = guarded(|| batches.next().transpose()).map_err(wrong)? {
-        let columns = guarded(|| texts(&batch, names)).map_err(wrong)?;
-        for row in 0..batch.num_rows() {
-            place += 1;
-            let text = |at: usize| {
-                let column = columns[at].as_ref().filter(|column| column.is_valid(row))?;
-                Some(column.value(row))
-            };
-            take(Row { fields: std::array::from_fn(text), place }).map_err(|error| within(path, error))?;
+    let wrong = |fault: Fault| broken(path, &fault);
+    let schema = file.metadata().file_metadata().schema_descr();
+    let types = places.map(|place| place.and_then(|leaf| schema.columns().get(leaf)));
+    let mut row_number = 0;
+    for group in 0..file.num_row_groups() {
+        let group = guarded(|| file.get_row_group(group)).map_err(wrong)?;
+        let mut leaves = [const { None }; Column::ALL.len()];
+        for (leaf, place) in leaves.iter_mut().zip(places) {
+            *leaf =
+                place.map(|place| guarded(|| LeafReader::open(&*group, place))).transpose().map_err(wrong)?;
+        }
+        loop {
+            let mut texts = [const { Texts::new() }; Column::ALL.len()];
+            let mut rows = 0;
+            for ((texts, leaf), of) in texts.iter_mut().zip(&mut leaves).zip(types) {
+                if let (Some(leaf), Some(of)) = (leaf, of) {
+                    rows = guarded(|| leaf.decode(BATCH_ROWS)).map_err(wrong)?;
+                    (0..rows).try_for_each(|_| texts.take(leaf, of)).map_err(wrong)?;
+                }
+            }
+            if rows == 0 {
+                break;
+            }
+            for row in 0..rows {
+                row_number += 1;
+                let fields = std::array::from_fn(|column| texts[column].get(row));
+                take(Row { fields, place: row_number }).map_err(|error| within(path, error))?;
+            }
         }
     }
     Ok(())
 }
 
-/// The columns as text, whatever types they have.
-fn texts(
-    batch: &RecordBatch,
-    places: Places,
-) -> std::result::Result<[Option<StringArray>; Column::ALL.len()], String> {
-    let mut columns = [const { None }; Column::ALL.len()];
-    for (column, place) in columns.iter_mut().zip(places) {
-        let Some(place) = place else { continue };
-        *column = text(batch.column(place)).map_err(|error| error.to_string())?;
-    }
-    Ok(columns)
+/// Values of a column as text, whatever type it has.
+struct Texts {
+    all: String,
+    /// Where each value is; `None` for one that is missing.
+    ranges: Vec<Option<Range<usize>>>,
 }
 
-/// A column as text; times as milliseconds since 1970.
-fn text(column: &ArrayRef) -> std::result::Result<Option<StringArray>, ArrowError> {
-    let mut column = Arc::clone(column);
-    if let DataType::Timestamp(_, zone) = column.data_type() {
-        // Whatever the zone, the number counts from 1970 in UTC.
-        let milliseconds = DataType::Timestamp(TimeUnit::Millisecond, zone.clone());
-        column = cast(&cast(&column, &milliseconds)?, &DataType::Int64)?;
+impl Texts {
+    const fn new() -> Self {
+        Self { all: String::new(), ranges: Vec::new() }
     }
-    Ok(cast(&column, &DataType::Utf8)?.as_any().downcast_ref::<StringArray>().cloned())
+
+    /// Takes the next value of a column; times as milliseconds since 1970.
+    fn take(&mut self, leaf: &mut LeafReader, of: &ColumnDescriptor) -> std::result::Result<(), Fault> {
+        let begin = self.all.len();
+        let is_list = leaf.row_len() != Some(1);
+        let mut is_there = false;
+        leaf.next_row(|_, value| {
+            let Some(value) = value else { return Ok(()) };
+            is_there = true;
+            let written = match value {
+                Value::Bytes(bytes) => {
+                    let text = std::str::from_utf8(bytes);
+                    self.all.push_str(text.map_err(|_| format!("its column '{}' is not UTF-8", of.name()))?);
+                    Ok(())
+                }
+                Value::Int(number) => write!(self.all, "{}", meant(number, of)),
+                Value::Bool(flag) => write!(self.all, "{flag}"),
+                Value::Real(number) => write!(self.all, "{number}"),
+            };
+            written.map_err(|error| error.to_string())
+        })?;
+        if is_list {
+            return Err(format!("its column '{}' has lists", of.path()));
+        }
+        self.ranges.push(is_there.then_some(begin..self.all.len()));
+        Ok(())
+    }
+
+    fn get(&self, row: usize) -> Option<&str> {
+        self.all.get(self.ranges.get(row)?.clone()?)
+    }
+}
+
+/// What a whole number of a column stands for: a time in milliseconds since 1970, whatever its unit, or the number.
+fn meant(number: i64, of: &ColumnDescriptor) -> i128 {
+    let number = i128::from(number);
+    if of.physical_type() == Physical::INT96 {
+        return number / 1_000;
+    }
+    match (of.logical_type_ref(), of.converted_type()) {
+        (Some(LogicalType::Timestamp(TimestampType { unit: TimeUnit::NANOS, .. })), _) => number / 1_000_000,
+        (Some(LogicalType::Timestamp(TimestampType { unit: TimeUnit::MICROS, .. })), _)
+        | (_, ConvertedType::TIMESTAMP_MICROS) => number / 1_000,
+        (_, ConvertedType::UINT_64) => i128::from(number as u64),
+        _ => number,
+    }
 }
 
 /// An error about a row, with the file that it is in.

@@ -3,13 +3,12 @@
 use std::fs::{self, File};
 use std::panic::catch_unwind;
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow_array::builder::{ListBuilder, UInt8Builder};
-use arrow_array::{ArrayRef, RecordBatch};
-use parquet::arrow::ArrowWriter;
+use parquet::data_type::Int32Type;
 use parquet::file::metadata::KeyValue;
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 use presync::plan_file::PlanReader;
 
 use super::{planned, report};
@@ -88,10 +87,10 @@ fn what_is_no_plan_is_told_apart() {
     assert_eq!(brief(&file("empty", b"")), "the plan 'FILE' is damaged: it is cut short");
     assert_eq!(brief(&file("text", b"name,size\n")), "'FILE' is no plan: it is no Parquet file");
     let foreign = folder.path().join("foreign");
-    write(&foreign, lists(1, 1), &[]);
+    write(&foreign, 1, &[]);
     assert_eq!(brief(&foreign), "'FILE' is no plan: it is a Parquet file of something else");
     let newer = folder.path().join("newer");
-    write(&newer, lists(1, 1), &[KeyValue::new("presync.format_version".to_owned(), "2.3".to_owned())]);
+    write(&newer, 1, &[KeyValue::new("presync.format_version".to_owned(), "2.3".to_owned())]);
     assert_eq!(brief(&newer), "the plan 'FILE' has the format version 2.3, this presync reads 1.0");
     let ran = report(&newer, &[]);
     assert!(
@@ -111,27 +110,29 @@ fn a_file_that_unfolds_to_more_than_a_plan_has_is_refused() {
     for (length, message) in
         [(10, "it has no column 'name'"), (3_000_000, "it has more values than a plan may have")]
     {
-        write(&bomb, lists(1, length), &pairs);
+        write(&bomb, length, &pairs);
         assert!(fs::metadata(&bomb).expect("it is there").len() < 100_000);
         let error = read_all(&bomb).expect_err("it is no plan");
         assert!(error.message().contains(message), "{error}");
     }
 }
 
-/// Rows of lists of zeros.
-fn lists(rows: usize, length: usize) -> RecordBatch {
-    let mut lists = ListBuilder::new(UInt8Builder::new());
-    for _ in 0..rows {
-        lists.values().append_value_n(0, length);
-        lists.append(true);
-    }
-    RecordBatch::try_from_iter([("findings", Arc::new(lists.finish()) as ArrayRef)]).expect("a column")
-}
-
-fn write(path: &Path, batch: RecordBatch, pairs: &[KeyValue]) {
+/// Writes a file with one row: a list of so many zeros.
+fn write(path: &Path, length: usize, pairs: &[KeyValue]) {
+    let schema = "message lists { required group findings (LIST) { repeated group list { required int32 element; } } }";
+    let schema = parse_message_type(schema).expect("a schema");
     let file = File::create(path).expect("it can be written");
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a schema");
-    writer.write(&batch).expect("it is written");
+    let mut writer = SerializedFileWriter::new(file, schema.into(), Default::default()).expect("a file");
+    let mut group = writer.next_row_group().expect("a row group");
+    let mut column = group.next_column().expect("a column").expect("there is one");
+    let repetition: Vec<_> = (0..length).map(|element| i16::from(element > 0)).collect();
+    let (values, definition) = (vec![0; length], vec![1; length]);
+    column
+        .typed::<Int32Type>()
+        .write_batch(&values, Some(&definition), Some(&repetition))
+        .expect("it is written");
+    column.close().expect("it is written");
+    group.close().expect("it is written");
     pairs.iter().for_each(|pair| writer.append_key_value_metadata(pair.clone()));
     writer.close().expect("it is written");
 }

@@ -1,14 +1,14 @@
-//! Parquet files that nobody vouches for.
+//! Parquet files from anywhere.
 //!
-//! The library that decodes them may panic on damaged bytes, and believes what they say of their own lengths.
+//! The library that decodes them may panic on damaged bytes, and trusts the lengths that they state.
 
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::KeyValue;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use crate::error::reason;
 
@@ -45,19 +45,18 @@ impl Refused {
     }
 }
 
-/// Reads the footer of a file.
+/// Opens a file and parses its footer.
 ///
 /// # Errors
-/// When it is none, or is longer than 64 MiB.
-pub fn footer(file: &mut File) -> Result<ArrowReaderMetadata, Refused> {
-    check_ends(file).map_err(Refused::Unreadable)??;
-    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    guarded(|| ArrowReaderMetadata::load(&*file, options)).map_err(Refused::Damaged)
+/// The file isn't Parquet, or its footer is longer than 64 MiB.
+pub fn open(mut file: File) -> Result<SerializedFileReader<File>, Refused> {
+    check_ends(&mut file).map_err(Refused::Unreadable)??;
+    guarded(|| SerializedFileReader::new(file)).map_err(Refused::Damaged)
 }
 
-/// The key-value metadata of a footer.
-pub fn pairs(footer: &ArrowReaderMetadata) -> &[KeyValue] {
-    footer.metadata().file_metadata().key_value_metadata().map_or(&[], Vec::as_slice)
+/// The key-value metadata of a file.
+pub fn pairs(file: &SerializedFileReader<File>) -> &[KeyValue] {
+    file.metadata().file_metadata().key_value_metadata().map_or(&[], Vec::as_slice)
 }
 
 /// Looks at the first and the last bytes, and at the footer's length.
