@@ -5,10 +5,8 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use clap::Parser;
-use presync::cli::{Cli, Request};
-use presync::command;
+use presync::command::{Cli, Exit};
 use presync::error::Error;
-use presync::exit::Exit;
 use presync::parquet_file;
 
 /// What one thread allocates for a blob another one frees, millions of times over.
@@ -17,23 +15,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     quiet_caught_panics();
-    let result = match Cli::parse().into_request() {
-        Request::DryRun(settings) => command::dry_run::run(&settings),
-        Request::Audit(settings) => command::audit::run(&settings),
-        Request::Report(settings) => command::report::run(&settings),
-        Request::Commit(settings) => command::commit::run(&settings),
-        Request::Explain(settings) => command::explain::run(&settings),
-        Request::Doctor(settings) => command::doctor::run(&settings),
-        Request::Connect(settings) => command::connect::run(&settings),
-        Request::Preview(settings) => command::preview::run(&settings),
-        Request::Quota(settings) => command::quota::run(&settings),
-        Request::Rule(settings) => command::rule::run(&settings),
-        Request::Print(text) => command::print::run(&text),
-        Request::Bench(settings) => command::bench::run(&settings),
-        Request::BenchJob => command::bench::run_job(),
-        Request::Loopback(settings) => command::loopback::run(settings),
-    };
-    result.unwrap_or_else(|error| fail(&error)).into()
+    Cli::parse().run().unwrap_or_else(|error| fail(&error)).into()
 }
 
 /// What panics on a thread that probes or decodes a plan is caught there and becomes a verdict or an error, so the

@@ -62,11 +62,7 @@ fn part_header(
                 Profile::whole_name(profile),
                 probe::VERSION,
                 dimensions,
-                Admit::ALL
-                    .iter()
-                    .copied()
-                    .find(|order| order.as_str() == admit)
-                    .ok_or_else(|| unknown("admit", admit))?,
+                Admit::parse(admit).ok_or_else(|| unknown("admit", admit))?,
                 Quota::new(image_quota, frame_quota),
                 jiff::Timestamp::now(),
             )

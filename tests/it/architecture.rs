@@ -47,10 +47,8 @@ const PARTS: &[(&str, &[&str])] = &[
             "run",
         ],
     ),
-    ("exit", &["audit", "model", "plan"]),
     ("connections", &["error", "model", "rules", "source", "whole_file"]),
     ("loopback", &["error"]),
-    ("config", &["loopback", "model", "plan_file", "report", "rules", "source"]),
     (
         "command",
         &[
@@ -58,10 +56,8 @@ const PARTS: &[(&str, &[&str])] = &[
             "bench",
             "checkpoint",
             "commit",
-            "config",
             "connections",
             "error",
-            "exit",
             "ledger",
             "loopback",
             "model",
@@ -77,14 +73,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "whole_file",
         ],
     ),
-    (
-        "cli",
-        &["checkpoint", "config", "error", "loopback", "model", "plan_file", "report", "rules", "source"],
-    ),
-    (
-        "python",
-        &["checker", "cli", "command", "error", "model", "plan_file", "probe", "report", "rules", "source"],
-    ),
+    ("python", &["checker", "command", "error", "model", "plan_file", "probe", "report", "rules", "source"]),
 ];
 /// Parts that compute: no waiting, no clock, no files.
 const PURE: &[&str] = &["audit", "model", "preview", "probe", "plan"];

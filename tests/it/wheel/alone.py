@@ -120,7 +120,10 @@ refused(presync.PresyncError, "auth cannot be 'x'", presync.check_batches, [], a
 refused(presync.PresyncError, "above zero", presync.check_batches, [], max_requests_per_second=0)
 error = refused(presync.PresyncError, "is a folder", presync.probe, folder)
 assert error.hint == "presync.dry_run() takes folders"
-refused(presync.PresyncError, "--admit", presync.dry_run, folder, admit="first")
+refused(presync.PresyncError, "admit cannot be 'first'", presync.dry_run, folder, admit="first")
+refused(presync.PresyncError, "auth cannot be 'x'", presync.dry_run, folder, auth="x")
+refused(presync.PresyncError, "between 1 and 4096", presync.dry_run, folder, concurrency=0)
+refused(presync.PresyncError, "cannot be used together", presync.dry_run, folder, inventory=["a.csv"], no_recurse=True)
 refused(TypeError, "takes bytes, or a path", presync.probe, 3)
 
 
