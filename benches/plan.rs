@@ -27,7 +27,10 @@ const ROWS: u64 = 1_000_000;
 const FIRST_WRITTEN: i64 = 1_760_000_000;
 
 fn main() {
-    let rows = std::env::var("PRESYNC_ROWS").map_or(ROWS, |rows| rows.parse().expect("a number of rows"));
+    let rows = std::env::var("PRESYNC_ROWS")
+        .ok()
+        .filter(|rows| !rows.is_empty())
+        .map_or(ROWS, |rows| rows.parse().expect("a number of rows"));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("plan.parquet");
     let profile = Arc::new(Profile::load("nexus").expect("it is built in"));

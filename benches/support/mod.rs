@@ -51,7 +51,7 @@ pub struct Group {
 /// The corpus by format: the real files of the folder that `PRESYNC_CORPUS` names, by what its `truth.jsonl` says that
 /// they contain, or else the demo container's.
 pub fn corpus() -> Vec<Group> {
-    let files = match std::env::var_os("PRESYNC_CORPUS") {
+    let files = match std::env::var_os("PRESYNC_CORPUS").filter(|folder| !folder.is_empty()) {
         Some(folder) => real_files(Path::new(&folder)),
         None => demo_files(),
     };

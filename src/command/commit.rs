@@ -15,26 +15,28 @@ use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use clap::Args;
 use futures::{TryStreamExt, pin_mut};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use super::args::{AzureArgs, DisplayArgs};
+use super::exit::Exit;
 use super::interrupt::interrupted;
 use super::output::Output;
-use super::parts::{self, Opened};
-use super::target::Resolved;
+use super::parts::{self, Opened, Weigh};
+use super::target::{Resolved, Target};
+use super::values::one_line;
 use super::{ledger, say, say_rate};
 use crate::commit::{self, Commit, Comparison, Folder, Kept, Manifests, Outcome, Written};
-use crate::config::{self, Target, Weigh};
 use crate::error::{Error, Result};
-use crate::exit::Exit;
 use crate::ledger::{Amounts, Claim, Ledger, Reservation, Reserve, Shortage};
 use crate::model::{Blob, Month};
 use crate::plan::Earlier;
 use crate::plan_file::{Header, Plan};
 use crate::probe;
 use crate::progress::Progress;
-use crate::report::{self, ProgressBar, shown};
+use crate::report::{self, ProgressBar, TextOrJson, shown};
 use crate::rules::Profile;
 use crate::source::any::AnySource;
 use crate::source::location::{Environment, Location};
@@ -43,34 +45,82 @@ use crate::source::{Depth, Source, azure};
 /// Listing pages that wait until they are compared.
 const PAGES_AHEAD: usize = 2;
 
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  the plan is committed, now or before; with --dry-run, it would be
+  1  the plan is refused, and the report says why; nothing was changed
+  2  the run could not start or could not go on";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct CommitArgs {
+    /// A plan saved by presync dry-run --plan
+    #[arg(value_name = "PLAN")]
+    plan: PathBuf,
+
+    /// The plan's own source, with a SAS or as @NAME [default: as the plan names it]
+    #[arg(long, value_name = "SOURCE")]
+    source: Option<OsString>,
+
+    /// Workspace of the ledger whose quota to reserve [default: the plan's, else the connection's]
+    #[arg(long, value_name = "NAME", value_parser = one_line)]
+    workspace: Option<String>,
+
+    /// Path to the ledger [default: PRESYNC_LEDGER, else presync/ledger.sqlite3 in the user's data folder]
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
+
+    /// Folder for the manifests, which must not exist yet [default: the plan's name with -commit]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Check everything and report what would be done, without reserving or writing anything
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Leave out assets that could not be judged, instead of refusing the plan because of them
+    #[arg(long)]
+    allow_unknown: bool,
+
+    /// Format of the report
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: TextOrJson,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    azure: AzureArgs,
+
+    #[command(flatten, next_help_heading = "Display")]
+    display: DisplayArgs,
+}
+
 /// Commits the plan, or says why not.
 ///
 /// # Errors
 /// When the plan, its source or the ledger cannot be read, or the manifests cannot be written.
-pub fn run(settings: &config::Commit) -> Result<Exit> {
+pub(super) fn run(args: &CommitArgs) -> Result<Exit> {
     let (environment, begun) = (Environment::of_process(), Instant::now());
-    let reader = parts::open(&settings.plan, Weigh::default())?;
-    let resolved = resolve(settings, &reader.plan().header, &environment)?;
-    let ledger = ledger::path(settings.ledger.as_deref(), &environment)?;
-    let mut commit = prepare(settings, reader.plan(), &resolved, &ledger)?;
+    let reader = parts::open(&args.plan, Weigh::default())?;
+    let resolved = resolve(args, &reader.plan().header, &environment)?;
+    let ledger = ledger::path(args.ledger.as_deref(), &environment)?;
+    let mut commit = prepare(args, reader.plan(), &resolved, &ledger)?;
     let outcome = match commit::committed(&commit.dir, &commit.plan.id)? {
         Some(before) if before.workspace != commit.workspace => {
             return Err(elsewhere(&before.workspace, commit.month, &commit.plan.id));
         }
         Some(before) => Outcome::Before { at: before.committed_at },
         None => {
-            let comparison = begin(settings, &mut commit, &ledger)?;
-            let examined = examine(settings, &commit, resolved, &environment, reader, comparison)?;
+            let comparison = begin(args, &mut commit, &ledger)?;
+            let examined = examine(args, &commit, resolved, &environment, reader, comparison)?;
             decide(&mut commit, &ledger, examined)?
         }
     };
-    let output = Output::open(None, settings.color)?;
-    report::commit::write(settings.format, &commit, &outcome, output.writer(), output.width)
+    let output = Output::open(None, args.display.color.choice())?;
+    report::commit::write(args.format, &commit, &outcome, output.writer(), output.width)
         .map_err(|error| report::output(&error))?;
     if let Outcome::Committed(written) | Outcome::WouldCommit(written) = &outcome {
         say_unlisted(written);
     }
-    if settings.verbose {
+    if args.display.verbose {
         say_rate(commit.plan.summary.totals.listed, begun.elapsed());
     }
     Ok(match outcome {
@@ -80,21 +130,21 @@ pub fn run(settings: &config::Commit) -> Result<Exit> {
 }
 
 /// The plan's source, and what goes with it. One that is named again must be the same.
-fn resolve(settings: &config::Commit, header: &Header, environment: &Environment) -> Result<Resolved> {
+fn resolve(args: &CommitArgs, header: &Header, environment: &Environment) -> Result<Resolved> {
     let origin = &header.origin;
-    let (named, account) = match (&settings.source, &header.root) {
-        (Some(source), _) => (source.clone(), settings.account.clone()),
-        (None, Some(root)) => (root.into(), None),
+    let mut azure = args.azure.clone();
+    let named = match (&args.source, &header.root) {
+        (Some(source), _) => source.as_os_str(),
+        (None, Some(root)) => root.as_ref(),
         (None, None) if origin.container.is_some() => {
-            (OsString::from(&origin.location), settings.account.clone().or_else(|| origin.account.clone()))
+            azure.account = azure.account.or_else(|| origin.account.clone());
+            origin.location.as_ref()
         }
         (None, None) => {
             return Err(Error::new("the plan does not say where its folder is").hint("add --source DIR"));
         }
     };
-    let (auth, config) = (settings.auth, settings.config.clone());
-    let target = Target { source: named, account, auth, config, profile: None };
-    let resolved = Resolved::source(&target, environment)?;
+    let resolved = Resolved::source(Target { source: named, azure: &azure, profile: None }, environment)?;
     let is_same = match (&resolved.location, &header.root) {
         (Location::Container(url), _) => url.to_string() == origin.location,
         (Location::Folder(path), Some(root)) => {
@@ -103,7 +153,7 @@ fn resolve(settings: &config::Commit, header: &Header, environment: &Environment
         (Location::Folder(path), None) => path.display().to_string() == origin.location,
     };
     if let Location::Container(url) = &resolved.location
-        && settings.source.is_none()
+        && args.source.is_none()
         && !url.is_trusted()
     {
         // A plan from elsewhere must not choose who is sent a credential.
@@ -121,9 +171,9 @@ fn resolve(settings: &config::Commit, header: &Header, environment: &Environment
 }
 
 /// What is to be committed, where to, and against which budget.
-fn prepare(settings: &config::Commit, plan: &Plan, resolved: &Resolved, ledger: &Path) -> Result<Commit> {
+fn prepare(args: &CommitArgs, plan: &Plan, resolved: &Resolved, ledger: &Path) -> Result<Commit> {
     let of_plan = plan.header.workspace.as_deref();
-    let workspace = resolved.workspace(settings.workspace.as_deref().or(of_plan)).ok_or_else(|| {
+    let workspace = resolved.workspace(args.workspace.as_deref().or(of_plan)).ok_or_else(|| {
         Error::new("the plan was weighed against no workspace of the ledger, and none is named")
             .hint("add --workspace NAME; presync quota set --workspace NAME sets its limits")
     })?;
@@ -133,9 +183,9 @@ fn prepare(settings: &config::Commit, plan: &Plan, resolved: &Resolved, ledger: 
         costs: ledger::costs(&plan.header.profile, &plan.summary.totals)?,
         was_reserved: false,
         left: Amounts::new(),
-        dir: settings.out.clone().unwrap_or_else(|| beside(&settings.plan)),
+        dir: args.out.clone().unwrap_or_else(|| beside(&args.plan)),
         at: Timestamp::now(),
-        plan_path: settings.plan.clone(),
+        plan_path: args.plan.clone(),
         plan: plan.clone(),
     };
     commit.was_reserved = is_reserved(&commit, ledger)?;
@@ -172,7 +222,7 @@ fn elsewhere(workspace: &str, month: Month, plan: &str) -> Error {
 }
 
 /// Compares the plan with what can be known without a listing.
-fn begin(settings: &config::Commit, commit: &mut Commit, ledger: &Path) -> Result<Comparison> {
+fn begin(args: &CommitArgs, commit: &mut Commit, ledger: &Path) -> Result<Comparison> {
     let Header { profile_from, profile: planned, .. } = &commit.plan.header;
     let profile = Profile::load(profile_from).map_err(|error| {
         Error::new(error.message().to_owned())
@@ -182,7 +232,7 @@ fn begin(settings: &config::Commit, commit: &mut Commit, ledger: &Path) -> Resul
     let profile = Profile { overrides: planned.overrides.clone(), ..profile };
     let month = Month::of(commit.at);
     let mut comparison =
-        Comparison::new(&commit.plan, profile, probe::TRUSTED_SINCE, month, settings.allow_unknown);
+        Comparison::new(&commit.plan, profile, probe::TRUSTED_SINCE, month, args.allow_unknown);
     if !commit.was_reserved && month == commit.month {
         comparison.add_shortages(&weigh(commit, ledger)?);
     }
@@ -215,14 +265,14 @@ struct Examined {
 
 /// Lists the source again, compares it with the plan, and writes the manifests while nothing stands in the way.
 fn examine(
-    settings: &config::Commit,
+    args: &CommitArgs,
     commit: &Commit,
     resolved: Resolved,
     environment: &Environment,
     reader: Opened,
     comparison: Comparison,
 ) -> Result<Examined> {
-    let folder = if settings.dry_run { None } else { Some(Folder::create(&commit.dir)?) };
+    let folder = if args.dry_run { None } else { Some(Folder::create(&commit.dir)?) };
     let manifests = Manifests::create(folder.as_ref(), report::asset_record)?;
     let examined = Examined { comparison, manifests, folder };
     if commit.plan.summary.incomplete.is_some() {
@@ -235,7 +285,7 @@ fn examine(
         let options = azure::Options { depth, ..azure::Options::default() };
         let source = AnySource::open(resolved.location, resolved.auth, options, environment)?;
         let _bar =
-            super::is_live(settings.progress).then(|| ProgressBar::show_listing(Arc::clone(&progress)));
+            super::is_live(args.display.progress()).then(|| ProgressBar::show_listing(Arc::clone(&progress)));
         let (sender, pages) = mpsc::channel(PAGES_AHEAD);
         let comparing = tokio::task::spawn_blocking(move || examined.compare(pages, reader));
         let listed = tokio::select! {

@@ -2,17 +2,20 @@
 
 use std::borrow::Cow;
 use std::env;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anstream::AutoStream;
+use clap::Args;
 
+use super::args::{AzureArgs, ColorArgs};
+use super::exit::Exit;
 use super::say;
-use super::target::Resolved;
-use crate::config::{Connect, Target};
+use super::target::{Resolved, Target};
+use super::values::{one_line, origin};
 use crate::connections::{self, Added, Connection, FILE_NAME};
 use crate::error::{Error, Result};
-use crate::exit::Exit;
 use crate::report::style::{BOLD, DIM};
 use crate::report::{self, shown};
 use crate::source::azure;
@@ -27,19 +30,53 @@ const ROLE: &str = "Storage Blob Data Reader";
 /// How long a browser may remember the rule, in seconds.
 const CORS_MAX_AGE: &str = "3600";
 
+#[derive(Debug, Args)]
+pub(super) struct ConnectArgs {
+    /// A container as https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX], az://CONTAINER[/PREFIX],
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX], or @NAME for a connection in presync.toml
+    #[arg(value_name = "SOURCE")]
+    source: OsString,
+
+    /// Write the container to presync.toml as @NAME
+    #[arg(long, value_name = "NAME")]
+    write: Option<String>,
+
+    /// ID of the platform's application [default: a placeholder]
+    #[arg(long, value_name = "ID", value_parser = one_line)]
+    app_id: Option<String>,
+
+    /// Origin of the platform's site, for CORS; can be repeated [default: https://nexus.datature.io]
+    #[arg(long = "origin", value_name = "URL", value_parser = origin)]
+    origins: Vec<String>,
+
+    /// Subscription of the storage account [default: looked up by az]
+    #[arg(long, value_name = "ID", value_parser = one_line)]
+    subscription: Option<String>,
+
+    /// Resource group of the storage account [default: looked up by az]
+    #[arg(long, value_name = "NAME", value_parser = one_line)]
+    resource_group: Option<String>,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    azure: AzureArgs,
+
+    #[command(flatten)]
+    color: ColorArgs,
+}
+
 /// Prints what to run, and writes the connection if that is asked for.
 ///
 /// # Errors
 /// When the source is no container, breaks a naming rule, or cannot be written.
-pub fn run(settings: &Connect) -> Result<Exit> {
+pub(super) fn run(args: &ConnectArgs) -> Result<Exit> {
     let environment = Environment::of_process();
-    let resolved = match (&settings.write, settings.target.source.to_str()) {
+    let mut azure = args.azure.clone();
+    if args.write.is_some() && args.source.to_str().is_some_and(|source| !source.starts_with('@')) {
         // The file that is to be written may not be there yet.
-        (Some(_), Some(source)) if !source.starts_with('@') => {
-            Resolved::source(&Target { config: None, ..settings.target.clone() }, &environment)?
-        }
-        _ => Resolved::source(&settings.target, &environment)?,
-    };
+        azure.config = None;
+    }
+    let target = Target { source: &args.source, azure: &azure, profile: None };
+    let resolved = Resolved::source(target, &environment)?;
     let Location::Container(url) = &resolved.location else {
         return Err(Error::new(format!("'{}' is a folder, which needs no connection", resolved.location))
             .hint("give a container, such as https://ACCOUNT.blob.core.windows.net/CONTAINER"));
@@ -51,16 +88,16 @@ pub fn run(settings: &Connect) -> Result<Exit> {
     let steps = match url.is_emulator() {
         true => Vec::new(),
         false => {
-            vec![principal(settings)?, role(account, url.container(), settings)?, cors(account, settings)?]
+            vec![principal(args)?, role(account, url.container(), args)?, cors(account, args)?]
         }
     };
-    if let Some(name) = &settings.write {
-        write(name, &connection(url, account, resolved.connection.as_ref(), settings), settings)?;
+    if let Some(name) = &args.write {
+        write(name, &connection(url, account, resolved.connection.as_ref(), args), args)?;
         if url.sas().is_some() {
             say("the SAS is not written, because the file is shared: set AZURE_STORAGE_SAS_TOKEN");
         }
     }
-    let mut out = AutoStream::new(io::stdout(), settings.color.into());
+    let mut out = AutoStream::new(io::stdout(), args.color.choice());
     print(&mut out, url, &steps).and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
     Ok(Exit::Clean)
 }
@@ -70,7 +107,7 @@ fn connection(
     url: &ContainerUrl,
     account: &str,
     from: Option<&Connection>,
-    settings: &Connect,
+    args: &ConnectArgs,
 ) -> Connection {
     let usual = format!("https://{account}.blob.core.windows.net");
     let connection = from.cloned().unwrap_or_else(|| Connection {
@@ -79,13 +116,13 @@ fn connection(
         endpoint: Some(url.endpoint().to_owned()).filter(|endpoint| *endpoint != usual),
         ..Default::default()
     });
-    let auth = settings.target.auth.or(connection.auth);
+    let auth = args.azure.auth.or(connection.auth);
     Connection { prefix: url.prefix().to_owned(), auth, ..connection }
 }
 
-fn write(name: &str, connection: &Connection, settings: &Connect) -> Result<()> {
+fn write(name: &str, connection: &Connection, args: &ConnectArgs) -> Result<()> {
     let nearest = || env::current_dir().ok().and_then(|folder| connections::find(&folder));
-    let path = settings.target.config.clone().or_else(nearest).unwrap_or_else(|| PathBuf::from(FILE_NAME));
+    let path = args.azure.config.clone().or_else(nearest).unwrap_or_else(|| PathBuf::from(FILE_NAME));
     let name_of_file = path.display();
     match connections::add(&path, name, connection)? {
         Added::New => say(&format!("wrote @{name} to '{name_of_file}'")),
@@ -103,16 +140,16 @@ struct Step {
     options: Vec<(&'static str, String)>,
 }
 
-fn principal(settings: &Connect) -> Result<Step> {
+fn principal(args: &ConnectArgs) -> Result<Step> {
     let mut why = vec!["gives the platform's application an identity in your directory".to_owned()];
-    if settings.app_id.is_none() {
+    if args.app_id.is_none() {
         why.push(format!("replace {APP_ID} by the application's id, or give --app-id"));
     }
-    let options = vec![("--id", app_id(settings)?)];
+    let options = vec![("--id", app_id(args)?)];
     Ok(Step { title: "Service principal", why, command: "az ad sp create", options })
 }
 
-fn role(account: &str, container: &str, settings: &Connect) -> Result<Step> {
+fn role(account: &str, container: &str, args: &ConnectArgs) -> Result<Step> {
     let condition = azure::role_condition(container);
     let why = [
         "lets it list and read; the condition keeps it to this container",
@@ -120,9 +157,9 @@ fn role(account: &str, container: &str, settings: &Connect) -> Result<Step> {
         "if az does not find the principal yet, run it again after a minute",
     ];
     let options = vec![
-        ("--assignee", app_id(settings)?),
+        ("--assignee", app_id(args)?),
         ("--role", quoted(ROLE)?),
-        ("--scope", scope(account, settings)?),
+        ("--scope", scope(account, args)?),
         ("--condition-version", "2.0".to_owned()),
         ("--condition", quoted(&condition)?),
     ];
@@ -130,9 +167,9 @@ fn role(account: &str, container: &str, settings: &Connect) -> Result<Step> {
     Ok(Step { title: "Role", why, command: "az role assignment create", options })
 }
 
-fn cors(account: &str, settings: &Connect) -> Result<Step> {
+fn cors(account: &str, args: &ConnectArgs) -> Result<Step> {
     let mut why = vec!["lets a browser on the platform's site play videos out of the account".to_owned()];
-    let mut origins = settings.origins.clone();
+    let mut origins = args.origins.clone();
     if origins.is_empty() {
         why.push(format!("that the site is {ORIGIN} is assumed; --origin names another"));
         origins.push(ORIGIN.to_owned());
@@ -151,13 +188,13 @@ fn cors(account: &str, settings: &Connect) -> Result<Step> {
     Ok(Step { title: "CORS", why, command: "az storage cors add", options })
 }
 
-fn app_id(settings: &Connect) -> Result<String> {
-    quoted(settings.app_id.as_deref().unwrap_or(APP_ID))
+fn app_id(args: &ConnectArgs) -> Result<String> {
+    quoted(args.app_id.as_deref().unwrap_or(APP_ID))
 }
 
 /// The account's resource id, or the command that looks it up.
-fn scope(account: &str, settings: &Connect) -> Result<String> {
-    let (subscription, group) = (settings.subscription.as_deref(), settings.resource_group.as_deref());
+fn scope(account: &str, args: &ConnectArgs) -> Result<String> {
+    let (subscription, group) = (args.subscription.as_deref(), args.resource_group.as_deref());
     if let (Some(subscription), Some(group)) = (subscription, group) {
         let id = format!(
             "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{account}"

@@ -1,23 +1,58 @@
 //! `presync doctor`: a connection tested end to end.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use anstream::AutoStream;
+use clap::Args;
 use futures::StreamExt;
 
-use super::target::Resolved;
-use crate::config::Doctor;
+use super::args::{AzureArgs, ColorArgs};
+use super::exit::Exit;
+use super::target::{Resolved, Target};
+use super::values::{duration, origin};
 use crate::error::{Error, Result};
-use crate::exit::Exit;
 use crate::model::{Access, Blob, ByteRange, Check, Origin, Outcome, Reads};
-use crate::report;
+use crate::report::{self, TextOrJson};
 use crate::source::azure::{self, AzureSource};
 use crate::source::local::LocalSource;
 use crate::source::location::{ContainerUrl, Environment, Location};
 use crate::source::{ReadError, Source};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  no step failed
+  2  a step failed";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct DoctorArgs {
+    /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX],
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX], or @NAME[/PREFIX] for a connection in presync.toml
+    #[arg(value_name = "SOURCE")]
+    source: OsString,
+
+    /// Retry while a new role assignment has not propagated yet, for up to 5m or a duration such as 90s
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "5m", value_parser = duration)]
+    wait: Option<Duration>,
+
+    /// Origin whose pages must be allowed to read videos (CORS); the default is an assumption about the platform
+    #[arg(long = "origin", value_name = "URL", default_value = "https://nexus.datature.io", value_parser = origin)]
+    origins: Vec<String>,
+
+    /// Format of the report
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: TextOrJson,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    azure: AzureArgs,
+
+    #[command(flatten)]
+    color: ColorArgs,
+}
 
 /// The wait before a connection is examined again for the first time; it doubles with every further one.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
@@ -39,18 +74,19 @@ const EARLIER: &str = "an earlier step failed";
 ///
 /// # Errors
 /// When the report cannot be written.
-pub fn run(settings: &Doctor) -> Result<Exit> {
-    let (origin, checks) = super::runtime()?.block_on(examine(settings));
-    let mut out = AutoStream::new(io::stdout(), settings.color.into());
-    report::doctor(settings.format, origin.as_ref(), &checks, &mut out)
+pub(super) fn run(args: &DoctorArgs) -> Result<Exit> {
+    let (origin, checks) = super::runtime()?.block_on(examine(args));
+    let mut out = AutoStream::new(io::stdout(), args.color.choice());
+    report::doctor(args.format, origin.as_ref(), &checks, &mut out)
         .and_then(|()| out.flush())
         .map_err(|error| report::output(&error))?;
     Ok(Exit::of_checks(&checks))
 }
 
-async fn examine(settings: &Doctor) -> (Option<Origin>, Vec<Check>) {
+async fn examine(args: &DoctorArgs) -> (Option<Origin>, Vec<Check>) {
     let environment = Environment::of_process();
-    let Resolved { location, auth, .. } = match Resolved::source(&settings.target, &environment) {
+    let target = Target { source: &args.source, azure: &args.azure, profile: None };
+    let Resolved { location, auth, .. } = match Resolved::source(target, &environment) {
         Err(error) => return (None, rest_skipped(vec![failed("names", &error)], EARLIER)),
         Ok(resolved) => resolved,
     };
@@ -65,7 +101,7 @@ async fn examine(settings: &Doctor) -> (Option<Origin>, Vec<Check>) {
             (None, rest_skipped(checks, EARLIER))
         }
         Ok(source) => {
-            checks.extend(patiently(&source, settings).await);
+            checks.extend(patiently(&source, args).await);
             (Some(source.origin()), checks)
         }
     }
@@ -82,12 +118,12 @@ fn names(url: &ContainerUrl) -> String {
 }
 
 /// Examines a container, again and again for as long as the user waits for a role assignment.
-async fn patiently(source: &AzureSource, settings: &Doctor) -> Vec<Check> {
+async fn patiently(source: &AzureSource, args: &DoctorArgs) -> Vec<Check> {
     let begun = Instant::now();
-    let mut wait = FIRST_WAIT;
+    let (longest, mut wait) = (args.wait.unwrap_or_default(), FIRST_WAIT);
     loop {
-        let found = source.examine(&settings.origins).await;
-        let left = settings.wait.saturating_sub(begun.elapsed());
+        let found = source.examine(&args.origins).await;
+        let left = longest.saturating_sub(begun.elapsed());
         if !found.propagating || left.is_zero() {
             return found.checks;
         }

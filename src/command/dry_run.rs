@@ -8,55 +8,55 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::examine::{Outcome, Planned, Provenance, check_baseline, plan_header};
+use super::exit::Exit;
 use super::interrupt::interrupted;
 use super::output::Output;
-use super::parts;
+use super::parts::{self, Weigh};
 use super::target::Resolved;
-use super::{ledger, say, say_rate, shard};
+use super::{ledger, say, say_rate, say_tally, shard};
 use crate::checkpoint::Checkpoint;
-use crate::config::{DryRun, Weigh};
 use crate::error::{Error, Result};
-use crate::exit::Exit;
 use crate::model::{Month, Quota};
 use crate::plan::Summary;
-use crate::probe::Want;
 use crate::progress::Progress;
 use crate::report::{self, Format, Header, ProgressBar, shown};
-use crate::rules::Profile;
-use crate::run::{self, End, Ended, Known, Settings, Task};
+use crate::rules::{Choice, Profile};
+use crate::run::{self, End, Ended, Known, Task};
 use crate::source::any::AnySource;
 use crate::source::azure;
-use crate::source::inventory::Tally;
 use crate::source::location::Environment;
 
-/// Files that are examined side by side when nothing else is asked for.
-pub(super) const FILES_AT_ONCE: usize = 64;
+mod args;
+
+pub(crate) use args::DryRunArgs;
+pub(super) use args::FILES_AT_ONCE;
 
 /// Writes the report and says how the run ended.
 ///
 /// # Errors
 /// When the run cannot start or cannot go on.
-pub fn run(settings: &DryRun) -> Result<Exit> {
+pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
     let environment = Environment::of_process();
-    let resolved = Resolved::source(&settings.target, &environment)?;
-    let profile = Arc::new(resolved.profile(&settings.rules)?);
-    let workspace = resolved.workspace(settings.workspace.as_deref());
-    let ledger = ledger_quota(workspace, settings, &profile, &environment)?;
-    let quota = resolved.quota(settings.image_quota, settings.frame_quota, ledger);
+    let resolved = Resolved::source(args.target(), &environment)?;
+    let profile = Arc::new(resolved.profile(&Choice::from(&args.rules))?);
+    let workspace = resolved.workspace(args.workspace.as_deref());
+    let ledger = ledger_quota(workspace, args, &profile, &environment)?;
+    let quota = resolved.quota(args.image_quota, args.frame_quota, ledger);
     let provenance = Provenance::of(&resolved, workspace);
     super::runtime()?.block_on(async {
-        let options =
-            azure::Options { depth: settings.depth, limits: settings.limits, ..azure::Options::default() };
+        let options = azure::Options {
+            depth: args.depth(),
+            limits: args.performance.limits(),
+            ..azure::Options::default()
+        };
         let mut source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
-        if !settings.inventory.is_empty() {
-            source = source.listed_from(settings.inventory.clone())?;
+        if !args.inventory.is_empty() {
+            source = source.listed_from(args.inventory.clone())?;
         }
-        let header = Header { origin: source.origin(), profile, admit: settings.admit };
-        match &settings.shard {
-            Some((shard, out)) => {
-                shard::run(source, header, provenance, quota, (*shard, out), settings).await
-            }
-            None => report_on(source, header, provenance, quota, settings).await,
+        let header = Header { origin: source.origin(), profile, admit: args.admit };
+        match args.share() {
+            Some(share) => shard::run(source, header, provenance, quota, share, args).await,
+            None => report_on(source, header, provenance, quota, args).await,
         }
     })
 }
@@ -64,20 +64,20 @@ pub fn run(settings: &DryRun) -> Result<Exit> {
 /// What the workspace has left this month, if one is named.
 fn ledger_quota(
     workspace: Option<&str>,
-    settings: &DryRun,
+    args: &DryRunArgs,
     profile: &Profile,
     environment: &Environment,
 ) -> Result<Quota> {
     let Some(workspace) = workspace else {
-        return match &settings.ledger {
+        return match &args.ledger {
             None => Ok(Quota::new(None, None)),
             Some(_) => Err(Error::new("--ledger is given, and no workspace whose quota it has")
                 .hint("add --workspace NAME, or a workspace to the connection in presync.toml")),
         };
     };
-    let path = ledger::path(settings.ledger.as_deref(), environment)?;
+    let path = ledger::path(args.ledger.as_deref(), environment)?;
     let month = Month::of(Timestamp::now());
-    if settings.verbose {
+    if args.display.verbose {
         say(&format!("quota of '{}' for {month} in '{}'", shown(workspace), path.display()));
     }
     ledger::quota(&path, workspace, month, profile)
@@ -88,24 +88,24 @@ async fn report_on(
     header: Header,
     provenance: Provenance,
     quota: Quota,
-    settings: &DryRun,
+    args: &DryRunArgs,
 ) -> Result<Exit> {
     let begun = Instant::now();
     let profile = Arc::clone(&header.profile);
-    let of_plan = plan_header(&header, provenance, settings.depth, settings.dimensions);
+    let of_plan = plan_header(&header, provenance, args.depth(), args.dimensions);
     let mut known = Known::default();
-    if let Some(path) = &settings.baseline {
+    if let Some(path) = &args.baseline {
         let earlier = parts::open(path, Weigh::default())?;
         check_baseline(path, &earlier.plan().header, &of_plan)?;
         let plan = earlier.plan().clone();
         known = known.with_baseline(&plan, Box::new(earlier));
     }
-    let plan = match plan_path(settings)? {
+    let plan = match plan_path(args)? {
         Some(path) => {
-            check_plan(path, settings)?;
+            check_plan(path, args)?;
             let (checkpoint, kept) =
-                Checkpoint::open(path, of_plan, settings.checkpoint_every, settings.resume)?;
-            if settings.resume && settings.verbose {
+                Checkpoint::open(path, of_plan, args.performance.checkpoint_every(), args.resume)?;
+            if args.resume && args.display.verbose {
                 let found = if kept.is_empty() { "there is no run to take up" } else { "taking up the run" };
                 say(&format!("{found} of '{}'", path.display()));
             }
@@ -114,18 +114,18 @@ async fn report_on(
         }
         None => None,
     };
-    let output = Output::of_report(settings.output.as_deref(), settings.format, settings.color)?;
+    let output = Output::of_report(args.output.as_deref(), args.format, args.display.color.choice())?;
     let credential = header.origin.credential.clone();
-    let report = report::open(settings.format, header, output.writer(), output.width)?;
+    let report = report::open(args.format, header, output.writer(), output.width)?;
     let progress = Arc::new(Progress::default());
-    let bar = super::is_live(settings.progress).then(|| ProgressBar::show(Arc::clone(&progress)));
+    let bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
 
-    let pipeline = pipeline(&source, settings);
-    if settings.verbose {
+    let pipeline = args.pipeline(&source);
+    if args.display.verbose {
         if let Some(credential) = credential {
             say(&format!("credential: {credential}"));
         }
-        let most = if settings.limits.concurrency.is_none() { "up to " } else { "" };
+        let most = if args.performance.concurrency.is_none() { "up to " } else { "" };
         say(&format!(
             "{most}{} blobs at a time, {} probe threads, a queue of {}",
             pipeline.concurrency, pipeline.workers, pipeline.queue
@@ -138,7 +138,7 @@ async fn report_on(
         source: Arc::clone(&source),
         profile,
         quota,
-        admit: settings.admit,
+        admit: args.admit,
         known,
         settings: pipeline,
         resources: None,
@@ -155,7 +155,7 @@ async fn report_on(
     };
     let elapsed = begun.elapsed();
     // Each is written whatever becomes of the other.
-    let planned = match (plan, plan_path(settings)?) {
+    let planned = match (plan, plan_path(args)?) {
         (Some(plan), Some(path)) => finish_plan(plan, path, &summary, elapsed),
         _ => Ok(()),
     };
@@ -163,10 +163,10 @@ async fn report_on(
     output.keep()?;
     planned?;
     if let AnySource::Inventory(inventory) = &*source {
-        say_tally(&inventory.tally(), settings.verbose);
+        say_tally(&inventory.tally(), args.display.verbose);
     }
     // How long it took is no part of the report, which is the same every time.
-    if settings.verbose || (settings.progress && io::stderr().is_terminal()) {
+    if args.display.verbose || (args.display.progress() && io::stderr().is_terminal()) {
         say_rate(summary.totals.listed, elapsed);
         if summary.totals.retries > 0 {
             say(&format!("{} of {} requests repeated", summary.totals.retries, summary.totals.requests));
@@ -174,57 +174,24 @@ async fn report_on(
     }
     match broken {
         Some(error) => Err(error),
-        None => Ok(Exit::of(&summary, settings.exit_zero)),
-    }
-}
-
-/// How the run goes about its work.
-pub(super) fn pipeline(source: &AnySource, settings: &DryRun) -> Settings {
-    let at_once = match source {
-        AnySource::Folder(_) => FILES_AT_ONCE,
-        // The source itself says how many of them wait for an answer at a time.
-        AnySource::Container(_) | AnySource::Inventory(_) => azure::MAX_CONCURRENCY,
-    };
-    let mut pipeline = Settings::with_concurrency(settings.limits.concurrency.unwrap_or(at_once));
-    pipeline.workers = settings.workers.unwrap_or(pipeline.workers);
-    pipeline.queue = settings.queue.unwrap_or(pipeline.queue);
-    if settings.dimensions {
-        pipeline.want = Want::Dimensions;
-    }
-    pipeline
-}
-
-/// What became of an inventory's rows.
-pub(super) fn say_tally(tally: &Tally, verbose: bool) {
-    let Tally { rows, elsewhere, hidden, twice, gone, changed } = tally;
-    if verbose {
-        say(&format!(
-            "inventory: {rows} rows; left out {elsewhere} of other containers and prefixes, {hidden} that are snapshots, \
-             old versions or deleted, {twice} with a newer row of the same name"
-        ));
-    }
-    if gone + changed > 0 {
-        say(&format!(
-            "the inventory is older than the container: {gone} of its blobs are gone, {changed} have changed and were \
-             judged as they are now"
-        ));
+        None => Ok(Exit::of(&summary, args.exit_zero)),
     }
 }
 
 /// Where the plan goes: to `--plan`, or to `--output` when it is the report.
-fn plan_path(settings: &DryRun) -> Result<Option<&Path>> {
-    match (settings.format, &settings.plan) {
+fn plan_path(args: &DryRunArgs) -> Result<Option<&Path>> {
+    match (args.format, &args.plan) {
         (Format::Parquet, Some(_)) => Err(Error::new("--format parquet writes the plan, as --plan does")
             .hint("give --plan FILE alone, and a report goes with it")),
-        (Format::Parquet, None) => Ok(settings.output.as_deref()),
+        (Format::Parquet, None) => Ok(args.output.as_deref()),
         (_, plan) => Ok(plan.as_deref()),
     }
 }
 
-fn check_plan(path: &Path, settings: &DryRun) -> Result<()> {
+fn check_plan(path: &Path, args: &DryRunArgs) -> Result<()> {
     let same =
         |output: &Path| matches!((path::absolute(output), path::absolute(path)), (Ok(a), Ok(b)) if a == b);
-    match settings.format != Format::Parquet && settings.output.as_deref().is_some_and(same) {
+    match args.format != Format::Parquet && args.output.as_deref().is_some_and(same) {
         true => Err(Error::new(format!("--output and --plan are the same file, '{}'", path.display()))),
         false => Ok(()),
     }

@@ -1,25 +1,48 @@
 //! `presync explain`: everything about one asset.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
 
 use anstream::AutoStream;
+use clap::Args;
 use futures::{StreamExt, pin_mut};
 
-use super::target::Resolved;
-use crate::config::Explain;
+use super::args::{AzureArgs, ChoiceArgs, ColorArgs};
+use super::exit::Exit;
+use super::target::{Resolved, Target};
 use crate::error::{Error, Result};
-use crate::exit::Exit;
 use crate::model::{Asset, Blob, ByteRange, Orientation, Origin, Reads, Verdict};
 use crate::probe::{Node, Probe, Step};
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::report::{self, shown};
-use crate::rules::{self, Content, Profile};
+use crate::rules::{self, Choice, Content, Profile};
 use crate::run;
 use crate::source::any::AnySource;
 use crate::source::local::LocalSource;
 use crate::source::location::{Environment, Location};
 use crate::source::{Source, azure};
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// A file, or a blob as https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME[?SAS], az://CONTAINER/NAME,
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/NAME or @CONNECTION/NAME, with NAME as in reports
+    #[arg(value_name = "ASSET")]
+    asset: OsString,
+
+    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE")]
+    profile: Option<String>,
+
+    #[command(flatten, next_help_heading = "Rules")]
+    rules: ChoiceArgs,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    azure: AzureArgs,
+
+    #[command(flatten)]
+    color: ColorArgs,
+}
 
 /// EXIF tags that are printed.
 const MAX_TAGS: usize = 60;
@@ -28,10 +51,11 @@ const MAX_TAGS: usize = 60;
 ///
 /// # Errors
 /// When there is no such asset, or its source cannot be read.
-pub fn run(settings: &Explain) -> Result<Exit> {
+pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
     let environment = Environment::of_process();
-    let resolved = Resolved::asset(&settings.target, &environment)?;
-    let profile = resolved.profile(&settings.rules)?;
+    let target = Target { source: &args.asset, azure: &args.azure, profile: args.profile.as_deref() };
+    let resolved = Resolved::asset(target, &environment)?;
+    let profile = resolved.profile(&Choice::from(&args.rules))?;
     let explained = super::runtime()?.block_on(async {
         let (source, name) = match resolved.location {
             Location::Folder(path) => {
@@ -57,7 +81,7 @@ pub fn run(settings: &Explain) -> Result<Exit> {
         };
         examine(&source, &name, &profile).await
     })?;
-    let mut out = AutoStream::new(io::stdout(), settings.color.into());
+    let mut out = AutoStream::new(io::stdout(), args.color.choice());
     explained.print(&mut out).and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
     Ok(Exit::of_verdict(explained.asset.verdict))
 }

@@ -1,4 +1,4 @@
-//! What each command does with its settings.
+//! The command line, and what each command does.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -6,27 +6,35 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, Result, reason};
+use crate::source::inventory::Tally;
 
-pub mod audit;
-pub mod bench;
-pub mod commit;
-pub mod connect;
-pub mod doctor;
-pub mod dry_run;
+mod about;
+pub(crate) mod args;
+mod audit;
+mod bench;
+mod cli;
+mod commit;
+mod connect;
+mod doctor;
+pub(crate) mod dry_run;
 mod examine;
-pub mod explain;
+mod exit;
+mod explain;
 mod interrupt;
 mod ledger;
-pub mod loopback;
+mod loopback;
 mod output;
 mod parts;
-pub mod preview;
-pub mod print;
-pub mod quota;
-pub mod report;
-pub mod rule;
+mod preview;
+mod quota;
+mod report;
+mod rule;
 mod shard;
 mod target;
+mod values;
+
+pub use cli::{Cli, main};
+pub use exit::Exit;
 
 /// A line for whoever watches. Nothing is lost when stderr is closed.
 fn say(line: &str) {
@@ -43,6 +51,23 @@ fn say_rate(listed: u64, elapsed: Duration) {
     let seconds = elapsed.as_secs_f64();
     let rate = listed as f64 / seconds.max(f64::MIN_POSITIVE);
     say(&format!("{listed} blobs in {seconds:.1} s ({rate:.0}/s)"));
+}
+
+/// What became of an inventory's rows.
+fn say_tally(tally: &Tally, verbose: bool) {
+    let Tally { rows, elsewhere, hidden, twice, gone, changed } = tally;
+    if verbose {
+        say(&format!(
+            "inventory: {rows} rows; left out {elsewhere} of other containers and prefixes, {hidden} that are snapshots, \
+             old versions or deleted, {twice} with a newer row of the same name"
+        ));
+    }
+    if gone + changed > 0 {
+        say(&format!(
+            "the inventory is older than the container: {gone} of its blobs are gone, {changed} have changed and were \
+             judged as they are now"
+        ));
+    }
 }
 
 /// What drives listings; reads have threads of their own.

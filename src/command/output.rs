@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 
 use anstream::{AutoStream, ColorChoice};
 
-use crate::config::Color;
 use crate::error::{Error, Result};
 use crate::files::whole::WholeFile;
 use crate::report::Format;
@@ -23,12 +22,11 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn open(path: Option<&Path>, color: Color) -> Result<Self> {
-        let choice = color.into();
+    pub(super) fn open(path: Option<&Path>, color: ColorChoice) -> Result<Self> {
         let Some(path) = path else {
-            let color = match choice {
+            let color = match color {
                 ColorChoice::Auto => AutoStream::choice(&io::stdout()),
-                choice => choice,
+                color => color,
             };
             let width = terminal_size::terminal_size_of(io::stdout());
             return Ok(Self {
@@ -38,17 +36,17 @@ impl Output {
             });
         };
         let file = WholeFile::create(path)?;
-        let color = if choice == ColorChoice::Always { choice } else { ColorChoice::Never };
+        let color = if color == ColorChoice::Always { color } else { ColorChoice::Never };
         Ok(Self { file: Some(Arc::new(Mutex::new(file))), color, width: PLAIN_WIDTH })
     }
 
     /// Where a report in this format goes. What programs read goes out byte for byte.
-    pub(super) fn of_report(path: Option<&Path>, format: Format, color: Color) -> Result<Self> {
+    pub(super) fn of_report(path: Option<&Path>, format: Format, color: ColorChoice) -> Result<Self> {
         match format {
             Format::Text => Self::open(path, color),
             // The plan's own writer makes the file.
-            Format::Parquet => Self::open(None, Color::Never),
-            _ => Self::open(path, Color::Always),
+            Format::Parquet => Self::open(None, ColorChoice::Never),
+            _ => Self::open(path, ColorChoice::Always),
         }
     }
 

@@ -3,17 +3,34 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::Args;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
+use super::values::{admit, whole_number};
 use crate::audit::{Audit, Container, Folders, Outcome, Worst};
-use crate::config::Weigh;
 use crate::error::{Error, Result, reason};
-use crate::model::{Asset, Origin};
+use crate::model::{Admit, Asset, Origin};
 use crate::plan::Summary;
 use crate::plan_file::{self, PartFolder, PartHeader, Plan, PlanReader, PlanWriter};
 use crate::run::{self, Sink};
 use crate::source::location::{Environment, Location};
+
+/// How parts are weighed, in place of what they say themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
+pub(super) struct Weigh {
+    /// Images left in the platform's quota, for a folder of parts [default: as the parts say]
+    #[arg(long = "image-quota", value_name = "N", value_parser = whole_number)]
+    images: Option<u64>,
+
+    /// Frames of video left in the platform's quota, for a folder of parts [default: as the parts say]
+    #[arg(long = "frame-quota", value_name = "N", value_parser = whole_number)]
+    frames: Option<u64>,
+
+    /// Which assets get the quota first, for a folder of parts [default: as the parts say]
+    #[arg(long, value_name = "ORDER", value_parser = admit())]
+    admit: Option<Admit>,
+}
 
 /// A plan that is being read.
 pub(super) struct Opened {

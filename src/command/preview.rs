@@ -1,56 +1,92 @@
 //! `presync preview`: what the listing alone tells.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use clap::Args;
 use futures::{StreamExt, pin_mut};
 
+use super::args::{AzureArgs, DisplayArgs};
+use super::exit::Exit;
 use super::output::Output;
 use super::say_rate;
-use super::target::Resolved;
-use crate::config;
+use super::target::{Resolved, Target};
 use crate::error::Result;
-use crate::exit::Exit;
 use crate::model::Admit;
 use crate::preview::Preview;
 use crate::progress::Progress;
-use crate::report::{self, Header, ProgressBar};
+use crate::report::{self, Header, ProgressBar, TextOrJson};
 use crate::rules::Profile;
-use crate::source::Source;
 use crate::source::any::AnySource;
 use crate::source::azure;
 use crate::source::location::Environment;
+use crate::source::{Depth, Source};
+
+#[derive(Debug, Args)]
+pub(super) struct PreviewArgs {
+    /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX],
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX], or @NAME[/PREFIX] for a connection in presync.toml
+    #[arg(value_name = "SOURCE")]
+    source: OsString,
+
+    /// Do not descend into folders; they are counted as not entered
+    #[arg(long)]
+    no_recurse: bool,
+
+    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE")]
+    profile: Option<String>,
+
+    /// Format of the report
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: TextOrJson,
+
+    /// Write the report to a file instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    azure: AzureArgs,
+
+    #[command(flatten, next_help_heading = "Display")]
+    display: DisplayArgs,
+}
 
 /// Lists the source and writes what it adds up to.
 ///
 /// # Errors
 /// When the source cannot be listed to its end or the report cannot be written.
-pub fn run(settings: &config::Preview) -> Result<Exit> {
+pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
     let environment = Environment::of_process();
-    let resolved = Resolved::source(&settings.target, &environment)?;
+    let target = Target { source: &args.source, azure: &args.azure, profile: args.profile.as_deref() };
+    let resolved = Resolved::source(target, &environment)?;
+    let depth = if args.no_recurse { Depth::Direct } else { Depth::All };
     let profile = Arc::new(Profile::load(&resolved.profile)?);
-    let output = Output::open(settings.output.as_deref(), settings.color)?;
+    let output = Output::open(args.output.as_deref(), args.display.color.choice())?;
     let begun = Instant::now();
     let (header, preview) = super::runtime()?.block_on(async {
-        let options = azure::Options { depth: settings.depth, ..azure::Options::default() };
+        let options = azure::Options { depth, ..azure::Options::default() };
         let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
         let header = Header { origin: source.origin(), profile, admit: Admit::default() };
-        let preview = add_up(&source, &header, settings).await?;
+        let preview = add_up(&source, &header, args).await?;
         Ok((header, preview))
     })?;
-    report::preview::write(settings.format, &header, &preview, output.writer(), output.width)
+    report::preview::write(args.format, &header, &preview, output.writer(), output.width)
         .map_err(|error| report::output(&error))?;
     output.keep()?;
-    if settings.verbose || (settings.progress && io::stderr().is_terminal()) {
+    if args.display.verbose || (args.display.progress() && io::stderr().is_terminal()) {
         say_rate(preview.listed, begun.elapsed());
     }
     Ok(if preview.unreachable == 0 { Exit::Clean } else { Exit::Incomplete })
 }
 
-async fn add_up(source: &AnySource, header: &Header, settings: &config::Preview) -> Result<Preview> {
+async fn add_up(source: &AnySource, header: &Header, args: &PreviewArgs) -> Result<Preview> {
     let progress = Arc::new(Progress::default());
-    let _bar = super::is_live(settings.progress).then(|| ProgressBar::show_listing(Arc::clone(&progress)));
+    let _bar =
+        super::is_live(args.display.progress()).then(|| ProgressBar::show_listing(Arc::clone(&progress)));
     let mut preview = Preview::default();
     let pages = source.list();
     pin_mut!(pages);

@@ -4,35 +4,40 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 
+use super::exit::Exit;
 use super::ledger;
 use super::output::Output;
-use crate::config::{Quota, QuotaRelease, QuotaSet, QuotaShow};
 use crate::error::{Error, Result};
-use crate::exit::Exit;
 use crate::ledger::{Ledger, Release};
 use crate::model::Month;
 use crate::report::quota::{self, Statement, Workspace};
 use crate::report::{self, shown};
 use crate::source::location::Environment;
 
+mod args;
+
+pub(super) use args::QuotaArgs;
+use args::{QuotaCommand, ReleaseArgs, SetArgs, ShowArgs};
+
 /// Shows or changes the ledger.
 ///
 /// # Errors
 /// When the ledger cannot be read or written, or no such plan has a reservation.
-pub fn run(settings: &Quota) -> Result<Exit> {
+pub(super) fn run(args: &QuotaArgs) -> Result<Exit> {
     let (environment, now) = (Environment::of_process(), Timestamp::now());
-    match settings {
-        Quota::Show(settings) => show(settings, &environment, now),
-        Quota::Set(settings) => set(settings, &environment, now),
-        Quota::Release(settings) => release(settings, &environment, now),
+    match &args.command {
+        None => show(&args.show, &environment, now),
+        Some(QuotaCommand::Show(args)) => show(args, &environment, now),
+        Some(QuotaCommand::Set(args)) => set(args, &environment, now),
+        Some(QuotaCommand::Release(args)) => release(args, &environment, now),
     }?;
     Ok(Exit::Clean)
 }
 
-fn show(settings: &QuotaShow, environment: &Environment, now: Timestamp) -> Result<()> {
-    let path = ledger::path(settings.ledger.as_deref(), environment)?;
-    let month = settings.month.unwrap_or(Month::of(now));
-    let only = settings.workspace.as_deref();
+fn show(args: &ShowArgs, environment: &Environment, now: Timestamp) -> Result<()> {
+    let path = ledger::path(args.ledger.ledger.as_deref(), environment)?;
+    let month = args.month.unwrap_or(Month::of(now));
+    let only = args.workspace.as_deref();
     let mut statement = Statement { ledger: &path, month, workspaces: Vec::new(), history: None };
     if let Some(ledger) = Ledger::open_existing(&path)? {
         let mut names = ledger.workspaces(month)?;
@@ -42,26 +47,26 @@ fn show(settings: &QuotaShow, environment: &Environment, now: Timestamp) -> Resu
             let reservations = ledger.reservations(&name, month)?;
             statement.workspaces.push(Workspace { name, balances, reservations });
         }
-        if settings.history {
+        if args.history {
             statement.history = Some(ledger.history(only, Some(month))?);
         }
-    } else if settings.history {
+    } else if args.history {
         statement.history = Some(Vec::new());
     }
-    let output = Output::open(None, settings.color)?;
-    quota::write(settings.format, &statement, output.writer(), output.width)
+    let output = Output::open(None, args.color.choice())?;
+    quota::write(args.format, &statement, output.writer(), output.width)
         .map_err(|error| report::output(&error))
 }
 
-fn set(settings: &QuotaSet, environment: &Environment, now: Timestamp) -> Result<()> {
-    let path = ledger::path(settings.ledger.as_deref(), environment)?;
-    let month = settings.month.unwrap_or(Month::of(now));
+fn set(args: &SetArgs, environment: &Environment, now: Timestamp) -> Result<()> {
+    let path = ledger::path(args.ledger.ledger.as_deref(), environment)?;
+    let month = args.month.unwrap_or(Month::of(now));
     let mut ledger = ledger::open(&path)?;
-    let changes = ledger.set(&settings.workspace, month, &settings.limits, &settings.used, now)?;
+    let changes = ledger.set(&args.workspace, month, &args.limits(), &args.used(), now)?;
     match changes.is_empty() {
         true => say_result(["nothing to change".to_owned()]),
         false => {
-            let workspace = shown(&settings.workspace);
+            let workspace = shown(&args.workspace);
             say_result(
                 changes.iter().map(|change| format!("{workspace}, {month}, {}", quota::change(change))),
             )
@@ -69,9 +74,9 @@ fn set(settings: &QuotaSet, environment: &Environment, now: Timestamp) -> Result
     }
 }
 
-fn release(settings: &QuotaRelease, environment: &Environment, now: Timestamp) -> Result<()> {
-    let path = ledger::path(settings.ledger.as_deref(), environment)?;
-    let plan = &settings.plan;
+fn release(args: &ReleaseArgs, environment: &Environment, now: Timestamp) -> Result<()> {
+    let path = ledger::path(args.ledger.ledger.as_deref(), environment)?;
+    let plan = &args.plan;
     let released = match Ledger::open_existing(&path)? {
         Some(mut ledger) => ledger.release(plan, now)?,
         None => Release::Unknown,

@@ -2,38 +2,65 @@
 
 use std::path::PathBuf;
 
+use clap::Args;
+
+use super::args::ColorArgs;
+use super::exit::Exit;
 use super::output::Output;
-use super::parts;
-use crate::config;
+use super::parts::{self, Weigh};
 use crate::error::{Error, Result};
-use crate::exit::Exit;
 use crate::plan_file::{PartFolder, PlanWriter};
 use crate::report::{self, Format, Header, TextOrJson};
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// A plan saved by presync dry-run --plan, or a folder of parts to merge
+    #[arg(value_name = "PLAN|DIR")]
+    plan: PathBuf,
+
+    #[command(flatten)]
+    weigh: Weigh,
+
+    /// Format of the report
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: Format,
+
+    /// Write the report to a file instead of stdout
+    #[arg(long, short, value_name = "FILE", required_if_eq("format", "parquet"))]
+    output: Option<PathBuf>,
+
+    /// Exit with 0 instead of 1 if there are findings
+    #[arg(long)]
+    exit_zero: bool,
+
+    #[command(flatten)]
+    color: ColorArgs,
+}
 
 /// Writes the report and says how the run that the plan is of ended.
 ///
 /// # Errors
 /// When the plan cannot be read to its end or the report cannot be written.
-pub fn run(settings: &config::Report) -> Result<Exit> {
-    if settings.plan.is_dir() {
-        let folders = PartFolder::find(&settings.plan)?;
+pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
+    if args.plan.is_dir() {
+        let folders = PartFolder::find(&args.plan)?;
         if folders.len() > 1 {
-            return report_on_all(settings, &folders);
+            return report_on_all(args, &folders);
         }
     }
-    let mut reader = parts::open(&settings.plan, settings.weigh)?;
+    let mut reader = parts::open(&args.plan, args.weigh)?;
     let plan = reader.plan().clone();
     let header = Header {
         origin: plan.header.origin.clone(),
         profile: plan.header.profile.clone(),
         admit: plan.header.admit,
     };
-    let output = Output::of_report(settings.output.as_deref(), settings.format, settings.color)?;
-    let mut copy = match (settings.format, &settings.output) {
+    let output = Output::of_report(args.output.as_deref(), args.format, args.color.choice())?;
+    let mut copy = match (args.format, &args.output) {
         (Format::Parquet, Some(path)) => Some(PlanWriter::create(path, plan.header.clone())?),
         _ => None,
     };
-    let mut report = report::open(settings.format, header, output.writer(), output.width)?;
+    let mut report = report::open(args.format, header, output.writer(), output.width)?;
     for asset in &mut reader {
         let asset = asset?;
         report.asset(&asset).map_err(|error| report::output(&error))?;
@@ -44,16 +71,16 @@ pub fn run(settings: &config::Report) -> Result<Exit> {
     copy.map_or(Ok(()), |copy| copy.finish(plan.summary.clone(), elapsed))?;
     report.finish(&plan.summary, elapsed).map_err(|error| report::output(&error))?;
     output.keep()?;
-    Ok(Exit::of(&plan.summary, settings.exit_zero))
+    Ok(Exit::of(&plan.summary, args.exit_zero))
 }
 
 /// Writes what the parts of several containers add up to.
-fn report_on_all(settings: &config::Report, folders: &[PathBuf]) -> Result<Exit> {
-    let format = match settings.format {
+fn report_on_all(args: &ReportArgs, folders: &[PathBuf]) -> Result<Exit> {
+    let format = match args.format {
         Format::Text => TextOrJson::Text,
         Format::Json => TextOrJson::Json,
         _ => {
-            let (path, first) = (settings.plan.display(), folders.first().map(|folder| folder.display()));
+            let (path, first) = (args.plan.display(), folders.first().map(|folder| folder.display()));
             let first = first.map_or_else(String::new, |first| first.to_string());
             return Err(Error::new(format!("'{path}' has the plans of {} containers", folders.len())).hint(
                 format!(
@@ -62,10 +89,10 @@ fn report_on_all(settings: &config::Report, folders: &[PathBuf]) -> Result<Exit>
             ));
         }
     };
-    let output = Output::open(settings.output.as_deref(), settings.color)?;
-    let audit = parts::audit(folders, settings.weigh)?;
+    let output = Output::open(args.output.as_deref(), args.color.choice())?;
+    let audit = parts::audit(folders, args.weigh)?;
     report::audit::write(format, &audit, output.writer(), output.width)
         .map_err(|error| report::output(&error))?;
     output.keep()?;
-    Ok(Exit::of_audit(&audit, settings.exit_zero))
+    Ok(Exit::of_audit(&audit, args.exit_zero))
 }

@@ -3,24 +3,40 @@
 use std::io::{self, Write};
 
 use anstream::AutoStream;
+use clap::Args;
 
-use crate::config::Rule;
+use super::args::ColorArgs;
+use super::exit::Exit;
 use crate::error::{Error, Result};
-use crate::exit::Exit;
 use crate::model::{Code, Severity};
 use crate::report;
 use crate::report::style::{self, BOLD, DIM};
-use crate::rules;
+use crate::rules::{self, Profile};
 
-/// Prints every rule in a line, or one in full.
+#[derive(Debug, Args)]
+pub(super) struct RuleArgs {
+    /// A code such as VID002, or a name such as pixel-format
+    #[arg(value_name = "CODE")]
+    code: Option<String>,
+
+    /// Print the TOML of a profile instead: nexus, vi, or a file
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "code")]
+    profile: Option<String>,
+
+    #[command(flatten)]
+    color: ColorArgs,
+}
+
+/// Prints every rule in a line, one in full, or a profile as it is written.
 ///
 /// # Errors
-/// When there is no such rule.
-pub fn run(settings: &Rule) -> Result<Exit> {
-    let mut out = AutoStream::new(io::stdout(), settings.color.into());
-    let written = match &settings.code {
-        None => list(&mut out),
-        Some(wanted) => one(&mut out, find(wanted)?),
+/// When there is no such rule, or no such profile that is valid.
+pub(super) fn run(args: &RuleArgs) -> Result<Exit> {
+    let mut out = AutoStream::new(io::stdout(), args.color.choice());
+    let written = match (&args.profile, &args.code) {
+        (Some(profile), _) => out.write_all(Profile::text(profile)?.as_bytes()),
+        (None, Some(wanted)) => one(&mut out, find(wanted)?),
+        (None, None) => list(&mut out),
     };
     written.and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
     Ok(Exit::Clean)

@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::dry_run::DryRunArgs;
 use super::examine::{Provenance, plan_header};
+use super::exit::Exit;
 use super::interrupt::interrupted;
-use super::{dry_run, is_live, say, say_rate};
-use crate::config::DryRun;
+use super::{is_live, say, say_rate, say_tally};
 use crate::error::{Error, Result, reason};
-use crate::exit::Exit;
 use crate::model::{Asset, Quota};
 use crate::plan_file::{PartHeader, PartWriter, ShardOf};
 use crate::progress::Progress;
@@ -30,7 +30,7 @@ pub(super) async fn run(
     provenance: Provenance,
     quota: Quota,
     (shard, out): (ShardOf, &Path),
-    settings: &DryRun,
+    args: &DryRunArgs,
 ) -> Result<Exit> {
     let begun = Instant::now();
     std::fs::create_dir_all(out).map_err(|error| {
@@ -39,19 +39,19 @@ pub(super) async fn run(
     let ShardOf { index, of } = shard;
     let path = out.join(format!("shard-{index:05}-of-{of:05}.parquet"));
     let profile = Arc::clone(&header.profile);
-    let of_plan = plan_header(&header, provenance, settings.depth, settings.dimensions);
+    let of_plan = plan_header(&header, provenance, args.depth(), args.dimensions);
     let part = PartHeader { shard: Some(shard), ..PartHeader::new(&of_plan, quota) };
     let sink = Part(PartWriter::create(&path, part)?);
-    let pipeline = dry_run::pipeline(&source, settings);
+    let pipeline = args.pipeline(&source);
     let source = Arc::new(Shard::new(source, index, of));
     let progress = Arc::new(Progress::default());
-    let bar = is_live(settings.progress).then(|| ProgressBar::show(Arc::clone(&progress)));
+    let bar = is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
     let task = Task { progress, ..Task::new(Arc::clone(&source), profile, Quota::new(None, None), pipeline) };
     let ended = run::run(task, sink, interrupted()).await;
     drop(bar);
     let run::Ended { summary, sink: Part(writer), end } = ended?;
     if let AnySource::Inventory(inventory) = source.inner() {
-        dry_run::say_tally(&inventory.tally(), settings.verbose);
+        say_tally(&inventory.tally(), args.display.verbose);
     }
     match end {
         End::Broken(error) => Err(error),
@@ -61,7 +61,7 @@ pub(super) async fn run(
         }
         End::Complete => {
             writer.finish(Timestamp::now())?;
-            if settings.verbose {
+            if args.display.verbose {
                 let (listed, unknown) = (summary.totals.listed, summary.totals.unknown);
                 say(&format!(
                     "shard {index}/{of}: {listed} blobs, {unknown} of them not judged, in '{}'",

@@ -1,14 +1,25 @@
 //! What the command line and `presync.toml` say together about where blobs lie.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::config::Target;
+use super::args::AzureArgs;
 use crate::connections::{self, Connection, Connections, FILE_NAME, Rules};
 use crate::error::{Error, Result, reason};
 use crate::model::{Gauge, Quota};
 use crate::rules::{Choice, Profile};
 use crate::source::azure::AuthMode;
 use crate::source::location::{Environment, Location};
+
+/// A SOURCE or ASSET argument and the options that go with it. What is not given is left to the connection, if it is an
+/// `@NAME`, and then to the default.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub source: &'a OsStr,
+    pub azure: &'a AzureArgs,
+    /// A built-in profile's name, or a file.
+    pub profile: Option<&'a str>,
+}
 
 /// A target with every setting resolved: the command line's, else the connection's, else the default.
 pub(super) struct Resolved {
@@ -24,49 +35,51 @@ pub(super) struct Resolved {
 
 impl Resolved {
     /// Resolves a SOURCE: what follows `@NAME/` is added to the connection's prefix.
-    pub(super) fn source(target: &Target, env: &Environment) -> Result<Self> {
+    pub(super) fn source(target: Target<'_>, env: &Environment) -> Result<Self> {
         Self::new(target, env, |connection, rest| format!("{}{rest}", connection.prefix))
     }
 
     /// Resolves an ASSET: what follows `@NAME/` is a blob's whole name, as reports print it.
-    pub(super) fn asset(target: &Target, env: &Environment) -> Result<Self> {
+    pub(super) fn asset(target: Target<'_>, env: &Environment) -> Result<Self> {
         Self::new(target, env, |_, name| name.to_owned())
     }
 
-    fn new(target: &Target, env: &Environment, prefix: fn(&Connection, &str) -> String) -> Result<Self> {
-        let reference = target.source.to_str().map(connections::reference).transpose()?.flatten();
-        let connections = match (&target.config, reference) {
+    fn new(target: Target<'_>, env: &Environment, prefix: fn(&Connection, &str) -> String) -> Result<Self> {
+        let Target { source, azure, profile } = target;
+        let reference = source.to_str().map(connections::reference).transpose()?.flatten();
+        let connections = match (&azure.config, reference) {
             (None, None) => None,
             (file, _) => Some(connections(file.as_deref())?),
         };
         let rules = connections.as_ref().map(|connections| connections.rules().clone());
         let (Some(connections), Some((name, rest))) = (connections, reference) else {
             return Ok(Self {
-                location: Location::parse(&target.source, target.account.as_deref(), env)?,
-                auth: target.auth.unwrap_or_default(),
-                profile: target.profile.clone().unwrap_or_else(default_profile),
+                location: Location::parse(source, azure.account.as_deref(), env)?,
+                auth: azure.auth.unwrap_or_default(),
+                profile: profile.map_or_else(default_profile, str::to_owned),
                 connection: None,
                 rules,
             });
         };
         let connection = connections.get(name)?;
-        Self::of_connection(connection, &connections, &prefix(connection, rest), target, env)
+        Self::of_connection(connection, &connections, &prefix(connection, rest), azure, profile, env)
     }
 
-    /// Resolves a connection with `prefix` in place of its own. The target's source is not looked at.
+    /// Resolves a connection with `prefix` in place of its own.
     pub(super) fn of_connection(
         connection: &Connection,
         connections: &Connections,
         prefix: &str,
-        target: &Target,
+        azure: &AzureArgs,
+        profile: Option<&str>,
         env: &Environment,
     ) -> Result<Self> {
-        let url = connection.url(target.account.as_deref(), prefix, env)?;
-        let profile = connection.profile.as_deref().map(|profile| below(connections.folder(), profile));
+        let url = connection.url(azure.account.as_deref(), prefix, env)?;
+        let of_connection = || Some(below(connections.folder(), connection.profile.as_deref()?));
         Ok(Self {
             location: Location::Container(url),
-            auth: target.auth.or(connection.auth).unwrap_or_default(),
-            profile: target.profile.clone().or(profile).unwrap_or_else(default_profile),
+            auth: azure.auth.or(connection.auth).unwrap_or_default(),
+            profile: profile.map(str::to_owned).or_else(of_connection).unwrap_or_else(default_profile),
             connection: Some(connection.clone()),
             rules: Some(connections.rules().clone()),
         })

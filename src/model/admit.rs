@@ -21,6 +21,11 @@ impl Admit {
     /// Every order.
     pub const ALL: &[Self] = &[Self::Listing, Self::MostAssets, Self::Newest];
 
+    /// The order of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|order| order.as_str() == name)
+    }
+
     /// `listing`, `most-assets` or `newest`, as the option and records have it.
     pub fn as_str(self) -> &'static str {
         match self {

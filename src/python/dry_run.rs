@@ -1,16 +1,19 @@
 //! `dry_run`: the report of a whole source.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::ValueEnum;
 use pyo3::prelude::*;
 
-use super::raise;
-use crate::cli::{Cli, Request};
+use super::{raise, unknown};
 use crate::command;
+use crate::command::args::{AzureArgs, CONCURRENCY, DisplayArgs, PerformanceArgs};
+use crate::command::dry_run::DryRunArgs;
 use crate::error::{Error, Result, reason};
+use crate::model::Admit;
+use crate::report::Format;
+use crate::source::azure::AuthMode;
 
 /// Runs `presync dry-run`, with the options that the command line has, and gives its JSON report as a dict. Findings are
 /// no error; what stops the run is a `PresyncError`.
@@ -40,45 +43,57 @@ pub(super) fn dry_run<'py>(
     concurrency: Option<u16>,
     max_requests_per_second: Option<u32>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let mut args: Vec<OsString> =
-        ["presync", "dry-run", "--format", "json", "--quiet"].map(Into::into).into();
-    let mut option = |name: &str, value: Option<OsString>| {
-        if let Some(value) = value {
-            let mut option = OsString::from(format!("--{name}="));
-            option.push(value);
-            args.push(option);
+    let args = || -> Result<DryRunArgs> {
+        if concurrency.is_some_and(|number| !CONCURRENCY.contains(&number.into())) {
+            let (least, most) = (CONCURRENCY.start(), CONCURRENCY.end());
+            return Err(Error::new(format!("concurrency is not between {least} and {most}")));
         }
+        if max_requests_per_second == Some(0) {
+            return Err(Error::new("max_requests_per_second is above zero"));
+        }
+        if inventory.as_ref().is_some_and(|files| !files.is_empty()) && no_recurse {
+            return Err(Error::new("inventory and no_recurse cannot be used together"));
+        }
+        let auth = auth.map(|auth| AuthMode::from_str(&auth, false).map_err(|_| unknown("auth", &auth)));
+        let admit = admit.map(|admit| Admit::parse(&admit).ok_or_else(|| unknown("admit", &admit)));
+        Ok(DryRunArgs {
+            source: source.into(),
+            profile: profile.map(|profile| utf_8("profile", profile)).transpose()?,
+            image_quota,
+            frame_quota,
+            admit: admit.transpose()?.unwrap_or_default(),
+            inventory: inventory.unwrap_or_default(),
+            plan,
+            no_recurse,
+            dimensions,
+            azure: AzureArgs { account, auth: auth.transpose()?, ..AzureArgs::default() },
+            performance: PerformanceArgs {
+                concurrency: concurrency.map(usize::from),
+                max_requests_per_second,
+                ..PerformanceArgs::default()
+            },
+            display: DisplayArgs { quiet: true, ..DisplayArgs::default() },
+            format: Format::Json,
+            ..DryRunArgs::default()
+        })
     };
-    let number = |number: Option<u64>| number.map(|number| number.to_string().into());
-    option("profile", profile.map(Into::into));
-    option("image-quota", number(image_quota));
-    option("frame-quota", number(frame_quota));
-    option("admit", admit.map(Into::into));
-    inventory.into_iter().flatten().for_each(|file| option("inventory", Some(file.into())));
-    option("plan", plan.map(Into::into));
-    option("auth", auth.map(Into::into));
-    option("account", account.map(Into::into));
-    option("concurrency", number(concurrency.map(u64::from)));
-    option("max-requests-per-second", number(max_requests_per_second.map(u64::from)));
-    args.extend(no_recurse.then(|| "--no-recurse".into()));
-    args.extend(dimensions.then(|| "--dimensions".into()));
-    let text = py.detach(|| run(args, source)).map_err(|error| raise(py, &error))?;
+    let args = args().map_err(|error| raise(py, &error))?;
+    let text = py.detach(|| run(args)).map_err(|error| raise(py, &error))?;
     py.check_signals()?;
     py.import("json")?.call_method1("loads", (text,))
 }
 
+fn utf_8(option: &str, path: PathBuf) -> Result<String> {
+    let path = path.into_os_string().into_string();
+    path.map_err(|path| Error::new(format!("{option} is not UTF-8: '{}'", path.display())))
+}
+
 /// The report as JSON.
-fn run(mut args: Vec<OsString>, source: PathBuf) -> Result<String> {
+fn run(mut args: DryRunArgs) -> Result<String> {
     let failed = |error: std::io::Error| Error::new(format!("the report cannot be read: {}", reason(&error)));
     let folder = tempfile::tempdir().map_err(failed)?;
     let report = folder.path().join("report.json");
-    args.extend(["--output".into(), report.clone().into(), "--".into(), source.into()]);
-    let parsed = Cli::try_parse_from(args).map_err(|error| {
-        let text = error.to_string();
-        Error::new(text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned())
-    })?;
-    if let Request::DryRun(settings) = parsed.into_request() {
-        command::dry_run::run(&settings)?;
-    }
+    args.output = Some(report.clone());
+    command::dry_run::run(&args)?;
     fs::read_to_string(report).map_err(failed)
 }

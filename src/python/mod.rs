@@ -1,9 +1,12 @@
 //! The native half of the Python module `presync`.
 
+use std::ffi::OsString;
+
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
+use crate::command;
 use crate::error::Error;
 use crate::model::{Admit, Quota};
 use crate::plan_file::{self, PartHeader};
@@ -63,11 +66,7 @@ fn part_header(
                 Profile::whole_name(profile),
                 probe::VERSION,
                 dimensions,
-                Admit::ALL
-                    .iter()
-                    .copied()
-                    .find(|order| order.as_str() == admit)
-                    .ok_or_else(|| unknown("admit", admit))?,
+                Admit::parse(admit).ok_or_else(|| unknown("admit", admit))?,
                 Quota::new(image_quota, frame_quota),
                 jiff::Timestamp::now(),
             )
@@ -79,6 +78,12 @@ fn part_header(
 
 fn unknown(option: &str, value: &str) -> Error {
     Error::new(format!("{option} cannot be '{}'", value.escape_debug()))
+}
+
+/// Runs the command line with these arguments, of which the first is the program's name, and returns its exit code.
+#[pyfunction]
+fn main(py: Python<'_>, args: Vec<OsString>) -> u8 {
+    py.detach(|| command::main(args).code())
 }
 
 /// The columns of a plan, as a `pyarrow.Schema`.
@@ -99,7 +104,7 @@ mod native {
     #[pymodule_export]
     use super::probe_file::probe;
     #[pymodule_export]
-    use super::{part_header, plan_schema};
+    use super::{main, part_header, plan_schema};
 
     /// The version of the package.
     #[pymodule_export]

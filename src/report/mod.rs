@@ -26,6 +26,8 @@ use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use crate::error::{Error, Result, reason};
 use crate::model::{Admit, Asset, Origin};
 use crate::plan::Summary;
@@ -38,36 +40,40 @@ pub use doctor::doctor;
 pub use layout::shown;
 
 /// How a report is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// The texts of the variants are those of `--help`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people: totals, gauges, findings by rule with examples.
+    /// Plain text for people
     #[default]
     Text,
-    /// One document.
+    /// One JSON document
     Json,
-    /// One asset a line, written while the run goes on.
+    /// One JSON object per line for each asset, written during the run
     Jsonl,
-    /// One asset a row, for spreadsheets, written while the run goes on.
+    /// One row per asset, for spreadsheets
     Csv,
-    /// The plan's own file, which [`plan_file`](crate::plan_file) writes.
+    /// The plan's own file; needs --output
     Parquet,
-    /// JUnit XML: a test case a rule.
+    /// JUnit XML, with a test case for each rule
     Junit,
-    /// SARIF 2.1.0: a result for each rule and folder.
+    /// SARIF 2.1.0, with a result for each rule and folder
     Sarif,
-    /// GitHub's workflow commands: an annotation a rule.
+    /// GitHub workflow commands, with an annotation for each rule
     Github,
-    /// One page for browsers.
+    /// One self-contained page for browsers
     Html,
 }
 
 /// How a report is written that has no row for each asset.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// The texts of the variants are those of `--help`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum TextOrJson {
-    /// For people.
+    /// Plain text for people
     #[default]
     Text,
-    /// One document.
+    /// One JSON document
     Json,
 }
 

@@ -1,5 +1,7 @@
 //! Profiles: a platform's rules as data.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, reason};
@@ -77,23 +79,33 @@ impl Profile {
     /// # Errors
     /// When there is no such profile and no such file, or when the file is no valid profile; then with line and column.
     pub fn load(name: &str) -> Result<Self> {
+        Self::parse(&Self::toml(name)?, name)
+    }
+
+    /// The text of a profile that [`load`](Self::load) takes, as it is written.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn text(name: &str) -> Result<Cow<'static, str>> {
+        let text = Self::toml(name)?;
+        Self::parse(&text, name).map(|_| text)
+    }
+
+    fn toml(name: &str) -> Result<Cow<'static, str>> {
         match name {
-            "nexus" => Self::parse(include_str!("nexus.toml"), name),
-            "vi" => Self::parse(include_str!("vi.toml"), name),
-            path => match std::fs::read_to_string(path) {
-                Ok(text) => Self::parse(&text, path),
-                Err(error) => {
-                    Err(Error::new(format!("cannot read the profile '{path}': {}", reason(&error)))
-                        .hint("use --profile nexus, --profile vi, or the path of a TOML file"))
-                }
-            },
+            "nexus" => Ok(include_str!("nexus.toml").into()),
+            "vi" => Ok(include_str!("vi.toml").into()),
+            path => std::fs::read_to_string(path).map(Into::into).map_err(|error| {
+                Error::new(format!("cannot read the profile '{path}': {}", reason(&error)))
+                    .hint("use --profile nexus, --profile vi, or the path of a TOML file")
+            }),
         }
     }
 
     fn parse(text: &str, origin: &str) -> Result<Self> {
         let profile: Self = toml::from_str(text).map_err(|error| {
             Error::new(format!("the profile '{origin}' is not valid: {}", error.to_string().trim_end()))
-                .hint("the built-in profile is the pattern: src/rules/nexus.toml")
+                .hint("presync rule --profile nexus prints a profile to start from")
         })?;
         if !profile.overrides.is_empty() {
             return Err(Error::new(format!(

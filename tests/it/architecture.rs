@@ -46,10 +46,8 @@ const PARTS: &[(&str, &[&str])] = &[
             "run",
         ],
     ),
-    ("exit", &["audit", "model", "plan"]),
     ("connections", &["error", "model", "rules", "source", "files"]),
     ("loopback", &["error"]),
-    ("config", &["loopback", "model", "plan_file", "report", "rules", "source"]),
     (
         "command",
         &[
@@ -57,10 +55,8 @@ const PARTS: &[(&str, &[&str])] = &[
             "bench",
             "checkpoint",
             "commit",
-            "config",
             "connections",
             "error",
-            "exit",
             "ledger",
             "loopback",
             "model",
@@ -76,14 +72,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "files",
         ],
     ),
-    (
-        "cli",
-        &["checkpoint", "config", "error", "loopback", "model", "plan_file", "report", "rules", "source"],
-    ),
-    (
-        "python",
-        &["checker", "cli", "command", "error", "model", "plan_file", "probe", "report", "rules", "source"],
-    ),
+    ("python", &["checker", "command", "error", "model", "plan_file", "probe", "report", "rules", "source"]),
 ];
 /// Parts that compute: no waiting, no clock, no files.
 const PURE: &[&str] = &["audit", "model", "preview", "probe", "plan"];

@@ -1,4 +1,4 @@
-//! Completions and manual pages, as bash and man take them.
+//! What presync prints about itself: help, its version, completions and manual pages, as bash and man take them.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -57,5 +57,46 @@ fn every_command_has_a_manual_page() {
     assert!(!page.contains("loopback"));
     let ran = Presync::new(["man", "dryrun"]).run();
     assert_eq!(ran.code, 2);
-    assert!(ran.stderr.contains("there is no such command"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("there is no command 'dryrun'"), "{}", ran.stderr);
+}
+
+#[test]
+fn the_version_has_the_build_on_demand() {
+    let version = concat!("presync ", env!("CARGO_PKG_VERSION"), "\n");
+    for args in [["--version"].as_slice(), &["-V"], &["-V", "rule"]] {
+        assert_eq!(output(args), version, "{args:?}");
+    }
+    for args in [["--version", "--verbose"].as_slice(), &["-vV"], &["-Vv"]] {
+        let text = output(args);
+        let build = text.strip_prefix(version).expect("the version comes first");
+        let keys: Vec<_> = build.lines().filter_map(|line| Some(line.split_once(": ")?.0)).collect();
+        let commit = option_env!("PRESYNC_COMMIT").filter(|commit| !commit.is_empty());
+        let known = [commit.map(|_| "commit"), Some("target"), Some("features")];
+        assert_eq!(keys, known.into_iter().flatten().collect::<Vec<_>>(), "{text}");
+        assert!(build.contains(&format!("target: {}-", std::env::consts::ARCH)), "{text}");
+    }
+    assert_eq!(Presync::new(["-v", "rule"]).run().code, 2, "it goes with --version alone");
+}
+
+#[test]
+fn help_is_written_for_users() {
+    let commands = output(&["help"]);
+    let commands = commands.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands: Vec<_> = commands
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(commands.contains(&"dry-run") && !commands.contains(&"loopback"), "{commands:?}");
+    for command in commands {
+        let mut pages = vec![output(&["help", command])];
+        if command != "help" {
+            pages.extend([output(&[command, "-h"]), output(&[command, "--help"]), output(&["man", command])]);
+        }
+        for page in pages {
+            // Links and paths are for rustdoc.
+            for mark in ["`", "::", "[["] {
+                assert!(!page.contains(mark), "{command}: {page}");
+            }
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! `presync rule`.
 
+use std::fs;
+
 use presync::model::Code;
 
-use crate::support::presync::Presync;
+use crate::support::presync::{Presync, root};
 
 #[test]
 fn every_rule_has_a_line() {
@@ -24,4 +26,25 @@ fn a_rule_that_is_none_is_named() {
     let ran = Presync::new(["rule", "VID999"]).run();
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
     assert_eq!(ran.stderr, "error: there is no rule 'VID999'\nhelp: presync rule lists them all\n");
+}
+
+#[test]
+fn a_profile_is_printed_as_it_is_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["nexus", "vi"] {
+        let written = fs::read_to_string(root().join(format!("src/rules/{name}.toml"))).expect("it is there");
+        let printed = Presync::new(["rule", "--profile", name]).run();
+        assert_eq!((printed.code, printed.stdout.as_str()), (0, written.as_str()));
+
+        // What is printed is a profile to start from.
+        let copy = folder.path().join(name);
+        fs::write(&copy, &written).expect("it is written");
+        let copy = copy.to_str().expect("UTF-8");
+        assert_eq!(Presync::new(["rule", "--profile", copy]).run().stdout, written);
+    }
+    let broken = folder.path().join("broken.toml");
+    fs::write(&broken, "name = 1").expect("it is written");
+    let ran = Presync::new(["rule".as_ref(), "--profile".as_ref(), broken.as_os_str()]).run();
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+    assert!(ran.stderr.contains("presync rule --profile nexus prints"), "{}", ran.stderr);
 }

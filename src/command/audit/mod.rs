@@ -13,9 +13,8 @@ use super::interrupt::interrupted_saying;
 use super::output::Output;
 use super::{ledger, say};
 use crate::audit::{Audit, Basenames, Container, Outcome, Together};
-use crate::config;
+use crate::command::exit::Exit;
 use crate::error::{Error, Result, reason};
-use crate::exit::Exit;
 use crate::ledger::{Amounts, Balance};
 use crate::model::{Month, QuotaKind};
 use crate::report::{self, ProgressBars, shown};
@@ -24,10 +23,12 @@ use crate::run::{Resources, Settings};
 use crate::source::azure::{self, Session};
 use crate::source::location::Environment;
 
+mod args;
 mod one;
 mod place;
 mod targets;
 
+pub(super) use args::AuditArgs;
 use one::{Auditor, lock};
 use targets::{Target, Targets};
 
@@ -40,42 +41,43 @@ const CONTAINERS_AT_ONCE: usize = 16;
 /// # Errors
 /// When the audit cannot start: nothing to audit, a folder that cannot be written. What happens to one container is
 /// part of the summary.
-pub fn run(settings: &config::Audit) -> Result<Exit> {
+pub(super) fn run(args: &AuditArgs) -> Result<Exit> {
     let environment = Environment::of_process();
-    super::runtime()?.block_on(audit(settings, environment))
+    super::runtime()?.block_on(audit(args, environment))
 }
 
-async fn audit(settings: &config::Audit, environment: Environment) -> Result<Exit> {
+async fn audit(args: &AuditArgs, environment: Environment) -> Result<Exit> {
     let begun = Instant::now();
-    let session = Session::new(settings.limits)?;
-    let Targets { targets, left_out } = targets::resolve(settings, &environment, &session).await?;
-    let budget = match &settings.workspace {
-        Some(workspace) => Some(Budget::open(settings, workspace, &targets, &environment)?),
+    let limits = args.performance.limits();
+    let session = Session::new(limits)?;
+    let Targets { targets, left_out } = targets::resolve(args, &environment, &session).await?;
+    let budget = match &args.workspace {
+        Some(workspace) => Some(Budget::open(args, workspace, &targets, &environment)?),
         None => None,
     };
-    make_out(&settings.out)?;
-    let output = Output::open(settings.output.as_deref(), settings.color)?;
+    make_out(&args.out)?;
+    let output = Output::open(args.output.as_deref(), args.display.color.choice())?;
 
     let at_once = CONTAINERS_AT_ONCE.min(targets.len());
-    let most = settings.limits.concurrency.unwrap_or(azure::MAX_CONCURRENCY);
+    let most = limits.concurrency.unwrap_or(azure::MAX_CONCURRENCY);
     let defaults = Settings::with_concurrency(most.div_ceil(at_once));
-    let workers = settings.workers.unwrap_or(defaults.workers);
-    let bars = super::is_live(settings.progress).then(|| Arc::new(ProgressBars::show(targets.len())));
+    let workers = args.performance.workers.unwrap_or(defaults.workers);
+    let bars = super::is_live(args.display.progress()).then(|| Arc::new(ProgressBars::show(targets.len())));
     let auditor = Arc::new(Auditor {
-        out: settings.out.clone(),
+        out: args.out.clone(),
         environment,
         session,
-        options: azure::Options { limits: settings.limits, ..azure::Options::default() },
-        resources: Arc::new(Resources::new(workers, settings.queue.unwrap_or(defaults.queue))?),
+        options: azure::Options { limits, ..azure::Options::default() },
+        resources: Arc::new(Resources::new(workers, args.performance.queue.unwrap_or(defaults.queue))?),
         concurrency: defaults.concurrency,
-        checkpoint_every: settings.checkpoint_every,
+        checkpoint_every: args.performance.checkpoint_every(),
         worst: Mutex::default(),
         stop: interrupted_saying(speak(bars.clone())).boxed().shared(),
         bars,
     });
-    let projects = projects(&targets, settings.one_project);
+    let projects = projects(&targets, args.one_project);
     let profiles: Vec<_> = targets.iter().map(|target| target.profile.clone().ok()).collect();
-    let containers = audit_all(&auditor, targets, &projects, at_once, settings).await;
+    let containers = audit_all(&auditor, targets, &projects, at_once, args).await;
     let auditor = Arc::into_inner(auditor).ok_or_else(|| Error::new("a container is still being audited"))?;
     // The last of the bars goes before anything is printed where they are.
     drop((auditor.bars, auditor.stop));
@@ -92,10 +94,10 @@ async fn audit(settings: &config::Audit, environment: Environment) -> Result<Exi
         together,
         elapsed: begun.elapsed(),
     };
-    report::audit::write(settings.format, &audit, output.writer(), output.width)
+    report::audit::write(args.format, &audit, output.writer(), output.width)
         .map_err(|error| report::output(&error))?;
     output.keep()?;
-    Ok(Exit::of_audit(&audit, settings.exit_zero))
+    Ok(Exit::of_audit(&audit, args.exit_zero))
 }
 
 /// Audits so many containers side by side, in the order of the targets, and gives them back in that order.
@@ -104,10 +106,10 @@ async fn audit_all(
     targets: Vec<Target>,
     projects: &Projects,
     at_once: usize,
-    settings: &config::Audit,
+    args: &AuditArgs,
 ) -> Vec<Container> {
     let audit = |(number, target): (usize, Target)| {
-        let basenames = projects.get(&project(&target, settings.one_project)).map(Arc::clone);
+        let basenames = projects.get(&project(&target, args.one_project)).map(Arc::clone);
         let lost = lost(&target);
         let auditor = Arc::clone(auditor);
         // A task of its own, so that the containers share the machine's cores.
@@ -116,7 +118,7 @@ async fn audit_all(
     };
     let audited = stream::iter(targets.into_iter().enumerate()).map(audit).buffer_unordered(at_once);
     let audited = audited.inspect(|(_, container)| {
-        if settings.verbose {
+        if args.display.verbose {
             say_done(auditor, container);
         }
     });
@@ -216,12 +218,12 @@ struct Budget {
 impl Budget {
     /// Asks the ledger, so that a slip in the workspace's name is said before anything is read.
     fn open(
-        settings: &config::Audit,
+        args: &AuditArgs,
         workspace: &str,
         targets: &[Target],
         environment: &Environment,
     ) -> Result<Self> {
-        let path = ledger::path(settings.ledger.as_deref(), environment)?;
+        let path = ledger::path(args.ledger.as_deref(), environment)?;
         let month = Month::of(Timestamp::now());
         let mut balances = BTreeMap::new();
         let mut profiles: Vec<_> =

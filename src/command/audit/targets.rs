@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path;
 use std::sync::Arc;
 
+use super::args::AuditArgs;
 use super::place::{Place, account};
 use crate::command::examine::Provenance;
 use crate::command::target::{self, Resolved};
-use crate::config;
 use crate::error::{Error, Result};
 use crate::model::{Origin, Quota};
 use crate::rules::{Choice, Profile};
@@ -38,33 +38,34 @@ pub(super) struct Targets {
 
 /// Finds out what is to be audited. Lists the containers of an account, if that is it.
 pub(super) async fn resolve(
-    settings: &config::Audit,
+    args: &AuditArgs,
     environment: &Environment,
     session: &Session,
 ) -> Result<Targets> {
+    let profile = args.profile.as_deref();
     let mut found = Vec::new();
     let mut left_out = Vec::new();
-    for source in &settings.sources {
-        let target = config::Target { source: source.clone(), ..settings.target.clone() };
-        let resolved = Resolved::source(&target, environment)?;
+    for source in &args.sources {
+        let target = target::Target { source, azure: &args.azure, profile };
+        let resolved = Resolved::source(target, environment)?;
         let name = source.to_str().filter(|source| source.starts_with('@')).map(str::to_owned);
         found.push((name, resolved));
     }
-    if settings.all {
-        let connections = target::connections(settings.target.config.as_deref())?;
+    if args.all {
+        let connections = target::connections(args.azure.config.as_deref())?;
         for name in connections.names() {
             let connection = connections.get(name)?;
-            let (connections, target) = (&connections, &settings.target);
+            let (connections, prefix) = (&connections, &connection.prefix);
             let resolved =
-                Resolved::of_connection(connection, connections, &connection.prefix, target, environment)?;
+                Resolved::of_connection(connection, connections, prefix, &args.azure, profile, environment)?;
             found.push((Some(format!("@{name}")), resolved));
         }
         if found.is_empty() {
             return Err(Error::new("there is no connection to audit")
                 .hint("presync connect SOURCE --write NAME adds one to presync.toml"));
         }
-    } else if let (Some(account), []) = (&settings.target.account, settings.sources.as_slice()) {
-        (found, left_out) = of_account(account, settings, environment, session).await?;
+    } else if let (Some(account), []) = (&args.azure.account, args.sources.as_slice()) {
+        (found, left_out) = of_account(account, args, environment, session).await?;
     }
     if found.is_empty() {
         return Err(Error::new("nothing is said of what to audit").hint(
@@ -73,27 +74,27 @@ pub(super) async fn resolve(
         ));
     }
     let mut profiles = Profiles::default();
-    let targets = found.into_iter().map(|(name, resolved)| target(name, resolved, settings, &mut profiles));
+    let targets = found.into_iter().map(|(name, resolved)| target(name, resolved, args, &mut profiles));
     Ok(Targets { targets: once(targets.collect::<Result<_>>()?)?, left_out })
 }
 
 /// Every container of an account, and the names of those that are left out.
 async fn of_account(
     account: &str,
-    settings: &config::Audit,
+    args: &AuditArgs,
     environment: &Environment,
     session: &Session,
 ) -> Result<(Vec<(Option<String>, Resolved)>, Vec<String>)> {
     // Its root container stands for the account.
     let url = ContainerUrl::in_account(Some(account), "$root", "", environment)?;
-    let auth = settings.target.auth.unwrap_or_default();
-    let options = azure::Options { limits: settings.limits, ..azure::Options::default() };
+    let auth = args.azure.auth.unwrap_or_default();
+    let options = azure::Options { limits: args.performance.limits(), ..azure::Options::default() };
     let (containers, left_out) = azure::containers(&url, auth, environment, options, session).await?;
     if containers.is_empty() {
         return Err(Error::new(format!("the account '{account}' has no container to audit"))
             .hint("check the account's name; system containers such as $logs are left out"));
     }
-    let profile = settings.target.profile.clone().unwrap_or_else(target::default_profile);
+    let profile = args.profile.clone().unwrap_or_else(target::default_profile);
     let resolved = |url| Resolved {
         location: Location::Container(url),
         auth,
@@ -107,7 +108,7 @@ async fn of_account(
 fn target(
     name: Option<String>,
     mut resolved: Resolved,
-    settings: &config::Audit,
+    args: &AuditArgs,
     profiles: &mut Profiles,
 ) -> Result<Target> {
     if let Location::Folder(path) = &mut resolved.location
@@ -117,14 +118,14 @@ fn target(
         *path = absolute.components().collect();
     }
     let none = Quota::new(None, None);
-    let quota = match settings.workspace {
+    let quota = match args.workspace {
         Some(_) => none,
         None => resolved.quota(None, None, none),
     };
     let profile = profiles.load(&resolved);
-    let workspace = resolved.workspace(settings.workspace.as_deref()).map(str::to_owned);
+    let workspace = resolved.workspace(args.workspace.as_deref()).map(str::to_owned);
     let provenance = Provenance::of(&resolved, workspace.as_deref());
-    if settings.target.profile.is_some() {
+    if args.profile.is_some() {
         profile.clone()?;
     }
     let project = resolved.connection.and_then(|connection| connection.project);

@@ -106,5 +106,10 @@ pub(super) fn measure(job: &Job, server: Option<&Server>) -> Result<Found> {
 fn myself() -> Result<Command> {
     let program = std::env::current_exe()
         .map_err(|error| Error::new(format!("presync does not find itself: {}", reason(&error))))?;
-    Ok(Command::new(program))
+    let mut command = Command::new(program);
+    if cfg!(feature = "python") {
+        // The program is the interpreter then.
+        command.args(["-m", "presync"]);
+    }
+    Ok(command)
 }

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::machine;
 use crate::bench::floor::{self, Get};
 use crate::bench::{Floor, Latency, Measured, Stages, Work};
-use crate::command::target::Resolved;
-use crate::config::Target;
+use crate::command::args::AzureArgs;
+use crate::command::target::{Resolved, Target};
 use crate::error::{Error, Result};
 use crate::model::{Access, Blob, ByteRange, Quota, Reads};
 use crate::plan::Summary;
@@ -171,14 +171,13 @@ fn is_settled(blob: &Blob, head: &Bytes) -> bool {
 impl What {
     fn resolved(&self, environment: &Environment) -> Result<Resolved> {
         let auth = self.auth.as_deref().map(|auth| clap::ValueEnum::from_str(auth, false)).transpose();
-        let target = Target {
-            source: self.source.clone().into(),
+        let azure = AzureArgs {
             account: self.account.clone(),
             auth: auth.map_err(|_| Error::new("there is no such way to sign in"))?,
             config: self.config.clone(),
-            profile: self.profile.clone(),
         };
-        Resolved::source(&target, environment)
+        let (source, profile) = (self.source.as_ref(), self.profile.as_deref());
+        Resolved::source(Target { source, azure: &azure, profile }, environment)
     }
 
     fn options(concurrency: Option<usize>) -> azure::Options {

@@ -6,17 +6,18 @@ use super::output::Output;
 use super::say;
 use super::target::Resolved;
 use crate::bench::{self, Assumptions, Benchmark, Floor, Measured};
-use crate::config::Bench;
+use crate::command::exit::Exit;
 use crate::error::{Error, Result};
-use crate::exit::Exit;
 use crate::loopback::{Config, Content, Shape};
 use crate::report;
 use crate::source::location::{Environment, Location};
 
+mod args;
 mod child;
 mod job;
 mod machine;
 
+pub(super) use args::BenchArgs;
 use child::{Server, measure};
 use job::{Found, Job, What};
 
@@ -34,15 +35,15 @@ const TOKEN: &str = "bench";
 ///
 /// # Errors
 /// When the source cannot be read or a measurement fails.
-pub fn run(settings: &Bench) -> Result<Exit> {
-    let output = Output::open(settings.output.as_deref(), settings.color)?;
-    let server = match settings.source {
-        None => Some(start_server(settings)?),
+pub(super) fn run(args: &BenchArgs) -> Result<Exit> {
+    let output = Output::open(args.output.as_deref(), args.color.choice())?;
+    let server = match args.source {
+        None => Some(start_server(args)?),
         Some(_) => None,
     };
-    let (what, shown, kind) = subject(settings, server.as_ref())?;
+    let (what, shown, kind) = subject(args, server.as_ref())?;
     let told = |line: &str| {
-        if settings.progress {
+        if !args.quiet {
             say(line);
         }
     };
@@ -56,27 +57,30 @@ pub fn run(settings: &Bench) -> Result<Exit> {
     };
     let mut by_concurrency = Vec::new();
     if kind == Kind::Container {
-        for concurrency in &settings.concurrency {
+        let mut concurrencies = args.concurrency.clone();
+        concurrencies.sort_unstable();
+        concurrencies.dedup();
+        for concurrency in concurrencies {
             told(&format!("measuring {concurrency} requests in flight"));
-            by_concurrency.push(run(Some(*concurrency), None)?);
+            by_concurrency.push(run(Some(concurrency), None)?);
         }
     }
     told("measuring what presync chooses by itself");
     by_concurrency.push(run(None, None)?);
     let recommended_concurrency = bench::recommended(&by_concurrency);
     let mut by_first_read = Vec::new();
-    for first_read in &settings.first_read {
+    for first_read in &args.first_read {
         told(&format!("measuring a first read of {first_read} bytes"));
         by_first_read.push(run(recommended_concurrency, Some(*first_read))?);
     }
 
     let mut floors = Vec::new();
-    if settings.floors {
+    if !args.no_floor {
         told("measuring what cannot be saved");
         floors = measure_floors(&what, kind, recommended_concurrency, server.as_ref(), run)?;
     }
     let assumptions =
-        Assumptions { account_limit: settings.account_limit, price_per_10k_reads: settings.price };
+        Assumptions { account_limit: args.account_limit.into(), price_per_10k_reads: args.price };
     let best = bench::fastest(&by_concurrency).cloned().unwrap_or_default();
     let benchmark = Benchmark {
         source: shown,
@@ -84,17 +88,13 @@ pub fn run(settings: &Bench) -> Result<Exit> {
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         bound: bench::bound(&by_concurrency, &by_first_read),
         recommended_concurrency,
-        estimates: settings
-            .estimate
-            .iter()
-            .map(|blobs| bench::estimate(&best, *blobs, &assumptions))
-            .collect(),
+        estimates: args.estimate.iter().map(|blobs| bench::estimate(&best, *blobs, &assumptions)).collect(),
         by_concurrency,
         by_first_read,
         floors,
         assumptions,
     };
-    report::bench::write(settings.format, &benchmark, output.writer(), output.width)
+    report::bench::write(args.format, &benchmark, output.writer(), output.width)
         .map_err(|error| report::output(&error))?;
     output.keep()?;
     let is_whole = |runs: &[Measured]| runs.iter().all(|run| run.unknown == 0);
@@ -106,7 +106,7 @@ pub fn run(settings: &Bench) -> Result<Exit> {
 ///
 /// # Errors
 /// When the job cannot be read or fails.
-pub fn run_job() -> Result<Exit> {
+pub(super) fn run_job() -> Result<Exit> {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text).map_err(|error| report::output(&error))?;
     let job: Job = serde_json::from_str(&text)
@@ -124,29 +124,30 @@ enum Kind {
 }
 
 /// What is read, how a report calls it, and what it is.
-fn subject(settings: &Bench, server: Option<&Server>) -> Result<(What, String, Kind)> {
-    let (source, token) = match (server, &settings.source) {
-        (Some(server), _) => (server.container(CONTAINER), settings.tls.then(|| TOKEN.to_owned())),
-        (None, Some(target)) => {
-            let source = target.source.to_str().ok_or_else(|| Error::new("the source is not UTF-8"))?;
+fn subject(args: &BenchArgs, server: Option<&Server>) -> Result<(What, String, Kind)> {
+    let (source, token) = match (server, &args.source) {
+        (Some(server), _) => (server.container(CONTAINER), args.server.tls.then(|| TOKEN.to_owned())),
+        (None, Some(source)) => {
+            let source = source.to_str().ok_or_else(|| Error::new("the source is not UTF-8"))?;
             (source.to_owned(), None)
         }
         (None, None) => return Err(Error::new("there is nothing to measure")),
     };
-    let target = settings.source.as_ref();
+    let target = args.target();
     let what = What {
         source,
-        account: target.and_then(|target| target.account.clone()),
-        auth: target.and_then(|target| target.auth).map(|auth| auth.to_string()),
-        config: target.and_then(|target| target.config.clone()),
-        profile: target.and_then(|target| target.profile.clone()),
+        account: target.and_then(|target| target.azure.account.clone()),
+        auth: target.and_then(|target| target.azure.auth).map(|auth| auth.to_string()),
+        config: target.and_then(|target| target.azure.config.clone()),
+        profile: target.and_then(|target| target.profile).map(str::to_owned),
         token,
-        sample: if server.is_some() { settings.blobs } else { settings.sample },
+        sample: if server.is_some() { args.server.blobs } else { args.sample },
     };
     let Some(target) = target else {
-        let tls = if settings.tls { ", TLS and a bearer token" } else { "" };
-        let latency = settings.latency.map(|latency| format!(", {latency:?} latency"));
-        let shown = format!("loopback server, {} blobs{}{tls}", settings.blobs, latency.unwrap_or_default());
+        let tls = if args.server.tls { ", TLS and a bearer token" } else { "" };
+        let latency = args.server.latency.map(|latency| format!(", {latency:?} latency"));
+        let shown =
+            format!("loopback server, {} blobs{}{tls}", args.server.blobs, latency.unwrap_or_default());
         return Ok((what, shown, Kind::Container));
     };
     let resolved = Resolved::source(target, &Environment::of_process())?;
@@ -157,21 +158,21 @@ fn subject(settings: &Bench, server: Option<&Server>) -> Result<(What, String, K
     Ok((what, resolved.location.to_string(), kind))
 }
 
-fn start_server(settings: &Bench) -> Result<Server> {
+fn start_server(args: &BenchArgs) -> Result<Server> {
     let shape = Shape {
-        blobs: settings.blobs,
-        seed: settings.seed,
-        mix: settings.mix,
-        image_size: settings.image_size.unwrap_or(Shape::default().image_size),
-        video_size: settings.video_size.unwrap_or(Shape::default().video_size),
+        blobs: args.server.blobs,
+        seed: args.server.seed,
+        mix: args.server.mix.into(),
+        image_size: args.server.image_size.unwrap_or(Shape::default().image_size),
+        video_size: args.server.video_size.unwrap_or(Shape::default().video_size),
     };
     let mut config = Config::of(CONTAINER, Content::Shape(shape));
-    if settings.tls {
+    if args.server.tls {
         config.bearer_tokens = vec![TOKEN.to_owned()];
     }
-    config.faults.set(settings.fail, settings.latency, settings.limit);
-    config.faults.seed = settings.seed;
-    Server::start(config, settings.tls)
+    config.faults.set(args.server.fail, args.server.latency, args.server.limit.map(f64::from));
+    config.faults.seed = args.server.seed;
+    Server::start(config, args.server.tls)
 }
 
 /// Measures each floor beside the run that stands against it.

@@ -66,3 +66,6 @@ def dry_run(
     concurrency: int | None = None,
     max_requests_per_second: int | None = None,
 ) -> dict[str, Any]: ...
+
+def main(args: Sequence[str]) -> int:
+    """Runs the command line with these arguments, of which the first is the program's name."""

@@ -27,26 +27,26 @@ const CLIENT_SECRET: &str = "AZURE_CLIENT_SECRET";
 const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 const AUTHORITY: &str = "AZURE_AUTHORITY_HOST";
 
-/// How to sign in: the values of `--auth`.
+/// How to sign in: the values of `--auth`, with the texts of `--help`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuthMode {
-    /// The first of the others that the environment holds, in the order of [`Credential::resolve`].
+    /// The first credential found
     #[default]
     Auto,
-    /// Whoever is logged in to the Azure CLI.
+    /// The user signed in to the Azure CLI
     Cli,
-    /// The machine's own identity.
+    /// The machine's managed identity
     ManagedIdentity,
-    /// A federated token, as Kubernetes and GitHub Actions give it.
+    /// A federated token, as in Kubernetes and GitHub Actions
     WorkloadIdentity,
-    /// A service principal with a secret.
+    /// A service principal with a client secret
     ClientSecret,
-    /// A shared access signature.
+    /// A shared access signature
     Sas,
-    /// The account's key.
+    /// The account's key
     Key,
-    /// No credential: a container that anyone may read.
+    /// No credential, for public containers
     Anonymous,
 }
 

@@ -3,6 +3,8 @@
 import doctest
 import glob
 import json
+import os
+import subprocess
 import sys
 
 import presync
@@ -120,7 +122,10 @@ refused(presync.PresyncError, "auth cannot be 'x'", presync.check_batches, [], a
 refused(presync.PresyncError, "above zero", presync.check_batches, [], max_requests_per_second=0)
 error = refused(presync.PresyncError, "is a folder", presync.probe, folder)
 assert error.hint == "presync.dry_run() takes folders"
-refused(presync.PresyncError, "--admit", presync.dry_run, folder, admit="first")
+refused(presync.PresyncError, "admit cannot be 'first'", presync.dry_run, folder, admit="first")
+refused(presync.PresyncError, "auth cannot be 'x'", presync.dry_run, folder, auth="x")
+refused(presync.PresyncError, "between 1 and 4096", presync.dry_run, folder, concurrency=0)
+refused(presync.PresyncError, "cannot be used together", presync.dry_run, folder, inventory=["a.csv"], no_recurse=True)
 refused(TypeError, "takes bytes, or a path", presync.probe, 3)
 
 
@@ -138,4 +143,16 @@ half = presync.check_batches((blobs(records) for _ in range(10_000)), endpoint=e
 next(half)
 del half
 assert check([]) == []
+# The command line, as a console script and as a module.
+script = os.path.join(os.path.dirname(sys.executable), "presync")
+for command in ([script], [sys.executable, "-m", "presync"]):
+    ran = subprocess.run([*command, "--version"], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (0, f"presync {presync.__version__}\n"), ran
+    ran = subprocess.run([*command, "dry-run", folder, "--format", "json"], capture_output=True, text=True)
+    assert ran.returncode == 1 and json.loads(ran.stdout)["totals"]["listed"] == 65, ran
+    ran = subprocess.run([*command, "dry-run", "/nowhere"], capture_output=True, text=True)
+    assert ran.returncode == 2 and ran.stderr.startswith("error: "), ran
+    ran = subprocess.run([*command, "bench", "--blobs", "200", "--format", "json"], capture_output=True, text=True)
+    assert ran.returncode == 0 and json.loads(ran.stdout), ran
+
 print(json.dumps(presync.__version__))

@@ -1,12 +1,14 @@
-//! Values of options, and what is said of one that is none.
+//! How values of options are read, and what is said of one that is not valid.
 
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use jiff::SignedDuration;
 use url::Url;
 
 use crate::error::Error;
+use crate::model::Admit;
 use crate::plan_file::ShardOf;
 use crate::rules::{Level, Selector};
 
@@ -17,6 +19,19 @@ pub(super) fn whole_number(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "it is not a whole number")
 }
 
+/// An order of admission by its name. Its texts are here, because the model knows nothing of a command line.
+pub(super) fn admit() -> impl TypedValueParser<Value = Admit> {
+    let value = |order: &Admit| {
+        PossibleValue::new(order.as_str()).help(match order {
+            Admit::Listing => "In listing order, as the platform does it",
+            Admit::MostAssets => "The cheapest first, so that as many as possible fit",
+            Admit::Newest => "The last modified first",
+        })
+    };
+    PossibleValuesParser::new(Admit::ALL.iter().map(value))
+        .try_map(|name| Admit::parse(&name).ok_or("it is not an order of admission"))
+}
+
 /// A shard such as `3/16`, counted from 0.
 pub(super) fn shard(text: &str) -> Result<ShardOf, &'static str> {
     let number = |text: &str| text.parse::<u32>().ok();
@@ -25,7 +40,7 @@ pub(super) fn shard(text: &str) -> Result<ShardOf, &'static str> {
         Some((_, of)) if of > MAX_SHARDS => Err("there may be up to 100000 shards"),
         Some((index, of)) if index < of => Ok(ShardOf { index, of }),
         Some(_) => Err("shards are counted from 0: of 16 the last one is 15/16"),
-        None => Err("it is no shard such as 3/16"),
+        None => Err("it is not a shard such as 3/16"),
     }
 }
 

@@ -1,81 +1,80 @@
-//! `presync quota`.
+//! The command line of `presync quota`.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::common::{ColorArg, TextOrJsonArg};
-use super::values::{one_line, whole_number};
-use crate::config::{Quota, QuotaRelease, QuotaSet, QuotaShow};
+use crate::command::args::ColorArgs;
+use crate::command::values::{one_line, whole_number};
 use crate::model::{Month, QuotaKind};
+use crate::report::TextOrJson;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub(super) struct QuotaArgs {
+pub(in crate::command) struct QuotaArgs {
     #[command(subcommand)]
-    command: Option<QuotaCommand>,
+    pub(super) command: Option<QuotaCommand>,
 
     #[command(flatten)]
-    show: ShowArgs,
+    pub(super) show: ShowArgs,
 }
 
 #[derive(Debug, Subcommand)]
-enum QuotaCommand {
-    /// Limits, what is used, reserved and left, and who reserved it; this is the default
+pub(super) enum QuotaCommand {
+    /// Show limits, what is used, reserved and left, and which plans reserved it; this is the default
     Show(ShowArgs),
-    /// Set a month's limits, and what the platform shows as used
+    /// Set a month's limits and what the platform shows as used
     Set(SetArgs),
-    /// Give back what a plan reserved: it will not be synced, or the platform counts it as used by now
+    /// Give back what a plan reserved, because it will not be synced or the platform counts it as used by now
     Release(ReleaseArgs),
 }
 
 #[derive(Debug, Args)]
-struct ShowArgs {
-    /// Show this workspace only
+pub(super) struct ShowArgs {
+    /// Show only this workspace
     #[arg(long, value_name = "NAME", value_parser = one_line)]
-    workspace: Option<String>,
+    pub workspace: Option<String>,
 
-    /// The month, such as 2026-11 [default: the current one, in UTC]
+    /// Month, such as 2026-11 [default: the current month in UTC]
     #[arg(long, value_name = "MONTH", value_parser = month)]
-    month: Option<Month>,
+    pub month: Option<Month>,
 
-    /// Show every change too
+    /// Also show every change
     #[arg(long)]
-    history: bool,
+    pub history: bool,
 
-    /// How it is written
+    /// Format of the output
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: TextOrJsonArg,
+    pub format: TextOrJson,
 
     #[command(flatten)]
-    ledger: LedgerArgs,
+    pub ledger: LedgerArgs,
 
-    /// When to use colors; NO_COLOR is respected
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
-    color: ColorArg,
+    #[command(flatten)]
+    pub color: ColorArgs,
 }
 
 #[derive(Debug, Args)]
 #[group(id = "numbers", required = true, multiple = true,
     args = ["images", "frames", "data_rows", "used_images", "used_frames", "used_data_rows"])]
-struct SetArgs {
-    /// Whose quota it is: an account of the platform, by any name
+pub(super) struct SetArgs {
+    /// Any name for the account of the platform that has the quota
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = one_line)]
-    workspace: String,
+    pub workspace: String,
 
-    /// The month, such as 2026-11 [default: the current one, in UTC]
+    /// Month, such as 2026-11 [default: the current month in UTC]
     #[arg(long, value_name = "MONTH", value_parser = month)]
-    month: Option<Month>,
+    pub month: Option<Month>,
 
-    /// The limit of images; 'none' removes it
+    /// Limit of images; 'none' removes it
     #[arg(long, value_name = "N|none", value_parser = limit)]
     images: Option<Limit>,
 
-    /// The limit of frames of video; 'none' removes it
+    /// Limit of frames of video; 'none' removes it
     #[arg(long, value_name = "N|none", value_parser = limit)]
     frames: Option<Limit>,
 
-    /// The limit of data rows, which images and frames share; 'none' removes it
+    /// Limit of data rows, shared by images and frames; 'none' removes it
     #[arg(long, value_name = "N|none", value_parser = limit)]
     data_rows: Option<Limit>,
 
@@ -92,24 +91,24 @@ struct SetArgs {
     used_data_rows: Option<u64>,
 
     #[command(flatten)]
-    ledger: LedgerArgs,
+    pub ledger: LedgerArgs,
 }
 
 #[derive(Debug, Args)]
-struct ReleaseArgs {
-    /// The plan's id, as presync quota show has it
+pub(super) struct ReleaseArgs {
+    /// ID of the plan, as shown by presync quota show
     #[arg(value_name = "PLAN-ID")]
-    plan: String,
+    pub plan: String,
 
     #[command(flatten)]
-    ledger: LedgerArgs,
+    pub ledger: LedgerArgs,
 }
 
 #[derive(Debug, Args)]
-struct LedgerArgs {
-    /// The ledger's file [default: PRESYNC_LEDGER, else presync/ledger.sqlite3 in the user's data folder]
+pub(super) struct LedgerArgs {
+    /// Path to the ledger [default: PRESYNC_LEDGER, else presync/ledger.sqlite3 in the user's data folder]
     #[arg(long, value_name = "FILE")]
-    ledger: Option<PathBuf>,
+    pub ledger: Option<PathBuf>,
 }
 
 /// A limit that is set; `None` for none.
@@ -133,48 +132,17 @@ fn month(text: &str) -> Result<Month, &'static str> {
     Month::parse(text).ok_or("it is not a month such as 2026-11")
 }
 
-impl QuotaArgs {
-    pub(super) fn resolve(self) -> Quota {
-        match self.command {
-            None => Quota::Show(self.show.resolve()),
-            Some(QuotaCommand::Show(args)) => Quota::Show(args.resolve()),
-            Some(QuotaCommand::Set(args)) => Quota::Set(args.resolve()),
-            Some(QuotaCommand::Release(args)) => {
-                Quota::Release(QuotaRelease { plan: args.plan, ledger: args.ledger.ledger })
-            }
-        }
-    }
-}
-
-impl ShowArgs {
-    fn resolve(self) -> QuotaShow {
-        QuotaShow {
-            workspace: self.workspace,
-            month: self.month,
-            history: self.history,
-            format: self.format.into(),
-            ledger: self.ledger.ledger,
-            color: self.color.into(),
-        }
-    }
-}
-
 impl SetArgs {
-    fn resolve(self) -> QuotaSet {
+    /// The limits to set, where `None` is no limit.
+    pub(super) fn limits(&self) -> Vec<(QuotaKind, Option<u64>)> {
         let limits = [self.images, self.frames, self.data_rows];
+        QuotaKind::ALL.into_iter().zip(limits).filter_map(|(kind, limit)| Some((kind, limit?.0))).collect()
+    }
+
+    /// What the platform shows as used.
+    pub(super) fn used(&self) -> Vec<(QuotaKind, u64)> {
         let used = [self.used_images, self.used_frames, self.used_data_rows];
-        let kinds = QuotaKind::ALL;
-        QuotaSet {
-            workspace: self.workspace,
-            month: self.month,
-            limits: kinds
-                .into_iter()
-                .zip(limits)
-                .filter_map(|(kind, limit)| Some((kind, limit?.0)))
-                .collect(),
-            used: kinds.into_iter().zip(used).filter_map(|(kind, used)| Some((kind, used?))).collect(),
-            ledger: self.ledger.ledger,
-        }
+        QuotaKind::ALL.into_iter().zip(used).filter_map(|(kind, used)| Some((kind, used?))).collect()
     }
 }
 

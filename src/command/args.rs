@@ -1,0 +1,138 @@
+//! Options that several commands take.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anstream::ColorChoice;
+use clap::Args;
+use clap::builder::TypedValueParser;
+
+use super::values::{bandwidth, changeable, duration, selector, severity};
+use crate::checkpoint;
+use crate::rules::{Choice, Level, Selector};
+use crate::source::azure::{AuthMode, Limits};
+
+/// How many blobs may be checked at a time.
+pub(crate) const CONCURRENCY: RangeInclusive<i64> = 1..=4096;
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct AzureArgs {
+    /// Storage account of an az:// source [default: AZURE_STORAGE_ACCOUNT]
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+
+    /// How to sign in; all credentials come from the environment [default: the connection's, else auto]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub auth: Option<AuthMode>,
+
+    /// File with the connections [default: the nearest presync.toml, in this folder or above]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct ChoiceArgs {
+    /// Apply only these rules, given by code or prefix, such as IMG001,VID1 [default: presync.toml's, else all]
+    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = selector)]
+    select: Option<Vec<Selector>>,
+
+    /// Ignore these rules [default: presync.toml's, else none]
+    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = changeable)]
+    ignore: Option<Vec<Selector>>,
+
+    /// Make rules reject or only warn, such as VID102=error [default: presync.toml's, else as shown by presync rule]
+    #[arg(long, value_name = "CODE=LEVEL", value_delimiter = ',', value_parser = severity)]
+    severity: Option<Vec<(Selector, Level)>>,
+}
+
+impl From<&ChoiceArgs> for Choice {
+    fn from(ChoiceArgs { select, ignore, severity }: &ChoiceArgs) -> Self {
+        Self { select: select.clone(), ignore: ignore.clone(), severity: severity.clone() }
+    }
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct ColorArgs {
+    /// When to use colors; NO_COLOR is respected
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    color: clap::ColorChoice,
+}
+
+impl ColorArgs {
+    pub(super) fn choice(&self) -> ColorChoice {
+        match self.color {
+            clap::ColorChoice::Auto => ColorChoice::Auto,
+            clap::ColorChoice::Always => ColorChoice::Always,
+            clap::ColorChoice::Never => ColorChoice::Never,
+        }
+    }
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct DisplayArgs {
+    #[command(flatten)]
+    pub color: ColorArgs,
+
+    /// Hide the progress bar
+    #[arg(long)]
+    pub no_progress: bool,
+
+    /// Print only errors to stderr
+    #[arg(long, short, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Print details of the run to stderr, such as how long it took
+    #[arg(long, short, overrides_with = "verbose")]
+    pub verbose: bool,
+}
+
+impl DisplayArgs {
+    /// Whether progress may be shown, if stderr is a terminal.
+    pub(super) fn progress(&self) -> bool {
+        !(self.no_progress || self.quiet)
+    }
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct PerformanceArgs {
+    /// Number of blobs to check at a time [default: 64 for a folder; for a container, as many as the service answers
+    /// without delay]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(CONCURRENCY).map(usize::from))]
+    pub concurrency: Option<usize>,
+
+    /// Maximum requests per second to an account [default: as many as the service accepts]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_requests_per_second: Option<u32>,
+
+    /// Maximum bytes of content to read per second from an account, such as 500KB or 20MiB [default: no limit]
+    #[arg(long, value_name = "BYTES", value_parser = bandwidth)]
+    pub max_bandwidth: Option<u64>,
+
+    /// How often to save progress for --resume or the next audit [default: 3s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub checkpoint_every: Option<Duration>,
+
+    /// Number of threads that examine content [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512).map(usize::from))]
+    pub workers: Option<usize>,
+
+    /// Maximum number of reads waiting for those threads [default: 256]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..).map(usize::from))]
+    pub queue: Option<usize>,
+}
+
+impl PerformanceArgs {
+    /// What bounds the requests to each account.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            concurrency: self.concurrency,
+            requests_per_second: self.max_requests_per_second.map(f64::from),
+            bytes_per_second: self.max_bandwidth.map(|bytes| bytes as f64),
+        }
+    }
+
+    pub(super) fn checkpoint_every(&self) -> Duration {
+        self.checkpoint_every.unwrap_or(checkpoint::EVERY)
+    }
+}

@@ -1,0 +1,175 @@
+//! The command line: what a user types.
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use anstyle::Style;
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{CommandFactory, Parser, Subcommand};
+
+use super::about::{CompletionsArgs, ManArgs};
+use super::audit::AuditArgs;
+use super::bench::BenchArgs;
+use super::commit::CommitArgs;
+use super::connect::ConnectArgs;
+use super::doctor::DoctorArgs;
+use super::dry_run::DryRunArgs;
+use super::exit::Exit;
+use super::explain::ExplainArgs;
+use super::loopback::LoopbackArgs;
+use super::preview::PreviewArgs;
+use super::quota::QuotaArgs;
+use super::report::ReportArgs;
+use super::rule::RuleArgs;
+use super::{
+    about, audit, bench, commit, connect, doctor, dry_run, explain, loopback, preview, quota, report, rule,
+};
+use crate::error::{Error, Result};
+use crate::files::parquet_file;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  everything fits: every asset is accepted, within the quota
+  1  findings: something is rejected or over the quota
+  2  the run could not start or could not go on
+  3  incomplete: some assets could not be judged";
+
+/// Runs the command with these arguments, of which the first is the program's name, and reports what failed on stderr.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
+    quiet_caught_panics();
+    match Cli::try_parse_from(args) {
+        Ok(cli) => cli.run().unwrap_or_else(|error| fail(&error)),
+        Err(error) => {
+            // There is nowhere else to say it.
+            let _ = error.print();
+            if error.use_stderr() { Exit::Failed } else { Exit::Clean }
+        }
+    }
+}
+
+/// A panic on a thread that probes or decodes a plan is caught there and becomes a verdict or an error, so the default
+/// message would only confuse.
+fn quiet_caught_panics() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let probes = std::thread::current().name().is_some_and(|name| name.starts_with("probe-"));
+        if !probes && !parquet_file::is_decoding() {
+            default(panic);
+        }
+    }));
+}
+
+/// Reports what went wrong, and the fix.
+fn fail(error: &Error) -> Exit {
+    const ERROR: Style = AnsiColor::Red.on_default().bold();
+    const HELP: Style = AnsiColor::Cyan.on_default().bold();
+    if !error.is_closed_output() {
+        let mut stderr = anstream::stderr();
+        // There is nowhere else to say it.
+        let _ = writeln!(stderr, "{ERROR}error:{ERROR:#} {error}");
+        if let Some(way_out) = error.way_out() {
+            let _ = writeln!(stderr, "{HELP}help:{HELP:#} {way_out}");
+        }
+    }
+    Exit::Failed
+}
+
+/// Know what a sync of cloud media into an annotation platform will leave out, before it runs
+#[derive(Debug, Parser)]
+#[command(name = "presync", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(override_usage = "presync <COMMAND>", disable_version_flag = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Print the version; with --verbose, also the commit, the target and the features of the build
+    #[arg(long, short = 'V')]
+    version: bool,
+
+    #[arg(long, short, requires = "version", hide = true)]
+    verbose: bool,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Count the files of a source by kind and folder, from the listing alone
+    Preview(PreviewArgs),
+    /// Report which assets will sync, which will not and why, and what they will cost
+    DryRun(Box<DryRunArgs>),
+    /// Check many containers in one run: a plan for each, and one summary
+    Audit(Box<AuditArgs>),
+    /// Render a saved plan as a report in any format
+    Report(ReportArgs),
+    /// Reserve a plan's quota in the ledger and write its manifests, unless the plan no longer holds
+    Commit(CommitArgs),
+    /// Explain one asset: every range read, what was found where, the verdict and the fix
+    Explain(ExplainArgs),
+    /// Print the commands that let the platform read a container: service principal, role, CORS
+    Connect(ConnectArgs),
+    /// Test a connection end to end, and name the cause and fix of what fails
+    Doctor(DoctorArgs),
+    /// Show or change the ledger: a month's quota, and what of it is used, reserved and left
+    Quota(QuotaArgs),
+    /// Show every rule, or one: what it means, why it exists, how to fix it
+    Rule(RuleArgs),
+    /// Measure how fast a container can be read from here, what bounds it, and the lower bound
+    Bench(Box<BenchArgs>),
+    /// Print a shell completion script
+    Completions(CompletionsArgs),
+    /// Print the manual page of presync or of one of its commands, as roff
+    Man(ManArgs),
+    /// Serve blobs on 127.0.0.1 for tests and benchmarks, until stdin ends
+    #[command(hide = true)]
+    Loopback(LoopbackArgs),
+    /// Make one measurement of a benchmark, given as JSON on stdin
+    #[command(hide = true)]
+    BenchJob,
+}
+
+impl Cli {
+    /// Does what the command line asks for.
+    ///
+    /// # Errors
+    /// When a run cannot start or cannot go on.
+    pub fn run(self) -> Result<Exit> {
+        if self.version {
+            return about::version(self.verbose);
+        }
+        let command = self
+            .command
+            .ok_or_else(|| Error::new("there is no command to run").hint("presync help lists them all"))?;
+        match command {
+            Command::Preview(args) => preview::run(&args),
+            Command::DryRun(args) => dry_run::run(&args),
+            Command::Audit(args) => audit::run(&args),
+            Command::Report(args) => report::run(&args),
+            Command::Commit(args) => commit::run(&args),
+            Command::Explain(args) => explain::run(&args),
+            Command::Connect(args) => connect::run(&args),
+            Command::Doctor(args) => doctor::run(&args),
+            Command::Quota(args) => quota::run(&args),
+            Command::Rule(args) => rule::run(&args),
+            Command::Bench(args) => bench::run(&args),
+            Command::Completions(args) => about::completions(&args, Self::command()),
+            Command::Man(args) => about::man(&args, Self::command()),
+            Command::Loopback(args) => loopback::run(&args),
+            Command::BenchJob => bench::run_job(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,160 @@
+//! The command line of `presync dry-run`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::command::args::{AzureArgs, ChoiceArgs, DisplayArgs, PerformanceArgs};
+use crate::command::target::Target;
+use crate::command::values::{admit, one_line, shard, whole_number};
+use crate::model::Admit;
+use crate::plan_file::ShardOf;
+use crate::probe::Want;
+use crate::report::Format;
+use crate::run::Settings;
+use crate::source::Depth;
+use crate::source::any::AnySource;
+use crate::source::azure;
+
+/// Files of a folder that are examined side by side when nothing else is asked for.
+pub(in crate::command) const FILES_AT_ONCE: usize = 64;
+
+/// The arguments of `presync dry-run`. The default is what a command line without options says.
+#[derive(Debug, Default, Args)]
+pub(crate) struct DryRunArgs {
+    /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX],
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX], or @NAME[/PREFIX] for a connection in presync.toml
+    #[arg(value_name = "SOURCE")]
+    pub source: OsString,
+
+    /// Do not descend into folders; they are listed as not entered
+    #[arg(long)]
+    pub no_recurse: bool,
+
+    /// List the container from a report of Azure Blob Inventory: its manifest, or its CSV or Parquet files; can be
+    /// repeated
+    #[arg(long, value_name = "FILE", conflicts_with = "no_recurse")]
+    pub inventory: Vec<PathBuf>,
+
+    /// Images left in the platform's quota [default: the connection's, else no limit]
+    #[arg(long, value_name = "N", value_parser = whole_number)]
+    pub image_quota: Option<u64>,
+
+    /// Frames of video left in the platform's quota [default: the connection's, else no limit]
+    #[arg(long, value_name = "N", value_parser = whole_number)]
+    pub frame_quota: Option<u64>,
+
+    /// Use what this workspace of the ledger has left this month as the quota [default: the connection's, else none]
+    #[arg(long, value_name = "NAME", value_parser = one_line)]
+    pub workspace: Option<String>,
+
+    /// Path to the ledger [default: PRESYNC_LEDGER, else presync/ledger.sqlite3 in the user's data folder]
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+
+    /// Which assets get the quota first, if it is too low for all
+    #[arg(long, value_name = "ORDER", value_parser = admit(), default_value = Admit::default().as_str())]
+    pub admit: Admit,
+
+    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub profile: Option<String>,
+
+    /// Read further for width and height where the rules do not need them
+    #[arg(long)]
+    pub dimensions: bool,
+
+    /// Format of the report
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+
+    /// Write the report to a file instead of stdout
+    #[arg(long, short, value_name = "FILE", required_if_eq("format", "parquet"))]
+    pub output: Option<PathBuf>,
+
+    /// Save every asset with its facts and verdict to a Parquet file, for presync report and for queries
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+
+    /// Resume an interrupted run of the plan without repeating what is done
+    #[arg(long, requires = "plan")]
+    pub resume: bool,
+
+    /// Check only shard I of N, counted from 0, and write it to --out as a part of the plan; presync report DIR merges
+    /// the parts and applies the quota
+    #[arg(long, value_name = "I/N", value_parser = shard, requires = "out")]
+    #[arg(conflicts_with_all = ["plan", "resume", "baseline", "output", "format", "exit_zero"])]
+    pub shard: Option<ShardOf>,
+
+    /// Folder for the parts of all shards
+    #[arg(long, value_name = "DIR", requires = "shard")]
+    pub out: Option<PathBuf>,
+
+    /// Read only what has changed since this plan, and report what was added, removed and changed
+    #[arg(long, value_name = "PLAN")]
+    pub baseline: Option<PathBuf>,
+
+    /// Exit with 0 instead of 1 if there are findings
+    #[arg(long)]
+    pub exit_zero: bool,
+
+    #[command(flatten, next_help_heading = "Rules")]
+    pub rules: ChoiceArgs,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    pub azure: AzureArgs,
+
+    #[command(flatten, next_help_heading = "Display")]
+    pub display: DisplayArgs,
+
+    #[command(flatten, next_help_heading = "Performance")]
+    pub performance: PerformanceArgs,
+}
+
+impl DryRunArgs {
+    pub(in crate::command) fn target(&self) -> Target<'_> {
+        Target { source: &self.source, azure: &self.azure, profile: self.profile.as_deref() }
+    }
+
+    pub(in crate::command) fn depth(&self) -> Depth {
+        if self.no_recurse { Depth::Direct } else { Depth::All }
+    }
+
+    /// Which share of the run this is, and the folder for its part of the plan.
+    pub(in crate::command) fn share(&self) -> Option<(ShardOf, &Path)> {
+        self.shard.zip(self.out.as_deref())
+    }
+
+    /// How the run goes about its work.
+    pub(in crate::command) fn pipeline(&self, source: &AnySource) -> Settings {
+        let at_once = match source {
+            AnySource::Folder(_) => FILES_AT_ONCE,
+            // The source itself says how many of them wait for an answer at a time.
+            AnySource::Container(_) | AnySource::Inventory(_) => azure::MAX_CONCURRENCY,
+        };
+        let mut pipeline = Settings::with_concurrency(self.performance.concurrency.unwrap_or(at_once));
+        pipeline.workers = self.performance.workers.unwrap_or(pipeline.workers);
+        pipeline.queue = self.performance.queue.unwrap_or(pipeline.queue);
+        if self.dimensions {
+            pipeline.want = Want::Dimensions;
+        }
+        pipeline
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, FromArgMatches};
+
+    use super::*;
+
+    #[test]
+    fn the_default_is_a_command_line_without_options() {
+        let command = DryRunArgs::augment_args(Command::new("dry-run"));
+        let matches = command.try_get_matches_from(["dry-run", "SOURCE"]).expect("it needs no option");
+        let parsed = DryRunArgs::from_arg_matches(&matches).expect("it is complete");
+        let default = DryRunArgs { source: "SOURCE".into(), ..DryRunArgs::default() };
+        assert_eq!(format!("{parsed:?}"), format!("{default:?}"));
+    }
+}

@@ -1,0 +1,17 @@
+"""``python -m presync`` and the console script: the command line."""
+
+import signal
+import sys
+
+from presync._presync import main as _main
+
+
+def main() -> None:
+    """Runs ``presync`` with the arguments of this process."""
+    # The command handles Ctrl-C by itself; Python's handler would wait until it returns.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(_main(["presync", *sys.argv[1:]]))
+
+
+if __name__ == "__main__":
+    main()
