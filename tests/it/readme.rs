@@ -222,9 +222,11 @@ fn every_test_module_is_listed_and_those_listed_exist() {
 }
 
 #[test]
-fn the_readme_is_short() {
-    let lines = read(README).lines().count();
+fn the_readme_is_short_and_names_the_test_command() {
+    let readme = read(README);
+    let lines = readme.lines().count();
     assert!(lines <= MAX_README_LINES, "{lines} lines");
+    assert!(readme.contains("```sh\ntests/run\n```"));
 }
 
 /// Checks that the lines of an excerpt are those of the output, from the first to the last, with nothing left out but at an
