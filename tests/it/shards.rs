@@ -226,12 +226,12 @@ fn parts_of_several_containers_add_up_to_an_audit() {
     assert_eq!(report(&one, &["--format", "csv"]).code, 1);
 }
 
-/// The manifest of the README, with each pod's command run as the cluster would run it.
+/// The manifest of the guide, with each pod's command run as the cluster would run it.
 #[test]
-fn the_job_in_the_readme_makes_the_plan_of_one_run() {
-    let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
+fn the_job_in_the_guide_makes_the_plan_of_one_run() {
+    let guide = fs::read_to_string(root().join(".github/GUIDE.md")).expect("there is a guide");
     let manifest =
-        readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
+        guide.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("job.yaml");
     fs::write(&file, manifest).expect("it is written");

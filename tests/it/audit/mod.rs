@@ -235,8 +235,9 @@ print(json.dumps(duckdb.sql("select account, container, count(*), sum(size)::big
     ];
     assert_eq!(found, Value::from(rows.to_vec()));
 
-    let readme = fs::read_to_string(crate::support::presync::root().join("README.md")).expect("it is there");
-    let section = readme.split("## Many containers").nth(1).expect("a section");
+    let guide =
+        fs::read_to_string(crate::support::presync::root().join(".github/GUIDE.md")).expect("it is there");
+    let section = guide.split("\n## Many containers\n").nth(1).expect("a section");
     let sql = section.split("duckdb -c \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a query");
     let sql = sql.replace("audits/", &format!("{}/", folder.path().display()));
     let script = format!("import duckdb, json; print(json.dumps(duckdb.sql({}).fetchall()))", json!(sql));
