@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::path::{self, Path};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -20,14 +21,13 @@ use crate::exit::Exit;
 use crate::model::{Month, Quota};
 use crate::plan::Summary;
 use crate::probe::Want;
-use crate::progress::Progress;
 use crate::report::{self, Format, Header, ProgressBar, shown};
 use crate::rules::Profile;
-use crate::run::{self, End, Ended, Known, Settings, Task};
+use crate::run::{self, End, Ended, Known, Progress, Settings, Snapshot, Task};
 use crate::source::any::AnySource;
-use crate::source::azure;
-use crate::source::inventory::Tally;
+use crate::source::inventory::{self, Tally};
 use crate::source::location::Environment;
+use crate::source::{Listing, azure};
 
 /// Files that are examined side by side when nothing else is asked for.
 pub(super) const FILES_AT_ONCE: usize = 64;
@@ -47,18 +47,34 @@ pub fn run(settings: &DryRun) -> Result<Exit> {
     super::runtime()?.block_on(async {
         let options =
             azure::Options { depth: settings.depth, limits: settings.limits, ..azure::Options::default() };
-        let mut source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
-        if !settings.inventory.is_empty() {
-            source = source.listed_from(settings.inventory.clone())?;
-        }
+        let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
+        let input = Input::open(source, settings)?;
+        let source = &input.source;
         let header = Header { origin: source.origin(), profile, admit: settings.admit };
         match &settings.shard {
-            Some((shard, out)) => {
-                shard::run(source, header, provenance, quota, (*shard, out), settings).await
-            }
-            None => report_on(source, header, provenance, quota, settings).await,
+            Some((shard, out)) => shard::run(input, header, provenance, quota, (*shard, out), settings).await,
+            None => report_on(input, header, provenance, quota, settings).await,
         }
     })
+}
+
+/// What is examined.
+pub(super) struct Input {
+    pub source: AnySource,
+    pub listing: Listing,
+    /// The counts of an inventory's rows, where one lists the source.
+    pub tally: Option<Arc<Tally>>,
+}
+
+impl Input {
+    /// The listing is the service's own, unless the settings name an inventory.
+    fn open(source: AnySource, settings: &DryRun) -> Result<Self> {
+        if settings.inventory.is_empty() {
+            return Ok(Self { listing: source.list(), source, tally: None });
+        }
+        let (listing, tally) = inventory::list(&source.origin(), settings.inventory.clone())?;
+        Ok(Self { source, listing, tally: Some(tally) })
+    }
 }
 
 /// What the workspace has left this month, if one is named.
@@ -84,7 +100,7 @@ fn ledger_quota(
 }
 
 async fn report_on(
-    source: AnySource,
+    input: Input,
     header: Header,
     provenance: Provenance,
     quota: Quota,
@@ -120,6 +136,7 @@ async fn report_on(
     let progress = Arc::new(Progress::default());
     let bar = super::is_live(settings.progress).then(|| ProgressBar::show(Arc::clone(&progress)));
 
+    let Input { source, listing, tally } = input;
     let pipeline = pipeline(&source, settings);
     if settings.verbose {
         if let Some(credential) = credential {
@@ -132,17 +149,17 @@ async fn report_on(
         ));
     }
     let stop = interrupted();
-    let source = Arc::new(source);
     let sink = Outcome { sink: report, plan };
     let task = Task {
-        source: Arc::clone(&source),
+        listing,
+        reader: Arc::new(source),
         profile,
         quota,
         admit: settings.admit,
         known,
         settings: pipeline,
         resources: None,
-        progress,
+        progress: Arc::clone(&progress),
     };
     let ended = run::run(task, sink, stop).await;
     drop(bar);
@@ -162,8 +179,8 @@ async fn report_on(
     report.finish(&summary, elapsed).map_err(|error| report::output(&error))?;
     output.keep()?;
     planned?;
-    if let AnySource::Inventory(inventory) = &*source {
-        say_tally(&inventory.tally(), settings.verbose);
+    if let Some(tally) = tally {
+        say_tally(&tally, &progress.snapshot(), settings.verbose);
     }
     // How long it took is no part of the report, which is the same every time.
     if settings.verbose || (settings.progress && io::stderr().is_terminal()) {
@@ -183,7 +200,7 @@ pub(super) fn pipeline(source: &AnySource, settings: &DryRun) -> Settings {
     let at_once = match source {
         AnySource::Folder(_) => FILES_AT_ONCE,
         // The source itself says how many of them wait for an answer at a time.
-        AnySource::Container(_) | AnySource::Inventory(_) => azure::MAX_CONCURRENCY,
+        AnySource::Container(_) => azure::MAX_CONCURRENCY,
     };
     let mut pipeline = Settings::with_concurrency(settings.limits.concurrency.unwrap_or(at_once));
     pipeline.workers = settings.workers.unwrap_or(pipeline.workers);
@@ -195,14 +212,17 @@ pub(super) fn pipeline(source: &AnySource, settings: &DryRun) -> Settings {
 }
 
 /// What became of an inventory's rows.
-pub(super) fn say_tally(tally: &Tally, verbose: bool) {
-    let Tally { rows, elsewhere, hidden, twice, gone, changed } = tally;
+pub(super) fn say_tally(tally: &Tally, ended: &Snapshot, verbose: bool) {
     if verbose {
+        let Tally { rows, elsewhere, hidden, twice } = tally;
+        let [rows, elsewhere, hidden, twice] =
+            [rows, elsewhere, hidden, twice].map(|count| count.load(Ordering::Relaxed));
         say(&format!(
             "inventory: {rows} rows; left out {elsewhere} of other containers and prefixes, {hidden} that are snapshots, \
              old versions or deleted, {twice} with a newer row of the same name"
         ));
     }
+    let Snapshot { gone, changed, .. } = ended;
     if gone + changed > 0 {
         say(&format!(
             "the inventory is older than the container: {gone} of its blobs are gone, {changed} have changed and were \

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures::{StreamExt, pin_mut};
+use futures::TryStreamExt;
 
 use super::output::Output;
 use super::say_rate;
@@ -14,10 +14,9 @@ use crate::error::Result;
 use crate::exit::Exit;
 use crate::model::Admit;
 use crate::preview::Preview;
-use crate::progress::Progress;
 use crate::report::{self, Header, ProgressBar};
 use crate::rules::Profile;
-use crate::source::Source;
+use crate::run::Progress;
 use crate::source::any::AnySource;
 use crate::source::azure;
 use crate::source::location::Environment;
@@ -52,11 +51,9 @@ async fn add_up(source: &AnySource, header: &Header, settings: &config::Preview)
     let progress = Arc::new(Progress::default());
     let _bar = super::is_live(settings.progress).then(|| ProgressBar::show_listing(Arc::clone(&progress)));
     let mut preview = Preview::default();
-    let pages = source.list();
-    pin_mut!(pages);
-    while let Some(page) = pages.next().await {
-        let page = page?;
-        page.iter().for_each(|blob| preview.add(blob, &header.origin.prefix, &header.profile));
+    let mut listing = source.list();
+    while let Some(page) = listing.try_next().await? {
+        page.iter().for_each(|blob| preview.add(blob, &header.origin.prefix));
         progress.add_listed(page.len() as u64);
     }
     preview.finish();

@@ -11,6 +11,7 @@ use crate::probe::{self, Want};
 use crate::rules::Profile;
 
 mod batches;
+mod checker;
 mod dry_run;
 mod probe_file;
 

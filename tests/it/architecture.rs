@@ -7,10 +7,11 @@ use crate::support::presync::root;
 
 /// A part, what it may import, and whether it may wait or do I/O.
 const PARTS: &[(&str, &[&str])] = &[
-    ("model", &[]),
+    ("model", &["error"]),
     ("error", &[]),
     ("probe", &["model"]),
     ("rules", &["model", "error"]),
+    ("examine", &["error", "model", "probe", "rules"]),
     ("source", &["model", "error", "parquet_file"]),
     ("plan", &["model", "error"]),
     ("ledger", &["model", "error"]),
@@ -18,17 +19,10 @@ const PARTS: &[(&str, &[&str])] = &[
     ("plan_file", &["model", "error", "parquet_file", "plan", "rules", "whole_file"]),
     ("whole_file", &["error"]),
     ("commit", &["model", "error", "ledger", "plan_file", "rules"]),
-    ("pool", &["error"]),
-    ("lanes", &["error", "pool"]),
     ("bench", &["error"]),
     ("preview", &["model", "rules"]),
     ("audit", &["model", "error", "plan"]),
-    ("progress", &["model"]),
-    (
-        "run",
-        &["model", "error", "lanes", "probe", "rules", "source", "plan", "plan_file", "pool", "progress"],
-    ),
-    ("checker", &["error", "model", "plan_file", "probe", "rules", "run", "source"]),
+    ("run", &["error", "examine", "model", "plan", "plan_file", "probe", "rules", "source"]),
     ("checkpoint", &["model", "error", "plan", "plan_file", "run", "whole_file"]),
     (
         "report",
@@ -43,7 +37,6 @@ const PARTS: &[(&str, &[&str])] = &[
             "plan",
             "plan_file",
             "preview",
-            "progress",
             "run",
         ],
     ),
@@ -61,6 +54,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "config",
             "connections",
             "error",
+            "examine",
             "exit",
             "ledger",
             "loopback",
@@ -69,7 +63,6 @@ const PARTS: &[(&str, &[&str])] = &[
             "plan_file",
             "preview",
             "probe",
-            "progress",
             "report",
             "rules",
             "run",
@@ -83,11 +76,23 @@ const PARTS: &[(&str, &[&str])] = &[
     ),
     (
         "python",
-        &["checker", "cli", "command", "error", "model", "plan_file", "probe", "report", "rules", "source"],
+        &[
+            "cli",
+            "command",
+            "error",
+            "examine",
+            "model",
+            "plan_file",
+            "probe",
+            "report",
+            "rules",
+            "run",
+            "source",
+        ],
     ),
 ];
 /// Parts that compute: no waiting, no clock, no files.
-const PURE: &[&str] = &["audit", "model", "preview", "probe", "plan"];
+const PURE: &[&str] = &["audit", "examine", "model", "preview", "probe", "plan"];
 const IMPURE: &[&str] =
     &["async fn", ".await", "tokio", "std::fs", "std::net", "Instant::now", "SystemTime", "Timestamp::now"];
 
