@@ -86,11 +86,12 @@ fn touch(path: &Path) -> io::Result<usize> {
 }
 
 async fn examine(folder: &Path) {
-    let source = Arc::new(LocalSource::open(folder).expect("the folder is there"));
+    let folder = LocalSource::open(folder).expect("the folder is there");
     let profile = Arc::new(Profile::load("nexus").expect("a built-in profile"));
     let settings = Settings::with_concurrency(64);
     let quota = Quota::new(None, None);
-    let done = run::run(Task::new(source, profile, quota, settings), Nowhere, std::future::pending()).await;
+    let task = Task::new(folder.list(), Arc::new(folder), profile, quota, settings);
+    let done = run::run(task, Nowhere, std::future::pending()).await;
     let ended = done.expect("the run ends well");
     assert_eq!((ended.end, ended.summary.totals.listed), (run::End::Complete, FILES as u64));
 }

@@ -14,13 +14,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
-use futures::{Stream, StreamExt, stream};
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use presync::bench::floor;
 use presync::error::Result;
 use presync::loopback::{Config, Content, Server, Shape};
 use presync::model::{
-    Access, Admit, Asset, Blob, BlobName, ByteRange, ETag, Facts, Format, Orientation, Origin, Quota, Reads,
+    Access, Admit, Asset, Blob, BlobName, ByteRange, ETag, Facts, Format, Orientation, Origin, Quota,
+    ReadError, Reads,
 };
 use presync::plan::{Budget, Reorder};
 use presync::report::{self, Header, Report};
@@ -28,7 +29,7 @@ use presync::rules::{self, Content as Judged, Profile};
 use presync::run::{self, Settings, Sink, Task};
 use presync::source::azure::{AuthMode, AzureSource, Options, parse_page};
 use presync::source::location::{Environment, Location};
-use presync::source::{ReadError, Source};
+use presync::source::{Listing, Reader};
 
 /// Blobs of a page.
 const PAGE: usize = 5_000;
@@ -81,11 +82,11 @@ fn pipeline(group: &mut BenchmarkGroup<'_, WallTime>) {
     for concurrency in [64, 1024] {
         group.bench_function(format!("in memory, {concurrency} at a time"), |bench| {
             bench.iter_batched(
-                || Arc::new(Memory { blobs: (0..BLOBS).map(blob).collect(), jpeg: jpeg() }),
-                |source| {
+                || (listing(), Arc::new(Memory { jpeg: jpeg() })),
+                |(listing, reader)| {
                     let settings = Settings::with_concurrency(concurrency);
                     let quota = Quota::new(Some(BLOBS as u64 / 2), None);
-                    let task = Task::new(source, Arc::clone(&profile), quota, settings);
+                    let task = Task::new(listing, reader, Arc::clone(&profile), quota, settings);
                     let ended = runtime.block_on(run::run(task, Nowhere, std::future::pending()));
                     assert_eq!(ended.expect("it ends").summary.totals.listed, BLOBS as u64);
                 },
@@ -143,17 +144,19 @@ fn settling(group: &mut BenchmarkGroup<'_, WallTime>) {
     });
 }
 
-/// Blobs in memory, all with the same content.
+/// Pages of blobs, made beforehand.
+fn listing() -> Listing {
+    let blobs: Vec<_> = (0..BLOBS).map(blob).collect();
+    let pages: Vec<_> = blobs.chunks(PAGE).map(|page| Ok(page.to_vec())).collect();
+    stream::iter(pages).boxed()
+}
+
+/// The content of all blobs, in memory.
 struct Memory {
-    blobs: Vec<Blob>,
     jpeg: Bytes,
 }
 
-impl Source for Memory {
-    fn list(&self) -> impl Stream<Item = Result<Vec<Blob>>> + Send {
-        stream::iter(self.blobs.chunks(PAGE)).map(|page| Ok(page.to_vec()))
-    }
-
+impl Reader for Memory {
     async fn read(
         &self,
         _: &mut Blob,

@@ -146,10 +146,9 @@ fn asset(row: u64, profile: &Profile) -> Asset {
         access: Access::Online,
     };
     let reads = Reads { requests: 1, retries: 0, bytes: 16_384 };
-    match rules::without_reading(&blob, profile) {
-        Some(asset) => asset,
-        None => rules::judge(blob, Content::Facts(facts), reads, profile),
-    }
+    let content = rules::without_reading(&blob);
+    let reads = if content.is_some() { Reads::default() } else { reads };
+    rules::judge(blob, content.unwrap_or(Content::Facts(facts)), reads, profile)
 }
 
 fn image(orientation: Orientation) -> Facts {

@@ -4,12 +4,11 @@
 //!
 //! * [`source`] lists blobs and reads ranges of them, from a folder or a container;
 //! * [`run`] is the pipeline: list, read, probe, judge, weigh, report;
+//! * [`examine`] takes one blob from the listing to its verdict without doing any I/O;
 //! * [`probe`] turns bytes into facts without doing any I/O;
 //! * [`rules`] turns facts into findings and a verdict;
 //! * [`plan`] brings verdicts into listing order and spends the quota;
 //! * [`report`] writes what came of it, [`plan_file`] keeps it for later, and [`checkpoint`] what a killed run had done.
-//!
-//! [`checker`] puts blobs that somebody else lists, such as an engine's task, through the same pipeline.
 //!
 //! Beside them, [`audit`] is what runs over several containers add up to, [`commit`] turns a plan that still holds into
 //! manifests, [`ledger`] keeps what a month's quota allows and what plans reserve of it, and [`loopback`] is a blob
@@ -17,23 +16,20 @@
 
 pub mod audit;
 pub mod bench;
-pub mod checker;
 pub mod checkpoint;
 pub mod command;
 pub mod commit;
 pub mod connections;
 pub mod error;
+pub mod examine;
 pub mod files;
-pub mod lanes;
 pub mod ledger;
 pub mod loopback;
 pub mod model;
 pub mod plan;
 pub mod plan_file;
-pub mod pool;
 pub mod preview;
 pub mod probe;
-pub mod progress;
 #[cfg(feature = "python")]
 mod python;
 pub mod report;

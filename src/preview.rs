@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Access, Blob, Format, Kind};
-use crate::rules::{self, Profile};
+use crate::rules;
 
 /// Extensions that are told apart: a hostile listing has a new one in every name. Real ones have some dozens.
 pub const MAX_EXTENSIONS: usize = 1_000;
@@ -65,7 +65,7 @@ pub struct Preview {
 
 impl Preview {
     /// Takes the next blob of the listing. `prefix` is the source's, with which every name begins.
-    pub fn add(&mut self, blob: &Blob, prefix: &str, profile: &Profile) {
+    pub fn add(&mut self, blob: &Blob, prefix: &str) {
         self.listed += 1;
         let name = blob.name.as_str();
         match blob.access {
@@ -85,7 +85,7 @@ impl Preview {
             Kind::Video => self.videos.add(one),
             Kind::Other => self.other.add(one),
         }
-        if rules::without_reading(blob, profile).is_none() {
+        if rules::without_reading(blob).is_none() {
             match kind {
                 Kind::Image => self.images_by_name += 1,
                 Kind::Other => self.undecided += 1,
@@ -229,9 +229,8 @@ mod tests {
     }
 
     fn preview<'a>(blobs: impl IntoIterator<Item = &'a Blob>, prefix: &str) -> Preview {
-        let profile = Profile::load("nexus").expect("it is built in");
         let mut preview = Preview::default();
-        blobs.into_iter().for_each(|blob| preview.add(blob, prefix, &profile));
+        blobs.into_iter().for_each(|blob| preview.add(blob, prefix));
         preview.finish();
         preview
     }

@@ -9,28 +9,32 @@ use futures::{FutureExt, StreamExt, future};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::error::{Error, Result};
-use crate::lanes::Lanes;
-use crate::model::{Admit, Asset, Quota};
+use crate::examine::{Examination, Next};
+use crate::model::{Admit, Asset, Blob, Quota, ReadError};
 use crate::plan::Summary;
-use crate::pool::Pool;
 use crate::probe::Want;
-use crate::progress::{Progress, Stage};
 use crate::rules::Profile;
-use crate::source::Source;
+use crate::source::{Listing, Reader};
 
-mod inspect;
+mod folder;
 mod known;
 mod listing;
-mod read;
+mod network;
+mod pool;
+mod progress;
+mod runtimes;
 mod settle;
 
-use inspect::Inspector;
-pub(crate) use inspect::judge;
+use folder::Folder;
 pub use known::{Judged, Known, Rows};
 use listing::{Sorter, Work};
-use read::Delivery;
-use settle::Settler;
+use network::Network;
+use pool::Pool;
+pub use progress::{Progress, Snapshot, Stage};
+pub use runtimes::MAX_RUNTIMES;
+use runtimes::Runtimes;
 pub use settle::settle_judged;
+use settle::{Delivery, Settler};
 
 /// Listing pages that wait until their blobs are taken.
 const PAGES_AHEAD: usize = 1;
@@ -49,7 +53,7 @@ pub struct Settings {
     pub concurrency: usize,
     /// Threads that probe.
     pub workers: usize,
-    /// Places in the queue before them.
+    /// Depth of the queue before them.
     pub queue: usize,
     /// How far the newest blob in flight may be ahead of the oldest one, in blobs; at least `concurrency` is used.
     pub window: usize,
@@ -79,27 +83,27 @@ impl Settings {
 pub struct Resources {
     pool: Arc<Pool>,
     /// Started by the first run that reads over a network.
-    lanes: OnceLock<Lanes>,
+    runtimes: OnceLock<Runtimes>,
     bytes: Arc<Semaphore>,
 }
 
 impl Resources {
-    /// `workers` threads that probe, behind a queue of `queue` places, and 64 MiB of bytes in flight.
+    /// `workers` threads that probe, behind a queue of the depth `queue`, and 64 MiB of bytes in flight.
     ///
     /// # Errors
     /// When the system gives no more threads.
     pub fn new(workers: usize, queue: usize) -> Result<Self> {
         let pool = Arc::new(Pool::new(workers, queue)?);
-        Ok(Self { pool, lanes: OnceLock::new(), bytes: Arc::new(Semaphore::new(BYTES_IN_FLIGHT)) })
+        Ok(Self { pool, runtimes: OnceLock::new(), bytes: Arc::new(Semaphore::new(BYTES_IN_FLIGHT)) })
     }
 
     /// The threads that read: as many as the machine has cores.
-    fn lanes(&self) -> Result<&Lanes> {
-        if let Some(lanes) = self.lanes.get() {
-            return Ok(lanes);
+    fn runtimes(&self) -> Result<&Runtimes> {
+        if let Some(runtimes) = self.runtimes.get() {
+            return Ok(runtimes);
         }
-        let lanes = Lanes::new(cores(), &self.pool)?;
-        Ok(self.lanes.get_or_init(|| lanes))
+        let runtimes = Runtimes::new(cores(), &self.pool)?;
+        Ok(self.runtimes.get_or_init(|| runtimes))
     }
 }
 
@@ -108,9 +112,11 @@ fn cores() -> usize {
 }
 
 /// What is to be examined, and how.
-pub struct Task<S> {
-    /// Where the blobs come from.
-    pub source: Arc<S>,
+pub struct Task<R> {
+    /// The blobs.
+    pub listing: Listing,
+    /// What reads them.
+    pub reader: Arc<R>,
     /// The rules.
     pub profile: Arc<Profile>,
     /// The budget.
@@ -127,11 +133,43 @@ pub struct Task<S> {
     pub progress: Arc<Progress>,
 }
 
-impl<S> Task<S> {
+impl<R> Task<R> {
     /// A run in the order of the listing, of which nothing is known before and whose progress nobody watches.
-    pub fn new(source: Arc<S>, profile: Arc<Profile>, quota: Quota, settings: Settings) -> Self {
+    pub fn new(
+        listing: Listing,
+        reader: Arc<R>,
+        profile: Arc<Profile>,
+        quota: Quota,
+        settings: Settings,
+    ) -> Self {
         let (admit, known, progress) = (Admit::Listing, Known::default(), Arc::default());
-        Self { source, profile, quota, admit, known, settings, resources: None, progress }
+        Self { listing, reader, profile, quota, admit, known, settings, resources: None, progress }
+    }
+}
+
+/// What the examinations of a run have in common.
+struct Examiner {
+    profile: Arc<Profile>,
+    want: Want,
+    first_read: Option<u64>,
+    progress: Arc<Progress>,
+}
+
+impl Examiner {
+    fn begin(&self, blob: Blob) -> (Examination, Next) {
+        Examination::begin(blob, self.want, self.first_read)
+    }
+
+    /// Hands over the answer to [`Next::Find`], and counts the blob as changed.
+    fn found(
+        &self,
+        examination: &mut Examination,
+        answer: std::result::Result<Option<Blob>, ReadError>,
+    ) -> Result<Next> {
+        if let Ok(Some(_)) = answer {
+            self.progress.add_changed();
+        }
+        examination.found(answer)
     }
 }
 
@@ -178,76 +216,76 @@ pub struct Ended<K> {
 ///
 /// # Errors
 /// When the sink or the machine fails. What can be said of single blobs is never an error.
-pub async fn run<S: Source, K: Sink>(
-    task: Task<S>,
+pub async fn run<R: Reader, K: Sink>(
+    task: Task<R>,
     sink: K,
     stop: impl Future<Output = ()>,
 ) -> Result<Ended<K>> {
-    let Task { source, profile, quota, admit, known, settings, resources, progress } = task;
+    let Task { listing, reader, profile, quota, admit, known, settings, resources, progress } = task;
     let settler = Settler::new(admit, quota, &profile, sink)?;
-    let window = settings.window.max(settings.concurrency).max(1);
+    let at_once = settings.concurrency.max(1);
+    let window = settings.window.max(at_once);
     let resources = match resources {
         Some(resources) => resources,
         None => Arc::new(Resources::new(settings.workers, settings.queue)?),
     };
-    let inspector = Arc::new(Inspector {
-        source: Arc::clone(&source),
-        profile: Arc::clone(&profile),
-        want: settings.want,
-        first_read: settings.first_read,
-        progress: Arc::clone(&progress),
-        pool: Arc::clone(&resources.pool),
-        bytes: Arc::clone(&resources.bytes),
-    });
 
     // List: a task of its own, so that the next page arrives while blobs are read. What is known of a blob already
-    // makes its read unnecessary.
+    // makes its read unnecessary. Known assets go on in groups that the window can hold: a larger one would wait forever.
     let (page_sender, pages) = mpsc::channel(PAGES_AHEAD);
-    let sorter = Sorter { known, profile, want: settings.want, at_once: KNOWN_AT_ONCE.min(window) };
-    let listing =
-        tokio::spawn(listing::list(Arc::clone(&source), sorter, page_sender, Arc::clone(&progress)));
+    let at_once_known = KNOWN_AT_ONCE.min(window);
+    let sorter = Sorter { known, profile: Arc::clone(&profile), want: settings.want, at_once: at_once_known };
+    let listing = tokio::spawn(listing::list(listing, sorter, page_sender, Arc::clone(&progress)));
 
-    // Settle: a thread of its own, because it writes; it frees a place in the window for each asset that it settles.
-    let places = Arc::new(Semaphore::new(window));
+    // Settle: a thread of its own, because it writes; it gives back a permit of the window for each asset that it
+    // settles. No more verdicts than the window has permits can wait for it, so whoever sends one never waits.
+    let permits = Arc::new(Semaphore::new(window));
     let (verdict_sender, verdicts) = mpsc::channel(window);
     let settling = {
-        let places = Arc::clone(&places);
+        let permits = Arc::clone(&permits);
         let progress = Arc::clone(&progress);
         tokio::task::spawn_blocking(move || {
             let cpu = ThreadTime::now();
-            let settled = settle::settle(verdicts, &places, settler);
+            let settled = settle::settle(verdicts, &permits, settler);
             progress.add_stage(Stage::Write, cpu.elapsed());
             settled
         })
     };
 
-    // Read, probe and judge: in any order, so that a slow blob holds up no other until the window is full.
-    let stopping = Arc::new(AtomicBool::new(false));
-    let stop = {
-        let stopping = Arc::clone(&stopping);
-        stop.map(move |()| stopping.store(true, Ordering::Relaxed)).shared()
-    };
+    // Window: one blob after the other gets its ordinal and its permits, before it is read. The order of these two steps
+    // must stay: the oldest blob without a verdict then always has its permit, so it can be settled and the window moves.
+    // Permits that are taken out of order could all go to newer blobs, which wait for it.
     let number = |next: &mut u64, work: Work| {
         let first = *next;
         *next += work.len() as u64;
         future::ready(Some((first, work)))
     };
-    let place = async |numbered: (u64, Work)| {
-        let permits = u32::try_from(numbered.1.len()).map_err(closed)?;
-        places.acquire_many(permits).await.map_err(closed)?.forget();
+    let permit = async |numbered: (u64, Work)| {
+        let count = u32::try_from(numbered.1.len()).map_err(closed)?;
+        permits.acquire_many(count).await.map_err(closed)?.forget();
         Ok(numbered)
     };
-    let numbered = listing::works(pages).take_until(stop.clone()).scan(0, number).then(place);
+    let stopping = Arc::new(AtomicBool::new(false));
+    let stop = {
+        let stopping = Arc::clone(&stopping);
+        stop.map(move |()| stopping.store(true, Ordering::Relaxed)).shared()
+    };
+    let numbered = listing::works(pages).take_until(stop.clone()).scan(0, number).then(permit);
+
+    // Read, probe and judge: in any order, so that a slow blob holds up no other until the window is full.
     let delivery = Delivery { verdicts: verdict_sender, progress: Arc::clone(&progress) };
-    let at_once = settings.concurrency.max(1);
+    let Settings { want, first_read, workers, .. } = settings;
+    let examiner = Arc::new(Examiner { profile, want, first_read, progress: Arc::clone(&progress) });
     let read_all = async {
-        match source.blocking() {
+        match reader.blocking() {
             None => {
-                let lanes = resources.lanes()?;
-                read::over_a_network(numbered, &inspector, lanes, at_once, &delivery, &stopping).await
+                let bytes = Arc::clone(&resources.bytes);
+                let network = Arc::new(Network { reader, examiner, bytes, stopping });
+                network.examine_all(numbered, resources.runtimes()?, at_once, &delivery).await
             }
-            Some(folder) => {
-                read::in_batches(numbered, &inspector, folder, at_once, &settings, &delivery).await
+            Some(reader) => {
+                let folder = Folder { reader, examiner, pool: Arc::clone(&resources.pool) };
+                folder.examine_all(numbered, at_once, workers, &delivery).await
             }
         }
     };
@@ -256,10 +294,12 @@ pub async fn run<S: Source, K: Sink>(
         () = stop.clone().then(|()| tokio::time::sleep(GRACE)) => Ok(()),
     };
 
+    // End: the settling ends when the last sender of verdicts is gone. The readers' are gone with them, this one is the
+    // last. The listing ends by itself when nobody takes its pages.
     drop(delivery);
     let settled =
         settling.await.map_err(|error| Error::new(format!("the report was not written: {error}")))?;
-    // When the sink fails, the reading side only sees that nobody listens; the sink knows why.
+    // When the sink fails, the reading side only sees that nobody listens; the sink knows why, so it comes first.
     let (budget, sink) = settled?;
     let mut summary = budget.summary();
     if !summary.totals.reconcile() {
@@ -292,4 +332,8 @@ pub async fn run<S: Source, K: Sink>(
 /// Says that the other end of a channel is gone, which happens only when that end has failed with an error of its own.
 fn closed<E>(_: E) -> Error {
     Error::new("the run ended early")
+}
+
+fn worker_failed() -> Error {
+    Error::new("a worker failed; this is a defect of presync, please report it")
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
-use futures::{TryStreamExt, pin_mut};
+use futures::TryStreamExt;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
@@ -35,12 +35,12 @@ use crate::model::{Blob, Month};
 use crate::plan::Earlier;
 use crate::plan_file::{Header, Plan};
 use crate::probe;
-use crate::progress::Progress;
 use crate::report::{self, ProgressBar, TextOrJson, shown};
 use crate::rules::Profile;
+use crate::run::Progress;
 use crate::source::any::AnySource;
 use crate::source::location::{Environment, Location};
-use crate::source::{Depth, Source, azure};
+use crate::source::{Depth, azure};
 
 /// Listing pages that wait until they are compared.
 const PAGES_AHEAD: usize = 2;
@@ -301,8 +301,7 @@ fn examine(
 
 /// Hands over page after page, until the end, an error, or until nobody takes them.
 async fn list(source: &AnySource, pages: mpsc::Sender<Vec<Blob>>, progress: &Progress) -> Result<()> {
-    let listing = source.list();
-    pin_mut!(listing);
+    let mut listing = source.list();
     while let Some(page) = listing.try_next().await? {
         progress.add_listed(page.len() as u64);
         if pages.send(page).await.is_err() {

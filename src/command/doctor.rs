@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use anstream::AutoStream;
@@ -15,12 +14,12 @@ use super::exit::Exit;
 use super::target::{Resolved, Target};
 use super::values::{duration, origin};
 use crate::error::{Error, Result};
-use crate::model::{Access, Blob, ByteRange, Check, Origin, Outcome, Reads};
+use crate::model::{Access, Blob, ByteRange, Check, Origin, Outcome, ReadError, Reads};
 use crate::report::{self, TextOrJson};
+use crate::source::Reader;
 use crate::source::azure::{self, AzureSource};
 use crate::source::local::LocalSource;
 use crate::source::location::{ContainerUrl, Environment, Location};
-use crate::source::{ReadError, Source};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -153,7 +152,7 @@ async fn folder(path: &Path) -> (Option<Origin>, Vec<Check>) {
         }
     };
     let begun = Instant::now();
-    let page = match pin!(source.list()).next().await {
+    let page = match source.list().next().await {
         Some(Err(error)) => {
             checks.push(failed("list", &error));
             return (Some(source.origin()), rest_skipped(checks, EARLIER));
@@ -178,7 +177,8 @@ async fn folder(path: &Path) -> (Option<Origin>, Vec<Check>) {
 async fn read(source: &LocalSource, blob: &Blob) -> Check {
     let begun = Instant::now();
     let (name, size) = (blob.name.as_str(), blob.size);
-    let read = source.read(&mut blob.clone(), ByteRange::new(0, RANGE_BYTES), &mut Reads::default()).await;
+    let read =
+        Reader::read(source, &mut blob.clone(), ByteRange::new(0, RANGE_BYTES), &mut Reads::default()).await;
     let check = match read {
         Ok(bytes) => Check::new("read", Outcome::Ok, format!("{} of {size} bytes of '{name}'", bytes.len())),
         Err(ReadError::Unreadable(why)) => Check::failed("read", &format!("'{name}': {why}"), None),

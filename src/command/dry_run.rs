@@ -18,13 +18,13 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::model::{Month, Quota};
 use crate::plan::Summary;
-use crate::progress::Progress;
 use crate::report::{self, Format, Header, ProgressBar, shown};
 use crate::rules::{Choice, Profile};
-use crate::run::{self, End, Ended, Known, Task};
+use crate::run::{self, End, Ended, Known, Progress, Task};
 use crate::source::any::AnySource;
-use crate::source::azure;
+use crate::source::inventory::{self, Tally};
 use crate::source::location::Environment;
+use crate::source::{Listing, azure};
 
 mod args;
 
@@ -49,16 +49,33 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
             limits: args.performance.limits(),
             ..azure::Options::default()
         };
-        let mut source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
-        if !args.inventory.is_empty() {
-            source = source.listed_from(args.inventory.clone())?;
-        }
-        let header = Header { origin: source.origin(), profile, admit: args.admit };
+        let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
+        let input = Input::open(source, args)?;
+        let header = Header { origin: input.source.origin(), profile, admit: args.admit };
         match args.share() {
-            Some(share) => shard::run(source, header, provenance, quota, share, args).await,
-            None => report_on(source, header, provenance, quota, args).await,
+            Some(share) => shard::run(input, header, provenance, quota, share, args).await,
+            None => report_on(input, header, provenance, quota, args).await,
         }
     })
+}
+
+/// What is examined.
+pub(super) struct Input {
+    pub source: AnySource,
+    pub listing: Listing,
+    /// The counts of an inventory's rows, where one lists the source.
+    pub tally: Option<Arc<Tally>>,
+}
+
+impl Input {
+    /// The listing is the service's own, unless an inventory is given.
+    fn open(source: AnySource, args: &DryRunArgs) -> Result<Self> {
+        if args.inventory.is_empty() {
+            return Ok(Self { listing: source.list(), source, tally: None });
+        }
+        let (listing, tally) = inventory::list(&source.origin(), args.inventory.clone())?;
+        Ok(Self { source, listing, tally: Some(tally) })
+    }
 }
 
 /// What the workspace has left this month, if one is named.
@@ -84,7 +101,7 @@ fn ledger_quota(
 }
 
 async fn report_on(
-    source: AnySource,
+    input: Input,
     header: Header,
     provenance: Provenance,
     quota: Quota,
@@ -120,6 +137,7 @@ async fn report_on(
     let progress = Arc::new(Progress::default());
     let bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
 
+    let Input { source, listing, tally } = input;
     let pipeline = args.pipeline(&source);
     if args.display.verbose {
         if let Some(credential) = credential {
@@ -132,17 +150,17 @@ async fn report_on(
         ));
     }
     let stop = interrupted();
-    let source = Arc::new(source);
     let sink = Outcome { sink: report, plan };
     let task = Task {
-        source: Arc::clone(&source),
+        listing,
+        reader: Arc::new(source),
         profile,
         quota,
         admit: args.admit,
         known,
         settings: pipeline,
         resources: None,
-        progress,
+        progress: Arc::clone(&progress),
     };
     let ended = run::run(task, sink, stop).await;
     drop(bar);
@@ -162,8 +180,8 @@ async fn report_on(
     report.finish(&summary, elapsed).map_err(|error| report::output(&error))?;
     output.keep()?;
     planned?;
-    if let AnySource::Inventory(inventory) = &*source {
-        say_tally(&inventory.tally(), args.display.verbose);
+    if let Some(tally) = tally {
+        say_tally(&tally, &progress.snapshot(), args.display.verbose);
     }
     // How long it took is no part of the report, which is the same every time.
     if args.display.verbose || (args.display.progress() && io::stderr().is_terminal()) {

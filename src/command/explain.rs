@@ -6,22 +6,22 @@ use std::path::Path;
 
 use anstream::AutoStream;
 use clap::Args;
-use futures::{StreamExt, pin_mut};
+use futures::TryStreamExt;
 
 use super::args::{AzureArgs, ChoiceArgs, ColorArgs};
 use super::exit::Exit;
 use super::target::{Resolved, Target};
 use crate::error::{Error, Result};
-use crate::model::{Asset, Blob, ByteRange, Orientation, Origin, Reads, Verdict};
-use crate::probe::{Node, Probe, Step};
+use crate::examine::{Examination, Next};
+use crate::model::{Asset, Blob, ByteRange, Orientation, Origin, Verdict};
+use crate::probe::{Node, Probe, Want};
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::report::{self, shown};
-use crate::rules::{self, Choice, Content, Profile};
-use crate::run;
+use crate::rules::{Choice, Content, Profile};
 use crate::source::any::AnySource;
 use crate::source::local::LocalSource;
 use crate::source::location::{Environment, Location};
-use crate::source::{Source, azure};
+use crate::source::{Reader, azure};
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -115,38 +115,37 @@ struct Explained {
 }
 
 async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Explained> {
-    let origin = source.origin();
-    let mut blob = find(source, name).await?;
-    let (mut ranges, mut outline, mut tags) = (Vec::new(), Vec::new(), Vec::new());
-    if let Some(asset) = rules::without_reading(&blob, profile) {
-        return Ok(Explained { origin, asset, ranges, outline, tags });
-    }
-    let mut reads = Reads::default();
-    let (mut probe, mut step) = Probe::new(blob.size, blob.name.extension());
+    let (mut examination, mut next) = Examination::begin(find(source, name).await?, Want::Verdict, None);
+    let mut ranges = Vec::new();
     let content = loop {
-        let range = match step {
-            Step::Done(facts) => break Ok(Content::Facts(facts)),
-            Step::Need(range) => range,
+        next = match next {
+            Next::Read(range) => {
+                ranges.push(range);
+                let (blob, reads) = examination.blob_and_reads();
+                let answer = source.read(blob, range, reads).await;
+                examination.bytes(answer)?
+            }
+            Next::Find => {
+                let found = source.find(&examination.blob().name).await;
+                examination.found(found)?
+            }
+            Next::Judge(content) => break content,
         };
-        ranges.push(range);
-        match source.read(&mut blob, range, &mut reads).await {
-            Ok(bytes) => step = probe.step(bytes),
-            Err(error) => break Err(error),
-        }
     };
-    if content.is_ok() {
-        outline = probe.outline();
-        tags = exif_tags(&probe, &outline);
+    let (mut outline, mut tags) = (Vec::new(), Vec::new());
+    if let Content::Facts(_) = content {
+        outline = examination.probe().outline();
+        tags = exif_tags(examination.probe(), &outline);
     }
-    Ok(Explained { origin, asset: run::judge(blob, content, reads, profile)?, ranges, outline, tags })
+    let asset = examination.judge(content, profile);
+    Ok(Explained { origin: source.origin(), asset, ranges, outline, tags })
 }
 
 /// The blob of exactly this name.
 async fn find(source: &AnySource, name: &str) -> Result<Blob> {
-    let pages = source.list();
-    pin_mut!(pages);
-    while let Some(page) = pages.next().await {
-        if let Some(blob) = page?.into_iter().find(|blob| blob.name.as_str() == name) {
+    let mut listing = source.list();
+    while let Some(page) = listing.try_next().await? {
+        if let Some(blob) = page.into_iter().find(|blob| blob.name.as_str() == name) {
             return Ok(blob);
         }
     }

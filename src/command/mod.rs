@@ -1,11 +1,13 @@
 //! The command line, and what each command does.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, Result, reason};
+use crate::run::Snapshot;
 use crate::source::inventory::Tally;
 
 mod about;
@@ -53,15 +55,18 @@ fn say_rate(listed: u64, elapsed: Duration) {
     say(&format!("{listed} blobs in {seconds:.1} s ({rate:.0}/s)"));
 }
 
-/// What became of an inventory's rows.
-fn say_tally(tally: &Tally, verbose: bool) {
-    let Tally { rows, elsewhere, hidden, twice, gone, changed } = tally;
+/// What became of an inventory's rows, and of its blobs in a run that has ended.
+fn say_tally(tally: &Tally, ended: &Snapshot, verbose: bool) {
     if verbose {
+        let Tally { rows, elsewhere, hidden, twice } = tally;
+        let [rows, elsewhere, hidden, twice] =
+            [rows, elsewhere, hidden, twice].map(|count| count.load(Ordering::Relaxed));
         say(&format!(
             "inventory: {rows} rows; left out {elsewhere} of other containers and prefixes, {hidden} that are snapshots, \
              old versions or deleted, {twice} with a newer row of the same name"
         ));
     }
+    let Snapshot { gone, changed, .. } = ended;
     if gone + changed > 0 {
         say(&format!(
             "the inventory is older than the container: {gone} of its blobs are gone, {changed} have changed and were \

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
-use futures::{StreamExt, pin_mut};
+use futures::TryStreamExt;
 
 use super::args::{AzureArgs, DisplayArgs};
 use super::exit::Exit;
@@ -17,13 +17,13 @@ use super::target::{Resolved, Target};
 use crate::error::Result;
 use crate::model::Admit;
 use crate::preview::Preview;
-use crate::progress::Progress;
 use crate::report::{self, Header, ProgressBar, TextOrJson};
 use crate::rules::Profile;
+use crate::run::Progress;
 use crate::source::any::AnySource;
 use crate::source::azure;
 use crate::source::location::Environment;
-use crate::source::{Depth, Source};
+use crate::source::Depth;
 
 #[derive(Debug, Args)]
 pub(super) struct PreviewArgs {
@@ -88,11 +88,9 @@ async fn add_up(source: &AnySource, header: &Header, args: &PreviewArgs) -> Resu
     let _bar =
         super::is_live(args.display.progress()).then(|| ProgressBar::show_listing(Arc::clone(&progress)));
     let mut preview = Preview::default();
-    let pages = source.list();
-    pin_mut!(pages);
-    while let Some(page) = pages.next().await {
-        let page = page?;
-        page.iter().for_each(|blob| preview.add(blob, &header.origin.prefix, &header.profile));
+    let mut listing = source.list();
+    while let Some(page) = listing.try_next().await? {
+        page.iter().for_each(|blob| preview.add(blob, &header.origin.prefix));
         progress.add_listed(page.len() as u64);
     }
     preview.finish();

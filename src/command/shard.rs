@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::dry_run::DryRunArgs;
+use super::dry_run::{DryRunArgs, Input};
 use super::examine::{Provenance, plan_header};
 use super::exit::Exit;
 use super::interrupt::interrupted;
@@ -14,18 +14,16 @@ use super::{is_live, say, say_rate, say_tally};
 use crate::error::{Error, Result, reason};
 use crate::model::{Asset, Quota};
 use crate::plan_file::{PartHeader, PartWriter, ShardOf};
-use crate::progress::Progress;
 use crate::report::{Header, ProgressBar};
-use crate::run::{self, End, Judged, Sink, Task};
-use crate::source::any::AnySource;
-use crate::source::shard::Shard;
+use crate::run::{self, End, Judged, Progress, Sink, Task};
+use crate::source::listing;
 
 /// Examines the blobs of one shard and writes them as a part of the plan into `out`.
 ///
 /// The quota is written down and not weighed: that is for who puts the parts together. Findings are no failure here,
 /// because a scheduler would run the shard again; what stops the run is one.
 pub(super) async fn run(
-    source: AnySource,
+    input: Input,
     header: Header,
     provenance: Provenance,
     quota: Quota,
@@ -42,16 +40,21 @@ pub(super) async fn run(
     let of_plan = plan_header(&header, provenance, args.depth(), args.dimensions);
     let part = PartHeader { shard: Some(shard), ..PartHeader::new(&of_plan, quota) };
     let sink = Part(PartWriter::create(&path, part)?);
+    let Input { source, listing, tally } = input;
     let pipeline = args.pipeline(&source);
-    let source = Arc::new(Shard::new(source, index, of));
+    let listing = listing::shard(listing, index, of);
     let progress = Arc::new(Progress::default());
     let bar = is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
-    let task = Task { progress, ..Task::new(Arc::clone(&source), profile, Quota::new(None, None), pipeline) };
+    let quota = Quota::new(None, None);
+    let task = Task {
+        progress: Arc::clone(&progress),
+        ..Task::new(listing, Arc::new(source), profile, quota, pipeline)
+    };
     let ended = run::run(task, sink, interrupted()).await;
     drop(bar);
     let run::Ended { summary, sink: Part(writer), end } = ended?;
-    if let AnySource::Inventory(inventory) = source.inner() {
-        say_tally(&inventory.tally(), args.display.verbose);
+    if let Some(tally) = tally {
+        say_tally(&tally, &progress.snapshot(), args.display.verbose);
     }
     match end {
         End::Broken(error) => Err(error),

@@ -7,7 +7,7 @@ use super::{Kind, Obstacles};
 use crate::ledger::Shortage;
 use crate::model::{Asset, Blob, Code, Cost, Month, Severity, Skip, Verdict};
 use crate::plan_file::Plan;
-use crate::rules::{self, Profile};
+use crate::rules::{self, Content, Profile};
 
 /// Compares, and keeps what stands in the way of a commit.
 ///
@@ -57,7 +57,7 @@ impl Comparison {
     pub fn listed(&mut self, blob: &Blob, planned: Option<Asset>) {
         let name = blob.name.as_str();
         let Some(planned) = planned.filter(|planned| planned.skipped != Some(Skip::Gone)) else {
-            if !is_skipped(rules::without_reading(blob, &self.profile).as_ref()) {
+            if !matches!(rules::without_reading(blob), Some(Content::Skipped(_))) {
                 self.obstacles.add(Kind::Added, name, || format!("{} bytes", blob.size));
             }
             return;
@@ -199,7 +199,6 @@ fn change(then: &Value, now: &Value) -> String {
 mod tests {
     use super::*;
     use crate::model::{Access, BlobName, ETag, Facts, Format, Orientation, Reads};
-    use crate::rules::Content;
 
     fn profile() -> Profile {
         Profile::load("nexus").expect("it is built in")
@@ -228,7 +227,8 @@ mod tests {
     fn tiers_count_although_the_version_is_the_same() {
         let online = blob("a.jpg", "1", Access::Online);
         let archived = blob("a.jpg", "1", Access::Archived);
-        let planned_archived = rules::without_reading(&archived, &profile());
+        let planned_archived =
+            Some(rules::judge(archived.clone(), Content::Archived, Reads::default(), &profile()));
         assert_eq!(obstacles(&archived, planned_archived.clone()), []);
         let to_archive = obstacles(&archived, Some(upright(online.clone())));
         assert_eq!(to_archive, [(Kind::JudgedOtherwise, "accept → reject (BLB002)".to_owned())]);
@@ -239,7 +239,8 @@ mod tests {
     #[test]
     fn what_is_skipped_unread_may_come_and_change() {
         let sidecar = |etag| blob("a.json", etag, Access::Online);
-        let planned = rules::without_reading(&sidecar("1"), &profile());
+        let content = rules::without_reading(&sidecar("1")).expect("its name says enough");
+        let planned = Some(rules::judge(sidecar("1"), content, Reads::default(), &profile()));
         assert_eq!(obstacles(&sidecar("2"), planned), []);
         assert_eq!(obstacles(&sidecar("2"), None), []);
         // What was read to be skipped may be an image now.
@@ -263,7 +264,7 @@ mod tests {
     #[test]
     fn what_was_gone_and_is_back_is_new() {
         let listed = blob("a.jpg", "1", Access::Online);
-        let gone = rules::judge(listed.clone(), Content::Gone, Reads::default(), &profile());
+        let gone = rules::judge(listed.clone(), Content::Skipped(Skip::Gone), Reads::default(), &profile());
         assert_eq!(obstacles(&listed, Some(gone)), [(Kind::Added, "10 bytes".to_owned())]);
     }
 

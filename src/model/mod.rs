@@ -24,4 +24,4 @@ pub use month::Month;
 pub use origin::Origin;
 pub use overrides::{Effect, Effects, Overrides, PrefixEffects};
 pub use quota::{Cost, Gauge, Quota, QuotaKind, Totals, Verdict};
-pub use range::{ByteRange, Reads};
+pub use range::{ByteRange, ReadError, Reads};

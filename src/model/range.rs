@@ -1,6 +1,8 @@
-//! Byte ranges of a blob, and the account of what was read.
+//! Byte ranges of a blob, why one was not read, and the account of what was read.
 
 use std::fmt;
+
+use crate::error::Error;
 
 /// A run of bytes inside a blob: `len` bytes from byte `start` on.
 ///
@@ -55,6 +57,21 @@ impl fmt::Display for ByteRange {
             len => write!(f, "{}-{}", self.start, self.start + (len - 1)),
         }
     }
+}
+
+/// Why a range of one blob was not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadError {
+    /// The blob has another ETag than the one listed.
+    Changed,
+    /// The blob is gone.
+    Gone,
+    /// The blob is in the archive tier.
+    Archived,
+    /// It was not read after retries; the text carries the service's own code.
+    Unreadable(String),
+    /// No blob of the source can be read: the run ends.
+    Fatal(Error),
 }
 
 /// What reading cost: every attempt counts, also one that failed.

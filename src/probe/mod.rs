@@ -140,6 +140,11 @@ impl Probe {
         self.store.known(at, len)
     }
 
+    /// Bytes of the blob that are held, at most [`MAX_HELD`].
+    pub fn held(&self) -> u64 {
+        self.store.held() + self.partial.len() as u64
+    }
+
     fn advance(&mut self) -> Step {
         let view = self.store.view();
         let format = match sniff::format(view) {

@@ -52,9 +52,8 @@ fn verdict(name: &str, blob: &[u8]) -> Verdict {
         last_modified: None,
         access: Access::Online,
     };
-    rules::without_reading(&listed, profile)
-        .unwrap_or_else(|| rules::judge(listed, Content::Facts(whole(name, blob)), Reads::default(), profile))
-        .verdict
+    let content = rules::without_reading(&listed).unwrap_or_else(|| Content::Facts(whole(name, blob)));
+    rules::judge(listed, content, Reads::default(), profile).verdict
 }
 
 /// Every file of the demo container.

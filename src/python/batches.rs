@@ -17,8 +17,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 
+use super::checker::{Checked, Checker, Next, Options};
 use super::{arrow, raise, unknown, want};
-use crate::checker::{Checked, Checker, Next, Options};
 use crate::error::Error;
 use crate::model::{Access, Blob, BlobName, ETag};
 use crate::rules::Profile;

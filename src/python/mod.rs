@@ -15,6 +15,7 @@ use crate::rules::Profile;
 
 mod arrow;
 mod batches;
+mod checker;
 mod dry_run;
 mod probe_file;
 

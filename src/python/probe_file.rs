@@ -1,7 +1,9 @@
 //! `probe`: one file.
 
-use std::fs::File;
-use std::path::PathBuf;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use pyo3::exceptions::PyTypeError;
@@ -10,10 +12,11 @@ use pyo3::types::PyBytes;
 
 use super::{raise, want};
 use crate::error::{Error, Result, reason};
-use crate::model::{Access, Asset, Blob, BlobName, ByteRange, Reads};
-use crate::probe::{Probe, Step};
+use crate::examine::{Examination, Next};
+use crate::model::{Access, Asset, Blob, BlobName, ByteRange, ReadError};
+use crate::probe::Want;
 use crate::report;
-use crate::rules::{self, Content, Profile};
+use crate::rules::Profile;
 
 /// Probes bytes, or the file at a path, and judges them: one asset, as JSON reports have it. `name` is for bytes, whose
 /// extension a warning may be about.
@@ -53,58 +56,85 @@ enum Data {
     Path(PathBuf),
 }
 
+/// What tells two versions of a file apart: its length, and when it was last written.
+type Version = (u64, Option<SystemTime>);
+
 impl Data {
-    fn examine(&self, name: Option<String>, profile: &Profile, want: crate::probe::Want) -> Result<Asset> {
-        let unreadable = |path: &PathBuf, error: std::io::Error| {
-            Error::new(format!("cannot read '{}': {}", path.display(), reason(&error)))
+    fn examine(&self, name: Option<String>, profile: &Profile, want: Want) -> Result<Asset> {
+        let name = BlobName::new(name.unwrap_or_else(|| self.name()));
+        let blob = |(size, _): Version| {
+            let name = name.clone();
+            Blob { name, size, etag: None, last_modified: None, access: Access::Online }
         };
-        let (size, name, mut file) = match self {
-            Self::Bytes(bytes) => (bytes.len() as u64, name.unwrap_or_else(|| "bytes".to_owned()), None),
+        let mut version = self.version()?;
+        let (mut examination, mut next) = Examination::begin(blob(version), want, None);
+        loop {
+            next = match next {
+                Next::Read(range) => {
+                    let answer = self.read(range, version)?;
+                    let (_, reads) = examination.blob_and_reads();
+                    reads.count_request(true);
+                    reads.bytes += answer.as_ref().map_or(0, |bytes| bytes.len() as u64);
+                    examination.bytes(answer)?
+                }
+                Next::Find => {
+                    version = self.version()?;
+                    examination.found(Ok(Some(blob(version))))?
+                }
+                Next::Judge(content) => return Ok(examination.judge(content, profile)),
+            };
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Bytes(_) => "bytes".to_owned(),
+            Self::Path(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        }
+    }
+
+    fn version(&self) -> Result<Version> {
+        match self {
+            Self::Bytes(bytes) => Ok((bytes.len() as u64, None)),
             Self::Path(path) => {
-                let file = File::open(path).map_err(|error| unreadable(path, error))?;
-                let metadata = file.metadata().map_err(|error| unreadable(path, error))?;
+                let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
                 if metadata.is_dir() {
                     return Err(Error::new(format!("'{}' is a folder", path.display()))
                         .hint("presync.dry_run() takes folders"));
                 }
-                let of_path = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                (metadata.len(), name.unwrap_or_else(of_path), Some(file))
+                Ok(version_of(&metadata))
             }
-        };
-        let blob =
-            Blob { name: BlobName::new(name), size, etag: None, last_modified: None, access: Access::Online };
-        if let Some(asset) = rules::without_reading(&blob, profile) {
-            return Ok(asset);
         }
-        let mut reads = Reads::default();
-        let (mut probe, mut step) = Probe::wanting(want, size, blob.name.extension());
-        loop {
-            let range = match step {
-                Step::Done(facts) => return Ok(rules::judge(blob, Content::Facts(facts), reads, profile)),
-                Step::Need(range) => range,
-            };
-            reads.count_request(true);
-            let bytes = match (self, &mut file) {
-                (Self::Path(path), Some(file)) => {
-                    read(file, range).map_err(|error| unreadable(path, error))?
-                }
-                (Self::Bytes(bytes), _) => {
-                    let range = range.within(size);
-                    bytes.slice(range.start() as usize..range.end() as usize)
-                }
-                (Self::Path(_), None) => Bytes::new(),
-            };
-            reads.bytes += bytes.len() as u64;
-            step = probe.step(bytes);
+    }
+
+    /// A range, which lies inside of this version.
+    fn read(&self, range: ByteRange, version: Version) -> Result<std::result::Result<Bytes, ReadError>> {
+        match self {
+            Self::Bytes(bytes) => Ok(Ok(bytes.slice(range.start() as usize..range.end() as usize))),
+            Self::Path(path) => read(path, range, version).map_err(|error| unreadable(path, &error)),
         }
     }
 }
 
-/// The range of a file, which the probe has bounded.
-fn read(file: &mut File, range: ByteRange) -> std::io::Result<Bytes> {
-    use std::io::{Read, Seek, SeekFrom};
+fn read(
+    path: &Path,
+    range: ByteRange,
+    version: Version,
+) -> io::Result<std::result::Result<Bytes, ReadError>> {
+    let mut file = File::open(path)?;
+    if version_of(&file.metadata()?) != version {
+        return Ok(Err(ReadError::Changed));
+    }
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(range.start()))?;
     file.take(range.len()).read_to_end(&mut bytes)?;
-    Ok(bytes.into())
+    Ok(Ok(bytes.into()))
+}
+
+fn version_of(metadata: &Metadata) -> Version {
+    (metadata.len(), metadata.modified().ok())
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Error {
+    Error::new(format!("cannot read '{}': {}", path.display(), reason(error)))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar as Bar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::layout::bytes;
-use crate::progress::Progress;
+use crate::run::Progress;
 
 /// Time between two looks at the counters.
 pub(super) const TICK: Duration = Duration::from_millis(100);

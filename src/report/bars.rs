@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar as Bar, ProgressDrawTarget};
 
 use super::bar::{BLOCKS, TICK, style};
 use super::layout::{columns, counted, cut, number, shown};
-use crate::progress::{Progress, Snapshot};
+use crate::run::{Progress, Snapshot};
 
 /// Columns of a container's name.
 const NAME: usize = 24;

@@ -13,48 +13,44 @@ const SIDECARS: &[&str] = &[
     "tsv", "txt", "vtt", "xls", "xlsx", "xml", "xmp", "yaml", "yml", "zip",
 ];
 
-/// What reading a blob led to.
+/// What is known of a blob's content.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
     /// Its facts.
     Facts(Facts),
+    /// Nothing, because it is no asset.
+    Skipped(Skip),
+    /// It has none.
+    Empty,
+    /// It is listed but cannot be addressed, for this reason.
+    Unreachable(Box<str>),
+    /// It is in the archive tier.
+    Archived,
     /// It has another ETag than the one listed.
     Changed,
-    /// It is gone.
-    Gone,
-    /// It turned out to lie in the archive tier.
-    Archived,
     /// It could not be read, for this reason.
     Unreadable(String),
 }
 
-/// The verdict on a blob that need not be read or cannot be; `None` for one that must be read.
-pub fn without_reading(blob: &Blob, profile: &Profile) -> Option<Asset> {
+/// What the listing alone says about a blob's content; `None` when the blob must be read.
+pub fn without_reading(blob: &Blob) -> Option<Content> {
     let promised = Promise::of(blob);
-    let decision = match &blob.access {
-        Access::Directory => Decision::skip(Skip::FolderMarker),
-        Access::NotEntered => Decision::skip(Skip::NotEntered),
-        Access::Unreachable(why) => Decision::of(Finding::new(Code::Unreadable, why.as_ref())),
-        _ if promised == Promise::Sidecar => Decision::skip(Skip::Sidecar),
+    match &blob.access {
+        Access::Directory => Some(Content::Skipped(Skip::FolderMarker)),
+        Access::NotEntered => Some(Content::Skipped(Skip::NotEntered)),
+        Access::Unreachable(why) => Some(Content::Unreachable(why.clone())),
+        _ if promised == Promise::Sidecar => Some(Content::Skipped(Skip::Sidecar)),
         _ if blob.size == 0 && promised == Promise::Nothing => {
-            Decision::skip(if blob.name.as_str().ends_with('/') { Skip::FolderMarker } else { Skip::NoMedia })
+            let is_folder = blob.name.as_str().ends_with('/');
+            Some(Content::Skipped(if is_folder { Skip::FolderMarker } else { Skip::NoMedia }))
         }
-        _ if blob.size == 0 => Decision::of(
-            Finding::new(Code::Empty, "the blob has no content").with_fix("Upload the file again"),
-        ),
-        Access::Archived => Decision::of(archived()),
-        Access::Online => return None,
-    };
-    Some(decision.into_asset(
-        blob.clone(),
-        promised.kind(),
-        Facts::of(Format::Unknown),
-        Reads::default(),
-        profile,
-    ))
+        _ if blob.size == 0 => Some(Content::Empty),
+        Access::Archived => Some(Content::Archived),
+        Access::Online => None,
+    }
 }
 
-/// The verdict on a blob that was read, or of which reading was tried.
+/// The verdict on a blob, by what is known of its content.
 pub fn judge(blob: Blob, content: Content, reads: Reads, profile: &Profile) -> Asset {
     let promised = Promise::of(&blob);
     let decision = match content {
@@ -62,12 +58,16 @@ pub fn judge(blob: Blob, content: Content, reads: Reads, profile: &Profile) -> A
             let decision = judge_facts(&blob, &facts, promised, profile);
             return decision.into_asset(blob, facts.kind(), facts, reads, profile);
         }
+        Content::Skipped(reason) => Decision::skip(reason),
+        Content::Empty => Decision::of(
+            Finding::new(Code::Empty, "the blob has no content").with_fix("Upload the file again"),
+        ),
+        Content::Unreachable(why) => Decision::of(Finding::new(Code::Unreadable, why)),
+        Content::Archived => Decision::of(archived()),
         Content::Changed => Decision::of(
             Finding::new(Code::Changed, "the blob changed between listing and reading")
                 .with_fix("Run again when nothing is being uploaded"),
         ),
-        Content::Gone => Decision::skip(Skip::Gone),
-        Content::Archived => Decision::of(archived()),
         Content::Unreadable(why) => Decision::of(Finding::new(Code::Unreadable, why).with_fix("Run again")),
     };
     decision.into_asset(blob, promised.kind(), Facts::of(Format::Unknown), reads, profile)
@@ -76,8 +76,9 @@ pub fn judge(blob: Blob, content: Content, reads: Reads, profile: &Profile) -> A
 /// The verdict on a blob of which an earlier run holds the facts, by today's rules; `None` when it must be read: because
 /// it is another version, or because it was not read then. Nothing of the earlier verdict is taken over.
 pub fn from_earlier(blob: &Blob, earlier: Asset, profile: &Profile) -> Option<Asset> {
-    if let Some(asset) = without_reading(blob, profile) {
-        return Some(asset);
+    let again = |content| judge(blob.clone(), content, Reads::default(), profile);
+    if let Some(content) = without_reading(blob) {
+        return Some(again(content));
     }
     let listed = &earlier.blob;
     let is_same = blob.etag.is_some() && blob.etag == listed.etag && blob.size == listed.size;
@@ -85,8 +86,7 @@ pub fn from_earlier(blob: &Blob, earlier: Asset, profile: &Profile) -> Option<As
         && !earlier.findings.iter().any(|finding| {
             matches!(finding.code, Code::Empty | Code::Archived | Code::Unreadable | Code::Changed)
         });
-    (is_same && was_read)
-        .then(|| judge(blob.clone(), Content::Facts(earlier.facts), Reads::default(), profile))
+    (is_same && was_read).then(|| again(Content::Facts(earlier.facts)))
 }
 
 /// What a name promises about the content.
@@ -417,14 +417,19 @@ mod tests {
     #[test]
     fn what_was_not_read_must_be_read() {
         let profile = Profile::load("nexus").expect("it is built in");
-        let unread =
-            [Content::Gone, Content::Changed, Content::Archived, Content::Unreadable("503".to_owned())];
+        let unread = [
+            Content::Skipped(Skip::Gone),
+            Content::Changed,
+            Content::Archived,
+            Content::Unreadable("503".to_owned()),
+        ];
         for content in unread {
             let earlier = judge(blob(Some("1")), content, Reads::default(), &profile);
             assert_eq!(from_earlier(&blob(Some("1")), earlier, &profile), None);
         }
         let archived = Blob { access: Access::Archived, ..blob(Some("1")) };
-        let earlier = without_reading(&archived, &profile).expect("it cannot be read");
+        let content = without_reading(&archived).expect("it cannot be read");
+        let earlier = judge(archived, content, Reads::default(), &profile);
         assert_eq!(from_earlier(&blob(Some("1")), earlier, &profile), None, "it is online now");
     }
 }

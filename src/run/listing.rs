@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, pin_mut, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::mpsc;
 
+use super::progress::Progress;
 use super::{Judged, Known};
 use crate::error::{Error, Result};
 use crate::model::Blob;
 use crate::plan::Changes;
 use crate::probe::Want;
-use crate::progress::Progress;
 use crate::rules::Profile;
-use crate::source::Source;
+use crate::source::Listing;
 
 /// What becomes of blobs of the listing.
 pub(super) enum Work {
@@ -72,14 +72,12 @@ fn failed(error: &tokio::task::JoinError) -> Error {
 }
 
 /// Hands over page after page, until the end, an error, or until nobody takes them.
-pub(super) async fn list<S: Source>(
-    source: Arc<S>,
+pub(super) async fn list(
+    mut listing: Listing,
     mut sorter: Sorter,
     pages: mpsc::Sender<Vec<Work>>,
     progress: Arc<Progress>,
 ) -> Result<Option<Changes>> {
-    let listing = source.list();
-    pin_mut!(listing);
     while let Some(page) = listing.try_next().await? {
         progress.add_listed(page.len() as u64);
         let works;

@@ -4,17 +4,32 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{Judged, Sink};
+use super::progress::Progress;
+use super::{Judged, Sink, closed};
 use crate::error::Result;
 use crate::model::{Admit, Asset, Overrides, Quota};
 use crate::plan::{Budget, Duplicates, Ranking, Reorder, Summary};
 use crate::plan_file::Spool;
 use crate::rules::Profile;
 
+/// Where verdicts go.
+#[derive(Clone)]
+pub(super) struct Delivery {
+    pub(super) verdicts: mpsc::Sender<Vec<(u64, Judged)>>,
+    pub(super) progress: Arc<Progress>,
+}
+
+impl Delivery {
+    pub(super) async fn send(&self, judged: Vec<(u64, Judged)>) -> Result<()> {
+        judged.iter().for_each(|(_, judged)| self.progress.add_judged(&judged.asset));
+        self.verdicts.send(judged).await.map_err(closed)
+    }
+}
+
 /// Brings assets into listing order and hands them to the settler.
 pub(super) fn settle<K: Sink>(
     mut verdicts: mpsc::Receiver<Vec<(u64, Judged)>>,
-    places: &Semaphore,
+    window: &Semaphore,
     mut settler: Settler<K>,
 ) -> Result<(Budget, K)> {
     let mut reorder = Reorder::default();
@@ -23,10 +38,10 @@ pub(super) fn settle<K: Sink>(
             reorder.insert(ordinal, judged);
         }
         while let Some(judged) = reorder.pop() {
-            places.add_permits(1);
+            window.add_permits(1);
             if let Err(error) = settler.add(judged) {
-                // Whoever waits for a place in the window would wait forever.
-                places.close();
+                // Nothing frees a permit any more, so who waits for one must not wait forever.
+                window.close();
                 return Err(error);
             }
         }

@@ -1,18 +1,15 @@
 //! A source of whatever kind the SOURCE argument names.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
 
 use super::azure::{self, AuthMode, AzureSource, Session};
-use super::inventory::Inventory;
 use super::local::LocalSource;
 use super::location::{Environment, Location};
-use super::{ReadBlocking, ReadError, Source};
-use crate::error::{Error, Result};
-use crate::model::{Blob, BlobName, ByteRange, Origin, Reads};
+use super::{BlockingReader, Listing, Reader};
+use crate::error::Result;
+use crate::model::{Blob, BlobName, ByteRange, Origin, ReadError, Reads};
 
 /// A folder or a container.
 #[derive(Debug)]
@@ -20,9 +17,7 @@ pub enum AnySource {
     /// A folder.
     Folder(LocalSource),
     /// A container.
-    Container(Box<AzureSource>),
-    /// A container that reports list.
-    Inventory(Box<Inventory>),
+    Container(Arc<AzureSource>),
 }
 
 impl AnySource {
@@ -40,7 +35,7 @@ impl AnySource {
     ) -> Result<Self> {
         Ok(match location {
             Location::Folder(path) => Self::Folder(LocalSource::open(path)?.with_depth(options.depth)),
-            Location::Container(url) => Self::Container(Box::new(AzureSource::new(url, auth, env, options)?)),
+            Location::Container(url) => Self::Container(Arc::new(AzureSource::new(url, auth, env, options)?)),
         })
     }
 
@@ -60,23 +55,16 @@ impl AnySource {
             Location::Folder(_) => Self::open(location, auth, options, env),
             Location::Container(url) => {
                 let container = AzureSource::in_session(url, auth, env, options, session)?;
-                Ok(Self::Container(Box::new(container)))
+                Ok(Self::Container(Arc::new(container)))
             }
         }
     }
 
-    /// The same container, listed from these reports of Azure Blob Inventory.
-    ///
-    /// # Errors
-    ///
-    /// It is a folder, which has no inventory, or one of the reports is not there.
-    pub fn listed_from(self, reports: Vec<PathBuf>) -> Result<Self> {
+    /// Every blob under the source's prefix, as far down as its depth says. Must be called inside a tokio runtime.
+    pub fn list(&self) -> Listing {
         match self {
-            Self::Container(container) => Ok(Self::Inventory(Box::new(Inventory::new(*container, reports)?))),
-            Self::Folder(_) | Self::Inventory(_) => Err(Error::new(
-                "an inventory lists a container, and the source is none",
-            )
-            .hint("give the container that it is of: https://ACCOUNT.blob.core.windows.net/CONTAINER")),
+            Self::Folder(folder) => folder.list(),
+            Self::Container(container) => container.list(),
         }
     }
 
@@ -85,20 +73,11 @@ impl AnySource {
         match self {
             Self::Folder(folder) => folder.origin(),
             Self::Container(container) => container.origin(),
-            Self::Inventory(inventory) => inventory.origin(),
         }
     }
 }
 
-impl Source for AnySource {
-    fn list(&self) -> impl Stream<Item = Result<Vec<Blob>>> + Send {
-        match self {
-            Self::Folder(folder) => folder.list().left_stream(),
-            Self::Container(container) => container.list().left_stream().right_stream(),
-            Self::Inventory(inventory) => inventory.list().right_stream().right_stream(),
-        }
-    }
-
+impl Reader for AnySource {
     async fn read(
         &self,
         blob: &mut Blob,
@@ -106,25 +85,22 @@ impl Source for AnySource {
         reads: &mut Reads,
     ) -> std::result::Result<Bytes, ReadError> {
         match self {
-            Self::Folder(folder) => Source::read(folder, blob, range, reads).await,
+            Self::Folder(folder) => Reader::read(folder, blob, range, reads).await,
             Self::Container(container) => container.read(blob, range, reads).await,
-            Self::Inventory(inventory) => inventory.read(blob, range, reads).await,
         }
     }
 
     async fn find(&self, name: &BlobName) -> std::result::Result<Option<Blob>, ReadError> {
         match self {
-            Self::Folder(folder) => Source::find(folder, name).await,
+            Self::Folder(folder) => Reader::find(folder, name).await,
             Self::Container(container) => container.find(name).await,
-            Self::Inventory(inventory) => inventory.find(name).await,
         }
     }
 
-    fn blocking(&self) -> Option<Arc<dyn ReadBlocking>> {
+    fn blocking(&self) -> Option<Arc<dyn BlockingReader>> {
         match self {
             Self::Folder(folder) => folder.blocking(),
             Self::Container(container) => container.blocking(),
-            Self::Inventory(inventory) => inventory.blocking(),
         }
     }
 }

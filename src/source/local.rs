@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
-use futures::{Stream, stream};
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use smallvec::SmallVec;
 use tokio::sync::mpsc;
 use walkdir::{DirEntry, WalkDir};
 
-use super::{Depth, ReadBlocking, ReadError, Source};
+use super::{BlockingReader, Depth, Listing, Reader};
 use crate::error::{Error, Result, reason};
-use crate::model::{Access, Blob, BlobName, ByteRange, ETag, Origin, Reads};
+use crate::model::{Access, Blob, BlobName, ByteRange, ETag, Origin, ReadError, Reads};
 
 /// Files in one page of the listing.
 const PAGE: usize = 1000;
@@ -75,6 +75,27 @@ impl LocalSource {
             prefix: self.prefix.clone(),
             credential: None,
         }
+    }
+
+    /// Every file, as far down as the depth says, a page at a time. Must be called inside a tokio runtime.
+    pub fn list(&self) -> Listing {
+        let (sender, receiver) = mpsc::channel(PAGES_AHEAD);
+        let source = self.clone();
+        let walk = tokio::task::spawn_blocking(move || source.walk(&sender));
+        stream::unfold((receiver, Some(walk)), |(mut pages, mut walk)| async {
+            if let Some(page) = pages.recv().await {
+                return Some((Ok(page), (pages, walk)));
+            }
+            // A walk that failed must not look like a short folder.
+            match walk.take()?.await {
+                Ok(()) => None,
+                Err(error) => Some((
+                    Err(Error::new(format!("the folder was not walked to its end: {error}"))),
+                    (pages, walk),
+                )),
+            }
+        })
+        .boxed()
     }
 
     /// Walks the folder and hands over page after page, until the end or until nobody takes them.
@@ -209,26 +230,7 @@ fn version(metadata: &Metadata) -> SmallVec<[u8; 48]> {
     text
 }
 
-impl Source for LocalSource {
-    fn list(&self) -> impl Stream<Item = Result<Vec<Blob>>> + Send {
-        let (sender, receiver) = mpsc::channel(PAGES_AHEAD);
-        let source = self.clone();
-        let walk = tokio::task::spawn_blocking(move || source.walk(&sender));
-        stream::unfold((receiver, Some(walk)), |(mut pages, mut walk)| async {
-            if let Some(page) = pages.recv().await {
-                return Some((Ok(page), (pages, walk)));
-            }
-            // A walk that failed must not look like a short folder.
-            match walk.take()?.await {
-                Ok(()) => None,
-                Err(error) => Some((
-                    Err(Error::new(format!("the folder was not walked to its end: {error}"))),
-                    (pages, walk),
-                )),
-            }
-        })
-    }
-
+impl Reader for LocalSource {
     async fn read(
         &self,
         blob: &mut Blob,
@@ -238,7 +240,7 @@ impl Source for LocalSource {
         let (source, blob) = (self.clone(), blob.clone());
         let read = tokio::task::spawn_blocking(move || {
             let mut reads = Reads::default();
-            (ReadBlocking::read(&source, &blob, range, &mut reads), reads)
+            (BlockingReader::read(&source, &blob, range, &mut reads), reads)
         });
         let (bytes, cost) =
             read.await.map_err(|error| ReadError::Unreadable(format!("the read did not end: {error}")))?;
@@ -247,15 +249,15 @@ impl Source for LocalSource {
     }
 
     async fn find(&self, name: &BlobName) -> std::result::Result<Option<Blob>, ReadError> {
-        Ok(ReadBlocking::find(self, name))
+        BlockingReader::find(self, name)
     }
 
-    fn blocking(&self) -> Option<Arc<dyn ReadBlocking>> {
+    fn blocking(&self) -> Option<Arc<dyn BlockingReader>> {
         Some(Arc::new(self.clone()))
     }
 }
 
-impl ReadBlocking for LocalSource {
+impl BlockingReader for LocalSource {
     fn read(
         &self,
         blob: &Blob,
@@ -295,10 +297,14 @@ impl ReadBlocking for LocalSource {
         Ok(bytes.into())
     }
 
-    fn find(&self, name: &BlobName) -> Option<Blob> {
+    fn find(&self, name: &BlobName) -> std::result::Result<Option<Blob>, ReadError> {
         let path = self.root.join(name.as_str());
         let walk = WalkDir::new(path).follow_links(true).max_depth(0);
-        walk.into_iter().next().and_then(|entry| self.blob(entry))
+        let is_there = |entry: &walkdir::Result<DirEntry>| {
+            let cause = entry.as_ref().err().and_then(walkdir::Error::io_error);
+            cause.is_none_or(|cause| cause.kind() != io::ErrorKind::NotFound)
+        };
+        Ok(walk.into_iter().next().filter(is_there).and_then(|entry| self.blob(entry)))
     }
 }
 

@@ -1,22 +1,20 @@
-//! Where blobs come from: a folder or a container, behind one trait.
+//! Where blobs come from: a folder or a container. Each gives a listing, which is a value, and reads what was listed.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::Stream;
 
-use crate::error::Result;
-use crate::model::{Blob, BlobName, ByteRange, Reads};
+use crate::model::{Blob, BlobName, ByteRange, ReadError, Reads};
 
 pub mod any;
 pub mod azure;
-pub mod faults;
 pub mod inventory;
+pub mod listing;
 pub mod local;
 pub mod location;
-pub mod sample;
-pub mod shard;
+
+pub use listing::Listing;
 
 /// How far below its prefix a source lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,14 +28,8 @@ pub enum Depth {
     Direct,
 }
 
-/// A place that lists blobs and gives out parts of them. Read-only.
-pub trait Source: Send + Sync + 'static {
-    /// Every blob under the source's prefix, as far down as its [`Depth`] says, a page at a time, in the UTF-8 byte
-    /// order of the names.
-    ///
-    /// A page may be empty. After an `Err` nothing follows. Must be called inside a tokio runtime.
-    fn list(&self) -> impl Stream<Item = Result<Vec<Blob>>> + Send;
-
+/// Reads what was listed. Nothing is ever written.
+pub trait Reader: Send + Sync + 'static {
     /// The bytes of `range`, all from the version of the blob that was listed.
     ///
     /// * A range that ends past the blob's end gives the bytes that are there; one that starts at or past the end,
@@ -50,42 +42,23 @@ pub trait Source: Send + Sync + 'static {
         blob: &mut Blob,
         range: ByteRange,
         reads: &mut Reads,
-    ) -> impl Future<Output = std::result::Result<Bytes, ReadError>> + Send;
+    ) -> impl Future<Output = Result<Bytes, ReadError>> + Send;
 
     /// The blob of this name as it is listed now; `None` when it is gone.
-    fn find(
-        &self,
-        name: &BlobName,
-    ) -> impl Future<Output = std::result::Result<Option<Blob>, ReadError>> + Send;
+    fn find(&self, name: &BlobName) -> impl Future<Output = Result<Option<Blob>, ReadError>> + Send;
 
-    /// For a source whose reads block a thread, the same read without `async`: such blobs are read on the pool,
-    /// where they are probed. `None` for a source that waits for a network.
-    fn blocking(&self) -> Option<Arc<dyn ReadBlocking>> {
+    /// For a source whose reads block a thread, the same without `async`: such blobs are read on the pool, where they are
+    /// probed. `None` for a source that waits for a network.
+    fn blocking(&self) -> Option<Arc<dyn BlockingReader>> {
         None
     }
 }
 
-/// The blocking form of [`Source::read`], with the same meaning.
-pub trait ReadBlocking: Send + Sync {
-    /// See [`Source::read`].
-    fn read(&self, blob: &Blob, range: ByteRange, reads: &mut Reads)
-    -> std::result::Result<Bytes, ReadError>;
+/// The blocking form of a [`Reader`], with the same meaning.
+pub trait BlockingReader: Send + Sync {
+    /// See [`Reader::read`].
+    fn read(&self, blob: &Blob, range: ByteRange, reads: &mut Reads) -> Result<Bytes, ReadError>;
 
-    /// See [`Source::find`].
-    fn find(&self, name: &BlobName) -> Option<Blob>;
-}
-
-/// Why a range of one blob was not read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReadError {
-    /// The blob has another ETag than the one listed.
-    Changed,
-    /// The blob is gone.
-    Gone,
-    /// The blob lies in the archive tier.
-    Archived,
-    /// It was not read after retries; the text carries the service's own code.
-    Unreadable(String),
-    /// No blob of the source can be read: the run ends.
-    Fatal(crate::error::Error),
+    /// See [`Reader::find`].
+    fn find(&self, name: &BlobName) -> Result<Option<Blob>, ReadError>;
 }

@@ -7,28 +7,22 @@ use crate::support::presync::root;
 
 /// A part, what it may import, and whether it may wait or do I/O.
 const PARTS: &[(&str, &[&str])] = &[
-    ("model", &[]),
+    ("model", &["error"]),
     ("error", &[]),
     ("probe", &["model"]),
     ("rules", &["model", "error"]),
-    ("source", &["model", "error", "files"]),
+    ("examine", &["error", "model", "probe", "rules"]),
+    ("source", &["error", "files", "model"]),
     ("plan", &["model", "error"]),
     ("ledger", &["model", "error"]),
     ("plan_file", &["model", "error", "files", "plan", "rules"]),
     ("files", &["error"]),
     ("commit", &["model", "error", "ledger", "plan_file", "rules"]),
-    ("pool", &["error"]),
-    ("lanes", &["error", "pool"]),
     ("bench", &["error"]),
     ("preview", &["model", "rules"]),
     ("audit", &["model", "error", "plan"]),
-    ("progress", &["model"]),
-    (
-        "run",
-        &["model", "error", "lanes", "probe", "rules", "source", "plan", "plan_file", "pool", "progress"],
-    ),
-    ("checker", &["error", "model", "plan_file", "probe", "rules", "run", "source"]),
-    ("checkpoint", &["model", "error", "plan", "plan_file", "run", "files"]),
+    ("run", &["error", "examine", "model", "plan", "plan_file", "probe", "rules", "source"]),
+    ("checkpoint", &["error", "files", "model", "plan", "plan_file", "run"]),
     (
         "report",
         &[
@@ -42,7 +36,6 @@ const PARTS: &[(&str, &[&str])] = &[
             "plan",
             "plan_file",
             "preview",
-            "progress",
             "run",
         ],
     ),
@@ -57,6 +50,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "commit",
             "connections",
             "error",
+            "examine",
             "ledger",
             "loopback",
             "model",
@@ -64,7 +58,6 @@ const PARTS: &[(&str, &[&str])] = &[
             "plan_file",
             "preview",
             "probe",
-            "progress",
             "report",
             "rules",
             "run",
@@ -72,10 +65,13 @@ const PARTS: &[(&str, &[&str])] = &[
             "files",
         ],
     ),
-    ("python", &["checker", "command", "error", "model", "plan_file", "probe", "report", "rules", "source"]),
+    (
+        "python",
+        &["command", "error", "examine", "model", "plan_file", "probe", "report", "rules", "run", "source"],
+    ),
 ];
 /// Parts that compute: no waiting, no clock, no files.
-const PURE: &[&str] = &["audit", "model", "preview", "probe", "plan"];
+const PURE: &[&str] = &["audit", "examine", "model", "preview", "probe", "plan"];
 const IMPURE: &[&str] =
     &["async fn", ".await", "tokio", "std::fs", "std::net", "Instant::now", "SystemTime", "Timestamp::now"];
 

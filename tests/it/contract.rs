@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, SystemTime};
 use std::{env, thread};
 
@@ -16,12 +16,12 @@ use futures::future::join_all;
 use jiff::{Timestamp, ToSpan};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use presync::loopback::{self, Config, Content, Handle, Server};
-use presync::model::{Access, Blob, ByteRange, Reads};
+use presync::model::{Access, Blob, BlobName, ByteRange, ReadError, Reads};
 use presync::source::any::AnySource;
 use presync::source::azure::{AuthMode, AzureSource, Options};
 use presync::source::local::LocalSource;
 use presync::source::location::{Environment, Location};
-use presync::source::{Depth, ReadError, Source};
+use presync::source::{Depth, Reader};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -161,6 +161,7 @@ fn properties<P: Place>() -> Properties<P> {
         ("a range gives the bytes that are there", a_range_gives_the_bytes_that_are_there),
         ("an empty blob gives nothing", an_empty_blob_gives_nothing),
         ("reads add up", reads_add_up),
+        ("a blob is found as it is listed", a_blob_is_found_as_it_is_listed),
         ("a replaced blob has changed", a_replaced_blob_has_changed),
         ("a deleted blob is gone", a_deleted_blob_is_gone),
     ]
@@ -349,6 +350,16 @@ fn reads_add_up<P: Place>(place: &P) {
     }
 }
 
+fn a_blob_is_found_as_it_is_listed<P: Place>(place: &P) {
+    let source = place.source(SHELF, "");
+    for blob in list(&source) {
+        assert_eq!(find(&source, &blob.name), Some(blob));
+    }
+    for name in ["nothing.jpg", "cam1/000", "cam1/0001.jpgs"] {
+        assert_eq!(find(&source, &BlobName::new(name)), None);
+    }
+}
+
 fn a_replaced_blob_has_changed<P: Place>(place: &P) {
     const BEFORE: &[u8] = b"0123456789abcdef";
     for (after, name) in [
@@ -418,16 +429,16 @@ fn an_archived_blob_is_not_read(container: &Container) {
 // What the properties are made of.
 
 /// Every blob, a page at a time.
-fn pages(source: &impl Source) -> Vec<Vec<Blob>> {
+fn pages(source: &AnySource) -> Vec<Vec<Blob>> {
     RUNTIME.block_on(async { source.list().try_collect().await }).expect("it can be listed")
 }
 
-fn list(source: &impl Source) -> Vec<Blob> {
+fn list(source: &AnySource) -> Vec<Blob> {
     pages(source).concat()
 }
 
 /// The one blob that the source lists.
-fn only(source: &impl Source) -> Blob {
+fn only(source: &AnySource) -> Blob {
     let mut blobs = list(source);
     assert_eq!(blobs.len(), 1, "{blobs:?}");
     blobs.remove(0)
@@ -438,7 +449,7 @@ fn names(blobs: &[Blob]) -> Vec<String> {
 }
 
 /// Reads a range in each way that the source offers, which must all say the same.
-fn read(source: &impl Source, blob: &Blob, range: ByteRange) -> (Result<Bytes, ReadError>, Reads) {
+fn read(source: &AnySource, blob: &Blob, range: ByteRange) -> (Result<Bytes, ReadError>, Reads) {
     let mut reads = Reads::default();
     let answer = RUNTIME.block_on(source.read(&mut blob.clone(), range, &mut reads));
     if let Some(blocking) = source.blocking() {
@@ -449,18 +460,23 @@ fn read(source: &impl Source, blob: &Blob, range: ByteRange) -> (Result<Bytes, R
     (answer, reads)
 }
 
+fn find(source: &AnySource, name: &BlobName) -> Option<Blob> {
+    RUNTIME.block_on(source.find(name)).expect("it can be listed")
+}
+
 fn azure_source(
     url: &str,
     mode: AuthMode,
     variables: Vec<(&'static str, OsString)>,
     options: Options,
-) -> AzureSource {
+) -> AnySource {
     let environment = Environment::of(variables);
     let Ok(Location::Container(url)) = Location::parse(OsStr::new(url), None, &environment) else {
         panic!("{url} is no container")
     };
     let _runtime = RUNTIME.enter();
-    AzureSource::new(url, mode, &environment, options).expect("the credential is there")
+    let source = AzureSource::new(url, mode, &environment, options).expect("the credential is there");
+    AnySource::Container(Arc::new(source))
 }
 
 /// Names the first difference, and not all of two long lists.
@@ -521,18 +537,16 @@ fn sorted<'a>(
 
 /// Where a source lists and reads, and the means to change what is there behind its back.
 trait Place: Sync {
-    type Source: Source;
-
     /// What the read of a listed version of a blob says when the blob is deleted.
     const DELETED: ReadError;
 
     /// The source of the blobs of `set` whose names begin with `prefix`.
-    fn source(&self, set: &str, prefix: &str) -> Self::Source {
+    fn source(&self, set: &str, prefix: &str) -> AnySource {
         self.source_of_depth(set, prefix, Depth::All)
     }
 
     /// The same as far down as `depth` says.
-    fn source_of_depth(&self, set: &str, prefix: &str, depth: Depth) -> Self::Source;
+    fn source_of_depth(&self, set: &str, prefix: &str, depth: Depth) -> AnySource;
 
     /// The names of the shelf in the order of their bytes: all that this place can hold.
     fn names(&self) -> Vec<String>;
@@ -573,8 +587,6 @@ impl Folder {
 }
 
 impl Place for Folder {
-    type Source = AnySource;
-
     const DELETED: ReadError = ReadError::Gone;
 
     fn source_of_depth(&self, set: &str, prefix: &str, depth: Depth) -> AnySource {
@@ -655,13 +667,11 @@ impl Container {
             AuthMode::Cli => variables.push(("PATH", env::var_os("PATH").expect("PATH is set"))),
             _ => {}
         }
-        AnySource::Container(Box::new(azure_source(&url, self.mode, variables, options)))
+        azure_source(&url, self.mode, variables, options)
     }
 }
 
 impl Place for Container {
-    type Source = AnySource;
-
     /// Azurite answers 412 where the service answers 404: github.com/Azure/Azurite/issues/2751.
     const DELETED: ReadError = ReadError::Changed;
 
@@ -701,11 +711,9 @@ impl Loopback {
 }
 
 impl Place for Loopback {
-    type Source = AzureSource;
-
     const DELETED: ReadError = ReadError::Gone;
 
-    fn source_of_depth(&self, set: &str, prefix: &str, depth: Depth) -> AzureSource {
+    fn source_of_depth(&self, set: &str, prefix: &str, depth: Depth) -> AnySource {
         let url = format!("{}/{set}/{}", self.0.url(), utf8_percent_encode(prefix, NON_ALPHANUMERIC));
         azure_source(&url, AuthMode::Anonymous, vec![], Options { depth, ..Options::default() })
     }

@@ -6,26 +6,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::Bytes;
+use presync::examine::{Examination, Next};
 use presync::model::{Access, Blob, BlobName, Facts, Orientation, Reads, Verdict};
-use presync::probe::{Probe, Step};
-use presync::rules::{Content, Profile, judge, without_reading};
+use presync::probe::Want;
+use presync::rules::Profile;
 use serde_json::Value;
 
-/// Reads a file the way a run does, and says what that cost.
-fn probe(name: &str, bytes: &Bytes) -> (Facts, Reads) {
-    let (mut probe, mut step) = Probe::new(bytes.len() as u64, BlobName::new(name).extension());
-    let mut reads = Reads::default();
-    loop {
-        match step {
-            Step::Done(facts) => return (facts, reads),
-            Step::Need(range) => {
-                reads.add(Reads { requests: 1, retries: 0, bytes: range.len() });
-                step = probe.step(bytes.slice(range.start() as usize..range.end() as usize));
-            }
-        }
-    }
-}
-
+/// Examines a file the way a run does, and says what that cost.
 fn verdict(name: &str, bytes: &Bytes) -> (Verdict, Facts, Reads) {
     let profile = Profile::load("nexus").expect("it is built in");
     let blob = Blob {
@@ -35,12 +22,22 @@ fn verdict(name: &str, bytes: &Bytes) -> (Verdict, Facts, Reads) {
         last_modified: None,
         access: Access::Online,
     };
-    if let Some(asset) = without_reading(&blob, &profile) {
-        return (asset.verdict, asset.facts, asset.reads);
+    let (mut examination, mut next) = Examination::begin(blob, Want::Verdict, None);
+    loop {
+        next = match next {
+            Next::Read(range) => {
+                let (_, reads) = examination.blob_and_reads();
+                reads.add(Reads { requests: 1, retries: 0, bytes: range.len() });
+                examination.bytes(Ok(bytes.slice(range.start() as usize..range.end() as usize)))
+            }
+            Next::Find => examination.found(Ok(None)),
+            Next::Judge(content) => {
+                let asset = examination.judge(content, &profile);
+                return (asset.verdict, asset.facts, asset.reads);
+            }
+        }
+        .expect("a file in memory ends no run");
     }
-    let (facts, reads) = probe(name, bytes);
-    let asset = judge(blob, Content::Facts(facts), reads, &profile);
-    (asset.verdict, asset.facts, reads)
 }
 
 #[test]

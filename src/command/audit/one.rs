@@ -15,9 +15,8 @@ use crate::command::examine::{self, Planned, check_baseline, plan_header};
 use crate::error::{Error, Result, reason};
 use crate::model::{Admit, Asset, Verdict};
 use crate::plan_file::{self, PlanReader};
-use crate::progress::Progress;
 use crate::report::{Header, ProgressBars};
-use crate::run::{self, End, Ended, Known, Resources, Rows, Settings, Sink, Task};
+use crate::run::{self, End, Ended, Known, Progress, Resources, Rows, Settings, Sink, Task};
 use crate::source::Depth;
 use crate::source::any::AnySource;
 use crate::source::azure::{self, Session};
@@ -100,7 +99,7 @@ impl Auditor {
                 known,
                 resources: Some(Arc::clone(&self.resources)),
                 progress,
-                ..Task::new(Arc::clone(&source), Arc::clone(&profile), target.quota, settings)
+                ..Task::new(source.list(), Arc::clone(&source), Arc::clone(&profile), target.quota, settings)
             };
             let ended = self.attempt(task, tally, checkpoint).await;
             if let Some(error) = fault.get() {

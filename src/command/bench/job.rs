@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cpu_time::{ProcessTime, ThreadTime};
-use futures::{StreamExt, TryStreamExt, pin_mut, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use hdrhistogram::Histogram;
 use hyper::Uri;
 use serde::{Deserialize, Serialize};
@@ -22,15 +22,13 @@ use crate::error::{Error, Result};
 use crate::model::{Access, Blob, ByteRange, Quota, Reads};
 use crate::plan::Summary;
 use crate::probe::{Probe, Step, Want};
-use crate::progress::{Progress, Stage};
 use crate::report::{self, Format, Header};
 use crate::rules::Choice;
-use crate::run::{self, End, Ended, Settings, Task};
+use crate::run::{self, End, Ended, Progress, Settings, Stage, Task};
 use crate::source::any::AnySource;
 use crate::source::azure::{self, AzureSource, Limits, Traffic};
 use crate::source::location::{Environment, Location};
-use crate::source::sample::Sample;
-use crate::source::{ReadBlocking, Source};
+use crate::source::{Reader, listing};
 
 /// Bytes of the listing's pages and of blobs that are held for the floors that work in memory, at the most.
 const HELD: usize = 256 << 20;
@@ -190,17 +188,17 @@ impl What {
         let options = Self::options(concurrency);
         let source = match (&self.token, &resolved.location) {
             (Some(token), Location::Container(url)) => {
-                AnySource::Container(Box::new(AzureSource::with_token(url.clone(), token.clone(), options)?))
+                AnySource::Container(Arc::new(AzureSource::with_token(url.clone(), token.clone(), options)?))
             }
             _ => AnySource::open(resolved.location.clone(), resolved.auth, options, &environment)?,
         };
         Ok((source, resolved))
     }
 
-    fn container(&self) -> Result<Box<AzureSource>> {
+    fn container(&self) -> Result<Arc<AzureSource>> {
         match self.open(None)?.0 {
             AnySource::Container(container) => Ok(container),
-            AnySource::Folder(_) | AnySource::Inventory(_) => Err(Error::new("it has no pages")),
+            AnySource::Folder(_) => Err(Error::new("it has no pages")),
         }
     }
 
@@ -212,23 +210,23 @@ impl What {
         let report = report::open(Format::Jsonl, header, io::sink(), 100)?;
         let at_once = match source {
             AnySource::Folder(_) => crate::command::dry_run::FILES_AT_ONCE,
-            AnySource::Container(_) | AnySource::Inventory(_) => azure::MAX_CONCURRENCY,
+            AnySource::Container(_) => azure::MAX_CONCURRENCY,
         };
         let settings = Settings { first_read, ..Settings::with_concurrency(concurrency.unwrap_or(at_once)) };
-        let source = Arc::new(Sample::new(source, self.sample));
+        let (listing, source) = (listing::first(source.list(), self.sample), Arc::new(source));
         let progress = Arc::new(Progress::default());
         let task = Task {
             progress: Arc::clone(&progress),
-            ..Task::new(Arc::clone(&source), profile, Quota::new(None, None), settings)
+            ..Task::new(listing, Arc::clone(&source), profile, Quota::new(None, None), settings)
         };
         let Ended { summary, sink, end } = run::run(task, report, std::future::pending()).await?;
         if let End::Broken(error) = end {
             return Err(error);
         }
         sink.finish(&summary, Duration::ZERO).map_err(|error| report::output(&error))?;
-        let (traffic, list) = match source.inner() {
+        let (traffic, list) = match &*source {
             AnySource::Container(container) => (Some(container.traffic()), container.parsing().as_secs_f64()),
-            AnySource::Folder(_) | AnySource::Inventory(_) => (None, 0.0),
+            AnySource::Folder(_) => (None, 0.0),
         };
         let stage = |stage| progress.stage(stage).as_secs_f64();
         Ok(Measured {
@@ -245,16 +243,7 @@ impl What {
 
     /// The blobs of the sample that can be read.
     async fn blobs(&self, source: &AnySource) -> Result<Vec<Blob>> {
-        let mut blobs = Vec::new();
-        let pages = source.list();
-        pin_mut!(pages);
-        while let Some(page) = pages.try_next().await? {
-            blobs.extend(page);
-            if blobs.len() as u64 >= self.sample {
-                break;
-            }
-        }
-        blobs.truncate(usize::try_from(self.sample).unwrap_or(usize::MAX));
+        let mut blobs = listing::first(source.list(), self.sample).try_concat().await?;
         blobs.retain(|blob| blob.access == Access::Online && blob.size > 0);
         Ok(blobs)
     }
@@ -287,17 +276,10 @@ impl What {
             held += first_range(blob).len() as usize;
             held <= HELD
         });
-        let blocking = source.blocking();
-        let read = |mut blob: Blob| {
-            let (source, blocking) = (&source, blocking.clone());
-            async move {
-                let range = first_range(&blob);
-                let bytes = match &blocking {
-                    Some(folder) => ReadBlocking::read(&**folder, &blob, range, &mut Reads::default()),
-                    None => source.read(&mut blob, range, &mut Reads::default()).await,
-                };
-                bytes.ok().map(|bytes| (blob, bytes))
-            }
+        let read = async |mut blob: Blob| {
+            let range = first_range(&blob);
+            let bytes = source.read(&mut blob, range, &mut Reads::default()).await;
+            bytes.ok().map(|bytes| (blob, bytes))
         };
         Ok(stream::iter(blobs).map(read).buffered(64).filter_map(std::future::ready).collect().await)
     }

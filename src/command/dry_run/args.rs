@@ -131,7 +131,7 @@ impl DryRunArgs {
         let at_once = match source {
             AnySource::Folder(_) => FILES_AT_ONCE,
             // The source itself says how many of them wait for an answer at a time.
-            AnySource::Container(_) | AnySource::Inventory(_) => azure::MAX_CONCURRENCY,
+            AnySource::Container(_) => azure::MAX_CONCURRENCY,
         };
         let mut pipeline = Settings::with_concurrency(self.performance.concurrency.unwrap_or(at_once));
         pipeline.workers = self.performance.workers.unwrap_or(pipeline.workers);

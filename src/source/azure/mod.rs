@@ -1,5 +1,6 @@
 //! A container of Azure Blob Storage.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,15 +8,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cpu_time::ThreadTime;
-use futures::{Stream, stream};
+use futures::{StreamExt, stream};
 use hyper::Uri;
 use hyper::header::HeaderMap;
 use jiff::Timestamp;
 
 use super::location::{ContainerUrl, Environment};
-use super::{Depth, ReadError, Source};
+use super::{Depth, Listing, Reader};
 use crate::error::{Error, Result};
-use crate::model::{Access, Blob, BlobName, ByteRange, Origin, Reads};
+use crate::model::{Access, Blob, BlobName, ByteRange, Origin, ReadError, Reads};
 
 mod account;
 mod answer;
@@ -154,11 +155,24 @@ impl AzureSource {
         Duration::from_nanos(self.parsing.load(Ordering::Relaxed))
     }
 
+    /// Every blob under the prefix, as far down as the depth says, a page at a time.
+    pub fn list(self: &Arc<Self>) -> Listing {
+        let page_size = self.options.page_size.clamp(1, list_page::MAX_BLOBS);
+        let cursor = Cursor::new(self.url.prefix().to_owned(), page_size);
+        stream::try_unfold(Some((Arc::clone(self), cursor)), async |state| {
+            let Some((source, mut cursor)) = state else { return Ok(None) };
+            let page = source.page(&cursor).await?;
+            let next = cursor.move_on(&page)?.then_some((source, cursor));
+            Ok(Some((page.blobs, next)))
+        })
+        .boxed()
+    }
+
     /// The body of each page of the listing, as it came.
     ///
     /// # Errors
     ///
-    /// As [`list`](Source::list).
+    /// As [`list`](Self::list).
     pub async fn raw_pages(&self) -> Result<Vec<Bytes>> {
         let mut cursor = Cursor::new(self.url.prefix(), list_page::MAX_BLOBS);
         let mut pages = Vec::new();
@@ -217,7 +231,7 @@ impl AzureSource {
     }
 
     async fn page_body(&self, from: &Cursor<'_>) -> std::result::Result<Bytes, Failure> {
-        let (prefix, marker, size) = (from.prefix, from.marker.as_deref(), from.page_size);
+        let (prefix, marker, size) = (&*from.prefix, from.marker.as_deref(), from.page_size);
         let asked = AskedPage { prefix, marker, size, depth: self.options.depth };
         let request = self.requests.page(asked).await?;
         let limit = Length::AtMost(MAX_PAGE_BYTES);
@@ -272,17 +286,7 @@ impl AzureSource {
     }
 }
 
-impl Source for AzureSource {
-    fn list(&self) -> impl Stream<Item = Result<Vec<Blob>>> + Send {
-        let page_size = self.options.page_size.clamp(1, list_page::MAX_BLOBS);
-        stream::try_unfold(Some(Cursor::new(self.url.prefix(), page_size)), move |cursor| async move {
-            let Some(mut cursor) = cursor else { return Ok(None) };
-            let page = self.page(&cursor).await?;
-            let next = cursor.move_on(&page)?.then_some(cursor);
-            Ok(Some((page.blobs, next)))
-        })
-    }
-
+impl Reader for AzureSource {
     async fn read(
         &self,
         blob: &mut Blob,
@@ -351,7 +355,7 @@ impl fmt::Debug for AzureSource {
 /// How far a listing of the names that begin with a prefix has come.
 #[derive(Debug)]
 struct Cursor<'a> {
-    prefix: &'a str,
+    prefix: Cow<'a, str>,
     page_size: u16,
     marker: Option<String>,
     listed: u64,
@@ -359,8 +363,8 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    fn new(prefix: &'a str, page_size: u16) -> Self {
-        Self { prefix, page_size, marker: None, listed: 0, last: None }
+    fn new(prefix: impl Into<Cow<'a, str>>, page_size: u16) -> Self {
+        Self { prefix: prefix.into(), page_size, marker: None, listed: 0, last: None }
     }
 
     /// Takes note of a page, and says whether another one follows.

@@ -119,9 +119,9 @@ fn page(names: &[&str], next: &str) -> Vec<u8> {
 }
 
 /// The listed names, and the error at the end if there was one.
-async fn list(source: &AzureSource) -> (Vec<String>, Option<Error>) {
+async fn list(source: AzureSource) -> (Vec<String>, Option<Error>) {
     let mut names = Vec::new();
-    let mut pages = std::pin::pin!(source.list());
+    let mut pages = Arc::new(source).list();
     while let Some(page) = pages.next().await {
         match page {
             Ok(blobs) => names.extend(blobs.into_iter().map(|blob| blob.name.to_string())),
@@ -277,7 +277,7 @@ async fn a_listing_follows_its_markers_over_empty_and_failed_pages() {
         answer("200 OK", &["content-length: 900"], b"<EnumerationResults><Blobs>"),
         page(&["p q/c"], ""),
     ]);
-    let (names, error) = list(&server.source()).await;
+    let (names, error) = list(server.source()).await;
     assert_eq!((names, error), (vec!["p q/a".into(), "p q/b".into(), "p q/c".into()], None));
     let heads = server.heads();
     let query = |at: usize| heads[at].lines().next().unwrap().to_owned();
@@ -293,14 +293,14 @@ async fn a_listing_follows_its_markers_over_empty_and_failed_pages() {
 async fn a_listing_that_breaks_off_says_how_far_it_came() {
     let bad = || answer("200 OK", &["content-length: 6"], b"<html>");
     let server = Server::of(vec![page(&["p q/a", "p q/b\n"], "m"), bad(), bad(), bad()]);
-    let (names, error) = list(&server.source()).await;
+    let (names, error) = list(server.source()).await;
     let message = error.unwrap().message().to_owned();
     assert_eq!(names.len(), 2);
     assert!(message.starts_with("the listing broke off after 2 blobs ('p q/b\\n'): "), "{message}");
     assert!(message.contains("not a listing, at byte 6"), "{message}");
 
     let server = Server::of(vec![page(&["p q/a"], "m"), page(&["p q/b"], "m")]);
-    let (_, error) = list(&server.source()).await;
+    let (_, error) = list(server.source()).await;
     assert!(error.unwrap().message().contains("same page twice"));
 }
 
@@ -326,7 +326,7 @@ async fn a_refused_listing_says_why_and_what_to_do() {
         ("301 Moved Permanently", "X", AuthMode::Anonymous, "", "redirects", "blob endpoint"),
     ] {
         let server = Server::of(vec![refusal(status, code)]);
-        let (_, error) = list(&server.source_with(mode, query, &key)).await;
+        let (_, error) = list(server.source_with(mode, query, &key)).await;
         let error = error.unwrap();
         assert!(error.message().contains(says), "{code}: {error}");
         assert!(error.way_out().unwrap().contains(cure), "{code}: {error:?}");
@@ -367,7 +367,7 @@ async fn who_hangs_up_on_tls_may_speak_plain_http() {
     let retry = Retry { attempts: 2, first_wait: Duration::from_millis(1) };
     let options = Options { retry, ..Options::default() };
     let source = AzureSource::new(url, AuthMode::Anonymous, &env, options).unwrap();
-    let (_, error) = list(&source).await;
+    let (_, error) = list(source).await;
     let error = error.unwrap();
     assert!(error.message().ends_with("after 2 attempts"), "{error}");
     assert!(error.way_out().unwrap().contains("http://"), "{error:?}");
@@ -376,7 +376,7 @@ async fn who_hangs_up_on_tls_may_speak_plain_http() {
 #[tokio::test]
 async fn an_endpoint_that_is_not_there_is_named() {
     let server = Server { port: 1, heads: Arc::default() };
-    let (_, error) = list(&server.source_with(AuthMode::Auto, "?sp=rl&sig=c2VjcmV0", &[])).await;
+    let (_, error) = list(server.source_with(AuthMode::Auto, "?sp=rl&sig=c2VjcmV0", &[])).await;
     let error = error.unwrap();
     assert!(error.message().starts_with("cannot reach http://127.0.0.1:1/devstoreaccount1: "), "{error}");
     assert!(error.message().ends_with("after 3 attempts"), "{error}");

@@ -8,14 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
-use futures::{Stream, stream};
+use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
 
-use super::azure::AzureSource;
-use super::{ReadError, Source};
+use super::Listing;
 use crate::error::{Error, Result};
-use crate::model::{Blob, BlobName, ByteRange, Origin, Reads};
+use crate::model::{Blob, Origin};
 
 mod manifest;
 mod report;
@@ -29,88 +27,53 @@ use sorted::Sorted;
 /// Pages that wait until they are taken.
 const PAGES_AHEAD: usize = 2;
 
-/// A container, and the reports that list it.
-#[derive(Debug)]
-pub struct Inventory {
-    container: AzureSource,
-    files: Arc<[PathBuf]>,
-    counts: Arc<Counts>,
-}
-
+/// Counts of the rows of the reports, so far.
 #[derive(Debug, Default)]
-struct Counts {
-    rows: AtomicU64,
-    elsewhere: AtomicU64,
-    hidden: AtomicU64,
-    twice: AtomicU64,
-    gone: AtomicU64,
-    changed: AtomicU64,
-}
-
-/// What became of the rows of the reports.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Rows that were read.
-    pub rows: u64,
+    pub rows: AtomicU64,
     /// Of these, of other containers or without the prefix.
-    pub elsewhere: u64,
+    pub elsewhere: AtomicU64,
     /// Of these, snapshots, versions that are not the current one, and deleted blobs.
-    pub hidden: u64,
+    pub hidden: AtomicU64,
     /// Of these, of a name that another, newer row has too.
-    pub twice: u64,
-    /// Blobs that were gone when they were read.
-    pub gone: u64,
-    /// Blobs that had changed when they were read, and were judged as they were then.
-    pub changed: u64,
+    pub twice: AtomicU64,
 }
 
-impl Inventory {
-    /// The blobs of `container`'s container and prefix, as the reports in `files` have them: CSV or Parquet, or manifests,
-    /// which name such files that lie beside them. Nothing is read yet.
-    ///
-    /// # Errors
-    /// When one of the files is not there.
-    pub fn new(container: AzureSource, files: Vec<PathBuf>) -> Result<Self> {
-        for file in &files {
-            if !file.is_file() {
-                return Err(Error::new(format!("there is no inventory report '{}'", file.display()))
-                    .hint("give the manifest, or the CSV and Parquet files of a report"));
-            }
-        }
-        Ok(Self { container, files: files.into(), counts: Arc::default() })
+/// The blobs of a container's prefix, as the reports in `files` have them: CSV or Parquet, or manifests, which name such
+/// files beside them; and the counts of their rows. Must be called inside a tokio runtime.
+///
+/// # Errors
+/// When the origin is not a container's, or one of the files is not there.
+pub fn list(origin: &Origin, files: Vec<PathBuf>) -> Result<(Listing, Arc<Tally>)> {
+    if origin.container.is_none() {
+        return Err(Error::new("an inventory lists a container, and the source is none")
+            .hint("give the container that it is of: https://ACCOUNT.blob.core.windows.net/CONTAINER"));
     }
-
-    /// What a report says of the source.
-    pub fn origin(&self) -> Origin {
-        self.container.origin()
-    }
-
-    /// What became of the rows so far.
-    pub fn tally(&self) -> Tally {
-        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let Counts { rows, elsewhere, hidden, twice, gone, changed } = &*self.counts;
-        Tally {
-            rows: of(rows),
-            elsewhere: of(elsewhere),
-            hidden: of(hidden),
-            twice: of(twice),
-            gone: of(gone),
-            changed: of(changed),
+    for file in &files {
+        if !file.is_file() {
+            return Err(Error::new(format!("there is no inventory report '{}'", file.display()))
+                .hint("give the manifest, or the CSV and Parquet files of a report"));
         }
     }
-}
-
-impl Counts {
-    fn add(count: &AtomicU64) {
-        count.fetch_add(1, Ordering::Relaxed);
-    }
+    let tally = Arc::new(Tally::default());
+    let (sender, pages) = mpsc::channel(PAGES_AHEAD);
+    let (scope, counts) = (Scope::new(origin), Arc::clone(&tally));
+    // It ends when the listing is dropped.
+    drop(tokio::task::spawn_blocking(move || {
+        if let Err(error) = send_pages(&files, &scope, &counts, &sender) {
+            let _ = sender.blocking_send(Err(error));
+        }
+    }));
+    let pages = stream::unfold(pages, |mut pages| async { pages.recv().await.map(|page| (page, pages)) });
+    Ok((pages.boxed(), tally))
 }
 
 /// Brings the rows of all reports into the order of a listing and hands over page after page.
-fn list(
+fn send_pages(
     files: &[PathBuf],
     scope: &Scope,
-    counts: &Counts,
+    tally: &Tally,
     pages: &mpsc::Sender<Result<Vec<Blob>>>,
 ) -> Result<()> {
     let mut sorted = Sorted::new()?;
@@ -119,11 +82,11 @@ fn list(
             if pages.is_closed() {
                 return Err(Error::new("the run ended early"));
             }
-            Counts::add(&counts.rows);
+            count(&tally.rows);
             match row.blob(scope) {
                 Ok(blob) => sorted.add(&blob)?,
-                Err(LeftOut::Elsewhere) => Counts::add(&counts.elsewhere),
-                Err(LeftOut::Hidden) => Counts::add(&counts.hidden),
+                Err(LeftOut::Elsewhere) => count(&tally.elsewhere),
+                Err(LeftOut::Hidden) => count(&tally.hidden),
                 Err(LeftOut::Broken(why)) => return Err(Error::new(why)),
             }
             Ok(())
@@ -133,8 +96,12 @@ fn list(
         return Err(scope.not_met());
     }
     let twice = sorted.pages(&mut |page| pages.blocking_send(Ok(page)).is_ok())?;
-    counts.twice.store(twice, Ordering::Relaxed);
+    tally.twice.store(twice, Ordering::Relaxed);
     Ok(())
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 /// The files with rows: what is given, and what manifests name.
@@ -152,38 +119,4 @@ fn reports(files: &[PathBuf], scope: &Scope) -> Result<Vec<PathBuf>> {
 /// An error about a file of a report.
 fn broken(path: &Path, why: &str) -> Error {
     Error::new(format!("the inventory report '{}' cannot be used: {why}", path.display()))
-}
-
-impl Source for Inventory {
-    fn list(&self) -> impl Stream<Item = Result<Vec<Blob>>> + Send {
-        let (sender, pages) = mpsc::channel(PAGES_AHEAD);
-        let (files, counts) = (Arc::clone(&self.files), Arc::clone(&self.counts));
-        let scope = Scope::new(&self.container.origin());
-        // It ends when nobody takes its pages any more.
-        drop(tokio::task::spawn_blocking(move || {
-            if let Err(error) = list(&files, &scope, &counts, &sender) {
-                let _ = sender.blocking_send(Err(error));
-            }
-        }));
-        stream::unfold(pages, |mut pages| async { pages.recv().await.map(|page| (page, pages)) })
-    }
-
-    async fn read(
-        &self,
-        blob: &mut Blob,
-        range: ByteRange,
-        reads: &mut Reads,
-    ) -> std::result::Result<Bytes, ReadError> {
-        let bytes = self.container.read(blob, range, reads).await;
-        if bytes == Err(ReadError::Gone) {
-            Counts::add(&self.counts.gone);
-        }
-        bytes
-    }
-
-    async fn find(&self, name: &BlobName) -> std::result::Result<Option<Blob>, ReadError> {
-        let found = self.container.find(name).await?;
-        Counts::add(if found.is_some() { &self.counts.changed } else { &self.counts.gone });
-        Ok(found)
-    }
 }

@@ -2,13 +2,16 @@
 
 use std::sync::LazyLock;
 
-use crate::model::{Access, Asset, Blob, BlobName, Kind, Orientation, Reads, Verdict};
-use crate::rules::{self, Content, Profile};
-use crate::{Blob as Bytes, probed};
+use crate::examine::{Examination, Next};
+use crate::model::{Access, Asset, Blob, BlobName, Kind, Orientation, Verdict};
+use crate::probe::Want;
+use crate::rules::Profile;
+use crate::{Asks, Blob as Bytes};
 
 static PROFILE: LazyLock<Profile> = LazyLock::new(|| Profile::load("nexus").expect("it is built in"));
 
-/// Reads and judges a file of this name. Panics when it is accepted and not known in full.
+/// Examines a file of this name. Panics when it is accepted and not known in full; a parser that panics ends the target
+/// too, because libFuzzer's hook aborts before the examination could catch it.
 pub fn judged(name: &str, bytes: &[u8]) -> Asset {
     let blob = Blob {
         name: BlobName::new(name),
@@ -17,8 +20,18 @@ pub fn judged(name: &str, bytes: &[u8]) -> Asset {
         last_modified: None,
         access: Access::Online,
     };
-    let (facts, _) = probed(&Bytes::of(bytes), blob.name.extension(), |asked| asked);
-    let asset = rules::judge(blob, Content::Facts(facts), Reads::default(), &PROFILE);
+    let (mut examination, mut next) = Examination::begin(blob, Want::Verdict, None);
+    let mut asks = Asks::default();
+    let asset = loop {
+        next = match next {
+            Next::Read(range) => {
+                let answer = asks.answer(&Bytes::of(bytes), range, range.len());
+                examination.bytes(Ok(answer)).expect("bytes end no run")
+            }
+            Next::Find => unreachable!("nothing has changed"),
+            Next::Judge(content) => break examination.judge(content, &PROFILE),
+        };
+    };
     if asset.verdict == Verdict::Accept {
         check_accepted(&asset);
     }

@@ -4,6 +4,8 @@
 // and the rest (the Azure SDK, TLS with its C code) would be built with sanitizers for nothing.
 #[path = "../../../src/error.rs"]
 pub mod error;
+#[path = "../../../src/examine.rs"]
+pub mod examine;
 #[path = "../../../src/model/mod.rs"]
 pub mod model;
 #[path = "../../../src/probe/mod.rs"]
@@ -22,7 +24,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 
-use model::Facts;
+use model::{ByteRange, Facts};
 use probe::{MAX_FRAGMENT_ASKS, MAX_HELD, Probe, Step};
 
 /// Nodes that an outline may have, and letters that one of them may have.
@@ -101,41 +103,59 @@ impl<'a> Blob<'a> {
     }
 }
 
-/// Runs a probe over a blob, cuts each answer to the length that `cut` gives for what is still asked for, and checks
-/// everything that [`Probe`] promises about its asks. Gives back the facts and the number of bytes that were read.
-pub fn probed(blob: &Blob, extension: Option<&str>, mut cut: impl FnMut(u64) -> u64) -> (Facts, u64) {
-    let (mut probe, mut step) = Probe::new(blob.listed(), extension);
-    let mut given: Vec<Range<u64>> = Vec::new();
-    let (mut asks, mut held, mut rest_from) = (0u32, 0, None);
-    loop {
-        let range = match step {
-            Step::Done(facts) => {
-                check_outline(&probe);
-                return (facts, held);
-            }
-            Step::Need(range) => range,
-        };
+/// What was asked of a blob so far.
+#[derive(Default)]
+pub struct Asks {
+    given: Vec<Range<u64>>,
+    asks: u32,
+    held: u64,
+    /// Where an answer that was cut ended.
+    rest_from: Option<u64>,
+}
+
+impl Asks {
+    /// Answers an ask with at most `len` bytes, and checks everything that [`Probe`] promises about its asks.
+    pub fn answer(&mut self, blob: &Blob, range: ByteRange, len: u64) -> Bytes {
         let (start, end) = (range.start(), range.end());
         assert!(start < end && end <= blob.listed(), "{range} of {} bytes", blob.listed());
-        assert!(given.iter().all(|part| end <= part.start || part.end <= start), "{range} was given before");
+        let is_new = self.given.iter().all(|part| end <= part.start || part.end <= start);
+        assert!(is_new, "{range} was given before");
         // An ask for what an answer left out is no ask of its own.
-        if rest_from != Some(start) {
-            asks += 1;
-            assert!(asks <= MAX_FRAGMENT_ASKS, "{asks} asks");
-            if asks.is_power_of_two() {
-                check_outline(&probe);
-            }
+        if self.rest_from != Some(start) {
+            self.asks += 1;
+            assert!(self.asks <= MAX_FRAGMENT_ASKS, "{} asks", self.asks);
         }
-        let answer = blob.read(start, start + cut(end - start).clamp(1, end - start));
+        let answer = blob.read(start, start + len.clamp(1, end - start));
         let got = start..start + answer.len() as u64;
-        held += got.end - got.start;
-        assert!(held <= MAX_HELD, "{held} bytes are held");
-        rest_from = (!got.is_empty() && got.end < end).then_some(got.end);
-        match given.last_mut() {
+        self.held += got.end - got.start;
+        assert!(self.held <= MAX_HELD, "{} bytes are held", self.held);
+        self.rest_from = (!got.is_empty() && got.end < end).then_some(got.end);
+        match self.given.last_mut() {
             Some(last) if last.end == got.start => last.end = got.end,
-            _ => given.push(got),
+            _ => self.given.push(got),
         }
-        step = probe.step(answer);
+        answer
+    }
+}
+
+/// Runs a probe over a blob and cuts each answer to the length that `cut` gives for what is still asked for. Gives back the
+/// facts and the number of bytes that were read.
+pub fn probed(blob: &Blob, extension: Option<&str>, mut cut: impl FnMut(u64) -> u64) -> (Facts, u64) {
+    let (mut probe, mut step) = Probe::new(blob.listed(), extension);
+    let mut asks = Asks::default();
+    loop {
+        step = match step {
+            Step::Done(facts) => {
+                check_outline(&probe);
+                return (facts, asks.held);
+            }
+            Step::Need(range) => {
+                if asks.asks.is_power_of_two() {
+                    check_outline(&probe);
+                }
+                probe.step(asks.answer(blob, range, cut(range.len())))
+            }
+        };
     }
 }
 

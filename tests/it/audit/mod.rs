@@ -142,8 +142,9 @@ fn one_account_is_read_over_the_same_connections() {
     assert_eq!(stats.of(Kind::Containers), 6, "40 of a fleet and a system container, seven on a page");
     assert!(stats.most_at_once <= 4, "{}: the limit is one of the account", stats.most_at_once);
     // Four for each thread that reads, as many for pages, one for the list of containers; and not some for each of 40.
-    let lanes = std::thread::available_parallelism().map_or(2, usize::from).min(presync::lanes::MAX_LANES);
-    let most = 4 * (lanes as u64 + 1) + 1;
+    let runtimes =
+        std::thread::available_parallelism().map_or(2, usize::from).min(presync::run::MAX_RUNTIMES);
+    let most = 4 * (runtimes as u64 + 1) + 1;
     assert!(stats.connections <= most, "{} connections of {most}", stats.connections);
 }
 

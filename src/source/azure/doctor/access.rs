@@ -3,8 +3,7 @@
 use std::time::Instant;
 
 use super::{DEADLINE, retried};
-use crate::model::{Access, Blob, ByteRange, Check, Format, Kind, Outcome};
-use crate::source::ReadError;
+use crate::model::{Access, Blob, ByteRange, Check, Format, Kind, Outcome, ReadError};
 use crate::source::azure::auth::Means;
 use crate::source::azure::failure::Failure;
 use crate::source::azure::list_page::{MAX_BLOBS, Page};

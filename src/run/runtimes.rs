@@ -1,4 +1,4 @@
-//! Threads that read: each with a runtime of its own, so that what one of them waits for wakes no other.
+//! Per-core runtimes: threads that read, each with a runtime of its own, so that what one of them waits for wakes no other.
 //!
 //! A read is a dozen small steps. On a runtime that shares its tasks between threads, most of them would end with one
 //! thread waking another, which costs more than the step.
@@ -10,19 +10,19 @@ use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+use super::pool::{Batches, Pool};
 use crate::error::{Error, Result, reason};
-use crate::pool::{Batches, Pool};
 
-/// The most lanes: with the probing threads and the writer beside them, more have nothing left to run on.
-pub const MAX_LANES: usize = 16;
+/// The most runtimes: with the probing threads and the writer beside them, more have nothing left to run on.
+pub const MAX_RUNTIMES: usize = 16;
 
 /// Threads that read. They end when this is dropped.
 #[derive(Debug)]
-pub struct Lanes(Vec<Lane>);
+pub(super) struct Runtimes(Vec<CoreRuntime>);
 
 /// One of them.
 #[derive(Debug)]
-pub struct Lane {
+pub(super) struct CoreRuntime {
     handle: Handle,
     batches: Batches,
     /// Dropped to end the thread.
@@ -30,15 +30,15 @@ pub struct Lane {
     thread: Option<JoinHandle<()>>,
 }
 
-impl Lanes {
-    /// Starts `count` lanes, one at least and [`MAX_LANES`] at most, whose work goes to `pool`.
+impl Runtimes {
+    /// Starts `count` runtimes, one at least and [`MAX_RUNTIMES`] at most, whose work goes to `pool`.
     ///
     /// # Errors
     /// When the system gives no more threads.
-    pub fn new(count: usize, pool: &Arc<Pool>) -> Result<Self> {
+    pub(super) fn new(count: usize, pool: &Arc<Pool>) -> Result<Self> {
         let failed =
             |error: io::Error| Error::new(format!("cannot start a reading thread: {}", reason(&error)));
-        let lane = |number| -> io::Result<Lane> {
+        let start = |number| -> io::Result<CoreRuntime> {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let handle = runtime.handle().clone();
             let batches = Batches::start(&handle, Arc::clone(pool));
@@ -50,36 +50,35 @@ impl Lanes {
                 runtime.shutdown_background();
             };
             let thread = thread::Builder::new().name(format!("read-{number}")).spawn(run)?;
-            Ok(Lane { handle, batches, stop: Some(stop), thread: Some(thread) })
+            Ok(CoreRuntime { handle, batches, stop: Some(stop), thread: Some(thread) })
         };
-        (0..count.clamp(1, MAX_LANES)).map(lane).collect::<io::Result<_>>().map(Self).map_err(failed)
+        (0..count.clamp(1, MAX_RUNTIMES)).map(start).collect::<io::Result<_>>().map(Self).map_err(failed)
     }
 
     /// How many there are.
-    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The lanes.
-    pub fn iter(&self) -> impl Iterator<Item = &Lane> {
+    /// The runtimes.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &CoreRuntime> {
         self.0.iter()
     }
 }
 
-impl Lane {
+impl CoreRuntime {
     /// The runtime on which its tasks run.
-    pub fn handle(&self) -> &Handle {
+    pub(super) fn handle(&self) -> &Handle {
         &self.handle
     }
 
     /// The way from its tasks to the pool.
-    pub fn batches(&self) -> &Batches {
+    pub(super) fn batches(&self) -> &Batches {
         &self.batches
     }
 }
 
-impl Drop for Lane {
+impl Drop for CoreRuntime {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {

@@ -19,23 +19,23 @@ type Work = Box<dyn FnOnce() + Send>;
 
 /// Workers that take work from a bounded queue.
 ///
-/// Whoever hands in work waits for a place in the queue without blocking its thread, and workers never wait to hand
-/// anything out, so the two cannot wait for each other: one worker and a queue of one place are enough.
+/// A task that hands in work waits for a permit of the queue without blocking its thread, and workers never wait to hand
+/// anything out, so the two cannot wait for each other: one worker and a queue of depth 1 are enough.
 #[derive(Debug)]
-pub struct Pool {
+pub(super) struct Pool {
     queue: Sender<(OwnedSemaphorePermit, Work)>,
-    /// One permit for each free place in the queue: who holds one may send, and will not be kept waiting.
-    places: Arc<Semaphore>,
+    /// One for each free slot of the queue: with a permit in hand, a send never waits.
+    permits: Arc<Semaphore>,
     /// Ends its threads when it is dropped, after the queue has been closed and emptied.
     _threads: rayon::ThreadPool,
 }
 
 impl Pool {
-    /// A pool of `workers` threads behind a queue of `depth` places; zero of either counts as one.
+    /// A pool of `workers` threads behind a queue of this `depth`; zero of either counts as one.
     ///
     /// # Errors
     /// When the system gives no more threads.
-    pub fn new(workers: usize, depth: usize) -> Result<Self> {
+    pub(super) fn new(workers: usize, depth: usize) -> Result<Self> {
         let depth = depth.max(1);
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(workers.max(1))
@@ -44,17 +44,21 @@ impl Pool {
             .map_err(|error| Error::new(format!("cannot start the worker threads: {error}")))?;
         let (queue, jobs) = crossbeam_channel::bounded::<(OwnedSemaphorePermit, Work)>(depth);
         threads.spawn_broadcast(move |_| {
-            for (place, work) in &jobs {
-                drop(place);
+            for (permit, work) in &jobs {
+                // Receiving the work freed its slot of the queue: the permit goes back before the work is done.
+                drop(permit);
                 work();
             }
         });
-        Ok(Self { queue, places: Arc::new(Semaphore::new(depth)), _threads: threads })
+        Ok(Self { queue, permits: Arc::new(Semaphore::new(depth)), _threads: threads })
     }
 
     /// Runs `work` on a worker and gives its answer; `None` when it panicked.
-    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
         let (reply, answer) = oneshot::channel();
         let work = Box::new(move || {
             // A panic must not take the worker along: the asset is then reported as not judged.
@@ -63,13 +67,13 @@ impl Pool {
                 let _ = reply.send(result);
             }
         });
-        self.queue.try_send((place, work)).ok()?;
+        self.queue.try_send((permit, work)).ok()?;
         answer.await.ok()
     }
 }
 
 /// Pieces of work that go to the pool together at the most: by then, what a batch costs is shared by enough of them.
-pub const BATCH: usize = 32;
+pub(super) const BATCH: usize = 32;
 /// How long the first piece of a batch waits for others. A read takes longer, and others go on in the meantime.
 const LINGER: Duration = Duration::from_millis(2);
 
@@ -83,7 +87,7 @@ type HandOver = Box<dyn FnOnce() + Send>;
 ///
 /// It holds as many pieces as there are tasks that wait for theirs.
 #[derive(Clone)]
-pub struct Batches(Arc<Shared>);
+pub(super) struct Batches(Arc<Shared>);
 
 struct Shared {
     open: Mutex<Open>,
@@ -103,7 +107,7 @@ struct Open {
 
 impl Batches {
     /// Starts the task that carries batches. It ends with the last clone of this.
-    pub fn start(runtime: &Handle, pool: Arc<Pool>) -> Self {
+    pub(super) fn start(runtime: &Handle, pool: Arc<Pool>) -> Self {
         let (ready, batches) = mpsc::unbounded_channel();
         let begun = Arc::new(Notify::new());
         let shared = Arc::new(Shared { open: Mutex::default(), ready, begun: Arc::clone(&begun) });
@@ -112,7 +116,10 @@ impl Batches {
     }
 
     /// Runs `work` on a worker and gives its answer; `None` when it panicked.
-    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         let piece: Piece = Box::new(move || {
             let result = catch_unwind(AssertUnwindSafe(work)).ok();
@@ -216,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_worker_and_one_place_are_enough() {
+    async fn one_worker_and_a_queue_of_depth_1_are_enough() {
         let pool = Pool::new(1, 1).expect("a thread can be had");
         let answers = join_all((0..1000).map(|number| pool.run(move || number * 2))).await;
         assert_eq!(answers, (0..1000).map(|number| Some(number * 2)).collect::<Vec<_>>());

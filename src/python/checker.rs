@@ -4,25 +4,25 @@
 //! container's blobs go through the same pipeline as those of a listing, with the connections, the sign-in and the pace of
 //! an account shared. What depends on other blobs, the quota and equal basenames, is not weighed.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use futures::{Stream, StreamExt, stream};
+use futures::{StreamExt, stream};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
 use crate::error::{Error, Result, reason};
-use crate::model::{Admit, Asset, Blob, BlobName, ByteRange, Quota, Reads};
+use crate::model::{Asset, Blob, BlobName, ByteRange, Quota, ReadError, Reads};
 use crate::plan_file::{self, container_url};
 use crate::probe::Want;
 use crate::rules::{self, Content, Profile};
-use crate::run::{self, Judged, Known, Resources, Settings, Sink, Task};
+use crate::run::{self, Judged, Resources, Settings, Sink, Task};
 use crate::source::azure::{self, AuthMode, AzureSource, Limits, MAX_CONCURRENCY, Session};
 use crate::source::location::{Environment, Location};
-use crate::source::{ReadError, Source};
+use crate::source::{Listing, Reader};
 
 /// Containers that are examined side by side: while the last reads of one are under way, the next ones begin.
 const CONTAINERS_AT_ONCE: usize = 8;
@@ -35,30 +35,30 @@ const UNDER_WAY: usize = 16 << 10;
 
 /// How blobs are checked.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(super) struct Options {
     /// The rules.
-    pub profile: Arc<Profile>,
+    pub(super) profile: Arc<Profile>,
     /// The URL of an account's endpoint with `{account}` in it; `None` for what the environment says, else Azure's own.
-    pub endpoint: Option<String>,
+    pub(super) endpoint: Option<String>,
     /// Which credential to use.
-    pub auth: AuthMode,
+    pub(super) auth: AuthMode,
     /// What bounds the requests to each account.
-    pub limits: Limits,
+    pub(super) limits: Limits,
     /// Which facts are worth a read.
-    pub want: Want,
+    pub(super) want: Want,
     /// Rows of a batch, one at least.
-    pub batch_rows: usize,
+    pub(super) batch_rows: usize,
 }
 
 /// Rows of one container: the columns of a plan.
 #[derive(Debug)]
-pub struct Checked {
+pub(super) struct Checked {
     /// The storage account.
-    pub account: Arc<str>,
+    pub(super) account: Arc<str>,
     /// The container.
-    pub container: Arc<str>,
+    pub(super) container: Arc<str>,
     /// The rows, in the order in which the blobs came.
-    pub rows: plan_file::Rows,
+    pub(super) rows: plan_file::Rows,
 }
 
 /// Takes blobs and gives back a row for each.
@@ -67,7 +67,7 @@ pub struct Checked {
 /// * What cannot be read is a row with the verdict `unknown`, and so is every blob of a container that cannot be opened.
 /// * Memory is bounded as long as no more blobs are pushed while [`is_full`](Self::is_full).
 /// * When this is dropped, what is under way ends.
-pub struct Checker {
+pub(super) struct Checker {
     groups: Option<mpsc::UnboundedSender<Group>>,
     current: Option<Current>,
     checked: Receiver<Result<Checked>>,
@@ -95,7 +95,7 @@ impl Checker {
     ///
     /// # Errors
     /// When the system gives no more threads.
-    pub fn start(options: Options) -> Result<Self> {
+    pub(super) fn start(options: Options) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let failed = |error| Error::new(format!("cannot start the runtime: {}", reason(&error)));
         let runtime = runtime.map_err(failed)?;
@@ -120,7 +120,7 @@ impl Checker {
     }
 
     /// Takes blobs of a container.
-    pub fn push(&mut self, account: &str, container: &str, blobs: Vec<Blob>) {
+    pub(super) fn push(&mut self, account: &str, container: &str, blobs: Vec<Blob>) {
         self.under_way += blobs.len();
         let is_same = |current: &&Current| *current.account == *account && *current.container == *container;
         if self.current.as_ref().filter(is_same).is_none() {
@@ -141,12 +141,12 @@ impl Checker {
     }
 
     /// Says that no more blobs come.
-    pub fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         (self.groups, self.current) = (None, None);
     }
 
     /// Whether enough blobs are under way to wait for their rows: then [`next`](Self::next) gives some.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.under_way >= UNDER_WAY + self.batch_rows
     }
 
@@ -154,7 +154,7 @@ impl Checker {
     ///
     /// # Errors
     /// When the machine fails; nothing follows.
-    pub fn try_next(&mut self) -> Result<Option<Checked>> {
+    pub(super) fn try_next(&mut self) -> Result<Option<Checked>> {
         self.take(self.checked.try_recv().ok())
     }
 
@@ -162,7 +162,7 @@ impl Checker {
     ///
     /// # Errors
     /// When the machine fails; nothing follows.
-    pub fn next(&mut self, patience: Duration) -> Result<Next> {
+    pub(super) fn next(&mut self, patience: Duration) -> Result<Next> {
         match self.checked.recv_timeout(patience) {
             Ok(checked) => {
                 let checked = self.take(Some(checked))?;
@@ -185,7 +185,7 @@ impl Checker {
 
 /// What there is to take.
 #[derive(Debug)]
-pub enum Next {
+pub(super) enum Next {
     /// These rows.
     Rows(Checked),
     /// Nothing yet.
@@ -245,16 +245,11 @@ impl Checking {
         pages: mpsc::UnboundedReceiver<Vec<Blob>>,
         sink: Rows,
     ) -> Result<()> {
-        let source = Fed { source, pages: Mutex::new(Some(pages)), broken: OnceLock::new() };
+        let reader = Arc::new(Forgiving { source, broken: OnceLock::new() });
+        let (profile, quota) = (Arc::clone(&self.options.profile), Quota::new(None, None));
         let task = Task {
-            source: Arc::new(source),
-            profile: Arc::clone(&self.options.profile),
-            quota: Quota::new(None, None),
-            admit: Admit::Listing,
-            known: Known::default(),
-            settings: self.settings,
             resources: Some(Arc::clone(&self.resources)),
-            progress: Arc::default(),
+            ..Task::new(listing(pages), reader, profile, quota, self.settings)
         };
         let run::Ended { sink, end, .. } = run::run(task, sink, std::future::pending()).await?;
         match end {
@@ -276,10 +271,9 @@ impl Checking {
             let (profile, why) = (Arc::clone(&profile), why.clone());
             let judge = move || -> Result<Rows> {
                 for blob in page {
-                    let asset = rules::without_reading(&blob, &profile).unwrap_or_else(|| {
-                        rules::judge(blob, Content::Unreadable(why.clone()), Reads::default(), &profile)
-                    });
-                    sink.add(&asset)?;
+                    let content = rules::without_reading(&blob);
+                    let content = content.unwrap_or_else(|| Content::Unreadable(why.clone()));
+                    sink.add(&rules::judge(blob, content, Reads::default(), &profile))?;
                 }
                 Ok(sink)
             };
@@ -340,15 +334,19 @@ impl Sink for Rows {
     }
 }
 
-/// A container whose listing is handed over. What would end a run, such as a missing permission, makes the rest of its
-/// blobs unreadable, without asking for each of them.
-struct Fed {
+/// The blobs that an engine hands over.
+fn listing(pages: mpsc::UnboundedReceiver<Vec<Blob>>) -> Listing {
+    stream::unfold(pages, |mut pages| async { pages.recv().await.map(|page| (Ok(page), pages)) }).boxed()
+}
+
+/// A container of which what would end a run, such as a missing permission, makes the rest of the blobs unreadable, without
+/// asking for each of them.
+struct Forgiving {
     source: AzureSource,
-    pages: Mutex<Option<mpsc::UnboundedReceiver<Vec<Blob>>>>,
     broken: OnceLock<String>,
 }
 
-impl Fed {
+impl Forgiving {
     fn forgive(&self, error: ReadError) -> ReadError {
         match error {
             ReadError::Fatal(error) => {
@@ -359,15 +357,7 @@ impl Fed {
     }
 }
 
-impl Source for Fed {
-    fn list(&self) -> impl Stream<Item = Result<Vec<Blob>>> + Send {
-        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner).take();
-        stream::unfold(pages, |pages| async {
-            let mut pages = pages?;
-            Some((Ok(pages.recv().await?), Some(pages)))
-        })
-    }
-
+impl Reader for Forgiving {
     async fn read(
         &self,
         blob: &mut Blob,

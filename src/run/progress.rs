@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::model::{Asset, Verdict};
+use crate::model::{Asset, Skip, Verdict};
 
 /// Counters of a run. Each is exact; two read one after the other may belong to different moments.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ pub struct Progress {
     judged: AtomicU64,
     rejected: AtomicU64,
     unknown: AtomicU64,
+    gone: AtomicU64,
+    changed: AtomicU64,
     bytes_read: AtomicU64,
     retries: AtomicU64,
     /// CPU time by [`Stage`], in nanoseconds.
@@ -43,6 +45,10 @@ pub struct Snapshot {
     pub rejected: u64,
     /// Of these, not judged.
     pub unknown: u64,
+    /// Of these, gone when they were read.
+    pub gone: u64,
+    /// Entries that had changed when they were read, and were looked up to be judged as they were then.
+    pub changed: u64,
     /// Bytes of content received.
     pub bytes_read: u64,
     /// Requests for content that repeated another one.
@@ -62,11 +68,18 @@ impl Progress {
         match asset.verdict {
             Verdict::Reject => _ = self.rejected.fetch_add(1, Ordering::Relaxed),
             Verdict::Unknown => _ = self.unknown.fetch_add(1, Ordering::Relaxed),
+            Verdict::Skip if asset.skipped == Some(Skip::Gone) => {
+                _ = self.gone.fetch_add(1, Ordering::Relaxed)
+            }
             Verdict::Accept | Verdict::Skip => {}
         }
         self.bytes_read.fetch_add(asset.reads.bytes, Ordering::Relaxed);
         self.retries.fetch_add(asset.reads.retries.into(), Ordering::Relaxed);
         self.judged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_changed(&self) {
+        self.changed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn add_stage(&self, stage: Stage, time: Duration) {
@@ -91,6 +104,8 @@ impl Progress {
             judged: self.judged.load(Ordering::Relaxed),
             rejected: self.rejected.load(Ordering::Relaxed),
             unknown: self.unknown.load(Ordering::Relaxed),
+            gone: self.gone.load(Ordering::Relaxed),
+            changed: self.changed.load(Ordering::Relaxed),
             bytes_read: self.bytes_read.load(Ordering::Relaxed),
             retries: self.retries.load(Ordering::Relaxed),
         }

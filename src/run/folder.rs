@@ -1,0 +1,83 @@
+//! Blobs whose reads block a thread: read and probed on the pool, many in one job.
+
+use std::sync::Arc;
+
+use futures::{Stream, TryStreamExt};
+
+use super::listing::Work;
+use super::pool::Pool;
+use super::settle::Delivery;
+use super::{Examiner, worker_failed};
+use crate::error::Result;
+use crate::examine::Next;
+use crate::model::{Asset, Blob};
+use crate::source::BlockingReader;
+
+/// Files that are read and probed in one job, because a job costs as much as a file.
+const FILES: usize = 32;
+
+/// Reads the files of a folder and examines them.
+pub(super) struct Folder {
+    pub(super) reader: Arc<dyn BlockingReader>,
+    pub(super) examiner: Arc<Examiner>,
+    pub(super) pool: Arc<Pool>,
+}
+
+impl Folder {
+    /// Sees to all work, with `at_once` files or `workers` jobs at a time, whichever is more.
+    pub(super) async fn examine_all(
+        &self,
+        works: impl Stream<Item = Result<(u64, Work)>>,
+        at_once: usize,
+        workers: usize,
+        delivery: &Delivery,
+    ) -> Result<()> {
+        // A worker that is done must find the next job waiting.
+        let jobs = at_once.div_ceil(FILES).max(2 * workers);
+        works
+            .try_ready_chunks(FILES.min(at_once))
+            .map_err(|broken| broken.1)
+            .try_for_each_concurrent(jobs, |works| self.examine_some(works, delivery))
+            .await
+    }
+
+    async fn examine_some(&self, works: Vec<(u64, Work)>, delivery: &Delivery) -> Result<()> {
+        let (mut files, mut known) = (Vec::new(), Vec::new());
+        for (ordinal, work) in works {
+            match work {
+                Work::Examine(blob) => files.push((ordinal, blob)),
+                Work::Known(judged) => known.extend((ordinal..).zip(judged)),
+            }
+        }
+        // What is known does not wait for a file to be read.
+        if !known.is_empty() {
+            delivery.send(known).await?;
+        }
+        if files.is_empty() {
+            return Ok(());
+        }
+        let (reader, examiner) = (Arc::clone(&self.reader), Arc::clone(&self.examiner));
+        let examine = move |(ordinal, blob)| Ok((ordinal, examine(&*reader, &examiner, blob)?.into()));
+        let judged = self.pool.run(move || files.into_iter().map(examine).collect::<Result<Vec<_>>>()).await;
+        delivery.send(judged.unwrap_or_else(|| Err(worker_failed()))?).await
+    }
+}
+
+/// Examines one file on this thread.
+fn examine(reader: &dyn BlockingReader, examiner: &Examiner, blob: Blob) -> Result<Asset> {
+    let (mut examination, mut next) = examiner.begin(blob);
+    loop {
+        next = match next {
+            Next::Read(range) => {
+                let (blob, reads) = examination.blob_and_reads();
+                let answer = reader.read(blob, range, reads);
+                examination.bytes(answer)?
+            }
+            Next::Find => {
+                let found = reader.find(&examination.blob().name);
+                examiner.found(&mut examination, found)?
+            }
+            Next::Judge(content) => return Ok(examination.judge(content, &examiner.profile)),
+        };
+    }
+}

@@ -1,0 +1,220 @@
+//! Blobs whose reads wait for a network: read on the per-core runtimes, probed on the pool.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures::stream::FuturesUnordered;
+use futures::{Stream, StreamExt, TryStreamExt};
+use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use super::listing::Work;
+use super::pool::{BATCH, Batches};
+use super::progress::Stage;
+use super::runtimes::Runtimes;
+use super::settle::Delivery;
+use super::{BYTES_IN_FLIGHT, Examiner, closed, worker_failed};
+use crate::error::{Error, Result};
+use crate::examine::{Examination, Next};
+use crate::model::{Asset, Blob, ReadError};
+use crate::source::Reader;
+
+/// Blobs that go to a runtime together: the cost of that is shared by them, and near the end no runtime has many more left
+/// than another.
+const BLOBS: usize = 16;
+/// Blobs besides those that a runtime reads, because they wait to be probed.
+const PROBED: usize = BATCH;
+/// Such groups that wait for a runtime.
+const GROUPS_AHEAD: usize = 16;
+/// Verdicts that are delivered together, at most.
+const VERDICTS: usize = 64;
+
+/// Reads the blobs of a container and examines them.
+pub(super) struct Network<R> {
+    pub(super) reader: Arc<R>,
+    pub(super) examiner: Arc<Examiner>,
+    /// A permit for each byte in flight.
+    pub(super) bytes: Arc<Semaphore>,
+    /// Once it is set, no blob is begun.
+    pub(super) stopping: Arc<AtomicBool>,
+}
+
+impl<R: Reader> Network<R> {
+    /// Sees to all work, with `at_once` blobs at a time, spread over the runtimes.
+    pub(super) async fn examine_all(
+        self: &Arc<Self>,
+        works: impl Stream<Item = Result<(u64, Work)>>,
+        runtimes: &Runtimes,
+        at_once: usize,
+        delivery: &Delivery,
+    ) -> Result<()> {
+        let (sender, groups) = mpsc::channel::<Group>(GROUPS_AHEAD);
+        let groups = Arc::new(Mutex::new(groups));
+        let mut reading = JoinSet::new();
+        for (number, runtime) in runtimes.iter().take(at_once).enumerate() {
+            let share = at_once / runtimes.len() + usize::from(number < at_once % runtimes.len()) + PROBED;
+            let blobs = Blobs {
+                mine: std::sync::Mutex::default(),
+                groups: Arc::clone(&groups),
+                stopping: Arc::clone(&self.stopping),
+            };
+            let examine =
+                Arc::clone(self).examine_share(blobs, share, runtime.batches().clone(), delivery.clone());
+            reading.spawn_on(examine, runtime.handle());
+        }
+        // Only the runtimes hold the receiver now: when they end early, the send below fails instead of waiting forever.
+        drop(groups);
+        let read = async {
+            while let Some(ended) = reading.join_next().await {
+                ended.unwrap_or_else(|error| Err(Error::new(format!("a reading thread failed: {error}"))))?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(feed(works, sender, delivery), read).map(|_| ())
+    }
+
+    /// Examines the blobs that one runtime takes, `share` of them at a time.
+    async fn examine_share(
+        self: Arc<Self>,
+        blobs: Blobs,
+        share: usize,
+        batches: Batches,
+        delivery: Delivery,
+    ) -> Result<()> {
+        let (judged, mut verdicts) = mpsc::channel(VERDICTS);
+        // A slot is a future that examines one blob after the other: as many slots as blobs at a time. They are polled on
+        // one thread, so no step of a read wakes another thread.
+        let slot = async |judged: mpsc::Sender<_>| {
+            while let Some((ordinal, blob)) = blobs.next().await {
+                let asset = self.examine(blob, &batches).await?;
+                judged.send((ordinal, asset.into())).await.map_err(closed)?;
+            }
+            Ok(())
+        };
+        let slots: FuturesUnordered<_> = (0..share).map(|_| slot(judged.clone())).collect();
+        // The slots hold the senders: the delivery below ends with the last slot.
+        drop(judged);
+        let deliver = async {
+            let mut chunk = Vec::new();
+            while verdicts.recv_many(&mut chunk, VERDICTS).await > 0 {
+                delivery.send(std::mem::take(&mut chunk)).await?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(slots.try_collect::<()>(), deliver).map(|_| ())
+    }
+
+    /// Examines one blob.
+    async fn examine(&self, blob: Blob, batches: &Batches) -> Result<Asset> {
+        let (examination, mut next) = self.examiner.begin(blob);
+        let mut examination = Box::new(examination);
+        loop {
+            next = match next {
+                Next::Read(range) => {
+                    let weight = u32::try_from(range.len()).unwrap_or(u32::MAX).min(BYTES_IN_FLIGHT as u32);
+                    // Held until the pool has answered, and never more than one at a time: who holds one waits for the
+                    // network and for the pool alone, neither of which needs another, so that they all come back.
+                    let _permit = self.bytes.acquire_many(weight).await;
+                    let (blob, reads) = examination.blob_and_reads();
+                    let answer = self.reader.read(blob, range, reads).await;
+                    match self.on_pool(examination, answer, batches).await? {
+                        ControlFlow::Break(asset) => return Ok(*asset),
+                        ControlFlow::Continue((again, next)) => {
+                            examination = again;
+                            next
+                        }
+                    }
+                }
+                Next::Find => {
+                    let found = self.reader.find(&examination.blob().name).await;
+                    self.examiner.found(&mut examination, found)?
+                }
+                Next::Judge(content) => return Ok(examination.judge(content, &self.examiner.profile)),
+            };
+        }
+    }
+
+    /// Hands the answer to the examination on a worker, and judges there as well when that is next.
+    async fn on_pool(
+        &self,
+        mut examination: Box<Examination>,
+        answer: std::result::Result<Bytes, ReadError>,
+        batches: &Batches,
+    ) -> Result<ControlFlow<Box<Asset>, (Box<Examination>, Next)>> {
+        let examiner = Arc::clone(&self.examiner);
+        let step = move || {
+            let begun = Instant::now();
+            let next = examination.bytes(answer)?;
+            let judging = Instant::now();
+            examiner.progress.add_stage(Stage::Probe, judging - begun);
+            let Next::Judge(content) = next else { return Ok(ControlFlow::Continue((examination, next))) };
+            let asset = Box::new(examination.judge(content, &examiner.profile));
+            examiner.progress.add_stage(Stage::Judge, judging.elapsed());
+            Ok(ControlFlow::Break(asset))
+        };
+        batches.run(step).await.unwrap_or_else(|| Err(worker_failed()))
+    }
+}
+
+/// Blobs with their ordinals in the listing.
+type Group = Vec<(u64, Blob)>;
+
+/// Groups the blobs that must be read, and delivers what is known already.
+async fn feed(
+    works: impl Stream<Item = Result<(u64, Work)>>,
+    groups: mpsc::Sender<Group>,
+    delivery: &Delivery,
+) -> Result<()> {
+    let mut works = pin!(works.try_ready_chunks(BLOBS));
+    while let Some(works) = works.next().await {
+        let mut blobs = Vec::with_capacity(BLOBS);
+        for (ordinal, work) in works.map_err(|broken| broken.1)? {
+            match work {
+                Work::Examine(blob) => blobs.push((ordinal, blob)),
+                Work::Known(judged) => delivery.send((ordinal..).zip(judged).collect()).await?,
+            }
+        }
+        // When the runtimes have ended, they know why.
+        if !blobs.is_empty() && groups.send(blobs).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The blobs of a runtime, which come in groups that all runtimes take from.
+struct Blobs {
+    mine: std::sync::Mutex<VecDeque<(u64, Blob)>>,
+    groups: Arc<Mutex<mpsc::Receiver<Group>>>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Blobs {
+    /// The next one, unless the run is being stopped.
+    async fn next(&self) -> Option<(u64, Blob)> {
+        loop {
+            if self.stopping.load(Ordering::Relaxed) {
+                return None;
+            }
+            if let Some(blob) = self.pop() {
+                return Some(blob);
+            }
+            let mut groups = self.groups.lock().await;
+            // Another slot may have fetched a group while this one waited for the lock.
+            if let Some(blob) = self.pop() {
+                return Some(blob);
+            }
+            let group = groups.recv().await?;
+            self.mine.lock().unwrap_or_else(PoisonError::into_inner).extend(group);
+        }
+    }
+
+    fn pop(&self) -> Option<(u64, Blob)> {
+        self.mine.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}

@@ -1,0 +1,112 @@
+//! Listings, and what is made of one listing: a sample of it, a share of it.
+
+use futures::stream::BoxStream;
+use futures::{StreamExt, stream};
+use sha2::{Digest, Sha256};
+
+use crate::error::Result;
+use crate::model::{Blob, BlobName};
+
+/// Blobs a page at a time, in the order in which the source lists them: the UTF-8 byte order of the names.
+///
+/// * A page may be empty. After an `Err` nothing follows.
+/// * It is made inside a tokio runtime and holds what it needs of its source.
+pub type Listing = BoxStream<'static, Result<Vec<Blob>>>;
+
+/// The first `blobs` blobs. No page after theirs is asked for.
+pub fn first(listing: Listing, blobs: u64) -> Listing {
+    let next = async |(mut listing, left): (Listing, u64)| {
+        let page = if left > 0 { listing.next().await? } else { return None };
+        let page = page.map(|mut page| {
+            page.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            page
+        });
+        let left = left - page.as_ref().map_or(0, |page| page.len() as u64);
+        Some((page, (listing, left)))
+    };
+    stream::unfold((listing, blobs), next).boxed()
+}
+
+/// The share `index` of `of`, so that several machines can examine one container; all blobs where there is one share.
+///
+/// A blob's share depends on its name alone, so each is in exactly one, even if blobs are added or removed meanwhile.
+/// The names of a share are spread over the whole listing, so that no machine reads from one partition of the service.
+pub fn shard(listing: Listing, index: u32, of: u32) -> Listing {
+    if of <= 1 {
+        return listing;
+    }
+    let share = move |page: Result<Vec<Blob>>| {
+        let mut page = page?;
+        page.retain(|blob| shard_of(&blob.name, of) == index);
+        Ok(page)
+    };
+    listing.map(share).boxed()
+}
+
+/// The share of a name: the first eight bytes of its SHA-256 as a number, the least significant first, modulo `of`.
+fn shard_of(name: &BlobName, of: u32) -> u32 {
+    let hash: [u8; 32] = Sha256::digest(name.as_str()).into();
+    let number = hash.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
+    (number % u64::from(of.max(1))) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::TryStreamExt;
+
+    use super::*;
+    use crate::model::Access;
+
+    #[test]
+    fn the_shard_of_a_name_stays_what_it_is() {
+        // Python: int.from_bytes(hashlib.sha256(b"a.jpg").digest()[:8], "little") % 1000
+        let of = |name: &str, of| shard_of(&BlobName::new(name), of);
+        assert_eq!(of("a.jpg", 1), 0);
+        assert_eq!((of("a.jpg", 1000), of("b.jpg", 16), of("é/ü.jpg", 1000)), (696, 10, 190));
+    }
+
+    #[test]
+    fn shards_are_about_equal() {
+        let mut counts = [0; 7];
+        for number in 0..7_000 {
+            counts[shard_of(&BlobName::new(format!("cam/{number:06}.jpg")), 7) as usize] += 1;
+        }
+        assert!(counts.iter().all(|count| (900..1_100).contains(count)), "{counts:?}");
+    }
+
+    /// Pages of these lengths, whose blobs are numbered.
+    fn pages(lengths: &[usize]) -> Listing {
+        let mut numbers = 0..;
+        let blob = |number| Blob {
+            name: BlobName::new(format!("{number:03}")),
+            size: 1,
+            etag: None,
+            last_modified: None,
+            access: Access::Online,
+        };
+        let page = |len: &usize| Ok(numbers.by_ref().take(*len).map(blob).collect());
+        stream::iter(lengths.iter().map(page).collect::<Vec<_>>()).boxed()
+    }
+
+    #[tokio::test]
+    async fn a_sample_ends_with_its_last_blob() {
+        for (blobs, expected) in [(0, &[][..]), (3, &[3]), (4, &[4]), (5, &[4, 0, 1]), (20, &[4, 0, 4])] {
+            let sample: Vec<_> =
+                first(pages(&[4, 0, 4]), blobs).try_collect().await.expect("no page is broken");
+            assert_eq!(sample.iter().map(Vec::len).collect::<Vec<_>>(), expected, "{blobs} blobs");
+        }
+    }
+
+    #[tokio::test]
+    async fn each_blob_is_in_one_shard() {
+        let mut names = Vec::new();
+        for index in 0..3 {
+            let share = shard(pages(&[50, 50]), index, 3).try_concat().await.expect("no page is broken");
+            names.extend(share.into_iter().map(|blob| blob.name));
+        }
+        assert_eq!(names.len(), 100);
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), 100);
+    }
+}
