@@ -20,7 +20,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("commit", &["model", "error", "ledger", "plan_file", "rules"]),
     ("pool", &["error"]),
     ("lanes", &["error", "pool"]),
-    ("bench", &["error"]),
+    ("bench", &["error", "source"]),
     ("preview", &["model", "rules"]),
     ("audit", &["model", "error", "plan"]),
     ("progress", &["model"]),

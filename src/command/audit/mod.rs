@@ -47,7 +47,7 @@ pub fn run(settings: &config::Audit) -> Result<Exit> {
 
 async fn audit(settings: &config::Audit, environment: Environment) -> Result<Exit> {
     let begun = Instant::now();
-    let session = Session::new(settings.limits)?;
+    let session = Session::new(settings.limits);
     let Targets { targets, left_out } = targets::resolve(settings, &environment, &session).await?;
     let budget = match &settings.workspace {
         Some(workspace) => Some(Budget::open(settings, workspace, &targets, &environment)?),
