@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
-use hyper::header::HOST;
+use hyper::header::{CONTENT_LENGTH, HOST};
 use hyper::{Method, Request, Response, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -56,9 +56,12 @@ impl Client {
         let url: Uri = url.parse()?;
         let target = url.path_and_query().expect("a path").as_str();
         let host = url.authority().expect("a host").as_str();
+        let body = body.into();
         let request = Request::builder().method(method).uri(target).header(HOST, host);
+        // hyper leaves it out when there is no body, and Azurite refuses a blob without it.
+        let request = request.header(CONTENT_LENGTH, body.len());
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let request = request.body(Full::new(body.into()))?;
+        let request = request.body(Full::new(body))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let exchange = async {
