@@ -13,19 +13,16 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, HOST, IF_MATCH, RANGE};
 use hyper::{Request, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
 use quick_xml::Reader;
 use quick_xml::events::Event;
-use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
-use tokio_rustls::rustls::ClientConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tower_service::Service;
 
 use crate::error::{Error, Result, reason};
+use crate::source::azure::connector;
 
 /// A request of a bare client.
 #[derive(Clone, Debug)]
@@ -65,7 +62,7 @@ pub fn gets(
     token: Option<&str>,
 ) -> Result<(u64, Cost)> {
     let requests = Arc::new(requests);
-    let connector = connector()?;
+    let connector = connector(origin)?;
     let cores = thread::available_parallelism().map_or(2, usize::from).min(connections.max(1));
     measure(|| {
         let threads: Vec<_> = (0..cores)
@@ -106,20 +103,6 @@ pub fn gets(
         }
         Ok(bytes)
     })
-}
-
-/// What opens connections.
-fn connector() -> Result<HttpsConnector<HttpConnector>> {
-    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(BuilderVerifierExt::with_platform_verifier)
-        .map_err(broken)?
-        .with_no_client_auth();
-    let mut tcp = HttpConnector::new();
-    tcp.set_nodelay(true);
-    tcp.enforce_http(false);
-    let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
-    Ok(builder.wrap_connector(tcp))
 }
 
 /// Sends requests one after the other on one connection.

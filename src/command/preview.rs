@@ -20,10 +20,10 @@ use crate::preview::Preview;
 use crate::report::{self, Header, ProgressBar, TextOrJson};
 use crate::rules::Profile;
 use crate::run::Progress;
+use crate::source::Depth;
 use crate::source::any::AnySource;
 use crate::source::azure;
 use crate::source::location::Environment;
-use crate::source::Depth;
 
 #[derive(Debug, Args)]
 pub(super) struct PreviewArgs {

@@ -17,8 +17,9 @@ pub struct Certified {
     pub tls: Tls,
 }
 
-/// Makes a CA and a certificate for 127.0.0.1 and localhost in a folder that exists: `ca.pem`, `leaf.pem`, `leaf.key`.
-/// The CA's own key is not kept. `ca.pem` is written last: when it is there, everything is. Neither expires.
+/// Makes a CA and a certificate in a folder that exists: `ca.pem`, `leaf.pem`, `leaf.key`. The certificate is for
+/// 127.0.0.1, localhost, and the host `loopback`, which only a proxy resolves. The CA's own key is not kept. `ca.pem` is
+/// written last: when it is there, everything is. Neither expires.
 ///
 /// # Errors
 ///
@@ -44,7 +45,7 @@ fn certificates() -> std::result::Result<[String; 3], rcgen::Error> {
     let ca_key = KeyPair::generate()?;
     let ca_cert = ca.self_signed(&ca_key)?;
 
-    let leaf = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()])?;
+    let leaf = CertificateParams::new(["127.0.0.1", "localhost", "loopback"].map(str::to_owned))?;
     let leaf_key = KeyPair::generate()?;
     let leaf_cert = leaf.signed_by(&leaf_key, &Issuer::new(ca, ca_key))?;
     Ok([ca_cert.pem(), leaf_cert.pem(), leaf_key.serialize_pem()])

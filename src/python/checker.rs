@@ -104,7 +104,7 @@ impl Checker {
         let mut settings = Settings::with_concurrency(concurrency);
         settings.want = options.want;
         let resources = Arc::new(Resources::new(settings.workers, settings.queue)?);
-        let session = Session::new(options.limits)?;
+        let session = Session::new(options.limits);
         let environment = Environment::of_process();
         let (groups, mut waiting) = mpsc::unbounded_channel::<Group>();
         let (sender, checked) = crossbeam_channel::bounded(BATCHES_AHEAD);

@@ -18,7 +18,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("plan_file", &["model", "error", "files", "plan", "rules"]),
     ("files", &["error"]),
     ("commit", &["model", "error", "ledger", "plan_file", "rules"]),
-    ("bench", &["error"]),
+    ("bench", &["error", "source"]),
     ("preview", &["model", "rules"]),
     ("audit", &["model", "error", "plan"]),
     ("run", &["error", "examine", "model", "plan", "plan_file", "probe", "rules", "source"]),

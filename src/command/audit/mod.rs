@@ -49,7 +49,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit> {
 async fn audit(args: &AuditArgs, environment: Environment) -> Result<Exit> {
     let begun = Instant::now();
     let limits = args.performance.limits();
-    let session = Session::new(limits)?;
+    let session = Session::new(limits);
     let Targets { targets, left_out } = targets::resolve(args, &environment, &session).await?;
     let budget = match &args.workspace {
         Some(workspace) => Some(Budget::open(args, workspace, &targets, &environment)?),

@@ -318,7 +318,7 @@ fn measured(
         unknown: totals.unknown,
         requests: totals.requests,
         retries: totals.retries,
-        refused: traffic.as_ref().map_or(0, |traffic| traffic.refused),
+        refused: traffic.as_ref().map_or(0, |traffic| traffic.throttled),
         bytes: totals.bytes_read,
         latency: traffic.as_ref().map(|traffic| latency(&traffic.latencies)),
         ..Measured::default()

@@ -1,18 +1,15 @@
 //! The containers of a storage account.
 
-use azure_core::http::pager::PagerOptions;
-use azure_core::http::{Context, Url};
+use azure_core::http::Url;
 use azure_storage_blob::models::BlobServiceClientListContainersOptions;
 use azure_storage_blob::{BlobServiceClient, BlobServiceClientOptions};
 use futures::StreamExt;
 use jiff::Timestamp;
 
-use super::auth::{AuthMode, Credential, Means};
-use super::exchange::WholePage;
+use super::auth::{AuthMode, Authorization, Credential};
 use super::explain;
 use super::failure::Failure;
-use super::pace::Outcome;
-use super::retry::Attempts;
+use super::retry::{Deadline, Failed, with_retries};
 use super::{Options, PAGE_DEADLINE, Session};
 use crate::error::{Error, Result};
 use crate::source::location::{ContainerUrl, Environment};
@@ -38,11 +35,14 @@ pub async fn containers(
     session: &Session,
 ) -> Result<(Vec<ContainerUrl>, Vec<String>)> {
     let credential = session.credential(mode, account, env)?;
-    let listing = Listing { account, credential, options, session };
+    let limiter = session.limiter(account.endpoint());
     let (mut containers, mut left_out) = (Vec::new(), Vec::new());
     let (mut listed, mut marker) = (0, None);
     loop {
-        let page = listing.page(marker.clone()).await?;
+        let attempt =
+            |_| page(account, &credential.authorization, session, options.page_size, marker.clone());
+        let page = with_retries(&limiter, options.retry, 0, Deadline::Fixed(PAGE_DEADLINE), attempt).await;
+        let page = page.map_err(|failed| unlisted(&failed, account, &credential))?;
         // An empty page counts as well, or there could be no end.
         listed += page.names.len().max(1);
         for name in page.names {
@@ -66,81 +66,45 @@ pub async fn containers(
     }
 }
 
+/// Why the containers cannot be listed.
+fn unlisted(failed: &Failed, account: &ContainerUrl, credential: &Credential) -> Error {
+    match &failed.failure {
+        Failure::Status { status: 401 | 403 | 404 | 409, .. } => {
+            let (endpoint, label) = (account.endpoint(), credential.label());
+            Error::new(format!("cannot list the containers of {endpoint} with {label}: {failed}")).hint(
+                "listing them takes the role 'Storage Blob Data Reader' on the storage account, its key, or an \
+                 account SAS (ss=b, srt=sco, sp=rl); without it, give the containers one by one",
+            )
+        }
+        _ => explain::explain(failed, account, credential, Timestamp::now()),
+    }
+}
+
 /// A page of a listing of containers.
-pub(super) struct Page {
+pub(super) struct ContainersPage {
     pub names: Vec<String>,
-    /// The mark of the next page.
+    /// The marker of the next page.
     pub next: Option<String>,
-}
-
-struct Listing<'a> {
-    account: &'a ContainerUrl,
-    credential: Credential,
-    options: Options,
-    session: &'a Session,
-}
-
-impl Listing<'_> {
-    /// One page, with retries.
-    async fn page(&self, marker: Option<String>) -> Result<Page> {
-        let Self { account, credential, options, session } = self;
-        let pace = session.pace(account.endpoint());
-        let mut attempts = Attempts::new(options.retry);
-        loop {
-            let request = pace.admit(0).await.ok();
-            let attempt = page(account, &credential.means, session, options.page_size, marker.clone());
-            let answer = tokio::time::timeout(PAGE_DEADLINE, attempt).await;
-            let answer = answer.unwrap_or_else(|_| Err(Failure::Broken("no whole page in time".into())));
-            if let Some(request) = request {
-                request.done(answer.as_ref().map_or_else(Failure::outcome, |_| Outcome::Answered));
-            }
-            let failure = match answer {
-                Ok(page) => return Ok(page),
-                Err(failure) => failure,
-            };
-            if !attempts.again(&failure).await {
-                return Err(self.explain(&failure, &attempts.describe(&failure)));
-            }
-        }
-    }
-
-    fn explain(&self, failure: &Failure, attempt: &str) -> Error {
-        let endpoint = self.account.endpoint();
-        match failure {
-            Failure::Status { status: 401 | 403 | 404 | 409, .. } => {
-                let label = self.credential.label();
-                Error::new(format!("cannot list the containers of {endpoint} with {label}: {attempt}")).hint(
-                    "listing them takes the role 'Storage Blob Data Reader' on the storage account, its key, or an \
-                     account SAS (ss=b, srt=sco, sp=rl); without it, give the containers one by one",
-                )
-            }
-            _ => explain::explain(failure, attempt, self.account, &self.credential, Timestamp::now()),
-        }
-    }
 }
 
 /// One attempt at a page of at most `max` names ("List Containers").
 pub(super) async fn page(
     account: &ContainerUrl,
-    means: &Means,
+    authorization: &Authorization,
     session: &Session,
     max: u16,
     marker: Option<String>,
-) -> std::result::Result<Page, Failure> {
+) -> std::result::Result<ContainersPage, Failure> {
     let mut url = Url::parse(account.endpoint()).map_err(|error| Failure::Other(error.to_string()))?;
-    let (client_options, token) = session.client_options(means, &mut url);
+    let (client_options, token) = session.client_options(authorization, &mut url);
     let options = BlobServiceClientOptions { client_options, ..Default::default() };
     let service = BlobServiceClient::new(url, token, Some(options))?;
-    let options = BlobServiceClientListContainersOptions {
-        maxresults: Some(max.into()),
-        marker,
-        method_options: PagerOptions { context: Context::new().with_value(WholePage), ..Default::default() },
-        ..Default::default()
-    };
+    let options =
+        BlobServiceClientListContainersOptions { maxresults: Some(max.into()), marker, ..Default::default() };
     let page = match service.list_containers(Some(options))?.into_pages().next().await {
         Some(page) => page?.into_model()?,
         None => return Err(Failure::Other("a page without a body".into())),
     };
     let names = page.container_items.into_iter().filter_map(|item| item.name).collect();
-    Ok(Page { names, next: page.next_marker.filter(|next| !next.is_empty()) })
+    Ok(ContainersPage { names, next: page.next_marker.filter(|next| !next.is_empty()) })
 }

@@ -12,6 +12,7 @@ use azure_core::time::{Duration, OffsetDateTime};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
+use super::sign::SharedKey;
 use crate::error::{Error, Result};
 use crate::source::location::{ConnectionString, ContainerUrl, Environment, Sas};
 
@@ -60,16 +61,16 @@ impl fmt::Display for AuthMode {
 /// A credential, and where it comes from. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct Credential {
-    pub(super) means: Means,
+    pub(super) authorization: Authorization,
     mode: AuthMode,
     label: &'static str,
 }
 
-/// What a request carries.
+/// What a request is authorized by.
 #[derive(Clone)]
-pub(super) enum Means {
+pub(super) enum Authorization {
     /// A signature with the account's key.
-    Key { account: String, key: Secret },
+    Key(SharedKey),
     /// A shared access signature.
     Sas(Sas),
     /// A token of Entra ID.
@@ -78,10 +79,10 @@ pub(super) enum Means {
     Anonymous,
 }
 
-impl fmt::Debug for Means {
+impl fmt::Debug for Authorization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Key { .. } => "Key(***)",
+            Self::Key(_) => "Key(***)",
             Self::Sas(_) => "Sas(***)",
             Self::Token(_) => "Token(***)",
             Self::Anonymous => "Anonymous",
@@ -110,7 +111,7 @@ impl Credential {
         let missing = |what: &str, hint: &str| Error::new(what).hint(hint);
         match mode {
             AuthMode::Auto => finder.first(),
-            AuthMode::Anonymous => Ok(Self::new(Means::Anonymous, mode, "anonymous")),
+            AuthMode::Anonymous => Ok(Self::new(Authorization::Anonymous, mode, "anonymous")),
             AuthMode::Key => finder.key()?.ok_or_else(|| finder.no_key()),
             AuthMode::Sas => finder.sas()?.ok_or_else(|| {
                 missing(
@@ -139,13 +140,17 @@ impl Credential {
         }
     }
 
-    fn new(means: Means, mode: AuthMode, label: &'static str) -> Self {
-        Self { means, mode, label }
+    fn new(authorization: Authorization, mode: AuthMode, label: &'static str) -> Self {
+        Self { authorization, mode, label }
     }
 
     /// A token that is given, and never asked for again.
     pub(super) fn given(token: String) -> Self {
-        Self::new(Means::Token(Arc::new(Given(token.into()))), AuthMode::Cli, "a token that was given")
+        Self::new(
+            Authorization::Token(Arc::new(StaticToken(token.into()))),
+            AuthMode::Cli,
+            "a token that was given",
+        )
     }
 
     /// The mode that asks for it by name: never [`AuthMode::Auto`].
@@ -161,10 +166,10 @@ impl Credential {
 
 /// A token that is given.
 #[derive(Debug)]
-struct Given(Secret);
+struct StaticToken(Secret);
 
 #[async_trait]
-impl TokenCredential for Given {
+impl TokenCredential for StaticToken {
     async fn get_token(
         &self,
         _scopes: &[&str],
@@ -204,7 +209,7 @@ impl Finder<'_> {
                 return Ok(found);
             }
         }
-        Ok(Credential::new(Means::Anonymous, AuthMode::Anonymous, "no credential (none was found)"))
+        Ok(Credential::new(Authorization::Anonymous, AuthMode::Anonymous, "no credential (none was found)"))
     }
 
     fn key(&self) -> Result<Option<Credential>> {
@@ -226,7 +231,7 @@ impl Finder<'_> {
 
     fn sas_of_url(&self) -> Option<Credential> {
         let sas = self.url.sas()?.clone();
-        Some(Credential::new(Means::Sas(sas), AuthMode::Sas, "SAS in the URL"))
+        Some(Credential::new(Authorization::Sas(sas), AuthMode::Sas, "SAS in the URL"))
     }
 
     /// The connection string, if it is of the same account.
@@ -248,7 +253,7 @@ impl Finder<'_> {
     fn sas_of_connection(&self) -> Result<Option<Credential>> {
         let sas = self.connection()?.and_then(|connection| connection.sas().cloned());
         let label = "SAS (AZURE_STORAGE_CONNECTION_STRING)";
-        Ok(sas.map(|sas| Credential::new(Means::Sas(sas), AuthMode::Sas, label)))
+        Ok(sas.map(|sas| Credential::new(Authorization::Sas(sas), AuthMode::Sas, label)))
     }
 
     /// Whether what the environment holds for its account is meant for this one.
@@ -273,7 +278,7 @@ impl Finder<'_> {
             Error::new(format!("{SAS_TOKEN} is not a SAS: it has no signature (sig=…)"))
                 .hint("copy the whole SAS; in a shell it needs quotes")
         })?;
-        Ok(Some(Credential::new(Means::Sas(sas), AuthMode::Sas, "SAS (AZURE_STORAGE_SAS_TOKEN)")))
+        Ok(Some(Credential::new(Authorization::Sas(sas), AuthMode::Sas, "SAS (AZURE_STORAGE_SAS_TOKEN)")))
     }
 
     fn shared_key(
@@ -290,7 +295,11 @@ impl Finder<'_> {
                 false => list,
             })
         })?;
-        Ok(Credential::new(Means::Key { account: account.to_owned(), key }, AuthMode::Key, label))
+        Ok(Credential::new(
+            Authorization::Key(SharedKey { account: account.to_owned(), key }),
+            AuthMode::Key,
+            label,
+        ))
     }
 
     fn no_key(&self) -> Error {

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::auth::{AuthMode, Credential, Means};
+use super::auth::{AuthMode, Authorization, Credential};
 use super::failure::{ConnectFault, Failure};
+use super::retry::Failed;
 use crate::error::Error;
 use crate::source::location::{ContainerUrl, Sas};
 
@@ -11,17 +12,12 @@ use crate::source::location::{ContainerUrl, Sas};
 const ROLE: &str = "assign the role 'Storage Blob Data Reader' on the storage account (not on the container); it can \
                     take 5 minutes to arrive";
 
-/// What the failure says about the container. `attempt` is the failure as it is told to the user.
-pub(super) fn explain(
-    failure: &Failure,
-    attempt: &str,
-    url: &ContainerUrl,
-    credential: &Credential,
-    now: Timestamp,
-) -> Error {
-    match failure {
+/// What the failure says about the container.
+pub(super) fn explain(failed: &Failed, url: &ContainerUrl, credential: &Credential, now: Timestamp) -> Error {
+    let attempt = failed.to_string();
+    match &failed.failure {
         Failure::Status { status, code, .. } => {
-            of_status(*status, code.as_deref().unwrap_or_default(), attempt, url, credential, now)
+            of_status(*status, code.as_deref().unwrap_or_default(), &attempt, url, credential, now)
         }
         Failure::Connect { kind, .. } => {
             let hint = match kind {
@@ -47,9 +43,9 @@ pub(super) fn explain(
                 .hint(cure_of_sign_in(code.as_deref(), credential.mode()))
         }
         Failure::Page(error) => error.clone(),
-        Failure::Broken(_) | Failure::Changed | Failure::Other(_) => Error::new(format!(
-            "{url} does not answer as a blob endpoint does: {attempt}"
-        ))
+        Failure::Broken(_) | Failure::Changed | Failure::CircuitOpen | Failure::Other(_) => Error::new(
+            format!("{url} does not answer as a blob endpoint does: {attempt}"),
+        )
         .hint(match url.is_https() {
             true => "check the URL and the proxy, then try again",
             false => {
@@ -99,8 +95,8 @@ fn of_status(
     now: Timestamp,
 ) -> Error {
     let container = url.container();
-    let denied = |why: &str| match credential.means {
-        Means::Anonymous => Error::new(format!("no anonymous access to {url}: {why}")),
+    let denied = |why: &str| match credential.authorization {
+        Authorization::Anonymous => Error::new(format!("no anonymous access to {url}: {why}")),
         _ => Error::new(format!("no access to {url} with {}: {why}", credential.label())),
     };
     match (status, code) {
@@ -112,7 +108,7 @@ fn of_status(
                     url.account().unwrap_or("ACCOUNT")
                 ),
             }),
-        (404, _) if matches!(credential.means, Means::Anonymous) => {
+        (404, _) if matches!(credential.authorization, Authorization::Anonymous) => {
             Error::new(format!("there is no public container at {url} ({attempt})"))
                 .hint(format!("check its spelling, or sign in: {}", sign_in(url)))
         }
@@ -155,12 +151,12 @@ fn of_status(
 
 /// Why a request is refused, and the cure ("Status and error codes", 401 and 403).
 fn refusal(code: &str, url: &ContainerUrl, credential: &Credential, now: Timestamp) -> (String, String) {
-    if let Means::Sas(sas) = &credential.means
+    if let Authorization::Sas(sas) = &credential.authorization
         && let Some(answer) = fault_of(sas, url, now)
     {
         return answer;
     }
-    let (why, hint) = match (code, &credential.means) {
+    let (why, hint) = match (code, &credential.authorization) {
         ("KeyBasedAuthenticationNotPermitted", _) => (
             "the account does not allow keys, nor a SAS made with one",
             "sign in with Entra ID: az login, then --auth cli",
@@ -173,22 +169,22 @@ fn refusal(code: &str, url: &ContainerUrl, credential: &Credential, now: Timesta
             "the SAS is not for the containers and blobs of this account",
             "make an account SAS with ss=b and srt=co, or a SAS of the container",
         ),
-        ("AuthorizationPermissionMismatch" | "InsufficientAccountPermissions", Means::Sas(_)) => (
+        ("AuthorizationPermissionMismatch" | "InsufficientAccountPermissions", Authorization::Sas(_)) => (
             "the SAS does not allow it",
             "make a SAS of the container with the permissions read and list (sp=rl)",
         ),
         ("AuthorizationPermissionMismatch" | "InsufficientAccountPermissions", _) => {
             ("the identity has no right to read and list blobs", ROLE)
         }
-        ("AuthorizationFailure", Means::Anonymous) => {
+        ("AuthorizationFailure", Authorization::Anonymous) => {
             return ("it is refused".into(), format!("sign in: {}", sign_in(url)));
         }
         // An emulator has no network rules, and refuses a wrong credential with this code.
-        ("AuthorizationFailure", Means::Key { .. }) if url.is_emulator() => (
+        ("AuthorizationFailure", Authorization::Key(_)) if url.is_emulator() => (
             "the key does not fit, or network rules refuse this machine",
             "check that the key is this account's; then check the account's network rules",
         ),
-        ("AuthorizationFailure", Means::Sas(_)) if url.is_emulator() => (
+        ("AuthorizationFailure", Authorization::Sas(_)) if url.is_emulator() => (
             "the SAS is not accepted, or network rules refuse this machine",
             "copy the SAS whole, or make one of this container with this account's key; then check the account's \
              network rules",
@@ -202,20 +198,20 @@ fn refusal(code: &str, url: &ContainerUrl, credential: &Credential, now: Timesta
             "add this machine's address in the account's Networking settings, or run inside its network; if that is \
              done, check that the credential is this account's",
         ),
-        (_, Means::Key { .. }) => (
+        (_, Authorization::Key(_)) => (
             "the key does not fit",
             "check that the key is this account's and was not renewed, and that this machine's clock is right",
         ),
-        (_, Means::Sas(_)) => (
+        (_, Authorization::Sas(_)) => (
             "the SAS is not accepted",
             "check that it was copied whole, that its key or policy was not renewed, and this machine's clock",
         ),
-        (_, Means::Token(_)) => (
+        (_, Authorization::Token(_)) => (
             "the token is not accepted",
             "check the identity's tenant (AZURE_TENANT_ID) and this machine's clock: presync doctor shows what the token \
              says",
         ),
-        (_, Means::Anonymous) => {
+        (_, Authorization::Anonymous) => {
             return ("it is not public".into(), format!("sign in: {}", sign_in(url)));
         }
     };

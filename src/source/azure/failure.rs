@@ -1,4 +1,4 @@
-//! What can go wrong with one attempt, told apart by status, error code and kind, never by text.
+//! What can go wrong with one attempt, distinguished by status, error code and kind, never by text.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -11,7 +11,7 @@ use azure_core::http::headers::{HeaderName, Headers};
 use azure_core::time::{OffsetDateTime, parse_rfc7231};
 use hyper::header::HeaderMap;
 
-use super::pace::Outcome;
+use super::limiter::Feedback;
 use crate::error::{Error, reason};
 
 /// The header that carries the service's own code ("Status and error codes").
@@ -39,6 +39,8 @@ pub(super) enum Failure {
     Credential { cause: String, code: Option<String> },
     /// The page of a listing cannot be read.
     Page(Error),
+    /// It was not sent: the circuit breaker has been open for too long.
+    CircuitOpen,
     /// The request could not be made.
     Other(String),
 }
@@ -80,24 +82,18 @@ impl Failure {
         Self::Broken(format!("the connection broke: {}", innermost(error)))
     }
 
-    /// The failure that an error of the HTTP client stands for. Its URL, which may hold a SAS, is left out.
-    pub(super) fn of_client(error: &reqwest::Error) -> Self {
-        let cause = innermost(error);
-        if error.is_connect() {
-            let kind = if error.is_timeout() { ConnectFault::TimedOut } else { connect_fault(error) };
-            return Self::Connect { kind, cause };
-        }
-        if error.is_builder() {
-            return Self::Other(format!("the request could not be built: {cause}"));
-        }
-        match error.is_timeout() {
-            true => Self::Broken("no answer in time".into()),
-            false => Self::Broken(format!("the connection broke: {cause}")),
-        }
+    /// The failure that silence stands for.
+    pub(super) fn silent() -> Self {
+        Self::Broken("no answer in time".into())
+    }
+
+    /// The failure that a request without a proper head stands for.
+    pub(super) fn unsendable() -> Self {
+        Self::Other("the request could not be built".into())
     }
 
     /// Whether the service has no capacity at the moment ("Status and error codes"; 429 is what a proxy says).
-    pub(super) fn is_refusal(&self) -> bool {
+    pub(super) fn is_throttled(&self) -> bool {
         matches!(self, Self::Status { status: 429 | 503, .. })
     }
 
@@ -108,16 +104,16 @@ impl Failure {
             // A certificate does not get better by asking again.
             Self::Connect { kind, .. } => *kind != ConnectFault::Tls,
             Self::Broken(_) | Self::Page(_) => true,
-            Self::Changed | Self::Credential { .. } | Self::Other(_) => false,
+            Self::Changed | Self::Credential { .. } | Self::CircuitOpen | Self::Other(_) => false,
         }
     }
 
-    /// What it means for the pace of the requests that follow.
-    pub(super) fn outcome(&self) -> Outcome {
+    /// What it means for the requests that follow.
+    pub(super) fn feedback(&self) -> Feedback {
         match self {
-            _ if self.is_refusal() => Outcome::Refused,
-            _ if self.is_passing() => Outcome::Failed,
-            _ => Outcome::Answered,
+            _ if self.is_throttled() => Feedback::Throttled,
+            _ if self.is_passing() => Feedback::Failed,
+            _ => Feedback::Answered,
         }
     }
 
@@ -177,6 +173,7 @@ impl fmt::Display for Failure {
             | Self::Credential { cause, .. }
             | Self::Other(cause) => f.write_str(cause),
             Self::Changed => f.write_str("the blob changed"),
+            Self::CircuitOpen => f.write_str("not tried: nothing has got through for minutes"),
             Self::Page(error) => error.fmt(f),
         }
     }

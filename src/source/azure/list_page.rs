@@ -17,7 +17,7 @@ pub(super) const MAX_BLOBS: u16 = 5_000;
 /// The most bytes of one field. A name has up to 1,024 characters: 4 bytes each, three times that when escaped.
 const MAX_FIELD_BYTES: usize = 64 * 1024;
 
-/// How deep elements that are passed over may lie in each other; the service's own are 3 deep.
+/// How deep elements that are skipped may be nested; the service's own are 3 deep.
 const MAX_SKIPPED_DEPTH: u32 = 64;
 
 /// What a page says.
@@ -25,7 +25,7 @@ const MAX_SKIPPED_DEPTH: u32 = 64;
 pub struct Page {
     /// Its blobs, in the order of the page. May be none although more pages follow.
     pub blobs: Vec<Blob>,
-    /// The mark by which the next page is asked for; `None` on the last one.
+    /// The marker of the next page; `None` on the last one.
     pub next: Option<String>,
 }
 
@@ -34,7 +34,7 @@ pub struct Page {
 ///
 /// # Errors
 ///
-/// The body is not well-formed, ends early, is no listing, has a blob without a name or a length, or breaks a cap.
+/// The body is not well-formed, ends early, is not a listing, has a blob without a name or a length, or breaks a cap.
 /// The error names the byte; nothing of such a page is believed.
 pub fn parse(body: &[u8]) -> Result<Page> {
     let mut reader = Reader::from_reader(body);
@@ -304,7 +304,7 @@ impl Dates {
                     .then(|| i64::from((tens - b'0') * 10 + (ones - b'0')))
             };
             let (hour, minute, second) = (number(a, b)?, number(c, d)?, number(e, f)?);
-            // What is no time of day is left to the library, and so is a leap second.
+            // What isn't a time of day is left to the library, and so is a leap second.
             (hour < 24 && minute < 60 && second < 60).then_some((day, hour * 3600 + minute * 60 + second))
         };
         let parsed = || rfc2822::DateTimeParser::new().parse_timestamp(text).ok();

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use cpu_time::ThreadTime;
 use futures::{StreamExt, stream};
 use hyper::Uri;
-use hyper::header::HeaderMap;
 use jiff::Timestamp;
 
 use super::location::{ContainerUrl, Environment};
@@ -23,33 +22,35 @@ mod answer;
 mod auth;
 mod cli;
 mod doctor;
-mod exchange;
 mod explain;
 mod failure;
+mod http;
+mod limiter;
 mod list_page;
-mod pace;
+mod policy;
 mod requests;
 mod retry;
 mod session;
 mod sign;
-mod transport;
-mod wire;
 
 pub use account::{MAX_CONTAINERS, containers};
 pub use auth::{AuthMode, Credential};
-pub use doctor::{Examination, role_condition};
+pub use doctor::{Diagnosis, role_condition};
+pub use http::connector;
+pub use limiter::{Limits, MAX_CONCURRENCY, Traffic};
 pub use list_page::{Page, parse as parse_page};
-pub use pace::{Limits, MAX_CONCURRENCY, Traffic};
 pub use retry::Retry;
 pub use session::Session;
 
 use answer::Version;
-use exchange::MAX_PAGE_BYTES;
 use failure::Failure;
-use pace::{Outcome, Pace};
-use requests::{AskedPage, Requests};
-use retry::Attempts;
-use wire::{Length, Wire};
+use http::{Endpoint, Length};
+use limiter::Limiter;
+use requests::{PageQuery, Requests};
+use retry::{Deadline, Failed, with_retries};
+
+/// The most bytes of one page: 5,000 blobs with names and metadata of full length stay below it.
+const MAX_PAGE_BYTES: usize = 128 * 1024 * 1024;
 
 /// How long one attempt at a range may take: a server that trickles must not hold a run. The first one gets less, and
 /// each further one twice the time of the one before, so that a slow line comes through.
@@ -89,9 +90,9 @@ impl Default for Options {
 pub struct AzureSource {
     url: ContainerUrl,
     credential: Credential,
-    wire: Arc<Wire>,
+    endpoint: Arc<Endpoint>,
     requests: Requests,
-    pace: Arc<Pace>,
+    limiter: Arc<Limiter>,
     options: Options,
     /// CPU time of [`parsing`](Self::parsing), in nanoseconds.
     parsing: AtomicU64,
@@ -104,7 +105,7 @@ impl AzureSource {
     ///
     /// The credential that `mode` asks for is missing or cannot be used with this endpoint.
     pub fn new(url: ContainerUrl, mode: AuthMode, env: &Environment, options: Options) -> Result<Self> {
-        Self::in_session(url, mode, env, options, &Session::new(options.limits)?)
+        Self::in_session(url, mode, env, options, &Session::new(options.limits))
     }
 
     /// The same, with what it shares with other containers. The session's limits are those that count.
@@ -125,10 +126,10 @@ impl AzureSource {
 
     /// Prepares the client for a credential that was found.
     fn with(url: ContainerUrl, credential: Credential, options: Options, session: &Session) -> Result<Self> {
-        let wire = session.wire(url.endpoint())?;
-        let requests = Requests::new(&url, wire.authority(), &credential.means)?;
-        let pace = session.pace(url.endpoint());
-        Ok(Self { url, credential, wire, requests, pace, options, parsing: AtomicU64::new(0) })
+        let endpoint = session.endpoint(url.endpoint())?;
+        let requests = Requests::new(&url, endpoint.authority(), &credential.authorization)?;
+        let limiter = session.limiter(url.endpoint());
+        Ok(Self { url, credential, endpoint, requests, limiter, options, parsing: AtomicU64::new(0) })
     }
 
     /// What a report says of the source.
@@ -142,12 +143,12 @@ impl AzureSource {
     ///
     /// As [`new`](Self::new).
     pub fn with_token(url: ContainerUrl, token: String, options: Options) -> Result<Self> {
-        Self::with(url, Credential::given(token), options, &Session::new(options.limits)?)
+        Self::with(url, Credential::given(token), options, &Session::new(options.limits))
     }
 
-    /// What became of the requests to the account so far.
+    /// Figures of the requests to the account so far.
     pub fn traffic(&self) -> Traffic {
-        self.pace.traffic()
+        self.limiter.traffic()
     }
 
     /// The CPU time that reading the pages of the listing has taken so far.
@@ -177,8 +178,8 @@ impl AzureSource {
         let mut cursor = Cursor::new(self.url.prefix(), list_page::MAX_BLOBS);
         let mut pages = Vec::new();
         loop {
-            let body =
-                self.page_body(&cursor).await.map_err(|failure| self.explain(&failure, "listing it"))?;
+            let body = self.page_body(&cursor).await;
+            let body = body.map_err(|failure| self.explain(&Failed { failure, attempts: 1 }))?;
             let is_last = !cursor.move_on(&list_page::parse(&body)?)?;
             pages.push(body);
             if is_last {
@@ -189,7 +190,7 @@ impl AzureSource {
 
     /// The endpoint's scheme, host and port, as a URL without a path.
     pub fn host(&self) -> &Uri {
-        self.wire.origin()
+        self.endpoint.origin()
     }
 
     /// The path of a blob as it is asked for, with the SAS if there is one.
@@ -199,23 +200,10 @@ impl AzureSource {
 
     /// One page of the listing, with retries.
     async fn page(&self, from: &Cursor<'_>) -> Result<Page> {
-        let mut attempts = Attempts::new(self.options.retry);
-        loop {
-            // A listing is not given up with the reads: its error says what is wrong.
-            let request = self.pace.admit(0).await.ok();
-            let page = tokio::time::timeout(PAGE_DEADLINE, self.try_page(from)).await;
-            let page = page.unwrap_or_else(|_| Err(Failure::Broken("no whole page in time".into())));
-            if let Some(request) = request {
-                request.done(page.as_ref().map_or_else(Failure::outcome, |_| Outcome::Answered));
-            }
-            let failure = match page {
-                Ok(page) => return Ok(page),
-                Err(failure) => failure,
-            };
-            if !attempts.again(&failure).await {
-                return Err(from.broken(self.explain(&failure, &attempts.describe(&failure))));
-            }
-        }
+        let attempt = |_| self.try_page(from);
+        let page =
+            with_retries(&self.limiter, self.options.retry, 0, Deadline::Fixed(PAGE_DEADLINE), attempt);
+        page.await.map_err(|failed| from.broken(self.explain(&failed)))
     }
 
     async fn try_page(&self, from: &Cursor<'_>) -> std::result::Result<Page, Failure> {
@@ -231,44 +219,42 @@ impl AzureSource {
     }
 
     async fn page_body(&self, from: &Cursor<'_>) -> std::result::Result<Bytes, Failure> {
-        let (prefix, marker, size) = (&*from.prefix, from.marker.as_deref(), from.page_size);
-        let asked = AskedPage { prefix, marker, size, depth: self.options.depth };
-        let request = self.requests.page(asked).await?;
-        let limit = Length::AtMost(MAX_PAGE_BYTES);
-        self.wire.get(request, limit, |_, _| Ok(()), &mut 0).await
+        let (prefix, marker, max_results) = (&*from.prefix, from.marker.as_deref(), from.page_size);
+        let query = PageQuery { prefix, marker, max_results, depth: self.options.depth };
+        let request = self.requests.page(query).await?;
+        let response = self.endpoint.send(request).await?.error_for_status().await?;
+        response.body(Length::AtMost(MAX_PAGE_BYTES)).await
     }
 
     async fn try_read(
         &self,
         blob: &Blob,
         range: ByteRange,
-        received: &mut u64,
+        received: &AtomicU64,
     ) -> std::result::Result<(Bytes, Version), Failure> {
         let too_long = |_| Failure::Other(format!("{range} is more than this machine can address"));
         let length = Length::Exactly(usize::try_from(range.len()).map_err(too_long)?);
         let request = self.requests.range(blob, range).await?;
-        let mut version = Version::default();
-        let accept = |status, headers: &HeaderMap| {
-            answer::check(blob, range, status, headers)?;
-            if blob.etag.is_none() || blob.last_modified.is_none() {
-                version = Version::of(headers);
-            }
-            Ok(())
+        let response = self.endpoint.send(request).await?.error_for_status().await?;
+        // Before the body: an answer that is not the one that was asked for is not worth its bytes.
+        answer::check(blob, range, response.status(), response.headers())?;
+        let version = match blob.etag.is_none() || blob.last_modified.is_none() {
+            true => Version::of(response.headers()),
+            false => Version::default(),
         };
-        let bytes = self.wire.get(request, length, accept, received).await?;
-        Ok((bytes, version))
+        Ok((response.counted_body(length, received).await?, version))
     }
 
-    fn explain(&self, failure: &Failure, attempt: &str) -> Error {
-        explain::explain(failure, attempt, &self.url, &self.credential, Timestamp::now())
+    fn explain(&self, failed: &Failed) -> Error {
+        explain::explain(failed, &self.url, &self.credential, Timestamp::now())
     }
 
     /// What a failed read means for its blob ("Status and error codes", "Blob service error codes").
-    fn read_error(&self, failure: &Failure, attempts: &Attempts) -> ReadError {
-        let attempt = attempts.describe(failure);
+    fn read_error(&self, failed: &Failed) -> ReadError {
+        let Failed { failure, .. } = failed;
         match failure {
             Failure::Changed => ReadError::Changed,
-            Failure::Credential { .. } => ReadError::Fatal(self.explain(failure, &attempt)),
+            Failure::Credential { .. } => ReadError::Fatal(self.explain(failed)),
             Failure::Status { status, .. } => match (*status, failure.code().unwrap_or_default()) {
                 // A blob that has become shorter than it was listed has changed too.
                 (412 | 416, _) => ReadError::Changed,
@@ -277,11 +263,11 @@ impl AzureSource {
                 (401 | 403, _)
                 | (404, "ContainerNotFound")
                 | (409, "ContainerBeingDeleted" | "PublicAccessNotPermitted") => {
-                    ReadError::Fatal(self.explain(failure, &attempt))
+                    ReadError::Fatal(self.explain(failed))
                 }
-                _ => ReadError::Unreadable(attempt),
+                _ => ReadError::Unreadable(failed.to_string()),
             },
-            _ => ReadError::Unreadable(attempt),
+            _ => ReadError::Unreadable(failed.to_string()),
         }
     }
 }
@@ -303,28 +289,18 @@ impl Reader for AzureSource {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        let mut attempts = Attempts::new(self.options.retry);
-        loop {
-            let Ok(request) = self.pace.admit(range.len()).await else {
-                return Err(ReadError::Unreadable("not tried: nothing has got through for minutes".into()));
-            };
-            reads.count_request(attempts.is_first());
-            let deadline = attempts.deadline(request.patience(), READ_DEADLINE);
-            let attempt = tokio::time::timeout(deadline, self.try_read(blob, range, &mut reads.bytes)).await;
-            let attempt = attempt.unwrap_or_else(|_| Err(Failure::Broken("no whole answer in time".into())));
-            request.done(attempt.as_ref().map_or_else(Failure::outcome, |_| Outcome::Answered));
-            let failure = match attempt {
-                Ok((bytes, version)) => {
-                    blob.etag = blob.etag.take().or(version.etag);
-                    blob.last_modified = blob.last_modified.or(version.last_modified);
-                    return Ok(bytes);
-                }
-                Err(failure) => failure,
-            };
-            if !attempts.again(&failure).await {
-                return Err(self.read_error(&failure, &attempts));
-            }
-        }
+        let (listed, received) = (&*blob, AtomicU64::new(0));
+        let attempt = |is_first| {
+            reads.count_request(is_first);
+            self.try_read(listed, range, &received)
+        };
+        let deadline = Deadline::Adaptive(READ_DEADLINE);
+        let read = with_retries(&self.limiter, self.options.retry, range.len(), deadline, attempt).await;
+        reads.bytes += received.into_inner();
+        let (bytes, version) = read.map_err(|failed| self.read_error(&failed))?;
+        blob.etag = blob.etag.take().or(version.etag);
+        blob.last_modified = blob.last_modified.or(version.last_modified);
+        Ok(bytes)
     }
 
     async fn find(&self, name: &BlobName) -> std::result::Result<Option<Blob>, ReadError> {

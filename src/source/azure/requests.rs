@@ -1,13 +1,13 @@
 //! The requests for pages and ranges of one container.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
 
 use azure_core::credentials::TokenCredential;
 use azure_core::time::{Duration, OffsetDateTime, to_rfc7231};
 use bytes::Bytes;
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::header::{
     ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, IF_MATCH, RANGE, USER_AGENT,
 };
@@ -15,9 +15,8 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request};
 use percent_encoding::utf8_percent_encode;
 
-use super::auth::Means;
+use super::auth::Authorization;
 use super::failure::Failure;
-use super::sign::SharedKey;
 use crate::model::{Blob, BlobName, ByteRange};
 use crate::source::Depth;
 use crate::source::location::{ContainerUrl, SEGMENT_SET};
@@ -31,72 +30,51 @@ const XML: HeaderValue = HeaderValue::from_static("application/xml");
 
 /// What a token is for.
 const SCOPE: &str = "https://storage.azure.com/.default";
-/// How long before its end a token is asked for anew, in minutes.
+/// How long before it expires a token is asked for again, in minutes.
 const EARLY: i64 = 5;
 /// Room for all headers of a request.
 const HEADERS: usize = 8;
 
-/// What the requests to one container have in common. `Debug` shows no secret.
+/// What the requests to one container have in common.
 pub(super) struct Requests {
     /// The path of the container.
     path: String,
     /// What every request has.
     headers: HeaderMap,
-    pass: Pass,
+    authorization: Authorization,
+    /// The last token, as the value of `Authorization`, and when it expires.
+    token: Mutex<Option<(HeaderValue, OffsetDateTime)>>,
 }
 
-/// What lets a request in.
-enum Pass {
-    Key(SharedKey),
-    /// The query of a SAS.
-    Sas(String),
-    Token(Token),
-    Nothing,
-}
-
-/// A token, held as the value of `Authorization`.
-struct Token {
-    credential: Arc<dyn TokenCredential>,
-    held: Mutex<Option<(HeaderValue, OffsetDateTime)>>,
-}
-
-/// A page that is asked for.
+/// A page of the listing.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct AskedPage<'a> {
+pub(super) struct PageQuery<'a> {
     pub prefix: &'a str,
     pub marker: Option<&'a str>,
-    pub size: u16,
+    /// Blobs at the most.
+    pub max_results: u16,
     pub depth: Depth,
 }
 
 impl Requests {
-    /// Requests to `url`'s container, whose host is `authority`, with these means.
-    pub(super) fn new(url: &ContainerUrl, authority: &str, means: &Means) -> crate::error::Result<Self> {
-        let pass = match means {
-            Means::Key { account, key } => {
-                Pass::Key(SharedKey { account: account.clone(), key: key.clone() })
-            }
-            Means::Sas(sas) => Pass::Sas(sas.query().to_owned()),
-            Means::Token(credential) => {
-                Pass::Token(Token { credential: Arc::clone(credential), held: Mutex::default() })
-            }
-            Means::Anonymous => Pass::Nothing,
-        };
+    /// Requests to `url`'s container, whose host is `authority`.
+    pub(super) fn new(
+        url: &ContainerUrl,
+        authority: &str,
+        authorization: &Authorization,
+    ) -> crate::error::Result<Self> {
         let unusable =
             |_| crate::error::Error::new(format!("{url} cannot be used as the URL of a container"));
         let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(HOST, HeaderValue::from_str(authority).map_err(unusable)?);
         headers.insert(USER_AGENT, AGENT);
         headers.insert(X_MS_VERSION, VERSION);
-        Ok(Self { path: url.container_url()?.path().to_owned(), headers, pass })
+        let path = url.container_url()?.path().to_owned();
+        Ok(Self { path, headers, authorization: authorization.clone(), token: Mutex::default() })
     }
 
     /// The request for a range of a blob, of the version that was listed.
-    pub(super) async fn range(
-        &self,
-        blob: &Blob,
-        range: ByteRange,
-    ) -> Result<Request<Empty<Bytes>>, Failure> {
+    pub(super) async fn range(&self, blob: &Blob, range: ByteRange) -> Result<Request<Full<Bytes>>, Failure> {
         let target = self.path_of(&blob.name);
         let mut headers = self.headers.clone();
         headers.insert(RANGE, value(format!("bytes={range}"))?);
@@ -121,23 +99,23 @@ impl Requests {
     }
 
     fn add_sas(&self, target: &mut String) {
-        if let Pass::Sas(query) = &self.pass {
+        if let Authorization::Sas(sas) = &self.authorization {
             target.push(if target.contains('?') { '&' } else { '?' });
-            target.push_str(query);
+            target.push_str(sas.query());
         }
     }
 
     /// The request for a page of the listing.
-    pub(super) async fn page(&self, asked: AskedPage<'_>) -> Result<Request<Empty<Bytes>>, Failure> {
+    pub(super) async fn page(&self, query: PageQuery<'_>) -> Result<Request<Full<Bytes>>, Failure> {
         let mut target = format!("{}?comp=list&restype=container&include=metadata", self.path);
-        if let Some(marker) = asked.marker {
+        if let Some(marker) = query.marker {
             let _ = write!(target, "&marker={}", utf8_percent_encode(marker, SEGMENT_SET));
         }
-        let _ = write!(target, "&maxresults={}", asked.size);
-        if !asked.prefix.is_empty() {
-            let _ = write!(target, "&prefix={}", utf8_percent_encode(asked.prefix, SEGMENT_SET));
+        let _ = write!(target, "&maxresults={}", query.max_results);
+        if !query.prefix.is_empty() {
+            let _ = write!(target, "&prefix={}", utf8_percent_encode(query.prefix, SEGMENT_SET));
         }
-        if asked.depth == Depth::Direct {
+        if query.depth == Depth::Direct {
             target.push_str("&delimiter=%2F");
         }
         let mut headers = self.headers.clone();
@@ -149,12 +127,14 @@ impl Requests {
         &self,
         mut target: String,
         mut headers: HeaderMap,
-    ) -> Result<Request<Empty<Bytes>>, Failure> {
-        match &self.pass {
-            Pass::Nothing => {}
-            Pass::Sas(_) => self.add_sas(&mut target),
-            Pass::Token(token) => _ = headers.insert(AUTHORIZATION, token.header().await?),
-            Pass::Key(key) => {
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        match &self.authorization {
+            Authorization::Anonymous => {}
+            Authorization::Sas(_) => self.add_sas(&mut target),
+            Authorization::Token(credential) => {
+                headers.insert(AUTHORIZATION, self.bearer(credential.as_ref()).await?);
+            }
+            Authorization::Key(key) => {
                 headers.insert(X_MS_DATE, value(to_rfc7231(&OffsetDateTime::now_utc()))?);
                 let (path, query) = match target.split_once('?') {
                     Some((path, query)) => (path, Some(query)),
@@ -168,45 +148,36 @@ impl Requests {
                 headers.insert(AUTHORIZATION, value(authorization)?);
             }
         }
-        let unusable = |_| Failure::Other("the request could not be built".into());
-        let mut request = Request::new(Empty::new());
+        let mut request = Request::new(Full::default());
         *request.method_mut() = Method::GET;
-        *request.uri_mut() = PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(unusable)?.into();
+        *request.uri_mut() =
+            PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Failure::unsendable())?.into();
         *request.headers_mut() = headers;
         Ok(request)
     }
-}
 
-impl fmt::Debug for Requests {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Requests").field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
-impl Token {
     /// The value of `Authorization`, with a token that is good for some time.
-    async fn header(&self) -> Result<HeaderValue, Failure> {
+    async fn bearer(&self, credential: &dyn TokenCredential) -> Result<HeaderValue, Failure> {
         let now = OffsetDateTime::now_utc();
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let held = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((header, end)) = &held
             && *end - Duration::minutes(EARLY) > now
         {
             return Ok(header.clone());
         }
         // The credential keeps its tokens itself and asks once for all that wait.
-        let token = match (self.credential.get_token(&[SCOPE], None).await, held) {
+        let token = match (credential.get_token(&[SCOPE], None).await, held) {
             (Ok(token), _) => token,
             (Err(_), Some((header, end))) if end > now => return Ok(header),
             (Err(error), _) => return Err(error.into()),
         };
         let mut header = value(format!("Bearer {}", token.token.secret()))?;
         header.set_sensitive(true);
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some((header.clone(), token.expires_on));
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some((header.clone(), token.expires_on));
         Ok(header)
     }
 }
 
 fn value(text: String) -> Result<HeaderValue, Failure> {
-    HeaderValue::from_maybe_shared(Bytes::from(text))
-        .map_err(|_| Failure::Other("the request could not be built".into()))
+    HeaderValue::from_maybe_shared(Bytes::from(text)).map_err(|_| Failure::unsendable())
 }

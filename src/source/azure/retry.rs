@@ -1,10 +1,12 @@
-//! How often an attempt is made again, and after what time.
+//! How a request is attempted: admitted by the limiter, bounded in time, and repeated while that may help.
 
 use std::collections::hash_map::RandomState;
+use std::fmt;
 use std::hash::BuildHasher;
 use std::time::Duration;
 
 use super::failure::Failure;
+use super::limiter::{Feedback, Limiter};
 
 /// Attempts at one request, the first one counted.
 pub const MAX_ATTEMPTS: u32 = 4;
@@ -18,8 +20,8 @@ pub const MAX_WAIT: Duration = Duration::from_secs(15);
 /// The longest wait that the service can ask for: a run must not hang on one header.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Refusals of one request: with the waits between them, some two minutes.
-pub const MAX_REFUSALS: u32 = 12;
+/// Times that one request may be throttled: with the waits between them, some two minutes.
+pub const MAX_THROTTLED: u32 = 12;
 
 /// How attempts are repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,41 +50,113 @@ impl Retry {
     }
 }
 
-/// The attempts made at one request.
+/// How long one attempt may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Deadline {
+    /// This long. For what a run cannot go on without: it is sent even while the circuit breaker is open, because its
+    /// error says what is wrong.
+    Fixed(Duration),
+    /// At first what the limiter allows by the latencies so far, twice as long after each failed attempt, and at most this
+    /// long. For one of many reads.
+    Adaptive(Duration),
+}
+
+/// A request that failed for good, with the failure of its last attempt.
+#[derive(Clone, Debug)]
+pub(super) struct Failed {
+    pub failure: Failure,
+    /// Attempts made.
+    pub attempts: u32,
+}
+
+impl fmt::Display for Failed {
+    /// The failure, with the number of attempts if there was more than one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.attempts {
+            0 | 1 => self.failure.fmt(f),
+            made => write!(f, "{} after {made} attempts", self.failure),
+        }
+    }
+}
+
+/// Makes attempts at a request for `bytes` bytes of content until one succeeds or another one is not worthwhile.
+/// `attempt` is given whether it is the first.
+///
+/// # Errors
+/// The failure of the last attempt, or [`Failure::CircuitOpen`] if the next one was not sent.
+pub(super) async fn with_retries<T, F: Future<Output = Result<T, Failure>>>(
+    limiter: &Limiter,
+    retry: Retry,
+    bytes: u64,
+    deadline: Deadline,
+    mut attempt: impl FnMut(bool) -> F,
+) -> Result<T, Failed> {
+    let mut backoff = Backoff::new(retry);
+    loop {
+        // Outside of the time limit: the wait for a permit is not the service's.
+        let permit = limiter.admit(bytes).await.ok();
+        let limit = match (deadline, &permit) {
+            (Deadline::Fixed(limit), _) => limit,
+            (Deadline::Adaptive(longest), Some(permit)) => backoff.deadline(permit.timeout(), longest),
+            (Deadline::Adaptive(_), None) => {
+                return Err(Failed { failure: Failure::CircuitOpen, attempts: 0 });
+            }
+        };
+        let result = tokio::time::timeout(limit, attempt(backoff.is_first())).await;
+        let result = result.unwrap_or_else(|_| Err(Failure::Broken("no whole answer in time".into())));
+        // Before the backoff: a request that waits for its next attempt must not hold a permit.
+        if let Some(permit) = permit {
+            permit.done(result.as_ref().map_or_else(Failure::feedback, |_| Feedback::Answered));
+        }
+        let failure = match result {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
+        if !backoff.again(&failure).await {
+            return Err(Failed { failure, attempts: backoff.made() });
+        }
+    }
+}
+
+/// The attempts that failed, and the waits between them.
 #[derive(Debug)]
-pub(super) struct Attempts {
+struct Backoff {
     retry: Retry,
     /// Attempts that failed for a reason of their own.
     failed: u32,
-    /// Attempts that were refused for want of capacity.
-    refused: u32,
+    /// Attempts that were throttled.
+    throttled: u32,
 }
 
-impl Attempts {
+impl Backoff {
     /// Before the first attempt.
-    pub(super) fn new(retry: Retry) -> Self {
-        Self { retry, failed: 0, refused: 0 }
+    fn new(retry: Retry) -> Self {
+        Self { retry, failed: 0, throttled: 0 }
+    }
+
+    fn made(&self) -> u32 {
+        self.failed + self.throttled
     }
 
     /// Whether the next attempt is the first one.
-    pub(super) fn is_first(&self) -> bool {
-        self.failed == 0 && self.refused == 0
+    fn is_first(&self) -> bool {
+        self.made() == 0
     }
 
     /// How long the next attempt may take: `first`, and twice as long for each attempt that failed, up to `longest`.
-    pub(super) fn deadline(&self, first: Duration, longest: Duration) -> Duration {
+    fn deadline(&self, first: Duration, longest: Duration) -> Duration {
         first.saturating_mul(1_u32.checked_shl(self.failed).unwrap_or(u32::MAX)).min(longest)
     }
 
     /// Says whether the attempt that just failed is worth another one, and waits until it is due.
-    pub(super) async fn again(&mut self, failure: &Failure) -> bool {
-        // A busy service says nothing about the blob: the pace of all requests goes down until it takes them.
-        let made = if failure.is_refusal() {
-            self.refused += 1;
-            if self.refused >= MAX_REFUSALS {
+    async fn again(&mut self, failure: &Failure) -> bool {
+        // Counted apart: a busy service says nothing about the blob, and the limiter slows down until it takes requests.
+        let made = if failure.is_throttled() {
+            self.throttled += 1;
+            if self.throttled >= MAX_THROTTLED {
                 return false;
             }
-            self.refused
+            self.throttled
         } else {
             self.failed += 1;
             if self.failed >= self.retry.attempts || !failure.is_passing() {
@@ -97,14 +171,6 @@ impl Attempts {
         let random = RandomState::new().hash_one(made);
         tokio::time::sleep(self.retry.wait(made, asked, random)).await;
         true
-    }
-
-    /// The failure of the last attempt, with their number if there was more than one.
-    pub(super) fn describe(&self, failure: &Failure) -> String {
-        match self.failed + self.refused {
-            0 | 1 => failure.to_string(),
-            made => format!("{failure} after {made} attempts"),
-        }
     }
 }
 
@@ -132,45 +198,47 @@ mod tests {
     #[tokio::test]
     async fn attempts_end() {
         let retry = Retry { attempts: 3, first_wait: Duration::ZERO };
-        let mut attempts = Attempts::new(retry);
+        let mut backoff = Backoff::new(retry);
         let failed =
             Failure::Status { status: 500, code: Some("OperationTimedOut".into()), retry_after: None };
-        assert!(attempts.again(&failed).await);
-        assert!(attempts.again(&failed).await);
-        assert!(!attempts.again(&failed).await);
-        assert_eq!(attempts.describe(&failed), "500 OperationTimedOut after 3 attempts");
+        assert!(backoff.again(&failed).await);
+        assert!(backoff.again(&failed).await);
+        assert!(!backoff.again(&failed).await);
+        let failed = Failed { failure: failed, attempts: backoff.made() };
+        assert_eq!(failed.to_string(), "500 OperationTimedOut after 3 attempts");
     }
 
     #[tokio::test]
     async fn a_busy_service_does_not_use_up_the_attempts() {
-        let mut attempts = Attempts::new(Retry { attempts: 2, first_wait: Duration::ZERO });
+        let mut backoff = Backoff::new(Retry { attempts: 2, first_wait: Duration::ZERO });
         let busy = Failure::Status { status: 503, code: Some("ServerBusy".into()), retry_after: None };
-        for _ in 1..MAX_REFUSALS {
-            assert!(attempts.again(&busy).await);
+        for _ in 1..MAX_THROTTLED {
+            assert!(backoff.again(&busy).await);
         }
-        assert!(attempts.again(&Failure::Broken("cut".into())).await, "its own attempts are all there");
-        assert!(!attempts.again(&busy).await);
+        assert!(backoff.again(&Failure::Broken("cut".into())).await, "its own attempts are all there");
+        assert!(!backoff.again(&busy).await);
     }
 
     #[test]
     fn each_failed_attempt_gives_the_next_one_more_time() {
-        let mut attempts = Attempts::new(RETRY);
+        let mut backoff = Backoff::new(RETRY);
         let deadline =
-            |attempts: &Attempts| attempts.deadline(Duration::from_secs(15), Duration::from_secs(100));
-        assert_eq!(deadline(&attempts), Duration::from_secs(15));
-        attempts.failed = 2;
-        assert_eq!(deadline(&attempts), Duration::from_secs(60));
-        attempts.failed = 99;
-        assert_eq!(deadline(&attempts), Duration::from_secs(100));
+            |backoff: &Backoff| backoff.deadline(Duration::from_secs(15), Duration::from_secs(100));
+        assert_eq!(deadline(&backoff), Duration::from_secs(15));
+        backoff.failed = 2;
+        assert_eq!(deadline(&backoff), Duration::from_secs(60));
+        backoff.failed = 99;
+        assert_eq!(deadline(&backoff), Duration::from_secs(100));
     }
 
     #[tokio::test]
     async fn what_does_not_pass_is_not_tried_again() {
         for status in [400, 401, 403, 404, 409, 412, 501] {
-            let mut attempts = Attempts::new(RETRY);
+            let mut backoff = Backoff::new(RETRY);
             let failure = Failure::Status { status, code: None, retry_after: None };
-            assert!(!attempts.again(&failure).await, "{status}");
-            assert_eq!(attempts.describe(&failure), failure.to_string());
+            assert!(!backoff.again(&failure).await, "{status}");
+            let text = failure.to_string();
+            assert_eq!(Failed { failure, attempts: backoff.made() }.to_string(), text);
         }
     }
 }

@@ -8,33 +8,29 @@ use azure_core::credentials::TokenCredential;
 use azure_core::http::policies::Policy;
 use azure_core::http::{ClientOptions, RetryOptions, Transport, Url, UserAgentOptions};
 
-use super::auth::{AuthMode, Credential, Means};
-use super::exchange::Exchange;
-use super::pace::{Limits, Pace};
-use super::sign::SharedKey;
-use super::transport;
-use super::wire::Wire;
+use super::auth::{AuthMode, Authorization, Credential};
+use super::http::{Client, Endpoint};
+use super::limiter::{Limiter, Limits};
+use super::policy::ServicePolicy;
 use crate::error::Result;
 use crate::source::location::{ContainerUrl, Environment};
 
-/// Connections, the pace of each account, and credentials, shared by every container that is opened with it.
+/// Connections, the limiter of each account, and credentials, shared by every container that is opened with it.
 ///
-/// * The requests to one account keep one pace, because its limits are those of the account.
-/// * Who reads a thousand containers of an account signs in once.
+/// * The requests to one account share one limiter, because its limits are those of the account.
+/// * A thousand containers of an account take one sign-in.
 /// * `Debug` shows no secret.
 pub struct Session {
-    transport: Transport,
+    client: Arc<Client>,
     limits: Limits,
     /// By endpoint.
-    paces: Mutex<BTreeMap<String, Arc<Pace>>>,
-    /// By endpoint, too.
-    wires: Mutex<BTreeMap<String, Arc<Wire>>>,
-    credentials: Mutex<BTreeMap<Holder, Credential>>,
+    limiters: Mutex<BTreeMap<String, Arc<Limiter>>>,
+    credentials: Mutex<BTreeMap<CredentialKey, Credential>>,
 }
 
-/// Whom a credential that is not part of a URL is for.
+/// What a credential that is not part of a URL depends on.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Holder {
+struct CredentialKey {
     mode: AuthMode,
     endpoint: String,
     account: Option<String>,
@@ -42,35 +38,30 @@ struct Holder {
 
 impl Session {
     /// A session without any connection yet. The limits are those of each account.
-    ///
-    /// # Errors
-    /// When the HTTP client cannot start.
-    pub fn new(limits: Limits) -> Result<Self> {
-        let (paces, wires, credentials) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Ok(Self { transport: transport::transport(), limits, paces, wires, credentials })
+    pub fn new(limits: Limits) -> Self {
+        let client = Arc::new(Client::new());
+        Self { client, limits, limiters: Mutex::default(), credentials: Mutex::default() }
     }
 
-    /// What a client of the client library needs to send requests with `means` to `url`, which gets the SAS if that is it.
+    /// What a client of the client library needs to send requests to `url`, which gets the SAS if there is one.
     pub(super) fn client_options(
         &self,
-        means: &Means,
+        authorization: &Authorization,
         url: &mut Url,
     ) -> (ClientOptions, Option<Arc<dyn TokenCredential>>) {
         let mut sign: Vec<Arc<dyn Policy>> = Vec::new();
         let mut token = None;
-        match means {
-            Means::Sas(sas) => url.set_query(Some(sas.query())),
-            Means::Key { account, key } => {
-                sign.push(Arc::new(SharedKey { account: account.clone(), key: key.clone() }));
-            }
-            Means::Token(credential) => token = Some(credential.clone()),
-            Means::Anonymous => {}
+        match authorization {
+            Authorization::Sas(sas) => url.set_query(Some(sas.query())),
+            Authorization::Key(key) => sign.push(Arc::new(key.clone())),
+            Authorization::Token(credential) => token = Some(credential.clone()),
+            Authorization::Anonymous => {}
         }
         let options = ClientOptions {
-            per_call_policies: vec![Arc::new(Exchange)],
+            per_call_policies: vec![Arc::new(ServicePolicy)],
             per_try_policies: sign,
             retry: RetryOptions::none(),
-            transport: Some(self.transport.clone()),
+            transport: Some(self.transport()),
             user_agent: UserAgentOptions {
                 // At most 24 characters, none of them a slash: the library panics at any other.
                 application_id: Some("presync".to_owned()),
@@ -80,22 +71,20 @@ impl Session {
         (options, token)
     }
 
-    /// The pace of the account behind an endpoint.
-    pub(super) fn pace(&self, endpoint: &str) -> Arc<Pace> {
-        let mut paces = lock(&self.paces);
-        let pace = paces.entry(endpoint.to_owned()).or_insert_with(|| Arc::new(Pace::new(self.limits)));
-        Arc::clone(pace)
+    fn transport(&self) -> Transport {
+        Transport::new(Arc::clone(&self.client) as _)
     }
 
-    /// The way to an endpoint.
-    pub(super) fn wire(&self, endpoint: &str) -> Result<Arc<Wire>> {
-        let mut wires = lock(&self.wires);
-        if let Some(wire) = wires.get(endpoint) {
-            return Ok(Arc::clone(wire));
-        }
-        let wire = Arc::new(Wire::new(endpoint)?);
-        wires.insert(endpoint.to_owned(), Arc::clone(&wire));
-        Ok(wire)
+    /// The limiter of the account behind an endpoint.
+    pub(super) fn limiter(&self, endpoint: &str) -> Arc<Limiter> {
+        let mut limiters = lock(&self.limiters);
+        let limiter = limiters.entry(endpoint.to_owned());
+        Arc::clone(limiter.or_insert_with(|| Arc::new(Limiter::new(self.limits))))
+    }
+
+    /// The connections to an endpoint.
+    pub(super) fn endpoint(&self, endpoint: &str) -> Result<Arc<Endpoint>> {
+        self.client.endpoint(endpoint)
     }
 
     /// The credential for a container: found once for all of an account, unless the URL carries one.
@@ -105,18 +94,18 @@ impl Session {
         url: &ContainerUrl,
         env: &Environment,
     ) -> Result<Credential> {
-        let find = || Credential::resolve(mode, url, env, &self.transport);
+        let find = || Credential::resolve(mode, url, env, &self.transport());
         if url.sas().is_some() {
             return find();
         }
         let (endpoint, account) = (url.endpoint().to_owned(), url.account().map(str::to_owned));
-        let holder = Holder { mode, endpoint, account };
+        let key = CredentialKey { mode, endpoint, account };
         let mut credentials = lock(&self.credentials);
-        if let Some(found) = credentials.get(&holder) {
+        if let Some(found) = credentials.get(&key) {
             return Ok(found.clone());
         }
         let found = find()?;
-        credentials.insert(holder, found.clone());
+        credentials.insert(key, found.clone());
         Ok(found)
     }
 }
@@ -145,8 +134,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_account_has_one_pace_and_one_credential() {
-        let session = Session::new(Limits::default()).expect("a client");
+    async fn an_account_has_one_limiter_and_one_credential() {
+        let session = Session::new(Limits::default());
         let env = Environment::of([
             ("AZURE_TENANT_ID", "t"),
             ("AZURE_CLIENT_ID", "c"),
@@ -155,21 +144,21 @@ mod tests {
         let token = |text: &str| {
             let url = url(text);
             let credential = session.credential(AuthMode::ClientSecret, &url, &env).expect("it is there");
-            match credential.means {
-                Means::Token(token) => (session.pace(url.endpoint()), token),
+            match credential.authorization {
+                Authorization::Token(token) => (session.limiter(url.endpoint()), token),
                 other => panic!("{other:?}"),
             }
         };
-        let (pace, first) = token("https://media.blob.core.windows.net/one");
-        let (same_pace, same) = token("https://media.blob.core.windows.net/two/2026/");
-        let (other_pace, other) = token("https://other.blob.core.windows.net/one");
-        assert!(Arc::ptr_eq(&pace, &same_pace) && Arc::ptr_eq(&first, &same));
-        assert!(!Arc::ptr_eq(&pace, &other_pace) && !Arc::ptr_eq(&first, &other));
+        let (limiter, first) = token("https://media.blob.core.windows.net/one");
+        let (same_limiter, same) = token("https://media.blob.core.windows.net/two/2026/");
+        let (other_limiter, other) = token("https://other.blob.core.windows.net/one");
+        assert!(Arc::ptr_eq(&limiter, &same_limiter) && Arc::ptr_eq(&first, &same));
+        assert!(!Arc::ptr_eq(&limiter, &other_limiter) && !Arc::ptr_eq(&first, &other));
     }
 
     #[tokio::test]
     async fn the_sas_of_a_url_is_for_that_url() {
-        let session = Session::new(Limits::default()).expect("a client");
+        let session = Session::new(Limits::default());
         let env = Environment::of([("", ""); 0]);
         let label =
             |text: &str| session.credential(AuthMode::Auto, &url(text), &env).expect("it is found").label();

@@ -28,7 +28,7 @@ const SIGNED_HEADERS: [&str; 11] = [
 ];
 
 /// Signs every request, with the time of this attempt. `Debug` does not show the key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct SharedKey {
     /// The account without `-secondary`.
     pub account: String,

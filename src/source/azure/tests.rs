@@ -341,7 +341,8 @@ async fn in_the_cloud_the_network_rules_come_first_and_the_account_is_named() {
     let Location::Container(url) = Location::parse(url, None, &env).unwrap() else { panic!() };
     let source = AzureSource::new(url, AuthMode::Key, &env, Options::default()).unwrap();
     let explain = |status, code: &str| {
-        source.explain(&Failure::Status { status, code: Some(code.into()), retry_after: None }, "why")
+        let failure = Failure::Status { status, code: Some(code.into()), retry_after: None };
+        source.explain(&Failed { failure, attempts: 1 })
     };
     let refused = explain(403, "AuthorizationFailure");
     assert!(

@@ -132,7 +132,7 @@ fn an_account_is_walked_page_by_page() {
     let options = azure::Options { page_size: 2, ..azure::Options::default() };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let listed = runtime.block_on(async {
-        let session = Session::new(azure::Limits::default()).expect("a client");
+        let session = Session::new(azure::Limits::default());
         azure::containers(&account, AuthMode::Auto, &env, options, &session).await
     });
     let (found, left_out) = listed.expect("it is listed");

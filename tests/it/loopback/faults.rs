@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use presync::loopback::{Attempts, Content, Fault, Faults, Handle, Kind, Latency, Limit, On, Rule};
 use quick_xml::events::Event;
-use reqwest::blocking::Response;
 use serde_json::Value;
 
 use super::{
     CONTENT, always, blob, get, get_range, header, list, refusal, rules, serve, serve_one, shape, texts, walk,
 };
+use crate::support::http::text;
 use crate::support::presync::Presync;
 
 /// What comes over the connection until its end, and how it ends.
@@ -87,7 +87,7 @@ fn ranges_can_be_answered_wrongly() {
     let answer = |fault| {
         let answer = get_range(&serve_one(always(On::Reads, fault))).expect("an answer");
         let (status, range) = (answer.status().as_u16(), header(&answer, "content-range").to_owned());
-        (status, range, answer.bytes().expect("a body").to_vec())
+        (status, range, answer.into_body().to_vec())
     };
     assert_eq!(answer(Fault::Short), (206, "bytes 4-6/20".into(), CONTENT[4..7].to_vec()));
     assert_eq!(answer(Fault::Whole), (200, String::new(), CONTENT.to_vec()));
@@ -130,7 +130,7 @@ fn pages_can_be_malformed_and_cut() {
     let answer = |fault| {
         let first = Rule::on_lists(fault, 1.0).attempts(Attempts::First(1));
         let server = serve(shape(100), rules([first]));
-        let page = || get(&server, "/media?restype=container&comp=list", &[]).and_then(Response::text);
+        let page = || get(&server, "/media?restype=container&comp=list", &[]).map(text);
         let (bad, good) = (page(), page().expect("a page"));
         assert!(is_well_formed(&good));
         (bad, good)

@@ -1,15 +1,14 @@
 //! The loopback blob server: what it serves, how it fails, and how it is controlled.
 
-use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
+use bytes::Bytes;
+use hyper::{Method, Response};
 use presync::loopback::{
     Attempts, Blob, Config, Content, Fault, Faults, Handle, Kind, On, Rule, Server, Shape, Tier, Tls,
 };
-use reqwest::blocking::{Client, Response};
-use reqwest::{Certificate, Method};
 
+use crate::support::http::{Answer, Client, text};
 use crate::support::presync::Presync;
 use crate::support::tls;
 
@@ -46,48 +45,35 @@ fn always(on: On, fault: Fault) -> Faults {
     rules([Rule { on, ..Rule::on_reads(fault, 1.0).attempts(Attempts::Always) }])
 }
 
-fn client() -> Client {
-    Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().expect("a client")
-}
-
-fn get(server: &Handle, path: &str, headers: &[(&'static str, &str)]) -> reqwest::Result<Response> {
+fn get(server: &Handle, path: &str, headers: &[(&str, &str)]) -> Answer {
     send(server, Method::GET, path, headers)
 }
 
-fn send(
-    server: &Handle,
-    method: Method,
-    path: &str,
-    headers: &[(&'static str, &str)],
-) -> reqwest::Result<Response> {
-    let mut request = client().request(method, format!("{}{path}", server.url()));
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    request.send()
+fn send(server: &Handle, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+    Client::new(None).send(method, &format!("{}{path}", server.url()), headers, "")
 }
 
 /// Reads bytes 4 to 9 of the one blob.
-fn get_range(server: &Handle) -> reqwest::Result<Response> {
+fn get_range(server: &Handle) -> Answer {
     get(server, "/media/a.bin", &[("range", "bytes=4-9"), ("if-match", ETAG)])
 }
 
-fn header<'r>(response: &'r Response, name: &str) -> &'r str {
+fn header<'r>(response: &'r Response<Bytes>, name: &str) -> &'r str {
     response.headers().get(name).map_or("", |value| value.to_str().expect("text"))
 }
 
 /// Status and code of a refusal, whose body must say the same.
-fn refusal(response: reqwest::Result<Response>) -> (u16, String) {
+fn refusal(response: Answer) -> (u16, String) {
     let response = response.expect("an answer");
     let (status, code) = (response.status().as_u16(), header(&response, "x-ms-error-code").to_owned());
-    let body = response.text().expect("a body");
+    let body = text(response);
     assert!(body.is_empty() || body.contains(&format!("<Code>{code}</Code>")), "{body}");
     (status, code)
 }
 
 fn list(server: &Handle, query: &str) -> String {
     let path = format!("/media?restype=container&comp=list{query}");
-    get(server, &path, &[]).and_then(Response::text).expect("a page")
+    get(server, &path, &[]).map(text).expect("a page")
 }
 
 /// The texts of all elements of this name.
@@ -117,7 +103,7 @@ fn a_blob_and_its_ranges() {
     let whole = get(&server, "/media/a.bin", &[]).expect("an answer");
     assert_eq!((whole.status().as_u16(), header(&whole, "etag")), (200, "\"0x8DA\""));
     assert!(header(&whole, "last-modified").ends_with(" GMT"));
-    assert_eq!(whole.bytes().expect("a body"), CONTENT);
+    assert_eq!(whole.into_body(), CONTENT);
     for (headers, range, content) in [
         ([("range", "bytes=4-9"), ("if-match", ETAG)], "bytes 4-9/20", &CONTENT[4..10]),
         ([("range", "bytes=0-0"), ("x-ms-range", "bytes=18-99")], "bytes 18-19/20", &CONTENT[18..]),
@@ -125,7 +111,7 @@ fn a_blob_and_its_ranges() {
     ] {
         let part = get(&server, "/media/a.bin", &headers).expect("an answer");
         assert_eq!((part.status().as_u16(), header(&part, "content-range")), (206, range));
-        assert_eq!(part.bytes().expect("a body"), content);
+        assert_eq!(part.into_body(), content);
     }
     let head = send(&server, Method::HEAD, "/media/a.bin", &[("range", "bytes=4-9")]).expect("an answer");
     assert_eq!((head.status().as_u16(), header(&head, "content-length")), (200, "20"));
@@ -202,7 +188,7 @@ fn containers_are_listed() {
         ..Config::default()
     };
     let server = Server::start(config).expect("it starts");
-    let page = |query: &str| get(&server, &format!("?comp=list{query}"), &[]).and_then(Response::text);
+    let page = |query: &str| get(&server, &format!("?comp=list{query}"), &[]).map(text);
     let first = page("&prefix=a&maxresults=1").expect("a page");
     assert_eq!(texts(&first, "Name"), ["a1"]);
     let next = page(&format!("&prefix=a&marker={}", texts(&first, "NextMarker")[0])).expect("a page");
@@ -213,7 +199,7 @@ fn containers_are_listed() {
 fn credentials_count_only_when_they_are_asked_for() {
     let config = Config { bearer_tokens: vec!["good".into()], ..Config::of("media", shape(1)) };
     let server = Server::start(config).expect("it starts");
-    let code = |headers: &[(&'static str, &str)]| refusal(get(&server, "?comp=list", headers)).1;
+    let code = |headers: &[(&str, &str)]| refusal(get(&server, "?comp=list", headers)).1;
     assert_eq!(code(&[]), "NoAuthenticationInformation");
     assert_eq!(code(&[("authorization", "Bearer bad")]), "InvalidAuthenticationInfo");
     assert_eq!(
@@ -244,13 +230,12 @@ fn it_speaks_tls() {
     let [ca, cert, key] = ["ca.pem", "leaf.pem", "leaf.key"].map(|name| folder.join(name));
     let tls = Some(Tls { cert, key: key.clone() });
     let server = Server::start(Config { tls, ..Config::of("media", shape(20)) }).expect("it starts");
-    let trusted = Certificate::from_pem(&fs::read(&ca).expect("a file")).expect("a certificate");
-    let client = Client::builder().no_proxy().tls_certs_only([trusted]).build().expect("a client");
+    let client = Client::new(Some(&ca));
     let url = format!("{}/media?restype=container&comp=list", server.url());
-    let page = client.get(&url).send().and_then(Response::text).expect("a page");
+    let page = client.get(&url).map(text).expect("a page");
     assert_eq!(texts(&page, "Name").len(), 20);
     server.set_faults(always(On::Lists, Fault::Reset)).expect("they can be set");
-    assert!(client.get(&url).send().is_err());
+    assert!(client.get(&url).is_err());
     server.set_faults(Faults::default()).expect("they can be set");
 
     let ran = Presync::dry_run(format!("{}/media", server.url()))

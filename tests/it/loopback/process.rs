@@ -4,12 +4,12 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use hyper::Method;
 use presync::loopback::{Config, Kind, Stats};
-use reqwest::Method;
-use reqwest::blocking::{Client, Response};
 use serde_json::{Value, json};
 
-use super::{client, shape, texts};
+use super::{shape, texts};
+use crate::support::http::{Client, text};
 use crate::support::presync::Presync;
 
 /// `presync loopback` in a process of its own.
@@ -35,11 +35,11 @@ impl Process {
     }
 
     /// Sends a request about the server itself.
-    fn control(&self, client: &Client, method: Method, path: &str, body: String) -> (u16, String) {
+    fn control(&self, method: Method, path: &str, body: String) -> (u16, String) {
         let origin = self.url.strip_suffix("/loopback").expect("the account ends the URL");
-        let request = client.request(method, format!("{origin}/_loopback/{path}")).body(body);
-        let answer = request.send().expect("an answer");
-        (answer.status().as_u16(), answer.text().expect("a body"))
+        let url = format!("{origin}/_loopback/{path}");
+        let answer = Client::new(None).send(method, &url, &[], body).expect("an answer");
+        (answer.status().as_u16(), text(answer))
     }
 }
 
@@ -54,23 +54,23 @@ impl Drop for Process {
 #[test]
 fn a_process_of_its_own_is_controlled_over_http() {
     let server = Process::start(&["--blobs", "7", "--latency", "1ms"]);
-    let client = client();
+    let client = Client::new(None);
     let url = format!("{}/media?restype=container&comp=list", server.url);
-    let page = client.get(&url).send().and_then(Response::text).expect("a page");
+    let page = client.get(&url).map(text).expect("a page");
     assert_eq!(texts(&page, "Name").len(), 7);
 
     let faults = json!({ "rules": [{ "fault": { "refuse": { "status": 503, "code": "ServerBusy" } }, "on": "lists",
         "attempts": "always" }] });
-    assert_eq!(server.control(&client, Method::POST, "faults", faults.to_string()).0, 200);
-    assert_eq!(client.get(&url).send().expect("an answer").status(), 503);
-    let (status, stats) = server.control(&client, Method::GET, "stats", String::new());
+    assert_eq!(server.control(Method::POST, "faults", faults.to_string()).0, 200);
+    assert_eq!(client.get(&url).expect("an answer").status(), 503);
+    let (status, stats) = server.control(Method::GET, "stats", String::new());
     let stats: Stats = serde_json::from_str(&stats).expect("counters");
     assert_eq!((status, stats.of(Kind::List), stats.refused), (200, 2, 1));
     for wrong in [json!({ "rulez": [] }), json!({ "rules": [{ "fault": "reset", "rate": 1.5 }] })] {
-        assert_eq!(server.control(&client, Method::POST, "faults", wrong.to_string()).0, 400);
+        assert_eq!(server.control(Method::POST, "faults", wrong.to_string()).0, 400);
     }
-    assert_eq!(server.control(&client, Method::POST, "reset", String::new()).0, 200);
-    let (_, stats) = server.control(&client, Method::GET, "stats", String::new());
+    assert_eq!(server.control(Method::POST, "reset", String::new()).0, 200);
+    let (_, stats) = server.control(Method::GET, "stats", String::new());
     assert_eq!(serde_json::from_str::<Stats>(&stats).expect("counters").total(), 0);
 }
 
@@ -85,7 +85,7 @@ fn a_file_says_what_is_served_and_options_change_it() {
     let source = format!("{}/media", server.url);
     let ran = Presync::dry_run(source).args(["--auth", "anonymous", "--format", "json"]).run();
     assert_eq!(ran.json()["totals"]["listed"], 5);
-    let (_, stats) = server.control(&client(), Method::GET, "stats", String::new());
+    let (_, stats) = server.control(Method::GET, "stats", String::new());
     let stats: Stats = serde_json::from_str(&stats).expect("counters");
     assert!(stats.faults.values().sum::<u64>() >= 6, "every range and the page failed: {stats:?}");
 }

@@ -20,12 +20,12 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64_URL};
 use hmac::{Hmac, Mac};
+use hyper::Method;
 use jiff::{Timestamp, ToSpan};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::blocking::{Client, Response};
-use reqwest::{Certificate, Method};
 use sha2::Sha256;
 
+use super::http::{Client, text};
 use super::tls::certify;
 
 /// The account that Azurite comes with.
@@ -184,7 +184,7 @@ impl Azurite {
         query: &[(&str, &str)],
         headers: &[(&str, &str)],
         body: Vec<u8>,
-    ) -> Response {
+    ) {
         let date = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         let mut headers: BTreeMap<&str, &str> = headers.iter().copied().collect();
         headers.extend([("x-ms-date", date.as_str()), ("x-ms-version", API_VERSION)]);
@@ -192,16 +192,12 @@ impl Azurite {
         let authorization = shared_key(&method, path, query, &headers, body.len());
         let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let url = format!("{}{path}?{}", self.endpoint, query.join("&"));
-        let mut request = self.client.request(method.clone(), &url).header("authorization", authorization);
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
-        let response = request.body(body).send().unwrap_or_else(|error| panic!("{method} {url}: {error:?}"));
-        let status = response.status();
-        if !status.is_success() {
-            panic!("{method} {url}: {status} {}", response.text().unwrap_or_default());
-        }
-        response
+        headers.insert("authorization", &authorization);
+        let headers: Vec<_> = headers.into_iter().collect();
+        let answer = self.client.send(method.clone(), &url, &headers, body);
+        let answer = answer.unwrap_or_else(|error| panic!("{method} {url}: {error:?}"));
+        let status = answer.status();
+        assert!(status.is_success(), "{method} {url}: {status} {}", text(answer));
     }
 }
 
@@ -262,7 +258,7 @@ fn start(tls: Option<&Path>) -> Result<Azurite, String> {
     let ca = tls.map(|tls| tls.join("ca.pem"));
     Ok(Azurite {
         endpoint: format!("{address}/{ACCOUNT}"),
-        client: client(ca.as_deref())?,
+        client: Client::new(ca.as_deref()),
         ca,
         _stdin: stdin,
     })
@@ -337,17 +333,6 @@ fn listening(child: &mut Child) -> Result<String, String> {
         mpsc::RecvTimeoutError::Timeout => format!("it did not start within {START_TIMEOUT:?}"),
         mpsc::RecvTimeoutError::Disconnected => "it ended at once; stderr says why".to_owned(),
     })
-}
-
-/// A client that trusts the CA and nobody else. It closes idle connections before Azurite does, after 5 seconds.
-fn client(ca: Option<&Path>) -> Result<Client, String> {
-    let mut builder = Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(2));
-    if let Some(ca) = ca {
-        let pem = fs::read(ca).map_err(in_context("read ca.pem"))?;
-        let ca = Certificate::from_pem(&pem).map_err(in_context("parse ca.pem"))?;
-        builder = builder.tls_certs_only([ca]);
-    }
-    builder.build().map_err(in_context("make a client"))
 }
 
 /// The `Authorization` header of a request, as the service's "Authorize with Shared Key" has it.

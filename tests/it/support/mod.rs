@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 pub mod azurite;
 pub mod chromium;
+pub mod http;
 pub mod presync;
 pub mod python;
 pub mod stand_in;

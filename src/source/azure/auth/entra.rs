@@ -19,13 +19,11 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{
-    AUTHORITY, AuthMode, CLIENT_ID, CLIENT_SECRET, Credential, Finder, Means, TENANT_ID, TOKEN_FILE,
+    AUTHORITY, AuthMode, Authorization, CLIENT_ID, CLIENT_SECRET, Credential, Finder, TENANT_ID, TOKEN_FILE,
 };
 use crate::error::{Error, Result, reason};
 use crate::source::azure::cli::Az;
-use crate::source::azure::exchange::collect;
 use crate::source::azure::failure::{Failure, first_line};
-use crate::source::azure::wire::MAX_ERROR_BYTES;
 
 /// How often a sign-in is tried again.
 const SIGN_IN_RETRIES: u32 = 3;
@@ -131,7 +129,7 @@ impl Finder<'_> {
     fn client_options(&self) -> Result<ClientOptions> {
         Ok(ClientOptions {
             transport: Some(self.transport.clone()),
-            per_call_policies: vec![Arc::new(Refusal)],
+            per_call_policies: vec![Arc::new(ErrorPolicy)],
             cloud: Some(Arc::new(self.cloud()?)),
             // By default a name that does not resolve is asked for again for a minute.
             retry: RetryOptions::exponential(ExponentialRetryOptions {
@@ -162,20 +160,20 @@ impl Finder<'_> {
     }
 }
 
-/// The policy that reads why a sign-in is refused (RFC 6749, 5.2). The client library gives up on a description with an
+/// The policy that reads the error of a sign-in (RFC 6749, 5.2). The client library gives up on a description with an
 /// escape in it, such as the line ends of Entra ID's.
 #[derive(Debug)]
-struct Refusal;
+struct ErrorPolicy;
 
 #[derive(Deserialize)]
-struct RefusalBody {
+struct OAuthError {
     error_description: String,
     #[serde(default)]
     error_codes: Vec<u32>,
 }
 
 #[async_trait]
-impl Policy for Refusal {
+impl Policy for ErrorPolicy {
     async fn send(&self, ctx: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
         let Some((first, rest)) = next.split_first() else {
             return Err(Failure::Other("no transport follows the sign-in".into()).into());
@@ -185,15 +183,15 @@ impl Policy for Refusal {
             return Ok(response);
         }
         let (status, headers, body) = response.deconstruct();
-        let body = collect(body, MAX_ERROR_BYTES).await?;
-        match serde_json::from_slice::<RefusalBody>(&body) {
-            Ok(refusal) => Err(refusal.into_failure().into()),
+        let body = body.collect().await?;
+        match serde_json::from_slice::<OAuthError>(&body) {
+            Ok(error) => Err(error.into_failure().into()),
             Err(_) => Ok(AsyncRawResponse::from_bytes(status, headers, body)),
         }
     }
 }
 
-impl RefusalBody {
+impl OAuthError {
     fn into_failure(self) -> Failure {
         let line = first_line(&self.error_description);
         // What follows is for the support of Entra ID.
@@ -203,7 +201,7 @@ impl RefusalBody {
 }
 
 fn token(credential: Arc<dyn TokenCredential>, mode: AuthMode, label: &'static str) -> Credential {
-    Credential::new(Means::Token(credential), mode, label)
+    Credential::new(Authorization::Token(credential), mode, label)
 }
 
 /// What the client library still does not take, once the values are checked.

@@ -1,7 +1,7 @@
 use std::ffi::OsStr;
 
 use super::*;
-use crate::source::azure::transport::transport;
+use crate::source::azure::http::Client;
 use crate::source::location::Location;
 
 const SECRET: &str = "c2VjcmV0IGtleQ==";
@@ -11,7 +11,7 @@ const LOCAL: &str = "http://127.0.0.1:10000/devstoreaccount1/cam";
 fn resolve(mode: AuthMode, url: &str, variables: &[(&str, &str)]) -> Result<Credential> {
     let env = Environment::of(variables.iter().copied());
     let Location::Container(url) = Location::parse(OsStr::new(url), None, &env)? else { panic!("{url}") };
-    let found = Credential::resolve(mode, &url, &env, &transport());
+    let found = Credential::resolve(mode, &url, &env, &Transport::new(Arc::new(Client::new())));
     assert!(!format!("{found:?}").contains(SECRET), "{found:?}");
     found
 }

@@ -1,10 +1,11 @@
 //! The steps that a run depends on: the first page of the listing, and a range of a blob.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use super::{DEADLINE, retried};
 use crate::model::{Access, Blob, ByteRange, Check, Format, Kind, Outcome, ReadError};
-use crate::source::azure::auth::Means;
+use crate::source::azure::auth::Authorization;
 use crate::source::azure::failure::Failure;
 use crate::source::azure::list_page::{MAX_BLOBS, Page};
 use crate::source::azure::{AzureSource, Cursor};
@@ -48,15 +49,15 @@ pub(super) async fn list(source: &AzureSource) -> Listed {
     let mut cursor = Cursor::new(source.url.prefix(), MAX_BLOBS);
     let mut page = Page::default();
     for _ in 0..MAX_PAGES {
-        page = match retried(source, async || source.try_page(&cursor).await).await {
+        page = match retried(source, || source.try_page(&cursor)).await {
             Ok(page) => page,
-            Err((failure, attempts)) => {
-                let error = source.explain(&failure, &attempts.describe(&failure));
+            Err(failed) => {
+                let error = source.explain(&failed);
                 let check = Check::failed("list", error.message(), error.way_out()).took(begun.elapsed());
                 return Listed {
                     check,
                     sample: Sample::default(),
-                    propagating: lacks_role(source, &failure),
+                    propagating: lacks_role(source, &failed.failure),
                 };
             }
         };
@@ -75,7 +76,7 @@ pub(super) async fn list(source: &AzureSource) -> Listed {
     Listed { check, sample, propagating: false }
 }
 
-/// What the page says to whoever expects assets.
+/// What the page says about the assets to expect.
 fn found(source: &AzureSource, page: &Page) -> Check {
     let (count, prefix) = (page.blobs.len(), source.url.prefix());
     if count == 0 {
@@ -97,16 +98,17 @@ fn found(source: &AzureSource, page: &Page) -> Check {
 pub(super) async fn read(source: &AzureSource, blob: &Blob) -> (Check, bool) {
     let begun = Instant::now();
     let range = ByteRange::new(0, RANGE_BYTES).within(blob.size);
-    let read = retried(source, async || source.try_read(blob, range, &mut 0).await).await;
+    let received = AtomicU64::new(0);
+    let read = retried(source, || source.try_read(blob, range, &received)).await;
     let (name, size) = (blob.name.as_str(), blob.size);
     let (check, lacks_role) = match read {
         Ok((bytes, _)) => {
             let detail = format!("{} of {size} bytes of '{name}'", bytes.len());
             (Check::new("read", Outcome::Ok, detail), false)
         }
-        Err((failure, attempts)) => {
+        Err(failed) => {
             let unknown = |why: &str| Check::new("read", Outcome::Unknown, format!("'{name}' {why}"));
-            let check = match source.read_error(&failure, &attempts) {
+            let check = match source.read_error(&failed) {
                 ReadError::Fatal(error) => Check::failed("read", error.message(), error.way_out()),
                 ReadError::Changed => unknown("changed since it was listed"),
                 ReadError::Gone => unknown("is gone since it was listed"),
@@ -116,7 +118,7 @@ pub(super) async fn read(source: &AzureSource, blob: &Blob) -> (Check, bool) {
                         .cure("try again later; if others can be read, look at this blob in the portal")
                 }
             };
-            (check, lacks_role(source, &failure))
+            (check, lacks_role(source, &failed.failure))
         }
     };
     (check.took(begun.elapsed()), lacks_role)
@@ -127,8 +129,8 @@ pub(super) async fn latency(source: &AzureSource, blob: &Blob) -> Check {
     let mut times = Vec::with_capacity(READS);
     for _ in 0..READS {
         let begun = Instant::now();
-        let mut bytes = 0;
-        let read = source.try_read(blob, ByteRange::new(0, 1), &mut bytes);
+        let received = AtomicU64::new(0);
+        let read = source.try_read(blob, ByteRange::new(0, 1), &received);
         match tokio::time::timeout(DEADLINE, read).await {
             Ok(Ok(_)) => times.push(begun.elapsed()),
             Ok(Err(failure)) => return Check::new("latency", Outcome::Unknown, failure.to_string()),
@@ -143,7 +145,7 @@ pub(super) async fn latency(source: &AzureSource, blob: &Blob) -> Check {
 
 /// Whether the answer is the one that a role assignment on its way gives, too.
 fn lacks_role(source: &AzureSource, failure: &Failure) -> bool {
-    let is_role = matches!(source.credential.means, Means::Token(_));
+    let is_role = matches!(source.credential.authorization, Authorization::Token(_));
     is_role && failure.code() == Some("AuthorizationPermissionMismatch")
 }
 

@@ -1,12 +1,13 @@
 //! The machine's clock against the service's: signatures and tokens carry times.
 
+use hyper::Method;
+use hyper::header::DATE;
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::DATE;
 
-use super::DEADLINE;
+use super::head;
 use crate::model::{Check, Outcome};
-use crate::source::azure::failure::Failure;
+use crate::source::azure::http::Endpoint;
 use crate::source::location::ContainerUrl;
 
 /// From here on a token can be refused: what validators of Entra ID's tokens tolerate by default. A signature with a
@@ -17,17 +18,17 @@ const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
 const SUSPECT_SKEW: SignedDuration = SignedDuration::from_mins(1);
 
 /// Reads the date of an answer. Any answer has one, also a refusal, so the request carries no credential.
-pub(super) async fn check(client: &reqwest::Client, url: &ContainerUrl) -> Check {
+pub(super) async fn check(endpoint: &Endpoint, url: &ContainerUrl) -> Check {
     let unknown = |why: String| Check::new("clock", Outcome::Unknown, why);
     let Ok(mut container) = url.container_url() else { return unknown("the container has no URL".into()) };
     container.set_query(Some("restype=container"));
     let sent = Timestamp::now();
-    let answer = match client.head(container).timeout(DEADLINE).send().await {
-        Ok(answer) => answer,
-        Err(error) => return unknown(format!("the service does not answer: {}", Failure::of_client(&error))),
+    let headers = match head(endpoint, Method::HEAD, &container, |request| request).await {
+        Ok((_, headers)) => headers,
+        Err(failure) => return unknown(format!("the service does not answer: {failure}")),
     };
     let received = Timestamp::now();
-    let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
+    let date = headers.get(DATE).and_then(|date| date.to_str().ok());
     match date.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok()) {
         Some(date) => judge(date, sent, received),
         None => unknown("the answer has no date".into()),

@@ -1,29 +1,27 @@
 //! CORS: may a browser that shows the platform's pages read videos here?
 
-use reqwest::Method;
-use reqwest::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use hyper::Method;
+use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use hyper::http::request::Builder;
 
-use super::DEADLINE;
+use super::head;
 use crate::model::{Blob, Check, Outcome};
-use crate::source::azure::failure::Failure;
+use crate::source::azure::http::Endpoint;
 use crate::source::location::ContainerUrl;
 
 /// Asks what a browser asks before it reads ("Preflight Blob Request"): without a credential, 200 when a rule of the
 /// account matches and 403 when none does.
-pub(super) async fn check(client: &reqwest::Client, url: &ContainerUrl, video: &Blob, origin: &str) -> Check {
+pub(super) async fn check(endpoint: &Endpoint, url: &ContainerUrl, video: &Blob, origin: &str) -> Check {
     let unknown = |why: String| Check::new("cors", Outcome::Unknown, format!("{origin}: {why}"));
     let Ok(blob) = url.blob_url(video.name.as_str()) else { return unknown("the video has no URL".into()) };
-    let request = client
-        .request(Method::OPTIONS, blob)
-        .header(ORIGIN, origin)
-        .header(ACCESS_CONTROL_REQUEST_METHOD, "GET")
-        .timeout(DEADLINE);
-    let answer = match request.send().await {
+    let fields =
+        |request: Builder| request.header(ORIGIN, origin).header(ACCESS_CONTROL_REQUEST_METHOD, "GET");
+    let (status, headers) = match head(endpoint, Method::OPTIONS, &blob, fields).await {
         Ok(answer) => answer,
-        Err(error) => return unknown(Failure::of_client(&error).to_string()),
+        Err(failure) => return unknown(failure.to_string()),
     };
-    let allowed = answer.headers().get(ACCESS_CONTROL_ALLOW_ORIGIN).map(|value| value.as_bytes());
-    match (answer.status().as_u16(), allowed) {
+    let allowed = headers.get(ACCESS_CONTROL_ALLOW_ORIGIN).map(|value| value.as_bytes());
+    match (status.as_u16(), allowed) {
         (200, Some(allowed)) if allowed == b"*" || allowed == origin.as_bytes() => {
             Check::new("cors", Outcome::Ok, format!("{origin} may read videos"))
         }

@@ -3,9 +3,17 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::HeaderMap;
+use hyper::http::request::Builder;
+use hyper::{Method, StatusCode};
+use url::{Position, Url};
+
+use super::AzureSource;
 use super::failure::Failure;
-use super::retry::Attempts;
-use super::{AzureSource, transport};
+use super::http::{Endpoint, Length, MAX_ERROR_BYTES};
+use super::retry::{Deadline, Failed, with_retries};
 use crate::model::{Check, Outcome};
 
 mod access;
@@ -19,9 +27,9 @@ pub use scope::role_condition;
 /// How long one attempt at one step may take.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What an examination found.
+/// What the doctor found.
 #[derive(Clone, Debug)]
-pub struct Examination {
+pub struct Diagnosis {
     /// Its steps, in their order.
     pub checks: Vec<Check>,
     /// Whether it failed as it does while a new role assignment is on its way: asked again later, it may succeed.
@@ -31,7 +39,7 @@ pub struct Examination {
 impl AzureSource {
     /// Tests the connection from the credential to a read, then what surrounds it: rights, CORS for each of the
     /// `origins` (such as `https://example.org`), clock, latency. Changes nothing; never fails as a whole.
-    pub async fn examine(&self, origins: &[String]) -> Examination {
+    pub async fn examine(&self, origins: &[String]) -> Diagnosis {
         let mut checks = vec![token::credential(&self.credential)];
         let (token, signed_in) = token::check(&self.credential).await;
         checks.push(token);
@@ -57,28 +65,21 @@ impl AzureSource {
             true => timed(scope::check(self)).await,
             false => Check::skipped("least-privilege", "nothing was listed"),
         });
-        match transport::client() {
-            Ok(client) => {
-                match (&sample.video, listed) {
-                    (Some(video), _) => {
-                        for origin in origins {
-                            checks.push(timed(cors::check(&client, &self.url, video, origin)).await);
-                        }
-                    }
-                    (None, true) => {
-                        checks.push(Check::skipped("cors", "there is no video on the first page"))
-                    }
-                    (None, false) => checks.push(Check::skipped("cors", "nothing was listed")),
+        match (&sample.video, listed) {
+            (Some(video), _) => {
+                for origin in origins {
+                    checks.push(timed(cors::check(&self.endpoint, &self.url, video, origin)).await);
                 }
-                checks.push(timed(clock::check(&client, &self.url)).await);
             }
-            Err(error) => checks.push(Check::new("clock", Outcome::Unknown, error.message())),
+            (None, true) => checks.push(Check::skipped("cors", "there is no video on the first page")),
+            (None, false) => checks.push(Check::skipped("cors", "nothing was listed")),
         }
+        checks.push(timed(clock::check(&self.endpoint, &self.url)).await);
         checks.push(match readable {
             Some(blob) => timed(access::latency(self, blob)).await,
             None => Check::skipped("latency", "nothing was read"),
         });
-        Examination { checks, propagating: propagating || lacks_role }
+        Diagnosis { checks, propagating: propagating || lacks_role }
     }
 }
 
@@ -88,20 +89,30 @@ async fn timed(check: impl Future<Output = Check>) -> Check {
     check.took(begun.elapsed())
 }
 
-/// Repeats a request as a run does; a failure comes with the attempts made.
-async fn retried<T>(
+/// Repeats a request as a run does.
+async fn retried<T, F: Future<Output = Result<T, Failure>>>(
     source: &AzureSource,
-    mut attempt: impl AsyncFnMut() -> Result<T, Failure>,
-) -> Result<T, (Failure, Attempts)> {
-    let mut attempts = Attempts::new(source.options.retry);
-    loop {
-        let failure = match tokio::time::timeout(DEADLINE, attempt()).await {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(failure)) => failure,
-            Err(_) => Failure::Broken("no whole answer in time".into()),
-        };
-        if !attempts.again(&failure).await {
-            return Err((failure, attempts));
-        }
-    }
+    mut attempt: impl FnMut() -> F,
+) -> Result<T, Failed> {
+    let attempt = |_| attempt();
+    with_retries(&source.limiter, source.options.retry, 0, Deadline::Fixed(DEADLINE), attempt).await
+}
+
+/// Sends a request without a credential, once, and gives the head of the answer, whatever its status.
+async fn head(
+    endpoint: &Endpoint,
+    method: Method,
+    url: &Url,
+    fields: impl FnOnce(Builder) -> Builder,
+) -> Result<(StatusCode, HeaderMap), Failure> {
+    let request = endpoint.request(method, &url[Position::BeforePath..Position::AfterQuery]);
+    let request = fields(request).body(Full::<Bytes>::default()).map_err(|_| Failure::unsendable())?;
+    let answer = async {
+        let response = endpoint.send(request).await?;
+        let head = (response.status(), response.headers().clone());
+        // To its end, so that the steps that follow can use the connection.
+        response.body(Length::First(MAX_ERROR_BYTES)).await?;
+        Ok(head)
+    };
+    tokio::time::timeout(DEADLINE, answer).await.map_err(|_| Failure::silent())?
 }

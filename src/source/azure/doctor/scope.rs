@@ -3,9 +3,10 @@
 use super::retried;
 use crate::error::Error;
 use crate::model::{Check, Outcome};
-use crate::source::azure::auth::Means;
+use crate::source::azure::auth::Authorization;
 use crate::source::azure::failure::Failure;
 use crate::source::azure::list_page::MAX_BLOBS;
+use crate::source::azure::retry::Failed;
 use crate::source::azure::{AzureSource, Cursor, Options, Session, account};
 use crate::source::location::Sas;
 
@@ -19,16 +20,18 @@ const MAX_OTHERS: usize = 3;
 
 /// Says whether the credential reaches further than it needs to.
 pub(super) async fn check(source: &AzureSource) -> Check {
-    match &source.credential.means {
-        Means::Anonymous => Check::skipped(NAME, "the container is public: anyone may list and read it"),
-        Means::Key { .. } => Check::new(
+    match &source.credential.authorization {
+        Authorization::Anonymous => {
+            Check::skipped(NAME, "the container is public: anyone may list and read it")
+        }
+        Authorization::Key(_) => Check::new(
             NAME,
             Outcome::Warning,
             "an account key may read, write and delete everything in the account",
         )
         .cure("use a SAS of the container with sp=rl, or Entra ID with the role 'Storage Blob Data Reader'"),
-        Means::Sas(sas) => of_sas(sas),
-        Means::Token(_) => match of_role(source).await {
+        Authorization::Sas(sas) => of_sas(sas),
+        Authorization::Token(_) => match of_role(source).await {
             Ok(check) => check,
             Err(failure) => Check::new(NAME, Outcome::Unknown, failure.to_string()),
         },
@@ -56,19 +59,20 @@ fn of_sas(sas: &Sas) -> Check {
 /// a condition on blobs does not change that ("Storage Blob Data Reader": `containers/read` is one of its actions).
 async fn of_role(source: &AzureSource) -> Result<Check, Failure> {
     let ok = |detail: String| Ok(Check::new(NAME, Outcome::Ok, detail));
-    let names = match retried(source, async || containers(source).await).await {
+    let names = match retried(source, || containers(source)).await {
         Ok(names) => names,
-        Err((Failure::Status { status: 401 | 403, .. }, _)) => {
+        Err(Failed { failure: Failure::Status { status: 401 | 403, .. }, .. }) => {
             return ok("it may not list the account's containers".into());
         }
-        Err((failure, _)) => return Err(failure),
+        Err(failed) => return Err(failed.failure),
     };
     let this = source.url.container();
     let others: Vec<_> = names.into_iter().filter(|name| name != this && !name.starts_with('$')).collect();
     let mut refused = Vec::new();
     for name in others.into_iter().take(MAX_OTHERS) {
         let Ok(other) = beside(source, &name) else { continue };
-        match retried(&other, async || other.try_page(&Cursor::new("", MAX_BLOBS)).await).await {
+        let cursor = Cursor::new("", MAX_BLOBS);
+        match retried(&other, || other.try_page(&cursor)).await {
             Ok(_) => {
                 return Ok(Check::new(NAME, Outcome::Warning, format!("it may read container '{name}' too"))
                     .cure(format!(
@@ -76,8 +80,10 @@ async fn of_role(source: &AzureSource) -> Result<Check, Failure> {
                         role_condition(this)
                     )));
             }
-            Err((Failure::Status { status: 401 | 403, .. }, _)) => refused.push(format!("'{name}'")),
-            Err((failure, _)) => return Err(failure),
+            Err(Failed { failure: Failure::Status { status: 401 | 403, .. }, .. }) => {
+                refused.push(format!("'{name}'"))
+            }
+            Err(failed) => return Err(failed.failure),
         }
     }
     match refused.is_empty() {
@@ -97,14 +103,15 @@ pub fn role_condition(container: &str) -> String {
 /// Another container of the account, with the same credential.
 fn beside(source: &AzureSource, container: &str) -> Result<AzureSource, Error> {
     let options = Options { page_size: 1, ..source.options };
-    let session = Session::new(options.limits)?;
+    let session = Session::new(options.limits);
     AzureSource::with(source.url.beside(container)?, source.credential.clone(), options, &session)
 }
 
 /// Names of containers of the account.
 async fn containers(source: &AzureSource) -> Result<Vec<String>, Failure> {
-    let session = Session::new(source.options.limits).map_err(|error| Failure::Other(error.to_string()))?;
-    let page = account::page(&source.url, &source.credential.means, &session, MAX_CONTAINERS, None).await?;
+    let session = Session::new(source.options.limits);
+    let page =
+        account::page(&source.url, &source.credential.authorization, &session, MAX_CONTAINERS, None).await?;
     Ok(page.names)
 }
 

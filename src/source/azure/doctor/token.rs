@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::DEADLINE;
 use crate::model::{Check, Outcome};
-use crate::source::azure::auth::{Credential, Means};
+use crate::source::azure::auth::{Authorization, Credential};
 use crate::source::azure::explain::cure_of_sign_in;
 use crate::source::azure::failure::Failure;
 use crate::source::location::Sas;
@@ -28,8 +28,8 @@ const MAX_CLAIM: usize = 80;
 
 /// Says which credential it is. A SAS says what it allows.
 pub(super) fn credential(credential: &Credential) -> Check {
-    let detail = match &credential.means {
-        Means::Sas(sas) => format!("{}: {}", credential.label(), described(sas)),
+    let detail = match &credential.authorization {
+        Authorization::Sas(sas) => format!("{}: {}", credential.label(), described(sas)),
         _ => credential.label().to_owned(),
     };
     Check::new("credential", Outcome::Ok, detail)
@@ -48,7 +48,7 @@ fn described(sas: &Sas) -> String {
 /// Gets a token and says whose it is and until when it holds; says too whether the steps after it can be taken.
 pub(super) async fn check(credential: &Credential) -> (Check, bool) {
     let begun = Instant::now();
-    let Means::Token(source) = &credential.means else {
+    let Authorization::Token(source) = &credential.authorization else {
         return (Check::skipped("token", "only Entra ID gives tokens"), true);
     };
     let answer = tokio::time::timeout(DEADLINE, source.get_token(&[SCOPE], None)).await;

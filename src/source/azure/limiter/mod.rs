@@ -1,4 +1,4 @@
-//! When a request may leave: one pace for all requests of a source.
+//! When a request may leave: one limiter for all requests to an account.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ mod circuit;
 mod concurrency;
 mod rate;
 
-use circuit::{Circuit, Gate};
+use circuit::{CircuitBreaker, Decision};
 use concurrency::Concurrency;
 use rate::{Bandwidth, Rate};
 
@@ -19,12 +19,12 @@ use rate::{Bandwidth, Rate};
 /// a thousand of them keep that up.
 pub const MAX_CONCURRENCY: usize = 1024;
 
-/// How many times the usual latency a first attempt is waited for. One that takes longer has most likely lost its
+/// How many times the usual latency a first attempt may take. One that takes longer has most likely lost its
 /// connection, and holds up the blobs that were listed after it.
-const PATIENCE: f64 = 40.0;
-/// The bounds of that wait; the longer one counts until an answer came.
-const LEAST_PATIENCE: Duration = Duration::from_secs(2);
-const MOST_PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT_FACTOR: f64 = 40.0;
+/// The bounds of that time; the longer one counts until an answer came.
+const MIN_TIMEOUT: Duration = Duration::from_secs(2);
+const MAX_TIMEOUT: Duration = Duration::from_secs(15);
 /// Weight of the newest answer in the usual latency.
 const NEWEST: f64 = 0.05;
 
@@ -39,25 +39,25 @@ pub struct Limits {
     pub bytes_per_second: Option<f64>,
 }
 
-/// How a request ended, for the pace of those that follow.
+/// How a request ended, for those that follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum Feedback {
     /// The service answered, whatever the answer says.
     Answered,
-    /// It has no capacity at the moment.
-    Refused,
+    /// It has no capacity at the moment (429, 503).
+    Throttled,
     /// It did not answer, or not as it should.
     Failed,
 }
 
-/// Nothing has got through for so long that a request is not even sent.
+/// The circuit breaker has been open for so long that a request is not even sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct GivenUp;
+pub(super) struct CircuitOpen;
 
-/// The pace of a source's requests.
+/// What the requests to an account share: permits, rates, and the circuit breaker.
 #[derive(Debug)]
-pub(super) struct Pace {
-    places: Semaphore,
+pub(super) struct Limiter {
+    permits: Semaphore,
     /// Held by the request that waits for its time, so that all leave one after the other.
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -67,62 +67,61 @@ pub(super) struct Pace {
 struct State {
     rate: Rate,
     bandwidth: Bandwidth,
-    circuit: Circuit,
+    breaker: CircuitBreaker,
     /// `None` when the number of requests in flight is fixed.
     concurrency: Option<Concurrency>,
-    /// Places there are, taken or not.
-    places: usize,
+    /// Permits there are, taken or not.
+    permits: usize,
     in_flight: usize,
     /// The moving average of the answers' latency, in seconds.
     latency: Option<f64>,
     /// All of them, in microseconds.
     latencies: Histogram<u64>,
-    refused: u64,
+    throttled: u64,
 }
 
 impl State {
-    /// Whether requests leave at a given rate.
-    fn is_paced(&self) -> bool {
+    fn is_rate_limited(&self) -> bool {
         self.rate.is_limited() || self.bandwidth.is_limited()
     }
 
     /// How long a first attempt may take.
-    fn patience(&self) -> Duration {
-        let usual = self.latency.map(|latency| Duration::from_secs_f64(PATIENCE * latency));
-        usual.map_or(MOST_PATIENCE, |usual| usual.clamp(LEAST_PATIENCE, MOST_PATIENCE))
+    fn timeout(&self) -> Duration {
+        let usual = self.latency.map(|latency| Duration::from_secs_f64(TIMEOUT_FACTOR * latency));
+        usual.map_or(MAX_TIMEOUT, |usual| usual.clamp(MIN_TIMEOUT, MAX_TIMEOUT))
     }
 }
 
-/// What became of the requests of a source.
+/// Figures of the requests to an account.
 #[derive(Clone, Debug)]
 pub struct Traffic {
-    /// How long answers took, in microseconds, to three digits.
+    /// How long answers took, in microseconds, to two digits.
     pub latencies: Histogram<u64>,
-    /// Requests that were refused for want of capacity.
-    pub refused: u64,
+    /// Requests that the service throttled.
+    pub throttled: u64,
 }
 
-impl Pace {
+impl Limiter {
     pub(super) fn new(limits: Limits) -> Self {
         let concurrency = match limits.concurrency {
             Some(_) => None,
             None => Some(Concurrency::new(MAX_CONCURRENCY)),
         };
         let fixed = limits.concurrency.unwrap_or(MAX_CONCURRENCY).max(1);
-        let places = concurrency.as_ref().map_or(fixed, Concurrency::limit);
+        let permits = concurrency.as_ref().map_or(fixed, Concurrency::limit);
         Self {
-            places: Semaphore::new(places),
+            permits: Semaphore::new(permits),
             turn: tokio::sync::Mutex::new(()),
             state: Mutex::new(State {
                 rate: Rate::new(limits.requests_per_second),
                 bandwidth: Bandwidth::new(limits.bytes_per_second),
-                circuit: Circuit::new(Instant::now()),
+                breaker: CircuitBreaker::new(Instant::now()),
                 concurrency,
-                places,
+                permits,
                 in_flight: 0,
                 latency: None,
                 latencies: latencies(),
-                refused: 0,
+                throttled: 0,
             }),
         }
     }
@@ -130,40 +129,48 @@ impl Pace {
     /// Waits until a request for `bytes` bytes may leave.
     ///
     /// # Errors
-    /// In an outage that has lasted too long.
-    pub(super) async fn admit(&self, bytes: u64) -> Result<Request<'_>, GivenUp> {
+    /// The circuit breaker has been open for too long.
+    pub(super) async fn admit(&self, bytes: u64) -> Result<Permit<'_>, CircuitOpen> {
         loop {
-            // It never closes.
-            let Ok(place) = self.places.acquire().await else { return Err(GivenUp) };
-            let (gate, patience) = {
+            // First the permit, then the breaker: what waited for a permit while the service failed must not leave. The
+            // semaphore never closes.
+            let Ok(permit) = self.permits.acquire().await else { return Err(CircuitOpen) };
+            let (decision, timeout) = {
                 let (now, mut state) = (Instant::now(), self.state());
-                let gate = state.circuit.gate(now);
-                if gate == Gate::Open && !state.is_paced() {
+                let decision = state.breaker.decide(now);
+                if decision == Decision::Pass && !state.is_rate_limited() {
                     state.in_flight += 1;
-                    let (place, patience) = (Some(place), state.patience());
-                    return Ok(Request { pace: self, place, begun: now, patience });
+                    let (permit, timeout) = (Some(permit), state.timeout());
+                    return Ok(Permit { limiter: self, permit, begun: now, timeout });
                 }
-                (gate, state.patience())
+                (decision, state.timeout())
             };
-            match gate {
-                Gate::Open => {
+            match decision {
+                Decision::Pass => {
                     self.wait_for_turn(bytes).await;
                     self.state().in_flight += 1;
-                    return Ok(Request { pace: self, place: Some(place), begun: Instant::now(), patience });
+                    // The latency begins here: the wait for a turn is not the service's.
+                    return Ok(Permit {
+                        limiter: self,
+                        permit: Some(permit),
+                        begun: Instant::now(),
+                        timeout,
+                    });
                 }
-                Gate::Shut => return Err(GivenUp),
-                Gate::Wait(time) => {
-                    drop(place);
+                Decision::GiveUp => return Err(CircuitOpen),
+                Decision::Wait(time) => {
+                    // Before the wait: the trial needs a permit.
+                    drop(permit);
                     sleep(time).await;
                 }
             }
         }
     }
 
-    /// What became of the requests so far.
+    /// Figures of the requests so far.
     pub(super) fn traffic(&self) -> Traffic {
         let state = self.state();
-        Traffic { latencies: state.latencies.clone(), refused: state.refused }
+        Traffic { latencies: state.latencies.clone(), throttled: state.throttled }
     }
 
     async fn wait_for_turn(&self, bytes: u64) {
@@ -176,18 +183,18 @@ impl Pace {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere leaves the numbers usable: at worst the pace is a little off.
+        // A panic elsewhere leaves the numbers usable: at worst the limits are a little off.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the number of places what it should be. Places that are taken are given up when they come back.
+    /// Makes the number of permits what it should be. Those that are taken are withdrawn when they come back.
     fn resize(&self, state: &mut State) {
         let Some(wanted) = state.concurrency.as_ref().map(Concurrency::limit) else { return };
-        if wanted > state.places {
-            self.places.add_permits(wanted - state.places);
-            state.places = wanted;
+        if wanted > state.permits {
+            self.permits.add_permits(wanted - state.permits);
+            state.permits = wanted;
         } else {
-            state.places -= self.places.forget_permits(state.places - wanted);
+            state.permits -= self.permits.forget_permits(state.permits - wanted);
         }
     }
 }
@@ -198,29 +205,29 @@ fn latencies() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 120_000_000, 2).expect("the bounds are in order")
 }
 
-/// A request under way. One that is dropped without an outcome, because the run ended, tells nothing.
+/// A request in flight. One that is dropped without feedback, because the run ended, counts for nothing.
 #[derive(Debug)]
-pub(super) struct Request<'a> {
-    pace: &'a Pace,
-    place: Option<SemaphorePermit<'a>>,
+pub(super) struct Permit<'a> {
+    limiter: &'a Limiter,
+    permit: Option<SemaphorePermit<'a>>,
     begun: Instant,
-    patience: Duration,
+    timeout: Duration,
 }
 
-impl Request<'_> {
-    /// How long it may take if it is a first attempt.
-    pub(super) fn patience(&self) -> Duration {
-        self.patience
+impl Permit<'_> {
+    /// How long the request may take if it is a first attempt.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// The request ended.
-    pub(super) fn done(mut self, outcome: Outcome) {
-        let (now, mut state) = (Instant::now(), self.pace.state());
+    pub(super) fn done(mut self, feedback: Feedback) {
+        let (now, mut state) = (Instant::now(), self.limiter.state());
         let in_flight = state.in_flight;
-        match outcome {
-            Outcome::Answered => {
+        match feedback {
+            Feedback::Answered => {
                 state.rate.delivered(now);
-                state.circuit.succeeded(now);
+                state.breaker.succeeded(now);
                 let latency = now.duration_since(self.begun);
                 state.latencies.saturating_record(latency.as_micros() as u64);
                 let (usual, newest) = (state.latency, latency.as_secs_f64());
@@ -229,33 +236,34 @@ impl Request<'_> {
                     concurrency.answered(now, latency, in_flight);
                 }
             }
-            Outcome::Refused => {
-                state.refused += 1;
-                if state.rate.refused(now)
+            Feedback::Throttled => {
+                state.throttled += 1;
+                // Only with the rate: each burst of throttled requests counts once, not once for each of them.
+                if state.rate.throttled(now)
                     && let Some(concurrency) = &mut state.concurrency
                 {
                     concurrency.back_off();
                 }
             }
-            Outcome::Failed => state.circuit.failed(now),
+            Feedback::Failed => state.breaker.failed(now),
         }
-        self.leave(&mut state);
-        self.pace.resize(&mut state);
+        // First the permit, then the number of permits: only one that has come back can be withdrawn.
+        self.give_back(&mut state);
+        self.limiter.resize(&mut state);
     }
 
-    /// Gives back its place.
-    fn leave(&mut self, state: &mut State) {
-        if self.place.take().is_some() {
+    fn give_back(&mut self, state: &mut State) {
+        if self.permit.take().is_some() {
             state.in_flight = state.in_flight.saturating_sub(1);
         }
     }
 }
 
-impl Drop for Request<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        if self.place.is_some() {
-            let mut state = self.pace.state();
-            self.leave(&mut state);
+        if self.permit.is_some() {
+            let mut state = self.limiter.state();
+            self.give_back(&mut state);
         }
     }
 }

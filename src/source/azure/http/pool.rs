@@ -8,17 +8,17 @@ use tokio::runtime::{Handle, Id};
 
 use super::connection::Connection;
 
-/// Connections that are kept for each runtime: more than requests are ever in flight, so that none is opened anew.
+/// Connections that are kept for each runtime: as many as requests are ever in flight, so that none is opened twice.
 const MAX_IDLE: usize = 1024;
 
-/// How long a connection may have been idle to be taken as it is. Servers keep one for seconds at the least.
+/// How long a connection may have been idle to be used without a look at it. Servers keep one for seconds at the least.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Idle connections. One is driven by the runtime that opened it, so each runtime has its own.
+/// The idle connections of an endpoint. A connection is driven by the runtime that opened it, so each has its own.
 #[derive(Default)]
-pub(super) struct Idle(Mutex<HashMap<Id, Vec<(Connection, Instant)>>>);
+pub(super) struct Pool(Mutex<HashMap<Id, Vec<(Connection, Instant)>>>);
 
-impl Idle {
+impl Pool {
     /// The connection that was used last, as long as its other end has not closed it.
     pub(super) async fn take(&self) -> Option<Connection> {
         loop {

@@ -1,43 +1,44 @@
-//! How many requests, and how many bytes, may leave in a second.
+//! How many requests, and how many bytes, may leave in a second: token buckets, kept as the time at which the next
+//! request conforms (the generic cell rate algorithm, GCRA).
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Time over which answers and refusals are counted to learn what the service delivers.
+/// Time over which answers are counted, throttled ones too, to learn what the service delivers.
 const WINDOW: Duration = Duration::from_millis(500);
 /// Parts that the window is counted in: the oldest is forgotten as a whole.
 const PARTS: usize = 10;
 /// The shortest time from which a rate is concluded.
 const SHORTEST: Duration = Duration::from_millis(100);
-/// The least time between two cuts: what is refused meanwhile left before the first one.
+/// The least time between two cuts: what is throttled meanwhile left before the first one.
 const BETWEEN_CUTS: Duration = Duration::from_millis(500);
-/// The share of requests whose refusal is put up with: services refuse a few at any rate.
+/// The share of throttled requests that is put up with: services throttle a few at any rate.
 const TOLERATED: f64 = 0.08;
-/// Refusals from which a share is concluded, unless so few are asked for that there are never as many.
+/// Throttled requests from which a share is concluded, unless so few are sent that there are never as many.
 const ENOUGH: u64 = 3;
 /// What is asked for after a cut, as a part of what was delivered.
 const AFTER_CUT: f64 = 0.95;
 /// Time between two steps of growth.
 const STEP: Duration = Duration::from_millis(250);
-/// Growth in a step after the first cut, which rests on few answers: until the next refusal.
+/// Growth in a step after the first cut, which rests on few answers: until the next throttled one.
 const SLOW_START: f64 = 0.5;
 /// Growth in the first step after any later cut; it doubles with every further one.
 const FIRST_GROWTH: f64 = 0.0025;
 /// The most growth in one step after a later cut: a quarter in a second.
 const MAX_GROWTH: f64 = 0.06;
-/// The lowest rate that is learnt, in requests a second.
+/// The lowest rate that is learned, in requests a second.
 const MIN_RATE: f64 = 1.0;
-/// A learnt rate past this many requests a second limits nothing: no account takes more.
+/// A learned rate past this many requests a second limits nothing: no account takes more.
 const NO_LIMIT: f64 = 100_000.0;
 /// How far requests may be ahead of their time: a timer is no finer than a millisecond.
 const BURST: Duration = Duration::from_millis(5);
 
-/// The rate of requests: at most what the user allows, and what the service was seen to deliver when it refused some.
+/// The rate of requests: at most what the user allows, and what the service was seen to deliver when it throttled some.
 #[derive(Debug)]
 pub(super) struct Rate {
     allowed: Option<f64>,
-    learnt: Option<f64>,
+    learned: Option<f64>,
     next: Option<Instant>,
     recent: Window,
     last_cut: Option<Instant>,
@@ -46,11 +47,11 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// A rate that is bound by `allowed` alone, in requests a second, until the service refuses one.
+    /// A rate that is bound by `allowed` alone, in requests a second, until the service throttles one.
     pub(super) fn new(allowed: Option<f64>) -> Self {
         Self {
             allowed,
-            learnt: None,
+            learned: None,
             next: None,
             recent: Window::default(),
             last_cut: None,
@@ -59,8 +60,9 @@ impl Rate {
         }
     }
 
-    /// Takes a place in the sequence of requests, and says how long to wait for it.
+    /// Takes the next slot in the sequence of requests, and says how long to wait for it.
     pub(super) fn take(&mut self, now: Instant) -> Duration {
+        // First: what is due since the last request counts for this one.
         self.grow(now);
         match self.limit() {
             None => Duration::ZERO,
@@ -73,43 +75,44 @@ impl Rate {
         self.limit().is_some()
     }
 
-    /// An answer came that was no refusal.
+    /// A request was answered and not throttled.
     pub(super) fn delivered(&mut self, now: Instant) {
         self.recent.part(now).delivered += 1;
     }
 
-    /// The service refused a request for want of capacity; says whether the rate was cut.
-    pub(super) fn refused(&mut self, now: Instant) -> bool {
-        self.recent.part(now).refused += 1;
+    /// The service throttled a request; says whether the rate was cut.
+    pub(super) fn throttled(&mut self, now: Instant) -> bool {
+        self.recent.part(now).throttled += 1;
         if self.last_cut.is_some_and(|cut| now.duration_since(cut) < BETWEEN_CUTS) {
             return false;
         }
-        let Answers { delivered, refused } = self.recent.sum();
-        let is_enough = refused >= ENOUGH || delivered + refused < 2 * ENOUGH;
-        if !is_enough || refused as f64 <= TOLERATED * (delivered + refused) as f64 {
+        let Answers { delivered, throttled } = self.recent.sum();
+        let is_enough = throttled >= ENOUGH || delivered + throttled < 2 * ENOUGH;
+        if !is_enough || throttled as f64 <= TOLERATED * (delivered + throttled) as f64 {
             return false;
         }
         let delivered = delivered as f64 / self.recent.time(now).as_secs_f64();
-        let cut = AFTER_CUT * self.learnt.map_or(delivered, |learnt| learnt.min(delivered));
+        let cut = AFTER_CUT * self.learned.map_or(delivered, |learned| learned.min(delivered));
         self.growth = if self.last_cut.is_some() { FIRST_GROWTH } else { SLOW_START };
-        self.learnt = Some(cut.max(MIN_RATE));
+        self.learned = Some(cut.max(MIN_RATE));
         (self.last_cut, self.last_growth) = (Some(now), Some(now));
         true
     }
 
     fn limit(&self) -> Option<f64> {
-        match (self.allowed, self.learnt) {
-            (Some(allowed), Some(learnt)) => Some(allowed.min(learnt)),
-            (allowed, learnt) => allowed.or(learnt),
+        match (self.allowed, self.learned) {
+            (Some(allowed), Some(learned)) => Some(allowed.min(learned)),
+            (allowed, learned) => allowed.or(learned),
         }
     }
 
+    /// Raises the learned rate by the steps that are due.
     fn grow(&mut self, now: Instant) {
-        while let (Some(learnt), Some(since)) = (self.learnt, self.last_growth) {
+        while let (Some(learned), Some(since)) = (self.learned, self.last_growth) {
             if now.duration_since(since) < STEP {
                 return;
             }
-            self.learnt = Some(learnt * (1.0 + self.growth)).filter(|learnt| *learnt < NO_LIMIT);
+            self.learned = Some(learned * (1.0 + self.growth)).filter(|learned| *learned < NO_LIMIT);
             self.last_growth = Some(since + STEP);
             self.growth = (2.0 * self.growth).min(MAX_GROWTH).max(self.growth);
         }
@@ -129,7 +132,7 @@ impl Bandwidth {
         Self { allowed, next: None }
     }
 
-    /// Takes the time that `len` bytes need, and says how long to wait for its beginning.
+    /// Takes the time that `len` bytes need, and says how long to wait until it begins.
     pub(super) fn take(&mut self, now: Instant, len: u64) -> Duration {
         match self.allowed {
             None => Duration::ZERO,
@@ -143,8 +146,10 @@ impl Bandwidth {
     }
 }
 
-/// Moves `next` on by `interval`, and says how long it is until the time that it had.
+/// Moves the time `next` at which a request conforms on by `interval`, and says how long it is until the time that it
+/// had.
 fn space(next: &mut Option<Instant>, now: Instant, interval: Duration) -> Duration {
+    // Time that was not used is worth no more than a burst: a pause must not be followed by a flood.
     let earliest = now.checked_sub(BURST).unwrap_or(now);
     let due = next.map_or(now, |next| next.max(earliest));
     *next = Some(due + interval);
@@ -155,7 +160,7 @@ fn space(next: &mut Option<Instant>, now: Instant, interval: Duration) -> Durati
 #[derive(Clone, Copy, Debug, Default)]
 struct Answers {
     delivered: u64,
-    refused: u64,
+    throttled: u64,
 }
 
 /// Answers in the last [`WINDOW`].
@@ -182,7 +187,7 @@ impl Window {
     fn sum(&self) -> Answers {
         self.parts.iter().fold(Answers::default(), |sum, part| Answers {
             delivered: sum.delivered + part.delivered,
-            refused: sum.refused + part.refused,
+            throttled: sum.throttled + part.throttled,
         })
     }
 
@@ -197,8 +202,8 @@ impl Window {
 mod tests {
     use super::*;
 
-    /// A service that delivers `limit` requests a second and refuses the rest, for `seconds`: what it delivers and what
-    /// it refuses, each second.
+    /// A service that delivers `limit` requests a second and throttles the rest, for `seconds`: what it delivers and
+    /// what it throttles, each second.
     fn serve(rate: &mut Rate, limit: f64, seconds: u64) -> Vec<(u64, u64)> {
         let begun = Instant::now();
         let (mut now, mut tokens, mut filled) = (begun, 1.0, begun);
@@ -207,7 +212,9 @@ mod tests {
             // Without a limit of its own, a client on a fast network sends some 10,000 a second.
             now += rate.take(now).max(Duration::from_micros(if rate.is_limited() { 0 } else { 100 }));
             let second = now.duration_since(begun).as_secs();
-            let Some((delivered, refused)) = each_second.get_mut(second as usize) else { return each_second };
+            let Some((delivered, throttled)) = each_second.get_mut(second as usize) else {
+                return each_second;
+            };
             tokens = (tokens + limit * now.duration_since(filled).as_secs_f64()).min(limit / 10.0);
             filled = now;
             if tokens >= 1.0 {
@@ -215,8 +222,8 @@ mod tests {
                 *delivered += 1;
                 rate.delivered(now);
             } else {
-                *refused += 1;
-                rate.refused(now);
+                *throttled += 1;
+                rate.throttled(now);
             }
         }
     }
@@ -227,20 +234,20 @@ mod tests {
             let seconds = serve(&mut Rate::new(None), limit, 60);
             let settled = &seconds[5..];
             let delivered = settled.iter().map(|(delivered, _)| delivered).sum::<u64>() as f64;
-            let refused = settled.iter().map(|(_, refused)| refused).sum::<u64>() as f64;
+            let throttled = settled.iter().map(|(_, throttled)| throttled).sum::<u64>() as f64;
             let share = delivered / (limit * settled.len() as f64);
             assert!(share > 0.9, "{limit}: {share:.2} of the limit, {seconds:?}");
-            assert!(refused / (refused + delivered) < 0.1, "{limit}: {refused} refused, {seconds:?}");
+            assert!(throttled / (throttled + delivered) < 0.1, "{limit}: {throttled} throttled, {seconds:?}");
         }
     }
 
     #[test]
-    fn a_few_refusals_at_any_rate_change_nothing() {
+    fn a_few_throttled_requests_at_any_rate_change_nothing() {
         let (mut rate, mut now) = (Rate::new(None), Instant::now());
         for number in 0..100_000 {
             now += Duration::from_micros(100);
             match number % 25 {
-                24 => assert!(!rate.refused(now)),
+                24 => assert!(!rate.throttled(now)),
                 _ => rate.delivered(now),
             }
         }
@@ -252,7 +259,7 @@ mod tests {
         let mut rate = Rate::new(None);
         serve(&mut rate, 100.0, 5);
         let now = Instant::now();
-        (rate.learnt, rate.last_growth, rate.growth) = (Some(100.0), Some(now), FIRST_GROWTH);
+        (rate.learned, rate.last_growth, rate.growth) = (Some(100.0), Some(now), FIRST_GROWTH);
         rate.take(now + Duration::from_secs(20));
         assert!(rate.limit().is_some_and(|limit| limit > 1000.0), "{rate:?}");
         rate.take(now + Duration::from_secs(60));

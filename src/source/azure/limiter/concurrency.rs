@@ -1,4 +1,4 @@
-//! How many requests are in flight: more while that does not make them slower, fewer when it does.
+//! Adaptive concurrency: more requests in flight while that does not make them slower, fewer when it does.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ const FIRST: f64 = 32.0;
 const MIN: f64 = 8.0;
 /// The least time over which latencies are averaged.
 const WINDOW: Duration = Duration::from_millis(50);
-/// How many times the best latency is still taken for the service's own pace; what is above it waits in a queue.
+/// How many times the best latency still counts as the service's own; what is above it is queueing.
 const TOLERANCE: f64 = 2.0;
-/// How much of the requests in flight is kept at the most when latency has grown, and when a request is refused.
+/// How much of the requests in flight is kept at the most when latency has grown, and when a request is throttled.
 const BACKOFF: f64 = 0.7;
 /// So few requests in flight cannot be what makes the service slow: when they are, it has become slower.
 const FEW: f64 = 16.0;
@@ -43,7 +43,7 @@ impl Concurrency {
         self.limit as usize
     }
 
-    /// An answer came after `latency`, while `in_flight` requests were under way.
+    /// An answer came after `latency`, while `in_flight` requests were in flight.
     pub(super) fn answered(&mut self, now: Instant, latency: Duration, in_flight: usize) {
         let begun = *self.begun.get_or_insert(now);
         self.sum += latency.as_secs_f64();
@@ -53,20 +53,22 @@ impl Concurrency {
             return;
         }
         let mean = self.sum / f64::from(self.answers);
+        // Below a few in flight, the best is forgotten: otherwise a service that has become slower would keep the limit at
+        // its minimum for the rest of the run.
         let best = match self.best {
             Some(best) if self.limit > FEW => best.min(mean),
             _ => mean,
         };
         self.best = Some(best);
         let gradient = (TOLERANCE * best / mean).clamp(BACKOFF, 1.0);
-        // Room that is not used says nothing about what more of it would do.
+        // A limit that was not reached says nothing about a higher one.
         if gradient < 1.0 || self.busiest as f64 >= 0.8 * self.limit {
             self.limit = (self.limit * gradient + self.limit.sqrt()).clamp(MIN.min(self.max), self.max);
         }
         (self.begun, self.sum, self.answers, self.busiest) = (Some(now), 0.0, 0, 0);
     }
 
-    /// The service refused requests.
+    /// The service throttled requests.
     pub(super) fn back_off(&mut self) {
         self.limit = (self.limit * BACKOFF).max(MIN.min(self.max));
     }
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_grow_on_idle_room_and_backs_off_when_refused() {
+    fn it_does_not_grow_while_idle_and_backs_off_when_throttled() {
         let mut concurrency = Concurrency::new(1024);
         let mut now = Instant::now();
         for _ in 0..10_000 {

@@ -1,0 +1,129 @@
+//! From an endpoint to a connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Uri;
+use hyper::client::conn::http1;
+use hyper::http::uri::Scheme;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::proxy::matcher::Intercept;
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio_rustls::rustls::client::WantsClientCert;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::{self, ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use tower_service::Service;
+
+use super::connection::{Connection, Stream};
+use crate::error::{Error, Result};
+use crate::source::azure::failure::Failure;
+
+/// How long a connection may take, the proxy and TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes that one read of a connection takes at the most: an answer with 16 KiB of content and its head, so that the
+/// content comes as one piece and need not be put together.
+const READ_BUFFER: usize = 18 << 10;
+
+/// TCP to the first address that answers, and TLS where the URL says https.
+type Tcp = HttpsConnector<HttpConnector>;
+
+/// What opens the connections of an endpoint.
+pub(super) enum Connector {
+    /// To the URL itself.
+    Direct { to: Uri, tcp: Tcp },
+    /// To the origin, through a CONNECT tunnel of a proxy: TLS is spoken with the origin.
+    Tunnel { to: Uri, tunnel: Box<HttpsConnector<Tunnel<Tcp>>> },
+}
+
+impl Connector {
+    /// To the origin, or to its proxy when requests need no tunnel.
+    pub(super) fn new(origin: Uri, proxy: Option<&Intercept>, tls: Arc<ClientConfig>) -> Self {
+        let tcp = https(Arc::clone(&tls));
+        match proxy {
+            None => Self::Direct { to: origin, tcp },
+            Some(proxy) if origin.scheme() == Some(&Scheme::HTTPS) => {
+                let tunnel = Tunnel::new(proxy.uri().clone(), tcp);
+                let tunnel = match proxy.basic_auth() {
+                    Some(authorization) => tunnel.with_auth(authorization.clone()),
+                    None => tunnel,
+                };
+                Self::Tunnel { to: origin, tunnel: Box::new(HttpsConnector::from((tunnel, tls))) }
+            }
+            Some(proxy) => Self::Direct { to: proxy.uri().clone(), tcp },
+        }
+    }
+
+    /// Opens a connection, which may take as long as [`CONNECT_TIMEOUT`].
+    pub(super) async fn connect(&self) -> std::result::Result<Connection, Failure> {
+        let connecting = async {
+            let stream: std::result::Result<Box<dyn Stream>, _> = match self {
+                Self::Direct { to, tcp } => tcp.clone().call(to.clone()).await.map(|s| Box::new(s) as _),
+                Self::Tunnel { to, tunnel } => {
+                    tunnel.clone().call(to.clone()).await.map(|s| Box::new(s) as _)
+                }
+            };
+            let stream = stream.map_err(|error| Failure::of_connect(error.as_ref()))?;
+            let mut http = http1::Builder::new();
+            http.read_buf_exact_size(Some(READ_BUFFER)).writev(false);
+            let (sender, driver) =
+                http.handshake(stream).await.map_err(|error| Failure::of_connection(&error))?;
+            Ok(Connection::new(sender, driver))
+        };
+        let late = |_| Failure::connect_timed_out();
+        tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.map_err(late)?
+    }
+}
+
+/// A connector as the client has it, for the bare client of the benchmarks.
+///
+/// # Errors
+/// `origin` is reached over TLS, and the machine's certificates cannot be read.
+pub fn connector(origin: &Uri) -> Result<HttpsConnector<HttpConnector>> {
+    Ok(https(match origin.scheme() == Some(&Scheme::HTTPS) {
+        true => tls()?,
+        false => tls_without_roots()?,
+    }))
+}
+
+fn https(tls: Arc<ClientConfig>) -> Tcp {
+    let mut tcp = HttpConnector::new();
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.enforce_http(false);
+    HttpsConnector::from((tcp, tls))
+}
+
+/// TLS that trusts what the machine trusts.
+///
+/// # Errors
+/// The machine's certificates cannot be read.
+pub(super) fn tls() -> Result<Arc<ClientConfig>> {
+    config(BuilderVerifierExt::with_platform_verifier)
+}
+
+/// TLS that trusts nothing, for endpoints that are reached without it.
+///
+/// # Errors
+/// None that can happen.
+pub(super) fn tls_without_roots() -> Result<Arc<ClientConfig>> {
+    config(|tls| Ok(tls.with_root_certificates(RootCertStore::empty())))
+}
+
+type Verified = ConfigBuilder<ClientConfig, WantsClientCert>;
+
+fn config(
+    verify: impl FnOnce(
+        ConfigBuilder<ClientConfig, WantsVerifier>,
+    ) -> std::result::Result<Verified, rustls::Error>,
+) -> Result<Arc<ClientConfig>> {
+    // The provider is passed on, not installed for the whole process: a program that embeds the library may have one.
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let tls = tls.with_safe_default_protocol_versions().and_then(verify).map_err(|error| {
+        Error::new(format!("the HTTP client cannot start: {error}"))
+            .hint("check the machine's certificates (SSL_CERT_FILE)")
+    })?;
+    Ok(Arc::new(tls.with_no_client_auth()))
+}

@@ -1,0 +1,88 @@
+//! One connection, driven by the task that waits for its answer.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body, Frame, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::rt::{Read, Write};
+use hyper::{Request, Response};
+
+use crate::source::azure::failure::Failure;
+
+/// What a connection reads and writes: TCP, TLS, or either in a proxy's tunnel.
+pub(super) trait Stream: Read + Write + Send + Unpin {}
+
+impl<T: Read + Write + Send + Unpin> Stream for T {}
+
+/// What moves the bytes of a connection.
+type Driver = http1::Connection<Box<dyn Stream>, Full<Bytes>>;
+
+/// A connection of HTTP/1.1. Between two requests nothing drives it.
+pub(super) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    // Connections come and go by the thousand a second, and this is most of them.
+    driver: Box<Driver>,
+    ended: bool,
+}
+
+impl Connection {
+    pub(super) fn new(sender: SendRequest<Full<Bytes>>, driver: Driver) -> Self {
+        Self { sender, driver: Box::new(driver), ended: false }
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let mut head = std::pin::pin!(self.sender.send_request(request));
+        let (driver, ended) = (&mut self.driver, &mut self.ended);
+        let head = poll_fn(|context| drive(driver, ended, context, |context| head.as_mut().poll(context)));
+        head.await.map_err(|error| Failure::of_connection(&error))
+    }
+
+    /// The next part of an answer's body; `None` at its end.
+    pub(super) async fn frame(&mut self, body: &mut Incoming) -> Result<Option<Frame<Bytes>>, Failure> {
+        let (driver, ended) = (&mut self.driver, &mut self.ended);
+        let mut frame = |context: &mut Context<'_>| Pin::new(&mut *body).poll_frame(context);
+        let frame = poll_fn(|context| drive(driver, ended, context, &mut frame)).await;
+        frame.transpose().map_err(|error| Failure::of_connection(&error))
+    }
+
+    /// Whether the answer has been read to its end and another request may follow.
+    pub(super) async fn is_reusable(&mut self) -> bool {
+        self.is_open().await && self.sender.is_ready()
+    }
+
+    /// Whether the other end has not closed the connection, as far as is known at this moment.
+    pub(super) async fn is_open(&mut self) -> bool {
+        let (driver, ended) = (&mut self.driver, &mut self.ended);
+        poll_fn(|context| {
+            let _: Poll<()> = drive(driver, ended, context, |_| Poll::Pending);
+            Poll::Ready(!*ended)
+        })
+        .await
+    }
+}
+
+/// Polls what waits for the connection, and the connection once if that does not help.
+fn drive<T>(
+    driver: &mut Driver,
+    ended: &mut bool,
+    context: &mut Context<'_>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Poll<T> {
+    if let Poll::Ready(value) = poll(context) {
+        return Poll::Ready(value);
+    }
+    // The task that waits for the answer gets its error. Polling one that has ended would panic.
+    if !*ended && Pin::new(driver).poll(context).is_ready() {
+        *ended = true;
+    }
+    // Again: the driver may just have delivered it, and nothing else would wake this task.
+    poll(context)
+}

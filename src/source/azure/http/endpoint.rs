@@ -1,0 +1,97 @@
+//! One endpoint, and the connections to it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
+use hyper::http::request::Builder;
+use hyper::http::uri::Scheme;
+use hyper::{Method, Request, Uri};
+use hyper_util::client::proxy::matcher::Intercept;
+use tokio_rustls::rustls::ClientConfig;
+
+use super::connect::Connector;
+use super::pool::Pool;
+use super::response::Response;
+use crate::source::azure::failure::Failure;
+
+/// Scheme, host and port that requests are sent to.
+pub(in crate::source::azure) struct Endpoint {
+    origin: Uri,
+    connector: Connector,
+    /// For plain http through a proxy, which gets each request in absolute form (RFC 9112, 3.2.2).
+    forwarded: Option<Forwarded>,
+    pool: Pool,
+}
+
+struct Forwarded {
+    authorization: Option<HeaderValue>,
+}
+
+impl Endpoint {
+    /// Sends nothing yet.
+    pub(super) fn new(origin: Uri, proxy: Option<&Intercept>, tls: Arc<ClientConfig>) -> Self {
+        let connector = Connector::new(origin.clone(), proxy, tls);
+        let forwarded = proxy.filter(|_| origin.scheme() == Some(&Scheme::HTTP));
+        let forwarded = forwarded.map(|proxy| Forwarded { authorization: proxy.basic_auth().cloned() });
+        Self { origin, connector, forwarded, pool: Pool::default() }
+    }
+
+    /// Scheme, host and port, as a URL without a path.
+    pub(in crate::source::azure) fn origin(&self) -> &Uri {
+        &self.origin
+    }
+
+    /// The host as a request names it, with the port unless that is the scheme's own.
+    pub(in crate::source::azure) fn authority(&self) -> &str {
+        self.origin.authority().map_or("", |authority| authority.as_str())
+    }
+
+    /// The beginning of a request for a path with its query, such as `/media?comp=list`.
+    pub(in crate::source::azure) fn request(&self, method: Method, target: &str) -> Builder {
+        Request::builder().method(method).uri(target).header(HOST, self.authority())
+    }
+
+    /// Sends a request, whose URL is a path with its query, and waits for the head of its answer. When this or the
+    /// answer is dropped early, so is the connection.
+    ///
+    /// # Errors
+    /// The connection fails.
+    pub(in crate::source::azure) async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<'_>, Failure> {
+        let request = match &self.forwarded {
+            Some(forwarded) => self.in_absolute_form(request, forwarded)?,
+            None => request,
+        };
+        let mut connection = match self.pool.take().await {
+            Some(connection) => connection,
+            None => self.connector.connect().await?,
+        };
+        let (head, body) = connection.send(request).await?.into_parts();
+        Ok(Response::new(head, body, connection, &self.pool))
+    }
+
+    fn in_absolute_form(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        forwarded: &Forwarded,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        let mut uri = self.origin.clone().into_parts();
+        uri.path_and_query = request.uri().path_and_query().cloned();
+        *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Failure::unsendable())?;
+        if let Some(authorization) = &forwarded.authorization {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
+        }
+        Ok(request)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,88 @@
+//! The HTTP client that everything goes through: listings, reads, sign-in and the doctor's own requests.
+//!
+//! A run sends a request for every blob, so that each layer on the way is paid for a million times. Here a request is
+//! driven by the task that waits for its answer, on hyper's connection, with no task or channel of its own.
+//!
+//! * HTTP/1.1: many small answers are cheaper there than over the streams of one connection.
+//! * Redirects are not followed: they would carry a credential elsewhere.
+//! * Bodies are never decompressed: ranges count the stored bytes.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use hyper::Uri;
+use hyper::http::uri::Scheme;
+use hyper_util::client::proxy::matcher::Matcher;
+use tokio_rustls::rustls::ClientConfig;
+
+use crate::error::{Error, Result};
+
+mod connect;
+mod connection;
+mod endpoint;
+mod pool;
+mod proxy;
+mod response;
+mod transport;
+
+pub use connect::connector;
+pub(super) use endpoint::Endpoint;
+pub(super) use response::{Length, MAX_ERROR_BYTES};
+
+/// Connections to every endpoint that was asked for, and what opening one takes. Sends nothing by itself.
+pub(super) struct Client {
+    proxies: Matcher,
+    /// Made for the first endpoint that needs it: to read the machine's certificates takes milliseconds.
+    tls: OnceLock<Arc<ClientConfig>>,
+    endpoints: Mutex<HashMap<Uri, Arc<Endpoint>>>,
+}
+
+impl Client {
+    /// A client without any connection yet, which uses the proxies that the environment names.
+    pub(super) fn new() -> Self {
+        Self { proxies: Matcher::from_env(), tls: OnceLock::new(), endpoints: Mutex::default() }
+    }
+
+    /// The endpoint that a URL such as `https://media.blob.core.windows.net/path` is on.
+    ///
+    /// # Errors
+    /// The URL has no host, its proxy cannot be used, or the machine's certificates cannot be read.
+    pub(super) fn endpoint(&self, url: &str) -> Result<Arc<Endpoint>> {
+        let origin = origin(url).ok_or_else(|| Error::new(format!("{url} cannot be used as an endpoint")))?;
+        // A panic elsewhere leaves the map whole.
+        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(endpoint) = endpoints.get(&origin) {
+            return Ok(Arc::clone(endpoint));
+        }
+        let proxy = proxy::of(&self.proxies, &origin)?;
+        let speaks_tls = |uri: &Uri| uri.scheme() == Some(&Scheme::HTTPS);
+        let tls = match speaks_tls(&origin) || proxy.as_ref().is_some_and(|proxy| speaks_tls(proxy.uri())) {
+            true => self.tls()?,
+            false => connect::tls_without_roots()?,
+        };
+        let endpoint = Arc::new(Endpoint::new(origin.clone(), proxy.as_ref(), tls));
+        endpoints.insert(origin, Arc::clone(&endpoint));
+        Ok(endpoint)
+    }
+
+    fn tls(&self) -> Result<Arc<ClientConfig>> {
+        if let Some(tls) = self.tls.get() {
+            return Ok(Arc::clone(tls));
+        }
+        let tls = connect::tls()?;
+        Ok(Arc::clone(self.tls.get_or_init(|| tls)))
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+/// Scheme, host and port of a URL.
+fn origin(url: &str) -> Option<Uri> {
+    let parts = url.parse::<Uri>().ok()?.into_parts();
+    Uri::builder().scheme(parts.scheme?).authority(parts.authority?).path_and_query("/").build().ok()
+}

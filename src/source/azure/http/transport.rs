@@ -1,0 +1,48 @@
+//! The client as the Azure crates' transport.
+
+use async_trait::async_trait;
+use azure_core::http::headers::Headers;
+use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request};
+use http_body_util::Full;
+use hyper::Method;
+use tokio::time::timeout;
+use url::Position;
+
+use super::response::MAX_SILENCE;
+use super::{Client, Length, MAX_ERROR_BYTES};
+use crate::source::azure::MAX_PAGE_BYTES;
+use crate::source::azure::failure::Failure;
+
+/// Gives whole answers: of an error, the first [`MAX_ERROR_BYTES`].
+#[async_trait]
+impl HttpClient for Client {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let url = request.url();
+        let endpoint =
+            self.endpoint(&url[..Position::BeforePath]).map_err(|error| Failure::Other(error.to_string()))?;
+        let method = Method::from_bytes(request.method().as_str().as_bytes());
+        let method = method.map_err(|_| Failure::unsendable())?;
+        let mut sent = endpoint.request(method, &url[Position::BeforePath..Position::AfterQuery]);
+        for (name, value) in request.headers().iter() {
+            sent = sent.header(name.as_str(), value.as_str());
+        }
+        // Nothing here uploads, and a sign-in is a few bytes.
+        let Body::Bytes(body) = request.body() else { return Err(Failure::unsendable().into()) };
+        let sent = sent.body(Full::new(body.clone())).map_err(|_| Failure::unsendable())?;
+
+        let response = timeout(MAX_SILENCE, endpoint.send(sent)).await.map_err(|_| Failure::silent())??;
+        let status = response.status();
+        let mut headers = Headers::new();
+        for (name, value) in response.headers() {
+            if let Ok(value) = value.to_str() {
+                headers.insert(name.as_str().to_owned(), value.to_owned());
+            }
+        }
+        let length = match status.is_success() {
+            true => Length::AtMost(MAX_PAGE_BYTES),
+            false => Length::First(MAX_ERROR_BYTES),
+        };
+        let body = response.body(length).await?;
+        Ok(AsyncRawResponse::from_bytes(status.as_u16().into(), headers, body))
+    }
+}
