@@ -17,10 +17,11 @@ use tokio::sync::mpsc;
 
 use crate::error::{Error, Result, reason};
 use crate::model::{Admit, Asset, Blob, BlobName, ByteRange, Quota, Reads};
+use crate::plan::Sink;
 use crate::plan_file::{Columns, container_url};
 use crate::probe::Want;
 use crate::rules::{self, Content, Profile};
-use crate::run::{self, Judged, Known, Resources, Settings, Sink, Task};
+use crate::run::{self, Known, Resources, Settings, Task};
 use crate::source::azure::{self, AuthMode, AzureSource, Limits, MAX_CONCURRENCY, Session};
 use crate::source::location::{Environment, Location};
 use crate::source::{ReadError, Source};
@@ -260,7 +261,7 @@ impl Checking {
         let run::Ended { sink, end, .. } = run::run(task, sink, std::future::pending()).await?;
         match end {
             run::End::Broken(error) => Err(error),
-            run::End::Complete | run::End::Stopped => waiting(|| sink.finish()).await,
+            run::End::Complete | run::End::Stopped => waiting(|| sink.flush()).await,
         }
     }
 
@@ -286,7 +287,7 @@ impl Checking {
             };
             sink = waiting(judge).await?;
         }
-        waiting(|| sink.finish()).await
+        waiting(|| sink.flush()).await
     }
 }
 
@@ -326,17 +327,17 @@ impl Rows {
         self.sender.send(Ok(checked)).map_err(|_| Error::new("nobody takes the rows any more"))
     }
 
-    fn finish(mut self) -> Result<()> {
+    fn flush(mut self) -> Result<()> {
         if self.columns.rows() == 0 { Ok(()) } else { self.hand_over() }
     }
 }
 
 impl Sink for Rows {
-    fn judged(&mut self, judged: &Judged) -> Result<()> {
-        self.add(&judged.asset)
+    fn judged(&mut self, asset: &Asset, _is_kept: bool) -> Result<()> {
+        self.add(asset)
     }
 
-    fn asset(&mut self, _: &Asset) -> Result<()> {
+    fn settled(&mut self, _asset: &Asset) -> Result<()> {
         Ok(())
     }
 }

@@ -34,6 +34,7 @@ use crate::error::{Error, Result, reason};
 use crate::source::azure::AuthMode;
 use crate::source::location::{ContainerUrl, Environment, Sas};
 
+mod file_text;
 mod parse;
 mod rules;
 mod write;

@@ -10,8 +10,8 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::error::{Error, Result};
 use crate::lanes::Lanes;
-use crate::model::{Admit, Asset, Quota};
-use crate::plan::Summary;
+use crate::model::{Admit, Quota};
+use crate::plan::{Sink, Summary};
 use crate::pool::Pool;
 use crate::probe::Want;
 use crate::progress::{Progress, Stage};
@@ -133,23 +133,6 @@ impl<S> Task<S> {
         let (admit, known, progress) = (Admit::Listing, Known::default(), Arc::default());
         Self { source, profile, quota, admit, known, settings, resources: None, progress }
     }
-}
-
-/// Takes assets, in listing order.
-pub trait Sink: Send + 'static {
-    /// Takes the next asset as the rules judge it, before the quota is weighed.
-    ///
-    /// # Errors
-    /// When it cannot be kept; the run ends.
-    fn judged(&mut self, _judged: &Judged) -> Result<()> {
-        Ok(())
-    }
-
-    /// Takes the next asset, which is settled.
-    ///
-    /// # Errors
-    /// When it cannot be written; the run ends.
-    fn asset(&mut self, asset: &Asset) -> Result<()>;
 }
 
 /// How a run ended.

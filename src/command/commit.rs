@@ -24,11 +24,11 @@ use super::output::Output;
 use super::parts::{self, Opened};
 use super::target::Resolved;
 use super::{ledger, say, say_rate};
-use crate::commit::{self, Commit, Comparison, Folder, Kept, Manifests, Outcome, Written};
+use crate::commit::{self, Commit, CommitFolder, CommitOutcome, Comparison, Kept, Manifests, Written};
 use crate::config::{self, Target, Weigh};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{Amounts, Claim, Ledger, Reservation, Reserve, Shortage};
+use crate::ledger::{Amounts, Claim, KindShortage, Ledger, Reservation, Reserve};
 use crate::model::{Blob, Month};
 use crate::plan::Earlier;
 use crate::plan_file::{Header, Plan};
@@ -57,7 +57,7 @@ pub fn run(settings: &config::Commit) -> Result<Exit> {
         Some(before) if before.workspace != commit.workspace => {
             return Err(elsewhere(&before.workspace, commit.month, &commit.plan.id));
         }
-        Some(before) => Outcome::Before { at: before.committed_at },
+        Some(before) => CommitOutcome::Before { at: before.committed_at },
         None => {
             let comparison = begin(settings, &mut commit, &ledger)?;
             let examined = examine(settings, &commit, resolved, &environment, reader, comparison)?;
@@ -67,15 +67,17 @@ pub fn run(settings: &config::Commit) -> Result<Exit> {
     let output = Output::open(None, settings.color)?;
     report::commit::write(settings.format, &commit, &outcome, output.writer(), output.width)
         .map_err(|error| report::output(&error))?;
-    if let Outcome::Committed(written) | Outcome::WouldCommit(written) = &outcome {
+    if let CommitOutcome::Committed(written) | CommitOutcome::WouldCommit(written) = &outcome {
         say_unlisted(written);
     }
     if settings.verbose {
         say_rate(commit.plan.summary.totals.listed, begun.elapsed());
     }
     Ok(match outcome {
-        Outcome::Refused(_) => Exit::Findings,
-        Outcome::Committed(_) | Outcome::WouldCommit(_) | Outcome::Before { .. } => Exit::Clean,
+        CommitOutcome::Refused(_) => Exit::Findings,
+        CommitOutcome::Committed(_) | CommitOutcome::WouldCommit(_) | CommitOutcome::Before { .. } => {
+            Exit::Clean
+        }
     })
 }
 
@@ -190,7 +192,7 @@ fn begin(settings: &config::Commit, commit: &mut Commit, ledger: &Path) -> Resul
 }
 
 /// What the budget lacks, as it is now. Another process may still be faster.
-fn weigh(commit: &mut Commit, ledger: &Path) -> Result<Vec<Shortage>> {
+fn weigh(commit: &mut Commit, ledger: &Path) -> Result<Vec<KindShortage>> {
     let profile = &commit.plan.header.profile;
     let balances = ledger::balances(ledger, &commit.workspace, commit.month, profile)?;
     let mut shortages = Vec::new();
@@ -198,7 +200,7 @@ fn weigh(commit: &mut Commit, ledger: &Path) -> Result<Vec<Shortage>> {
         if let Some(left) = balances.get(kind).and_then(|balance| balance.left()) {
             commit.left.insert(*kind, left);
             if *needed > left {
-                shortages.push(Shortage { kind: *kind, needed: *needed, left });
+                shortages.push(KindShortage { kind: *kind, needed: *needed, left });
             }
         }
     }
@@ -210,7 +212,7 @@ struct Examined {
     comparison: Comparison,
     manifests: Manifests,
     /// Where the manifests are; nowhere in a dry run.
-    folder: Option<Folder>,
+    folder: Option<CommitFolder>,
 }
 
 /// Lists the source again, compares it with the plan, and writes the manifests while nothing stands in the way.
@@ -222,7 +224,7 @@ fn examine(
     reader: Opened,
     comparison: Comparison,
 ) -> Result<Examined> {
-    let folder = if settings.dry_run { None } else { Some(Folder::create(&commit.dir)?) };
+    let folder = if settings.dry_run { None } else { Some(CommitFolder::create(&commit.dir)?) };
     let manifests = Manifests::create(folder.as_ref(), report::asset_record)?;
     let examined = Examined { comparison, manifests, folder };
     if commit.plan.summary.incomplete.is_some() {
@@ -281,13 +283,13 @@ impl Examined {
 }
 
 /// Refuses the plan, or does what it asks for.
-fn decide(commit: &mut Commit, ledger: &Path, examined: Examined) -> Result<Outcome> {
+fn decide(commit: &mut Commit, ledger: &Path, examined: Examined) -> Result<CommitOutcome> {
     let Examined { mut comparison, manifests, folder } = examined;
     if !comparison.obstacles().is_empty() {
-        return Ok(Outcome::Refused(comparison.into_obstacles()));
+        return Ok(CommitOutcome::Refused(comparison.into_obstacles()));
     }
     let written = manifests.finish()?;
-    let Some(folder) = folder else { return Ok(Outcome::WouldCommit(written)) };
+    let Some(folder) = folder else { return Ok(CommitOutcome::WouldCommit(written)) };
     let record = report::commit::record(commit, &written).map_err(|error| report::output(&error))?;
     folder.finish(&record)?;
 
@@ -303,16 +305,16 @@ fn decide(commit: &mut Commit, ledger: &Path, examined: Examined) -> Result<Outc
         Reserve::AlreadyReserved(held) => check_own(&held, commit)?,
         Reserve::Refused(shortages) => {
             comparison.add_shortages(&shortages);
-            return Ok(Outcome::Refused(comparison.into_obstacles()));
+            return Ok(CommitOutcome::Refused(comparison.into_obstacles()));
         }
     }
     match folder.keep()? {
-        Kept::Here => Ok(Outcome::Committed(written)),
+        Kept::Here => Ok(CommitOutcome::Committed(written)),
         // Another process was faster. If it has committed another plan, this one keeps its reservation.
         Kept::Taken => match commit::committed(&commit.dir, &commit.plan.id)? {
             Some(before) => {
                 commit.was_reserved = true;
-                Ok(Outcome::Before { at: before.committed_at })
+                Ok(CommitOutcome::Before { at: before.committed_at })
             }
             None => Err(commit::taken(&commit.dir)),
         },

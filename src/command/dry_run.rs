@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::examine::{Outcome, Planned, Provenance, check_baseline, plan_header};
+use super::examine::{Planned, Provenance, check_baseline, pipeline, plan_header, say_tally};
 use super::interrupt::interrupted;
 use super::output::Output;
 use super::parts;
@@ -18,19 +18,14 @@ use crate::config::{DryRun, Weigh};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::model::{Month, Quota};
-use crate::plan::Summary;
-use crate::probe::Want;
+use crate::plan::{Sink, Summary};
 use crate::progress::Progress;
 use crate::report::{self, Format, Header, ProgressBar, shown};
 use crate::rules::Profile;
-use crate::run::{self, End, Ended, Known, Settings, Task};
+use crate::run::{self, End, Ended, Known, Task};
 use crate::source::any::AnySource;
 use crate::source::azure;
-use crate::source::inventory::Tally;
 use crate::source::location::Environment;
-
-/// Files that are examined side by side when nothing else is asked for.
-pub(super) const FILES_AT_ONCE: usize = 64;
 
 /// Writes the report and says how the run ended.
 ///
@@ -133,7 +128,6 @@ async fn report_on(
     }
     let stop = interrupted();
     let source = Arc::new(source);
-    let sink = Outcome { sink: report, plan };
     let task = Task {
         source: Arc::clone(&source),
         profile,
@@ -144,10 +138,10 @@ async fn report_on(
         resources: None,
         progress,
     };
-    let ended = run::run(task, sink, stop).await;
+    let ended = run::run(task, (report, plan), stop).await;
     drop(bar);
 
-    let Ended { summary, sink: Outcome { sink: report, plan }, end } = ended?;
+    let Ended { summary, sink: (report, plan), end } = ended?;
     let broken = match end {
         End::Broken(error) if summary.totals.listed == 0 => return Err(error),
         End::Broken(error) => Some(error),
@@ -159,7 +153,7 @@ async fn report_on(
         (Some(plan), Some(path)) => finish_plan(plan, path, &summary, elapsed),
         _ => Ok(()),
     };
-    report.finish(&summary, elapsed).map_err(|error| report::output(&error))?;
+    report.finish(&summary, elapsed)?;
     output.keep()?;
     planned?;
     if let AnySource::Inventory(inventory) = &*source {
@@ -175,39 +169,6 @@ async fn report_on(
     match broken {
         Some(error) => Err(error),
         None => Ok(Exit::of(&summary, settings.exit_zero)),
-    }
-}
-
-/// How the run goes about its work.
-pub(super) fn pipeline(source: &AnySource, settings: &DryRun) -> Settings {
-    let at_once = match source {
-        AnySource::Folder(_) => FILES_AT_ONCE,
-        // The source itself says how many of them wait for an answer at a time.
-        AnySource::Container(_) | AnySource::Inventory(_) => azure::MAX_CONCURRENCY,
-    };
-    let mut pipeline = Settings::with_concurrency(settings.limits.concurrency.unwrap_or(at_once));
-    pipeline.workers = settings.workers.unwrap_or(pipeline.workers);
-    pipeline.queue = settings.queue.unwrap_or(pipeline.queue);
-    if settings.dimensions {
-        pipeline.want = Want::Dimensions;
-    }
-    pipeline
-}
-
-/// What became of an inventory's rows.
-pub(super) fn say_tally(tally: &Tally, verbose: bool) {
-    let Tally { rows, elsewhere, hidden, twice, gone, changed } = tally;
-    if verbose {
-        say(&format!(
-            "inventory: {rows} rows; left out {elsewhere} of other containers and prefixes, {hidden} that are snapshots, \
-             old versions or deleted, {twice} with a newer row of the same name"
-        ));
-    }
-    if gone + changed > 0 {
-        say(&format!(
-            "the inventory is older than the container: {gone} of its blobs are gone, {changed} have changed and were \
-             judged as they are now"
-        ));
     }
 }
 
@@ -240,7 +201,7 @@ fn finish_plan(plan: Planned, path: &Path, summary: &Summary, elapsed: Duration)
     match path.exists() {
         true => say(&format!("'{shown}' was left as it was, because this run is incomplete")),
         false => {
-            writer.finish(summary.clone(), elapsed)?;
+            Box::new(writer).finish(summary, elapsed)?;
             say(&format!("the plan '{shown}' is incomplete, as this run is"));
         }
     }

@@ -1,4 +1,5 @@
-//! What `dry-run` and `audit` share: a run that keeps its assets in a plan, and that an earlier plan makes short.
+//! What `dry-run`, its shards and `audit` share: how a run goes about its work, the plan that it writes, and the earlier
+//! plan that saves it reads.
 
 use std::path::{self, Path};
 use std::sync::Arc;
@@ -6,36 +7,57 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::say;
 use super::target::Resolved;
 use crate::checkpoint::Checkpoint;
+use crate::config::DryRun;
 use crate::error::{Error, Result};
 use crate::model::Asset;
-use crate::plan::Summary;
+use crate::plan::{Sink, Summary};
 use crate::plan_file::{self, PlanWriter};
-use crate::probe;
+use crate::probe::{self, Want};
 use crate::report::{Header, shown};
 use crate::rules::Profile;
-use crate::run::{Judged, Sink};
+use crate::run::Settings;
 use crate::source::Depth;
+use crate::source::any::AnySource;
+use crate::source::azure;
+use crate::source::inventory::Tally;
 use crate::source::location::Location;
 
-/// What becomes of the assets: they are added up, and kept in a plan if one is asked for.
-pub(super) struct Outcome<K> {
-    pub sink: K,
-    pub plan: Option<Planned>,
+/// Files that are examined side by side when nothing else is asked for.
+pub(super) const FILES_AT_ONCE: usize = 64;
+
+/// How the run goes about its work.
+pub(super) fn pipeline(source: &AnySource, settings: &DryRun) -> Settings {
+    let at_once = match source {
+        AnySource::Folder(_) => FILES_AT_ONCE,
+        // The source itself says how many of them wait for an answer at a time.
+        AnySource::Container(_) | AnySource::Inventory(_) => azure::MAX_CONCURRENCY,
+    };
+    let mut pipeline = Settings::with_concurrency(settings.limits.concurrency.unwrap_or(at_once));
+    pipeline.workers = settings.workers.unwrap_or(pipeline.workers);
+    pipeline.queue = settings.queue.unwrap_or(pipeline.queue);
+    if settings.dimensions {
+        pipeline.want = Want::Dimensions;
+    }
+    pipeline
 }
 
-impl<K: Sink> Sink for Outcome<K> {
-    fn judged(&mut self, judged: &Judged) -> Result<()> {
-        match &mut self.plan {
-            Some(plan) if !judged.is_kept => plan.checkpoint.add(&judged.asset),
-            _ => Ok(()),
-        }
+/// What became of an inventory's rows.
+pub(super) fn say_tally(tally: &Tally, verbose: bool) {
+    let Tally { rows, elsewhere, hidden, twice, gone, changed } = tally;
+    if verbose {
+        say(&format!(
+            "inventory: {rows} rows; left out {elsewhere} of other containers and prefixes, {hidden} that are snapshots, \
+             old versions or deleted, {twice} with a newer row of the same name"
+        ));
     }
-
-    fn asset(&mut self, asset: &Asset) -> Result<()> {
-        self.sink.asset(asset)?;
-        self.plan.as_mut().map_or(Ok(()), |plan| plan.writer.asset(asset))
+    if gone + changed > 0 {
+        say(&format!(
+            "the inventory is older than the container: {gone} of its blobs are gone, {changed} have changed and were \
+             judged as they are now"
+        ));
     }
 }
 
@@ -52,9 +74,19 @@ impl Planned {
 
     /// Puts the plan of a run that came to its end in its place.
     pub(super) fn complete(self, summary: &Summary, elapsed: Duration) -> Result<()> {
-        self.writer.finish(summary.clone(), elapsed)?;
+        Box::new(self.writer).finish(summary, elapsed)?;
         self.checkpoint.remove();
         Ok(())
+    }
+}
+
+impl Sink for Planned {
+    fn judged(&mut self, asset: &Asset, is_kept: bool) -> Result<()> {
+        if is_kept { Ok(()) } else { self.checkpoint.add(asset) }
+    }
+
+    fn settled(&mut self, asset: &Asset) -> Result<()> {
+        self.writer.settled(asset)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::config;
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::model::Admit;
-use crate::preview::Preview;
+use crate::plan::preview::Preview;
 use crate::progress::Progress;
 use crate::report::{self, Header, ProgressBar};
 use crate::rules::Profile;
@@ -51,12 +51,12 @@ pub fn run(settings: &config::Preview) -> Result<Exit> {
 async fn add_up(source: &AnySource, header: &Header, settings: &config::Preview) -> Result<Preview> {
     let progress = Arc::new(Progress::default());
     let _bar = super::is_live(settings.progress).then(|| ProgressBar::show_listing(Arc::clone(&progress)));
-    let mut preview = Preview::default();
+    let mut preview = Preview::new(&header.origin.prefix);
     let pages = source.list();
     pin_mut!(pages);
     while let Some(page) = pages.next().await {
         let page = page?;
-        page.iter().for_each(|blob| preview.add(blob, &header.origin.prefix, &header.profile));
+        page.iter().for_each(|blob| preview.add(blob, &header.profile));
         progress.add_listed(page.len() as u64);
     }
     preview.finish();

@@ -7,6 +7,7 @@ use super::parts;
 use crate::config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::plan::Sink;
 use crate::plan_file::{PartFolder, PlanWriter};
 use crate::report::{self, Format, Header, TextOrJson};
 
@@ -29,20 +30,17 @@ pub fn run(settings: &config::Report) -> Result<Exit> {
         admit: plan.header.admit,
     };
     let output = Output::of_report(settings.output.as_deref(), settings.format, settings.color)?;
-    let mut copy = match (settings.format, &settings.output) {
+    let copy = match (settings.format, &settings.output) {
         (Format::Parquet, Some(path)) => Some(PlanWriter::create(path, plan.header.clone())?),
         _ => None,
     };
-    let mut report = report::open(settings.format, header, output.writer(), output.width)?;
+    let mut sink = (copy, report::open(settings.format, header, output.writer(), output.width)?);
     for asset in &mut reader {
-        let asset = asset?;
-        report.asset(&asset).map_err(|error| report::output(&error))?;
-        copy.as_mut().map_or(Ok(()), |copy| copy.asset(&asset))?;
+        sink.settled(&asset?)?;
     }
     let elapsed = plan.ended.duration_since(plan.header.begun).try_into();
     let elapsed = elapsed.map_err(|_| Error::new("the plan's run ended before it began"))?;
-    copy.map_or(Ok(()), |copy| copy.finish(plan.summary.clone(), elapsed))?;
-    report.finish(&plan.summary, elapsed).map_err(|error| report::output(&error))?;
+    Box::new(sink).finish(&plan.summary, elapsed)?;
     output.keep()?;
     Ok(Exit::of(&plan.summary, settings.exit_zero))
 }

@@ -4,19 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
-
-use super::examine::{Provenance, plan_header};
+use super::examine::{Provenance, pipeline, plan_header, say_tally};
 use super::interrupt::interrupted;
-use super::{dry_run, is_live, say, say_rate};
+use super::{is_live, say, say_rate};
 use crate::config::DryRun;
 use crate::error::{Error, Result, reason};
 use crate::exit::Exit;
-use crate::model::{Asset, Quota};
+use crate::model::Quota;
+use crate::plan::Sink;
 use crate::plan_file::{PartHeader, PartWriter, ShardOf};
 use crate::progress::Progress;
 use crate::report::{Header, ProgressBar};
-use crate::run::{self, End, Judged, Sink, Task};
+use crate::run::{self, End, Task};
 use crate::source::any::AnySource;
 use crate::source::shard::Shard;
 
@@ -41,17 +40,17 @@ pub(super) async fn run(
     let profile = Arc::clone(&header.profile);
     let of_plan = plan_header(&header, provenance, settings.depth, settings.dimensions);
     let part = PartHeader { shard: Some(shard), ..PartHeader::new(&of_plan, quota) };
-    let sink = Part(PartWriter::create(&path, part)?);
-    let pipeline = dry_run::pipeline(&source, settings);
+    let writer = PartWriter::create(&path, part)?;
+    let pipeline = pipeline(&source, settings);
     let source = Arc::new(Shard::new(source, index, of));
     let progress = Arc::new(Progress::default());
     let bar = is_live(settings.progress).then(|| ProgressBar::show(Arc::clone(&progress)));
     let task = Task { progress, ..Task::new(Arc::clone(&source), profile, Quota::new(None, None), pipeline) };
-    let ended = run::run(task, sink, interrupted()).await;
+    let ended = run::run(task, writer, interrupted()).await;
     drop(bar);
-    let run::Ended { summary, sink: Part(writer), end } = ended?;
+    let run::Ended { summary, sink: writer, end } = ended?;
     if let AnySource::Inventory(inventory) = source.inner() {
-        dry_run::say_tally(&inventory.tally(), settings.verbose);
+        say_tally(&inventory.tally(), settings.verbose);
     }
     match end {
         End::Broken(error) => Err(error),
@@ -60,7 +59,7 @@ pub(super) async fn run(
             Ok(Exit::Incomplete)
         }
         End::Complete => {
-            writer.finish(Timestamp::now())?;
+            Box::new(writer).finish(&summary, begun.elapsed())?;
             if settings.verbose {
                 let (listed, unknown) = (summary.totals.listed, summary.totals.unknown);
                 say(&format!(
@@ -71,18 +70,5 @@ pub(super) async fn run(
             }
             Ok(Exit::Clean)
         }
-    }
-}
-
-/// Takes what the rules say, before anything else is weighed.
-struct Part(PartWriter);
-
-impl Sink for Part {
-    fn judged(&mut self, judged: &Judged) -> Result<()> {
-        self.0.asset(&judged.asset)
-    }
-
-    fn asset(&mut self, _: &Asset) -> Result<()> {
-        Ok(())
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::Value;
 use smallvec::SmallVec;
 
-use super::{Kind, Obstacles};
-use crate::ledger::Shortage;
+use super::{ObstacleKind, Obstacles};
+use crate::ledger::KindShortage;
 use crate::model::{Asset, Blob, Code, Cost, Month, Severity, Skip, Verdict};
 use crate::plan_file::Plan;
 use crate::rules::{self, Profile};
@@ -28,28 +28,28 @@ impl Comparison {
         let mut obstacles = Obstacles::default();
         let header = &plan.header;
         if let Some(why) = &plan.summary.incomplete {
-            obstacles.add(Kind::Incomplete, "", || why.clone());
+            obstacles.add(ObstacleKind::Incomplete, "", || why.clone());
         }
         let planned = Month::of(header.begun);
         if planned != month {
-            obstacles.add(Kind::Month, "", || format!("the plan is of {planned}, it is {month} now"));
+            obstacles.add(ObstacleKind::Month, "", || format!("the plan is of {planned}, it is {month} now"));
         }
         if header.probe_version < probe {
             let version = header.probe_version;
-            obstacles.add(Kind::Probe, "", || {
+            obstacles.add(ObstacleKind::Probe, "", || {
                 format!("the plan's facts are of version {version}, those since {probe} hold")
             });
         }
         for (field, then, now) in other_rules(&header.profile, &profile) {
-            obstacles.add(Kind::Profile, &field, || change(&then, &now));
+            obstacles.add(ObstacleKind::Profile, &field, || change(&then, &now));
         }
         Self { profile, allow_unknown, obstacles }
     }
 
     /// Takes note of what the quota lacks.
-    pub fn add_shortages(&mut self, shortages: &[Shortage]) {
-        for Shortage { kind, needed, left } in shortages {
-            self.obstacles.add(Kind::Quota, kind.unit(), || format!("{needed} needed, {left} left"));
+    pub fn add_shortages(&mut self, shortages: &[KindShortage]) {
+        for KindShortage { kind, needed, left } in shortages {
+            self.obstacles.add(ObstacleKind::Quota, kind.unit(), || format!("{needed} needed, {left} left"));
         }
     }
 
@@ -58,7 +58,7 @@ impl Comparison {
         let name = blob.name.as_str();
         let Some(planned) = planned.filter(|planned| planned.skipped != Some(Skip::Gone)) else {
             if !is_skipped(rules::without_reading(blob, &self.profile).as_ref()) {
-                self.obstacles.add(Kind::Added, name, || format!("{} bytes", blob.size));
+                self.obstacles.add(ObstacleKind::Added, name, || format!("{} bytes", blob.size));
             }
             return;
         };
@@ -66,7 +66,7 @@ impl Comparison {
             if !self.allow_unknown {
                 let why =
                     || planned.findings.last().map_or_else(String::new, |finding| finding.message.clone());
-                self.obstacles.add(Kind::Unknown, name, why);
+                self.obstacles.add(ObstacleKind::Unknown, name, why);
             }
             return;
         }
@@ -79,10 +79,10 @@ impl Comparison {
             Some(now) if needs_no_version || is_same_version(blob, &version) => {
                 let now = Judgement::of(&now);
                 if then != now {
-                    self.obstacles.add(Kind::JudgedOtherwise, name, || then.to(&now));
+                    self.obstacles.add(ObstacleKind::JudgedOtherwise, name, || then.to(&now));
                 }
             }
-            _ => self.obstacles.add(Kind::Changed, name, || difference(&version, blob)),
+            _ => self.obstacles.add(ObstacleKind::Changed, name, || difference(&version, blob)),
         }
     }
 
@@ -90,8 +90,9 @@ impl Comparison {
     pub fn removed(&mut self, planned: &Asset) {
         if planned.verdict != Verdict::Skip {
             let verdict = planned.verdict.as_str();
-            self.obstacles
-                .add(Kind::Removed, planned.blob.name.as_str(), || format!("the plan says {verdict}"));
+            self.obstacles.add(ObstacleKind::Removed, planned.blob.name.as_str(), || {
+                format!("the plan says {verdict}")
+            });
         }
     }
 
@@ -216,7 +217,7 @@ mod tests {
     }
 
     /// What stands in the way when this is listed where the plan has that.
-    fn obstacles(listed: &Blob, planned: Option<Asset>) -> Vec<(Kind, String)> {
+    fn obstacles(listed: &Blob, planned: Option<Asset>) -> Vec<(ObstacleKind, String)> {
         let obstacles = Obstacles::default();
         let mut comparison = Comparison { profile: profile(), allow_unknown: false, obstacles };
         comparison.listed(listed, planned);
@@ -231,9 +232,9 @@ mod tests {
         let planned_archived = rules::without_reading(&archived, &profile());
         assert_eq!(obstacles(&archived, planned_archived.clone()), []);
         let to_archive = obstacles(&archived, Some(upright(online.clone())));
-        assert_eq!(to_archive, [(Kind::JudgedOtherwise, "accept → reject (BLB002)".to_owned())]);
+        assert_eq!(to_archive, [(ObstacleKind::JudgedOtherwise, "accept → reject (BLB002)".to_owned())]);
         let back = obstacles(&online, planned_archived);
-        assert_eq!(back, [(Kind::Changed, "it could not be read then, and can be now".to_owned())]);
+        assert_eq!(back, [(ObstacleKind::Changed, "it could not be read then, and can be now".to_owned())]);
     }
 
     #[test]
@@ -249,22 +250,22 @@ mod tests {
             Some(rules::judge(text("1"), facts, Reads::default(), &profile()))
         };
         assert_eq!(obstacles(&text("1"), planned()), []);
-        assert_eq!(obstacles(&text("2"), planned()), [(Kind::Changed, "ETag 1 → 2".to_owned())]);
-        assert_eq!(obstacles(&text("2"), None), [(Kind::Added, "10 bytes".to_owned())]);
+        assert_eq!(obstacles(&text("2"), planned()), [(ObstacleKind::Changed, "ETag 1 → 2".to_owned())]);
+        assert_eq!(obstacles(&text("2"), None), [(ObstacleKind::Added, "10 bytes".to_owned())]);
     }
 
     #[test]
     fn what_is_skipped_now_and_was_accepted_counts() {
         let planned = Some(upright(blob("photo", "1", Access::Online)));
         let empty = Blob { size: 0, ..blob("photo", "2", Access::Online) };
-        assert_eq!(obstacles(&empty, planned), [(Kind::Changed, "10 → 0 bytes".to_owned())]);
+        assert_eq!(obstacles(&empty, planned), [(ObstacleKind::Changed, "10 → 0 bytes".to_owned())]);
     }
 
     #[test]
     fn what_was_gone_and_is_back_is_new() {
         let listed = blob("a.jpg", "1", Access::Online);
         let gone = rules::judge(listed.clone(), Content::Gone, Reads::default(), &profile());
-        assert_eq!(obstacles(&listed, Some(gone)), [(Kind::Added, "10 bytes".to_owned())]);
+        assert_eq!(obstacles(&listed, Some(gone)), [(ObstacleKind::Added, "10 bytes".to_owned())]);
     }
 
     #[test]

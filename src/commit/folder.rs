@@ -20,7 +20,7 @@ const TEMPORARY: &str = ".presync-commit-";
 /// A folder that is being filled beside the place that it will take. When it is dropped before, nothing of it is left;
 /// what a killed process leaves, the next commit beside it removes.
 #[derive(Debug)]
-pub struct Folder {
+pub struct CommitFolder {
     temporary: TempDir,
     path: PathBuf,
     /// Tells it from one that was left behind.
@@ -36,7 +36,7 @@ pub enum Kept {
     Taken,
 }
 
-impl Folder {
+impl CommitFolder {
     /// Begins the folder that will be at `path`.
     ///
     /// # Errors

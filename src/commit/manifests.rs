@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::folder::Folder;
+use super::folder::CommitFolder;
 use super::txt;
 use crate::error::{Error, Result, reason};
 use crate::model::{Asset, Severity, Verdict};
@@ -28,9 +28,9 @@ pub type WriteRecord = fn(&Asset, &mut dyn Write) -> io::Result<()>;
 /// * `rejected.csv`: a row for each finding that rejects an asset, or that says why it is unknown.
 pub struct Manifests {
     record: WriteRecord,
-    records: Output,
-    names: Output,
-    rejected: csv::Writer<Output>,
+    records: ManifestOutput,
+    names: ManifestOutput,
+    rejected: csv::Writer<ManifestOutput>,
     rejected_rows: u64,
     written: Written,
 }
@@ -64,8 +64,8 @@ impl Manifests {
     ///
     /// # Errors
     /// When a file cannot be made.
-    pub fn create(folder: Option<&Folder>, record: WriteRecord) -> Result<Self> {
-        let output = |name| Output::create(folder, name);
+    pub fn create(folder: Option<&CommitFolder>, record: WriteRecord) -> Result<Self> {
+        let output = |name| ManifestOutput::create(folder, name);
         let mut rejected = csv::WriterBuilder::new()
             .terminator(csv::Terminator::CRLF)
             // A cell that is not quoted begins anew at another program's separator.
@@ -128,7 +128,7 @@ impl Manifests {
     pub fn finish(self) -> Result<Written> {
         let Self { records, names, rejected, rejected_rows, mut written, .. } = self;
         let rejected = rejected.into_inner().map_err(|error| failed(error.error()))?;
-        let rejected = Output { entries: rejected_rows, ..rejected };
+        let rejected = ManifestOutput { entries: rejected_rows, ..rejected };
         for output in [records, names, rejected] {
             written.manifests.push(output.finish().map_err(|error| failed(&error))?);
         }
@@ -150,7 +150,7 @@ fn failed(error: &io::Error) -> Error {
 }
 
 /// A file that is counted and hashed while it is written.
-struct Output {
+struct ManifestOutput {
     name: &'static str,
     file: Option<BufWriter<File>>,
     entries: u64,
@@ -158,8 +158,8 @@ struct Output {
     hash: Sha256,
 }
 
-impl Output {
-    fn create(folder: Option<&Folder>, name: &'static str) -> Result<Self> {
+impl ManifestOutput {
+    fn create(folder: Option<&CommitFolder>, name: &'static str) -> Result<Self> {
         let file = folder.map(|folder| folder.file(name)).transpose()?.map(BufWriter::new);
         Ok(Self { name, file, entries: 0, bytes: 0, hash: Sha256::new() })
     }
@@ -178,7 +178,7 @@ impl Output {
     }
 }
 
-impl Write for Output {
+impl Write for ManifestOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = match &mut self.file {
             Some(file) => file.write(bytes)?,

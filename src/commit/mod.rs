@@ -18,9 +18,9 @@ use crate::model::Month;
 use crate::plan_file::Plan;
 
 pub use compare::Comparison;
-pub use folder::{Committed, Folder, Kept, committed, taken};
+pub use folder::{CommitFolder, Committed, Kept, committed, taken};
 pub use manifests::{Manifest, Manifests, WriteRecord, Written};
-pub use obstacle::{Example, Kind, Obstacle, Obstacles};
+pub use obstacle::{Obstacle, ObstacleExample, ObstacleKind, Obstacles};
 
 /// The file of a commit that says what it is.
 pub const RECORD: &str = "commit.json";
@@ -50,7 +50,7 @@ pub struct Commit {
 
 /// What came of a commit.
 #[derive(Clone, Debug)]
-pub enum Outcome {
+pub enum CommitOutcome {
     /// The quota is reserved and the manifests are in their place.
     Committed(Written),
     /// Both would be so.

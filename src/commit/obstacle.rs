@@ -7,7 +7,7 @@ const EXAMPLES: usize = 5;
 
 /// A kind of obstacle, in the order in which reports have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum ObstacleKind {
     /// The plan's run did not come to its end.
     Incomplete,
     /// The plan was weighed against the budget of another month.
@@ -30,7 +30,7 @@ pub enum Kind {
     Quota,
 }
 
-impl Kind {
+impl ObstacleKind {
     /// The short name that scripts use, such as `judged-otherwise`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ impl Kind {
 
 /// One case of an obstacle.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Example {
+pub struct ObstacleExample {
     /// The blob's name, the profile's field or the kind of quota; empty where the plan itself is meant.
     pub subject: String,
     /// What is the matter with it.
@@ -79,20 +79,20 @@ pub struct Obstacle {
     /// How many there are.
     pub count: u64,
     /// The first few of them.
-    pub examples: Vec<Example>,
+    pub examples: Vec<ObstacleExample>,
 }
 
 /// Everything that stands in the way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Obstacles(BTreeMap<Kind, Obstacle>);
+pub struct Obstacles(BTreeMap<ObstacleKind, Obstacle>);
 
 impl Obstacles {
     /// Adds one more of a kind; `detail` is asked for only while examples are kept.
-    pub fn add(&mut self, kind: Kind, subject: &str, detail: impl FnOnce() -> String) {
+    pub fn add(&mut self, kind: ObstacleKind, subject: &str, detail: impl FnOnce() -> String) {
         let obstacle = self.0.entry(kind).or_default();
         obstacle.count += 1;
         if obstacle.examples.len() < EXAMPLES {
-            obstacle.examples.push(Example { subject: subject.to_owned(), detail: detail() });
+            obstacle.examples.push(ObstacleExample { subject: subject.to_owned(), detail: detail() });
         }
     }
 
@@ -102,7 +102,7 @@ impl Obstacles {
     }
 
     /// Each kind that there is.
-    pub fn iter(&self) -> impl Iterator<Item = (Kind, &Obstacle)> {
+    pub fn iter(&self) -> impl Iterator<Item = (ObstacleKind, &Obstacle)> {
         self.0.iter().map(|(kind, obstacle)| (*kind, obstacle))
     }
 }

@@ -23,7 +23,7 @@ mod tests;
 
 pub use file::default_path;
 pub use history::{Change, Subject};
-pub use reservation::{Claim, Release, Reservation, Reserve, Shortage};
+pub use reservation::{Claim, KindShortage, Release, Reservation, Reserve};
 
 /// What one kind of quota amounts to in a month. The default says that nothing is known: no limit, and no use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

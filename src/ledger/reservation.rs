@@ -47,7 +47,7 @@ pub struct Reservation {
 
 /// What is missing of one kind of quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shortage {
+pub struct KindShortage {
     /// The kind.
     pub kind: QuotaKind,
     /// What the plan needs.
@@ -64,7 +64,7 @@ pub enum Reserve {
     /// The plan holds this already, perhaps of another workspace or month; nothing was changed.
     AlreadyReserved(Reservation),
     /// These kinds have too little left, so nothing was reserved. Never empty.
-    Refused(Vec<Shortage>),
+    Refused(Vec<KindShortage>),
 }
 
 /// What came of a release.
@@ -93,7 +93,7 @@ impl Ledger {
             let balance = |kind: QuotaKind| balances.get(&kind).copied().unwrap_or_default();
             let shortages = claim.costs.iter().filter_map(|(kind, needed)| {
                 let left = balance(*kind).left().filter(|left| needed > left)?;
-                Some(Shortage { kind: *kind, needed: *needed, left })
+                Some(KindShortage { kind: *kind, needed: *needed, left })
             });
             let shortages: Vec<_> = shortages.collect();
             if !shortages.is_empty() {

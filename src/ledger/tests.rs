@@ -79,8 +79,10 @@ fn a_plan_takes_all_or_nothing() {
     fixture.used(Frames, 700);
     assert!(matches!(fixture.reserve("a", &[(Images, 60), (Frames, 300)]), Reserve::Reserved(_)));
     let refused = fixture.reserve("b", &[(Images, 41), (Frames, 1)]);
-    let shortages =
-        vec![Shortage { kind: Images, needed: 41, left: 40 }, Shortage { kind: Frames, needed: 1, left: 0 }];
+    let shortages = vec![
+        KindShortage { kind: Images, needed: 41, left: 40 },
+        KindShortage { kind: Frames, needed: 1, left: 0 },
+    ];
     assert_eq!(refused, Reserve::Refused(shortages));
     assert!(matches!(fixture.reserve("c", &[(Images, 40), (Frames, 1)]), Reserve::Refused(_)));
     assert_eq!(fixture.balance(Images), Balance { limit: Some(100), used: 0, reserved: 60 });

@@ -2,8 +2,8 @@
 
 use super::Changes;
 use super::basenames::{Basenames, add_finding};
+use super::claim::{Turns, claim, cost};
 use super::curve::{Curves, Shortage};
-use super::ranking::Turns;
 use crate::model::{
     Admit, Asset, BlobName, Code, Finding, Kind, Overrides, Quota, QuotaKind, Totals, Verdict,
 };
@@ -128,7 +128,7 @@ impl Budget {
         }
         self.quota.refuse(kind);
         let admit = self.turns.as_ref().map_or(Admit::Listing, |turns| turns.admit);
-        let refusal = Refusal { kind, amount, left, limit: gauge.limit.unwrap_or(0), admit };
+        let refusal = QuotaRefusal { kind, amount, left, limit: gauge.limit.unwrap_or(0), admit };
         asset.findings.push(refusal.finding(self.quota.is_shared()));
         asset.verdict = Verdict::Reject;
         self.first_refused.get_or_insert_with(|| asset.blob.name.clone());
@@ -149,24 +149,8 @@ impl Budget {
     }
 }
 
-/// What an asset costs of the quota for its kind.
-fn cost(asset: &Asset) -> u64 {
-    match asset.kind {
-        Kind::Image => asset.cost.images,
-        Kind::Video => asset.cost.frames,
-        Kind::Other => 0,
-    }
-}
-
-/// What an asset asks of a limit: `None` when it asks for nothing, or when there is no limit.
-pub(super) fn claim(quota: &Quota, asset: &Asset) -> Option<u64> {
-    let is_limited = quota.gauge(asset.kind).is_some_and(|gauge| gauge.limit.is_some());
-    let asks = asset.verdict == Verdict::Accept && is_limited;
-    asks.then(|| cost(asset)).filter(|amount| *amount > 0)
-}
-
 /// An asset that does not fit, and what it found at its turn.
-struct Refusal {
+struct QuotaRefusal {
     kind: Kind,
     amount: u64,
     left: u64,
@@ -174,7 +158,7 @@ struct Refusal {
     admit: Admit,
 }
 
-impl Refusal {
+impl QuotaRefusal {
     fn finding(&self, is_shared: bool) -> Finding {
         let Self { kind, amount, left, limit, admit } = self;
         let at = if *admit == Admit::Listing { "" } else { " at its turn" };

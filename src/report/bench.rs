@@ -22,7 +22,8 @@ pub fn write(format: TextOrJson, benchmark: &Benchmark, out: impl Write, width: 
     match format {
         TextOrJson::Text => text(&mut out, benchmark, width.min(MAX_WIDTH))?,
         TextOrJson::Json => {
-            let document = Document { format_version: FORMAT_VERSION, tool: ToolRecord::this(), benchmark };
+            let document =
+                BenchDocument { format_version: FORMAT_VERSION, tool: ToolRecord::this(), benchmark };
             serde_json::to_writer_pretty(&mut out, &document)?;
             writeln!(out)?;
         }
@@ -31,7 +32,7 @@ pub fn write(format: TextOrJson, benchmark: &Benchmark, out: impl Write, width: 
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct BenchDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     #[serde(flatten)]

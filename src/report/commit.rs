@@ -11,7 +11,7 @@ use super::TextOrJson;
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, columns, cut, number, shown};
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
-use crate::commit::{Commit, Manifest, Obstacle, Obstacles, Outcome, Written};
+use crate::commit::{Commit, CommitOutcome, Manifest, Obstacle, Obstacles, Written};
 use crate::ledger::Amounts;
 use crate::plan_file;
 
@@ -22,7 +22,7 @@ use crate::plan_file;
 pub fn write(
     format: TextOrJson,
     commit: &Commit,
-    outcome: &Outcome,
+    outcome: &CommitOutcome,
     out: impl Write,
     width: usize,
 ) -> io::Result<()> {
@@ -30,7 +30,7 @@ pub fn write(
     match format {
         TextOrJson::Text => text(&mut out, commit, outcome, width.clamp(MIN_WIDTH, MAX_WIDTH))?,
         TextOrJson::Json => {
-            serde_json::to_writer_pretty(&mut out, &Document::new(commit, outcome))?;
+            serde_json::to_writer_pretty(&mut out, &CommitDocument::new(commit, outcome))?;
             writeln!(out)?;
         }
     }
@@ -47,7 +47,7 @@ pub fn record(commit: &Commit, written: &Written) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn text(out: &mut impl Write, commit: &Commit, outcome: &Outcome, width: usize) -> io::Result<()> {
+fn text(out: &mut impl Write, commit: &Commit, outcome: &CommitOutcome, width: usize) -> io::Result<()> {
     let plan = &commit.plan;
     let plan_file::Header { origin, profile, admit, .. } = plan.header.clone();
     let header = Header { origin, profile, admit };
@@ -77,11 +77,11 @@ fn text(out: &mut impl Write, commit: &Commit, outcome: &Outcome, width: usize) 
 
     let dir = shown(&commit.dir.to_string_lossy());
     match outcome {
-        Outcome::Committed(written) => {
+        CommitOutcome::Committed(written) => {
             manifests(out, written)?;
             writeln!(out, "{GOOD}Committed:{GOOD:#} the quota is reserved, the manifests are in '{dir}'.")
         }
-        Outcome::WouldCommit(written) => {
+        CommitOutcome::WouldCommit(written) => {
             manifests(out, written)?;
             writeln!(
                 out,
@@ -89,7 +89,7 @@ fn text(out: &mut impl Write, commit: &Commit, outcome: &Outcome, width: usize) 
                  manifests written to '{dir}'."
             )
         }
-        Outcome::Before { at } => {
+        CommitOutcome::Before { at } => {
             let at = at.strftime("%Y-%m-%d %H:%M:%S");
             let released = if commit.was_reserved { "" } else { "; its reservation was released since" };
             writeln!(
@@ -97,7 +97,7 @@ fn text(out: &mut impl Write, commit: &Commit, outcome: &Outcome, width: usize) 
                 "{GOOD}Committed before{GOOD:#}, on {at} UTC, in '{dir}'{released}. Nothing was changed."
             )
         }
-        Outcome::Refused(obstacles) => {
+        CommitOutcome::Refused(obstacles) => {
             refused(out, obstacles, width)?;
             match commit.was_reserved {
                 false => Ok(()),
@@ -185,7 +185,7 @@ struct CountsRecord {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct CommitDocument<'a> {
     #[serde(flatten)]
     record: Record<'a>,
     outcome: &'static str,
@@ -240,13 +240,13 @@ impl<'a> Record<'a> {
     }
 }
 
-impl<'a> Document<'a> {
-    fn new(commit: &'a Commit, outcome: &'a Outcome) -> Self {
+impl<'a> CommitDocument<'a> {
+    fn new(commit: &'a Commit, outcome: &'a CommitOutcome) -> Self {
         let (name, at, written) = match outcome {
-            Outcome::Committed(written) => ("committed", Some(commit.at), Some(written)),
-            Outcome::WouldCommit(written) => ("would-commit", None, Some(written)),
-            Outcome::Before { at, .. } => ("committed-before", Some(*at), None),
-            Outcome::Refused(_) => ("refused", None, None),
+            CommitOutcome::Committed(written) => ("committed", Some(commit.at), Some(written)),
+            CommitOutcome::WouldCommit(written) => ("would-commit", None, Some(written)),
+            CommitOutcome::Before { at, .. } => ("committed-before", Some(*at), None),
+            CommitOutcome::Refused(_) => ("refused", None, None),
         };
         Self {
             record: Record::new(commit, at, written),
@@ -255,7 +255,9 @@ impl<'a> Document<'a> {
             was_reserved: commit.was_reserved,
             left: by_name(&commit.left),
             obstacles: match outcome {
-                Outcome::Refused(obstacles) => Some(obstacles.iter().map(ObstacleRecord::new).collect()),
+                CommitOutcome::Refused(obstacles) => {
+                    Some(obstacles.iter().map(ObstacleRecord::new).collect())
+                }
                 _ => None,
             },
         }
@@ -263,7 +265,7 @@ impl<'a> Document<'a> {
 }
 
 impl<'a> ObstacleRecord<'a> {
-    fn new((kind, obstacle): (crate::commit::Kind, &'a Obstacle)) -> Self {
+    fn new((kind, obstacle): (crate::commit::ObstacleKind, &'a Obstacle)) -> Self {
         let examples = obstacle.examples.iter();
         let examples =
             examples.map(|example| ExampleRecord { subject: &example.subject, detail: &example.detail });

@@ -24,7 +24,7 @@ pub fn doctor(
     match format {
         TextOrJson::Text => text(origin, checks, out),
         TextOrJson::Json => {
-            serde_json::to_writer_pretty(&mut *out, &Document::new(origin, checks))?;
+            serde_json::to_writer_pretty(&mut *out, &DoctorDocument::new(origin, checks))?;
             writeln!(out)
         }
     }
@@ -77,7 +77,7 @@ fn style_of(outcome: Outcome) -> Style {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct DoctorDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     source: Option<SourceRecord<'a>>,
@@ -95,7 +95,7 @@ struct CheckRecord<'a> {
     took_ms: f64,
 }
 
-impl<'a> Document<'a> {
+impl<'a> DoctorDocument<'a> {
     fn new(origin: Option<&'a Origin>, checks: &'a [Check]) -> Self {
         let record = |check: &'a Check| CheckRecord {
             name: check.name,

@@ -3,11 +3,12 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::groups::{Group, Groups};
+use super::groups::{FindingGroup, Groups};
 use super::layout::{MAX_WIDTH, counted, cut, number, shown};
-use super::{Header, Report};
+use super::{Header, Out, written};
+use crate::error::Result;
 use crate::model::{Asset, Code, Gauge, Severity};
-use crate::plan::Summary;
+use crate::plan::{Sink, Summary};
 use crate::rules;
 
 /// Annotations of a level that GitHub shows for each step; it drops what comes after them.
@@ -16,25 +17,25 @@ const MAX_ANNOTATIONS: usize = 10;
 const EXAMPLES: usize = 3;
 
 /// An annotation for each rule, and one with the totals.
-pub(super) struct Github<W> {
+pub(super) struct Github {
     header: Header,
-    out: W,
+    out: Out,
     groups: Groups,
 }
 
-impl<W> Github<W> {
-    pub(super) fn new(header: Header, out: W) -> Self {
+impl Github {
+    pub(super) fn new(header: Header, out: Out) -> Self {
         Self { header, out, groups: Groups::new(EXAMPLES) }
     }
 }
 
-impl<W: Write + Send> Report for Github<W> {
-    fn asset(&mut self, asset: &Asset) -> io::Result<()> {
+impl Sink for Github {
+    fn settled(&mut self, asset: &Asset) -> Result<()> {
         self.groups.add(asset);
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>, summary: &Summary, _elapsed: Duration) -> io::Result<()> {
+    fn finish(mut self: Box<Self>, summary: &Summary, _elapsed: Duration) -> Result<()> {
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
         if let Some(why) = &summary.incomplete {
             let what = format!("{}: this is the first part of the listing", shown(why));
@@ -47,11 +48,13 @@ impl<W: Write + Send> Report for Github<W> {
                 Severity::Warning => warnings.push(annotation),
             }
         }
-        write_all(&mut self.out, "error", errors)?;
-        write_all(&mut self.out, "warning", warnings)?;
         let totals = Annotation { title: "presync".to_owned(), message: totals(&self.header, summary) };
-        totals.write(&mut self.out, "notice")?;
-        self.out.flush()
+        written(|| {
+            write_all(&mut self.out, "error", errors)?;
+            write_all(&mut self.out, "warning", warnings)?;
+            totals.write(&mut self.out, "notice")?;
+            self.out.flush()
+        })
     }
 }
 
@@ -61,7 +64,7 @@ struct Annotation {
 }
 
 impl Annotation {
-    fn of(code: Code, group: &Group) -> Self {
+    fn of(code: Code, group: &FindingGroup) -> Self {
         let mut lines =
             vec![format!("{}: {}", counted(group.count, "asset", "assets"), rules::summary(code))];
         for example in &group.examples {

@@ -47,7 +47,7 @@ pub fn write(format: TextOrJson, statement: &Statement<'_>, out: impl Write, wid
     match format {
         TextOrJson::Text => text(&mut out, statement, width.clamp(MIN_WIDTH, MAX_WIDTH))?,
         TextOrJson::Json => {
-            serde_json::to_writer_pretty(&mut out, &Document::new(statement))?;
+            serde_json::to_writer_pretty(&mut out, &QuotaDocument::new(statement))?;
             writeln!(out)?;
         }
     }
@@ -121,7 +121,7 @@ fn balance_line(kind: QuotaKind, balance: &Balance) -> String {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct QuotaDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     ledger: String,
@@ -166,7 +166,7 @@ struct ChangeRecord<'a> {
     after: Option<u64>,
 }
 
-impl<'a> Document<'a> {
+impl<'a> QuotaDocument<'a> {
     fn new(statement: &'a Statement<'a>) -> Self {
         let history = statement.history.as_ref();
         Self {

@@ -93,10 +93,10 @@ pub(super) fn do_not_fit(count: u64, noun: &str) -> String {
 mod tests {
     use super::*;
     use crate::model::BlobName;
-    use crate::plan::{Entry, Raise};
+    use crate::plan::{ListedEntry, Raise};
 
     fn shown_in(width: usize, name: &str, leave_out: LeaveOut) -> Vec<String> {
-        let first_refused = Entry { name: BlobName::new(name), position: 1204 };
+        let first_refused = ListedEntry { name: BlobName::new(name), position: 1204 };
         let if_raised = vec![Raise { by: 10, limit: 110, refused: 1 }];
         let lacking =
             Shortage { refused: 2, first_refused, demand: 1150, shortfall: 1050, if_raised, leave_out };

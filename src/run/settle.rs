@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{Judged, Sink};
+use super::Judged;
 use crate::error::Result;
 use crate::model::{Admit, Asset, Overrides, Quota};
-use crate::plan::{Budget, Duplicates, Ranking, Reorder, Summary};
+use crate::plan::{Budget, Duplicates, Ranking, Reorder, Sink, Summary};
 use crate::plan_file::Spool;
 use crate::rules::Profile;
 
@@ -80,8 +80,8 @@ impl<K: Sink> Settler<K> {
     }
 
     fn add(&mut self, judged: Judged) -> Result<()> {
-        self.sink.judged(&judged)?;
-        let mut asset = judged.asset;
+        let Judged { mut asset, is_kept } = judged;
+        self.sink.judged(&asset, is_kept)?;
         self.duplicates.judge(&mut asset);
         match &mut self.order {
             Order::Listing(budget) => spend(budget, &mut self.sink, asset),
@@ -110,5 +110,5 @@ impl<K: Sink> Settler<K> {
 
 fn spend(budget: &mut Budget, sink: &mut impl Sink, mut asset: Asset) -> Result<()> {
     budget.settle(&mut asset);
-    sink.asset(&asset)
+    sink.settled(&asset)
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use presync::error::{Error, Result};
 use presync::model::{Admit, Asset, Quota};
 use presync::probe::Want;
+use presync::plan::Sink;
 use presync::report::{self, Format, Header};
 use presync::rules::Profile;
-use presync::run::{self, Settings, Sink, Task};
+use presync::run::{self, Settings, Task};
 use presync::source::Source;
 use presync::source::faults::Faults;
 use presync::source::local::LocalSource;
@@ -90,7 +91,7 @@ fn the_binary_gives_the_same_report_at_any_concurrency() {
 struct Full(u32);
 
 impl Sink for Full {
-    fn asset(&mut self, _: &Asset) -> Result<()> {
+    fn settled(&mut self, _: &Asset) -> Result<()> {
         self.0 += 1;
         if self.0 > 3 { Err(Error::new("the disk is full")) } else { Ok(()) }
     }

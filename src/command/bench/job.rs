@@ -212,7 +212,7 @@ impl What {
             Header { origin: source.origin(), profile: Arc::clone(&profile), admit: Default::default() };
         let report = report::open(Format::Jsonl, header, io::sink(), 100)?;
         let at_once = match source {
-            AnySource::Folder(_) => crate::command::dry_run::FILES_AT_ONCE,
+            AnySource::Folder(_) => crate::command::examine::FILES_AT_ONCE,
             AnySource::Container(_) | AnySource::Inventory(_) => azure::MAX_CONCURRENCY,
         };
         let settings = Settings { first_read, ..Settings::with_concurrency(concurrency.unwrap_or(at_once)) };
@@ -226,7 +226,7 @@ impl What {
         if let End::Broken(error) = end {
             return Err(error);
         }
-        sink.finish(&summary, Duration::ZERO).map_err(|error| report::output(&error))?;
+        sink.finish(&summary, Duration::ZERO)?;
         let (traffic, list) = match source.inner() {
             AnySource::Container(container) => (Some(container.traffic()), container.parsing().as_secs_f64()),
             AnySource::Folder(_) | AnySource::Inventory(_) => (None, 0.0),

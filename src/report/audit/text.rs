@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use super::table::{self, and_more};
-use crate::audit::{Audit, Outcome};
 use crate::model::{Severity, Totals};
+use crate::plan::FolderSum;
+use crate::plan::audit::{Audit, ContainerOutcome};
 use crate::report::layout::{MAX_WIDTH, MIN_WIDTH, bytes, counted, cut, number, shown};
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::rules;
@@ -14,14 +15,14 @@ const MAX_CAUSES: usize = 20;
 /// Folders that are named.
 const MAX_FOLDERS: usize = 10;
 
-pub(super) struct Text<'a, W> {
+pub(super) struct AuditText<'a, W> {
     audit: &'a Audit,
     totals: Totals,
     out: W,
     width: usize,
 }
 
-impl<'a, W: Write> Text<'a, W> {
+impl<'a, W: Write> AuditText<'a, W> {
     pub(super) fn new(audit: &'a Audit, out: W, width: usize) -> Self {
         Self { audit, totals: audit.totals(), out, width: width.clamp(MIN_WIDTH, MAX_WIDTH) }
     }
@@ -70,7 +71,7 @@ impl<'a, W: Write> Text<'a, W> {
 
     /// `58 complete, 2 failed`.
     fn states(&self) -> String {
-        let counts = Outcome::STATES.map(|state| (state, self.count(state)));
+        let counts = ContainerOutcome::STATES.map(|state| (state, self.count(state)));
         let there = counts.iter().filter(|(_, count)| *count > 0);
         let said = there.map(|(state, count)| format!("{} {}", number(*count), state.replace('-', " ")));
         said.collect::<Vec<_>>().join(", ")
@@ -85,7 +86,7 @@ impl<'a, W: Write> Text<'a, W> {
     /// Why containers are not complete, before anything else is said of them.
     fn causes(&mut self) -> io::Result<()> {
         let containers = &self.audit.containers;
-        let [.., stopped, not_done] = Outcome::STATES.map(|state| self.count(state));
+        let [.., stopped, not_done] = ContainerOutcome::STATES.map(|state| self.count(state));
         let causes = containers.iter().filter_map(|container| Some((container, container.outcome.cause()?)));
         let causes: Vec<_> = causes.collect();
         if causes.is_empty() && stopped + not_done == 0 {
@@ -162,17 +163,17 @@ impl<'a, W: Write> Text<'a, W> {
         }
         writeln!(self.out, "{BOLD}Worst prefixes{BOLD:#}")?;
         let named = worst.top().iter().take(MAX_FOLDERS);
-        let (mut more, mut left_out) = (worst.more_folders, worst.more_left_out);
+        let (mut more, mut left_out) = (worst.more, worst.rest.weight());
         for folder in worst.top().iter().skip(MAX_FOLDERS) {
             more += 1;
-            left_out += folder.rejected + folder.unknown;
+            left_out += folder.sum.weight();
         }
         for folder in named {
             let container = self.audit.containers.get(folder.container);
             let prefix = if folder.name.is_empty() { "(no folder)" } else { &folder.name };
             let name = container.map_or(String::new(), |container| shown(&container.name));
             let name = cut(&format!("{name}  {}", shown(prefix)), self.width - 44);
-            let sum = format!("{} of {}", number(folder.rejected + folder.unknown), number(folder.listed));
+            let sum = format!("{} of {}", number(folder.sum.weight()), number(folder.sum.listed));
             writeln!(self.out, "  {ERROR}{sum:>20}{ERROR:#}  {name}")?;
         }
         if more > 0 {
@@ -252,7 +253,7 @@ impl<'a, W: Write> Text<'a, W> {
             _ => (ERROR, format!("{rejected} of {assets} will be left out, {unknown} could not be judged.")),
         };
         let containers = self.audit.containers.len() as u64;
-        match containers - self.count(Outcome::STATES[0]) {
+        match containers - self.count(ContainerOutcome::STATES[0]) {
             0 => writeln!(self.out, "{style}{verdict}{style:#}"),
             missing => {
                 let missing = number(missing);
