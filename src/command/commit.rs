@@ -215,7 +215,7 @@ struct Examined {
     folder: Option<CommitFolder>,
 }
 
-/// Lists the source again, compares it with the plan, and writes the manifests while nothing stands in the way.
+/// Lists the source again, compares it with the plan, and writes the manifests while nothing blocks it.
 fn examine(
     settings: &config::Commit,
     commit: &Commit,
@@ -291,6 +291,7 @@ fn decide(commit: &mut Commit, ledger: &Path, examined: Examined) -> Result<Comm
     let written = manifests.finish()?;
     let Some(folder) = folder else { return Ok(CommitOutcome::WouldCommit(written)) };
     let record = report::commit::record(commit, &written).map_err(|error| report::output(&error))?;
+    // On the disk before the reservation: a crash must not leave a reservation whose manifests are lost.
     folder.finish(&record)?;
 
     let claim = Claim {
@@ -300,6 +301,7 @@ fn decide(commit: &mut Commit, ledger: &Path, examined: Examined) -> Result<Comm
         source: &commit.plan.header.origin.location,
         costs: commit.costs.clone(),
     };
+    // From here on, a run that dies is completed by the next one, which finds this reservation.
     match ledger::open(ledger)?.reserve(&claim, commit.at)? {
         Reserve::Reserved(_) => {}
         Reserve::AlreadyReserved(held) => check_own(&held, commit)?,

@@ -1,4 +1,4 @@
-//! A plan beside what is so today: its settings, and a new listing of its source.
+//! A plan compared with today's settings and a new listing of its source.
 
 use serde_json::Value;
 use smallvec::SmallVec;
@@ -9,7 +9,7 @@ use crate::model::{Asset, Blob, Code, Cost, Month, Severity, Skip, Verdict};
 use crate::plan_file::Plan;
 use crate::rules::{self, Profile};
 
-/// Compares, and keeps what stands in the way of a commit.
+/// Compares, and keeps what blocks a commit.
 ///
 /// * What the rules skip without reading it, and skipped in the plan too or never had there, does not count: it has no
 ///   verdict and no cost that could be another one.
@@ -32,12 +32,13 @@ impl Comparison {
         }
         let planned = Month::of(header.begun);
         if planned != month {
-            obstacles.add(ObstacleKind::Month, "", || format!("the plan is of {planned}, it is {month} now"));
+            obstacles
+                .add(ObstacleKind::Month, "", || format!("the plan is for {planned}, and it is {month} now"));
         }
         if header.probe_version < probe {
             let version = header.probe_version;
             obstacles.add(ObstacleKind::Probe, "", || {
-                format!("the plan's facts are of version {version}, those since {probe} hold")
+                format!("the plan's facts are of version {version}; those since {probe} are trusted")
             });
         }
         for (field, then, now) in other_rules(&header.profile, &profile) {
@@ -46,7 +47,7 @@ impl Comparison {
         Self { profile, allow_unknown, obstacles }
     }
 
-    /// Takes note of what the quota lacks.
+    /// Adds what the quota lacks.
     pub fn add_shortages(&mut self, shortages: &[KindShortage]) {
         for KindShortage { kind, needed, left } in shortages {
             self.obstacles.add(ObstacleKind::Quota, kind.unit(), || format!("{needed} needed, {left} left"));
@@ -71,7 +72,7 @@ impl Comparison {
             return;
         }
         let (then, version) = (Judgement::of(&planned), planned.blob.clone());
-        // Its size and its tier alone decided; an inventory need not have more.
+        // Its size and its tier alone decided, and an inventory may have nothing more.
         let needs_no_version =
             planned.reads.requests == 0 && version.etag.is_none() && version.size == blob.size;
         match rules::from_earlier(blob, planned, &self.profile) {
@@ -86,7 +87,7 @@ impl Comparison {
         }
     }
 
-    /// Takes note of an asset of the plan that is not listed any more.
+    /// Adds an asset of the plan that is no longer listed.
     pub fn removed(&mut self, planned: &Asset) {
         if planned.verdict != Verdict::Skip {
             let verdict = planned.verdict.as_str();
@@ -96,12 +97,12 @@ impl Comparison {
         }
     }
 
-    /// What stands in the way so far.
+    /// What blocks the commit so far.
     pub fn obstacles(&self) -> &Obstacles {
         &self.obstacles
     }
 
-    /// What stands in the way.
+    /// What blocks the commit.
     pub fn into_obstacles(self) -> Obstacles {
         self.obstacles
     }
@@ -111,7 +112,7 @@ fn is_skipped(asset: Option<&Asset>) -> bool {
     asset.is_some_and(|asset| asset.verdict == Verdict::Skip)
 }
 
-/// Whether a listing shows the same bytes. Without an ETag nobody knows.
+/// Whether a listing shows the same bytes. Without an ETag that is unknown.
 fn is_same_version(now: &Blob, then: &Blob) -> bool {
     now.etag.is_some() && now.etag == then.etag && now.size == then.size
 }
@@ -122,13 +123,13 @@ fn difference(then: &Blob, now: &Blob) -> String {
     if then.size != now.size {
         format!("{} → {} bytes", then.size, now.size)
     } else if is_same_version(now, then) {
-        "it could not be read then, and can be now".to_owned()
+        "it could not be read then, but can be now".to_owned()
     } else {
         format!("ETag {} → {}", etag(then), etag(now))
     }
 }
 
-/// What the rules say of an asset by itself: without what depends on the budget or on other assets.
+/// What the rules say of an asset on its own, apart from the budget and other assets.
 #[derive(Debug, PartialEq)]
 struct Judgement {
     verdict: Verdict,
@@ -142,7 +143,7 @@ impl Judgement {
             |code| matches!(code, Code::ImageQuota | Code::FrameQuota | Code::DuplicateBasename);
         let (others, own): (Vec<_>, Vec<_>) =
             asset.findings.iter().partition(|finding| depends_on_others(finding.code));
-        // Only what the rules accept by itself is rejected for the sake of others.
+        // Only an asset that the rules accept on its own can be rejected because of others.
         let is_rejected_for_others = others.iter().any(|finding| finding.severity == Severity::Error);
         let verdict = if is_rejected_for_others { Verdict::Accept } else { asset.verdict };
         let codes = own.iter().map(|finding| finding.code).collect();
@@ -193,7 +194,7 @@ fn change(then: &Value, now: &Value) -> String {
     let came = now.iter().filter(|item| !then.contains(item)).map(|item| format!("+{item}"));
     let went = then.iter().filter(|item| !now.contains(item)).map(|item| format!("-{item}"));
     let changes: Vec<_> = came.chain(went).collect();
-    if changes.is_empty() { "in another order".to_owned() } else { changes.join(", ") }
+    if changes.is_empty() { "in a different order".to_owned() } else { changes.join(", ") }
 }
 
 #[cfg(test)]
@@ -234,7 +235,7 @@ mod tests {
         let to_archive = obstacles(&archived, Some(upright(online.clone())));
         assert_eq!(to_archive, [(ObstacleKind::JudgedOtherwise, "accept → reject (BLB002)".to_owned())]);
         let back = obstacles(&online, planned_archived);
-        assert_eq!(back, [(ObstacleKind::Changed, "it could not be read then, and can be now".to_owned())]);
+        assert_eq!(back, [(ObstacleKind::Changed, "it could not be read then, but can be now".to_owned())]);
     }
 
     #[test]

@@ -11,10 +11,10 @@ use super::txt;
 use crate::error::{Error, Result, reason};
 use crate::model::{Asset, Severity, Verdict};
 
-/// Names that are kept of those that `accepted.txt` cannot have.
+/// Names kept as examples of those that `accepted.txt` cannot have.
 const EXAMPLES: usize = 5;
 
-/// What a spreadsheet may take for the beginning of a formula (OWASP, "CSV Injection").
+/// What a spreadsheet may read as the beginning of a formula (OWASP, "CSV Injection").
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
 /// Writes an asset's JSON record, without a line end. It is handed in, because reports know commits and not the other
@@ -46,7 +46,7 @@ pub struct Written {
     pub unlisted_names: Vec<String>,
 }
 
-/// A manifest that is whole.
+/// A finished manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Manifest {
     /// The file's name.
@@ -68,7 +68,7 @@ impl Manifests {
         let output = |name| ManifestOutput::create(folder, name);
         let mut rejected = csv::WriterBuilder::new()
             .terminator(csv::Terminator::CRLF)
-            // A cell that is not quoted begins anew at another program's separator.
+            // Without quotes, a program with another separator would see a new cell inside this one.
             .quote_style(csv::QuoteStyle::Always)
             .from_writer(output("rejected.csv")?);
         rejected.write_record(["name", "verdict", "code", "message", "fix"]).map_err(csv_failed)?;
@@ -136,7 +136,7 @@ impl Manifests {
     }
 }
 
-/// A cell that no spreadsheet takes for a formula: one that might be is led by an apostrophe.
+/// A cell that no spreadsheet reads as a formula: one that it might is prefixed with an apostrophe.
 fn harmless(cell: &str) -> String {
     if cell.starts_with(FORMULA) { format!("'{cell}") } else { cell.to_owned() }
 }

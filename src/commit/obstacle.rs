@@ -1,4 +1,4 @@
-//! What stands in the way of a commit.
+//! What blocks a commit.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ const EXAMPLES: usize = 5;
 /// A kind of obstacle, in the order in which reports have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ObstacleKind {
-    /// The plan's run did not come to its end.
+    /// The plan's run did not finish.
     Incomplete,
     /// The plan was weighed against the budget of another month.
     Month,
-    /// The plan's facts are from a probe whose facts are no longer trusted.
+    /// The plan's facts are from a probe that is no longer trusted.
     Probe,
     /// The rules are not those of the plan.
     Profile,
@@ -24,7 +24,7 @@ pub enum ObstacleKind {
     Removed,
     /// Blobs of another version than the one that was judged.
     Changed,
-    /// Assets of which today's rules have another opinion.
+    /// Assets on which today's rules give a different result.
     JudgedOtherwise,
     /// More is needed than what is left of the quota.
     Quota,
@@ -53,12 +53,12 @@ impl ObstacleKind {
             Self::Incomplete => "the plan has only the first part of the listing",
             Self::Month => "the plan is for another month's quota",
             Self::Probe => "the plan's facts are from an older probe",
-            Self::Profile => "the profile's rules are not those of the plan",
+            Self::Profile => "the profile's rules differ from the plan's",
             Self::Unknown => "not judged in the plan; --allow-unknown leaves them out",
             Self::Added => "listed, but not in the plan",
             Self::Removed => "in the plan, but no longer listed",
             Self::Changed => "not the version that the plan judged",
-            Self::JudgedOtherwise => "today's rules come to another result",
+            Self::JudgedOtherwise => "today's rules give a different result",
             Self::Quota => "the plan needs more than what is left",
         }
     }
@@ -69,7 +69,7 @@ impl ObstacleKind {
 pub struct ObstacleExample {
     /// The blob's name, the profile's field or the kind of quota; empty where the plan itself is meant.
     pub subject: String,
-    /// What is the matter with it.
+    /// What is wrong with it.
     pub detail: String,
 }
 
@@ -82,7 +82,7 @@ pub struct Obstacle {
     pub examples: Vec<ObstacleExample>,
 }
 
-/// Everything that stands in the way.
+/// Everything that blocks a commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Obstacles(BTreeMap<ObstacleKind, Obstacle>);
 
@@ -96,7 +96,7 @@ impl Obstacles {
         }
     }
 
-    /// Whether nothing stands in the way.
+    /// Whether nothing blocks the commit.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -52,7 +52,7 @@ struct QuotaTable {
     frames: Option<u64>,
 }
 
-/// Reads the text of the file that lies at `path`.
+/// Reads the text of the file at `path`.
 pub(super) fn parse(text: &str, path: &Path) -> Result<Contents> {
     let file_text = FileText { text, path };
     let wrong = |error: toml::de::Error| file_text.fault(error.span(), error.message());
@@ -62,7 +62,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Contents> {
     let connections = file.connections.into_iter().map(|(name, table)| {
         if !is_name(name.get_ref()) {
             return Err(file_text
-                .fault(Some(name.span()), "this is not a connection's name")
+                .fault(Some(name.span()), "this is not a valid connection name")
                 .hint(NAME_RULE));
         }
         Ok((name.into_inner(), file_text.connection(table)?))
@@ -136,7 +136,7 @@ impl FileText<'_> {
                     key.get_ref().escape_debug()
                 ))
                 .hint(
-                    "take it out, because this file is shared: credentials come from the environment, such as \
+                    "remove it, because this file is shared: credentials come from the environment, such as \
                      AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN",
                 ));
             }

@@ -23,7 +23,7 @@ pub struct Changes {
     pub frames_before: u64,
     /// Entries that were not there.
     pub added: ChangeGroup,
-    /// Entries whose content is another one.
+    /// Entries whose content differs.
     pub changed: ChangeGroup,
     /// Entries that are gone.
     pub removed: ChangeGroup,
@@ -52,7 +52,7 @@ impl ChangeGroup {
     }
 }
 
-/// Whether an entry's content is what it was. Without an ETag nobody can tell, unless there is no content.
+/// Whether an entry's content is unchanged. Without an ETag that is unknown, unless there is no content.
 pub fn is_unchanged(earlier: &Blob, now: &Blob) -> bool {
     let same = (&earlier.etag, earlier.size, &earlier.access) == (&now.etag, now.size, &now.access);
     same && (now.etag.is_some() || now.access != Access::Online)

@@ -1,4 +1,4 @@
-//! What an asset asks of a limit, and what it was granted beforehand.
+//! What an asset asks of a limit, and what was decided about it beforehand.
 
 use std::vec;
 
@@ -58,6 +58,7 @@ impl Turns {
     /// How much is left at the turn of the next asset, which asks for this much.
     pub(super) fn next_left(&mut self, amount: u64) -> u64 {
         let turn = self.turns.next();
+        // A missing turn grants nothing: no defect may spend more than the limit.
         debug_assert!(turn.as_ref().is_some_and(|turn| turn.amount == amount), "both passes are the same");
         turn.map_or(0, |turn| turn.left)
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Asset, BlobName, Gauge, Kind, Quota};
 
-/// Assets to leave out that are named: 100, because nobody picks more of them by hand.
+/// Assets to leave out that are named: 100, more than anyone picks by hand.
 const MAX_NAMED: usize = 100;
 /// Different costs whose assets are counted: 4,096, in some 100 KiB.
 const MAX_COSTS: usize = 4096;
@@ -29,7 +29,7 @@ pub struct Shortage {
     /// What smaller raises do, from the smallest on. Those that refuse no fewer than a smaller one are left out: one
     /// more asset that fits may take the place of several.
     pub if_raised: Vec<Raise>,
-    /// The fewest assets without which all others fit, in any order.
+    /// The smallest set of assets to leave out so that all others fit, in any order.
     pub leave_out: LeaveOut,
 }
 
@@ -38,7 +38,7 @@ pub struct Shortage {
 pub struct ListedEntry {
     /// Its name.
     pub name: BlobName,
-    /// Where it stands in the listing, counted from 1.
+    /// Its position in the listing, counted from 1.
     pub position: u64,
 }
 
@@ -53,7 +53,7 @@ pub struct Raise {
     pub refused: u64,
 }
 
-/// The fewest assets without which all others fit.
+/// The smallest set of assets to leave out so that all others fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "which", rename_all = "kebab-case")]
 pub enum LeaveOut {

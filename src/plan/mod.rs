@@ -13,7 +13,7 @@ mod ranking;
 mod reorder;
 mod sink;
 
-pub use basenames::{Duplicates, MAX_BASENAMES};
+pub use basenames::{DuplicateRule, MAX_BASENAMES};
 pub use budget::{Budget, Summary};
 pub use changes::{ChangeGroup, Changes, MAX_NAMED, is_unchanged};
 pub use curve::{Costly, LeaveOut, ListedEntry, Raise, Shortage};

@@ -1,4 +1,4 @@
-//! What a listing alone tells: how much there is, of which kind, and where. Nothing is read.
+//! What a listing alone shows: how much there is, of which kind, and where. Nothing is read.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use super::{FolderSum, Folders, TopFolders};
 use crate::model::{Access, Blob, Format, Kind};
 use crate::rules::{self, Profile};
 
-/// Extensions that are told apart: a hostile listing has a new one in every name. Real ones have some dozens.
+/// Extensions that are counted separately: real listings have dozens, a hostile one has a new one in every name.
 pub const MAX_EXTENSIONS: usize = 1_000;
 /// Names in the sample.
 pub const SAMPLE: usize = 10;
-/// Names held back for it, so that ten can be taken at even distances: at most 4 KiB each.
+/// Names kept for it, so that ten can be chosen at even distances: at most 4 KiB each.
 const MAX_CANDIDATES: usize = 8 * SAMPLE;
 
 /// Files and their bytes.
@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(preview.listed, preview.files().files + preview.markers + preview.not_entered);
         assert_eq!((preview.listed, preview.markers, preview.not_entered), (10, 2, 1));
         assert_eq!((preview.archived, preview.empty, preview.unreachable), (1, 1, 1));
-        // Neither the empty nor the archived image can sync; the sidecar is none.
+        // Neither the empty nor the archived image can sync; the sidecar is not an image.
         assert_eq!((preview.images_by_name, preview.undecided), (1, 1));
         assert_eq!(preview.extensions()[..2], [("", sum(2, 40)), ("jpg", sum(2, 60))]);
     }

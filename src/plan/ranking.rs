@@ -5,7 +5,8 @@ use super::claim::{ClaimPlace, Turn, Turns, claim};
 use super::curve::Curves;
 use crate::model::{Admit, Asset, Quota};
 
-/// The first of two passes over the assets: who comes before whom. The budget that it ends in makes the second.
+/// The first of two passes over the assets: it decides the order in which they are served. The budget that it ends in
+/// makes the second.
 ///
 /// * It notes the assets that the rules accept and that cost something of a limit, in 24 bytes each, and nothing else.
 /// * Both passes take the same assets in the same order, that of the listing.
@@ -27,7 +28,7 @@ pub(super) struct RankedClaim {
 }
 
 impl Ranking {
-    /// A ranking for this budget, of which nothing is spent yet.
+    /// A ranking for this budget, of which nothing is spent.
     pub fn new(admit: Admit, quota: Quota) -> Self {
         Self { admit, quota, claims: Vec::new() }
     }
@@ -49,6 +50,7 @@ impl Ranking {
     /// Spends the quota in the order of the ranks, and gives back the budget that settles the same assets so.
     pub fn decide(self) -> Budget {
         let Self { admit, quota, mut claims } = self;
+        // Equal ranks are served in listing order, so that the same listing gives the same plan.
         claims.sort_unstable_by_key(|claim| (claim.rank, claim.place));
         let (mut spent, mut curves) = (quota, Curves::new(&quota));
         let serve = |RankedClaim { place, amount, .. }| {
@@ -59,6 +61,7 @@ impl Ranking {
             Turn { left, place, amount }
         };
         let mut turns: Vec<_> = claims.into_iter().map(serve).collect();
+        // Back into listing order, in which the second pass takes them.
         turns.sort_unstable_by_key(|turn| turn.place);
         Budget::decided(quota, curves, Turns::new(admit, turns))
     }

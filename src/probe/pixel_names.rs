@@ -24,7 +24,7 @@ pub(super) fn hevc(set: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// ffmpeg's name of one plane of samples of so many bits.
+/// ffmpeg's name of one plane of samples with `depth` bits.
 pub(super) fn gray(depth: u32) -> Option<&'static str> {
     Some(match depth {
         8 => "gray",
@@ -35,7 +35,7 @@ pub(super) fn gray(depth: u32) -> Option<&'static str> {
     })
 }
 
-/// ffmpeg's name of three planes of samples of so many bits. Full range has names of its own for 8 bits only.
+/// ffmpeg's name of three planes of samples with `depth` bits. Full range has names of its own for 8 bits only.
 pub(super) fn planar(chroma: u32, depth: u32, full_range: bool, rgb: bool) -> Option<&'static str> {
     Some(match (chroma, depth, full_range, rgb) {
         (3, 8, _, true) => "gbrp",

@@ -4,7 +4,7 @@ use super::pixel_names::{gray, h264, hevc, planar};
 use super::sample::Sample;
 use super::{av1, h265};
 
-/// What a codec's configuration tells of the pixel format.
+/// What a codec's configuration shows of the pixel format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Pixels {
     Format(&'static str),
@@ -58,7 +58,7 @@ fn sized(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// What AV1's configuration record shows in its third byte (AV1 in ISOBMFF 1.2, 2.3.3). For 4:4:4 that leaves open
-/// whether it is RGB, and the sequence header behind it tells. Full range has no name of its own.
+/// whether it is RGB, which the sequence header behind it shows. Full range has no name of its own.
 pub(super) fn av1(record: &[u8]) -> Option<&'static str> {
     let bits = record.get(2)?;
     let (high, twelve, mono) = (bits & 0x40 != 0, bits & 0x20 != 0, bits & 0x10 != 0);

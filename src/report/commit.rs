@@ -37,12 +37,12 @@ pub fn write(
     out.flush()
 }
 
-/// What a commit says of itself in its folder, as one JSON document.
+/// The record that a commit leaves in its folder, as one JSON document.
 ///
 /// # Errors
 /// When a path in it cannot be written as JSON.
 pub fn record(commit: &Commit, written: &Written) -> io::Result<Vec<u8>> {
-    let mut text = serde_json::to_vec_pretty(&Record::new(commit, Some(commit.at), Some(written)))?;
+    let mut text = serde_json::to_vec_pretty(&CommitRecord::new(commit, Some(commit.at), Some(written)))?;
     text.push(b'\n');
     Ok(text)
 }
@@ -54,7 +54,7 @@ fn text(out: &mut impl Write, commit: &Commit, outcome: &CommitOutcome, width: u
     layout::heading(out, "commit", &header, width)?;
     let path = cut(&shown(&commit.plan_path.to_string_lossy()), width - 14);
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {path}", "plan")?;
-    // Never cut, because presync quota release takes it.
+    // Never cut, because users pass it to presync quota release.
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {}", "plan id", shown(&plan.id))?;
     let workspace = cut(&shown(&commit.workspace), width - 24);
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {workspace} {DIM}in {}{DIM:#}\n", "workspace", commit.month)?;
@@ -85,16 +85,16 @@ fn text(out: &mut impl Write, commit: &Commit, outcome: &CommitOutcome, width: u
             manifests(out, written)?;
             writeln!(
                 out,
-                "{GOOD}Nothing stands in its way.{GOOD:#} Without --dry-run, the quota would be reserved and the \
-                 manifests written to '{dir}'."
+                "{GOOD}Nothing blocks it.{GOOD:#} Without --dry-run, the quota would be reserved and the manifests \
+                 written to '{dir}'."
             )
         }
         CommitOutcome::Before { at } => {
             let at = at.strftime("%Y-%m-%d %H:%M:%S");
-            let released = if commit.was_reserved { "" } else { "; its reservation was released since" };
+            let released = if commit.was_reserved { "" } else { "; its reservation has been released since" };
             writeln!(
                 out,
-                "{GOOD}Committed before{GOOD:#}, on {at} UTC, in '{dir}'{released}. Nothing was changed."
+                "{GOOD}Already committed{GOOD:#} on {at} UTC, in '{dir}'{released}. Nothing was changed."
             )
         }
         CommitOutcome::Refused(obstacles) => {
@@ -103,7 +103,7 @@ fn text(out: &mut impl Write, commit: &Commit, outcome: &CommitOutcome, width: u
                 false => Ok(()),
                 true => writeln!(
                     out,
-                    "Its quota is reserved by an earlier run: presync quota release {}",
+                    "An earlier run reserved its quota; to release it: presync quota release {}",
                     shown(&plan.id)
                 ),
             }
@@ -125,7 +125,7 @@ fn manifests(out: &mut impl Write, written: &Written) -> io::Result<()> {
 }
 
 fn refused(out: &mut impl Write, obstacles: &Obstacles, width: usize) -> io::Result<()> {
-    writeln!(out, "{BOLD}In its way{BOLD:#}")?;
+    writeln!(out, "{BOLD}Blocked by{BOLD:#}")?;
     for (kind, Obstacle { count, examples }) in obstacles.iter() {
         let (name, total) = (kind.as_str(), number(*count));
         let summary = cut(kind.summary(), width - 31);
@@ -145,12 +145,12 @@ fn refused(out: &mut impl Write, obstacles: &Obstacles, width: usize) -> io::Res
         }
     }
     writeln!(out, "\n{ERROR}Refused:{ERROR:#} nothing was changed.")?;
-    writeln!(out, "{DIM}presync dry-run SOURCE --plan FILE makes a plan of what is so now.{DIM:#}")
+    writeln!(out, "{DIM}presync dry-run SOURCE --plan FILE makes a new plan.{DIM:#}")
 }
 
 /// What a commit is, in its own folder and in the report.
 #[derive(Serialize)]
-struct Record<'a> {
+struct CommitRecord<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     plan: PlanRecord<'a>,
@@ -187,7 +187,7 @@ struct CountsRecord {
 #[derive(Serialize)]
 struct CommitDocument<'a> {
     #[serde(flatten)]
-    record: Record<'a>,
+    record: CommitRecord<'a>,
     outcome: &'static str,
     dir: String,
     was_reserved: bool,
@@ -211,7 +211,7 @@ struct ExampleRecord<'a> {
     detail: &'a str,
 }
 
-impl<'a> Record<'a> {
+impl<'a> CommitRecord<'a> {
     fn new(commit: &'a Commit, at: Option<Timestamp>, written: Option<&'a Written>) -> Self {
         let (header, totals) = (&commit.plan.header, &commit.plan.summary.totals);
         Self {
@@ -249,7 +249,7 @@ impl<'a> CommitDocument<'a> {
             CommitOutcome::Refused(_) => ("refused", None, None),
         };
         Self {
-            record: Record::new(commit, at, written),
+            record: CommitRecord::new(commit, at, written),
             outcome: name,
             dir: commit.dir.to_string_lossy().into_owned(),
             was_reserved: commit.was_reserved,

@@ -13,12 +13,12 @@ use crate::error::Result;
 use crate::model::{Asset, Severity};
 use crate::plan::{Sink, Summary};
 
-/// What makes a spreadsheet take a cell for a formula when it begins with it (OWASP, "CSV Injection"), with the
-/// full-width forms that some of them take too.
+/// A spreadsheet reads a cell that begins with one of these as a formula (OWASP, "CSV Injection"); some of them accept
+/// the full-width forms too.
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
-/// A cell with text from outside: one that a spreadsheet would compute gets an apostrophe before it.
-pub(crate) fn cell(text: &str) -> Cow<'_, str> {
+/// Text as a cell: one that a spreadsheet would compute is prefixed with an apostrophe.
+fn cell(text: &str) -> Cow<'_, str> {
     match text.starts_with(FORMULA) {
         true => Cow::Owned(format!("'{text}")),
         false => Cow::Borrowed(text),

@@ -48,7 +48,7 @@ fn text(origin: Option<&Origin>, checks: &[Check], out: &mut impl Write) -> io::
             took => writeln!(out, "  {DIM}{took} ms{DIM:#}")?,
         }
         if let Some(cure) = &check.cure {
-            writeln!(out, "  {:7}  {DIM}{:<15}{DIM:#}  {}", "", "cure", shown(cure))?;
+            writeln!(out, "  {:7}  {DIM}{:<15}{DIM:#}  {}", "", "fix", shown(cure))?;
         }
     }
     let failed = count(checks, Outcome::Failed);

@@ -38,7 +38,7 @@ impl Sink for Github {
     fn finish(mut self: Box<Self>, summary: &Summary, _elapsed: Duration) -> Result<()> {
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
         if let Some(why) = &summary.incomplete {
-            let what = format!("{}: this is the first part of the listing", shown(why));
+            let what = format!("{}: only the first part of the listing was judged", shown(why));
             errors.push(Annotation { title: "INCOMPLETE".to_owned(), message: what });
         }
         for (severity, code, group) in self.groups.iter() {
@@ -84,7 +84,7 @@ impl Annotation {
     }
 }
 
-/// Writes the annotations of a level. The last one that GitHub shows stands for all that it would drop.
+/// Writes the annotations of a level. The last one that GitHub shows sums up those that it would drop.
 fn write_all(out: &mut impl Write, level: &str, mut annotations: Vec<Annotation>) -> io::Result<()> {
     if annotations.len() > MAX_ANNOTATIONS {
         let rest = annotations.split_off(MAX_ANNOTATIONS - 1);
@@ -129,12 +129,12 @@ fn line(text: &str) -> String {
     cut(&shown(text), MAX_WIDTH)
 }
 
-/// What a runner undoes in the text of a command (actions/runner, `ActionCommand`).
+/// The escapes that a runner decodes in the text of a command (actions/runner, `ActionCommand`).
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// What it undoes in the value of a property.
+/// The escapes that it decodes in the value of a property.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

@@ -22,7 +22,7 @@ pub(super) struct FindingGroup {
 }
 
 impl FindingGroup {
-    /// Assets that are no examples.
+    /// Assets besides the examples.
     pub(super) fn more(&self) -> u64 {
         self.count.saturating_sub(self.examples.len() as u64)
     }

@@ -1,7 +1,7 @@
 //! JUnit XML, for the test reports of CI systems: a test case for each rule, and one that the run is complete.
 //!
-//! A case for each asset would be more than such a system takes: a container has as many as a million. There is no
-//! standard; what is written here is what Jenkins' schema allows (xunit-plugin, `junit-10.xsd`).
+//! A case for each asset would overwhelm such a system: a container may have millions. There is no standard; this is
+//! what Jenkins' schema allows (xunit-plugin, `junit-10.xsd`).
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -180,7 +180,7 @@ fn listing(group: &FindingGroup) -> String {
     text
 }
 
-/// Text from outside as XML can carry it: besides what [`shown`] escapes, two characters are none of XML 1.0 (2.2).
+/// Text from outside as XML can carry it: besides what [`shown`] escapes, XML 1.0 excludes two characters (2.2).
 fn xml_text(text: &str) -> String {
     shown(text).replace('\u{fffe}', "\\u{fffe}").replace('\u{ffff}', "\\u{ffff}")
 }

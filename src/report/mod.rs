@@ -6,7 +6,7 @@ mod bars;
 pub mod bench;
 mod changes;
 pub mod commit;
-pub(crate) mod csv;
+mod csv;
 mod doctor;
 mod github;
 mod groups;
@@ -69,7 +69,7 @@ pub enum TextOrJson {
     Json,
 }
 
-/// What a report says about the run before any asset.
+/// What a report says of the run before its assets.
 #[derive(Clone, Debug)]
 pub struct Header {
     /// Where the blobs come from.

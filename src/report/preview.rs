@@ -47,7 +47,7 @@ fn text(out: &mut impl Write, header: &Header, preview: &Preview, width: usize) 
     table(out, "Extensions", &rows, ("others".to_owned(), rest), width)?;
 
     let folders = &preview.top_folders;
-    let direct = Some(("(directly)".to_owned(), preview.direct)).filter(|(_, sum)| sum.files > 0);
+    let direct = Some(("(no folder)".to_owned(), preview.direct)).filter(|(_, sum)| sum.files > 0);
     let named = folders.top().iter().map(|folder| (folder.name.clone(), folder.sum));
     let rows: Vec<_> = direct.into_iter().chain(named).collect();
     let rest = (counted(folders.more, "other folder", "other folders"), folders.rest);
@@ -67,14 +67,14 @@ fn text(out: &mut impl Write, header: &Header, preview: &Preview, width: usize) 
             let entries = counted(count, "entry", "entries");
             writeln!(
                 out,
-                "{UNKNOWN}Incomplete: {entries} cannot be reached; presync dry-run says why.{UNKNOWN:#}"
+                "{UNKNOWN}Incomplete: {entries} cannot be reached; run presync dry-run to see why.{UNKNOWN:#}"
             )
         }
     }
 }
 
 fn totals(out: &mut impl Write, header: &Header, preview: &Preview, width: usize) -> io::Result<()> {
-    let folders = [(preview.markers, "folder marker"), (preview.not_entered, "folder that was not entered")];
+    let folders = [(preview.markers, "folder marker"), (preview.not_entered, "folder not entered")];
     let notes = folders.iter().filter(|(count, _)| *count > 0);
     let notes: Vec<_> = notes.map(|(count, what)| format!("{} × {what}", number(*count))).collect();
     let listed = Sum { files: preview.listed, bytes: preview.files().bytes };
@@ -100,21 +100,17 @@ fn totals(out: &mut impl Write, header: &Header, preview: &Preview, width: usize
     let quota = image_quota(header, preview);
     writeln!(
         out,
-        "\n  {:<10}  at most {} {}  {DIM}{} by extension, {} whose content decides{DIM:#}",
+        "\n  {:<10}  at most {} {}  {DIM}{} by extension, {} to be decided by content{DIM:#}",
         "quota",
         number(quota.at_most),
         header.profile.images.unit,
         number(preview.images_by_name),
         number(preview.undecided)
     )?;
-    writeln!(
-        out,
-        "  {:<10}  {DIM}frames are counted by presync dry-run, in the videos themselves{DIM:#}\n",
-        ""
-    )
+    writeln!(out, "  {:<10}  {DIM}presync dry-run counts the frames of videos{DIM:#}\n", "")
 }
 
-/// A table of files and bytes, with what is not named in its last row.
+/// A table of files and bytes; its last row sums up the others.
 fn table(
     out: &mut impl Write,
     title: &str,
@@ -188,7 +184,7 @@ struct PreviewQuota {
     images: ImageQuotaRecord,
 }
 
-/// What the images use of the quota, in its unit. `at_most` is right unless a file that is called like a video is an image.
+/// What the images use of the quota, in its unit. `at_most` holds unless a file with a video's extension is an image.
 #[derive(Serialize)]
 struct ImageQuotaRecord {
     by_extension: u64,

@@ -138,7 +138,7 @@ fn tool() -> Value {
 fn invocation(summary: &Summary) -> Value {
     let mut invocation = json!({ "executionSuccessful": summary.incomplete.is_none() });
     if let Some(why) = &summary.incomplete {
-        let text = format!("INCOMPLETE: {}: this is the first part of the listing", message(why));
+        let text = format!("INCOMPLETE: {}: only the first part of the listing was judged", message(why));
         invocation["toolExecutionNotifications"] = json!([{ "level": "error", "message": { "text": text } }]);
     }
     invocation
@@ -159,7 +159,7 @@ fn base(origin: &Origin) -> Value {
     }
 }
 
-/// What could not be judged must not look better than what was rejected.
+/// An asset that could not be judged must not look better than a rejected one.
 fn level(severity: Severity) -> &'static str {
     match severity {
         Severity::Error | Severity::Unknown => "error",
@@ -240,7 +240,7 @@ fn result(severity: Severity, code: Code, folder: Option<&str>, assets: &FoundAs
         text.push_str(&format!(" Fix: {}", message(fix)));
     }
     let location = |uri: &String| {
-        // Without a line GitHub does not show the result, and there are none in a picture.
+        // GitHub does not show a result without a line, and a picture has none.
         json!({ "physicalLocation": {
             "artifactLocation": { "uri": uri, "uriBaseId": BASE },
             "region": { "startLine": 1 },
@@ -254,7 +254,7 @@ fn result(severity: Severity, code: Code, folder: Option<&str>, assets: &FoundAs
         "message": { "text": text },
         "locations": assets.uris.iter().map(location).collect::<Vec<_>>(),
         "occurrenceCount": assets.count,
-        // GitHub knows an alert again by the second one alone, which otherwise is made from the lines of a file.
+        // GitHub recognizes an alert by the second one alone, which it otherwise computes from the lines of a file.
         "partialFingerprints": { "sourceRuleFolder/v1": fingerprint, "primaryLocationLineHash": fingerprint },
     })
 }
@@ -268,7 +268,7 @@ fn fingerprint(parts: [&str; 3]) -> String {
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A name as a relative reference that no reader takes for an absolute path, a scheme or a way up (RFC 3986, 4.2).
+/// A name as a relative reference that cannot be read as an absolute path, a scheme or `..` (RFC 3986, 4.2).
 fn uri(name: &str) -> String {
     let mut uri = String::new();
     for (index, segment) in name.split('/').enumerate() {

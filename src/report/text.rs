@@ -78,9 +78,7 @@ impl TextReport {
         let Some(why) = &summary.incomplete else { return Ok(()) };
         let judged = match summary.totals.listed {
             0 => "nothing was judged.".to_owned(),
-            listed => {
-                format!("this is the first part of the listing, {}.", counted(listed, "entry", "entries"))
-            }
+            listed => format!("only the first {} judged.", counted(listed, "entry was", "entries were")),
         };
         let text = cut(&format!("INCOMPLETE  {}: {judged}", shown(why)), self.width - 2);
         writeln!(self.out, "  {ERROR}{text}{ERROR:#}\n")
@@ -156,13 +154,13 @@ impl TextReport {
         let totals = &summary.totals;
         if !summary.basenames_compared {
             let compared = number(MAX_BASENAMES as u64);
-            writeln!(self.out, "{DIM}Basenames were compared for the first {compared} only.{DIM:#}")?;
+            writeln!(self.out, "{DIM}Only the first {compared} basenames were compared.{DIM:#}")?;
         }
         let (read, listed) = (bytes(totals.bytes_read), bytes(totals.bytes_listed));
         let requests = counted(totals.requests, "request", "requests");
         let repeated = match totals.retries {
             0 => String::new(),
-            retries => format!(", {} of them repeated", number(retries)),
+            retries => format!(", {} of them retries", number(retries)),
         };
         writeln!(self.out, "{DIM}Read {read} of {listed} in {requests}{repeated}.{DIM:#}")?;
         let (style, verdict) = layout::verdict(summary);
@@ -198,7 +196,7 @@ fn rule(
     if group.more() > 0 {
         writeln!(out, "          {DIM}and {} more{DIM:#}", number(group.more()))?;
     }
-    // Never cut, because it is there to be copied.
+    // Never cut, because users copy it.
     let mut fixes = examples.iter().filter_map(|example| Some((&example.name, example.fix.as_ref()?)));
     if let Some((name, fix)) = fixes.next() {
         let fix = shown(fix);
@@ -218,7 +216,7 @@ fn gauge_line(label: &str, gauge: &Gauge, unit: &str, refused: u64, noun: &str) 
         before => format!(", {} used before", number(before)),
     };
     let Some(limit) = gauge.limit else {
-        return format!("  {label:<10}  {used} {unit}{before}; no limit given");
+        return format!("  {label:<10}  {used} {unit}{before}; no limit set");
     };
     let style = if gauge.fits { GOOD } else { ERROR };
     let bar = layout::gauge(gauge.used(), limit, style);

@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::Judged;
 use crate::error::Result;
 use crate::model::{Admit, Asset, Overrides, Quota};
-use crate::plan::{Budget, Duplicates, Ranking, Reorder, Sink, Summary};
+use crate::plan::{Budget, DuplicateRule, Ranking, Reorder, Sink, Summary};
 use crate::plan_file::Spool;
 use crate::rules::Profile;
 
@@ -56,7 +56,7 @@ pub fn settle_judged<K: Sink>(
 /// Spends the budget on assets and hands them to the sink.
 pub(super) struct Settler<K> {
     sink: K,
-    duplicates: Duplicates,
+    duplicates: DuplicateRule,
     overrides: Overrides,
     order: Order,
 }
@@ -76,7 +76,7 @@ impl<K: Sink> Settler<K> {
             Admit::Listing => Order::Listing(Box::new(Budget::new(quota).with_overrides(overrides.clone()))),
             _ => Order::Ranked(Ranking::new(admit, quota), Box::new(Spool::new(Arc::clone(profile))?)),
         };
-        Ok(Self { sink, duplicates: Duplicates::new(overrides.clone()), overrides, order })
+        Ok(Self { sink, duplicates: DuplicateRule::new(overrides.clone()), overrides, order })
     }
 
     fn add(&mut self, judged: Judged) -> Result<()> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use presync::error::{Error, Result};
 use presync::model::{Admit, Asset, Quota};
-use presync::probe::Want;
 use presync::plan::Sink;
+use presync::probe::Want;
 use presync::report::{self, Format, Header};
 use presync::rules::Profile;
 use presync::run::{self, Settings, Task};

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::model::{Asset, Verdict};
 use crate::plan::Sink;
 
-/// Basenames that are compared: 1.8 million, in 36 MB of hashes and places. Of more, an even sample is.
+/// Basenames that are compared: 1.8 million, in 36 MB of hashes and places. Beyond that, an even sample is.
 const MAX_BASENAMES: usize = 1_835_008;
 /// Basenames that are named.
 const EXAMPLES: usize = 5;

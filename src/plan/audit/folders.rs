@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::model::{Asset, Verdict};
 use crate::plan::{FolderSum, Folders, Sink, TopFolders};
 
-/// The entries of a folder that tell how much of it will not sync.
+/// How many entries of a folder will not sync.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FolderCounts {
     /// Entries of the listing.

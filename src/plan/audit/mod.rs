@@ -1,5 +1,5 @@
 //! What an audit of several containers adds up to: a row a container, their sums, the worst folders, and basenames that
-//! more than one of them has. Whatever order the containers finish in, it is the same.
+//! more than one of them has. The order in which the containers finish does not matter.
 
 mod basenames;
 mod folders;
@@ -14,7 +14,7 @@ use crate::plan::{Summary, TopFolders};
 pub use basenames::{ContainerBasenames, ProjectBasenames, SharedBasename, SharedBasenames};
 pub use folders::{FolderCounts, worst};
 
-/// What came of an audit.
+/// The result of an audit.
 #[derive(Debug)]
 pub struct Audit {
     /// One of each container, in the order of accounts, containers and prefixes.
@@ -42,7 +42,7 @@ pub struct Container {
     pub profile: String,
     /// The project that it syncs into.
     pub project: Option<String>,
-    /// What came of it.
+    /// How its audit ended.
     pub outcome: ContainerOutcome,
     /// What is worth knowing besides, such as that its earlier plan cannot be used.
     pub notes: Vec<String>,
@@ -105,7 +105,7 @@ impl ContainerOutcome {
     }
 }
 
-/// What all containers cost of one kind of quota, beside what a workspace has left.
+/// What all containers cost of one kind of quota, and what a workspace has left of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Together {
     /// What is counted.

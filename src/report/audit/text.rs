@@ -10,7 +10,7 @@ use crate::report::layout::{MAX_WIDTH, MIN_WIDTH, bytes, counted, cut, number, s
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::rules;
 
-/// Containers of which it is said why they are not complete.
+/// Containers whose cause of failure is shown.
 const MAX_CAUSES: usize = 20;
 /// Folders that are named.
 const MAX_FOLDERS: usize = 10;
@@ -83,7 +83,7 @@ impl<'a, W: Write> AuditText<'a, W> {
         containers.filter(|container| container.outcome.as_str() == state).count() as u64
     }
 
-    /// Why containers are not complete, before anything else is said of them.
+    /// Why containers are not complete, before anything else about them.
     fn causes(&mut self) -> io::Result<()> {
         let containers = &self.audit.containers;
         let [.., stopped, not_done] = ContainerOutcome::STATES.map(|state| self.count(state));
@@ -107,11 +107,11 @@ impl<'a, W: Write> AuditText<'a, W> {
         }
         and_more(&mut self.out, causes.len(), MAX_CAUSES, "              ")?;
         if stopped + not_done > 0 {
-            let when = "when the audit was stopped; the next one with the same --out goes on";
+            let next = "run the audit again with the same --out to resume";
             let (stopped, not_done) = (number(stopped), number(not_done));
             writeln!(
                 self.out,
-                "  {ERROR}{:<10}{ERROR:#}  {stopped} begun, {not_done} not, {when}",
+                "  {ERROR}{:<10}{ERROR:#}  {stopped} under way, {not_done} not started; {next}",
                 "stopped"
             )?;
         }
@@ -194,7 +194,7 @@ impl<'a, W: Write> AuditText<'a, W> {
                 project.as_ref().map_or("all containers".into(), |name| format!("project {}", shown(name)));
             let sample = match found.one_of {
                 1 => String::new(),
-                one_of => format!(", in a sample of one in {}", number(one_of)),
+                one_of => format!(", in a sample of 1 in {}", number(one_of)),
             };
             let count = counted(found.count, "basename", "basenames");
             writeln!(self.out, "  {}: {count}{sample}", cut(&project, self.width / 2))?;
@@ -213,21 +213,21 @@ impl<'a, W: Write> AuditText<'a, W> {
                 "    ",
             )?;
         }
-        writeln!(self.out, "  {DIM}annotations are matched by this name{DIM:#}\n")
+        writeln!(self.out, "  {DIM}annotations are matched by basename{DIM:#}\n")
     }
 
     fn together(&mut self) -> io::Result<()> {
         if self.audit.together.is_empty() {
             return Ok(());
         }
-        writeln!(self.out, "{BOLD}Together, of what the workspace has left{BOLD:#}")?;
+        writeln!(self.out, "{BOLD}All containers, against what the workspace has left{BOLD:#}")?;
         for together in &self.audit.together {
             let (unit, cost) = (together.kind.unit(), number(together.cost));
             let (style, verdict) = match (together.left, together.excess()) {
                 (None, _) => (DIM, format!("{cost}; no limit is set")),
                 (Some(left), 0) => (GOOD, format!("{cost} of {} left: it fits", number(left))),
                 (Some(left), excess) => {
-                    (ERROR, format!("{cost} of {} left: {} too many", number(left), number(excess)))
+                    (ERROR, format!("{cost} of {} left: {} over", number(left), number(excess)))
                 }
             };
             writeln!(self.out, "  {unit:<10}  {style}{verdict}{style:#}")?;
@@ -241,7 +241,7 @@ impl<'a, W: Write> AuditText<'a, W> {
         let requests = counted(totals.requests, "request", "requests");
         let repeated = match totals.retries {
             0 => String::new(),
-            retries => format!(", {} of them repeated", number(retries)),
+            retries => format!(", {} of them retries", number(retries)),
         };
         writeln!(self.out, "{DIM}Read {read} of {listed} in {requests}{repeated}.{DIM:#}")?;
         let assets = counted(totals.listed - totals.skipped, "asset", "assets");
@@ -259,10 +259,7 @@ impl<'a, W: Write> AuditText<'a, W> {
                 let missing = number(missing);
                 let of = counted(containers, "container", "containers");
                 let seen = if totals.listed == 0 { "" } else { verdict.as_str() };
-                writeln!(
-                    self.out,
-                    "{ERROR}Incomplete: {missing} of {of} not examined to the end. {seen}{ERROR:#}"
-                )
+                writeln!(self.out, "{ERROR}Incomplete: {missing} of {of} not fully examined. {seen}{ERROR:#}")
             }
         }
     }

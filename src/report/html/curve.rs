@@ -6,7 +6,7 @@ use super::{MAX_POINTS, is_refused};
 use crate::model::{Asset, Code, Verdict};
 use crate::report::shown;
 
-/// What is spent after so many entries of the listing, and what would be without any limit.
+/// What is spent at a position in the listing, and what would be spent without any limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Point {
     position: u64,

@@ -1,4 +1,4 @@
-//! How sizes, formats and what else the headers tell are distributed.
+//! The distributions of sizes, formats and other facts in headers.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::report::layout::number;
 use crate::report::shown;
 use crate::rules::orientation_text;
 
-/// Sizes are told apart by their number of binary digits: 0 for no bytes, 1 for one, 64 for 8 EiB and more.
+/// Sizes are counted by their number of binary digits: 0 for no bytes, 1 for one, 64 for 8 EiB and more.
 const SIZES: usize = u64::BITS as usize + 1;
 /// Where each bin of frame counts begins.
 const FRAMES: [u64; 17] =
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_names_are_told_apart() {
+    fn only_so_many_names_are_counted_by_name() {
         let mut names = NameCounts::default();
         for index in 0..100 {
             names.add("h264", Verdict::Accept);

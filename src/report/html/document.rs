@@ -1,4 +1,4 @@
-//! What the page is told, as JSON. It is read by the page's own script and is no format for others.
+//! The page's data, as JSON for its own script: not a format for other programs.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub(super) struct PageData<'a> {
     /// What a reader must know before trusting the sums.
     notes: Vec<String>,
     totals: Totals,
-    /// Why entries are no assets.
+    /// Why entries were skipped.
     skipped: Vec<(&'static str, u64)>,
     quota: QuotaData<'a>,
     rules: Vec<RuleData>,
@@ -119,10 +119,10 @@ fn about(header: &Header) -> Vec<(&'static str, String)> {
 fn notes(header: &Header, summary: &Summary) -> Vec<String> {
     let incomplete = summary.incomplete.as_ref().map(|why| {
         let listed = number(summary.totals.listed);
-        format!("Incomplete: {}. These are the first {listed} entries of the listing.", shown(why))
+        format!("Incomplete: {}. Only the first {listed} entries were judged.", shown(why))
     });
     let compared = (!summary.basenames_compared)
-        .then(|| format!("Basenames were compared for the first {} only.", number(MAX_BASENAMES as u64)));
+        .then(|| format!("Only the first {} basenames were compared.", number(MAX_BASENAMES as u64)));
     let assumptions = header.profile.assumptions.iter().map(|text| format!("Assumed: {}", shown(text)));
     incomplete.into_iter().chain(compared).chain(assumptions).collect()
 }

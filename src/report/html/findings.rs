@@ -120,12 +120,12 @@ mod tests {
         for index in 0..3000 {
             let code = if index < 2990 { Code::ExifOrientation } else { Code::Malformed };
             findings
-                .add(&asset(format!("{index}.jpg"), vec![Finding::new(code, "the same").with_fix("mend")]));
+                .add(&asset(format!("{index}.jpg"), vec![Finding::new(code, "the same").with_fix("repair")]));
         }
         assert_eq!(findings.rule(Code::ExifOrientation).rows, MAX_FINDINGS);
         assert_eq!(findings.rule(Code::Malformed).rows, 10, "a common rule takes no room of a rare one");
         let (rows, texts) = findings.into_rows();
-        assert_eq!(texts, ["the same", "mend"]);
+        assert_eq!(texts, ["the same", "repair"]);
         assert_eq!((rows[0].0, rows[0].1.as_str()), (1, "0.jpg"));
         assert_eq!((rows[MAX_FINDINGS].0, rows[MAX_FINDINGS].1.as_str()), (2991, "2990.jpg"));
     }

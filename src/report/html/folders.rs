@@ -1,4 +1,4 @@
-//! Where assets and findings lie: the tree of folders, cut back to its larger branches.
+//! Where assets and findings are: the tree of folders, cut back to its larger branches.
 
 use std::cmp::Reverse;
 
@@ -11,7 +11,7 @@ use crate::report::shown;
 
 const ROOT: usize = 0;
 
-/// What lies in a folder.
+/// What is in a folder.
 #[derive(Clone, Debug, Default)]
 struct FolderContent {
     verdicts: Counts,
@@ -36,7 +36,7 @@ struct FolderNode {
     parent: usize,
     depth: usize,
     name: String,
-    /// What lies directly in it.
+    /// What is directly in it.
     own: FolderContent,
     /// How many folders were folded into it, and what was in them.
     folded: u64,
@@ -63,7 +63,7 @@ pub(super) struct FolderTree {
     /// Parents before their children; the first is the root.
     folders: Vec<FolderNode>,
     name_bytes: usize,
-    /// The folders that the last name lies in, from the outermost.
+    /// The folders that the last name is in, from the outermost.
     open: Vec<OpenFolder>,
 }
 
@@ -73,8 +73,8 @@ struct OpenFolder {
     folder: usize,
 }
 
-/// A folder as the page has it: `[parent, name, folders, by verdict, [[rule, count], …]]`, with what lies directly in it.
-/// One without a name is the sum of so many smaller folders of its parent.
+/// A folder as the page has it: `[parent, name, folders, by verdict, [[rule, count], …]]`, with what is directly in
+/// it. One without a name is the sum of smaller folders of its parent.
 #[derive(Debug, Serialize)]
 pub(super) struct FolderRow(usize, Option<String>, u64, Counts, Vec<(usize, u64)>);
 
@@ -97,7 +97,7 @@ impl FolderTree {
         }
     }
 
-    /// The folder in which the blob of this name lies.
+    /// The folder that the blob of this name is in.
     fn enter(&mut self, name: &str) -> usize {
         let path = name.rsplit_once('/').map(|(path, _)| path);
         let segments = path.into_iter().flat_map(|path| path.split('/')).take(MAX_DEPTH);
@@ -163,7 +163,7 @@ impl FolderTree {
         }
     }
 
-    /// What lies in each folder and everywhere below it.
+    /// What is in each folder and everywhere below it.
     fn sums(&self) -> Vec<FolderContent> {
         let mut sums: Vec<FolderContent> = Vec::new();
         for folder in &self.folders {

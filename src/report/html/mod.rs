@@ -31,16 +31,16 @@ const MAX_FINDINGS: usize = 1000;
 /// Bytes of JSON that one rule's findings may take, so that long names do not make the file large: all rules together
 /// take 2.5 MB at most.
 const MAX_FINDING_BYTES: usize = 128 << 10;
-/// Folders that are told apart; the smaller ones are summed up where they lie. More boxes than this fit no screen.
+/// Folders that the page names; smaller ones are summed up in their parents. No screen has room for more boxes.
 const MAX_FOLDERS: usize = 2000;
 /// Bytes of JSON that the names of these folders may take.
 const MAX_FOLDER_BYTES: usize = 512 << 10;
-/// Folders inside each other that are told apart, as deep as a hierarchical namespace goes; what lies deeper is counted
-/// in the last of them.
+/// Levels of folders that the page names, as many as a hierarchical namespace allows; deeper ones are counted in the
+/// last of them.
 const MAX_DEPTH: usize = 63;
-/// Points of the quota curve, of which a screen shows no more.
+/// Points of the quota curve; a screen shows no more.
 const MAX_POINTS: usize = 512;
-/// Codecs, pixel formats or brands that are told apart: real containers have fewer, and hostile files may name any.
+/// Codecs, pixel formats or brands that are counted by name: real containers have fewer, hostile files may name any.
 const MAX_NAMES: usize = 24;
 /// Characters that such a name may take: real ones take 16 at most.
 const MAX_NAME: usize = 40;

@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn nothing_in_the_page_is_loaded_from_elsewhere() {
         for text in [STYLE, BODY, SCRIPT] {
-            // The name of SVG is no address.
+            // The name of the SVG namespace is not an address.
             let text = text.replace("http://www.w3.org/2000/svg", "");
             for word in ["http:", "https:", "url(", "@import", "src=", "innerHTML", "eval("] {
                 assert!(!text.contains(word), "{word}");
