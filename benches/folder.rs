@@ -16,10 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use presync::error::Result;
-use presync::model::{Asset, Quota};
+use presync::model::Quota;
 use presync::rules::Profile;
-use presync::run::{self, Settings, Sink, Task};
+use presync::run::{self, Settings, Task};
 use presync::source::local::LocalSource;
 
 /// Files in the folder.
@@ -30,14 +29,6 @@ const FOLDER: usize = 1_000;
 const ROUNDS: usize = 7;
 /// Bytes that the bare loop reads of each file: what presync reads first of most formats.
 const FIRST_READ: usize = 4 << 10;
-
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn asset(&mut self, _: &Asset) -> Result<()> {
-        Ok(())
-    }
-}
 
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -91,7 +82,7 @@ async fn examine(folder: &Path) {
     let settings = Settings::with_concurrency(64);
     let quota = Quota::new(None, None);
     let task = Task::new(folder.list(), Arc::new(folder), profile, quota, settings);
-    let done = run::run(task, Nowhere, std::future::pending()).await;
+    let done = run::run(task, (), std::future::pending()).await;
     let ended = done.expect("the run ends well");
     assert_eq!((ended.end, ended.summary.totals.listed), (run::End::Complete, FILES as u64));
 }

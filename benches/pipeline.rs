@@ -7,7 +7,6 @@
 
 #![expect(clippy::expect_used, reason = "a bench that cannot go on says what it expected")]
 
-use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,16 +16,15 @@ use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, measurement::W
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use presync::bench::floor;
-use presync::error::Result;
 use presync::loopback::{Config, Content, Server, Shape};
 use presync::model::{
     Access, Admit, Asset, Blob, BlobName, ByteRange, ETag, Facts, Format, Orientation, Origin, Quota,
     ReadError, Reads,
 };
-use presync::plan::{Budget, Reorder};
-use presync::report::{self, Header, Report};
+use presync::plan::{Budget, Reorder, Sink};
+use presync::report::{self, Header};
 use presync::rules::{self, Content as Judged, Profile};
-use presync::run::{self, Settings, Sink, Task};
+use presync::run::{self, Settings, Task};
 use presync::source::azure::{AuthMode, AzureSource, Options, parse_page};
 use presync::source::location::{Environment, Location};
 use presync::source::{Listing, Reader};
@@ -87,7 +85,7 @@ fn pipeline(group: &mut BenchmarkGroup<'_, WallTime>) {
                     let settings = Settings::with_concurrency(concurrency);
                     let quota = Quota::new(Some(BLOBS as u64 / 2), None);
                     let task = Task::new(listing, reader, Arc::clone(&profile), quota, settings);
-                    let ended = runtime.block_on(run::run(task, Nowhere, std::future::pending()));
+                    let ended = runtime.block_on(run::run(task, (), std::future::pending()));
                     assert_eq!(ended.expect("it ends").summary.totals.listed, BLOBS as u64);
                 },
                 BatchSize::PerIteration,
@@ -137,9 +135,9 @@ fn settling(group: &mut BenchmarkGroup<'_, WallTime>) {
         };
         let header = Header { origin, profile: Arc::clone(&profile), admit: Admit::Listing };
         bench.iter(|| {
-            let mut report: Box<dyn Report> =
+            let mut report =
                 report::open(report::Format::Jsonl, header.clone(), io::sink(), 100).expect("a report");
-            assets.iter().try_for_each(|asset| Report::asset(&mut *report, asset)).expect("it is written");
+            assets.iter().try_for_each(|asset| report.settled(asset)).expect("it is written");
         });
     });
 }
@@ -170,15 +168,6 @@ impl Reader for Memory {
 
     async fn find(&self, _: &BlobName) -> std::result::Result<Option<Blob>, ReadError> {
         Ok(None)
-    }
-}
-
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn asset(&mut self, asset: &Asset) -> Result<()> {
-        black_box(asset);
-        Ok(())
     }
 }
 

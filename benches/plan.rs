@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use presync::commit::{Comparison, Folder, Manifests};
+use presync::commit::{CommitFolder, Comparison, Manifests};
 use presync::model::{
     Access, Admit, Asset, Blob, BlobName, ETag, Facts, Format, FourCc, Month, Orientation, Origin, Quota,
     Reads, Video, VideoTrack,
 };
-use presync::plan::{Budget, Earlier, Summary};
+use presync::plan::{Budget, Earlier, Sink, Summary};
 use presync::plan_file::{Header, PlanReader, PlanWriter};
 use presync::probe;
 use presync::report;
@@ -88,8 +88,8 @@ fn write(path: &Path, rows: u64, profile: &Arc<Profile>, summary: Summary) {
         begun: Timestamp::now(),
     };
     let mut plan = PlanWriter::create(path, header).expect("a file");
-    settle(rows, profile, |asset| plan.asset(asset).expect("it is written"));
-    plan.finish(summary, Duration::ZERO).expect("it is written");
+    settle(rows, profile, |asset| plan.settled(asset).expect("it is written"));
+    Box::new(plan).finish(&summary, Duration::ZERO).expect("it is written");
 }
 
 /// What a commit does with a plan whose source has not changed, but for listing and the ledger. Gives the entries that
@@ -98,7 +98,7 @@ fn commit(plan: &Path, to: &Path, rows: u64, profile: &Profile) -> u64 {
     let reader = PlanReader::open(plan).expect("it is a plan");
     let month = Month::of(reader.plan().header.begun);
     let mut comparison = Comparison::new(reader.plan(), profile.clone(), probe::TRUSTED_SINCE, month, false);
-    let folder = Folder::create(to).expect("a folder");
+    let folder = CommitFolder::create(to).expect("a folder");
     let mut manifests = Manifests::create(Some(&folder), report::asset_record).expect("files");
     let mut planned = Earlier::new(reader);
     for row in 0..rows {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result, reason};
 use crate::files::whole;
 use crate::model::{Asset, Quota, Totals};
-use crate::plan::{Budget, Summary};
+use crate::plan::{Budget, Sink, Summary};
 use crate::plan_file::{Header, PlanReader, PlanWriter};
 use crate::run::Rows;
 
@@ -113,7 +113,7 @@ impl Checkpoint {
                 self.part.insert(Part { rows, totals: Totals::default() })
             }
         };
-        part.rows.asset(asset)?;
+        part.rows.settled(asset)?;
         part.totals.add(asset);
         match part.totals.listed >= MAX_ROWS || self.last.elapsed() >= self.every {
             true => self.keep(),
@@ -130,7 +130,7 @@ impl Checkpoint {
         let Some(Part { rows, totals }) = self.part.take() else { return Ok(()) };
         let nothing = Budget::new(Quota::new(None, None)).summary();
         let incomplete = Some("it is a part of a run".to_owned());
-        rows.finish(Summary { totals, incomplete, ..nothing }, Duration::ZERO)
+        Box::new(rows).finish(&Summary { totals, incomplete, ..nothing }, Duration::ZERO)
     }
 
     /// Removes the checkpoint, when the plan is there. What cannot be removed does no harm.

@@ -1,5 +1,4 @@
-//! `presync.toml`: connections by name, so that nobody types a container's URL and settings twice, and what is changed
-//! about the rules.
+//! `presync.toml`: connections by name, so that a container's URL and settings are typed once, and overrides of rules.
 //!
 //! ```toml
 //! [connections.cams]
@@ -12,7 +11,7 @@
 //! quota = { images = 5_000, frames = 100_000 }
 //! ```
 //!
-//! `[rules]` beside them says which rules apply and how severe they are, whatever the source:
+//! `[rules]` says which rules apply to every source and how severe they are:
 //!
 //! ```toml
 //! [rules]
@@ -34,6 +33,7 @@ use crate::error::{Error, Result, reason};
 use crate::source::azure::AuthMode;
 use crate::source::location::{ContainerUrl, Environment, Sas};
 
+mod file_text;
 mod parse;
 mod rules;
 mod write;
@@ -87,7 +87,7 @@ impl Connection {
             && own != asked
         {
             return Err(Error::new(format!(
-                "the connection names account '{own}', --account says '{asked}'"
+                "the connection is in account '{own}', but --account is '{asked}'"
             ))
             .hint("leave out --account"));
         }
@@ -117,7 +117,7 @@ impl Connections {
         let path = path.into();
         let text = std::fs::read_to_string(&path).map_err(|error| {
             Error::new(format!("cannot read '{}': {}", path.display(), reason(&error)))
-                .hint("give --config an existing file, or leave it out to find presync.toml")
+                .hint("pass an existing file to --config, or omit it to search for presync.toml")
         })?;
         let parse::Contents { by_name, rules } = parse::parse(&text, &path)?;
         Ok(Self { path, by_name, rules })
@@ -142,7 +142,7 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// There is none of this name; the hint has the names that there are.
+    /// There is no connection of this name; the hint lists those that exist.
     pub fn get(&self, name: &str) -> Result<&Connection> {
         self.by_name.get(name).ok_or_else(|| {
             let path = self.path.display();
@@ -160,8 +160,10 @@ impl Connections {
         }
         let names: Vec<_> = self.by_name.keys().take(MAX_LISTED).map(|name| format!("@{name}")).collect();
         match (names.is_empty(), self.by_name.len() - names.len()) {
-            (true, _) => "the file has no connection; presync connect SOURCE --write NAME adds one".into(),
-            (false, 0) => format!("it has {}; a folder of this name is ./@{name}", names.join(", ")),
+            (true, _) => {
+                "the file has no connections; add one with presync connect SOURCE --write NAME".into()
+            }
+            (false, 0) => format!("it has {}; for a folder of this name, write ./@{name}", names.join(", ")),
             (false, more) => format!("it has {} and {more} more", names.join(", ")),
         }
     }
@@ -186,8 +188,7 @@ pub fn reference(source: &str) -> Result<Option<(&str, &str)>> {
 }
 
 /// What [`is_name`] asks for.
-const NAME_RULE: &str =
-    "a connection's name has 1 to 64 characters, each a letter of ASCII, a digit, '-' or '_'";
+const NAME_RULE: &str = "a connection's name is 1 to 64 ASCII letters, digits, '-' and '_'";
 
 /// Whether this may be the name of a connection: what TOML writes as a bare key.
 fn is_name(name: &str) -> bool {

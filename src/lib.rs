@@ -8,13 +8,12 @@
 //! * [`probe`] turns bytes into facts without doing any I/O;
 //! * [`rules`] turns facts into findings and a verdict;
 //! * [`plan`] brings verdicts into listing order and spends the quota;
-//! * [`report`] writes what came of it, [`plan_file`] keeps it for later, and [`checkpoint`] what a killed run had done.
+//! * [`report`] writes the result, [`plan_file`] keeps it for later, and [`checkpoint`] what a killed run had done.
 //!
-//! Beside them, [`audit`] is what runs over several containers add up to, [`commit`] turns a plan that still holds into
-//! manifests, [`ledger`] keeps what a month's quota allows and what plans reserve of it, and [`loopback`] is a blob
+//! Besides, [`plan::audit`] adds up what runs over several containers found, [`commit`] turns a plan that still holds
+//! into manifests, [`ledger`] keeps what a month's quota allows and what plans reserve of it, and [`loopback`] is a blob
 //! server for tests and benchmarks.
 
-pub mod audit;
 pub mod bench;
 pub mod checkpoint;
 pub mod command;
@@ -28,7 +27,6 @@ pub mod loopback;
 pub mod model;
 pub mod plan;
 pub mod plan_file;
-pub mod preview;
 pub mod probe;
 #[cfg(feature = "python")]
 mod python;

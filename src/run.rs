@@ -10,8 +10,8 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::error::{Error, Result};
 use crate::examine::{Examination, Next};
-use crate::model::{Admit, Asset, Blob, Quota, ReadError};
-use crate::plan::Summary;
+use crate::model::{Admit, Blob, Quota, ReadError};
+use crate::plan::{Sink, Summary};
 use crate::probe::Want;
 use crate::rules::Profile;
 use crate::source::{Listing, Reader};
@@ -171,23 +171,6 @@ impl Examiner {
         }
         examination.found(answer)
     }
-}
-
-/// Takes assets, in listing order.
-pub trait Sink: Send + 'static {
-    /// Takes the next asset as the rules judge it, before the quota is weighed.
-    ///
-    /// # Errors
-    /// When it cannot be kept; the run ends.
-    fn judged(&mut self, _judged: &Judged) -> Result<()> {
-        Ok(())
-    }
-
-    /// Takes the next asset, which is settled.
-    ///
-    /// # Errors
-    /// When it cannot be written; the run ends.
-    fn asset(&mut self, asset: &Asset) -> Result<()>;
 }
 
 /// How a run ended.

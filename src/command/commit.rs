@@ -28,9 +28,9 @@ use super::parts::{self, Opened, Weigh};
 use super::target::{Resolved, Target};
 use super::values::one_line;
 use super::{ledger, say, say_rate};
-use crate::commit::{self, Commit, Comparison, Folder, Kept, Manifests, Outcome, Written};
+use crate::commit::{self, Commit, CommitFolder, CommitOutcome, Comparison, Kept, Manifests, Written};
 use crate::error::{Error, Result};
-use crate::ledger::{Amounts, Claim, Ledger, Reservation, Reserve, Shortage};
+use crate::ledger::{Amounts, Claim, KindShortage, Ledger, Reservation, Reserve};
 use crate::model::{Blob, Month};
 use crate::plan::Earlier;
 use crate::plan_file::{Header, Plan};
@@ -107,7 +107,7 @@ pub(super) fn run(args: &CommitArgs) -> Result<Exit> {
         Some(before) if before.workspace != commit.workspace => {
             return Err(elsewhere(&before.workspace, commit.month, &commit.plan.id));
         }
-        Some(before) => Outcome::Before { at: before.committed_at },
+        Some(before) => CommitOutcome::Before { at: before.committed_at },
         None => {
             let comparison = begin(args, &mut commit, &ledger)?;
             let examined = examine(args, &commit, resolved, &environment, reader, comparison)?;
@@ -117,15 +117,17 @@ pub(super) fn run(args: &CommitArgs) -> Result<Exit> {
     let output = Output::open(None, args.display.color.choice())?;
     report::commit::write(args.format, &commit, &outcome, output.writer(), output.width)
         .map_err(|error| report::output(&error))?;
-    if let Outcome::Committed(written) | Outcome::WouldCommit(written) = &outcome {
+    if let CommitOutcome::Committed(written) | CommitOutcome::WouldCommit(written) = &outcome {
         say_unlisted(written);
     }
     if args.display.verbose {
         say_rate(commit.plan.summary.totals.listed, begun.elapsed());
     }
     Ok(match outcome {
-        Outcome::Refused(_) => Exit::Findings,
-        Outcome::Committed(_) | Outcome::WouldCommit(_) | Outcome::Before { .. } => Exit::Clean,
+        CommitOutcome::Refused(_) => Exit::Findings,
+        CommitOutcome::Committed(_) | CommitOutcome::WouldCommit(_) | CommitOutcome::Before { .. } => {
+            Exit::Clean
+        }
     })
 }
 
@@ -240,7 +242,7 @@ fn begin(args: &CommitArgs, commit: &mut Commit, ledger: &Path) -> Result<Compar
 }
 
 /// What the budget lacks, as it is now. Another process may still be faster.
-fn weigh(commit: &mut Commit, ledger: &Path) -> Result<Vec<Shortage>> {
+fn weigh(commit: &mut Commit, ledger: &Path) -> Result<Vec<KindShortage>> {
     let profile = &commit.plan.header.profile;
     let balances = ledger::balances(ledger, &commit.workspace, commit.month, profile)?;
     let mut shortages = Vec::new();
@@ -248,7 +250,7 @@ fn weigh(commit: &mut Commit, ledger: &Path) -> Result<Vec<Shortage>> {
         if let Some(left) = balances.get(kind).and_then(|balance| balance.left()) {
             commit.left.insert(*kind, left);
             if *needed > left {
-                shortages.push(Shortage { kind: *kind, needed: *needed, left });
+                shortages.push(KindShortage { kind: *kind, needed: *needed, left });
             }
         }
     }
@@ -260,10 +262,10 @@ struct Examined {
     comparison: Comparison,
     manifests: Manifests,
     /// Where the manifests are; nowhere in a dry run.
-    folder: Option<Folder>,
+    folder: Option<CommitFolder>,
 }
 
-/// Lists the source again, compares it with the plan, and writes the manifests while nothing stands in the way.
+/// Lists the source again, compares it with the plan, and writes the manifests while nothing blocks it.
 fn examine(
     args: &CommitArgs,
     commit: &Commit,
@@ -272,7 +274,7 @@ fn examine(
     reader: Opened,
     comparison: Comparison,
 ) -> Result<Examined> {
-    let folder = if args.dry_run { None } else { Some(Folder::create(&commit.dir)?) };
+    let folder = if args.dry_run { None } else { Some(CommitFolder::create(&commit.dir)?) };
     let manifests = Manifests::create(folder.as_ref(), report::asset_record)?;
     let examined = Examined { comparison, manifests, folder };
     if commit.plan.summary.incomplete.is_some() {
@@ -330,14 +332,15 @@ impl Examined {
 }
 
 /// Refuses the plan, or does what it asks for.
-fn decide(commit: &mut Commit, ledger: &Path, examined: Examined) -> Result<Outcome> {
+fn decide(commit: &mut Commit, ledger: &Path, examined: Examined) -> Result<CommitOutcome> {
     let Examined { mut comparison, manifests, folder } = examined;
     if !comparison.obstacles().is_empty() {
-        return Ok(Outcome::Refused(comparison.into_obstacles()));
+        return Ok(CommitOutcome::Refused(comparison.into_obstacles()));
     }
     let written = manifests.finish()?;
-    let Some(folder) = folder else { return Ok(Outcome::WouldCommit(written)) };
+    let Some(folder) = folder else { return Ok(CommitOutcome::WouldCommit(written)) };
     let record = report::commit::record(commit, &written).map_err(|error| report::output(&error))?;
+    // On the disk before the reservation: a crash must not leave a reservation whose manifests are lost.
     folder.finish(&record)?;
 
     let claim = Claim {
@@ -347,21 +350,22 @@ fn decide(commit: &mut Commit, ledger: &Path, examined: Examined) -> Result<Outc
         source: &commit.plan.header.origin.location,
         costs: commit.costs.clone(),
     };
+    // From here on, a run that dies is completed by the next one, which finds this reservation.
     match ledger::open(ledger)?.reserve(&claim, commit.at)? {
         Reserve::Reserved(_) => {}
         Reserve::AlreadyReserved(held) => check_own(&held, commit)?,
         Reserve::Refused(shortages) => {
             comparison.add_shortages(&shortages);
-            return Ok(Outcome::Refused(comparison.into_obstacles()));
+            return Ok(CommitOutcome::Refused(comparison.into_obstacles()));
         }
     }
     match folder.keep()? {
-        Kept::Here => Ok(Outcome::Committed(written)),
+        Kept::Here => Ok(CommitOutcome::Committed(written)),
         // Another process was faster. If it has committed another plan, this one keeps its reservation.
         Kept::Taken => match commit::committed(&commit.dir, &commit.plan.id)? {
             Some(before) => {
                 commit.was_reserved = true;
-                Ok(Outcome::Before { at: before.committed_at })
+                Ok(CommitOutcome::Before { at: before.committed_at })
             }
             None => Err(commit::taken(&commit.dir)),
         },

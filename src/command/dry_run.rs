@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::examine::{Outcome, Planned, Provenance, check_baseline, plan_header};
+use super::examine::{Input, Planned, Provenance, check_baseline, plan_header};
 use super::exit::Exit;
 use super::interrupt::interrupted;
 use super::output::Output;
@@ -17,16 +17,15 @@ use super::{ledger, say, say_rate, say_tally, shard};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::model::{Month, Quota};
-use crate::plan::Summary;
+use crate::plan::{Sink, Summary};
 use crate::report::{self, Format, Header, ProgressBar, shown};
 use crate::rules::{Choice, Profile};
 use crate::run::{self, End, Ended, Known, Progress, Task};
 use crate::source::any::AnySource;
-use crate::source::inventory::{self, Tally};
+use crate::source::azure;
 use crate::source::location::Environment;
-use crate::source::{Listing, azure};
 
-mod args;
+pub(super) mod args;
 
 pub(crate) use args::DryRunArgs;
 pub(super) use args::FILES_AT_ONCE;
@@ -50,32 +49,13 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
             ..azure::Options::default()
         };
         let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
-        let input = Input::open(source, args)?;
+        let input = Input::open(source, &args.inventory)?;
         let header = Header { origin: input.source.origin(), profile, admit: args.admit };
         match args.share() {
             Some(share) => shard::run(input, header, provenance, quota, share, args).await,
             None => report_on(input, header, provenance, quota, args).await,
         }
     })
-}
-
-/// What is examined.
-pub(super) struct Input {
-    pub source: AnySource,
-    pub listing: Listing,
-    /// The counts of an inventory's rows, where one lists the source.
-    pub tally: Option<Arc<Tally>>,
-}
-
-impl Input {
-    /// The listing is the service's own, unless an inventory is given.
-    fn open(source: AnySource, args: &DryRunArgs) -> Result<Self> {
-        if args.inventory.is_empty() {
-            return Ok(Self { listing: source.list(), source, tally: None });
-        }
-        let (listing, tally) = inventory::list(&source.origin(), args.inventory.clone())?;
-        Ok(Self { source, listing, tally: Some(tally) })
-    }
 }
 
 /// What the workspace has left this month, if one is named.
@@ -150,7 +130,6 @@ async fn report_on(
         ));
     }
     let stop = interrupted();
-    let sink = Outcome { sink: report, plan };
     let task = Task {
         listing,
         reader: Arc::new(source),
@@ -162,10 +141,10 @@ async fn report_on(
         resources: None,
         progress: Arc::clone(&progress),
     };
-    let ended = run::run(task, sink, stop).await;
+    let ended = run::run(task, (report, plan), stop).await;
     drop(bar);
 
-    let Ended { summary, sink: Outcome { sink: report, plan }, end } = ended?;
+    let Ended { summary, sink: (report, plan), end } = ended?;
     let broken = match end {
         End::Broken(error) if summary.totals.listed == 0 => return Err(error),
         End::Broken(error) => Some(error),
@@ -177,7 +156,7 @@ async fn report_on(
         (Some(plan), Some(path)) => finish_plan(plan, path, &summary, elapsed),
         _ => Ok(()),
     };
-    report.finish(&summary, elapsed).map_err(|error| report::output(&error))?;
+    report.finish(&summary, elapsed)?;
     output.keep()?;
     planned?;
     if let Some(tally) = tally {
@@ -225,7 +204,7 @@ fn finish_plan(plan: Planned, path: &Path, summary: &Summary, elapsed: Duration)
     match path.exists() {
         true => say(&format!("'{shown}' was left as it was, because this run is incomplete")),
         false => {
-            writer.finish(summary.clone(), elapsed)?;
+            Box::new(writer).finish(summary, elapsed)?;
             say(&format!("the plan '{shown}' is incomplete, as this run is"));
         }
     }

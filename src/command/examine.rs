@@ -1,6 +1,7 @@
-//! What `dry-run` and `audit` share: a run that keeps its assets in a plan, and that an earlier plan makes short.
+//! What `dry-run`, its shards and `audit` share: what is examined, the plan that is written, and the earlier plan that
+//! saves reads.
 
-use std::path::{self, Path};
+use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,32 +11,32 @@ use super::target::Resolved;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::model::Asset;
-use crate::plan::Summary;
+use crate::plan::{Sink, Summary};
 use crate::plan_file::{self, PlanWriter};
 use crate::probe;
 use crate::report::{Header, shown};
 use crate::rules::Profile;
-use crate::run::{Judged, Sink};
-use crate::source::Depth;
+use crate::source::any::AnySource;
+use crate::source::inventory::{self, Tally};
 use crate::source::location::Location;
+use crate::source::{Depth, Listing};
 
-/// What becomes of the assets: they are added up, and kept in a plan if one is asked for.
-pub(super) struct Outcome<K> {
-    pub sink: K,
-    pub plan: Option<Planned>,
+/// What is examined.
+pub(super) struct Input {
+    pub source: AnySource,
+    pub listing: Listing,
+    /// The counts of an inventory's rows, where one lists the source.
+    pub tally: Option<Arc<Tally>>,
 }
 
-impl<K: Sink> Sink for Outcome<K> {
-    fn judged(&mut self, judged: &Judged) -> Result<()> {
-        match &mut self.plan {
-            Some(plan) if !judged.is_kept => plan.checkpoint.add(&judged.asset),
-            _ => Ok(()),
+impl Input {
+    /// The listing is the service's own, unless an inventory is given.
+    pub(super) fn open(source: AnySource, inventory: &[PathBuf]) -> Result<Self> {
+        if inventory.is_empty() {
+            return Ok(Self { listing: source.list(), source, tally: None });
         }
-    }
-
-    fn asset(&mut self, asset: &Asset) -> Result<()> {
-        self.sink.asset(asset)?;
-        self.plan.as_mut().map_or(Ok(()), |plan| plan.writer.asset(asset))
+        let (listing, tally) = inventory::list(&source.origin(), inventory.to_vec())?;
+        Ok(Self { source, listing, tally: Some(tally) })
     }
 }
 
@@ -52,9 +53,19 @@ impl Planned {
 
     /// Puts the plan of a run that came to its end in its place.
     pub(super) fn complete(self, summary: &Summary, elapsed: Duration) -> Result<()> {
-        self.writer.finish(summary.clone(), elapsed)?;
+        Box::new(self.writer).finish(summary, elapsed)?;
         self.checkpoint.remove();
         Ok(())
+    }
+}
+
+impl Sink for Planned {
+    fn judged(&mut self, asset: &Asset, is_kept: bool) -> Result<()> {
+        if is_kept { Ok(()) } else { self.checkpoint.add(asset) }
+    }
+
+    fn settled(&mut self, asset: &Asset) -> Result<()> {
+        self.writer.settled(asset)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use crate::audit::Audit;
 use crate::model::{Check, Outcome, Verdict};
 use crate::plan::Summary;
+use crate::plan::audit::Audit;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

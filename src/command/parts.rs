@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::values::{admit, whole_number};
-use crate::audit::{Audit, Container, Folders, Outcome, Worst};
 use crate::error::{Error, Result, reason};
 use crate::model::{Admit, Asset, Origin};
-use crate::plan::Summary;
+use crate::plan::audit::{self, Audit, Container, ContainerOutcome};
+use crate::plan::{Folders, Sink, Summary, TopFolders};
 use crate::plan_file::{self, PartFolder, PartHeader, Plan, PlanReader, PlanWriter};
-use crate::run::{self, Sink};
+use crate::run;
 use crate::source::location::{Environment, Location};
 
 /// How parts are weighed, in place of what they say themselves.
@@ -76,9 +76,9 @@ pub(super) fn open(path: &Path, weigh: Weigh) -> Result<Opened> {
 /// Settles the assets of all parts, and writes them as the plan that one run would have written.
 fn merge(path: &Path, parts: &PartFolder, weigh: Weigh, plan: &Path) -> Result<()> {
     let header = header(path, parts, weigh)?;
-    let writer = Writer(PlanWriter::create(plan, header.clone())?);
-    let (summary, Writer(writer)) = settle(parts, &header, weigh, writer)?;
-    writer.finish(summary, elapsed(&parts.header))
+    let writer = PlanWriter::create(plan, header.clone())?;
+    let (summary, writer) = settle(parts, &header, weigh, writer)?;
+    Box::new(writer).finish(&summary, elapsed(&parts.header))
 }
 
 /// The header of the plan that parts make.
@@ -103,14 +103,14 @@ fn settle<K: Sink>(
 
 /// What the parts of several containers add up to. Each is weighed by itself, as a plan of its own.
 pub(super) fn audit(folders: &[PathBuf], weigh: Weigh) -> Result<Audit> {
-    let mut worst = Worst::default();
+    let mut worst = TopFolders::default();
     let mut containers = Vec::new();
     for (number, folder) in folders.iter().enumerate() {
         let parts = PartFolder::open(folder)?;
         let header = header(folder, &parts, weigh)?;
-        let sink = Tally(Folders::new(number, &header.origin.prefix));
-        let (summary, Tally(tally)) = settle(&parts, &header, weigh, sink)?;
-        worst.merge(tally.finish());
+        let folders = Folders::new(number, &header.origin.prefix);
+        let (summary, folders) = settle(&parts, &header, weigh, folders)?;
+        worst.merge(audit::worst(folders));
         let (account, container) = parts.container.clone().unwrap_or_default();
         containers.push(Container {
             name: format!("{account}/{container}"),
@@ -118,8 +118,8 @@ pub(super) fn audit(folders: &[PathBuf], weigh: Weigh) -> Result<Audit> {
             profile: header.profile.name.clone(),
             project: None,
             outcome: match &parts.incomplete {
-                None => Outcome::Complete(summary),
-                Some(why) => Outcome::Incomplete(summary, Error::new(why)),
+                None => ContainerOutcome::Complete(summary),
+                Some(why) => ContainerOutcome::Incomplete(summary, Error::new(why)),
             },
             notes: Vec::new(),
             plan: None,
@@ -129,23 +129,6 @@ pub(super) fn audit(folders: &[PathBuf], weigh: Weigh) -> Result<Audit> {
     let elapsed = containers.iter().map(|container| container.elapsed).max().unwrap_or_default();
     let (left_out, duplicates, together) = (Vec::new(), Vec::new(), Vec::new());
     Ok(Audit { containers, left_out, worst, duplicates, together, elapsed })
-}
-
-struct Tally(Folders);
-
-impl Sink for Tally {
-    fn asset(&mut self, asset: &Asset) -> Result<()> {
-        self.0.add(asset);
-        Ok(())
-    }
-}
-
-struct Writer(PlanWriter);
-
-impl Sink for Writer {
-    fn asset(&mut self, asset: &Asset) -> Result<()> {
-        self.0.asset(asset)
-    }
 }
 
 fn elapsed(header: &PartHeader) -> Duration {

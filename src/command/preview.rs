@@ -16,7 +16,7 @@ use super::say_rate;
 use super::target::{Resolved, Target};
 use crate::error::Result;
 use crate::model::Admit;
-use crate::preview::Preview;
+use crate::plan::preview::Preview;
 use crate::report::{self, Header, ProgressBar, TextOrJson};
 use crate::rules::Profile;
 use crate::run::Progress;
@@ -87,10 +87,10 @@ async fn add_up(source: &AnySource, header: &Header, args: &PreviewArgs) -> Resu
     let progress = Arc::new(Progress::default());
     let _bar =
         super::is_live(args.display.progress()).then(|| ProgressBar::show_listing(Arc::clone(&progress)));
-    let mut preview = Preview::default();
+    let mut preview = Preview::new(&header.origin.prefix);
     let mut listing = source.list();
     while let Some(page) = listing.try_next().await? {
-        page.iter().for_each(|blob| preview.add(blob, &header.origin.prefix));
+        page.iter().for_each(|blob| preview.add(blob));
         progress.add_listed(page.len() as u64);
     }
     preview.finish();

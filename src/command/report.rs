@@ -9,6 +9,7 @@ use super::exit::Exit;
 use super::output::Output;
 use super::parts::{self, Weigh};
 use crate::error::{Error, Result};
+use crate::plan::Sink;
 use crate::plan_file::{PartFolder, PlanWriter};
 use crate::report::{self, Format, Header, TextOrJson};
 
@@ -56,20 +57,17 @@ pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
         admit: plan.header.admit,
     };
     let output = Output::of_report(args.output.as_deref(), args.format, args.color.choice())?;
-    let mut copy = match (args.format, &args.output) {
+    let copy = match (args.format, &args.output) {
         (Format::Parquet, Some(path)) => Some(PlanWriter::create(path, plan.header.clone())?),
         _ => None,
     };
-    let mut report = report::open(args.format, header, output.writer(), output.width)?;
+    let mut sink = (copy, report::open(args.format, header, output.writer(), output.width)?);
     for asset in &mut reader {
-        let asset = asset?;
-        report.asset(&asset).map_err(|error| report::output(&error))?;
-        copy.as_mut().map_or(Ok(()), |copy| copy.asset(&asset))?;
+        sink.settled(&asset?)?;
     }
     let elapsed = plan.ended.duration_since(plan.header.begun).try_into();
     let elapsed = elapsed.map_err(|_| Error::new("the plan's run ended before it began"))?;
-    copy.map_or(Ok(()), |copy| copy.finish(plan.summary.clone(), elapsed))?;
-    report.finish(&plan.summary, elapsed).map_err(|error| report::output(&error))?;
+    Box::new(sink).finish(&plan.summary, elapsed)?;
     output.keep()?;
     Ok(Exit::of(&plan.summary, args.exit_zero))
 }

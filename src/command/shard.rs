@@ -4,18 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
-
-use super::dry_run::{DryRunArgs, Input};
-use super::examine::{Provenance, plan_header};
+use super::dry_run::args::DryRunArgs;
+use super::examine::{Input, Provenance, plan_header};
 use super::exit::Exit;
 use super::interrupt::interrupted;
 use super::{is_live, say, say_rate, say_tally};
 use crate::error::{Error, Result, reason};
-use crate::model::{Asset, Quota};
+use crate::model::Quota;
+use crate::plan::Sink;
 use crate::plan_file::{PartHeader, PartWriter, ShardOf};
 use crate::report::{Header, ProgressBar};
-use crate::run::{self, End, Judged, Progress, Sink, Task};
+use crate::run::{self, End, Progress, Task};
 use crate::source::listing;
 
 /// Examines the blobs of one shard and writes them as a part of the plan into `out`.
@@ -39,7 +38,7 @@ pub(super) async fn run(
     let profile = Arc::clone(&header.profile);
     let of_plan = plan_header(&header, provenance, args.depth(), args.dimensions);
     let part = PartHeader { shard: Some(shard), ..PartHeader::new(&of_plan, quota) };
-    let sink = Part(PartWriter::create(&path, part)?);
+    let writer = PartWriter::create(&path, part)?;
     let Input { source, listing, tally } = input;
     let pipeline = args.pipeline(&source);
     let listing = listing::shard(listing, index, of);
@@ -50,9 +49,9 @@ pub(super) async fn run(
         progress: Arc::clone(&progress),
         ..Task::new(listing, Arc::new(source), profile, quota, pipeline)
     };
-    let ended = run::run(task, sink, interrupted()).await;
+    let ended = run::run(task, writer, interrupted()).await;
     drop(bar);
-    let run::Ended { summary, sink: Part(writer), end } = ended?;
+    let run::Ended { summary, sink: writer, end } = ended?;
     if let Some(tally) = tally {
         say_tally(&tally, &progress.snapshot(), args.display.verbose);
     }
@@ -63,7 +62,7 @@ pub(super) async fn run(
             Ok(Exit::Incomplete)
         }
         End::Complete => {
-            writer.finish(Timestamp::now())?;
+            Box::new(writer).finish(&summary, begun.elapsed())?;
             if args.display.verbose {
                 let (listed, unknown) = (summary.totals.listed, summary.totals.unknown);
                 say(&format!(
@@ -74,18 +73,5 @@ pub(super) async fn run(
             }
             Ok(Exit::Clean)
         }
-    }
-}
-
-/// Takes what the rules say, before anything else is weighed.
-struct Part(PartWriter);
-
-impl Sink for Part {
-    fn judged(&mut self, judged: &Judged) -> Result<()> {
-        self.0.asset(&judged.asset)
-    }
-
-    fn asset(&mut self, _: &Asset) -> Result<()> {
-        Ok(())
     }
 }

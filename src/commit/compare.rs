@@ -1,15 +1,15 @@
-//! A plan beside what is so today: its settings, and a new listing of its source.
+//! A plan compared with today's settings and a new listing of its source.
 
 use serde_json::Value;
 use smallvec::SmallVec;
 
-use super::{Kind, Obstacles};
-use crate::ledger::Shortage;
+use super::{ObstacleKind, Obstacles};
+use crate::ledger::KindShortage;
 use crate::model::{Asset, Blob, Code, Cost, Month, Severity, Skip, Verdict};
 use crate::plan_file::Plan;
 use crate::rules::{self, Content, Profile};
 
-/// Compares, and keeps what stands in the way of a commit.
+/// Compares, and keeps what blocks a commit.
 ///
 /// * What the rules skip without reading it, and skipped in the plan too or never had there, does not count: it has no
 ///   verdict and no cost that could be another one.
@@ -28,28 +28,29 @@ impl Comparison {
         let mut obstacles = Obstacles::default();
         let header = &plan.header;
         if let Some(why) = &plan.summary.incomplete {
-            obstacles.add(Kind::Incomplete, "", || why.clone());
+            obstacles.add(ObstacleKind::Incomplete, "", || why.clone());
         }
         let planned = Month::of(header.begun);
         if planned != month {
-            obstacles.add(Kind::Month, "", || format!("the plan is of {planned}, it is {month} now"));
+            obstacles
+                .add(ObstacleKind::Month, "", || format!("the plan is for {planned}, and it is {month} now"));
         }
         if header.probe_version < probe {
             let version = header.probe_version;
-            obstacles.add(Kind::Probe, "", || {
-                format!("the plan's facts are of version {version}, those since {probe} hold")
+            obstacles.add(ObstacleKind::Probe, "", || {
+                format!("the plan's facts are of version {version}; those since {probe} are trusted")
             });
         }
         for (field, then, now) in other_rules(&header.profile, &profile) {
-            obstacles.add(Kind::Profile, &field, || change(&then, &now));
+            obstacles.add(ObstacleKind::Profile, &field, || change(&then, &now));
         }
         Self { profile, allow_unknown, obstacles }
     }
 
-    /// Takes note of what the quota lacks.
-    pub fn add_shortages(&mut self, shortages: &[Shortage]) {
-        for Shortage { kind, needed, left } in shortages {
-            self.obstacles.add(Kind::Quota, kind.unit(), || format!("{needed} needed, {left} left"));
+    /// Adds what the quota lacks.
+    pub fn add_shortages(&mut self, shortages: &[KindShortage]) {
+        for KindShortage { kind, needed, left } in shortages {
+            self.obstacles.add(ObstacleKind::Quota, kind.unit(), || format!("{needed} needed, {left} left"));
         }
     }
 
@@ -58,7 +59,7 @@ impl Comparison {
         let name = blob.name.as_str();
         let Some(planned) = planned.filter(|planned| planned.skipped != Some(Skip::Gone)) else {
             if !matches!(rules::without_reading(blob), Some(Content::Skipped(_))) {
-                self.obstacles.add(Kind::Added, name, || format!("{} bytes", blob.size));
+                self.obstacles.add(ObstacleKind::Added, name, || format!("{} bytes", blob.size));
             }
             return;
         };
@@ -66,12 +67,12 @@ impl Comparison {
             if !self.allow_unknown {
                 let why =
                     || planned.findings.last().map_or_else(String::new, |finding| finding.message.clone());
-                self.obstacles.add(Kind::Unknown, name, why);
+                self.obstacles.add(ObstacleKind::Unknown, name, why);
             }
             return;
         }
         let (then, version) = (Judgement::of(&planned), planned.blob.clone());
-        // Its size and its tier alone decided; an inventory need not have more.
+        // Its size and its tier alone decided, and an inventory may have nothing more.
         let needs_no_version =
             planned.reads.requests == 0 && version.etag.is_none() && version.size == blob.size;
         match rules::from_earlier(blob, planned, &self.profile) {
@@ -79,28 +80,29 @@ impl Comparison {
             Some(now) if needs_no_version || is_same_version(blob, &version) => {
                 let now = Judgement::of(&now);
                 if then != now {
-                    self.obstacles.add(Kind::JudgedOtherwise, name, || then.to(&now));
+                    self.obstacles.add(ObstacleKind::JudgedOtherwise, name, || then.to(&now));
                 }
             }
-            _ => self.obstacles.add(Kind::Changed, name, || difference(&version, blob)),
+            _ => self.obstacles.add(ObstacleKind::Changed, name, || difference(&version, blob)),
         }
     }
 
-    /// Takes note of an asset of the plan that is not listed any more.
+    /// Adds an asset of the plan that is no longer listed.
     pub fn removed(&mut self, planned: &Asset) {
         if planned.verdict != Verdict::Skip {
             let verdict = planned.verdict.as_str();
-            self.obstacles
-                .add(Kind::Removed, planned.blob.name.as_str(), || format!("the plan says {verdict}"));
+            self.obstacles.add(ObstacleKind::Removed, planned.blob.name.as_str(), || {
+                format!("the plan says {verdict}")
+            });
         }
     }
 
-    /// What stands in the way so far.
+    /// What blocks the commit so far.
     pub fn obstacles(&self) -> &Obstacles {
         &self.obstacles
     }
 
-    /// What stands in the way.
+    /// What blocks the commit.
     pub fn into_obstacles(self) -> Obstacles {
         self.obstacles
     }
@@ -110,7 +112,7 @@ fn is_skipped(asset: Option<&Asset>) -> bool {
     asset.is_some_and(|asset| asset.verdict == Verdict::Skip)
 }
 
-/// Whether a listing shows the same bytes. Without an ETag nobody knows.
+/// Whether a listing shows the same bytes. Without an ETag that is unknown.
 fn is_same_version(now: &Blob, then: &Blob) -> bool {
     now.etag.is_some() && now.etag == then.etag && now.size == then.size
 }
@@ -121,13 +123,13 @@ fn difference(then: &Blob, now: &Blob) -> String {
     if then.size != now.size {
         format!("{} → {} bytes", then.size, now.size)
     } else if is_same_version(now, then) {
-        "it could not be read then, and can be now".to_owned()
+        "it could not be read then, but can be now".to_owned()
     } else {
         format!("ETag {} → {}", etag(then), etag(now))
     }
 }
 
-/// What the rules say of an asset by itself: without what depends on the budget or on other assets.
+/// What the rules say of an asset on its own, apart from the budget and other assets.
 #[derive(Debug, PartialEq)]
 struct Judgement {
     verdict: Verdict,
@@ -141,7 +143,7 @@ impl Judgement {
             |code| matches!(code, Code::ImageQuota | Code::FrameQuota | Code::DuplicateBasename);
         let (others, own): (Vec<_>, Vec<_>) =
             asset.findings.iter().partition(|finding| depends_on_others(finding.code));
-        // Only what the rules accept by itself is rejected for the sake of others.
+        // Only an asset that the rules accept on its own can be rejected because of others.
         let is_rejected_for_others = others.iter().any(|finding| finding.severity == Severity::Error);
         let verdict = if is_rejected_for_others { Verdict::Accept } else { asset.verdict };
         let codes = own.iter().map(|finding| finding.code).collect();
@@ -192,7 +194,7 @@ fn change(then: &Value, now: &Value) -> String {
     let came = now.iter().filter(|item| !then.contains(item)).map(|item| format!("+{item}"));
     let went = then.iter().filter(|item| !now.contains(item)).map(|item| format!("-{item}"));
     let changes: Vec<_> = came.chain(went).collect();
-    if changes.is_empty() { "in another order".to_owned() } else { changes.join(", ") }
+    if changes.is_empty() { "in a different order".to_owned() } else { changes.join(", ") }
 }
 
 #[cfg(test)]
@@ -215,7 +217,7 @@ mod tests {
     }
 
     /// What stands in the way when this is listed where the plan has that.
-    fn obstacles(listed: &Blob, planned: Option<Asset>) -> Vec<(Kind, String)> {
+    fn obstacles(listed: &Blob, planned: Option<Asset>) -> Vec<(ObstacleKind, String)> {
         let obstacles = Obstacles::default();
         let mut comparison = Comparison { profile: profile(), allow_unknown: false, obstacles };
         comparison.listed(listed, planned);
@@ -231,9 +233,9 @@ mod tests {
             Some(rules::judge(archived.clone(), Content::Archived, Reads::default(), &profile()));
         assert_eq!(obstacles(&archived, planned_archived.clone()), []);
         let to_archive = obstacles(&archived, Some(upright(online.clone())));
-        assert_eq!(to_archive, [(Kind::JudgedOtherwise, "accept → reject (BLB002)".to_owned())]);
+        assert_eq!(to_archive, [(ObstacleKind::JudgedOtherwise, "accept → reject (BLB002)".to_owned())]);
         let back = obstacles(&online, planned_archived);
-        assert_eq!(back, [(Kind::Changed, "it could not be read then, and can be now".to_owned())]);
+        assert_eq!(back, [(ObstacleKind::Changed, "it could not be read then, but can be now".to_owned())]);
     }
 
     #[test]
@@ -250,22 +252,22 @@ mod tests {
             Some(rules::judge(text("1"), facts, Reads::default(), &profile()))
         };
         assert_eq!(obstacles(&text("1"), planned()), []);
-        assert_eq!(obstacles(&text("2"), planned()), [(Kind::Changed, "ETag 1 → 2".to_owned())]);
-        assert_eq!(obstacles(&text("2"), None), [(Kind::Added, "10 bytes".to_owned())]);
+        assert_eq!(obstacles(&text("2"), planned()), [(ObstacleKind::Changed, "ETag 1 → 2".to_owned())]);
+        assert_eq!(obstacles(&text("2"), None), [(ObstacleKind::Added, "10 bytes".to_owned())]);
     }
 
     #[test]
     fn what_is_skipped_now_and_was_accepted_counts() {
         let planned = Some(upright(blob("photo", "1", Access::Online)));
         let empty = Blob { size: 0, ..blob("photo", "2", Access::Online) };
-        assert_eq!(obstacles(&empty, planned), [(Kind::Changed, "10 → 0 bytes".to_owned())]);
+        assert_eq!(obstacles(&empty, planned), [(ObstacleKind::Changed, "10 → 0 bytes".to_owned())]);
     }
 
     #[test]
     fn what_was_gone_and_is_back_is_new() {
         let listed = blob("a.jpg", "1", Access::Online);
         let gone = rules::judge(listed.clone(), Content::Skipped(Skip::Gone), Reads::default(), &profile());
-        assert_eq!(obstacles(&listed, Some(gone)), [(Kind::Added, "10 bytes".to_owned())]);
+        assert_eq!(obstacles(&listed, Some(gone)), [(ObstacleKind::Added, "10 bytes".to_owned())]);
     }
 
     #[test]

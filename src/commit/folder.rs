@@ -11,23 +11,23 @@ use tempfile::TempDir;
 use super::RECORD;
 use crate::error::{Error, Result, reason};
 
-/// Bytes of a `commit.json` that are read at the most: 1 MiB, a thousand times what presync writes.
+/// The most bytes of a `commit.json` that are read: 1 MiB, a thousand times what presync writes.
 const MAX_RECORD: u64 = 1 << 20;
 
 /// What the name of a folder begins with until it takes its place.
 const TEMPORARY: &str = ".presync-commit-";
 
-/// A folder that is being filled beside the place that it will take. When it is dropped before, nothing of it is left;
-/// what a killed process leaves, the next commit beside it removes.
+/// A folder that is being filled next to its final place. Dropped before that, it leaves nothing behind; what a killed
+/// process leaves, the next commit removes.
 #[derive(Debug)]
-pub struct Folder {
+pub struct CommitFolder {
     temporary: TempDir,
     path: PathBuf,
-    /// Tells it from one that was left behind.
+    /// Distinguishes it from one that was left behind.
     _lock: Option<File>,
 }
 
-/// What became of a folder that was to take its place.
+/// Whether a folder got its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// It is there.
@@ -36,17 +36,17 @@ pub enum Kept {
     Taken,
 }
 
-impl Folder {
+impl CommitFolder {
     /// Begins the folder that will be at `path`.
     ///
     /// # Errors
-    /// When nothing can be written beside that place.
+    /// When nothing can be written next to that place.
     pub fn create(path: &Path) -> Result<Self> {
         let parent = parent(path);
         remove_abandoned(parent);
         let mut builder = tempfile::Builder::new();
         builder.prefix(TEMPORARY);
-        // As any new folder, as far as the umask lets others in.
+        // As any new folder: the umask decides who else may read it.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
         loop {
@@ -54,7 +54,7 @@ impl Folder {
             let lock = match lock(temporary.path()) {
                 Lock::Held(lock) => Some(lock),
                 Lock::Unsupported => None,
-                // Another process took it for abandoned before it was locked.
+                // Another process removed it as abandoned before it was locked.
                 Lock::Lost => continue,
             };
             return Ok(Self { temporary, path: path.to_owned(), _lock: lock });
@@ -75,6 +75,7 @@ impl Folder {
     /// When that fails.
     pub fn finish(&self, record: &[u8]) -> Result<()> {
         let mut file = self.file(RECORD)?;
+        // The record is the last file: a folder with one has all manifests.
         let mut write = || {
             file.write_all(record)?;
             file.sync_all()?;
@@ -89,11 +90,11 @@ impl Folder {
     /// # Errors
     /// When that fails for another reason.
     pub fn keep(self) -> Result<Kept> {
-        // A folder that is there is replaced only if it is empty, which `rename` does by itself.
+        // One rename, so that nobody ever sees half a commit. It replaces an empty folder and fails on any other.
         match fs::rename(self.temporary.path(), &self.path) {
             Ok(()) => {
                 sync(parent(&self.path));
-                // It has moved, so that there is nothing to remove.
+                // It has moved: there is nothing left to remove.
                 let _ = self.temporary.keep();
                 Ok(Kept::Here)
             }
@@ -122,10 +123,10 @@ struct PlanId {
     id: String,
 }
 
-/// The commit of the plan with this id that lies at `path`; `None` when nothing lies there.
+/// The commit of the plan with this id at `path`; `None` when nothing is there.
 ///
 /// # Errors
-/// When something else lies there, or what is there cannot be read.
+/// When something else is there, or it cannot be read.
 pub fn committed(path: &Path, plan: &str) -> Result<Option<Committed>> {
     match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -145,16 +146,16 @@ pub fn committed(path: &Path, plan: &str) -> Result<Option<Committed>> {
 
 /// The error for a place that something else has taken.
 pub fn taken(path: &Path) -> Error {
-    Error::new(format!("'{}' is there already, and is not a commit of this plan", path.display()))
-        .hint("name another place with --out DIR, or move it away")
+    Error::new(format!("'{}' already exists and is not a commit of this plan", path.display()))
+        .hint("choose another folder with --out DIR, or move it away")
 }
 
 fn unwritable(folder: &Path, error: &io::Error) -> Error {
     Error::new(format!("cannot write to the folder '{}': {}", folder.display(), reason(error)))
-        .hint("check that it exists and that you may write to it, or name another place with --out DIR")
+        .hint("check that it exists and that you may write to it, or choose another folder with --out DIR")
 }
 
-/// What came of locking a folder.
+/// The result of locking a folder.
 enum Lock {
     Held(File),
     /// Another process holds it, or has removed the folder.
@@ -190,8 +191,8 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes the names in a folder outlast a loss of power. They are there whether or not that works, and not every system
-/// can.
+/// Syncs the names in a folder, so that they survive a loss of power. Not every system can, and a commit is valid
+/// without.
 fn sync(folder: &Path) {
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
 }

@@ -6,15 +6,15 @@ use std::io::{self, BufWriter, Write};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::folder::Folder;
+use super::folder::CommitFolder;
 use super::txt;
 use crate::error::{Error, Result, reason};
 use crate::model::{Asset, Severity, Verdict};
 
-/// Names that are kept of those that `accepted.txt` cannot have.
+/// Names kept as examples of those that `accepted.txt` cannot have.
 const EXAMPLES: usize = 5;
 
-/// What a spreadsheet may take for the beginning of a formula (OWASP, "CSV Injection").
+/// What a spreadsheet may read as the beginning of a formula (OWASP, "CSV Injection").
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
 /// Writes an asset's JSON record, without a line end. It is handed in, because reports know commits and not the other
@@ -28,9 +28,9 @@ pub type WriteRecord = fn(&Asset, &mut dyn Write) -> io::Result<()>;
 /// * `rejected.csv`: a row for each finding that rejects an asset, or that says why it is unknown.
 pub struct Manifests {
     record: WriteRecord,
-    records: Output,
-    names: Output,
-    rejected: csv::Writer<Output>,
+    records: ManifestOutput,
+    names: ManifestOutput,
+    rejected: csv::Writer<ManifestOutput>,
     rejected_rows: u64,
     written: Written,
 }
@@ -46,7 +46,7 @@ pub struct Written {
     pub unlisted_names: Vec<String>,
 }
 
-/// A manifest that is whole.
+/// A finished manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Manifest {
     /// The file's name.
@@ -64,11 +64,11 @@ impl Manifests {
     ///
     /// # Errors
     /// When a file cannot be made.
-    pub fn create(folder: Option<&Folder>, record: WriteRecord) -> Result<Self> {
-        let output = |name| Output::create(folder, name);
+    pub fn create(folder: Option<&CommitFolder>, record: WriteRecord) -> Result<Self> {
+        let output = |name| ManifestOutput::create(folder, name);
         let mut rejected = csv::WriterBuilder::new()
             .terminator(csv::Terminator::CRLF)
-            // A cell that is not quoted begins anew at another program's separator.
+            // Without quotes, a program with another separator would see a new cell inside this one.
             .quote_style(csv::QuoteStyle::Always)
             .from_writer(output("rejected.csv")?);
         rejected.write_record(["name", "verdict", "code", "message", "fix"]).map_err(csv_failed)?;
@@ -128,7 +128,7 @@ impl Manifests {
     pub fn finish(self) -> Result<Written> {
         let Self { records, names, rejected, rejected_rows, mut written, .. } = self;
         let rejected = rejected.into_inner().map_err(|error| failed(error.error()))?;
-        let rejected = Output { entries: rejected_rows, ..rejected };
+        let rejected = ManifestOutput { entries: rejected_rows, ..rejected };
         for output in [records, names, rejected] {
             written.manifests.push(output.finish().map_err(|error| failed(&error))?);
         }
@@ -136,7 +136,7 @@ impl Manifests {
     }
 }
 
-/// A cell that no spreadsheet takes for a formula: one that might be is led by an apostrophe.
+/// A cell that no spreadsheet reads as a formula: one that it might is prefixed with an apostrophe.
 fn harmless(cell: &str) -> String {
     if cell.starts_with(FORMULA) { format!("'{cell}") } else { cell.to_owned() }
 }
@@ -150,7 +150,7 @@ fn failed(error: &io::Error) -> Error {
 }
 
 /// A file that is counted and hashed while it is written.
-struct Output {
+struct ManifestOutput {
     name: &'static str,
     file: Option<BufWriter<File>>,
     entries: u64,
@@ -158,8 +158,8 @@ struct Output {
     hash: Sha256,
 }
 
-impl Output {
-    fn create(folder: Option<&Folder>, name: &'static str) -> Result<Self> {
+impl ManifestOutput {
+    fn create(folder: Option<&CommitFolder>, name: &'static str) -> Result<Self> {
         let file = folder.map(|folder| folder.file(name)).transpose()?.map(BufWriter::new);
         Ok(Self { name, file, entries: 0, bytes: 0, hash: Sha256::new() })
     }
@@ -178,7 +178,7 @@ impl Output {
     }
 }
 
-impl Write for Output {
+impl Write for ManifestOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = match &mut self.file {
             Some(file) => file.write(bytes)?,

@@ -1,7 +1,7 @@
 //! A commit: what must still hold of a plan, and the manifests of what it accepts.
 //!
 //! A plan is a promise about a listing, a profile and a month's budget. A commit is refused when any of them is not what
-//! the plan says, with everything that stands in its way; else the budget is reserved and the manifests are written.
+//! the plan says, and the obstacles are listed; otherwise the budget is reserved and the manifests are written.
 
 mod compare;
 mod folder;
@@ -18,9 +18,9 @@ use crate::model::Month;
 use crate::plan_file::Plan;
 
 pub use compare::Comparison;
-pub use folder::{Committed, Folder, Kept, committed, taken};
+pub use folder::{CommitFolder, Committed, Kept, committed, taken};
 pub use manifests::{Manifest, Manifests, WriteRecord, Written};
-pub use obstacle::{Example, Kind, Obstacle, Obstacles};
+pub use obstacle::{Obstacle, ObstacleExample, ObstacleKind, Obstacles};
 
 /// The file of a commit that says what it is.
 pub const RECORD: &str = "commit.json";
@@ -48,18 +48,18 @@ pub struct Commit {
     pub at: Timestamp,
 }
 
-/// What came of a commit.
+/// The result of a commit.
 #[derive(Clone, Debug)]
-pub enum Outcome {
+pub enum CommitOutcome {
     /// The quota is reserved and the manifests are in their place.
     Committed(Written),
-    /// Both would be so.
+    /// Both would be done.
     WouldCommit(Written),
-    /// Both were so before this run, which changed nothing.
+    /// Both were done before this run, which changed nothing.
     Before {
         /// Since when.
         at: Timestamp,
     },
-    /// Something stands in its way, and nothing was changed.
+    /// It is blocked, and nothing was changed.
     Refused(Obstacles),
 }

@@ -1,4 +1,4 @@
-//! What stands in the way of a commit.
+//! What blocks a commit.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ const EXAMPLES: usize = 5;
 
 /// A kind of obstacle, in the order in which reports have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// The plan's run did not come to its end.
+pub enum ObstacleKind {
+    /// The plan's run did not finish.
     Incomplete,
     /// The plan was weighed against the budget of another month.
     Month,
-    /// The plan's facts are from a probe whose facts are no longer trusted.
+    /// The plan's facts are from a probe that is no longer trusted.
     Probe,
     /// The rules are not those of the plan.
     Profile,
@@ -24,13 +24,13 @@ pub enum Kind {
     Removed,
     /// Blobs of another version than the one that was judged.
     Changed,
-    /// Assets of which today's rules have another opinion.
+    /// Assets on which today's rules give a different result.
     JudgedOtherwise,
     /// More is needed than what is left of the quota.
     Quota,
 }
 
-impl Kind {
+impl ObstacleKind {
     /// The short name that scripts use, such as `judged-otherwise`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -53,12 +53,12 @@ impl Kind {
             Self::Incomplete => "the plan has only the first part of the listing",
             Self::Month => "the plan is for another month's quota",
             Self::Probe => "the plan's facts are from an older probe",
-            Self::Profile => "the profile's rules are not those of the plan",
+            Self::Profile => "the profile's rules differ from the plan's",
             Self::Unknown => "not judged in the plan; --allow-unknown leaves them out",
             Self::Added => "listed, but not in the plan",
             Self::Removed => "in the plan, but no longer listed",
             Self::Changed => "not the version that the plan judged",
-            Self::JudgedOtherwise => "today's rules come to another result",
+            Self::JudgedOtherwise => "today's rules give a different result",
             Self::Quota => "the plan needs more than what is left",
         }
     }
@@ -66,10 +66,10 @@ impl Kind {
 
 /// One case of an obstacle.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Example {
+pub struct ObstacleExample {
     /// The blob's name, the profile's field or the kind of quota; empty where the plan itself is meant.
     pub subject: String,
-    /// What is the matter with it.
+    /// What is wrong with it.
     pub detail: String,
 }
 
@@ -79,30 +79,30 @@ pub struct Obstacle {
     /// How many there are.
     pub count: u64,
     /// The first few of them.
-    pub examples: Vec<Example>,
+    pub examples: Vec<ObstacleExample>,
 }
 
-/// Everything that stands in the way.
+/// Everything that blocks a commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Obstacles(BTreeMap<Kind, Obstacle>);
+pub struct Obstacles(BTreeMap<ObstacleKind, Obstacle>);
 
 impl Obstacles {
     /// Adds one more of a kind; `detail` is asked for only while examples are kept.
-    pub fn add(&mut self, kind: Kind, subject: &str, detail: impl FnOnce() -> String) {
+    pub fn add(&mut self, kind: ObstacleKind, subject: &str, detail: impl FnOnce() -> String) {
         let obstacle = self.0.entry(kind).or_default();
         obstacle.count += 1;
         if obstacle.examples.len() < EXAMPLES {
-            obstacle.examples.push(Example { subject: subject.to_owned(), detail: detail() });
+            obstacle.examples.push(ObstacleExample { subject: subject.to_owned(), detail: detail() });
         }
     }
 
-    /// Whether nothing stands in the way.
+    /// Whether nothing blocks the commit.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Each kind that there is.
-    pub fn iter(&self) -> impl Iterator<Item = (Kind, &Obstacle)> {
+    pub fn iter(&self) -> impl Iterator<Item = (ObstacleKind, &Obstacle)> {
         self.0.iter().map(|(kind, obstacle)| (*kind, obstacle))
     }
 }

@@ -1,28 +1,24 @@
 //! From TOML to connections. Every fault names its line and column, and shows the line unless that may hold a secret.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::Path;
 
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::file_text::{FileText, looks_secret};
 use super::rules::RulesTable;
 use super::{Connection, NAME_RULE, Rules, is_name};
 use crate::error::{Error, Result};
 use crate::source::azure::AuthMode;
 use crate::source::location::{ContainerUrl, Environment, Sas, check_account, check_container};
 
-/// What the name of a secret has in it, in lower case and without `-` and `_`.
-const SECRETS: [&str; 8] =
-    ["connectionstring", "credential", "key", "password", "sas", "secret", "signature", "token"];
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    connections: BTreeMap<Spanned<String>, Table>,
+    connections: BTreeMap<Spanned<String>, ConnectionTable>,
     #[serde(default)]
     rules: RulesTable,
 }
@@ -35,7 +31,7 @@ pub(super) struct Contents {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
+struct ConnectionTable {
     account: Option<Spanned<String>>,
     container: Spanned<String>,
     #[serde(default)]
@@ -56,32 +52,39 @@ struct QuotaTable {
     frames: Option<u64>,
 }
 
-/// Reads the text of the file that lies at `path`.
+/// Reads the text of the file at `path`.
 pub(super) fn parse(text: &str, path: &Path) -> Result<Contents> {
-    let document = Document { text, path };
-    let wrong = |error: toml::de::Error| document.fault(error.span(), error.message());
+    let file_text = FileText { text, path };
+    let wrong = |error: toml::de::Error| file_text.fault(error.span(), error.message());
     let tree = DeTable::parse(text).map_err(wrong)?;
-    document.refuse_secrets(tree.get_ref())?;
+    file_text.refuse_secrets(tree.get_ref())?;
     let file = File::deserialize(toml::Deserializer::from(tree)).map_err(wrong)?;
     let connections = file.connections.into_iter().map(|(name, table)| {
         if !is_name(name.get_ref()) {
-            return Err(document.fault(Some(name.span()), "this is not a connection's name").hint(NAME_RULE));
+            return Err(file_text
+                .fault(Some(name.span()), "this is not a valid connection name")
+                .hint(NAME_RULE));
         }
-        Ok((name.into_inner(), document.connection(table)?))
+        Ok((name.into_inner(), file_text.connection(table)?))
     });
     let by_name = connections.collect::<Result<_>>()?;
-    Ok(Contents { by_name, rules: file.rules.resolve(&document)? })
+    Ok(Contents { by_name, rules: file.rules.resolve(&file_text)? })
 }
 
-pub(super) struct Document<'a> {
-    text: &'a str,
-    path: &'a Path,
-}
-
-impl Document<'_> {
+impl FileText<'_> {
     /// A connection whose values keep the rules.
-    fn connection(&self, table: Table) -> Result<Connection> {
-        let Table { account, container, prefix, endpoint, profile, auth, workspace, quota, project } = table;
+    fn connection(&self, table: ConnectionTable) -> Result<Connection> {
+        let ConnectionTable {
+            account,
+            container,
+            prefix,
+            endpoint,
+            profile,
+            auth,
+            workspace,
+            quota,
+            project,
+        } = table;
         if let Some(account) = &account {
             check_account(account.get_ref()).map_err(|error| self.at(account, error))?;
         }
@@ -133,7 +136,7 @@ impl Document<'_> {
                     key.get_ref().escape_debug()
                 ))
                 .hint(
-                    "take it out, because this file is shared: credentials come from the environment, such as \
+                    "remove it, because this file is shared: credentials come from the environment, such as \
                      AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN",
                 ));
             }
@@ -147,66 +150,11 @@ impl Document<'_> {
         }
         Ok(())
     }
-
-    /// The error at a value.
-    pub(super) fn at(&self, value: &Spanned<String>, error: Error) -> Error {
-        let fault = self.fault(Some(value.span()), error.message());
-        match error.way_out() {
-            Some(hint) => fault.hint(hint),
-            None => fault,
-        }
-    }
-
-    /// An error at a part of the text, with its line and a mark below it.
-    fn fault(&self, span: Option<Range<usize>>, message: &str) -> Error {
-        let path = self.path.display();
-        let Some(span) = span else { return Error::new(format!("'{path}' is not valid: {message}")) };
-        let (line, column) = self.place(span.start);
-        // A tab would shift the mark, and nothing from a file may move the cursor.
-        let plain = |text: &str| text.replace(char::is_control, " ");
-        let source = plain(self.text.lines().nth(line - 1).unwrap_or_default());
-        let message = plain(message);
-        let head = format!("'{path}' is not valid at line {line}, column {column}");
-        if may_hold_secret(&source) {
-            return Error::new(format!("{head}; the line is not shown, because it may hold a secret"));
-        }
-        let width =
-            self.text.get(span).map_or(0, |part| part.lines().next().unwrap_or_default().chars().count());
-        let number = line.to_string();
-        let gap = " ".repeat(number.len());
-        let mark = format!("{}{}", " ".repeat(column - 1), "^".repeat(width.max(1)));
-        Error::new(format!("{head}: {message}\n{gap} |\n{number} | {source}\n{gap} | {mark}"))
-    }
-
-    /// Line and column of a byte, both from 1, the column in characters.
-    fn place(&self, at: usize) -> (usize, usize) {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        (line, column)
-    }
 }
 
 /// Whether a URL or a prefix carries a SAS, which would be printed as a part of it.
 fn has_sas(text: &str) -> bool {
     text.split_once('?').is_some_and(|(_, query)| Sas::parse(query).is_some())
-}
-
-fn looks_secret(key: &str) -> bool {
-    let key: String =
-        key.chars().filter(|c| !matches!(c, '-' | '_')).collect::<String>().to_ascii_lowercase();
-    key == "sig" || SECRETS.iter().any(|secret| key.contains(secret))
-}
-
-/// Whether something on the line is set that is called like a secret, in TOML, in a SAS or in a connection string; or
-/// a URL has a password.
-fn may_hold_secret(line: &str) -> bool {
-    let is_letter = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
-    let mut parts: Vec<_> = line.split(['=', ':']).collect();
-    parts.pop();
-    let names = parts.iter().map(|part| part.trim_end_matches([' ', '\t', '"', '\'']));
-    let mut names = names.filter_map(|part| part.rsplit(|c| !is_letter(c)).next());
-    names.any(looks_secret) || line.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::parse::Document;
+use super::file_text::FileText;
 use crate::error::Result;
 use crate::model::{Overrides, PrefixEffects};
 use crate::rules::{Choice, Level, Selector};
@@ -47,26 +47,26 @@ struct PrefixTable {
 
 impl RulesTable {
     /// The rules that are meant.
-    pub(super) fn resolve(self, document: &Document<'_>) -> Result<Rules> {
+    pub(super) fn resolve(self, file_text: &FileText<'_>) -> Result<Rules> {
         let Self { select, ignore, severity, prefix } = self;
         let prefixes = prefix.into_iter().map(|PrefixTable { prefix, ignore, severity }| {
-            Ok(PrefixEffects { prefix, effects: choice(document, None, ignore, severity)?.effects() })
+            Ok(PrefixEffects { prefix, effects: choice(file_text, None, ignore, severity)?.effects() })
         });
         Ok(Rules {
             prefixes: prefixes.collect::<Result<_>>()?,
-            everywhere: choice(document, select, ignore, severity)?,
+            everywhere: choice(file_text, select, ignore, severity)?,
         })
     }
 }
 
 fn choice(
-    document: &Document<'_>,
+    file_text: &FileText<'_>,
     select: Option<Vec<Spanned<String>>>,
     ignore: Option<Vec<Spanned<String>>>,
     severity: Option<BTreeMap<Spanned<String>, Level>>,
 ) -> Result<Choice> {
     let read = |parse: fn(&str) -> Result<Selector>, text: &Spanned<String>| {
-        parse(text.get_ref()).map_err(|error| document.at(text, error))
+        parse(text.get_ref()).map_err(|error| file_text.at(text, error))
     };
     let all = |parse: fn(&str) -> Result<Selector>, texts: Option<Vec<Spanned<String>>>| {
         texts.map(|texts| texts.iter().map(|text| read(parse, text)).collect()).transpose()

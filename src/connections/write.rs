@@ -10,16 +10,16 @@ use super::{Connection, NAME_RULE, is_name, parse};
 use crate::error::{Error, Result, reason};
 use crate::files::whole::WholeFile;
 
-/// What became of a connection that was to be added.
+/// The result of adding a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Added {
     /// It was written.
     New,
-    /// The same one was there already.
+    /// The same one was already there.
     Before,
 }
 
-/// Adds a connection to the file at `path`, which is made when there is none. The file is replaced as a whole.
+/// Adds a connection to the file at `path`, which is created if needed. The file is replaced as a whole.
 ///
 /// # Errors
 ///
@@ -40,20 +40,21 @@ pub fn add(path: &Path, name: &str, connection: &Connection) -> Result<Added> {
     match parse::parse(&text, path)?.by_name.get(name) {
         Some(there) if there == connection => return Ok(Added::Before),
         Some(_) => {
-            return Err(Error::new(format!("'{shown}' has another connection '@{name}'"))
-                .hint("choose another name, or change it there"));
+            return Err(Error::new(format!("'{shown}' already has a different connection '@{name}'"))
+                .hint("choose another name, or edit the file"));
         }
         None => {}
     }
-    let text = with(&text, name, connection)
-        .ok_or_else(|| Error::new(format!("'{shown}' has no place for a connection")))?;
+    let text = with(&text, name, connection).ok_or_else(|| {
+        Error::new(format!("'{shown}' cannot take a connection: 'connections' is not a table"))
+    })?;
     let mut file = WholeFile::create(path)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     file.commit()?;
     Ok(Added::New)
 }
 
-/// The text with the connection at its end; `None` when it is no TOML.
+/// The text with the connection at its end; `None` when it isn't TOML.
 fn with(text: &str, name: &str, connection: &Connection) -> Option<String> {
     let mut document: DocumentMut = text.parse().ok()?;
     let mut connections = Table::new();
@@ -93,7 +94,7 @@ fn table(connection: &Connection) -> Table {
     set("project", project.as_deref());
     let mut quota = toml_edit::InlineTable::new();
     for (key, limit) in [("images", image_quota), ("frames", frame_quota)] {
-        // TOML's integers end where i64 does, and a limit that large is none.
+        // TOML's integers are i64; a larger limit never runs out.
         if let Some(limit) = limit.and_then(|limit| i64::try_from(limit).ok()) {
             quota.insert(key, limit.into());
         }
@@ -145,7 +146,7 @@ mod tests {
         assert_eq!(add(&path, "cams", &cams()), Ok(Added::Before));
         let other = Connection { prefix: String::new(), ..cams() };
         assert!(
-            add(&path, "cams", &other).is_err_and(|error| error.message().contains("another connection"))
+            add(&path, "cams", &other).is_err_and(|error| error.message().contains("a different connection"))
         );
         assert!(add(&path, "my cams", &cams()).is_err());
         assert_eq!(fs::read_to_string(&path).expect("it is there"), text);

@@ -1,4 +1,4 @@
-//! What SQLite reports, in words that say what to do.
+//! SQLite's errors, with hints.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use rusqlite::ErrorCode;
 
 use crate::error::Error;
 
-/// The way out of a file that cannot be used as it is.
+/// The hint for a file that cannot be used as it is.
 pub(super) const AWAY: &str = "name another file with --ledger, or move this one away";
 
 /// The error for something that SQLite could not do with the ledger at `path`. What it could not do, it undid.
@@ -26,7 +26,7 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> Error {
         };
     };
     match code {
-        ErrorCode::NotADatabase => Error::new(format!("'{shown}' is no ledger")).hint(AWAY),
+        ErrorCode::NotADatabase => Error::new(format!("'{shown}' isn't a ledger")).hint(AWAY),
         ErrorCode::DatabaseCorrupt => damaged(path),
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
             Error::new(format!("the ledger '{shown}' is in use by another process")).hint("try again")

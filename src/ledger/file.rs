@@ -1,4 +1,4 @@
-//! The ledger's file: where it lies, how it is made, and what must hold before it is used.
+//! The ledger's file: where it is, how it is created, and what is checked before it is used.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -14,7 +14,7 @@ use crate::error::{Error, Result, reason};
 /// The version of the tables below, in SQLite's `user_version`. It grows with every change that an older presync would
 /// misread.
 const SCHEMA_VERSION: i64 = 1;
-/// `psyn` in ASCII, in SQLite's `application_id`: tells a ledger from another program's database.
+/// `psyn` in ASCII, in SQLite's `application_id`: distinguishes a ledger from another program's database.
 const APPLICATION_ID: i64 = 0x7073_796e;
 /// How long to wait for another process. Its transactions take milliseconds; a disk that must write them may be busy.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,7 +60,7 @@ const SCHEMA: &str = "
     CREATE TRIGGER change_is_kept BEFORE DELETE ON change BEGIN SELECT RAISE(ABORT, 'a change is kept'); END;
 ";
 
-/// Where the ledger lies when nothing else is said: `presync/ledger.sqlite3` in the user's data folder, which is
+/// Where the ledger is by default: `presync/ledger.sqlite3` in the user's data folder, which is
 /// `$XDG_DATA_HOME` or `~/.local/share`, on Windows `%APPDATA%`.
 ///
 /// # Errors
@@ -68,17 +68,17 @@ const SCHEMA: &str = "
 /// The user has no home folder.
 pub fn default_path() -> Result<PathBuf> {
     let folders = etcetera::choose_base_strategy().map_err(|_| {
-        Error::new("there is no home folder for the ledger")
+        Error::new("no home folder found for the ledger")
             .hint("name its file with --ledger FILE or PRESYNC_LEDGER")
     })?;
     Ok(folders.data_dir().join("presync").join("ledger.sqlite3"))
 }
 
-/// Makes an empty ledger. It gets its name only when it is whole, and takes nobody else's: when another process is
-/// first, that one's ledger stays.
+/// Creates an empty ledger. It gets its name only when it is complete, and never replaces a file: if another process is
+/// first, its ledger stays.
 pub(super) fn create(path: &Path) -> Result<()> {
     let failed = |error: &io::Error| {
-        Error::new(format!("cannot make the ledger '{}': {}", path.display(), reason(error))).hint(
+        Error::new(format!("cannot create the ledger '{}': {}", path.display(), reason(error))).hint(
             "check that its folder exists and that you may write to it, or name another file with --ledger",
         )
     };
@@ -116,7 +116,7 @@ pub(super) fn connect(path: &Path) -> Result<Option<Connection>> {
         Err(error) => return Err(cannot_open(&error)),
     };
     check_file(path, &metadata)?;
-    // SQLite takes some relative names for something else than a file.
+    // SQLite gives some relative names, such as `:memory:`, a meaning of their own.
     let absolute = std::path::absolute(path).map_err(|error| cannot_open(&error))?;
     let failed = |error: rusqlite::Error| failure::explain(path, &error);
     let connection = configured(&absolute).map_err(failed)?;
@@ -132,8 +132,8 @@ pub(super) fn connect(path: &Path) -> Result<Option<Connection>> {
 fn check_file(path: &Path, metadata: &Metadata) -> Result<()> {
     let shown = path.display();
     match (metadata.is_file(), metadata.len()) {
-        (false, _) => Err(Error::new(format!("'{shown}' is no file")).hint("name the ledger's file")),
-        // A ledger has content before it has its name, so this one has lost it.
+        (false, _) => Err(Error::new(format!("'{shown}' is not a file")).hint("name the ledger's file")),
+        // A ledger gets its name after its content, so an empty file is a damaged ledger.
         (true, 0) => Err(Error::new(format!("the ledger '{shown}' is empty")).hint(AWAY)),
         _ => Ok(()),
     }
@@ -146,10 +146,10 @@ fn check_version(path: &Path, connection: &Connection) -> Result<()> {
     match versions.map_err(|error| failure::explain(path, &error))? {
         (APPLICATION_ID, SCHEMA_VERSION) => Ok(()),
         (APPLICATION_ID, newer) if newer > SCHEMA_VERSION => {
-            Err(Error::new(format!("the ledger '{shown}' is of a newer presync (format {newer})"))
+            Err(Error::new(format!("the ledger '{shown}' was written by a newer presync (format {newer})"))
                 .hint("update presync, or name another file with --ledger"))
         }
-        _ => Err(Error::new(format!("'{shown}' is a database, but no ledger")).hint(AWAY)),
+        _ => Err(Error::new(format!("'{shown}' is a database, but not a ledger")).hint(AWAY)),
     }
 }
 
@@ -166,7 +166,7 @@ fn configured(path: &Path) -> rusqlite::Result<Connection> {
     // What was committed survives a loss of power. FULL syncs the file; EXTRA syncs the folder too, without which the
     // journal could come back and undo it ("PRAGMA synchronous").
     connection.pragma_update(None, "synchronous", "EXTRA")?;
-    // macOS keeps synced data in the drive's cache unless it is told otherwise; elsewhere this does nothing.
+    // macOS leaves synced data in the drive's cache without this; elsewhere it does nothing.
     connection.pragma_update(None, "fullfsync", true)?;
     Ok(connection)
 }

@@ -1,4 +1,4 @@
-//! The table of changes, to which every change adds and from which nothing is ever taken.
+//! The table of changes: every change adds a row, and no row is ever removed.
 
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
@@ -48,7 +48,7 @@ pub struct Change {
     pub subject: Subject,
     /// The plan that changed it; `None` for the user.
     pub plan: Option<String>,
-    /// The number before; `None` is no limit.
+    /// The number before; `None` for no limit.
     pub before: Option<u64>,
     /// The number after, likewise.
     pub after: Option<u64>,

@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::model::{Month, QuotaKind};
 
 impl Ledger {
-    /// Sets limits, where `None` is no limit, and what the platform shows as used. Gives back what that changed: nothing
-    /// when it was so before.
+    /// Sets limits, where `None` is no limit, and what the platform shows as used. Returns the changes, which may
+    /// be none.
     ///
     /// # Errors
     ///

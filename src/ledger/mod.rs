@@ -2,7 +2,7 @@
 //!
 //! One SQLite file, which any number of processes may use at a time. What changes it is one transaction that takes the
 //! file's only write lock before it reads, so that two processes can never spend the same budget, and a process that
-//! dies leaves all of its change or nothing. Nothing here reads the clock: the time is an argument.
+//! dies leaves no half-made change. Nothing here reads the clock: the time is an argument.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,9 +23,9 @@ mod tests;
 
 pub use file::default_path;
 pub use history::{Change, Subject};
-pub use reservation::{Claim, Release, Reservation, Reserve, Shortage};
+pub use reservation::{Claim, KindShortage, Release, Reservation, Reserve};
 
-/// What one kind of quota amounts to in a month. The default says that nothing is known: no limit, and no use.
+/// What one kind of quota amounts to in a month. By default nothing is recorded: no limit and no use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Balance {
     /// The month's limit; `None` for none.
@@ -59,11 +59,11 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger at `path`, which is made when there is no such file. Its folder must be there.
+    /// Opens the ledger at `path`, and creates it if there is no such file. Its folder must exist.
     ///
     /// # Errors
     ///
-    /// The file is no ledger, is damaged, or is of a newer presync; or it cannot be made, opened or read.
+    /// The file isn't a ledger, is damaged, or was written by a newer presync; or it cannot be created, opened or read.
     pub fn open(path: &Path) -> Result<Self> {
         if let Some(ledger) = Self::open_existing(path)? {
             return Ok(ledger);
@@ -84,9 +84,11 @@ impl Ledger {
         Ok(connection.map(|connection| Self { path: path.to_owned(), connection }))
     }
 
-    /// Changes the ledger: all of it, or nothing.
+    /// Changes the ledger in one transaction.
     fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         let change = || {
+            // Immediate takes the write lock before the first read. With a deferred one, two processes could read the
+            // same balance and both spend it.
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = work(&transaction)?;
             transaction.commit()?;
@@ -95,9 +97,10 @@ impl Ledger {
         change().map_err(|error| failure::explain(&self.path, &error))
     }
 
-    /// Reads one state of the ledger, whatever others do meanwhile.
+    /// Reads one state of the ledger, even if other processes change it meanwhile.
     fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         let read = || {
+            // Without a transaction, each statement would see a state of its own.
             let transaction = self.connection.unchecked_transaction()?;
             work(&transaction)
         };

@@ -18,7 +18,7 @@ pub struct Claim<'a> {
     pub workspace: &'a str,
     /// The month whose budget it takes from.
     pub month: Month,
-    /// Where the plan's assets lie, without any secret.
+    /// The source of the plan's assets, without any secret.
     pub source: &'a str,
     /// What it takes.
     pub costs: Amounts,
@@ -35,7 +35,7 @@ pub struct Reservation {
     pub workspace: String,
     /// The month whose budget it takes from.
     pub month: Month,
-    /// Where the plan's assets lie.
+    /// The source of the plan's assets.
     pub source: String,
     /// What it takes.
     pub costs: Amounts,
@@ -47,7 +47,7 @@ pub struct Reservation {
 
 /// What is missing of one kind of quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shortage {
+pub struct KindShortage {
     /// The kind.
     pub kind: QuotaKind,
     /// What the plan needs.
@@ -56,7 +56,7 @@ pub struct Shortage {
     pub left: u64,
 }
 
-/// What came of a claim.
+/// The result of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reserve {
     /// All of it is reserved now.
@@ -64,10 +64,10 @@ pub enum Reserve {
     /// The plan holds this already, perhaps of another workspace or month; nothing was changed.
     AlreadyReserved(Reservation),
     /// These kinds have too little left, so nothing was reserved. Never empty.
-    Refused(Vec<Shortage>),
+    Refused(Vec<KindShortage>),
 }
 
-/// What came of a release.
+/// The result of a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Release {
     /// What the plan held is free again.
@@ -86,6 +86,8 @@ impl Ledger {
     /// The ledger cannot be written, or the sum of what is reserved is larger than an `i64` holds.
     pub fn reserve(&mut self, claim: &Claim<'_>, now: Timestamp) -> Result<Reserve> {
         self.write(|connection| {
+            // First, because a run that died after this step is repeated, and must find its own reservation instead of
+            // counting it against itself.
             if let Some(held) = held_by(connection, claim.plan)? {
                 return Ok(Reserve::AlreadyReserved(held));
             }
@@ -93,9 +95,10 @@ impl Ledger {
             let balance = |kind: QuotaKind| balances.get(&kind).copied().unwrap_or_default();
             let shortages = claim.costs.iter().filter_map(|(kind, needed)| {
                 let left = balance(*kind).left().filter(|left| needed > left)?;
-                Some(Shortage { kind: *kind, needed: *needed, left })
+                Some(KindShortage { kind: *kind, needed: *needed, left })
             });
             let shortages: Vec<_> = shortages.collect();
+            // All kinds before the first row is written: a plan reserves everything or nothing.
             if !shortages.is_empty() {
                 return Ok(Reserve::Refused(shortages));
             }
@@ -108,13 +111,14 @@ impl Ledger {
         })
     }
 
-    /// Gives back what a plan holds: because it will not be synced, or because the platform shows it as used.
+    /// Releases what a plan holds: because it will not be synced, or because the platform shows it as used.
     ///
     /// # Errors
     ///
     /// The ledger cannot be written.
     pub fn release(&mut self, plan: &str, now: Timestamp) -> Result<Release> {
         self.write(|connection| {
+            // Read in the same transaction as the update, so that two releases cannot both give it back.
             let Some(held) = latest(connection, plan)? else { return Ok(Release::Unknown) };
             if held.released_at.is_some() {
                 return Ok(Release::ReleasedBefore(held));

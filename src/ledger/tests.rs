@@ -1,4 +1,4 @@
-//! Unit tests of the ledger: what it admits, what it remembers, and how it refuses what is no ledger.
+//! Unit tests of the ledger: what it admits, what it remembers, and how it refuses what isn't a ledger.
 
 use std::fs;
 
@@ -79,8 +79,10 @@ fn a_plan_takes_all_or_nothing() {
     fixture.used(Frames, 700);
     assert!(matches!(fixture.reserve("a", &[(Images, 60), (Frames, 300)]), Reserve::Reserved(_)));
     let refused = fixture.reserve("b", &[(Images, 41), (Frames, 1)]);
-    let shortages =
-        vec![Shortage { kind: Images, needed: 41, left: 40 }, Shortage { kind: Frames, needed: 1, left: 0 }];
+    let shortages = vec![
+        KindShortage { kind: Images, needed: 41, left: 40 },
+        KindShortage { kind: Frames, needed: 1, left: 0 },
+    ];
     assert_eq!(refused, Reserve::Refused(shortages));
     assert!(matches!(fixture.reserve("c", &[(Images, 40), (Frames, 1)]), Reserve::Refused(_)));
     assert_eq!(fixture.balance(Images), Balance { limit: Some(100), used: 0, reserved: 60 });
@@ -194,7 +196,7 @@ fn every_change_is_kept_and_leads_to_what_is() {
     }
 }
 
-/// The error of an attempt to open what lies at `path`, which must leave it as it is.
+/// The error of an attempt to open what is at `path`, which must leave it as it is.
 fn refused(path: &Path) -> Error {
     let before = fs::read(path).expect("a file");
     let error = Ledger::open(path).expect_err("it is not usable");
@@ -203,7 +205,7 @@ fn refused(path: &Path) -> Error {
 }
 
 #[test]
-fn what_is_no_ledger_is_refused_and_left_alone() {
+fn what_is_not_a_ledger_is_refused_and_left_alone() {
     let mut fixture = Fixture::new();
     fixture.limit(Images, 10);
     let path = fixture.path();
@@ -211,7 +213,7 @@ fn what_is_no_ledger_is_refused_and_left_alone() {
     let whole = fs::read(&path).expect("a file");
     let damaged = format!("the ledger '{}' is damaged", path.display());
     for (what, content, message) in [
-        ("text", b"limit = 5\n".repeat(100), format!("'{}' is no ledger", path.display())),
+        ("text", b"limit = 5\n".repeat(100), format!("'{}' isn't a ledger", path.display())),
         ("nothing", Vec::new(), format!("the ledger '{}' is empty", path.display())),
         ("half", whole[..whole.len() / 2].to_vec(), damaged.clone()),
         ("a page is missing", whole[..whole.len() - 4096].to_vec(), damaged.clone()),
@@ -227,10 +229,10 @@ fn another_programs_database_and_a_newer_ledger_are_refused() {
     let fixture = Fixture::new();
     let other = fixture.folder.path().join("other.sqlite3");
     Connection::open(&other).and_then(|other| other.execute("CREATE TABLE t (x)", ())).expect("a database");
-    assert!(refused(&other).message().ends_with("is a database, but no ledger"));
+    assert!(refused(&other).message().ends_with("is a database, but not a ledger"));
     fixture.ledger.connection.pragma_update(None, "user_version", 2).expect("it can be written");
     let error = refused(&fixture.path());
-    assert!(error.message().ends_with("is of a newer presync (format 2)"), "{error}");
+    assert!(error.message().ends_with("was written by a newer presync (format 2)"), "{error}");
 }
 
 /// What writes to a ledger that is in some way in trouble fails with this message, and leaves it as it was.
@@ -263,7 +265,7 @@ fn a_ledger_that_cannot_be_written_can_be_read() {
 }
 
 #[test]
-fn whoever_waits_too_long_is_told_why() {
+fn a_process_that_waits_too_long_gets_the_reason() {
     let mut fixture = Fixture::new();
     let busy = Connection::open(fixture.path()).expect("a second connection");
     busy.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes");

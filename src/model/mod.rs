@@ -11,6 +11,7 @@ mod origin;
 mod overrides;
 mod quota;
 mod range;
+mod totals;
 
 pub use admit::Admit;
 pub use asset::{
@@ -23,5 +24,6 @@ pub use format::{Format, Kind};
 pub use month::Month;
 pub use origin::Origin;
 pub use overrides::{Effect, Effects, Overrides, PrefixEffects};
-pub use quota::{Cost, Gauge, Quota, QuotaKind, Totals, Verdict};
+pub use quota::{Cost, Gauge, Quota, QuotaKind, Verdict};
 pub use range::{ByteRange, ReadError, Reads};
+pub use totals::Totals;

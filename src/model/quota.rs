@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asset, Kind};
+use super::Kind;
 
 /// What will become of an asset when the platform syncs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -191,79 +191,6 @@ impl Quota {
             Kind::Video => Some((&mut self.frames, &mut self.images)),
             Kind::Other => None,
         }
-    }
-}
-
-/// The sums of a run. `listed` is always the sum of the four verdicts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
-    /// Entries of the listing.
-    pub listed: u64,
-    /// Of these, accepted.
-    pub accepted: u64,
-    /// Of these, rejected.
-    pub rejected: u64,
-    /// Of these, skipped.
-    pub skipped: u64,
-    /// Of these, not judged.
-    pub unknown: u64,
-    /// Images that the accepted assets use.
-    pub images: u64,
-    /// Frames that the accepted assets use.
-    pub frames: u64,
-    /// The sum of the listed sizes, in bytes.
-    pub bytes_listed: u64,
-    /// Bytes of content received.
-    pub bytes_read: u64,
-    /// Requests for content, every attempt counted.
-    pub requests: u64,
-    /// Of these, attempts that repeated another one.
-    pub retries: u64,
-}
-
-impl Totals {
-    /// Counts an asset.
-    pub fn add(&mut self, asset: &Asset) {
-        self.listed += 1;
-        match asset.verdict {
-            Verdict::Accept => {
-                self.accepted += 1;
-                self.images = self.images.saturating_add(asset.cost.images);
-                self.frames = self.frames.saturating_add(asset.cost.frames);
-            }
-            Verdict::Reject => self.rejected += 1,
-            Verdict::Skip => self.skipped += 1,
-            Verdict::Unknown => self.unknown += 1,
-        }
-        self.bytes_listed = self.bytes_listed.saturating_add(asset.blob.size);
-        self.bytes_read = self.bytes_read.saturating_add(asset.reads.bytes);
-        self.requests = self.requests.saturating_add(u64::from(asset.reads.requests));
-        self.retries = self.retries.saturating_add(u64::from(asset.reads.retries));
-    }
-
-    /// Adds the sums of another run.
-    pub fn add_all(&mut self, other: &Self) {
-        let pairs = [
-            (&mut self.listed, other.listed),
-            (&mut self.accepted, other.accepted),
-            (&mut self.rejected, other.rejected),
-            (&mut self.skipped, other.skipped),
-            (&mut self.unknown, other.unknown),
-            (&mut self.images, other.images),
-            (&mut self.frames, other.frames),
-            (&mut self.bytes_listed, other.bytes_listed),
-            (&mut self.bytes_read, other.bytes_read),
-            (&mut self.requests, other.requests),
-            (&mut self.retries, other.retries),
-        ];
-        for (sum, more) in pairs {
-            *sum = sum.saturating_add(more);
-        }
-    }
-
-    /// Whether every listed entry has exactly one verdict.
-    pub fn reconcile(&self) -> bool {
-        self.listed == self.accepted + self.rejected + self.skipped + self.unknown
     }
 }
 

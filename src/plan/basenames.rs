@@ -7,20 +7,20 @@ use crate::model::{Asset, Code, Effect, Finding, Overrides, Verdict};
 
 /// Basenames that are remembered: 1.8 million, in 20 MB of hashes. Beyond that, new ones are not compared.
 pub const MAX_BASENAMES: usize = 1_835_008;
-/// Parts of the table, which grow one at a time: a table that grows is there twice for a moment. When it is full, each
-/// is a little below what would make it grow once more.
+/// Parts of the table, which grow one at a time: a growing table is in memory twice for a moment. At [`MAX_BASENAMES`],
+/// each is a little below the size at which it would grow again.
 const PARTS: u64 = 17;
 
 /// The basenames so far, as hashes, so that memory does not grow with the length of the names. Two of 1.8 million names
 /// collide with a probability of one in ten million.
 #[derive(Debug, Default)]
-pub(super) struct Basenames {
+pub(super) struct SeenBasenames {
     parts: [HashSet<u64>; PARTS as usize],
     count: usize,
     overflowed: bool,
 }
 
-impl Basenames {
+impl SeenBasenames {
     /// Takes an asset's basename, and says whether another one had it before.
     pub(super) fn is_taken(&mut self, asset: &Asset) -> bool {
         let mut hasher = DefaultHasher::new();
@@ -46,31 +46,31 @@ impl Basenames {
 /// The finding for an asset whose basename another one has, with the severity that the user gives it.
 pub(super) fn add_finding(asset: &mut Asset, overrides: &Overrides) {
     let name = &asset.blob.name;
-    let message = format!("an asset earlier in the listing is called '{}' too", name.basename());
+    let message = format!("an asset earlier in the listing has the same basename, '{}'", name.basename());
     let finding = Finding::new(Code::DuplicateBasename, message)
-        .with_fix("Rename one of them: annotations are matched by this name");
+        .with_fix("Rename one of them: annotations are matched by basename");
     let mut findings = vec![finding];
     overrides.apply(name.as_str(), &mut findings);
     asset.findings.append(&mut findings);
     asset.findings.sort_by_key(|finding| finding.code);
 }
 
-/// Rejects assets for their basename, where the user wants that. The platform does not, so by default none is.
+/// Rejects assets for their basename, if the user wants that. The platform does not, so by default none are.
 ///
-/// It comes before the budget, whatever its order: what is rejected costs nothing. Of the assets that the rules accept,
-/// the first in the listing keeps the name, also when the quota refuses it afterwards.
+/// This comes before the budget in any order, because a rejected asset costs nothing. Of the assets that the rules
+/// accept, the first in the listing keeps the name, even if the quota refuses it afterwards.
 #[derive(Debug)]
-pub struct Duplicates {
-    basenames: Basenames,
+pub struct DuplicateRule {
+    basenames: SeenBasenames,
     overrides: Overrides,
     rejects_any: bool,
 }
 
-impl Duplicates {
-    /// Duplicates by what the user changes about rules.
+impl DuplicateRule {
+    /// The rule, with what the user changes about rules.
     pub fn new(overrides: Overrides) -> Self {
         let rejects_any = overrides.gives(Code::DuplicateBasename, Effect::Error);
-        Self { basenames: Basenames::default(), overrides, rejects_any }
+        Self { basenames: SeenBasenames::default(), overrides, rejects_any }
     }
 
     /// Rejects the next asset in listing order if it has the name of one before it.
@@ -105,7 +105,7 @@ mod tests {
     }
 
     fn rejected(overrides: Overrides, names: [&str; 5]) -> [bool; 5] {
-        let mut duplicates = Duplicates::new(overrides);
+        let mut duplicates = DuplicateRule::new(overrides);
         names.map(|name| {
             let mut asset = asset(name);
             duplicates.judge(&mut asset);

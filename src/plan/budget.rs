@@ -1,9 +1,9 @@
 //! The budget: spent by what the rules accept.
 
 use super::Changes;
-use super::basenames::{Basenames, add_finding};
+use super::basenames::{SeenBasenames, add_finding};
+use super::claim::{Turns, claim, cost};
 use super::curve::{Curves, Shortage};
-use super::ranking::Turns;
 use crate::model::{
     Admit, Asset, BlobName, Code, Finding, Kind, Overrides, Quota, QuotaKind, Totals, Verdict,
 };
@@ -33,9 +33,9 @@ pub struct Summary {
 
 /// Weighs assets against the quota, in the order of the listing.
 ///
-/// An asset is refused when it costs more than what is left; a smaller one after it may still fit. Unless a
-/// [`Ranking`](super::Ranking) has decided in which order they are served, it is that of the listing. But for a warning of
-/// equal basenames, nothing else that is decided about an asset depends on another one.
+/// An asset is refused when it costs more than what is left; a smaller one after it may still fit. Assets are served in
+/// listing order, unless a [`Ranking`](super::Ranking) has decided another one. Apart from a warning of equal
+/// basenames, no other decision about an asset depends on another asset.
 #[derive(Debug)]
 pub struct Budget {
     totals: Totals,
@@ -45,17 +45,17 @@ pub struct Budget {
     curves: Curves,
     /// What was decided beforehand; `None` when assets are served as they come.
     turns: Option<Turns>,
-    basenames: Basenames,
+    basenames: SeenBasenames,
     overrides: Overrides,
 }
 
 impl Budget {
-    /// A budget of which nothing is spent yet, to be spent in listing order.
+    /// An unspent budget, to be spent in listing order.
     pub fn new(quota: Quota) -> Self {
         Self::of(quota, Curves::new(&quota), None)
     }
 
-    /// A budget that is spent as it was decided, by whom the curves have been told.
+    /// A budget that is spent as decided beforehand; the curves have seen every cost.
     pub(super) fn decided(quota: Quota, curves: Curves, turns: Turns) -> Self {
         Self::of(quota, curves, Some(turns))
     }
@@ -68,7 +68,7 @@ impl Budget {
             first_refused: None,
             curves,
             turns,
-            basenames: Basenames::default(),
+            basenames: SeenBasenames::default(),
             overrides: Overrides::default(),
         }
     }
@@ -83,9 +83,11 @@ impl Budget {
         if asset.verdict == Verdict::Accept {
             self.spend(asset);
         }
+        // Only after the quota: an asset that it refuses is not synced, and clashes with no name.
         if asset.verdict == Verdict::Accept {
             self.compare_basename(asset);
         }
+        // Last, when the verdict is final, or the totals would not add up.
         self.count(asset);
     }
 
@@ -113,6 +115,7 @@ impl Budget {
         };
         let gauge = self.quota.gauge(kind).copied().unwrap_or_default();
         let left = match &mut self.turns {
+            // The first pass has shown the curves every cost already, in the order of the ranks.
             Some(turns) => turns.next_left(amount),
             None => {
                 self.curves.spend(kind, amount);
@@ -120,6 +123,7 @@ impl Budget {
             }
         };
         let fits = amount <= left;
+        // `listed` does not include this asset yet, and positions count from 1.
         self.curves.settle(asset, self.totals.listed + 1, amount, fits);
         if fits {
             let granted = self.quota.spend(kind, amount);
@@ -128,7 +132,7 @@ impl Budget {
         }
         self.quota.refuse(kind);
         let admit = self.turns.as_ref().map_or(Admit::Listing, |turns| turns.admit);
-        let refusal = Refusal { kind, amount, left, limit: gauge.limit.unwrap_or(0), admit };
+        let refusal = QuotaRefusal { kind, amount, left, limit: gauge.limit.unwrap_or(0), admit };
         asset.findings.push(refusal.finding(self.quota.is_shared()));
         asset.verdict = Verdict::Reject;
         self.first_refused.get_or_insert_with(|| asset.blob.name.clone());
@@ -149,24 +153,8 @@ impl Budget {
     }
 }
 
-/// What an asset costs of the quota for its kind.
-fn cost(asset: &Asset) -> u64 {
-    match asset.kind {
-        Kind::Image => asset.cost.images,
-        Kind::Video => asset.cost.frames,
-        Kind::Other => 0,
-    }
-}
-
-/// What an asset asks of a limit: `None` when it asks for nothing, or when there is no limit.
-pub(super) fn claim(quota: &Quota, asset: &Asset) -> Option<u64> {
-    let is_limited = quota.gauge(asset.kind).is_some_and(|gauge| gauge.limit.is_some());
-    let asks = asset.verdict == Verdict::Accept && is_limited;
-    asks.then(|| cost(asset)).filter(|amount| *amount > 0)
-}
-
 /// An asset that does not fit, and what it found at its turn.
-struct Refusal {
+struct QuotaRefusal {
     kind: Kind,
     amount: u64,
     left: u64,
@@ -174,7 +162,7 @@ struct Refusal {
     admit: Admit,
 }
 
-impl Refusal {
+impl QuotaRefusal {
     fn finding(&self, is_shared: bool) -> Finding {
         let Self { kind, amount, left, limit, admit } = self;
         let at = if *admit == Admit::Listing { "" } else { " at its turn" };

@@ -22,11 +22,11 @@ pub struct Changes {
     /// Frames that these use.
     pub frames_before: u64,
     /// Entries that were not there.
-    pub added: Group,
-    /// Entries whose content is another one.
-    pub changed: Group,
+    pub added: ChangeGroup,
+    /// Entries whose content differs.
+    pub changed: ChangeGroup,
     /// Entries that are gone.
-    pub removed: Group,
+    pub removed: ChangeGroup,
     /// Entries that are the same.
     pub unchanged: u64,
     /// Of these, read again all the same, because the earlier plan lacks facts.
@@ -35,14 +35,14 @@ pub struct Changes {
 
 /// Entries that have something in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Group {
+pub struct ChangeGroup {
     /// How many there are.
     pub count: u64,
     /// The first of them in listing order, [`MAX_NAMED`] at most.
     pub names: Vec<BlobName>,
 }
 
-impl Group {
+impl ChangeGroup {
     /// Counts an entry.
     pub fn add(&mut self, name: &BlobName) {
         self.count += 1;
@@ -52,7 +52,7 @@ impl Group {
     }
 }
 
-/// Whether an entry's content is what it was. Without an ETag nobody can tell, unless there is no content.
+/// Whether an entry's content is unchanged. Without an ETag that is unknown, unless there is no content.
 pub fn is_unchanged(earlier: &Blob, now: &Blob) -> bool {
     let same = (&earlier.etag, earlier.size, &earlier.access) == (&now.etag, now.size, &now.access);
     same && (now.etag.is_some() || now.access != Access::Online)
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_group_names_its_first_entries() {
-        let mut group = Group::default();
+        let mut group = ChangeGroup::default();
         (0..9).for_each(|number| group.add(&BlobName::new(number.to_string())));
         assert_eq!((group.count, group.names.len()), (9, MAX_NAMED));
     }

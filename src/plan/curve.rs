@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Asset, BlobName, Gauge, Kind, Quota};
 
-/// Assets to leave out that are named: 100, because nobody picks more of them by hand.
+/// Assets to leave out that are named: 100, more than anyone picks by hand.
 const MAX_NAMED: usize = 100;
 /// Different costs whose assets are counted: 4,096, in some 100 KiB.
 const MAX_COSTS: usize = 4096;
@@ -21,7 +21,7 @@ pub struct Shortage {
     /// Assets that the limit refuses.
     pub refused: u64,
     /// The first of them in the listing.
-    pub first_refused: Entry,
+    pub first_refused: ListedEntry,
     /// What all assets that the rules accept cost together.
     pub demand: u64,
     /// By how much the limit has to be raised so that all of them fit.
@@ -29,16 +29,16 @@ pub struct Shortage {
     /// What smaller raises do, from the smallest on. Those that refuse no fewer than a smaller one are left out: one
     /// more asset that fits may take the place of several.
     pub if_raised: Vec<Raise>,
-    /// The fewest assets without which all others fit, in any order.
+    /// The smallest set of assets to leave out so that all others fit, in any order.
     pub leave_out: LeaveOut,
 }
 
 /// An entry of the listing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct ListedEntry {
     /// Its name.
     pub name: BlobName,
-    /// Where it stands in the listing, counted from 1.
+    /// Its position in the listing, counted from 1.
     pub position: u64,
 }
 
@@ -53,7 +53,7 @@ pub struct Raise {
     pub refused: u64,
 }
 
-/// The fewest assets without which all others fit.
+/// The smallest set of assets to leave out so that all others fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "which", rename_all = "kebab-case")]
 pub enum LeaveOut {
@@ -137,7 +137,7 @@ struct Curve {
     raised: [Raised; RAISES.len()],
     demand: u128,
     refused: u64,
-    first_refused: Option<Entry>,
+    first_refused: Option<ListedEntry>,
     /// At most [`MAX_NAMED`], the cheapest of them on top; of equals, those that are listed first.
     costliest: BinaryHeap<Reverse<(u64, Reverse<u64>, BlobName)>>,
     /// How many assets have each cost; `None` once there are more than [`MAX_COSTS`] costs.
@@ -173,7 +173,7 @@ impl Curve {
         self.demand += u128::from(amount);
         if !fits {
             self.refused += 1;
-            self.first_refused.get_or_insert_with(|| Entry { name: name.clone(), position });
+            self.first_refused.get_or_insert_with(|| ListedEntry { name: name.clone(), position });
         }
         let is_full = self.costliest.len() == MAX_NAMED;
         if !is_full || self.costliest.peek().is_some_and(|Reverse((least, ..))| amount > *least) {

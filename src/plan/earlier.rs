@@ -1,4 +1,4 @@
-//! An earlier plan beside a listing.
+//! An earlier plan, compared with a listing.
 
 use std::iter::Peekable;
 
@@ -7,7 +7,7 @@ use crate::model::{Asset, BlobName};
 
 /// The assets of an earlier plan, taken while a listing goes on: both in the order of the names.
 ///
-/// * Each asset comes out once: by its name, or as one that the listing has no more.
+/// * Each asset comes out once: by its name, or as one that is no longer listed.
 /// * Where a listing is not in byte order, a name that comes too late finds nothing. That costs reads, never a verdict.
 pub struct Earlier<I: Iterator> {
     assets: Peekable<I>,
@@ -19,7 +19,7 @@ impl<I: Iterator<Item = Result<Asset>>> Earlier<I> {
         Self { assets: assets.peekable() }
     }
 
-    /// The asset of this name, if there was one. What lies before it goes to `removed`.
+    /// The asset of this name, if there was one. Those before it go to `removed`.
     ///
     /// # Errors
     /// When the plan cannot be read.

@@ -1,20 +1,27 @@
 //! From verdicts in any order to a plan in listing order, with the budget spent.
 
+pub mod audit;
 mod basenames;
 mod budget;
 mod changes;
+mod claim;
 mod curve;
 mod earlier;
+mod folders;
+pub mod preview;
 mod ranking;
 mod reorder;
+mod sink;
 
-pub use basenames::{Duplicates, MAX_BASENAMES};
+pub use basenames::{DuplicateRule, MAX_BASENAMES};
 pub use budget::{Budget, Summary};
-pub use changes::{Changes, Group, MAX_NAMED, is_unchanged};
-pub use curve::{Costly, Entry, LeaveOut, Raise, Shortage};
+pub use changes::{ChangeGroup, Changes, MAX_NAMED, is_unchanged};
+pub use curve::{Costly, LeaveOut, ListedEntry, Raise, Shortage};
 pub use earlier::Earlier;
+pub use folders::{Folder, FolderSum, Folders, TOP_FOLDERS, TopFolders};
 pub use ranking::Ranking;
 pub use reorder::Reorder;
+pub use sink::Sink;
 
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,12 @@
 //! A budget that is spent in another order than that of the listing.
 
-use std::vec;
-
 use super::Budget;
-use super::budget::claim;
+use super::claim::{ClaimPlace, Turn, Turns, claim};
 use super::curve::Curves;
-use crate::model::{Admit, Asset, Kind, Quota};
+use crate::model::{Admit, Asset, Quota};
 
-/// The first of two passes over the assets: who comes before whom. The budget that it ends in makes the second.
+/// The first of two passes over the assets: it decides the order in which they are served. The budget that it ends in
+/// makes the second.
 ///
 /// * It notes the assets that the rules accept and that cost something of a limit, in 24 bytes each, and nothing else.
 /// * Both passes take the same assets in the same order, that of the listing.
@@ -16,43 +15,20 @@ use crate::model::{Admit, Asset, Kind, Quota};
 pub struct Ranking {
     admit: Admit,
     quota: Quota,
-    claims: Vec<Claim>,
+    claims: Vec<RankedClaim>,
 }
 
 /// What an asset asks for.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(super) struct RankedClaim {
     /// The smallest comes first.
     rank: u64,
-    place: Place,
-    amount: u64,
-}
-
-/// Where an asset stands among the claims of the listing, and in the lowest bit whether it is a video: 8 bytes instead
-/// of the 16 that two fields would take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place(u64);
-
-impl Place {
-    fn new(index: usize, kind: Kind) -> Self {
-        Self((index as u64) << 1 | u64::from(kind == Kind::Video))
-    }
-
-    fn kind(self) -> Kind {
-        if self.0 & 1 == 1 { Kind::Video } else { Kind::Image }
-    }
-}
-
-/// What a claim finds at its turn: it is granted when it asks for no more. As large as a claim, whose memory it takes.
-#[derive(Debug)]
-pub(super) struct Turn {
-    left: u64,
-    place: Place,
+    place: ClaimPlace,
     amount: u64,
 }
 
 impl Ranking {
-    /// A ranking for this budget, of which nothing is spent yet.
+    /// A ranking for this budget, of which nothing is spent.
     pub fn new(admit: Admit, quota: Quota) -> Self {
         Self { admit, quota, claims: Vec::new() }
     }
@@ -68,15 +44,16 @@ impl Ranking {
                 asset.blob.last_modified.map_or(u64::MAX, |time| i64::MAX.abs_diff(time.as_microsecond()))
             }
         };
-        self.claims.push(Claim { rank, place: Place::new(self.claims.len(), asset.kind), amount });
+        self.claims.push(RankedClaim { rank, place: ClaimPlace::new(self.claims.len(), asset.kind), amount });
     }
 
     /// Spends the quota in the order of the ranks, and gives back the budget that settles the same assets so.
     pub fn decide(self) -> Budget {
         let Self { admit, quota, mut claims } = self;
+        // Equal ranks are served in listing order, so that the same listing gives the same plan.
         claims.sort_unstable_by_key(|claim| (claim.rank, claim.place));
         let (mut spent, mut curves) = (quota, Curves::new(&quota));
-        let serve = |Claim { place, amount, .. }| {
+        let serve = |RankedClaim { place, amount, .. }| {
             let kind = place.kind();
             let left = spent.gauge(kind).and_then(|gauge| gauge.left()).unwrap_or(0);
             spent.spend(kind, amount);
@@ -84,23 +61,8 @@ impl Ranking {
             Turn { left, place, amount }
         };
         let mut turns: Vec<_> = claims.into_iter().map(serve).collect();
+        // Back into listing order, in which the second pass takes them.
         turns.sort_unstable_by_key(|turn| turn.place);
-        Budget::decided(quota, curves, Turns { admit, turns: turns.into_iter() })
-    }
-}
-
-/// What was decided, in listing order.
-#[derive(Debug)]
-pub(super) struct Turns {
-    pub(super) admit: Admit,
-    turns: vec::IntoIter<Turn>,
-}
-
-impl Turns {
-    /// How much is left at the turn of the next asset, which asks for this much.
-    pub(super) fn next_left(&mut self, amount: u64) -> u64 {
-        let turn = self.turns.next();
-        debug_assert!(turn.as_ref().is_some_and(|turn| turn.amount == amount), "both passes are the same");
-        turn.map_or(0, |turn| turn.left)
+        Budget::decided(quota, curves, Turns::new(admit, turns))
     }
 }

@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 
 /// A window that takes items in any order and gives them back by their ordinal, from 0 on and without a hole.
 ///
-/// It holds what lies between the oldest item that is missing and the newest that arrived; whoever feeds it bounds
-/// that distance.
+/// It holds everything between the oldest missing item and the newest one; the caller bounds that distance.
 #[derive(Debug)]
 pub struct Reorder<T> {
     next: u64,

@@ -208,8 +208,8 @@ proptest! {
 
 #[test]
 fn a_claim_takes_24_bytes() {
-    assert_eq!(size_of::<ranking::Claim>(), 24);
-    assert_eq!(size_of::<ranking::Turn>(), 24);
+    assert_eq!(size_of::<ranking::RankedClaim>(), 24);
+    assert_eq!(size_of::<claim::Turn>(), 24);
 }
 
 #[test]

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::error::Error;
 use crate::model::{Admit, Origin};
 use crate::plan::Summary;
 use crate::rules::Profile;
@@ -103,6 +104,14 @@ pub struct Plan {
     /// What tells plans with another content apart: a hash over the source, and over the names, ETags, verdicts and
     /// costs of all assets, as 64 hexadecimal digits. Times do not change it.
     pub id: String,
+}
+
+/// The error for a file of another format version than this presync reads.
+fn other_version(path: &str, version: &str) -> Error {
+    Error::new(format!(
+        "the plan '{path}' has the format version {version}, this presync reads {FORMAT_VERSION}"
+    ))
+    .hint("use the version of presync that wrote it, or write it again with this one")
 }
 
 #[cfg(test)]

@@ -6,17 +6,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::assets::Assets;
 use super::write::RowWriter;
-use super::{FORMAT_VERSION, Header, read};
+use super::{FORMAT_VERSION, Header, other_version};
 use crate::error::{Error, Result};
 use crate::files::parquet_file::Fault;
 use crate::files::whole::WholeFile;
 use crate::model::{Admit, Asset, Origin, Quota};
+use crate::plan::{Sink, Summary};
 use crate::rules::Profile;
 
 /// The key of a part's header.
@@ -180,20 +182,21 @@ impl PartWriter {
     pub fn create(path: &Path, header: PartHeader) -> Result<Self> {
         Ok(Self { header, rows: RowWriter::new(WholeFile::create(path)?, path)? })
     }
+}
 
-    /// Takes the next asset, as the rules alone judge it.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn asset(&mut self, asset: &Asset) -> Result<()> {
+impl Sink for PartWriter {
+    /// A part has what the rules alone say: the quota is spent on all parts together.
+    fn judged(&mut self, asset: &Asset, _is_kept: bool) -> Result<()> {
         self.rows.asset(asset)
     }
 
-    /// Ends the part and puts it in its place.
-    ///
-    /// # Errors
-    /// When it cannot be written; then what was there before is still there.
-    pub fn finish(self, ended: Timestamp) -> Result<()> {
+    fn settled(&mut self, _asset: &Asset) -> Result<()> {
+        Ok(())
+    }
+
+    /// Ends the part and puts it in its place. On an error, what was there before is still there.
+    fn finish(self: Box<Self>, _summary: &Summary, elapsed: Duration) -> Result<()> {
+        let ended = self.header.begun.checked_add(elapsed).unwrap_or(Timestamp::MAX);
         let header = PartHeader { ended: Some(ended), ..self.header };
         let json = serde_json::to_string(&header)
             .map_err(|error| Error::new(format!("the part's header cannot be written: {error}")))?;
@@ -237,7 +240,7 @@ impl PartReader {
         let version: Version =
             serde_json::from_str(&json).map_err(|_| wrong(&self.path, "its header cannot be read"))?;
         if version.format_version.split('.').next() != FORMAT_VERSION.split('.').next() {
-            return Err(read::other_version(&self.path.display().to_string(), &version.format_version));
+            return Err(other_version(&self.path.display().to_string(), &version.format_version));
         }
         let header =
             serde_json::from_str(&json).map_err(|_| wrong(&self.path, "its header cannot be read"))?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::assets::Assets;
 use super::digest::Digest;
 use super::metadata;
-use super::{FORMAT_VERSION, GROUP_ROWS, PART_KEY, Plan};
+use super::{GROUP_ROWS, PART_KEY, Plan, other_version};
 use crate::error::{Error, Result, reason};
 use crate::files::parquet_file::{Fault, Refused};
 use crate::model::Asset;
@@ -100,11 +100,4 @@ fn damaged(path: &str, fault: &str) -> Error {
 
 fn no_plan(path: &str, why: &str) -> Error {
     Error::new(format!("'{path}' is no plan: {why}")).hint("presync dry-run SOURCE --plan FILE writes one")
-}
-
-pub(super) fn other_version(path: &str, version: &str) -> Error {
-    Error::new(format!(
-        "the plan '{path}' has the format version {version}, this presync reads {FORMAT_VERSION}"
-    ))
-    .hint("use the version of presync that wrote it, or write it anew with this one")
 }

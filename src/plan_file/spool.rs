@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::{Header, PlanReader, PlanWriter};
 use crate::error::{Error, Result, reason};
 use crate::model::{Admit, Asset, Origin, Quota, Totals};
-use crate::plan::{Budget, Summary};
+use crate::plan::{Budget, Sink, Summary};
 use crate::rules::Profile;
 
 /// Assets that wait on the disk until all of them are known, in the order in which they came. Memory does not grow with
@@ -40,7 +40,7 @@ impl Spool {
     /// When it cannot be written.
     pub fn add(&mut self, asset: &Asset) -> Result<()> {
         self.totals.add(asset);
-        self.rows.asset(asset)
+        self.rows.settled(asset)
     }
 
     /// Gives back all of them.
@@ -50,7 +50,7 @@ impl Spool {
     pub fn read(self) -> Result<impl Iterator<Item = Result<Asset>>> {
         let Self { rows, totals, folder } = self;
         let nothing = Budget::new(Quota::new(None, None)).summary();
-        rows.finish(Summary { totals, ..nothing }, Duration::ZERO)?;
+        Box::new(rows).finish(&Summary { totals, ..nothing }, Duration::ZERO)?;
         let assets = PlanReader::open(&folder.path().join("assets"))?;
         // The folder is there for as long as the file is read.
         Ok(assets.inspect(move |_| _ = &folder))

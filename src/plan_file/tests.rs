@@ -9,7 +9,7 @@ use crate::model::{
     Gap, Kind, Malformed, Mirror, Orientation, Overrides, PrefixEffects, Quota, Reads, Severity, Skip,
     Verdict, Video, VideoTrack,
 };
-use crate::plan::Budget;
+use crate::plan::{Budget, Sink};
 
 fn text() -> impl Strategy<Value = String> {
     "\\PC{0,12}"
@@ -145,10 +145,10 @@ fn write(path: &std::path::Path, assets: &mut [Asset], incomplete: Option<&str>)
     let mut plan = PlanWriter::create(path, header()).expect("a file");
     for asset in assets {
         budget.settle(asset);
-        plan.asset(asset).expect("it is written");
+        plan.settled(asset).expect("it is written");
     }
     let summary = Summary { incomplete: incomplete.map(str::to_owned), ..budget.summary() };
-    plan.finish(summary.clone(), std::time::Duration::from_millis(1500)).expect("it is written");
+    Box::new(plan).finish(&summary, std::time::Duration::from_millis(1500)).expect("it is written");
     summary
 }
 

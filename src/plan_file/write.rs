@@ -19,13 +19,13 @@ use super::{GROUP_ROWS, Header, Plan, TOOL, columns, metadata};
 use crate::error::{Error, Result, reason};
 use crate::files::whole::WholeFile;
 use crate::model::Asset;
-use crate::plan::Summary;
+use crate::plan::{Sink, Summary};
 
 /// Bytes of the texts of a row group, above which it ends before it has all its rows: 16 MiB, for names of a thousand
 /// bytes.
 const GROUP_BYTES: usize = 16 << 20;
 
-/// A plan that is being written. Nothing of it is seen before [`finish`](Self::finish), and nothing stays when it is
+/// A plan that is being written. Nothing of it is seen before [`finish`](Sink::finish), and nothing stays when it is
 /// dropped before.
 pub struct PlanWriter {
     header: Header,
@@ -53,24 +53,20 @@ impl PlanWriter {
     fn new(file: WholeFile, path: &Path, header: Header) -> Result<Self> {
         Ok(Self { digest: Digest::new(&header.origin), header, rows: RowWriter::new(file, path)? })
     }
+}
 
-    /// Takes the next asset in listing order.
-    ///
-    /// # Errors
-    /// When it cannot be written, because the disk is full for instance.
-    pub fn asset(&mut self, asset: &Asset) -> Result<()> {
+impl Sink for PlanWriter {
+    fn settled(&mut self, asset: &Asset) -> Result<()> {
         self.digest.add(asset);
         self.rows.asset(asset)
     }
 
-    /// Ends the plan and puts it in its place, where it replaces an older one.
-    ///
-    /// # Errors
-    /// When it cannot be written; then the older one is still there.
-    pub fn finish(self, summary: Summary, elapsed: Duration) -> Result<()> {
-        let Self { header, digest, rows } = self;
+    /// Ends the plan and puts it in its place, where it replaces an older one. On an error the older one is still there.
+    fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> Result<()> {
+        let Self { header, digest, rows } = *self;
         let ended = header.begun.checked_add(elapsed).unwrap_or(Timestamp::MAX);
-        let plan = Plan { tool: TOOL.to_owned(), header, summary, ended, id: digest.finish() };
+        let plan =
+            Plan { tool: TOOL.to_owned(), header, summary: summary.clone(), ended, id: digest.finish() };
         let pairs = metadata::pairs(&plan).map_err(|error| rows.failed(io::Error::from(error).into()))?;
         rows.finish(pairs)
     }

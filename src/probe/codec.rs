@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::bmff::{Bmff, Boxes};
+use super::pixel_names;
 use super::pixels::{self, Pixels};
 use super::sample::Sample;
 use super::view::{Parse, Stop, View, malformed};
@@ -137,7 +138,7 @@ fn mpeg4_systems(esds: Option<&[u8]>) -> (Cow<'static, str>, Pixels) {
         Some(0x20) | None => ("mpeg4", Pixels::Format("yuv420p")),
         // Writers give the main profile's number to every profile, 4:2:2 included.
         Some(0x60..=0x65) => {
-            let format = configuration.and_then(decoder_information).and_then(pixels::mpeg2);
+            let format = configuration.and_then(decoder_information).and_then(pixel_names::mpeg2);
             ("mpeg2video", format.map_or(Pixels::InSample(Sample::Mpeg2), Pixels::Format))
         }
         Some(0x6A) => ("mpeg1video", Pixels::Format("yuv420p")),

@@ -16,6 +16,7 @@ mod heif;
 mod jpeg;
 mod mp4;
 mod outline;
+mod pixel_names;
 mod pixels;
 mod png;
 mod raster;

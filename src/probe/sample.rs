@@ -2,7 +2,7 @@
 
 use super::sps::Unit;
 use super::view::{Parse, View};
-use super::{h264, h265, jpeg, pixels};
+use super::{h264, h265, jpeg, pixel_names};
 
 /// Segments of a Motion JPEG sample that are looked at.
 const MAX_SEGMENTS: u32 = 64;
@@ -42,14 +42,14 @@ impl Sample {
             Self::Jpeg2000 => motion_jpeg2000(view, at),
             Self::Mpeg2 => {
                 let len = MAX_SEQUENCE_HEADER.min(view.size().saturating_sub(at));
-                Ok(pixels::mpeg2(view.bytes(at, len, "MPEG-2 sequence header")?))
+                Ok(pixel_names::mpeg2(view.bytes(at, len, "MPEG-2 sequence header")?))
             }
             Self::H264 { length_bytes, colr_full_range } => {
                 let set = parameter_set(view, at, length_bytes, h264::classify)?;
-                Ok(set.and_then(|set| pixels::h264(set, colr_full_range)))
+                Ok(set.and_then(|set| pixel_names::h264(set, colr_full_range)))
             }
             Self::H265 { length_bytes } => {
-                Ok(parameter_set(view, at, length_bytes, h265::classify)?.and_then(pixels::hevc))
+                Ok(parameter_set(view, at, length_bytes, h265::classify)?.and_then(pixel_names::hevc))
             }
         }
     }

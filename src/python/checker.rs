@@ -16,10 +16,11 @@ use tokio::sync::mpsc;
 
 use crate::error::{Error, Result, reason};
 use crate::model::{Asset, Blob, BlobName, ByteRange, Quota, ReadError, Reads};
+use crate::plan::Sink;
 use crate::plan_file::{self, container_url};
 use crate::probe::Want;
 use crate::rules::{self, Content, Profile};
-use crate::run::{self, Judged, Resources, Settings, Sink, Task};
+use crate::run::{self, Resources, Settings, Task};
 use crate::source::azure::{self, AuthMode, AzureSource, Limits, MAX_CONCURRENCY, Session};
 use crate::source::location::{Environment, Location};
 use crate::source::{Listing, Reader};
@@ -254,7 +255,7 @@ impl Checking {
         let run::Ended { sink, end, .. } = run::run(task, sink, std::future::pending()).await?;
         match end {
             run::End::Broken(error) => Err(error),
-            run::End::Complete | run::End::Stopped => waiting(|| sink.finish()).await,
+            run::End::Complete | run::End::Stopped => waiting(|| sink.flush()).await,
         }
     }
 
@@ -279,7 +280,7 @@ impl Checking {
             };
             sink = waiting(judge).await?;
         }
-        waiting(|| sink.finish()).await
+        waiting(|| sink.flush()).await
     }
 }
 
@@ -319,17 +320,17 @@ impl Rows {
         self.sender.send(Ok(checked)).map_err(|_| Error::new("nobody takes the rows any more"))
     }
 
-    fn finish(mut self) -> Result<()> {
+    fn flush(mut self) -> Result<()> {
         if self.columns.is_empty() { Ok(()) } else { self.hand_over() }
     }
 }
 
 impl Sink for Rows {
-    fn judged(&mut self, judged: &Judged) -> Result<()> {
-        self.add(&judged.asset)
+    fn judged(&mut self, asset: &Asset, _is_kept: bool) -> Result<()> {
+        self.add(asset)
     }
 
-    fn asset(&mut self, _: &Asset) -> Result<()> {
+    fn settled(&mut self, _asset: &Asset) -> Result<()> {
         Ok(())
     }
 }

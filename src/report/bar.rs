@@ -75,10 +75,10 @@ impl ProgressBar {
         })
     }
 
-    /// Draws on a thread of its own until it is told to stop.
+    /// Draws on a thread of its own until it is stopped.
     fn draw(draw: impl FnOnce(Receiver<()>) + Send + 'static) -> Self {
         let (stop, stopped) = mpsc::channel();
-        // Without a thread there is no bar, and nothing else is lost.
+        // Without a thread there is no bar; the run goes on.
         let thread =
             std::thread::Builder::new().name("progress".to_owned()).spawn(move || draw(stopped)).ok();
         Self { stop: Some(stop), thread }
@@ -87,7 +87,7 @@ impl ProgressBar {
 
 pub(super) fn style(template: &str) -> ProgressStyle {
     let rate = |state: &ProgressState, out: &mut dyn Write| {
-        // A bar that cannot be drawn is no reason to end a run.
+        // A run goes on without its bar.
         let _ = write!(out, "{:.0}/s", state.per_sec());
     };
     ProgressStyle::with_template(template)
@@ -99,7 +99,7 @@ impl Drop for ProgressBar {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A bar that failed to draw is no reason to end a run.
+            // A run goes on without its bar.
             let _ = thread.join();
         }
     }

@@ -47,7 +47,7 @@ pub struct ProgressLine {
 }
 
 impl ProgressBars {
-    /// Shows the line for all of so many containers.
+    /// Shows the line for all containers.
     pub fn show(containers: usize) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let total = all.add(Bar::new(containers as u64));
@@ -61,7 +61,7 @@ impl ProgressBars {
                 drawn.draw();
             }
         };
-        // Without a thread there are no lines, and nothing else is lost.
+        // Without a thread there are no lines; the run goes on.
         let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(draw).ok();
         Self { lines, stop: Some(stop), thread }
     }
@@ -77,7 +77,7 @@ impl ProgressBars {
 
     /// Writes a line above all of them.
     pub fn say(&self, line: &str) {
-        // What cannot be shown is no reason to end a run.
+        // A run goes on without its lines.
         let _ = self.lines.all.println(line);
     }
 }
@@ -121,14 +121,14 @@ impl Drop for ProgressBars {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // Lines that failed to be drawn are no reason to end a run.
+            // A run goes on without its lines.
             let _ = thread.join();
         }
         self.lines.total.finish_and_clear();
     }
 }
 
-/// What is found so far, as far as there is something.
+/// What was found so far; empty when nothing was.
 fn message(now: &Snapshot) -> String {
     let mut parts = Vec::new();
     if !now.all_listed {
@@ -148,7 +148,7 @@ fn message(now: &Snapshot) -> String {
     if parts.is_empty() { String::new() } else { format!(" · {}", parts.join(", ")) }
 }
 
-/// A name in exactly so many columns.
+/// A name in exactly [`NAME`] columns.
 fn padded(name: &str) -> String {
     let name = cut(&shown(name), NAME);
     let pad = NAME - columns(&name);

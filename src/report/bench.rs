@@ -22,7 +22,8 @@ pub fn write(format: TextOrJson, benchmark: &Benchmark, out: impl Write, width: 
     match format {
         TextOrJson::Text => text(&mut out, benchmark, width.min(MAX_WIDTH))?,
         TextOrJson::Json => {
-            let document = Document { format_version: FORMAT_VERSION, tool: ToolRecord::this(), benchmark };
+            let document =
+                BenchDocument { format_version: FORMAT_VERSION, tool: ToolRecord::this(), benchmark };
             serde_json::to_writer_pretty(&mut out, &document)?;
             writeln!(out)?;
         }
@@ -31,7 +32,7 @@ pub fn write(format: TextOrJson, benchmark: &Benchmark, out: impl Write, width: 
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct BenchDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     #[serde(flatten)]
@@ -59,7 +60,7 @@ fn text(out: &mut impl Write, benchmark: &Benchmark, width: usize) -> io::Result
     let first = if benchmark.recommended_concurrency.is_none() { "run" } else { "in flight" };
     table(out, first, &benchmark.by_concurrency, most, width, |run| match (run.concurrency, run.latency) {
         (Some(concurrency), _) => number(concurrency as u64),
-        (None, Some(_)) => "its choice".to_owned(),
+        (None, Some(_)) => "adaptive".to_owned(),
         (None, None) => "whole".to_owned(),
     })?;
     if !benchmark.by_first_read.is_empty() {
@@ -82,8 +83,8 @@ fn text(out: &mut impl Write, benchmark: &Benchmark, width: usize) -> io::Result
     match unknown {
         0 => Ok(()),
         unknown => {
-            let verdicts = counted(unknown, "verdict", "verdicts");
-            writeln!(out, "{UNKNOWN}{verdicts} of all runs could not be given.{UNKNOWN:#}")
+            let blobs = counted(unknown, "blob", "blobs");
+            writeln!(out, "{UNKNOWN}{blobs} could not be judged, over all runs.{UNKNOWN:#}")
         }
     }
 }
@@ -96,7 +97,7 @@ const COLUMNS: [(&str, usize); 7] = [
     ("a blob", 9),
     ("p50 / p90 / p99 ms", 22),
     ("peak", 9),
-    ("repeated", 8),
+    ("retries", 8),
 ];
 /// Columns of the first column.
 const NAME: usize = 10;
@@ -171,7 +172,7 @@ fn stages(out: &mut impl Write, run: &Measured) -> io::Result<()> {
     };
     for (name, time) in stages {
         let micros = run.per_blob(time) * 1e6;
-        writeln!(out, "  {name:<8} {micros:>6.1} µs a blob  {DIM}{}{DIM:#}", bar(time, run.cpu_s))?;
+        writeln!(out, "  {name:<8} {micros:>6.1} µs per blob  {DIM}{}{DIM:#}", bar(time, run.cpu_s))?;
     }
     writeln!(out)
 }
@@ -180,7 +181,7 @@ fn floors(out: &mut impl Write, floors: &[Floor]) -> io::Result<()> {
     if floors.is_empty() {
         return Ok(());
     }
-    writeln!(out, "{BOLD}What cannot be saved{BOLD:#}")?;
+    writeln!(out, "{BOLD}The lower bound{BOLD:#}")?;
     for floor in floors {
         let (bare, ours) = match floor.work {
             Work::Gets => ("bare hyper, the first reads alone", "the whole run"),
@@ -205,7 +206,7 @@ fn estimates(out: &mut impl Write, benchmark: &Benchmark) -> io::Result<()> {
         return Ok(());
     }
     let is_folder = benchmark.recommended_concurrency.is_none();
-    write!(out, "{BOLD}{:<21} {:>12}", "More of the same", "as measured")?;
+    write!(out, "{BOLD}{:<21} {:>12}", "Extrapolated", "as measured")?;
     if !is_folder {
         write!(out, " {:>14} {:>15} {:>10} {:>10}", "at the limit", "requests", "bytes", "price")?;
     }
@@ -223,7 +224,7 @@ fn estimates(out: &mut impl Write, benchmark: &Benchmark) -> io::Result<()> {
     }
     if !is_folder {
         let limit = number(benchmark.assumptions.account_limit as u64);
-        writeln!(out, "{DIM}The limit is that of an account, {limit} requests a second.{DIM:#}")?;
+        writeln!(out, "{DIM}The limit is an account's: {limit} requests per second.{DIM:#}")?;
     }
     writeln!(out)
 }
@@ -238,12 +239,12 @@ fn time(hours: f64) -> String {
 
 fn bound(bound: Bound, shared: bool) -> &'static str {
     match (bound, shared) {
-        (Bound::Cpu, false) => "The CPU bounds it: the cores are busy",
-        (Bound::Cpu, true) => "The CPU bounds it: client and server keep the cores busy",
-        (Bound::ServiceLimit, _) => "The service bounds it: it refuses more requests",
-        (Bound::Bandwidth, _) => "The line bounds it: longer reads give fewer blobs and as many bytes",
-        (Bound::Latency, _) => "Latency bounds it: more requests in flight would help",
-        (Bound::Service, _) => "The service bounds it: more requests in flight do not help",
+        (Bound::Cpu, false) => "CPU-bound: the cores are busy",
+        (Bound::Cpu, true) => "CPU-bound: client and server keep the cores busy",
+        (Bound::ServiceLimit, _) => "Limited by the service, which throttles more requests",
+        (Bound::Bandwidth, _) => "Bandwidth-bound: longer reads give fewer blobs and as many bytes",
+        (Bound::Latency, _) => "Latency-bound: more requests in flight would help",
+        (Bound::Service, _) => "Limited by the service: more requests in flight do not help",
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::layout::{counted, cut, number, shown};
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::model::{BlobName, Totals};
-use crate::plan::{Changes, Group};
+use crate::plan::{ChangeGroup, Changes};
 
 /// A block for people, `width` columns wide.
 pub(super) fn text(out: &mut impl Write, changes: &Changes, totals: &Totals, width: usize) -> io::Result<()> {
@@ -44,7 +44,7 @@ pub(super) fn text(out: &mut impl Write, changes: &Changes, totals: &Totals, wid
 }
 
 /// `a.jpg, b.jpg and 3 more`.
-fn names(group: &Group) -> String {
+fn names(group: &ChangeGroup) -> String {
     let named: Vec<_> = group.names.iter().map(|name| shown(name.as_str())).collect();
     match group.count - named.len() as u64 {
         0 => named.join(", "),
@@ -85,7 +85,7 @@ struct GroupRecord<'a> {
 
 impl<'a> ChangesRecord<'a> {
     pub(super) fn new(changes: &'a Changes, totals: &Totals) -> Self {
-        let group = |group: &'a Group| GroupRecord { count: group.count, names: &group.names };
+        let group = |group: &'a ChangeGroup| GroupRecord { count: group.count, names: &group.names };
         let difference = |before: u64, now: u64| i128::from(now) - i128::from(before);
         Self {
             plan: &changes.plan,

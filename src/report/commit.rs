@@ -11,7 +11,7 @@ use super::TextOrJson;
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, columns, cut, number, shown};
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
-use crate::commit::{Commit, Manifest, Obstacle, Obstacles, Outcome, Written};
+use crate::commit::{Commit, CommitOutcome, Manifest, Obstacle, Obstacles, Written};
 use crate::ledger::Amounts;
 use crate::plan_file;
 
@@ -22,7 +22,7 @@ use crate::plan_file;
 pub fn write(
     format: TextOrJson,
     commit: &Commit,
-    outcome: &Outcome,
+    outcome: &CommitOutcome,
     out: impl Write,
     width: usize,
 ) -> io::Result<()> {
@@ -30,31 +30,31 @@ pub fn write(
     match format {
         TextOrJson::Text => text(&mut out, commit, outcome, width.clamp(MIN_WIDTH, MAX_WIDTH))?,
         TextOrJson::Json => {
-            serde_json::to_writer_pretty(&mut out, &Document::new(commit, outcome))?;
+            serde_json::to_writer_pretty(&mut out, &CommitDocument::new(commit, outcome))?;
             writeln!(out)?;
         }
     }
     out.flush()
 }
 
-/// What a commit says of itself in its folder, as one JSON document.
+/// The record that a commit leaves in its folder, as one JSON document.
 ///
 /// # Errors
 /// When a path in it cannot be written as JSON.
 pub fn record(commit: &Commit, written: &Written) -> io::Result<Vec<u8>> {
-    let mut text = serde_json::to_vec_pretty(&Record::new(commit, Some(commit.at), Some(written)))?;
+    let mut text = serde_json::to_vec_pretty(&CommitRecord::new(commit, Some(commit.at), Some(written)))?;
     text.push(b'\n');
     Ok(text)
 }
 
-fn text(out: &mut impl Write, commit: &Commit, outcome: &Outcome, width: usize) -> io::Result<()> {
+fn text(out: &mut impl Write, commit: &Commit, outcome: &CommitOutcome, width: usize) -> io::Result<()> {
     let plan = &commit.plan;
     let plan_file::Header { origin, profile, admit, .. } = plan.header.clone();
     let header = Header { origin, profile, admit };
     layout::heading(out, "commit", &header, width)?;
     let path = cut(&shown(&commit.plan_path.to_string_lossy()), width - 14);
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {path}", "plan")?;
-    // Never cut, because presync quota release takes it.
+    // Never cut, because users pass it to presync quota release.
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {}", "plan id", shown(&plan.id))?;
     let workspace = cut(&shown(&commit.workspace), width - 24);
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {workspace} {DIM}in {}{DIM:#}\n", "workspace", commit.month)?;
@@ -77,33 +77,33 @@ fn text(out: &mut impl Write, commit: &Commit, outcome: &Outcome, width: usize) 
 
     let dir = shown(&commit.dir.to_string_lossy());
     match outcome {
-        Outcome::Committed(written) => {
+        CommitOutcome::Committed(written) => {
             manifests(out, written)?;
             writeln!(out, "{GOOD}Committed:{GOOD:#} the quota is reserved, the manifests are in '{dir}'.")
         }
-        Outcome::WouldCommit(written) => {
+        CommitOutcome::WouldCommit(written) => {
             manifests(out, written)?;
             writeln!(
                 out,
-                "{GOOD}Nothing stands in its way.{GOOD:#} Without --dry-run, the quota would be reserved and the \
-                 manifests written to '{dir}'."
+                "{GOOD}Nothing blocks it.{GOOD:#} Without --dry-run, the quota would be reserved and the manifests \
+                 written to '{dir}'."
             )
         }
-        Outcome::Before { at } => {
+        CommitOutcome::Before { at } => {
             let at = at.strftime("%Y-%m-%d %H:%M:%S");
-            let released = if commit.was_reserved { "" } else { "; its reservation was released since" };
+            let released = if commit.was_reserved { "" } else { "; its reservation has been released since" };
             writeln!(
                 out,
-                "{GOOD}Committed before{GOOD:#}, on {at} UTC, in '{dir}'{released}. Nothing was changed."
+                "{GOOD}Already committed{GOOD:#} on {at} UTC, in '{dir}'{released}. Nothing was changed."
             )
         }
-        Outcome::Refused(obstacles) => {
+        CommitOutcome::Refused(obstacles) => {
             refused(out, obstacles, width)?;
             match commit.was_reserved {
                 false => Ok(()),
                 true => writeln!(
                     out,
-                    "Its quota is reserved by an earlier run: presync quota release {}",
+                    "An earlier run reserved its quota; to release it: presync quota release {}",
                     shown(&plan.id)
                 ),
             }
@@ -125,7 +125,7 @@ fn manifests(out: &mut impl Write, written: &Written) -> io::Result<()> {
 }
 
 fn refused(out: &mut impl Write, obstacles: &Obstacles, width: usize) -> io::Result<()> {
-    writeln!(out, "{BOLD}In its way{BOLD:#}")?;
+    writeln!(out, "{BOLD}Blocked by{BOLD:#}")?;
     for (kind, Obstacle { count, examples }) in obstacles.iter() {
         let (name, total) = (kind.as_str(), number(*count));
         let summary = cut(kind.summary(), width - 31);
@@ -145,12 +145,12 @@ fn refused(out: &mut impl Write, obstacles: &Obstacles, width: usize) -> io::Res
         }
     }
     writeln!(out, "\n{ERROR}Refused:{ERROR:#} nothing was changed.")?;
-    writeln!(out, "{DIM}presync dry-run SOURCE --plan FILE makes a plan of what is so now.{DIM:#}")
+    writeln!(out, "{DIM}presync dry-run SOURCE --plan FILE makes a new plan.{DIM:#}")
 }
 
 /// What a commit is, in its own folder and in the report.
 #[derive(Serialize)]
-struct Record<'a> {
+struct CommitRecord<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     plan: PlanRecord<'a>,
@@ -185,9 +185,9 @@ struct CountsRecord {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct CommitDocument<'a> {
     #[serde(flatten)]
-    record: Record<'a>,
+    record: CommitRecord<'a>,
     outcome: &'static str,
     dir: String,
     was_reserved: bool,
@@ -211,7 +211,7 @@ struct ExampleRecord<'a> {
     detail: &'a str,
 }
 
-impl<'a> Record<'a> {
+impl<'a> CommitRecord<'a> {
     fn new(commit: &'a Commit, at: Option<Timestamp>, written: Option<&'a Written>) -> Self {
         let (header, totals) = (&commit.plan.header, &commit.plan.summary.totals);
         Self {
@@ -240,22 +240,24 @@ impl<'a> Record<'a> {
     }
 }
 
-impl<'a> Document<'a> {
-    fn new(commit: &'a Commit, outcome: &'a Outcome) -> Self {
+impl<'a> CommitDocument<'a> {
+    fn new(commit: &'a Commit, outcome: &'a CommitOutcome) -> Self {
         let (name, at, written) = match outcome {
-            Outcome::Committed(written) => ("committed", Some(commit.at), Some(written)),
-            Outcome::WouldCommit(written) => ("would-commit", None, Some(written)),
-            Outcome::Before { at, .. } => ("committed-before", Some(*at), None),
-            Outcome::Refused(_) => ("refused", None, None),
+            CommitOutcome::Committed(written) => ("committed", Some(commit.at), Some(written)),
+            CommitOutcome::WouldCommit(written) => ("would-commit", None, Some(written)),
+            CommitOutcome::Before { at, .. } => ("committed-before", Some(*at), None),
+            CommitOutcome::Refused(_) => ("refused", None, None),
         };
         Self {
-            record: Record::new(commit, at, written),
+            record: CommitRecord::new(commit, at, written),
             outcome: name,
             dir: commit.dir.to_string_lossy().into_owned(),
             was_reserved: commit.was_reserved,
             left: by_name(&commit.left),
             obstacles: match outcome {
-                Outcome::Refused(obstacles) => Some(obstacles.iter().map(ObstacleRecord::new).collect()),
+                CommitOutcome::Refused(obstacles) => {
+                    Some(obstacles.iter().map(ObstacleRecord::new).collect())
+                }
                 _ => None,
             },
         }
@@ -263,7 +265,7 @@ impl<'a> Document<'a> {
 }
 
 impl<'a> ObstacleRecord<'a> {
-    fn new((kind, obstacle): (crate::commit::Kind, &'a Obstacle)) -> Self {
+    fn new((kind, obstacle): (crate::commit::ObstacleKind, &'a Obstacle)) -> Self {
         let examples = obstacle.examples.iter();
         let examples =
             examples.map(|example| ExampleRecord { subject: &example.subject, detail: &example.detail });

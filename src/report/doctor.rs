@@ -24,7 +24,7 @@ pub fn doctor(
     match format {
         TextOrJson::Text => text(origin, checks, out),
         TextOrJson::Json => {
-            serde_json::to_writer_pretty(&mut *out, &Document::new(origin, checks))?;
+            serde_json::to_writer_pretty(&mut *out, &DoctorDocument::new(origin, checks))?;
             writeln!(out)
         }
     }
@@ -48,7 +48,7 @@ fn text(origin: Option<&Origin>, checks: &[Check], out: &mut impl Write) -> io::
             took => writeln!(out, "  {DIM}{took} ms{DIM:#}")?,
         }
         if let Some(cure) = &check.cure {
-            writeln!(out, "  {:7}  {DIM}{:<15}{DIM:#}  {}", "", "cure", shown(cure))?;
+            writeln!(out, "  {:7}  {DIM}{:<15}{DIM:#}  {}", "", "fix", shown(cure))?;
         }
     }
     let failed = count(checks, Outcome::Failed);
@@ -77,7 +77,7 @@ fn style_of(outcome: Outcome) -> Style {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct DoctorDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     source: Option<SourceRecord<'a>>,
@@ -95,7 +95,7 @@ struct CheckRecord<'a> {
     took_ms: f64,
 }
 
-impl<'a> Document<'a> {
+impl<'a> DoctorDocument<'a> {
     fn new(origin: Option<&'a Origin>, checks: &'a [Check]) -> Self {
         let record = |check: &'a Check| CheckRecord {
             name: check.name,

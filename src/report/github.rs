@@ -3,11 +3,12 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::groups::{Group, Groups};
+use super::groups::{FindingGroup, Groups};
 use super::layout::{MAX_WIDTH, counted, cut, number, shown};
-use super::{Header, Report};
+use super::{Header, Out, written};
+use crate::error::Result;
 use crate::model::{Asset, Code, Gauge, Severity};
-use crate::plan::Summary;
+use crate::plan::{Sink, Summary};
 use crate::rules;
 
 /// Annotations of a level that GitHub shows for each step; it drops what comes after them.
@@ -16,28 +17,28 @@ const MAX_ANNOTATIONS: usize = 10;
 const EXAMPLES: usize = 3;
 
 /// An annotation for each rule, and one with the totals.
-pub(super) struct Github<W> {
+pub(super) struct Github {
     header: Header,
-    out: W,
+    out: Out,
     groups: Groups,
 }
 
-impl<W> Github<W> {
-    pub(super) fn new(header: Header, out: W) -> Self {
+impl Github {
+    pub(super) fn new(header: Header, out: Out) -> Self {
         Self { header, out, groups: Groups::new(EXAMPLES) }
     }
 }
 
-impl<W: Write + Send> Report for Github<W> {
-    fn asset(&mut self, asset: &Asset) -> io::Result<()> {
+impl Sink for Github {
+    fn settled(&mut self, asset: &Asset) -> Result<()> {
         self.groups.add(asset);
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>, summary: &Summary, _elapsed: Duration) -> io::Result<()> {
+    fn finish(mut self: Box<Self>, summary: &Summary, _elapsed: Duration) -> Result<()> {
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
         if let Some(why) = &summary.incomplete {
-            let what = format!("{}: this is the first part of the listing", shown(why));
+            let what = format!("{}: only the first part of the listing was judged", shown(why));
             errors.push(Annotation { title: "INCOMPLETE".to_owned(), message: what });
         }
         for (severity, code, group) in self.groups.iter() {
@@ -47,11 +48,13 @@ impl<W: Write + Send> Report for Github<W> {
                 Severity::Warning => warnings.push(annotation),
             }
         }
-        write_all(&mut self.out, "error", errors)?;
-        write_all(&mut self.out, "warning", warnings)?;
         let totals = Annotation { title: "presync".to_owned(), message: totals(&self.header, summary) };
-        totals.write(&mut self.out, "notice")?;
-        self.out.flush()
+        written(|| {
+            write_all(&mut self.out, "error", errors)?;
+            write_all(&mut self.out, "warning", warnings)?;
+            totals.write(&mut self.out, "notice")?;
+            self.out.flush()
+        })
     }
 }
 
@@ -61,7 +64,7 @@ struct Annotation {
 }
 
 impl Annotation {
-    fn of(code: Code, group: &Group) -> Self {
+    fn of(code: Code, group: &FindingGroup) -> Self {
         let mut lines =
             vec![format!("{}: {}", counted(group.count, "asset", "assets"), rules::summary(code))];
         for example in &group.examples {
@@ -81,7 +84,7 @@ impl Annotation {
     }
 }
 
-/// Writes the annotations of a level. The last one that GitHub shows stands for all that it would drop.
+/// Writes the annotations of a level. The last one that GitHub shows sums up those that it would drop.
 fn write_all(out: &mut impl Write, level: &str, mut annotations: Vec<Annotation>) -> io::Result<()> {
     if annotations.len() > MAX_ANNOTATIONS {
         let rest = annotations.split_off(MAX_ANNOTATIONS - 1);
@@ -126,12 +129,12 @@ fn line(text: &str) -> String {
     cut(&shown(text), MAX_WIDTH)
 }
 
-/// What a runner undoes in the text of a command (actions/runner, `ActionCommand`).
+/// The escapes that a runner decodes in the text of a command (actions/runner, `ActionCommand`).
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// What it undoes in the value of a property.
+/// The escapes that it decodes in the value of a property.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::model::{Asset, Code, Finding, Severity};
 
 /// An asset with a finding.
-pub(super) struct Example {
+pub(super) struct FindingExample {
     pub name: String,
     pub message: String,
     pub fix: Option<String>,
@@ -14,15 +14,15 @@ pub(super) struct Example {
 
 /// What was found of one rule, with one severity.
 #[derive(Default)]
-pub(super) struct Group {
+pub(super) struct FindingGroup {
     /// Assets that have it.
     pub count: u64,
     /// The first of them.
-    pub examples: Vec<Example>,
+    pub examples: Vec<FindingExample>,
 }
 
-impl Group {
-    /// Assets that are no examples.
+impl FindingGroup {
+    /// Assets besides the examples.
     pub(super) fn more(&self) -> u64 {
         self.count.saturating_sub(self.examples.len() as u64)
     }
@@ -45,7 +45,7 @@ pub(super) fn once_a_rule(asset: &Asset) -> impl Iterator<Item = &Finding> {
 /// The groups, the worst first and then in the order of [`Code::ALL`].
 pub(super) struct Groups {
     most: usize,
-    by_rule: BTreeMap<(Reverse<Severity>, Code), Group>,
+    by_rule: BTreeMap<(Reverse<Severity>, Code), FindingGroup>,
 }
 
 impl Groups {
@@ -60,7 +60,7 @@ impl Groups {
             let group = self.by_rule.entry((Reverse(finding.severity), finding.code)).or_default();
             group.count += 1;
             if group.examples.len() < self.most {
-                group.examples.push(Example {
+                group.examples.push(FindingExample {
                     name: asset.blob.name.as_str().to_owned(),
                     message: finding.message.clone(),
                     fix: finding.fix.clone(),
@@ -70,17 +70,17 @@ impl Groups {
     }
 
     /// Every group.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Severity, Code, &Group)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Severity, Code, &FindingGroup)> {
         self.by_rule.iter().map(|((Reverse(severity), code), group)| (*severity, *code, group))
     }
 
     /// The groups of this severity.
-    pub(super) fn of(&self, severity: Severity) -> impl Iterator<Item = (Code, &Group)> {
+    pub(super) fn of(&self, severity: Severity) -> impl Iterator<Item = (Code, &FindingGroup)> {
         self.iter().filter(move |(of, ..)| *of == severity).map(|(_, code, group)| (code, group))
     }
 
     /// What was found of this rule with this severity.
-    pub(super) fn get(&self, code: Code, severity: Severity) -> Option<&Group> {
+    pub(super) fn get(&self, code: Code, severity: Severity) -> Option<&FindingGroup> {
         self.by_rule.get(&(Reverse(severity), code))
     }
 }

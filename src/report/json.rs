@@ -9,49 +9,52 @@ use serde::ser::{SerializeMap, Serializer};
 
 use super::changes::ChangesRecord;
 use super::record::{AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord};
-use super::{Header, Report};
+use super::{Header, Out, written};
+use crate::error::Result;
 use crate::model::{Asset, Code, Overrides};
-use crate::plan::Summary;
+use crate::plan::{Sink, Summary};
 
 /// One asset a line.
-pub(super) struct Jsonl<W> {
-    out: W,
+pub(super) struct Jsonl {
+    out: Out,
 }
 
-impl<W> Jsonl<W> {
-    pub(super) fn new(out: W) -> Self {
+impl Jsonl {
+    pub(super) fn new(out: Out) -> Self {
         Self { out }
     }
 }
 
-impl<W: Write + Send> Report for Jsonl<W> {
-    fn asset(&mut self, asset: &Asset) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, &AssetRecord::new(asset))?;
-        self.out.write_all(b"\n")
+impl Sink for Jsonl {
+    fn settled(&mut self, asset: &Asset) -> Result<()> {
+        written(|| {
+            serde_json::to_writer(&mut self.out, &AssetRecord::new(asset))?;
+            self.out.write_all(b"\n")
+        })
     }
 
-    fn finish(mut self: Box<Self>, _summary: &Summary, _elapsed: Duration) -> io::Result<()> {
-        self.out.flush()
+    fn finish(mut self: Box<Self>, _summary: &Summary, _elapsed: Duration) -> Result<()> {
+        written(|| self.out.flush())
     }
 }
 
 /// One document. Totals come before the assets, so the assets wait in a temporary file until the end: memory does not
 /// grow with their number.
-pub(super) struct Json<W> {
+pub(super) struct Json {
     header: Header,
-    out: W,
+    out: Out,
     assets: BufWriter<File>,
     empty: bool,
 }
 
-impl<W> Json<W> {
-    pub(super) fn new(header: Header, out: W) -> io::Result<Self> {
+impl Json {
+    pub(super) fn new(header: Header, out: Out) -> io::Result<Self> {
         Ok(Self { header, out, assets: BufWriter::new(tempfile::tempfile()?), empty: true })
     }
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct DryRunDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     source: SourceRecord<'a>,
@@ -68,13 +71,13 @@ struct Document<'a> {
     /// Since the plan that the run was compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<ChangesRecord<'a>>,
-    findings_by_code: Counts<'a>,
+    findings_by_code: CodeCounts<'a>,
 }
 
-pub(super) struct Counts<'a>(pub(super) &'a [(Code, u64)]);
+pub(super) struct CodeCounts<'a>(pub(super) &'a [(Code, u64)]);
 
-impl Serialize for Counts<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl Serialize for CodeCounts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (code, count) in self.0 {
             map.serialize_entry(code.as_str(), count)?;
@@ -83,17 +86,18 @@ impl Serialize for Counts<'_> {
     }
 }
 
-impl<W: Write + Send> Report for Json<W> {
-    fn asset(&mut self, asset: &Asset) -> io::Result<()> {
-        self.assets.write_all(if self.empty { b"\n" } else { b",\n" })?;
-        self.empty = false;
-        serde_json::to_writer(&mut self.assets, &AssetRecord::new(asset))?;
-        Ok(())
+impl Sink for Json {
+    fn settled(&mut self, asset: &Asset) -> Result<()> {
+        written(|| {
+            self.assets.write_all(if self.empty { b"\n" } else { b",\n" })?;
+            self.empty = false;
+            Ok(serde_json::to_writer(&mut self.assets, &AssetRecord::new(asset))?)
+        })
     }
 
-    fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> io::Result<()> {
+    fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> Result<()> {
         let Self { header, mut out, assets, .. } = *self;
-        let document = Document {
+        let document = DryRunDocument {
             format_version: FORMAT_VERSION,
             tool: ToolRecord::this(),
             source: SourceRecord::new(&header.origin),
@@ -104,16 +108,18 @@ impl<W: Write + Send> Report for Json<W> {
             complete: summary.incomplete.is_none(),
             incomplete: summary.incomplete.as_deref(),
             changes: summary.changes.as_ref().map(|changes| ChangesRecord::new(changes, &summary.totals)),
-            findings_by_code: Counts(&summary.findings),
+            findings_by_code: CodeCounts(&summary.findings),
         };
-        let head = serde_json::to_vec(&document)?;
-        // Without the closing brace: one more field follows.
-        out.write_all(&head[..head.len() - 1])?;
-        out.write_all(b",\"assets\":[")?;
-        let mut assets = assets.into_inner().map_err(io::IntoInnerError::into_error)?;
-        assets.rewind()?;
-        io::copy(&mut assets, &mut out)?;
-        out.write_all(b"\n]}\n")?;
-        out.flush()
+        written(|| {
+            let head = serde_json::to_vec(&document)?;
+            // Without the closing brace: one more field follows.
+            out.write_all(&head[..head.len() - 1])?;
+            out.write_all(b",\"assets\":[")?;
+            let mut assets = assets.into_inner().map_err(io::IntoInnerError::into_error)?;
+            assets.rewind()?;
+            io::copy(&mut assets, &mut out)?;
+            out.write_all(b"\n]}\n")?;
+            out.flush()
+        })
     }
 }

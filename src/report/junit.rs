@@ -1,7 +1,7 @@
 //! JUnit XML, for the test reports of CI systems: a test case for each rule, and one that the run is complete.
 //!
-//! A case for each asset would be more than such a system takes: a container has as many as a million. There is no
-//! standard; what is written here is what Jenkins' schema allows (xunit-plugin, `junit-10.xsd`).
+//! A case for each asset would overwhelm such a system: a container may have millions. There is no standard; this is
+//! what Jenkins' schema allows (xunit-plugin, `junit-10.xsd`).
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -10,11 +10,12 @@ use std::time::Duration;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::groups::{Group, Groups};
+use super::groups::{FindingGroup, Groups};
 use super::layout::{counted, number, shown};
-use super::{Header, Report};
+use super::{Header, Out, written};
+use crate::error::Result;
 use crate::model::{Asset, Code, Severity};
-use crate::plan::Summary;
+use crate::plan::{Sink, Summary};
 use crate::rules;
 
 /// Assets that are named for each rule. Each takes at most some 20 KiB, and usually 100 bytes.
@@ -23,36 +24,38 @@ const EXAMPLES: usize = 100;
 /// The case that fails when the run is incomplete.
 const COMPLETE: &str = "the whole listing was examined";
 
-pub(super) struct Junit<W> {
+pub(super) struct Junit {
     header: Header,
-    out: W,
+    out: Out,
     groups: Groups,
 }
 
-impl<W> Junit<W> {
-    pub(super) fn new(header: Header, out: W) -> Self {
+impl Junit {
+    pub(super) fn new(header: Header, out: Out) -> Self {
         Self { header, out, groups: Groups::new(EXAMPLES) }
     }
 }
 
-impl<W: Write + Send> Report for Junit<W> {
-    fn asset(&mut self, asset: &Asset) -> io::Result<()> {
+impl Sink for Junit {
+    fn settled(&mut self, asset: &Asset) -> Result<()> {
         self.groups.add(asset);
         Ok(())
     }
 
-    fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> io::Result<()> {
+    fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> Result<()> {
         let Self { header, out, groups } = *self;
         let suite = Suite { header: &header, groups: &groups, summary };
-        let mut xml = Writer::new_with_indent(out, b' ', 1);
-        xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
         let counts = suite.counts(elapsed);
-        xml.create_element("testsuites")
-            .with_attributes(counts.iter().map(|(name, value)| (*name, value.as_str())))
-            .write_inner_content(|xml| suite.write(xml, &counts))?;
-        let mut out = xml.into_inner();
-        out.write_all(b"\n")?;
-        out.flush()
+        written(|| {
+            let mut xml = Writer::new_with_indent(out, b' ', 1);
+            xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
+            xml.create_element("testsuites")
+                .with_attributes(counts.iter().map(|(name, value)| (*name, value.as_str())))
+                .write_inner_content(|xml| suite.write(xml, &counts))?;
+            let mut out = xml.into_inner();
+            out.write_all(b"\n")?;
+            out.flush()
+        })
     }
 }
 
@@ -157,12 +160,12 @@ fn result<W: Write>(
     element.write_text_content(BytesText::new(text)).map(drop)
 }
 
-fn headline(code: Code, group: &Group) -> String {
+fn headline(code: Code, group: &FindingGroup) -> String {
     format!("{}: {}", counted(group.count, "asset", "assets"), rules::summary(code))
 }
 
 /// A line an asset, and the first fix.
-fn listing(group: &Group) -> String {
+fn listing(group: &FindingGroup) -> String {
     let mut text = String::new();
     for example in &group.examples {
         // Writing to a string does not fail.
@@ -177,7 +180,7 @@ fn listing(group: &Group) -> String {
     text
 }
 
-/// Text from outside as XML can carry it: besides what [`shown`] escapes, two characters are none of XML 1.0 (2.2).
+/// Text from outside as XML can carry it: besides what [`shown`] escapes, XML 1.0 excludes two characters (2.2).
 fn xml_text(text: &str) -> String {
     shown(text).replace('\u{fffe}', "\\u{fffe}").replace('\u{ffff}', "\\u{ffff}")
 }

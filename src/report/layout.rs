@@ -131,8 +131,8 @@ pub fn shown(text: &str) -> String {
     safe
 }
 
-/// Whether a character that is no control character turns text around, breaks a line, or has no width of its own. Those
-/// that join letters and emoji are not among them.
+/// Whether a character other than a control character turns text around, breaks a line, or has no width. Those that
+/// join letters and emoji are not among them.
 fn hides_or_reorders(character: char) -> bool {
     matches!(
         character,

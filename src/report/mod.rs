@@ -6,7 +6,7 @@ mod bars;
 pub mod bench;
 mod changes;
 pub mod commit;
-pub(crate) mod csv;
+mod csv;
 mod doctor;
 mod github;
 mod groups;
@@ -24,15 +24,13 @@ mod text;
 
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::ValueEnum;
 
 use crate::error::{Error, Result, reason};
 use crate::model::{Admit, Asset, Origin};
-use crate::plan::Summary;
+use crate::plan::Sink;
 use crate::rules::Profile;
-use crate::run::Sink;
 
 pub use bar::ProgressBar;
 pub use bars::{ProgressBars, ProgressLine};
@@ -77,7 +75,7 @@ pub enum TextOrJson {
     Json,
 }
 
-/// What a report says about the run before any asset.
+/// What a report says of the run before its assets.
 #[derive(Clone, Debug)]
 pub struct Header {
     /// Where the blobs come from.
@@ -88,14 +86,8 @@ pub struct Header {
     pub admit: Admit,
 }
 
-/// A report that is being written.
-pub trait Report: Send {
-    /// Takes the next asset in listing order.
-    fn asset(&mut self, asset: &Asset) -> io::Result<()>;
-
-    /// Ends the report.
-    fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> io::Result<()>;
-}
+/// Where a report is written.
+type Out = BufWriter<Box<dyn Write + Send>>;
 
 /// A report of this format to `out`. `width` is the number of columns that text may use; text has ANSI styles, which
 /// `out` strips where they are not wanted.
@@ -107,14 +99,14 @@ pub fn open(
     header: Header,
     out: impl Write + Send + 'static,
     width: usize,
-) -> Result<Box<dyn Report>> {
-    let out = BufWriter::with_capacity(64 << 10, out);
+) -> Result<Box<dyn Sink>> {
+    let out: Out = BufWriter::with_capacity(64 << 10, Box::new(out));
     Ok(match format {
-        Format::Text => Box::new(text::Text::new(header, out, width)),
+        Format::Text => Box::new(text::TextReport::new(header, out, width)),
         Format::Json => Box::new(json::Json::new(header, out).map_err(|error| output(&error))?),
         Format::Jsonl => Box::new(json::Jsonl::new(out)),
         Format::Csv => Box::new(csv::Csv::new(out).map_err(|error| output(&error))?),
-        Format::Parquet => Box::new(Nothing),
+        Format::Parquet => Box::new(()),
         Format::Junit => Box::new(junit::Junit::new(header, out)),
         Format::Sarif => Box::new(sarif::Sarif::new(header, out)),
         Format::Github => Box::new(github::Github::new(header, out)),
@@ -130,19 +122,6 @@ pub fn asset_record(asset: &Asset, out: &mut dyn Write) -> io::Result<()> {
     Ok(serde_json::to_writer(out, &record::AssetRecord::new(asset))?)
 }
 
-/// What is reported beside a plan that is the report.
-struct Nothing;
-
-impl Report for Nothing {
-    fn asset(&mut self, _asset: &Asset) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>, _summary: &Summary, _elapsed: Duration) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// The error for a report that cannot be written.
 pub fn output(error: &io::Error) -> Error {
     match error.kind() {
@@ -151,8 +130,7 @@ pub fn output(error: &io::Error) -> Error {
     }
 }
 
-impl Sink for Box<dyn Report> {
-    fn asset(&mut self, asset: &Asset) -> Result<()> {
-        self.as_mut().asset(asset).map_err(|error| output(&error))
-    }
+/// Does a step of writing a report.
+fn written(write: impl FnOnce() -> io::Result<()>) -> Result<()> {
+    write().map_err(|error| output(&error))
 }

@@ -9,7 +9,8 @@ use super::TextOrJson;
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, number, shown};
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, UNKNOWN};
-use crate::preview::{Preview, Sum};
+use crate::plan::TopFolders;
+use crate::plan::preview::{Preview, Sum};
 
 /// Extensions that the text names.
 const MAX_SHOWN: usize = 20;
@@ -45,12 +46,11 @@ fn text(out: &mut impl Write, header: &Header, preview: &Preview, width: usize) 
     }
     table(out, "Extensions", &rows, ("others".to_owned(), rest), width)?;
 
-    let mut rows = preview.top_folders().to_vec();
-    if preview.direct().files > 0 {
-        rows.insert(0, ("(directly)".to_owned(), preview.direct()));
-    }
-    let (more, rest) = preview.more_folders();
-    let rest = (counted(more, "other folder", "other folders"), rest);
+    let folders = &preview.top_folders;
+    let direct = Some(("(no folder)".to_owned(), preview.direct)).filter(|(_, sum)| sum.files > 0);
+    let named = folders.top().iter().map(|folder| (folder.name.clone(), folder.sum));
+    let rows: Vec<_> = direct.into_iter().chain(named).collect();
+    let rest = (counted(folders.more, "other folder", "other folders"), folders.rest);
     table(out, "Folders", &rows, rest, width)?;
 
     let sample = preview.sample();
@@ -67,14 +67,14 @@ fn text(out: &mut impl Write, header: &Header, preview: &Preview, width: usize) 
             let entries = counted(count, "entry", "entries");
             writeln!(
                 out,
-                "{UNKNOWN}Incomplete: {entries} cannot be reached; presync dry-run says why.{UNKNOWN:#}"
+                "{UNKNOWN}Incomplete: {entries} cannot be reached; run presync dry-run to see why.{UNKNOWN:#}"
             )
         }
     }
 }
 
 fn totals(out: &mut impl Write, header: &Header, preview: &Preview, width: usize) -> io::Result<()> {
-    let folders = [(preview.markers, "folder marker"), (preview.not_entered, "folder that was not entered")];
+    let folders = [(preview.markers, "folder marker"), (preview.not_entered, "folder not entered")];
     let notes = folders.iter().filter(|(count, _)| *count > 0);
     let notes: Vec<_> = notes.map(|(count, what)| format!("{} × {what}", number(*count))).collect();
     let listed = Sum { files: preview.listed, bytes: preview.files().bytes };
@@ -100,21 +100,17 @@ fn totals(out: &mut impl Write, header: &Header, preview: &Preview, width: usize
     let quota = image_quota(header, preview);
     writeln!(
         out,
-        "\n  {:<10}  at most {} {}  {DIM}{} by extension, {} whose content decides{DIM:#}",
+        "\n  {:<10}  at most {} {}  {DIM}{} by extension, {} to be decided by content{DIM:#}",
         "quota",
         number(quota.at_most),
         header.profile.images.unit,
         number(preview.images_by_name),
         number(preview.undecided)
     )?;
-    writeln!(
-        out,
-        "  {:<10}  {DIM}frames are counted by presync dry-run, in the videos themselves{DIM:#}\n",
-        ""
-    )
+    writeln!(out, "  {:<10}  {DIM}presync dry-run counts the frames of videos{DIM:#}\n", "")
 }
 
-/// A table of files and bytes, with what is not named in its last row.
+/// A table of files and bytes; its last row sums up the others.
 fn table(
     out: &mut impl Write,
     title: &str,
@@ -148,24 +144,24 @@ fn dotted(extension: &str) -> String {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct PreviewDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     source: SourceRecord<'a>,
     profile: &'a str,
-    totals: Totals,
-    kinds: Kinds,
-    quota: Quota,
-    extensions: Vec<Named<'a>>,
+    totals: PreviewTotals,
+    kinds: KindRecords,
+    quota: PreviewQuota,
+    extensions: Vec<NamedRecord<'a>>,
     other_extensions: SumRecord,
-    folders: Vec<Named<'a>>,
-    other_folders: OtherFolders,
+    folders: Vec<NamedRecord<'a>>,
+    other_folders: OtherFoldersRecord,
     directly_under_prefix: SumRecord,
     sample: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
-struct Totals {
+struct PreviewTotals {
     listed: u64,
     files: u64,
     bytes: u64,
@@ -177,20 +173,20 @@ struct Totals {
 }
 
 #[derive(Serialize)]
-struct Kinds {
+struct KindRecords {
     image: SumRecord,
     video: SumRecord,
     other: SumRecord,
 }
 
 #[derive(Serialize)]
-struct Quota {
-    images: ImageQuota,
+struct PreviewQuota {
+    images: ImageQuotaRecord,
 }
 
-/// What the images use of the quota, in its unit. `at_most` is right unless a file that is called like a video is an image.
+/// What the images use of the quota, in its unit. `at_most` holds unless a file with a video's extension is an image.
 #[derive(Serialize)]
-struct ImageQuota {
+struct ImageQuotaRecord {
     by_extension: u64,
     at_most: u64,
 }
@@ -202,14 +198,14 @@ struct SumRecord {
 }
 
 #[derive(Serialize)]
-struct Named<'a> {
+struct NamedRecord<'a> {
     name: &'a str,
     files: u64,
     bytes: u64,
 }
 
 #[derive(Serialize)]
-struct OtherFolders {
+struct OtherFoldersRecord {
     folders: u64,
     files: u64,
     bytes: u64,
@@ -221,14 +217,14 @@ impl From<Sum> for SumRecord {
     }
 }
 
-fn named<'a, N: AsRef<str>>(sums: &'a [(N, Sum)]) -> Vec<Named<'a>> {
-    let named = |(name, sum): &'a (N, Sum)| Named { name: name.as_ref(), files: sum.files, bytes: sum.bytes };
-    sums.iter().map(named).collect()
+fn named<'a>(sums: impl IntoIterator<Item = (&'a str, Sum)>) -> Vec<NamedRecord<'a>> {
+    let named = |(name, Sum { files, bytes })| NamedRecord { name, files, bytes };
+    sums.into_iter().map(named).collect()
 }
 
-fn image_quota(header: &Header, preview: &Preview) -> ImageQuota {
+fn image_quota(header: &Header, preview: &Preview) -> ImageQuotaRecord {
     let cost = header.profile.images.cost;
-    ImageQuota {
+    ImageQuotaRecord {
         by_extension: preview.images_by_name.saturating_mul(cost),
         at_most: preview.images_by_name.saturating_add(preview.undecided).saturating_mul(cost),
     }
@@ -236,14 +232,14 @@ fn image_quota(header: &Header, preview: &Preview) -> ImageQuota {
 
 fn json(out: &mut impl Write, header: &Header, preview: &Preview) -> io::Result<()> {
     let Sum { files, bytes } = preview.files();
-    let (more, rest) = preview.more_folders();
-    let extensions = preview.extensions();
-    let document = Document {
+    let TopFolders { more, rest, .. } = preview.top_folders;
+    let folders = preview.top_folders.top().iter().map(|folder| (folder.name.as_str(), folder.sum));
+    let document = PreviewDocument {
         format_version: FORMAT_VERSION,
         tool: ToolRecord::this(),
         source: SourceRecord::new(&header.origin),
         profile: &header.profile.name,
-        totals: Totals {
+        totals: PreviewTotals {
             listed: preview.listed,
             files,
             bytes,
@@ -253,17 +249,17 @@ fn json(out: &mut impl Write, header: &Header, preview: &Preview) -> io::Result<
             empty: preview.empty,
             unreachable: preview.unreachable,
         },
-        kinds: Kinds {
+        kinds: KindRecords {
             image: preview.images.into(),
             video: preview.videos.into(),
             other: preview.other.into(),
         },
-        quota: Quota { images: image_quota(header, preview) },
-        extensions: named(&extensions),
+        quota: PreviewQuota { images: image_quota(header, preview) },
+        extensions: named(preview.extensions()),
         other_extensions: preview.more_extensions.into(),
-        folders: named(preview.top_folders()),
-        other_folders: OtherFolders { folders: more, files: rest.files, bytes: rest.bytes },
-        directly_under_prefix: preview.direct().into(),
+        folders: named(folders),
+        other_folders: OtherFoldersRecord { folders: more, files: rest.files, bytes: rest.bytes },
+        directly_under_prefix: preview.direct.into(),
         sample: preview.sample(),
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;

@@ -14,7 +14,7 @@ use super::style::{BOLD, DIM, ERROR, GOOD};
 use crate::ledger::{Amounts, Balance, Change, Reservation};
 use crate::model::{Month, QuotaKind};
 
-/// What a ledger says of a month.
+/// What a ledger has of a month.
 #[derive(Clone, Debug)]
 pub struct Statement<'a> {
     /// The ledger's file.
@@ -27,7 +27,7 @@ pub struct Statement<'a> {
     pub history: Option<Vec<Change>>,
 }
 
-/// What a ledger says of a workspace in a month.
+/// What a ledger has of a workspace in a month.
 #[derive(Clone, Debug)]
 pub struct Workspace {
     /// Its name.
@@ -47,7 +47,7 @@ pub fn write(format: TextOrJson, statement: &Statement<'_>, out: impl Write, wid
     match format {
         TextOrJson::Text => text(&mut out, statement, width.clamp(MIN_WIDTH, MAX_WIDTH))?,
         TextOrJson::Json => {
-            serde_json::to_writer_pretty(&mut out, &Document::new(statement))?;
+            serde_json::to_writer_pretty(&mut out, &QuotaDocument::new(statement))?;
             writeln!(out)?;
         }
     }
@@ -79,7 +79,7 @@ fn text(out: &mut impl Write, statement: &Statement<'_>, width: usize) -> io::Re
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {ledger}", "ledger")?;
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {month}", "month")?;
     if workspaces.is_empty() {
-        writeln!(out, "\nNo quota is known; {DIM}presync quota set --images N sets one{DIM:#}")?;
+        writeln!(out, "\nNo quota is recorded; {DIM}set one with presync quota set --images N{DIM:#}")?;
     }
     for Workspace { name, balances, reservations } in workspaces {
         writeln!(out, "\n{BOLD}{}{BOLD:#}", cut(&shown(name), width))?;
@@ -87,7 +87,7 @@ fn text(out: &mut impl Write, statement: &Statement<'_>, width: usize) -> io::Re
             writeln!(out, "{}", balance_line(*kind, balance))?;
         }
         for Reservation { plan, source, costs, reserved_at, .. } in reservations {
-            // The plan's id is never cut, because it is there to be copied.
+            // The plan's id is never cut, because users copy it.
             writeln!(out, "  {:<10}  {}  {DIM}by plan{DIM:#} {}", "reserved", amounts(costs), shown(plan))?;
             let source = cut(&shown(source), width - 35);
             writeln!(out, "  {:<10}  {DIM}{} {source}{DIM:#}", "", time(*reserved_at))?;
@@ -121,7 +121,7 @@ fn balance_line(kind: QuotaKind, balance: &Balance) -> String {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct QuotaDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     ledger: String,
@@ -166,7 +166,7 @@ struct ChangeRecord<'a> {
     after: Option<u64>,
 }
 
-impl<'a> Document<'a> {
+impl<'a> QuotaDocument<'a> {
     fn new(statement: &'a Statement<'a>) -> Self {
         let history = statement.history.as_ref();
         Self {

@@ -22,7 +22,7 @@ pub(super) struct AssetRecord<'a> {
     pub(super) width: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) height: Option<u32>,
-    /// `null` says that there is no tag; the field is absent where that is not known.
+    /// `null` when there is no tag; absent when that is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) orientation: Option<Option<i64>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -16,14 +16,15 @@ use sha2::{Digest, Sha256};
 use super::groups::once_a_rule;
 use super::layout::{counted, shown};
 use super::record::{QuotaRecord, TotalsRecord};
-use super::{Header, Report};
+use super::{Header, Out, written};
+use crate::error::Result;
 use crate::model::{Asset, Code, Finding, Origin, Overrides, Severity};
-use crate::plan::Summary;
+use crate::plan::{Sink, Summary};
 use crate::rules;
 
 // What GitHub takes and shows (GitHub Docs, "SARIF results exceed one or more limits"): 5,000 results of a run, 100
 // locations of a result, and a file of 10 MB after gzip.
-/// Results, those included that stand for every folder that has none of its own.
+/// Results, including those that stand for every folder that has none of its own.
 const MAX_RESULTS: usize = 5_000;
 /// Locations of a result.
 const MAX_LOCATIONS: usize = 100;
@@ -38,38 +39,38 @@ const BASE: &str = "SOURCE";
 /// What a path's segment has as itself (RFC 3986, 2.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-pub(super) struct Sarif<W> {
+pub(super) struct Sarif {
     header: Header,
-    out: W,
-    found: Found,
+    out: Out,
+    found: FolderFindings,
 }
 
-impl<W> Sarif<W> {
-    pub(super) fn new(header: Header, out: W) -> Self {
-        Self { header, out, found: Found::default() }
+impl Sarif {
+    pub(super) fn new(header: Header, out: Out) -> Self {
+        Self { header, out, found: FolderFindings::default() }
     }
 }
 
-impl<W: Write + Send> Report for Sarif<W> {
-    fn asset(&mut self, asset: &Asset) -> io::Result<()> {
+impl Sink for Sarif {
+    fn settled(&mut self, asset: &Asset) -> Result<()> {
         for finding in once_a_rule(asset) {
             self.found.add(asset.blob.name.as_str(), finding);
         }
         Ok(())
     }
 
-    fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> io::Result<()> {
+    fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> Result<()> {
         let Self { header, mut out, found } = *self;
-        let document = Document {
+        let document = SarifLog {
             schema: "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
             version: "2.1.0",
-            runs: [Run {
+            runs: [SarifRun {
                 tool: tool(),
                 automation_details: json!({ "id": format!("presync/{}/", header.origin.location) }),
                 invocations: [invocation(summary)],
                 original_uri_base_ids: json!({ BASE: base(&header.origin) }),
-                results: Results { found: &found, source: &header.origin.location },
-                properties: Properties {
+                results: SarifResults { found: &found, source: &header.origin.location },
+                properties: SarifProperties {
                     profile: &header.profile.name,
                     overrides: &header.profile.overrides,
                     quota: QuotaRecord::new(header.admit, summary),
@@ -77,33 +78,35 @@ impl<W: Write + Send> Report for Sarif<W> {
                 },
             }],
         };
-        serde_json::to_writer(&mut out, &document)?;
-        out.write_all(b"\n")?;
-        out.flush()
+        written(|| {
+            serde_json::to_writer(&mut out, &document)?;
+            out.write_all(b"\n")?;
+            out.flush()
+        })
     }
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct SarifLog<'a> {
     #[serde(rename = "$schema")]
     schema: &'static str,
     version: &'static str,
-    runs: [Run<'a>; 1],
+    runs: [SarifRun<'a>; 1],
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Run<'a> {
+struct SarifRun<'a> {
     tool: Value,
     automation_details: Value,
     invocations: [Value; 1],
     original_uri_base_ids: Value,
-    results: Results<'a>,
-    properties: Properties<'a>,
+    results: SarifResults<'a>,
+    properties: SarifProperties<'a>,
 }
 
 #[derive(Serialize)]
-struct Properties<'a> {
+struct SarifProperties<'a> {
     profile: &'a str,
     #[serde(skip_serializing_if = "Overrides::is_empty")]
     overrides: &'a Overrides,
@@ -135,7 +138,7 @@ fn tool() -> Value {
 fn invocation(summary: &Summary) -> Value {
     let mut invocation = json!({ "executionSuccessful": summary.incomplete.is_none() });
     if let Some(why) = &summary.incomplete {
-        let text = format!("INCOMPLETE: {}: this is the first part of the listing", message(why));
+        let text = format!("INCOMPLETE: {}: only the first part of the listing was judged", message(why));
         invocation["toolExecutionNotifications"] = json!([{ "level": "error", "message": { "text": text } }]);
     }
     invocation
@@ -156,7 +159,7 @@ fn base(origin: &Origin) -> Value {
     }
 }
 
-/// What could not be judged must not look better than what was rejected.
+/// An asset that could not be judged must not look better than a rejected one.
 fn level(severity: Severity) -> &'static str {
     match severity {
         Severity::Error | Severity::Unknown => "error",
@@ -166,19 +169,19 @@ fn level(severity: Severity) -> &'static str {
 
 /// The results, the worst first. `None` stands for the folders beyond the limits.
 #[derive(Default)]
-struct Found {
-    by_folder: BTreeMap<(Reverse<Severity>, Code, Option<String>), Assets>,
+struct FolderFindings {
+    by_folder: BTreeMap<(Reverse<Severity>, Code, Option<String>), FoundAssets>,
     location_bytes: usize,
 }
 
-struct Assets {
+struct FoundAssets {
     count: u64,
     uris: Vec<String>,
     message: String,
     fix: Option<String>,
 }
 
-impl Found {
+impl FolderFindings {
     fn add(&mut self, name: &str, finding: &Finding) {
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
         let mut key = (Reverse(finding.severity), finding.code, Some(folder.to_owned()));
@@ -188,7 +191,7 @@ impl Found {
         if is_full && !self.by_folder.contains_key(&key) {
             key.2 = None;
         }
-        let assets = self.by_folder.entry(key).or_insert_with(|| Assets {
+        let assets = self.by_folder.entry(key).or_insert_with(|| FoundAssets {
             count: 0,
             uris: Vec::new(),
             message: finding.message.clone(),
@@ -206,12 +209,12 @@ impl Found {
 }
 
 /// The results one after the other, because all of them as values would take a hundred megabytes.
-struct Results<'a> {
-    found: &'a Found,
+struct SarifResults<'a> {
+    found: &'a FolderFindings,
     source: &'a str,
 }
 
-impl Results<'_> {
+impl SarifResults<'_> {
     fn iter(&self) -> impl Iterator<Item = Value> {
         self.found.by_folder.iter().map(|((Reverse(severity), code, folder), assets)| {
             result(*severity, *code, folder.as_deref(), assets, self.source)
@@ -219,13 +222,13 @@ impl Results<'_> {
     }
 }
 
-impl Serialize for Results<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl Serialize for SarifResults<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_seq(self.iter())
     }
 }
 
-fn result(severity: Severity, code: Code, folder: Option<&str>, assets: &Assets, source: &str) -> Value {
+fn result(severity: Severity, code: Code, folder: Option<&str>, assets: &FoundAssets, source: &str) -> Value {
     let place = if folder.is_some() { "" } else { " in folders beyond the limits of this report" };
     let mut text = format!(
         "{}{place}: {}. The first one: {}.",
@@ -237,7 +240,7 @@ fn result(severity: Severity, code: Code, folder: Option<&str>, assets: &Assets,
         text.push_str(&format!(" Fix: {}", message(fix)));
     }
     let location = |uri: &String| {
-        // Without a line GitHub does not show the result, and there are none in a picture.
+        // GitHub does not show a result without a line, and a picture has none.
         json!({ "physicalLocation": {
             "artifactLocation": { "uri": uri, "uriBaseId": BASE },
             "region": { "startLine": 1 },
@@ -251,7 +254,7 @@ fn result(severity: Severity, code: Code, folder: Option<&str>, assets: &Assets,
         "message": { "text": text },
         "locations": assets.uris.iter().map(location).collect::<Vec<_>>(),
         "occurrenceCount": assets.count,
-        // GitHub knows an alert again by the second one alone, which otherwise is made from the lines of a file.
+        // GitHub recognizes an alert by the second one alone, which it otherwise computes from the lines of a file.
         "partialFingerprints": { "sourceRuleFolder/v1": fingerprint, "primaryLocationLineHash": fingerprint },
     })
 }
@@ -265,7 +268,7 @@ fn fingerprint(parts: [&str; 3]) -> String {
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A name as a relative reference that no reader takes for an absolute path, a scheme or a way up (RFC 3986, 4.2).
+/// A name as a relative reference that cannot be read as an absolute path, a scheme or `..` (RFC 3986, 4.2).
 fn uri(name: &str) -> String {
     let mut uri = String::new();
     for (index, segment) in name.split('/').enumerate() {
@@ -335,12 +338,12 @@ mod tests {
     fn however_many_findings_there_are_the_results_stay_within_the_limits() {
         let finding = Finding::new(Code::ExifOrientation, "it is 6");
         for (folders, folder) in [(12_000, "f".to_owned()), (2_000, "é".repeat(1_000))] {
-            let mut found = Found::default();
+            let mut found = FolderFindings::default();
             for number in 0..folders {
                 (0..3).for_each(|file| found.add(&format!("{folder}{number}/{file}.jpg"), &finding));
             }
             (0..1_000).for_each(|file| found.add(&format!("{folder}0/{file}.png"), &finding));
-            let results: Vec<_> = Results { found: &found, source: "here" }.iter().collect();
+            let results: Vec<_> = SarifResults { found: &found, source: "here" }.iter().collect();
             assert!((400..=MAX_RESULTS).contains(&results.len()), "{}", results.len());
             let locations = |result: &Value| result["locations"].as_array().expect("a list").len();
             assert!(results.iter().all(|result| (1..=MAX_LOCATIONS).contains(&locations(result))));

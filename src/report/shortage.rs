@@ -1,4 +1,4 @@
-//! What is said below a gauge that does not fit.
+//! The lines below a gauge that does not fit.
 
 use std::io::{self, Write};
 
@@ -7,11 +7,11 @@ use super::style::DIM;
 use crate::model::Gauge;
 use crate::plan::{Costly, LeaveOut, Shortage};
 
-/// Columns before what is said.
+/// Columns before each line.
 const INDENT: usize = 14;
 /// Assets that are named.
 const EXAMPLES: usize = 3;
-/// Columns that a name gets at least.
+/// The fewest columns that a name gets.
 const SHORT_NAME: usize = 8;
 
 /// Says where a limit first refuses, what would fit if it were higher, and what to leave out instead. `unit` is what the
@@ -27,21 +27,21 @@ pub(super) fn shortage(
     let (Some(shortage), Some(limit)) = (shortage, gauge.limit) else { return Ok(()) };
     let room = width - INDENT;
     let first = &shortage.first_refused;
-    let place = format!("the first refused is entry {}, ", number(first.position));
+    let place = format!("first refused: entry {}, ", number(first.position));
     let name = cut(&shown(first.name.as_str()), room.saturating_sub(place.len()).max(SHORT_NAME));
     let mut lines = vec![format!("{place}{name}")];
     for (by, effect) in raises(shortage, noun) {
         let limit = number(limit.saturating_add(by));
-        lines.push(format!("with {} more, a limit of {limit}, {effect}", number(by)));
+        lines.push(format!("raise the limit by {} (to {limit}){effect}", number(by)));
     }
     lines.push(match &shortage.leave_out {
         LeaveOut::Any { count } => format!("or leave out {}, no matter which", several(*count, noun)),
         LeaveOut::These { assets } => format!("or leave out {}:", several(assets.len() as u64, noun)),
         LeaveOut::Costliest { count } => {
-            format!("or leave out the {} that cost the most", several(*count, noun))
+            format!("or leave out the {} that cost most", several(*count, noun))
         }
         LeaveOut::MoreThan { count } => {
-            format!("or leave out more than {}, those that cost the most", several(*count, noun))
+            format!("or leave out more than {}, those that cost most", several(*count, noun))
         }
     });
     for line in lines {
@@ -55,11 +55,11 @@ pub(super) fn shortage(
 
 /// Raises of the limit, and what they do.
 fn raises(shortage: &Shortage, noun: &str) -> Vec<(u64, String)> {
-    // Where all cost the same, what lies between says nothing new.
+    // Where all cost the same, the steps between add nothing.
     let is_even = matches!(shortage.leave_out, LeaveOut::Any { .. });
     let steps = shortage.if_raised.iter().filter(|_| !is_even);
-    let steps = steps.map(|raise| (raise.by, do_not_fit(raise.refused, noun)));
-    steps.chain([(shortage.shortfall, "all fit".to_owned())]).collect()
+    let steps = steps.map(|raise| (raise.by, format!(": {}", do_not_fit(raise.refused, noun))));
+    steps.chain([(shortage.shortfall, " to fit all".to_owned())]).collect()
 }
 
 fn costly(out: &mut impl Write, assets: &[Costly], unit: &str, room: usize) -> io::Result<()> {
@@ -93,10 +93,10 @@ pub(super) fn do_not_fit(count: u64, noun: &str) -> String {
 mod tests {
     use super::*;
     use crate::model::BlobName;
-    use crate::plan::{Entry, Raise};
+    use crate::plan::{ListedEntry, Raise};
 
     fn shown_in(width: usize, name: &str, leave_out: LeaveOut) -> Vec<String> {
-        let first_refused = Entry { name: BlobName::new(name), position: 1204 };
+        let first_refused = ListedEntry { name: BlobName::new(name), position: 1204 };
         let if_raised = vec![Raise { by: 10, limit: 110, refused: 1 }];
         let lacking =
             Shortage { refused: 2, first_refused, demand: 1150, shortfall: 1050, if_raised, leave_out };
@@ -121,9 +121,9 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "the first refused is entry 1,204, v.mp4",
-                "with 10 more, a limit of 110, 1 video does not fit",
-                "with 1,050 more, a limit of 1,150, all fit",
+                "first refused: entry 1,204, v.mp4",
+                "raise the limit by 10 (to 110): 1 video does not fit",
+                "raise the limit by 1,050 (to 1,150) to fit all",
                 "or leave out 5 videos:",
                 "  v0.mp4  1,000 frames",
                 "  v1.mp4    500 frames",
@@ -140,18 +140,18 @@ mod tests {
         assert_eq!(last(LeaveOut::Any { count: 1 }), says("or leave out 1 video, no matter which"));
         assert_eq!(
             last(LeaveOut::Costliest { count: 1240 }),
-            says("or leave out the 1,240 videos that cost the most")
+            says("or leave out the 1,240 videos that cost most")
         );
         assert_eq!(
             last(LeaveOut::MoreThan { count: 100 }),
-            says("or leave out more than 100 videos, those that cost the most")
+            says("or leave out more than 100 videos, those that cost most")
         );
     }
 
     #[test]
     fn raises_that_say_nothing_new_are_not_shown() {
         let lines = shown_in(100, "v.mp4", LeaveOut::Any { count: 9 });
-        assert_eq!(lines[1], "with 1,050 more, a limit of 1,150, all fit");
+        assert_eq!(lines[1], "raise the limit by 1,050 (to 1,150) to fit all");
     }
 
     #[test]

@@ -5,21 +5,22 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::changes;
-use super::groups::{Group, Groups};
+use super::groups::{FindingGroup, Groups};
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, number, shown};
 use super::shortage::{do_not_fit, shortage};
 use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
-use super::{Header, Report};
+use super::{Header, Out, written};
+use crate::error::Result;
 use crate::model::{Asset, Code, Gauge, Severity};
-use crate::plan::{MAX_BASENAMES, Summary};
+use crate::plan::{MAX_BASENAMES, Sink, Summary};
 use crate::rules;
 
 /// Assets that are named for each rule.
 const EXAMPLES: usize = 3;
 
-pub(super) struct Text<W> {
+pub(super) struct TextReport {
     header: Header,
-    out: W,
+    out: Out,
     width: usize,
     groups: Groups,
     skipped: BTreeMap<&'static str, u64>,
@@ -27,8 +28,8 @@ pub(super) struct Text<W> {
     videos_refused: u64,
 }
 
-impl<W> Text<W> {
-    pub(super) fn new(header: Header, out: W, width: usize) -> Self {
+impl TextReport {
+    pub(super) fn new(header: Header, out: Out, width: usize) -> Self {
         Self {
             header,
             out,
@@ -41,8 +42,8 @@ impl<W> Text<W> {
     }
 }
 
-impl<W: Write + Send> Report for Text<W> {
-    fn asset(&mut self, asset: &Asset) -> io::Result<()> {
+impl Sink for TextReport {
+    fn settled(&mut self, asset: &Asset) -> Result<()> {
         for finding in &asset.findings {
             match finding.code {
                 Code::ImageQuota => self.images_refused += 1,
@@ -57,27 +58,27 @@ impl<W: Write + Send> Report for Text<W> {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>, summary: &Summary, _elapsed: Duration) -> io::Result<()> {
-        layout::heading(&mut self.out, "dry-run", &self.header, self.width)?;
-        self.incomplete(summary)?;
-        self.totals(summary)?;
-        if let Some(changes) = &summary.changes {
-            changes::text(&mut self.out, changes, &summary.totals, self.width)?;
-        }
-        self.findings()?;
-        self.closing(summary)?;
-        self.out.flush()
+    fn finish(mut self: Box<Self>, summary: &Summary, _elapsed: Duration) -> Result<()> {
+        written(|| {
+            layout::heading(&mut self.out, "dry-run", &self.header, self.width)?;
+            self.incomplete(summary)?;
+            self.totals(summary)?;
+            if let Some(changes) = &summary.changes {
+                changes::text(&mut self.out, changes, &summary.totals, self.width)?;
+            }
+            self.findings()?;
+            self.closing(summary)?;
+            self.out.flush()
+        })
     }
 }
 
-impl<W: Write> Text<W> {
+impl TextReport {
     fn incomplete(&mut self, summary: &Summary) -> io::Result<()> {
         let Some(why) = &summary.incomplete else { return Ok(()) };
         let judged = match summary.totals.listed {
             0 => "nothing was judged.".to_owned(),
-            listed => {
-                format!("this is the first part of the listing, {}.", counted(listed, "entry", "entries"))
-            }
+            listed => format!("only the first {} judged.", counted(listed, "entry was", "entries were")),
         };
         let text = cut(&format!("INCOMPLETE  {}: {judged}", shown(why)), self.width - 2);
         writeln!(self.out, "  {ERROR}{text}{ERROR:#}\n")
@@ -153,13 +154,13 @@ impl<W: Write> Text<W> {
         let totals = &summary.totals;
         if !summary.basenames_compared {
             let compared = number(MAX_BASENAMES as u64);
-            writeln!(self.out, "{DIM}Basenames were compared for the first {compared} only.{DIM:#}")?;
+            writeln!(self.out, "{DIM}Only the first {compared} basenames were compared.{DIM:#}")?;
         }
         let (read, listed) = (bytes(totals.bytes_read), bytes(totals.bytes_listed));
         let requests = counted(totals.requests, "request", "requests");
         let repeated = match totals.retries {
             0 => String::new(),
-            retries => format!(", {} of them repeated", number(retries)),
+            retries => format!(", {} of them retries", number(retries)),
         };
         writeln!(self.out, "{DIM}Read {read} of {listed} in {requests}{repeated}.{DIM:#}")?;
         let (style, verdict) = layout::verdict(summary);
@@ -167,7 +168,13 @@ impl<W: Write> Text<W> {
     }
 }
 
-fn rule(out: &mut impl Write, width: usize, code: Code, group: &Group, severity: Severity) -> io::Result<()> {
+fn rule(
+    out: &mut impl Write,
+    width: usize,
+    code: Code,
+    group: &FindingGroup,
+    severity: Severity,
+) -> io::Result<()> {
     let style = style::of(severity);
     let summary = cut(rules::summary(code), width - 40);
     let total = number(group.count);
@@ -189,7 +196,7 @@ fn rule(out: &mut impl Write, width: usize, code: Code, group: &Group, severity:
     if group.more() > 0 {
         writeln!(out, "          {DIM}and {} more{DIM:#}", number(group.more()))?;
     }
-    // Never cut, because it is there to be copied.
+    // Never cut, because users copy it.
     let mut fixes = examples.iter().filter_map(|example| Some((&example.name, example.fix.as_ref()?)));
     if let Some((name, fix)) = fixes.next() {
         let fix = shown(fix);
@@ -209,7 +216,7 @@ fn gauge_line(label: &str, gauge: &Gauge, unit: &str, refused: u64, noun: &str) 
         before => format!(", {} used before", number(before)),
     };
     let Some(limit) = gauge.limit else {
-        return format!("  {label:<10}  {used} {unit}{before}; no limit given");
+        return format!("  {label:<10}  {used} {unit}{before}; no limit set");
     };
     let style = if gauge.fits { GOOD } else { ERROR };
     let bar = layout::gauge(gauge.used(), limit, style);

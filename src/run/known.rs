@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::model::{Asset, Blob, Code, Kind};
-use crate::plan::{Changes, Earlier, Group, is_unchanged};
+use crate::plan::{ChangeGroup, Changes, Earlier, is_unchanged};
 use crate::plan_file::Plan;
 use crate::probe::{self, Want};
 use crate::rules::{self, Profile};
@@ -60,9 +60,9 @@ impl Known {
             accepted_before: before.accepted,
             images_before: before.images,
             frames_before: before.frames,
-            added: Group::default(),
-            changed: Group::default(),
-            removed: Group::default(),
+            added: ChangeGroup::default(),
+            changed: ChangeGroup::default(),
+            removed: ChangeGroup::default(),
             unchanged: 0,
             read_again: 0,
         };

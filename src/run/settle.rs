@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::progress::Progress;
-use super::{Judged, Sink, closed};
+use super::{Judged, closed};
 use crate::error::Result;
 use crate::model::{Admit, Asset, Overrides, Quota};
-use crate::plan::{Budget, Duplicates, Ranking, Reorder, Summary};
+use crate::plan::{Budget, DuplicateRule, Ranking, Reorder, Sink, Summary};
 use crate::plan_file::Spool;
 use crate::rules::Profile;
 
@@ -71,7 +71,7 @@ pub fn settle_judged<K: Sink>(
 /// Spends the budget on assets and hands them to the sink.
 pub(super) struct Settler<K> {
     sink: K,
-    duplicates: Duplicates,
+    duplicates: DuplicateRule,
     overrides: Overrides,
     order: Order,
 }
@@ -91,12 +91,12 @@ impl<K: Sink> Settler<K> {
             Admit::Listing => Order::Listing(Box::new(Budget::new(quota).with_overrides(overrides.clone()))),
             _ => Order::Ranked(Ranking::new(admit, quota), Box::new(Spool::new(Arc::clone(profile))?)),
         };
-        Ok(Self { sink, duplicates: Duplicates::new(overrides.clone()), overrides, order })
+        Ok(Self { sink, duplicates: DuplicateRule::new(overrides.clone()), overrides, order })
     }
 
     fn add(&mut self, judged: Judged) -> Result<()> {
-        self.sink.judged(&judged)?;
-        let mut asset = judged.asset;
+        let Judged { mut asset, is_kept } = judged;
+        self.sink.judged(&asset, is_kept)?;
         self.duplicates.judge(&mut asset);
         match &mut self.order {
             Order::Listing(budget) => spend(budget, &mut self.sink, asset),
@@ -125,5 +125,5 @@ impl<K: Sink> Settler<K> {
 
 fn spend(budget: &mut Budget, sink: &mut impl Sink, mut asset: Asset) -> Result<()> {
     budget.settle(&mut asset);
-    sink.asset(&asset)
+    sink.settled(&asset)
 }

@@ -120,7 +120,7 @@ fn a_container_is_sampled_and_its_sas_is_not_shown() {
     assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("c2VjcmV0"), "{}", ran.stdout);
     let widest = ran.stdout.lines().map(|line| line.chars().count()).max();
     assert!(widest <= Some(100), "made for a hundred columns: {}", ran.stdout);
-    for part in ["in flight", "its choice", "first read", "bare hyper", "bare quick-xml", "1,000,000 blobs"] {
+    for part in ["in flight", "adaptive", "first read", "bare hyper", "bare quick-xml", "1,000,000 blobs"] {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }
 }

@@ -154,7 +154,7 @@ fn a_written_connection_is_the_container() {
     let ran = run(&[emulator, "--write", "cams"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
     assert!(
-        ran.stderr.contains("has another connection '@cams'\nhelp: choose another name"),
+        ran.stderr.contains("already has a different connection '@cams'\nhelp: choose another name"),
         "{}",
         ran.stderr
     );

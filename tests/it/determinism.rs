@@ -10,10 +10,11 @@ use bytes::Bytes;
 use futures::StreamExt;
 use presync::error::{Error, Result};
 use presync::model::{Admit, Asset, Blob, BlobName, ByteRange, Quota, ReadError, Reads};
+use presync::plan::Sink;
 use presync::probe::Want;
 use presync::report::{self, Format, Header};
 use presync::rules::Profile;
-use presync::run::{self, Settings, Sink, Task};
+use presync::run::{self, Settings, Task};
 use presync::source::local::LocalSource;
 use presync::source::{Listing, Reader};
 
@@ -151,7 +152,7 @@ fn the_binary_gives_the_same_report_at_any_concurrency() {
 struct Full(u32);
 
 impl Sink for Full {
-    fn asset(&mut self, _: &Asset) -> Result<()> {
+    fn settled(&mut self, _: &Asset) -> Result<()> {
         self.0 += 1;
         if self.0 > 3 { Err(Error::new("the disk is full")) } else { Ok(()) }
     }

@@ -20,7 +20,7 @@ const SAME_LOOK: f64 = 35.0;
 const PROSE: [&str; 3] = [
     "Upload the file again",
     "Rename it to end in .png",
-    "Rename one of them: annotations are matched by this name",
+    "Rename one of them: annotations are matched by basename",
 ];
 
 #[test]

@@ -165,7 +165,7 @@ fn a_listing_with_a_gap_never_looks_clean() {
     std::os::unix::fs::symlink(Path::new("nowhere"), folder.path().join("b.jpg")).expect("a link");
     let ran = run("preview", folder.path().to_str().expect("UTF-8"), &[]);
     assert_eq!(ran.code, 3);
-    assert!(ran.stdout.ends_with("Incomplete: 1 entry cannot be reached; presync dry-run says why.\n"));
+    assert!(ran.stdout.ends_with("Incomplete: 1 entry cannot be reached; run presync dry-run to see why.\n"));
 }
 
 #[test]

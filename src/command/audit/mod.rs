@@ -12,11 +12,11 @@ use jiff::Timestamp;
 use super::interrupt::interrupted_saying;
 use super::output::Output;
 use super::{ledger, say};
-use crate::audit::{Audit, Basenames, Container, Outcome, Together};
 use crate::command::exit::Exit;
 use crate::error::{Error, Result, reason};
 use crate::ledger::{Amounts, Balance};
 use crate::model::{Month, QuotaKind};
+use crate::plan::audit::{Audit, Container, ContainerOutcome, ProjectBasenames, SharedBasenames, Together};
 use crate::report::{self, ProgressBars, shown};
 use crate::rules::Profile;
 use crate::run::{Resources, Settings};
@@ -134,7 +134,7 @@ fn lost(target: &Target) -> Container {
         origin: target.origin(),
         profile: target.profile_name.clone(),
         project: target.project.clone(),
-        outcome: Outcome::Failed(Error::new(
+        outcome: ContainerOutcome::Failed(Error::new(
             "its audit failed; this is a defect of presync, please report it",
         )),
         notes: Vec::new(),
@@ -187,7 +187,7 @@ fn make_out(out: &Path) -> Result<()> {
 }
 
 /// The basenames of each project; the one without a name is that of all containers.
-type Projects = BTreeMap<Option<String>, Arc<Mutex<Basenames>>>;
+type Projects = BTreeMap<Option<String>, Arc<Mutex<ProjectBasenames>>>;
 
 /// The projects that more than one container syncs into.
 fn projects(targets: &[Target], one_project: bool) -> Projects {
@@ -202,7 +202,7 @@ fn project(target: &Target, one_project: bool) -> Option<String> {
     if one_project { None } else { target.project.clone() }
 }
 
-fn duplicates(projects: Projects) -> Vec<(Option<String>, crate::audit::Duplicates)> {
+fn duplicates(projects: Projects) -> Vec<(Option<String>, SharedBasenames)> {
     let found = projects.into_iter().map(|(project, basenames)| {
         let basenames = std::mem::take(&mut *lock(&basenames));
         (project, basenames.finish())

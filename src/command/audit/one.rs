@@ -9,14 +9,17 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 
 use super::targets::Target;
-use crate::audit::{Basenames, Container, Folders, Outcome, Worst};
 use crate::checkpoint::Checkpoint;
-use crate::command::examine::{self, Planned, check_baseline, plan_header};
+use crate::command::examine::{Planned, check_baseline, plan_header};
 use crate::error::{Error, Result, reason};
-use crate::model::{Admit, Asset, Verdict};
+use crate::model::Admit;
+use crate::plan::audit::{
+    Container, ContainerBasenames, ContainerOutcome, FolderCounts, ProjectBasenames, worst,
+};
+use crate::plan::{Folders, TopFolders};
 use crate::plan_file::{self, PlanReader};
 use crate::report::{Header, ProgressBars};
-use crate::run::{self, End, Ended, Known, Progress, Resources, Rows, Settings, Sink, Task};
+use crate::run::{self, End, Ended, Known, Progress, Resources, Rows, Settings, Task};
 use crate::source::Depth;
 use crate::source::any::AnySource;
 use crate::source::azure::{self, Session};
@@ -32,7 +35,7 @@ pub(super) struct Auditor {
     /// Blobs of each container that are examined side by side.
     pub concurrency: usize,
     pub checkpoint_every: Duration,
-    pub worst: Mutex<Worst>,
+    pub worst: Mutex<TopFolders<FolderCounts>>,
     pub bars: Option<Arc<ProgressBars>>,
     pub stop: Shared<BoxFuture<'static, ()>>,
 }
@@ -43,7 +46,7 @@ impl Auditor {
         &self,
         number: usize,
         target: Target,
-        basenames: Option<Arc<Mutex<Basenames>>>,
+        basenames: Option<Arc<Mutex<ProjectBasenames>>>,
     ) -> Container {
         let begun = Instant::now();
         let mut container = Container {
@@ -51,7 +54,7 @@ impl Auditor {
             origin: target.origin(),
             profile: target.profile_name.clone(),
             project: target.project.clone(),
-            outcome: Outcome::NotDone,
+            outcome: ContainerOutcome::NotDone,
             notes: Vec::new(),
             plan: None,
             elapsed: Duration::ZERO,
@@ -60,7 +63,7 @@ impl Auditor {
             return container;
         }
         let examined = self.examine(number, target, basenames, &mut container).await;
-        container.outcome = examined.unwrap_or_else(Outcome::Failed);
+        container.outcome = examined.unwrap_or_else(ContainerOutcome::Failed);
         container.elapsed = begun.elapsed();
         container
     }
@@ -69,9 +72,9 @@ impl Auditor {
         &self,
         number: usize,
         target: Target,
-        basenames: Option<Arc<Mutex<Basenames>>>,
+        basenames: Option<Arc<Mutex<ProjectBasenames>>>,
         container: &mut Container,
-    ) -> Result<Outcome> {
+    ) -> Result<ContainerOutcome> {
         let profile = target.profile?;
         container.profile.clone_from(&profile.name);
         let (session, environment) = (&self.session, &self.environment);
@@ -90,11 +93,11 @@ impl Auditor {
                 Header { origin: source.origin(), profile: Arc::clone(&profile), admit: Admit::Listing };
             let header = plan_header(&header, target.provenance.clone(), Depth::All, false);
             let (checkpoint, known, fault) = self.begin(&path, header, anew, &mut container.notes)?;
-            let tally = Tally {
-                folders: Folders::new(number, &container.origin.prefix),
-                basenames: basenames.clone(),
-                number,
-            };
+            let project = basenames.clone();
+            let tally = (
+                Folders::new(number, &container.origin.prefix),
+                project.map(|project| ContainerBasenames { project, container: number }),
+            );
             let task = Task {
                 known,
                 resources: Some(Arc::clone(&self.resources)),
@@ -162,46 +165,30 @@ impl Auditor {
         task: Task<AnySource>,
         tally: Tally,
         checkpoint: Checkpoint,
-    ) -> Result<(Outcome, Worst)> {
+    ) -> Result<(ContainerOutcome, TopFolders<FolderCounts>)> {
         let begun = Instant::now();
-        let sink = examine::Outcome { sink: tally, plan: Some(Planned::begin(checkpoint)?) };
-        let Ended { summary, sink, end } = run::run(task, sink, self.stop.clone()).await?;
-        let examine::Outcome { sink: tally, plan } = sink;
-        if let Some(plan) = plan {
-            match end {
-                End::Complete => plan.complete(&summary, begun.elapsed())?,
-                // The next audit goes on from here. In its place, an incomplete plan would be taken for a whole one.
-                End::Stopped | End::Broken(_) => _ = plan.checkpoint.leave()?,
-            }
+        let sink = (tally, Planned::begin(checkpoint)?);
+        let ended = run::run(task, sink, self.stop.clone()).await?;
+        let Ended { summary, sink: ((folders, _), plan), end } = ended;
+        match end {
+            End::Complete => plan.complete(&summary, begun.elapsed())?,
+            // The next audit resumes from here. An incomplete plan in its place would be taken for a whole one.
+            End::Stopped | End::Broken(_) => _ = plan.checkpoint.leave()?,
         }
         let is_empty = summary.totals.listed == 0;
         let outcome = match end {
-            End::Complete => Outcome::Complete(summary),
-            End::Stopped if is_empty => Outcome::NotDone,
-            End::Stopped => Outcome::Stopped(summary),
-            End::Broken(error) if is_empty => Outcome::Failed(error),
-            End::Broken(error) => Outcome::Incomplete(summary, error),
+            End::Complete => ContainerOutcome::Complete(summary),
+            End::Stopped if is_empty => ContainerOutcome::NotDone,
+            End::Stopped => ContainerOutcome::Stopped(summary),
+            End::Broken(error) if is_empty => ContainerOutcome::Failed(error),
+            End::Broken(error) => ContainerOutcome::Incomplete(summary, error),
         };
-        Ok((outcome, tally.folders.finish()))
+        Ok((outcome, worst(folders)))
     }
 }
 
-/// Adds up a container's assets.
-struct Tally {
-    number: usize,
-    folders: Folders,
-    basenames: Option<Arc<Mutex<Basenames>>>,
-}
-
-impl Sink for Tally {
-    fn asset(&mut self, asset: &Asset) -> Result<()> {
-        self.folders.add(asset);
-        if let (Some(basenames), Verdict::Accept) = (&self.basenames, asset.verdict) {
-            lock(basenames).add(asset.blob.name.basename(), self.number);
-        }
-        Ok(())
-    }
-}
+/// What is added up of a container.
+type Tally = (Folders<FolderCounts>, Option<ContainerBasenames>);
 
 /// What is said when nothing of an earlier audit is used.
 fn read_anew(error: &Error) -> String {

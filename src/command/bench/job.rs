@@ -223,7 +223,7 @@ impl What {
         if let End::Broken(error) = end {
             return Err(error);
         }
-        sink.finish(&summary, Duration::ZERO).map_err(|error| report::output(&error))?;
+        Box::new(sink).finish(&summary, Duration::ZERO)?;
         let (traffic, list) = match &*source {
             AnySource::Container(container) => (Some(container.traffic()), container.parsing().as_secs_f64()),
             AnySource::Folder(_) => (None, 0.0),

@@ -5,22 +5,23 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::audit::{Audit, Container, Duplicates, Folder, Together};
 use crate::model::Admit;
-use crate::report::json::Counts;
+use crate::plan::audit::{Audit, Container, FolderCounts, SharedBasenames, Together};
+use crate::plan::{Folder, FolderSum};
+use crate::report::json::CodeCounts;
 use crate::report::record::{FORMAT_VERSION, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord};
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct AuditDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     /// Whether every container was examined to its end.
     complete: bool,
     containers: Vec<ContainerRecord<'a>>,
-    /// Names of the account's containers that are not audited.
+    /// ContainerNames of the account's containers that are not audited.
     left_out: &'a [String],
     totals: TotalsRecord,
-    findings_by_code: Counts<'a>,
+    findings_by_code: CodeCounts<'a>,
     worst_prefixes: Vec<FolderRecord<'a>>,
     /// Prefixes with something that will not sync, besides those.
     more_prefixes: MoreRecord,
@@ -49,7 +50,7 @@ struct ContainerRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     totals: Option<TotalsRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    findings_by_code: Option<Counts<'a>>,
+    findings_by_code: Option<CodeCounts<'a>>,
 }
 
 #[derive(Serialize)]
@@ -87,11 +88,11 @@ struct ProjectRecord<'a> {
     basenames: u64,
     /// One of so many basenames was compared.
     one_of: u64,
-    examples: Vec<ExampleRecord<'a>>,
+    examples: Vec<BasenameRecord<'a>>,
 }
 
 #[derive(Serialize)]
-struct ExampleRecord<'a> {
+struct BasenameRecord<'a> {
     basename: &'a str,
     /// The first two that have it.
     containers: [&'a str; 2],
@@ -108,17 +109,17 @@ struct TogetherRecord {
 /// Writes the document.
 pub(super) fn write(audit: &Audit, out: &mut impl Write) -> io::Result<()> {
     let findings = audit.findings();
-    let names = Names(&audit.containers);
-    let document = Document {
+    let names = ContainerNames(&audit.containers);
+    let document = AuditDocument {
         format_version: FORMAT_VERSION,
         tool: ToolRecord::this(),
         complete: audit.is_complete(),
         containers: audit.containers.iter().map(ContainerRecord::new).collect(),
         left_out: &audit.left_out,
         totals: TotalsRecord::new(&audit.totals(), audit.elapsed.as_secs_f64()),
-        findings_by_code: Counts(&findings),
+        findings_by_code: CodeCounts(&findings),
         worst_prefixes: audit.worst.top().iter().map(|folder| names.folder(folder)).collect(),
-        more_prefixes: MoreRecord { count: audit.worst.more_folders, left_out: audit.worst.more_left_out },
+        more_prefixes: MoreRecord { count: audit.worst.more, left_out: audit.worst.rest.weight() },
         duplicates: DuplicatesRecord {
             basenames: audit.duplicates.iter().map(|(_, found)| found.count).sum(),
             projects: audit.duplicates.iter().map(|(name, found)| names.project(name, found)).collect(),
@@ -148,7 +149,7 @@ impl<'a> ContainerRecord<'a> {
             plan: container.plan.as_ref().map(|path| path.to_string_lossy()),
             quota,
             totals: summary.map(|summary| TotalsRecord::new(&summary.totals, elapsed)),
-            findings_by_code: summary.map(|summary| Counts(&summary.findings)),
+            findings_by_code: summary.map(|summary| CodeCounts(&summary.findings)),
         }
     }
 }
@@ -160,22 +161,22 @@ impl TogetherRecord {
     }
 }
 
-/// Names of containers by their places.
-struct Names<'a>(&'a [Container]);
+/// ContainerNames of containers by their places.
+struct ContainerNames<'a>(&'a [Container]);
 
-impl<'a> Names<'a> {
+impl<'a> ContainerNames<'a> {
     fn name(&self, place: usize) -> &'a str {
         self.0.get(place).map_or("", |container| &container.name)
     }
 
-    fn folder(&self, folder: &'a Folder) -> FolderRecord<'a> {
-        let Folder { container, name, listed, rejected, unknown } = folder;
+    fn folder(&self, folder: &'a Folder<FolderCounts>) -> FolderRecord<'a> {
+        let Folder { container, name, sum: FolderCounts { listed, rejected, unknown } } = folder;
         let container = self.name(*container);
         FolderRecord { container, prefix: name, listed: *listed, rejected: *rejected, unknown: *unknown }
     }
 
-    fn project(&self, project: &'a Option<String>, found: &'a Duplicates) -> ProjectRecord<'a> {
-        let examples = found.examples.iter().map(|example| ExampleRecord {
+    fn project(&self, project: &'a Option<String>, found: &'a SharedBasenames) -> ProjectRecord<'a> {
+        let examples = found.examples.iter().map(|example| BasenameRecord {
             basename: &example.basename,
             containers: example.containers.map(|place| self.name(place)),
         });

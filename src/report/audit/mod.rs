@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
-use crate::audit::Audit;
+use crate::plan::audit::Audit;
 use crate::report::TextOrJson;
 
 mod json;
@@ -17,7 +17,7 @@ mod text;
 pub fn write(format: TextOrJson, audit: &Audit, out: impl Write, width: usize) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     match format {
-        TextOrJson::Text => text::Text::new(audit, &mut out, width).write()?,
+        TextOrJson::Text => text::AuditText::new(audit, &mut out, width).write()?,
         TextOrJson::Json => json::write(audit, &mut out)?,
     }
     out.flush()

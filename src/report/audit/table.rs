@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anstyle::Style;
 
-use crate::audit::{Audit, Container, Outcome};
 use crate::model::Totals;
+use crate::plan::audit::{Audit, Container, ContainerOutcome};
 use crate::report::layout::{bytes, columns, cut, number, shown};
 use crate::report::style::{BOLD, DIM, ERROR, UNKNOWN};
 
@@ -123,12 +123,12 @@ fn short(value: u64) -> String {
     format!("{amount:.decimals$}{unit}")
 }
 
-fn style_of(outcome: &Outcome) -> Style {
+fn style_of(outcome: &ContainerOutcome) -> Style {
     match outcome {
-        Outcome::Complete(summary) if summary.totals.unknown > 0 => UNKNOWN,
-        Outcome::Complete(_) => Style::new(),
-        Outcome::Incomplete(..) | Outcome::Failed(_) => ERROR,
-        Outcome::Stopped(_) | Outcome::NotDone => DIM,
+        ContainerOutcome::Complete(summary) if summary.totals.unknown > 0 => UNKNOWN,
+        ContainerOutcome::Complete(_) => Style::new(),
+        ContainerOutcome::Incomplete(..) | ContainerOutcome::Failed(_) => ERROR,
+        ContainerOutcome::Stopped(_) | ContainerOutcome::NotDone => DIM,
     }
 }
 

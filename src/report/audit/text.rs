@@ -3,25 +3,26 @@
 use std::io::{self, Write};
 
 use super::table::{self, and_more};
-use crate::audit::{Audit, Outcome};
 use crate::model::{Severity, Totals};
+use crate::plan::FolderSum;
+use crate::plan::audit::{Audit, ContainerOutcome};
 use crate::report::layout::{MAX_WIDTH, MIN_WIDTH, bytes, counted, cut, number, shown};
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::rules;
 
-/// Containers of which it is said why they are not complete.
+/// Containers whose cause of failure is shown.
 const MAX_CAUSES: usize = 20;
 /// Folders that are named.
 const MAX_FOLDERS: usize = 10;
 
-pub(super) struct Text<'a, W> {
+pub(super) struct AuditText<'a, W> {
     audit: &'a Audit,
     totals: Totals,
     out: W,
     width: usize,
 }
 
-impl<'a, W: Write> Text<'a, W> {
+impl<'a, W: Write> AuditText<'a, W> {
     pub(super) fn new(audit: &'a Audit, out: W, width: usize) -> Self {
         Self { audit, totals: audit.totals(), out, width: width.clamp(MIN_WIDTH, MAX_WIDTH) }
     }
@@ -70,7 +71,7 @@ impl<'a, W: Write> Text<'a, W> {
 
     /// `58 complete, 2 failed`.
     fn states(&self) -> String {
-        let counts = Outcome::STATES.map(|state| (state, self.count(state)));
+        let counts = ContainerOutcome::STATES.map(|state| (state, self.count(state)));
         let there = counts.iter().filter(|(_, count)| *count > 0);
         let said = there.map(|(state, count)| format!("{} {}", number(*count), state.replace('-', " ")));
         said.collect::<Vec<_>>().join(", ")
@@ -82,10 +83,10 @@ impl<'a, W: Write> Text<'a, W> {
         containers.filter(|container| container.outcome.as_str() == state).count() as u64
     }
 
-    /// Why containers are not complete, before anything else is said of them.
+    /// Why containers are not complete, before anything else about them.
     fn causes(&mut self) -> io::Result<()> {
         let containers = &self.audit.containers;
-        let [.., stopped, not_done] = Outcome::STATES.map(|state| self.count(state));
+        let [.., stopped, not_done] = ContainerOutcome::STATES.map(|state| self.count(state));
         let causes = containers.iter().filter_map(|container| Some((container, container.outcome.cause()?)));
         let causes: Vec<_> = causes.collect();
         if causes.is_empty() && stopped + not_done == 0 {
@@ -106,11 +107,11 @@ impl<'a, W: Write> Text<'a, W> {
         }
         and_more(&mut self.out, causes.len(), MAX_CAUSES, "              ")?;
         if stopped + not_done > 0 {
-            let when = "when the audit was stopped; the next one with the same --out goes on";
+            let next = "run the audit again with the same --out to resume";
             let (stopped, not_done) = (number(stopped), number(not_done));
             writeln!(
                 self.out,
-                "  {ERROR}{:<10}{ERROR:#}  {stopped} begun, {not_done} not, {when}",
+                "  {ERROR}{:<10}{ERROR:#}  {stopped} under way, {not_done} not started; {next}",
                 "stopped"
             )?;
         }
@@ -162,17 +163,17 @@ impl<'a, W: Write> Text<'a, W> {
         }
         writeln!(self.out, "{BOLD}Worst prefixes{BOLD:#}")?;
         let named = worst.top().iter().take(MAX_FOLDERS);
-        let (mut more, mut left_out) = (worst.more_folders, worst.more_left_out);
+        let (mut more, mut left_out) = (worst.more, worst.rest.weight());
         for folder in worst.top().iter().skip(MAX_FOLDERS) {
             more += 1;
-            left_out += folder.rejected + folder.unknown;
+            left_out += folder.sum.weight();
         }
         for folder in named {
             let container = self.audit.containers.get(folder.container);
             let prefix = if folder.name.is_empty() { "(no folder)" } else { &folder.name };
             let name = container.map_or(String::new(), |container| shown(&container.name));
             let name = cut(&format!("{name}  {}", shown(prefix)), self.width - 44);
-            let sum = format!("{} of {}", number(folder.rejected + folder.unknown), number(folder.listed));
+            let sum = format!("{} of {}", number(folder.sum.weight()), number(folder.sum.listed));
             writeln!(self.out, "  {ERROR}{sum:>20}{ERROR:#}  {name}")?;
         }
         if more > 0 {
@@ -193,7 +194,7 @@ impl<'a, W: Write> Text<'a, W> {
                 project.as_ref().map_or("all containers".into(), |name| format!("project {}", shown(name)));
             let sample = match found.one_of {
                 1 => String::new(),
-                one_of => format!(", in a sample of one in {}", number(one_of)),
+                one_of => format!(", in a sample of 1 in {}", number(one_of)),
             };
             let count = counted(found.count, "basename", "basenames");
             writeln!(self.out, "  {}: {count}{sample}", cut(&project, self.width / 2))?;
@@ -212,21 +213,21 @@ impl<'a, W: Write> Text<'a, W> {
                 "    ",
             )?;
         }
-        writeln!(self.out, "  {DIM}annotations are matched by this name{DIM:#}\n")
+        writeln!(self.out, "  {DIM}annotations are matched by basename{DIM:#}\n")
     }
 
     fn together(&mut self) -> io::Result<()> {
         if self.audit.together.is_empty() {
             return Ok(());
         }
-        writeln!(self.out, "{BOLD}Together, of what the workspace has left{BOLD:#}")?;
+        writeln!(self.out, "{BOLD}All containers, against what the workspace has left{BOLD:#}")?;
         for together in &self.audit.together {
             let (unit, cost) = (together.kind.unit(), number(together.cost));
             let (style, verdict) = match (together.left, together.excess()) {
                 (None, _) => (DIM, format!("{cost}; no limit is set")),
                 (Some(left), 0) => (GOOD, format!("{cost} of {} left: it fits", number(left))),
                 (Some(left), excess) => {
-                    (ERROR, format!("{cost} of {} left: {} too many", number(left), number(excess)))
+                    (ERROR, format!("{cost} of {} left: {} over", number(left), number(excess)))
                 }
             };
             writeln!(self.out, "  {unit:<10}  {style}{verdict}{style:#}")?;
@@ -240,7 +241,7 @@ impl<'a, W: Write> Text<'a, W> {
         let requests = counted(totals.requests, "request", "requests");
         let repeated = match totals.retries {
             0 => String::new(),
-            retries => format!(", {} of them repeated", number(retries)),
+            retries => format!(", {} of them retries", number(retries)),
         };
         writeln!(self.out, "{DIM}Read {read} of {listed} in {requests}{repeated}.{DIM:#}")?;
         let assets = counted(totals.listed - totals.skipped, "asset", "assets");
@@ -252,16 +253,13 @@ impl<'a, W: Write> Text<'a, W> {
             _ => (ERROR, format!("{rejected} of {assets} will be left out, {unknown} could not be judged.")),
         };
         let containers = self.audit.containers.len() as u64;
-        match containers - self.count(Outcome::STATES[0]) {
+        match containers - self.count(ContainerOutcome::STATES[0]) {
             0 => writeln!(self.out, "{style}{verdict}{style:#}"),
             missing => {
                 let missing = number(missing);
                 let of = counted(containers, "container", "containers");
                 let seen = if totals.listed == 0 { "" } else { verdict.as_str() };
-                writeln!(
-                    self.out,
-                    "{ERROR}Incomplete: {missing} of {of} not examined to the end. {seen}{ERROR:#}"
-                )
+                writeln!(self.out, "{ERROR}Incomplete: {missing} of {of} not fully examined. {seen}{ERROR:#}")
             }
         }
     }

@@ -6,7 +6,7 @@ use super::{MAX_POINTS, is_refused};
 use crate::model::{Asset, Code, Verdict};
 use crate::report::shown;
 
-/// What is spent after so many entries of the listing, and what would be without any limit.
+/// What is spent at a position in the listing, and what would be spent without any limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Point {
     position: u64,
@@ -18,7 +18,7 @@ pub(super) struct Point {
 
 /// The first asset for which the quota of its kind was too small.
 #[derive(Debug, Serialize)]
-pub(super) struct Refused {
+pub(super) struct FirstRefused {
     name: String,
     at: Point,
 }
@@ -26,15 +26,15 @@ pub(super) struct Refused {
 /// Points at equal distances, which doubles whenever there are too many of them: each is exact, however long the listing
 /// turns out to be.
 #[derive(Debug)]
-pub(super) struct Curve {
+pub(super) struct QuotaCurve {
     now: Point,
     every: u64,
     points: Vec<Point>,
-    image_refused: Option<Refused>,
-    frame_refused: Option<Refused>,
+    image_refused: Option<FirstRefused>,
+    frame_refused: Option<FirstRefused>,
 }
 
-impl Default for Curve {
+impl Default for QuotaCurve {
     fn default() -> Self {
         Self {
             now: Point::default(),
@@ -46,7 +46,7 @@ impl Default for Curve {
     }
 }
 
-impl Curve {
+impl QuotaCurve {
     pub(super) fn add(&mut self, asset: &Asset) {
         let now = &mut self.now;
         now.position += 1;
@@ -63,7 +63,7 @@ impl Curve {
             let at = *now;
             let by_images = asset.findings.iter().any(|finding| finding.code == Code::ImageQuota);
             let refused = if by_images { &mut self.image_refused } else { &mut self.frame_refused };
-            refused.get_or_insert_with(|| Refused { name: shown(asset.blob.name.as_str()), at });
+            refused.get_or_insert_with(|| FirstRefused { name: shown(asset.blob.name.as_str()), at });
         }
         if self.now.position.is_multiple_of(self.every) {
             self.points.push(self.now);
@@ -87,11 +87,11 @@ impl Curve {
         points
     }
 
-    pub(super) fn image_refused(&self) -> Option<&Refused> {
+    pub(super) fn image_refused(&self) -> Option<&FirstRefused> {
         self.image_refused.as_ref()
     }
 
-    pub(super) fn frame_refused(&self) -> Option<&Refused> {
+    pub(super) fn frame_refused(&self) -> Option<&FirstRefused> {
         self.frame_refused.as_ref()
     }
 }
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn every_point_is_exact_and_there_are_never_too_many() {
         const LIMIT: u64 = 7_777;
-        let mut curve = Curve::default();
+        let mut curve = QuotaCurve::default();
         for position in 1..=100_000 {
             curve.add(&image(position, position <= LIMIT));
             assert!(curve.points.len() <= MAX_POINTS);

@@ -1,4 +1,4 @@
-//! How sizes, formats and what else the headers tell are distributed.
+//! The distributions of sizes, formats and other facts in headers.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::report::layout::number;
 use crate::report::shown;
 use crate::rules::orientation_text;
 
-/// Sizes are told apart by their number of binary digits: 0 for no bytes, 1 for one, 64 for 8 EiB and more.
+/// Sizes are counted by their number of binary digits: 0 for no bytes, 1 for one, 64 for 8 EiB and more.
 const SIZES: usize = u64::BITS as usize + 1;
 /// Where each bin of frame counts begins.
 const FRAMES: [u64; 17] =
@@ -29,9 +29,9 @@ pub(super) struct Distributions {
     sizes: [Counts; SIZES],
     formats: BTreeMap<Format, Counts>,
     orientations: BTreeMap<OrientationKey, Counts>,
-    codecs: Names,
-    pixel_formats: Names,
-    brands: Names,
+    codecs: NameCounts,
+    pixel_formats: NameCounts,
+    brands: NameCounts,
     frames: [Counts; FRAMES.len()],
 }
 
@@ -41,9 +41,9 @@ impl Default for Distributions {
             sizes: [Counts::default(); SIZES],
             formats: BTreeMap::new(),
             orientations: BTreeMap::new(),
-            codecs: Names::default(),
-            pixel_formats: Names::default(),
-            brands: Names::default(),
+            codecs: NameCounts::default(),
+            pixel_formats: NameCounts::default(),
+            brands: NameCounts::default(),
             frames: [Counts::default(); FRAMES.len()],
         }
     }
@@ -78,12 +78,12 @@ impl OrientationKey {
 
 /// Assets by a name that files give themselves.
 #[derive(Debug, Default)]
-struct Names {
+struct NameCounts {
     known: BTreeMap<String, Counts>,
     others: Counts,
 }
 
-impl Names {
+impl NameCounts {
     fn add(&mut self, name: &str, verdict: Verdict) {
         let name: String = shown(name).chars().take(MAX_NAME).collect();
         let is_room = self.known.len() < MAX_NAMES;
@@ -208,8 +208,8 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_names_are_told_apart() {
-        let mut names = Names::default();
+    fn only_so_many_names_are_counted_by_name() {
+        let mut names = NameCounts::default();
         for index in 0..100 {
             names.add("h264", Verdict::Accept);
             names.add(&format!("\u{202e}{index:03}{}", "x".repeat(100)), Verdict::Reject);

@@ -1,13 +1,13 @@
-//! What the page is told, as JSON. It is read by the page's own script and is no format for others.
+//! The page's data, as JSON for its own script: not a format for other programs.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::curve::{Curve, Point, Refused};
+use super::curve::{FirstRefused, Point, QuotaCurve};
 use super::distributions::{Distribution, Distributions};
-use super::findings::{Findings, Row};
-use super::folders::{Folders, Record};
+use super::findings::{FindingRow, Findings};
+use super::folders::{FolderRow, FolderTree};
 use crate::model::{Code, Gauge, Totals};
 use crate::plan::{MAX_BASENAMES, Summary};
 use crate::report::layout::{number, verdict};
@@ -16,7 +16,7 @@ use crate::report::{Header, shown};
 use crate::rules;
 
 #[derive(Serialize)]
-pub(super) struct Document<'a> {
+pub(super) struct PageData<'a> {
     pub(super) location: String,
     pub(super) verdict: String,
     tool: ToolRecord,
@@ -25,18 +25,18 @@ pub(super) struct Document<'a> {
     /// What a reader must know before trusting the sums.
     notes: Vec<String>,
     totals: Totals,
-    /// Why entries are no assets.
+    /// Why entries were skipped.
     skipped: Vec<(&'static str, u64)>,
-    quota: Quota<'a>,
-    rules: Vec<Rule>,
-    folders: Vec<Record>,
+    quota: QuotaData<'a>,
+    rules: Vec<RuleData>,
+    folders: Vec<FolderRow>,
     distributions: Vec<Distribution>,
-    findings: Vec<Row>,
+    findings: Vec<FindingRow>,
     texts: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct Quota<'a> {
+struct QuotaData<'a> {
     is_shared: bool,
     images: GaugeData<'a>,
     frames: GaugeData<'a>,
@@ -53,11 +53,11 @@ struct GaugeData<'a> {
     cost_of_other_kind: u64,
     /// Assets that do not fit.
     refused: u64,
-    first_refused: Option<&'a Refused>,
+    first_refused: Option<&'a FirstRefused>,
 }
 
 #[derive(Serialize)]
-struct Rule {
+struct RuleData {
     /// Its place in [`Code::ALL`], by which findings and folders name it.
     place: usize,
     code: &'static str,
@@ -73,17 +73,17 @@ struct Rule {
 }
 
 /// What was added up while the assets passed.
-pub(super) struct Parts<'a> {
-    pub(super) curve: &'a Curve,
+pub(super) struct PageParts<'a> {
+    pub(super) curve: &'a QuotaCurve,
     pub(super) distributions: Distributions,
     pub(super) findings: Findings,
-    pub(super) folders: Folders,
+    pub(super) folders: FolderTree,
     pub(super) skipped: BTreeMap<&'static str, u64>,
 }
 
-impl<'a> Document<'a> {
-    pub(super) fn new(header: &Header, summary: &Summary, parts: Parts<'a>) -> Self {
-        let Parts { curve, distributions, findings, folders, skipped } = parts;
+impl<'a> PageData<'a> {
+    pub(super) fn new(header: &Header, summary: &Summary, parts: PageParts<'a>) -> Self {
+        let PageParts { curve, distributions, findings, folders, skipped } = parts;
         let rules = summary.findings.iter().map(|(code, count)| rule(*code, *count, &findings)).collect();
         let (findings, texts) = findings.into_rows();
         Self {
@@ -119,15 +119,15 @@ fn about(header: &Header) -> Vec<(&'static str, String)> {
 fn notes(header: &Header, summary: &Summary) -> Vec<String> {
     let incomplete = summary.incomplete.as_ref().map(|why| {
         let listed = number(summary.totals.listed);
-        format!("Incomplete: {}. These are the first {listed} entries of the listing.", shown(why))
+        format!("Incomplete: {}. Only the first {listed} entries were judged.", shown(why))
     });
     let compared = (!summary.basenames_compared)
-        .then(|| format!("Basenames were compared for the first {} only.", number(MAX_BASENAMES as u64)));
+        .then(|| format!("Only the first {} basenames were compared.", number(MAX_BASENAMES as u64)));
     let assumptions = header.profile.assumptions.iter().map(|text| format!("Assumed: {}", shown(text)));
     incomplete.into_iter().chain(compared).chain(assumptions).collect()
 }
 
-fn quota<'a>(header: &Header, summary: &Summary, curve: &'a Curve) -> Quota<'a> {
+fn quota<'a>(header: &Header, summary: &Summary, curve: &'a QuotaCurve) -> QuotaData<'a> {
     let count =
         |code| summary.findings.iter().find(|(found, _)| *found == code).map_or(0, |(_, count)| *count);
     let gauge = |gauge: &Gauge, unit: &str, code, first_refused| GaugeData {
@@ -140,7 +140,7 @@ fn quota<'a>(header: &Header, summary: &Summary, curve: &'a Curve) -> Quota<'a> 
         first_refused,
     };
     let (profile, quota) = (&header.profile, &summary.quota);
-    Quota {
+    QuotaData {
         is_shared: quota.is_shared(),
         images: gauge(&quota.images, &profile.images.unit, Code::ImageQuota, curve.image_refused()),
         frames: gauge(&quota.frames, &profile.videos.unit, Code::FrameQuota, curve.frame_refused()),
@@ -148,10 +148,10 @@ fn quota<'a>(header: &Header, summary: &Summary, curve: &'a Curve) -> Quota<'a> 
     }
 }
 
-fn rule(code: Code, count: u64, findings: &Findings) -> Rule {
+fn rule(code: Code, count: u64, findings: &Findings) -> RuleData {
     let kept = findings.rule(code);
     let text = rules::text(code);
-    Rule {
+    RuleData {
         place: code as usize,
         code: code.as_str(),
         name: code.name(),

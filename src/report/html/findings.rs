@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::page::json_length;
+use super::script_json::json_length;
 use super::{MAX_FINDING_BYTES, MAX_FINDINGS};
 use crate::model::{Asset, Code, Finding, Severity};
 use crate::report::shown;
@@ -12,19 +12,19 @@ const ROW_BYTES: usize = 56;
 
 /// A finding as the table has it: `[position, name, size, format, rule, severity, message, fix]`. A rule is its place in
 /// [`Code::ALL`], message and fix are places in the list of texts, because most findings share theirs.
-pub(super) type Row = (u64, String, u64, &'static str, usize, &'static str, usize, Option<usize>);
+pub(super) type FindingRow = (u64, String, u64, &'static str, usize, &'static str, usize, Option<usize>);
 
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     position: u64,
-    rows: Vec<Row>,
+    rows: Vec<FindingRow>,
     texts: BTreeMap<String, usize>,
-    rules: [Rule; Code::ALL.len()],
+    rules: [KeptFindings; Code::ALL.len()],
 }
 
 /// What is kept of one rule's findings.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Rule {
+pub(super) struct KeptFindings {
     /// Rows in the table.
     pub(super) rows: usize,
     bytes: usize,
@@ -77,12 +77,12 @@ impl Findings {
         *self.texts.entry(text).or_insert(next)
     }
 
-    pub(super) fn rule(&self, code: Code) -> Rule {
+    pub(super) fn rule(&self, code: Code) -> KeptFindings {
         self.rules[code as usize]
     }
 
     /// The rows in listing order, and the texts that they name.
-    pub(super) fn into_rows(self) -> (Vec<Row>, Vec<String>) {
+    pub(super) fn into_rows(self) -> (Vec<FindingRow>, Vec<String>) {
         let mut texts: Vec<_> = self.texts.into_iter().collect();
         texts.sort_by_key(|(_, place)| *place);
         (self.rows, texts.into_iter().map(|(text, _)| text).collect())
@@ -120,12 +120,12 @@ mod tests {
         for index in 0..3000 {
             let code = if index < 2990 { Code::ExifOrientation } else { Code::Malformed };
             findings
-                .add(&asset(format!("{index}.jpg"), vec![Finding::new(code, "the same").with_fix("mend")]));
+                .add(&asset(format!("{index}.jpg"), vec![Finding::new(code, "the same").with_fix("repair")]));
         }
         assert_eq!(findings.rule(Code::ExifOrientation).rows, MAX_FINDINGS);
         assert_eq!(findings.rule(Code::Malformed).rows, 10, "a common rule takes no room of a rare one");
         let (rows, texts) = findings.into_rows();
-        assert_eq!(texts, ["the same", "mend"]);
+        assert_eq!(texts, ["the same", "repair"]);
         assert_eq!((rows[0].0, rows[0].1.as_str()), (1, "0.jpg"));
         assert_eq!((rows[MAX_FINDINGS].0, rows[MAX_FINDINGS].1.as_str()), (2991, "2990.jpg"));
     }

@@ -1,24 +1,24 @@
-//! Where assets and findings lie: the tree of folders, cut back to its larger branches.
+//! Where assets and findings are: the tree of folders, cut back to its larger branches.
 
 use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use super::page::json_length;
+use super::script_json::json_length;
 use super::{Counts, MAX_DEPTH, MAX_FOLDER_BYTES, MAX_FOLDERS, add};
 use crate::model::{Asset, Code, Verdict};
 use crate::report::shown;
 
 const ROOT: usize = 0;
 
-/// What lies in a folder.
+/// What is in a folder.
 #[derive(Clone, Debug, Default)]
-struct Content {
+struct FolderContent {
     verdicts: Counts,
     rules: [u64; Code::ALL.len()],
 }
 
-impl Content {
+impl FolderContent {
     fn add(&mut self, other: &Self) {
         add(&mut self.verdicts, &other.verdicts);
         add(&mut self.rules, &other.rules);
@@ -32,26 +32,26 @@ impl Content {
 }
 
 #[derive(Debug)]
-struct Folder {
+struct FolderNode {
     parent: usize,
     depth: usize,
     name: String,
-    /// What lies directly in it.
-    own: Content,
-    /// Folders that are no longer told apart, and what lay in them.
+    /// What is directly in it.
+    own: FolderContent,
+    /// How many folders were folded into it, and what was in them.
     folded: u64,
-    folded_content: Content,
+    folded_content: FolderContent,
 }
 
-impl Folder {
+impl FolderNode {
     fn new(parent: usize, depth: usize, name: &str) -> Self {
         Self {
             parent,
             depth,
             name: shown(name),
-            own: Content::default(),
+            own: FolderContent::default(),
             folded: 0,
-            folded_content: Content::default(),
+            folded_content: FolderContent::default(),
         }
     }
 }
@@ -59,32 +59,32 @@ impl Folder {
 /// The folders of a listing in listing order, in which the names of a folder follow each other: once another folder
 /// begins, the sums of the one before are final, and it may be folded into its parent when there are too many.
 #[derive(Debug)]
-pub(super) struct Folders {
+pub(super) struct FolderTree {
     /// Parents before their children; the first is the root.
-    folders: Vec<Folder>,
+    folders: Vec<FolderNode>,
     name_bytes: usize,
-    /// The folders that the last name lies in, from the outermost.
-    open: Vec<Open>,
+    /// The folders that the last name is in, from the outermost.
+    open: Vec<OpenFolder>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenFolder {
     name: String,
     folder: usize,
 }
 
-/// A folder as the page has it: `[parent, name, folders, by verdict, [[rule, count], …]]`, with what lies directly in it.
-/// One without a name is the sum of so many smaller folders of its parent.
+/// A folder as the page has it: `[parent, name, folders, by verdict, [[rule, count], …]]`, with what is directly in
+/// it. One without a name is the sum of smaller folders of its parent.
 #[derive(Debug, Serialize)]
-pub(super) struct Record(usize, Option<String>, u64, Counts, Vec<(usize, u64)>);
+pub(super) struct FolderRow(usize, Option<String>, u64, Counts, Vec<(usize, u64)>);
 
-impl Default for Folders {
+impl Default for FolderTree {
     fn default() -> Self {
-        Self { folders: vec![Folder::new(ROOT, 0, "")], name_bytes: 0, open: Vec::new() }
+        Self { folders: vec![FolderNode::new(ROOT, 0, "")], name_bytes: 0, open: Vec::new() }
     }
 }
 
-impl Folders {
+impl FolderTree {
     pub(super) fn add(&mut self, asset: &Asset) {
         let folder = self.enter(asset.blob.name.as_str());
         let content = &mut self.folders[folder].own;
@@ -97,7 +97,7 @@ impl Folders {
         }
     }
 
-    /// The folder in which the blob of this name lies.
+    /// The folder that the blob of this name is in.
     fn enter(&mut self, name: &str) -> usize {
         let path = name.rsplit_once('/').map(|(path, _)| path);
         let segments = path.into_iter().flat_map(|path| path.split('/')).take(MAX_DEPTH);
@@ -106,9 +106,9 @@ impl Folders {
             if self.open.get(depth).is_none_or(|open| open.name != segment) {
                 self.open.truncate(depth);
                 let parent = self.open.last().map_or(ROOT, |open| open.folder);
-                let folder = Folder::new(parent, depth + 1, segment);
+                let folder = FolderNode::new(parent, depth + 1, segment);
                 self.name_bytes += json_length(&folder.name);
-                self.open.push(Open { name: segment.to_owned(), folder: self.folders.len() });
+                self.open.push(OpenFolder { name: segment.to_owned(), folder: self.folders.len() });
                 self.folders.push(folder);
             }
             depth += 1;
@@ -163,9 +163,9 @@ impl Folders {
         }
     }
 
-    /// What lies in each folder and everywhere below it.
-    fn sums(&self) -> Vec<Content> {
-        let mut sums: Vec<Content> = Vec::new();
+    /// What is in each folder and everywhere below it.
+    fn sums(&self) -> Vec<FolderContent> {
+        let mut sums: Vec<FolderContent> = Vec::new();
         for folder in &self.folders {
             let mut content = folder.own.clone();
             content.add(&folder.folded_content);
@@ -178,7 +178,7 @@ impl Folders {
         sums
     }
 
-    pub(super) fn into_records(mut self) -> Vec<Record> {
+    pub(super) fn into_records(mut self) -> Vec<FolderRow> {
         self.open.clear();
         if self.folders.len() > MAX_FOLDERS || self.name_bytes > MAX_FOLDER_BYTES {
             self.fold();
@@ -196,9 +196,9 @@ impl Folders {
     }
 }
 
-fn record(parent: usize, name: Option<String>, folders: u64, content: &Content) -> Record {
+fn record(parent: usize, name: Option<String>, folders: u64, content: &FolderContent) -> FolderRow {
     let rules = content.rules.iter().copied().enumerate().filter(|(_, count)| *count > 0);
-    Record(parent, name, folders, content.verdicts, rules.collect())
+    FolderRow(parent, name, folders, content.verdicts, rules.collect())
 }
 
 #[cfg(test)]
@@ -229,8 +229,8 @@ mod tests {
         }
     }
 
-    fn listed<'a>(names: impl IntoIterator<Item = (&'a str, Verdict)>) -> Vec<Record> {
-        let mut folders = Folders::default();
+    fn listed<'a>(names: impl IntoIterator<Item = (&'a str, Verdict)>) -> Vec<FolderRow> {
+        let mut folders = FolderTree::default();
         for (name, verdict) in names {
             folders.add(&asset(name, verdict));
         }
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn small_folders_are_folded_and_nothing_is_lost() {
         const FOLDERS: u64 = 20_000;
-        let mut folders = Folders::default();
+        let mut folders = FolderTree::default();
         for folder in 0..FOLDERS {
             // Every thousandth folder has something that is left out, in a folder of its own.
             folders.add(&asset(&format!("{folder:06}/a.jpg"), Verdict::Accept));
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn deep_and_long_names_take_no_more_than_their_room() {
-        let mut folders = Folders::default();
+        let mut folders = FolderTree::default();
         for index in 0..3000 {
             folders.add(&asset(
                 &format!("{index:06}{}/{}x.jpg", "<".repeat(900), "a/".repeat(50)),

@@ -9,36 +9,38 @@ mod document;
 mod findings;
 mod folders;
 mod page;
+mod script_json;
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::Duration;
 
-use curve::Curve;
+use curve::QuotaCurve;
 use distributions::Distributions;
-use document::{Document, Parts};
+use document::{PageData, PageParts};
 use findings::Findings;
-use folders::Folders;
+use folders::FolderTree;
 
-use super::{Header, Report};
+use super::{Header, Out, written};
+use crate::error::Result;
 use crate::model::{Asset, Code, Verdict};
-use crate::plan::Summary;
+use crate::plan::{Sink, Summary};
 
 /// Findings of one rule that the table holds. A thousand is more than anyone reads.
 const MAX_FINDINGS: usize = 1000;
 /// Bytes of JSON that one rule's findings may take, so that long names do not make the file large: all rules together
 /// take 2.5 MB at most.
 const MAX_FINDING_BYTES: usize = 128 << 10;
-/// Folders that are told apart; the smaller ones are summed up where they lie. More boxes than this fit no screen.
+/// Folders that the page names; smaller ones are summed up in their parents. No screen has room for more boxes.
 const MAX_FOLDERS: usize = 2000;
 /// Bytes of JSON that the names of these folders may take.
 const MAX_FOLDER_BYTES: usize = 512 << 10;
-/// Folders inside each other that are told apart, as deep as a hierarchical namespace goes; what lies deeper is counted
-/// in the last of them.
+/// Levels of folders that the page names, as many as a hierarchical namespace allows; deeper ones are counted in the
+/// last of them.
 const MAX_DEPTH: usize = 63;
-/// Points of the quota curve, of which a screen shows no more.
+/// Points of the quota curve; a screen shows no more.
 const MAX_POINTS: usize = 512;
-/// Codecs, pixel formats or brands that are told apart: real containers have fewer, and hostile files may name any.
+/// Codecs, pixel formats or brands that are counted by name: real containers have fewer, hostile files may name any.
 const MAX_NAMES: usize = 24;
 /// Characters that such a name may take: real ones take 16 at most.
 const MAX_NAME: usize = 40;
@@ -60,32 +62,32 @@ fn is_refused(asset: &Asset) -> bool {
 }
 
 /// A report that adds up while the assets pass, and is written at the end.
-pub(super) struct Html<W> {
+pub(super) struct Html {
     header: Header,
-    out: W,
-    curve: Curve,
+    out: Out,
+    curve: QuotaCurve,
     distributions: Distributions,
     findings: Findings,
-    folders: Folders,
+    folders: FolderTree,
     skipped: BTreeMap<&'static str, u64>,
 }
 
-impl<W> Html<W> {
-    pub(super) fn new(header: Header, out: W) -> Self {
+impl Html {
+    pub(super) fn new(header: Header, out: Out) -> Self {
         Self {
             header,
             out,
-            curve: Curve::default(),
+            curve: QuotaCurve::default(),
             distributions: Distributions::default(),
             findings: Findings::default(),
-            folders: Folders::default(),
+            folders: FolderTree::default(),
             skipped: BTreeMap::new(),
         }
     }
 }
 
-impl<W: Write + Send> Report for Html<W> {
-    fn asset(&mut self, asset: &Asset) -> io::Result<()> {
+impl Sink for Html {
+    fn settled(&mut self, asset: &Asset) -> Result<()> {
         self.curve.add(asset);
         self.distributions.add(asset);
         self.findings.add(asset);
@@ -96,10 +98,13 @@ impl<W: Write + Send> Report for Html<W> {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, summary: &Summary, _elapsed: Duration) -> io::Result<()> {
+    fn finish(self: Box<Self>, summary: &Summary, _elapsed: Duration) -> Result<()> {
         let Self { header, mut out, curve, distributions, findings, folders, skipped } = *self;
-        let parts = Parts { curve: &curve, distributions, findings, folders, skipped };
-        page::write(&mut out, &Document::new(&header, summary, parts))?;
-        out.flush()
+        let parts = PageParts { curve: &curve, distributions, findings, folders, skipped };
+        let data = PageData::new(&header, summary, parts);
+        written(|| {
+            page::write(&mut out, &data)?;
+            out.flush()
+        })
     }
 }

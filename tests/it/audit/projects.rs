@@ -100,5 +100,5 @@ fn containers_are_weighed_together_against_a_workspace() {
     assert_eq!((ran.code, &ran.json()["together"][0]["excess"]), (0, &json!(0)));
     let text =
         audit(&server, &folder.path().join("out"), &with(&["@a", "@b"])).inside(folder.path()).run().stdout;
-    assert!(text.contains("  images      6 of 5 left: 1 too many\n"), "{text}");
+    assert!(text.contains("  images      6 of 5 left: 1 over\n"), "{text}");
 }

@@ -125,7 +125,7 @@ fn whatever_drifted_is_said() {
         let planned = Planned::new();
         change(&planned);
         let report = planned.refused();
-        let (_, obstacles) = report.split_once("In its way\n").expect("something is");
+        let (_, obstacles) = report.split_once("Blocked by\n").expect("something is");
         reports += &format!("# {what}\n{obstacles}\n");
     }
     assert_snapshot!(reports);

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use presync::ledger::{Ledger, Reservation};
 use presync::loopback::{Blob, Config, Content, Handle, Server};
 use presync::model::{Asset, Month, QuotaKind};
-use presync::plan::Summary;
+use presync::plan::{Sink, Summary};
 use presync::plan_file::{Header, PlanReader, PlanWriter};
 use tempfile::TempDir;
 
@@ -94,8 +94,8 @@ impl Place {
         let mut assets: Vec<_> = reader.map(|asset| asset.expect("it is read")).collect();
         change(&mut header, &mut summary, &mut assets);
         let mut plan = PlanWriter::create(&self.plan(), header).expect("a file");
-        assets.iter().for_each(|asset| plan.asset(asset).expect("it is written"));
-        plan.finish(summary, Duration::from_secs(1)).expect("it is written");
+        assets.iter().for_each(|asset| plan.settled(asset).expect("it is written"));
+        Box::new(plan).finish(&summary, Duration::from_secs(1)).expect("it is written");
     }
 
     /// A text without what is another one in each run.

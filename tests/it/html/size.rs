@@ -9,7 +9,7 @@ use presync::model::{
     Access, Admit, Asset, Blob, BlobName, Code, Facts, Finding, Format, FourCc, Orientation, Origin, Quota,
     Reads, Video, VideoTrack,
 };
-use presync::plan::Budget;
+use presync::plan::{Budget, Sink};
 use presync::report::{self, Header};
 use presync::rules::{self, Content, Profile};
 
@@ -85,7 +85,7 @@ fn write(path: &Path, count: u64) {
     for index in 0..count {
         let mut asset = asset(index, count, &profile);
         budget.settle(&mut asset);
-        report.asset(&asset).expect("it is written");
+        report.settled(&asset).expect("it is written");
     }
     report.finish(&budget.summary(), Duration::ZERO).expect("it is written");
 }

@@ -127,7 +127,7 @@ fn the_ledger_lies_where_it_is_said() {
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
         ran.stdout
     };
-    assert!(run(&[], &[]).contains("No quota is known"));
+    assert!(run(&[], &[]).contains("No quota is recorded"));
     assert!(!home.exists(), "to show it makes nothing");
     run(&["set", "--images", "1"], &[""]);
     run(&["set", "--images", "2"], &["variable.sqlite3"]);

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use presync::ledger::{Claim, Reserve, Shortage};
+use presync::ledger::{Claim, KindShortage, Reserve};
 use presync::model::QuotaKind::Images;
 
 use super::{Place, claim, month, of_parent, spawn};
@@ -51,7 +51,7 @@ fn child() {
         match ledger.reserve(&last, Timestamp::now()).expect("it can be asked") {
             Reserve::Reserved(_) => admitted += 1,
             refused => {
-                let shortage = Shortage { kind: Images, needed: BUDGET, left: 0 };
+                let shortage = KindShortage { kind: Images, needed: BUDGET, left: 0 };
                 assert_eq!(refused, Reserve::Refused(vec![shortage]));
             }
         }

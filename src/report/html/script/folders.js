@@ -7,7 +7,7 @@ const MIN_BOX = 5;
 // Rows of the table.
 const MAX_ROWS = 50;
 
-// Stands for the children of what has none by its nature: the files directly in a folder.
+// The children of the files directly in a folder, which have none.
 const NONE = [];
 
 const folders = data.folders.map(([parent, label, folded, verdicts, rules], index) => ({
@@ -92,7 +92,7 @@ function boxes(width) {
   return found;
 }
 
-/** A box that opens a folder; what stands for several folders opens nothing. */
+/** A box that opens a folder; a box of several folders opens nothing. */
 function icicleBox({ folder, small, left, share, level }) {
   const box = folder === null || isSumOfFolders(folder) ? restBox(folder) : folderBox(folder);
   box.title = folder === null ? smaller(small) : `${title(folder)}: ${describe(folder.verdicts)}`;
@@ -192,7 +192,7 @@ function drawTable() {
   if (hidden > 0) notes.push(`${counted(hidden, "more folder is", "more folders are")} not in this table.`);
   const folded = sum(folders.map((folder) => folder.folded));
   if (folded > 0)
-    notes.push(`In all, ${smaller(folded)} ${folded === 1 ? "is" : "are"} counted together where they lie.`);
+    notes.push(`In all, ${smaller(folded)} ${folded === 1 ? "is" : "are"} counted in the folders that hold them.`);
   byId("folder-note").textContent = notes.join(" ");
 }
 
@@ -262,11 +262,11 @@ byId("folder-rule").addEventListener("change", (event) => {
   if (weigh(opened) === 0) opened = root;
   drawFolders();
 });
-// A chain of folders that hold nothing but the next one says nothing: begin where it ends.
+// Begin below folders that hold nothing but another folder.
 const isLink = ({ direct, children }) => sum(direct.verdicts) === 0 && children.length === 1;
 while (isLink(opened) && opened.children[0].children.length > 0) [opened] = opened.children;
 drawFolders();
-// Only a new width matters, and drawing anew takes the focus away.
+// Only a new width matters, and drawing again takes the focus away.
 let drawnWidth = byId("icicle").clientWidth;
 new ResizeObserver(() => {
   const width = byId("icicle").clientWidth;

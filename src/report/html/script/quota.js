@@ -36,7 +36,7 @@ function gauges() {
 
 /** Whether everything fits, as a paragraph. */
 function fit({ limit, refused }) {
-  if (limit === null) return el("p.muted", "no limit given");
+  if (limit === null) return el("p.muted", "no limit set");
   if (refused.length === 0) return el("p.good", "✓ fits");
   const assets = refused.map(([count, one, many]) => counted(count, one, many)).join(" and ");
   const isOne = sum(refused.map(([count]) => count)) === 1;

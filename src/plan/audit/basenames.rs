@@ -2,9 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Basenames that are compared: 1.8 million, in 36 MB of hashes and places. Of more, an even sample is.
-pub const MAX_BASENAMES: usize = 1_835_008;
+use crate::error::Result;
+use crate::model::{Asset, Verdict};
+use crate::plan::Sink;
+
+/// Basenames that are compared: 1.8 million, in 36 MB of hashes and places. Beyond that, an even sample is.
+const MAX_BASENAMES: usize = 1_835_008;
 /// Basenames that are named.
 const EXAMPLES: usize = 5;
 /// The place of no container.
@@ -15,7 +20,7 @@ const NONE: u32 = u32::MAX;
 /// Held are the hashes below a bound. When they become too many, the bound is halved, until few enough are below it: it
 /// depends on the names alone, so that what is found does not depend on which container finishes first.
 #[derive(Debug)]
-pub struct Basenames {
+pub struct ProjectBasenames {
     most: usize,
     bound: u64,
     /// How often the bound was halved.
@@ -27,33 +32,54 @@ pub struct Basenames {
     examples: BTreeMap<u64, String>,
 }
 
+/// The basenames that one container adds to those of its project.
+#[derive(Clone, Debug)]
+pub struct ContainerBasenames {
+    /// Those of all containers of the project.
+    pub project: Arc<Mutex<ProjectBasenames>>,
+    /// The container's place.
+    pub container: usize,
+}
+
+impl Sink for ContainerBasenames {
+    fn settled(&mut self, asset: &Asset) -> Result<()> {
+        // What will not be synced clashes with nothing.
+        if asset.verdict == Verdict::Accept {
+            // Sums are whole even if another container's thread has panicked.
+            let mut project = self.project.lock().unwrap_or_else(PoisonError::into_inner);
+            project.add(asset.blob.name.basename(), self.container);
+        }
+        Ok(())
+    }
+}
+
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Duplicates {
+pub struct SharedBasenames {
     /// Basenames that more than one container has, among those that were compared.
     pub count: u64,
     /// One of how many basenames was compared: 1 when all were.
     pub one_of: u64,
     /// Some of them, in the order of their names.
-    pub examples: Vec<Duplicate>,
+    pub examples: Vec<SharedBasename>,
 }
 
 /// A basename that more than one container has.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Duplicate {
+pub struct SharedBasename {
     /// The basename.
     pub basename: String,
     /// The places of the first two containers that have it.
     pub containers: [usize; 2],
 }
 
-impl Default for Basenames {
+impl Default for ProjectBasenames {
     fn default() -> Self {
         Self::with_most(MAX_BASENAMES)
     }
 }
 
-impl Basenames {
+impl ProjectBasenames {
     fn with_most(most: usize) -> Self {
         let (seen, examples) = (HashMap::new(), BTreeMap::new());
         Self { most, bound: u64::MAX, halvings: 0, seen, shared: 0, examples }
@@ -100,15 +126,15 @@ impl Basenames {
     }
 
     /// What was found.
-    pub fn finish(self) -> Duplicates {
+    pub fn finish(self) -> SharedBasenames {
         let duplicate = |(hash, basename)| {
             let (first, second) = self.seen.get(&hash).copied()?;
-            Some(Duplicate { basename, containers: [first as usize, second as usize] })
+            Some(SharedBasename { basename, containers: [first as usize, second as usize] })
         };
         let mut examples: Vec<_> = self.examples.into_iter().filter_map(duplicate).collect();
         examples.sort();
         let one_of = 1_u64.checked_shl(self.halvings).unwrap_or(u64::MAX);
-        Duplicates { count: self.shared, one_of, examples }
+        SharedBasenames { count: self.shared, one_of, examples }
     }
 }
 
@@ -117,9 +143,9 @@ mod tests {
     use super::*;
 
     /// Containers 0 to 3; container `c` has the names from `1000 * c` on, each shared with the next one.
-    fn found(most: usize, mut order: Vec<(usize, usize)>, shuffle: u64) -> Duplicates {
+    fn found(most: usize, mut order: Vec<(usize, usize)>, shuffle: u64) -> SharedBasenames {
         fastrand::Rng::with_seed(shuffle).shuffle(&mut order);
-        let mut basenames = Basenames::with_most(most);
+        let mut basenames = ProjectBasenames::with_most(most);
         for (container, number) in order {
             basenames.add(&format!("{number:05}.jpg"), container);
         }
@@ -134,15 +160,15 @@ mod tests {
 
     #[test]
     fn a_basename_is_shared_when_two_containers_have_it() {
-        let mut basenames = Basenames::default();
+        let mut basenames = ProjectBasenames::default();
         for (name, container) in
             [("a", 7), ("a", 7), ("b", 7), ("b", 3), ("c", 9), ("b", 5), ("c", 1), ("b", 9)]
         {
             basenames.add(name, container);
         }
-        let duplicate = |name: &str, containers| Duplicate { basename: name.into(), containers };
+        let duplicate = |name: &str, containers| SharedBasename { basename: name.into(), containers };
         let examples = vec![duplicate("b", [3, 5]), duplicate("c", [1, 9])];
-        assert_eq!(basenames.finish(), Duplicates { count: 2, one_of: 1, examples });
+        assert_eq!(basenames.finish(), SharedBasenames { count: 2, one_of: 1, examples });
     }
 
     #[test]

@@ -1,17 +1,16 @@
-//! What a listing alone tells: how much there is, of which kind, and where. Nothing is read.
+//! What a listing alone shows: how much there is, of which kind, and where. Nothing is read.
 
 use std::collections::BTreeMap;
 
+use super::{FolderSum, Folders, TopFolders};
 use crate::model::{Access, Blob, Format, Kind};
 use crate::rules;
 
-/// Extensions that are told apart: a hostile listing has a new one in every name. Real ones have some dozens.
+/// Extensions that are counted separately: real listings have dozens, a hostile one has a new one in every name.
 pub const MAX_EXTENSIONS: usize = 1_000;
-/// Folders that are named, of as many as there are.
-pub const TOP_FOLDERS: usize = 20;
 /// Names in the sample.
 pub const SAMPLE: usize = 10;
-/// Names held back for it, so that ten can be taken at even distances: at most 4 KiB each.
+/// Names kept for it, so that ten can be chosen at even distances: at most 4 KiB each.
 const MAX_CANDIDATES: usize = 8 * SAMPLE;
 
 /// Files and their bytes.
@@ -23,10 +22,14 @@ pub struct Sum {
     pub bytes: u64,
 }
 
-impl Sum {
+impl FolderSum for Sum {
     fn add(&mut self, other: Self) {
         self.files = self.files.saturating_add(other.files);
         self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+
+    fn weight(self) -> u64 {
+        self.files
     }
 }
 
@@ -59,13 +62,22 @@ pub struct Preview {
     extensions: BTreeMap<String, Sum>,
     /// Files with yet other extensions than the first [`MAX_EXTENSIONS`].
     pub more_extensions: Sum,
-    folders: Folders,
-    sample: Sample,
+    folders: Folders<Sum>,
+    /// Files directly under the prefix, once the listing has ended.
+    pub direct: Sum,
+    /// The folders under the prefix with the most files, once the listing has ended.
+    pub top_folders: TopFolders<Sum>,
+    sample: NameSample,
 }
 
 impl Preview {
-    /// Takes the next blob of the listing. `prefix` is the source's, with which every name begins.
-    pub fn add(&mut self, blob: &Blob, prefix: &str) {
+    /// A preview of the names that begin with `prefix`, the source's.
+    pub fn new(prefix: &str) -> Self {
+        Self { folders: Folders::new(0, prefix), ..Self::default() }
+    }
+
+    /// Takes the next blob of the listing.
+    pub fn add(&mut self, blob: &Blob) {
         self.listed += 1;
         let name = blob.name.as_str();
         match blob.access {
@@ -93,7 +105,7 @@ impl Preview {
             }
         }
         self.add_extension(extension.unwrap_or_default(), one);
-        self.folders.add(name, prefix, one);
+        self.folders.add(name, one);
         self.sample.add(name);
     }
 
@@ -123,25 +135,10 @@ impl Preview {
         extensions
     }
 
-    /// Files directly under the prefix.
-    pub fn direct(&self) -> Sum {
-        self.folders.direct
-    }
-
-    /// The listing is at its end.
+    /// Ends the listing.
     pub fn finish(&mut self) {
-        self.folders.close();
-    }
-
-    /// Of a finished listing the folders under the prefix with the most files, those first; a name has the prefix before
-    /// it and `/` at its end. At most [`TOP_FOLDERS`].
-    pub fn top_folders(&self) -> &[(String, Sum)] {
-        &self.folders.top
-    }
-
-    /// How many folders there are besides, in a finished listing, and their files.
-    pub fn more_folders(&self) -> (u64, Sum) {
-        self.folders.more
+        let (direct, folders) = std::mem::take(&mut self.folders).finish();
+        (self.direct, self.top_folders) = (direct.sum, folders);
     }
 
     /// Up to [`SAMPLE`] names at even distances through the listing, the same ones every time.
@@ -154,55 +151,17 @@ impl Preview {
     }
 }
 
-/// Sums by folder. A listing is in the order of the names, so a folder's files follow each other: one folder is open at a
-/// time, and of the closed ones the largest are kept.
-#[derive(Clone, Debug, Default)]
-struct Folders {
-    direct: Sum,
-    open: Option<(String, Sum)>,
-    top: Vec<(String, Sum)>,
-    more: (u64, Sum),
-}
-
-impl Folders {
-    fn add(&mut self, name: &str, prefix: &str, one: Sum) {
-        let begin = if name.starts_with(prefix) { prefix.len() } else { 0 };
-        let Some(len) = name[begin..].find('/') else { return self.direct.add(one) };
-        let folder = &name[..=begin + len];
-        match &mut self.open {
-            Some((open, sum)) if open == folder => sum.add(one),
-            _ => {
-                self.close();
-                self.open = Some((folder.to_owned(), one));
-            }
-        }
-    }
-
-    /// Puts the open folder among the largest, and the smallest of them away. Of two alike, the first one stays.
-    fn close(&mut self) {
-        let Some((name, sum)) = self.open.take() else { return };
-        let place = self.top.partition_point(|(_, other)| other.files >= sum.files);
-        self.top.insert(place, (name, sum));
-        if self.top.len() > TOP_FOLDERS
-            && let Some((_, smallest)) = self.top.pop()
-        {
-            self.more.0 += 1;
-            self.more.1.add(smallest);
-        }
-    }
-}
-
 /// Names at even distances, although it is not known how many there will be: whenever too many are held, every second one
 /// goes and the distance doubles.
 #[derive(Clone, Debug, Default)]
-struct Sample {
+struct NameSample {
     seen: u64,
     /// Names from one candidate to the next, as a power of two.
     doublings: u32,
     candidates: Vec<String>,
 }
 
-impl Sample {
+impl NameSample {
     fn add(&mut self, name: &str) {
         if self.candidates.len() == MAX_CANDIDATES {
             let mut index = 0;
@@ -223,14 +182,15 @@ impl Sample {
 mod tests {
     use super::*;
     use crate::model::BlobName;
+    use crate::plan::TOP_FOLDERS;
 
     fn blob(name: &str, size: u64) -> Blob {
         Blob { name: BlobName::new(name), size, etag: None, last_modified: None, access: Access::Online }
     }
 
     fn preview<'a>(blobs: impl IntoIterator<Item = &'a Blob>, prefix: &str) -> Preview {
-        let mut preview = Preview::default();
-        blobs.into_iter().for_each(|blob| preview.add(blob, prefix));
+        let mut preview = Preview::new(prefix);
+        blobs.into_iter().for_each(|blob| preview.add(blob));
         preview.finish();
         preview
     }
@@ -261,7 +221,7 @@ mod tests {
         assert_eq!(preview.listed, preview.files().files + preview.markers + preview.not_entered);
         assert_eq!((preview.listed, preview.markers, preview.not_entered), (10, 2, 1));
         assert_eq!((preview.archived, preview.empty, preview.unreachable), (1, 1, 1));
-        // Neither the empty nor the archived image can sync; the sidecar is none.
+        // Neither the empty nor the archived image can sync; the sidecar is not an image.
         assert_eq!((preview.images_by_name, preview.undecided), (1, 1));
         assert_eq!(preview.extensions()[..2], [("", sum(2, 40)), ("jpg", sum(2, 60))]);
     }
@@ -283,13 +243,13 @@ mod tests {
         names.push("p/direct".into());
         names.sort();
         let preview = of_names(names.iter().map(String::as_str), "p/");
-        let top = preview.top_folders();
-        assert_eq!((top.len(), top[0].0.as_str(), top[0].1.files), (TOP_FOLDERS, "p/f29/", 30));
-        assert_eq!((top[19].0.as_str(), top[19].1.files), ("p/f10/", 11));
-        assert_eq!((preview.more_folders().0, preview.more_folders().1.files), (10, 55));
-        assert_eq!(preview.direct().files, 1);
-        assert_eq!(of_names(["cam1/a", "cam10/b", "/lead"], "").top_folders().len(), 3);
-        assert_eq!(of_names(["cam1/a", "cam10/b"], "cam1").top_folders()[0].0, "cam1/");
+        let folders = &preview.top_folders;
+        let top: Vec<_> =
+            folders.top().iter().map(|folder| (folder.name.as_str(), folder.sum.files)).collect();
+        assert_eq!((top.len(), top[0], top[19]), (TOP_FOLDERS, ("p/f29/", 30), ("p/f10/", 11)));
+        assert_eq!((folders.more, folders.rest.files, preview.direct.files), (10, 55, 1));
+        assert_eq!(of_names(["cam1/a", "cam10/b", "/lead"], "").top_folders.top().len(), 3);
+        assert_eq!(of_names(["cam1/a", "cam10/b"], "cam1").top_folders.top()[0].name, "cam1/");
     }
 
     #[test]

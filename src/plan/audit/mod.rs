@@ -1,5 +1,5 @@
 //! What an audit of several containers adds up to: a row a container, their sums, the worst folders, and basenames that
-//! more than one of them has. Whatever order the containers finish in, it is the same.
+//! more than one of them has. The order in which the containers finish does not matter.
 
 mod basenames;
 mod folders;
@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::model::{Code, Origin, QuotaKind, Totals};
-use crate::plan::Summary;
+use crate::plan::{Summary, TopFolders};
 
-pub use basenames::{Basenames, Duplicate, Duplicates, MAX_BASENAMES};
-pub use folders::{Folder, Folders, TOP_FOLDERS, Worst};
+pub use basenames::{ContainerBasenames, ProjectBasenames, SharedBasename, SharedBasenames};
+pub use folders::{FolderCounts, worst};
 
-/// What came of an audit.
+/// The result of an audit.
 #[derive(Debug)]
 pub struct Audit {
     /// One of each container, in the order of accounts, containers and prefixes.
@@ -22,9 +22,9 @@ pub struct Audit {
     /// Names of the account's containers that were left out, such as `$logs`.
     pub left_out: Vec<String>,
     /// The folders with the most assets that will not sync.
-    pub worst: Worst,
+    pub worst: TopFolders<FolderCounts>,
     /// By project, basenames that more than one of its containers has; `None` stands for the project of all of them.
-    pub duplicates: Vec<(Option<String>, Duplicates)>,
+    pub duplicates: Vec<(Option<String>, SharedBasenames)>,
     /// What the containers cost together of the workspace's quota, if there is one.
     pub together: Vec<Together>,
     /// How long it took.
@@ -42,8 +42,8 @@ pub struct Container {
     pub profile: String,
     /// The project that it syncs into.
     pub project: Option<String>,
-    /// What came of it.
-    pub outcome: Outcome,
+    /// How its audit ended.
+    pub outcome: ContainerOutcome,
     /// What is worth knowing besides, such as that its earlier plan cannot be used.
     pub notes: Vec<String>,
     /// The plan that was written.
@@ -54,7 +54,7 @@ pub struct Container {
 
 /// How the audit of a container ended.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum ContainerOutcome {
     /// Every blob was examined.
     Complete(Summary),
     /// The first part of its listing was, and then this happened.
@@ -67,7 +67,7 @@ pub enum Outcome {
     NotDone,
 }
 
-impl Outcome {
+impl ContainerOutcome {
     /// What [`as_str`](Self::as_str) gives, the best first.
     pub const STATES: [&str; 5] = ["complete", "incomplete", "failed", "stopped", "not-done"];
 
@@ -105,7 +105,7 @@ impl Outcome {
     }
 }
 
-/// What all containers cost of one kind of quota, beside what a workspace has left.
+/// What all containers cost of one kind of quota, and what a workspace has left of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Together {
     /// What is counted.
