@@ -18,11 +18,11 @@ use jiff::Timestamp;
 use presync::bench::floor;
 use presync::loopback::{Config, Content, Server, Shape};
 use presync::model::{
-    Access, Admit, Asset, Blob, BlobName, ByteRange, ETag, Facts, Format, Orientation, Origin, Quota,
-    ReadError, Reads,
+    Access, Asset, Blob, BlobName, ByteRange, ETag, Facts, Format, Orientation, Origin, Quota, ReadError,
+    Reads,
 };
-use presync::plan::{Budget, Reorder, Sink};
-use presync::report::{self, Header};
+use presync::plan::{Budget, Reorder, RunHeader, Sink};
+use presync::report;
 use presync::rules::{self, Content as Judged, Profile};
 use presync::run::{self, Settings, Task};
 use presync::source::azure::{AuthMode, AzureSource, Options, parse_page};
@@ -133,7 +133,7 @@ fn settling(group: &mut BenchmarkGroup<'_, WallTime>) {
             prefix: String::new(),
             credential: None,
         };
-        let header = Header { origin, profile: Arc::clone(&profile), admit: Admit::Listing };
+        let header = RunHeader::new(origin, Arc::clone(&profile), Timestamp::UNIX_EPOCH);
         bench.iter(|| {
             let mut report =
                 report::open(report::Format::Jsonl, header.clone(), io::sink(), 100).expect("a report");
@@ -155,18 +155,13 @@ struct Memory {
 }
 
 impl Reader for Memory {
-    async fn read(
-        &self,
-        _: &mut Blob,
-        range: ByteRange,
-        reads: &mut Reads,
-    ) -> std::result::Result<Bytes, ReadError> {
+    async fn read(&self, _: &mut Blob, range: ByteRange, reads: &mut Reads) -> Result<Bytes, ReadError> {
         reads.count_request(true);
         reads.bytes += range.len();
         Ok(self.jpeg.slice(range.start() as usize..range.end() as usize))
     }
 
-    async fn find(&self, _: &BlobName) -> std::result::Result<Option<Blob>, ReadError> {
+    async fn find(&self, _: &BlobName) -> Result<Option<Blob>, ReadError> {
         Ok(None)
     }
 }

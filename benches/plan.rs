@@ -15,8 +15,8 @@ use presync::model::{
     Access, Admit, Asset, Blob, BlobName, ETag, Facts, Format, FourCc, Month, Orientation, Origin, Quota,
     Reads, Video, VideoTrack,
 };
-use presync::plan::{Budget, Earlier, Sink, Summary};
-use presync::plan_file::{Header, PlanReader, PlanWriter};
+use presync::plan::{Budget, Earlier, RunHeader, Sink, Summary};
+use presync::plan_file::{PlanReader, PlanWriter};
 use presync::probe;
 use presync::report;
 use presync::rules::{self, Content, Profile};
@@ -68,7 +68,7 @@ fn main() {
 }
 
 fn write(path: &Path, rows: u64, profile: &Arc<Profile>, summary: Summary) {
-    let header = Header {
+    let header = RunHeader {
         origin: Origin {
             provider: "azure".into(),
             location: "https://media.blob.core.windows.net/cameras".to_owned(),

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result, reason};
 use crate::files::whole;
 use crate::model::{Asset, Quota, Totals};
-use crate::plan::{Budget, Sink, Summary};
-use crate::plan_file::{Header, PlanReader, PlanWriter};
+use crate::plan::{Budget, RunHeader, Sink, Summary};
+use crate::plan_file::{PlanReader, PlanWriter};
 use crate::run::Rows;
 
 /// How often what is done is put on the disk, unless another pace is asked for.
@@ -34,7 +34,7 @@ pub struct Checkpoint {
     folder: PathBuf,
     /// Held for as long as the run goes on: two must not write the same plan.
     _lock: File,
-    header: Header,
+    header: RunHeader,
     every: Duration,
     generation: u32,
     next_part: u32,
@@ -54,7 +54,7 @@ impl Checkpoint {
     /// # Errors
     /// The folder cannot be written; another run is writing to it; with `resume`, it belongs to a run with another
     /// source or other rules, or is damaged.
-    pub fn open(plan: &Path, header: Header, every: Duration, resume: bool) -> Result<(Self, Vec<Rows>)> {
+    pub fn open(plan: &Path, header: RunHeader, every: Duration, resume: bool) -> Result<(Self, Vec<Rows>)> {
         let plan = whole::target(plan)?;
         let folder = folder(&plan);
         match fs::create_dir(&folder) {
@@ -187,7 +187,7 @@ fn generation(path: &Path) -> Option<u32> {
 }
 
 /// Whether the parts are of a run like the one with this header.
-fn check(parts: &[PathBuf], header: &Header) -> Result<()> {
+fn check(parts: &[PathBuf], header: &RunHeader) -> Result<()> {
     let Some(first) = parts.first() else { return Ok(()) };
     let of_part = PlanReader::open(first)?.plan().header.clone();
     let what = match () {

@@ -32,8 +32,8 @@ use crate::commit::{self, Commit, CommitFolder, CommitOutcome, Comparison, Kept,
 use crate::error::{Error, Result};
 use crate::ledger::{Amounts, Claim, KindShortage, Ledger, Reservation, Reserve};
 use crate::model::{Blob, Month};
-use crate::plan::Earlier;
-use crate::plan_file::{Header, Plan};
+use crate::plan::{Earlier, RunHeader};
+use crate::plan_file::Plan;
 use crate::probe;
 use crate::report::{self, ProgressBar, TextOrJson, shown};
 use crate::rules::Profile;
@@ -132,7 +132,7 @@ pub(super) fn run(args: &CommitArgs) -> Result<Exit> {
 }
 
 /// The plan's source, and what goes with it. One that is named again must be the same.
-fn resolve(args: &CommitArgs, header: &Header, environment: &Environment) -> Result<Resolved> {
+fn resolve(args: &CommitArgs, header: &RunHeader, environment: &Environment) -> Result<Resolved> {
     let origin = &header.origin;
     let mut azure = args.azure.clone();
     let named = match (&args.source, &header.root) {
@@ -225,7 +225,7 @@ fn elsewhere(workspace: &str, month: Month, plan: &str) -> Error {
 
 /// Compares the plan with what can be known without a listing.
 fn begin(args: &CommitArgs, commit: &mut Commit, ledger: &Path) -> Result<Comparison> {
-    let Header { profile_from, profile: planned, .. } = &commit.plan.header;
+    let RunHeader { profile_from, profile: planned, .. } = &commit.plan.header;
     let profile = Profile::load(profile_from).map_err(|error| {
         Error::new(error.message().to_owned())
             .hint("the plan was judged by it: put it back, or make a plan with another profile")

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::examine::{Input, Planned, Provenance, check_baseline, plan_header};
+use super::examine::{Input, Planned, Provenance, check_baseline};
 use super::exit::Exit;
 use super::interrupt::interrupted;
 use super::output::Output;
@@ -17,13 +17,13 @@ use super::{ledger, say, say_rate, say_tally, shard};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::model::{Month, Quota};
-use crate::plan::{Sink, Summary};
-use crate::report::{self, Format, Header, ProgressBar, shown};
+use crate::plan::{RunHeader, Sink, Summary};
+use crate::report::{self, Format, ProgressBar, shown};
 use crate::rules::{Choice, Profile};
 use crate::run::{self, End, Ended, Known, Progress, Task};
 use crate::source::any::AnySource;
-use crate::source::azure;
 use crate::source::location::Environment;
+use crate::source::{Depth, azure};
 
 pub(super) mod args;
 
@@ -50,10 +50,15 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
         };
         let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
         let input = Input::open(source, &args.inventory)?;
-        let header = Header { origin: input.source.origin(), profile, admit: args.admit };
+        let header = RunHeader {
+            recursive: args.depth() == Depth::All,
+            dimensions: args.dimensions,
+            admit: args.admit,
+            ..provenance.header(input.source.origin(), profile)
+        };
         match args.share() {
-            Some(share) => shard::run(input, header, provenance, quota, share, args).await,
-            None => report_on(input, header, provenance, quota, args).await,
+            Some(share) => shard::run(input, header, quota, share, args).await,
+            None => report_on(input, header, quota, args).await,
         }
     })
 }
@@ -80,20 +85,13 @@ fn ledger_quota(
     ledger::quota(&path, workspace, month, profile)
 }
 
-async fn report_on(
-    input: Input,
-    header: Header,
-    provenance: Provenance,
-    quota: Quota,
-    args: &DryRunArgs,
-) -> Result<Exit> {
+async fn report_on(input: Input, header: RunHeader, quota: Quota, args: &DryRunArgs) -> Result<Exit> {
     let begun = Instant::now();
     let profile = Arc::clone(&header.profile);
-    let of_plan = plan_header(&header, provenance, args.depth(), args.dimensions);
     let mut known = Known::default();
     if let Some(path) = &args.baseline {
         let earlier = parts::open(path, Weigh::default())?;
-        check_baseline(path, &earlier.plan().header, &of_plan)?;
+        check_baseline(path, &earlier.plan().header, &header)?;
         let plan = earlier.plan().clone();
         known = known.with_baseline(&plan, Box::new(earlier));
     }
@@ -101,7 +99,7 @@ async fn report_on(
         Some(path) => {
             check_plan(path, args)?;
             let (checkpoint, kept) =
-                Checkpoint::open(path, of_plan, args.performance.checkpoint_every(), args.resume)?;
+                Checkpoint::open(path, header.clone(), args.performance.checkpoint_every(), args.resume)?;
             if args.resume && args.display.verbose {
                 let found = if kept.is_empty() { "there is no run to take up" } else { "taking up the run" };
                 say(&format!("{found} of '{}'", path.display()));

@@ -10,16 +10,16 @@ use jiff::Timestamp;
 use super::target::Resolved;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::model::Asset;
-use crate::plan::{Sink, Summary};
-use crate::plan_file::{self, PlanWriter};
+use crate::model::{Asset, Origin};
+use crate::plan::{RunHeader, Sink, Summary};
+use crate::plan_file::PlanWriter;
 use crate::probe;
-use crate::report::{Header, shown};
+use crate::report::shown;
 use crate::rules::Profile;
+use crate::source::Listing;
 use crate::source::any::AnySource;
 use crate::source::inventory::{self, Tally};
 use crate::source::location::Location;
-use crate::source::{Depth, Listing};
 
 /// What is examined.
 pub(super) struct Input {
@@ -90,38 +90,21 @@ impl Provenance {
     }
 }
 
-/// What a plan of this run says before its first asset.
-pub(super) fn plan_header(
-    header: &Header,
-    provenance: Provenance,
-    depth: Depth,
-    dimensions: bool,
-) -> plan_file::Header {
-    let Provenance { root, profile_from, workspace } = provenance;
-    plan_file::Header {
-        origin: header.origin.clone(),
-        root,
-        profile: Arc::clone(&header.profile),
-        profile_from,
-        workspace,
-        probe_version: probe::VERSION,
-        recursive: depth == Depth::All,
-        dimensions,
-        admit: header.admit,
-        begun: Timestamp::now(),
+impl Provenance {
+    /// The header of a run over `origin` that begins now.
+    pub(super) fn header(self, origin: Origin, profile: Arc<Profile>) -> RunHeader {
+        let Self { root, profile_from, workspace } = self;
+        let header = RunHeader::new(origin, profile, Timestamp::now());
+        RunHeader { root, profile_from, workspace, probe_version: probe::VERSION, ..header }
     }
 }
 
 /// Whether an earlier plan lists what this run lists.
-pub(super) fn check_baseline(
-    path: &Path,
-    earlier: &plan_file::Header,
-    now: &plan_file::Header,
-) -> Result<()> {
+pub(super) fn check_baseline(path: &Path, earlier: &RunHeader, now: &RunHeader) -> Result<()> {
     if earlier.lists_the_same(now) {
         return Ok(());
     }
-    let listing = |header: &plan_file::Header| {
+    let listing = |header: &RunHeader| {
         let prefix = Some(&header.origin.prefix).filter(|prefix| !prefix.is_empty());
         let prefix = prefix.map_or(String::new(), |prefix| format!(" with the prefix '{}'", shown(prefix)));
         let depth = if header.recursive { "" } else { ", without its folders" };

@@ -11,7 +11,7 @@ use super::values::{admit, whole_number};
 use crate::error::{Error, Result, reason};
 use crate::model::{Admit, Asset, Origin};
 use crate::plan::audit::{self, Audit, Container, ContainerOutcome};
-use crate::plan::{Folders, Sink, Summary, TopFolders};
+use crate::plan::{Folders, RunHeader, Sink, Summary, TopFolders};
 use crate::plan_file::{self, PartFolder, PartHeader, Plan, PlanReader, PlanWriter};
 use crate::run;
 use crate::source::location::{Environment, Location};
@@ -82,19 +82,14 @@ fn merge(path: &Path, parts: &PartFolder, weigh: Weigh, plan: &Path) -> Result<(
 }
 
 /// The header of the plan that parts make.
-fn header(path: &Path, parts: &PartFolder, weigh: Weigh) -> Result<plan_file::Header> {
+fn header(path: &Path, parts: &PartFolder, weigh: Weigh) -> Result<RunHeader> {
     let PartFolder { header, container, .. } = parts;
-    let of_plan = header.of_plan(origin(path, header, container.as_ref())?);
-    Ok(plan_file::Header { admit: weigh.admit.unwrap_or(header.admit), ..of_plan })
+    let origin = origin(path, header, container.as_ref())?;
+    Ok(RunHeader { origin, admit: weigh.admit.unwrap_or(header.run.admit), ..header.run.clone() })
 }
 
 /// Weighs the assets of all parts, in listing order.
-fn settle<K: Sink>(
-    parts: &PartFolder,
-    header: &plan_file::Header,
-    weigh: Weigh,
-    sink: K,
-) -> Result<(Summary, K)> {
+fn settle<K: Sink>(parts: &PartFolder, header: &RunHeader, weigh: Weigh, sink: K) -> Result<(Summary, K)> {
     let quota = parts.header.quota.with_left(weigh.images, weigh.frames);
     let (mut summary, sink) = run::settle_judged(parts.assets(), header.admit, quota, &header.profile, sink)?;
     summary.incomplete.clone_from(&parts.incomplete);
@@ -132,23 +127,22 @@ pub(super) fn audit(folders: &[PathBuf], weigh: Weigh) -> Result<Audit> {
 }
 
 fn elapsed(header: &PartHeader) -> Duration {
-    let ended = header.ended.unwrap_or(header.begun).max(header.begun);
-    Timestamp::duration_since(ended, header.begun).try_into().unwrap_or_default()
+    let ended = header.ended.unwrap_or(header.run.begun).max(header.run.begun);
+    Timestamp::duration_since(ended, header.run.begun).try_into().unwrap_or_default()
 }
 
 /// Where the blobs come from.
 fn origin(path: &Path, header: &PartHeader, container: Option<&(String, String)>) -> Result<Origin> {
-    if let Some(source) = &header.source {
-        return Ok(source.clone());
-    }
+    let origin = &header.run.origin;
+    let Some(endpoint) = header.endpoint() else { return Ok(origin.clone()) };
     let (account, container) = container.ok_or_else(|| {
         Error::new(format!("'{}' does not tell of which container its parts are", path.display()))
             .hint("parts lie in folders that do: account=media/container=cameras")
     })?;
-    let location = plan_file::container_url(header.endpoint.as_deref(), account, container);
+    let location = plan_file::container_url(Some(endpoint), account, container);
     let location = Location::parse(location.as_ref(), Some(account), &Environment::of([("", ""); 0]))?;
     match location {
-        Location::Container(url) => Ok(url.with_prefix(&header.prefix).origin()),
+        Location::Container(url) => Ok(url.with_prefix(&origin.prefix).origin()),
         Location::Folder(_) => Err(Error::new(format!("'{location}' is no container"))),
     }
 }

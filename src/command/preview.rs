@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use clap::Args;
 use futures::TryStreamExt;
+use jiff::Timestamp;
 
 use super::args::{AzureArgs, DisplayArgs};
 use super::exit::Exit;
@@ -15,9 +16,9 @@ use super::output::Output;
 use super::say_rate;
 use super::target::{Resolved, Target};
 use crate::error::Result;
-use crate::model::Admit;
+use crate::plan::RunHeader;
 use crate::plan::preview::Preview;
-use crate::report::{self, Header, ProgressBar, TextOrJson};
+use crate::report::{self, ProgressBar, TextOrJson};
 use crate::rules::Profile;
 use crate::run::Progress;
 use crate::source::Depth;
@@ -70,7 +71,7 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
     let (header, preview) = super::runtime()?.block_on(async {
         let options = azure::Options { depth, ..azure::Options::default() };
         let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
-        let header = Header { origin: source.origin(), profile, admit: Admit::default() };
+        let header = RunHeader::new(source.origin(), profile, Timestamp::now());
         let preview = add_up(&source, &header, args).await?;
         Ok((header, preview))
     })?;
@@ -83,7 +84,7 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
     Ok(if preview.unreachable == 0 { Exit::Clean } else { Exit::Incomplete })
 }
 
-async fn add_up(source: &AnySource, header: &Header, args: &PreviewArgs) -> Result<Preview> {
+async fn add_up(source: &AnySource, header: &RunHeader, args: &PreviewArgs) -> Result<Preview> {
     let progress = Arc::new(Progress::default());
     let _bar =
         super::is_live(args.display.progress()).then(|| ProgressBar::show_listing(Arc::clone(&progress)));

@@ -11,7 +11,7 @@ use super::parts::{self, Weigh};
 use crate::error::{Error, Result};
 use crate::plan::Sink;
 use crate::plan_file::{PartFolder, PlanWriter};
-use crate::report::{self, Format, Header, TextOrJson};
+use crate::report::{self, Format, TextOrJson};
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
@@ -51,17 +51,12 @@ pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
     }
     let mut reader = parts::open(&args.plan, args.weigh)?;
     let plan = reader.plan().clone();
-    let header = Header {
-        origin: plan.header.origin.clone(),
-        profile: plan.header.profile.clone(),
-        admit: plan.header.admit,
-    };
     let output = Output::of_report(args.output.as_deref(), args.format, args.color.choice())?;
     let copy = match (args.format, &args.output) {
         (Format::Parquet, Some(path)) => Some(PlanWriter::create(path, plan.header.clone())?),
         _ => None,
     };
-    let mut sink = (copy, report::open(args.format, header, output.writer(), output.width)?);
+    let mut sink = (copy, report::open(args.format, plan.header.clone(), output.writer(), output.width)?);
     for asset in &mut reader {
         sink.settled(&asset?)?;
     }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::dry_run::args::DryRunArgs;
-use super::examine::{Input, Provenance, plan_header};
+use super::examine::Input;
 use super::exit::Exit;
 use super::interrupt::interrupted;
 use super::{is_live, say, say_rate, say_tally};
 use crate::error::{Error, Result, reason};
 use crate::model::Quota;
-use crate::plan::Sink;
+use crate::plan::{RunHeader, Sink};
 use crate::plan_file::{PartHeader, PartWriter, ShardOf};
-use crate::report::{Header, ProgressBar};
+use crate::report::ProgressBar;
 use crate::run::{self, End, Progress, Task};
 use crate::source::listing;
 
@@ -23,8 +23,7 @@ use crate::source::listing;
 /// because a scheduler would run the shard again; what stops the run is one.
 pub(super) async fn run(
     input: Input,
-    header: Header,
-    provenance: Provenance,
+    header: RunHeader,
     quota: Quota,
     (shard, out): (ShardOf, &Path),
     args: &DryRunArgs,
@@ -36,8 +35,7 @@ pub(super) async fn run(
     let ShardOf { index, of } = shard;
     let path = out.join(format!("shard-{index:05}-of-{of:05}.parquet"));
     let profile = Arc::clone(&header.profile);
-    let of_plan = plan_header(&header, provenance, args.depth(), args.dimensions);
-    let part = PartHeader { shard: Some(shard), ..PartHeader::new(&of_plan, quota) };
+    let part = PartHeader { shard: Some(shard), ..PartHeader::new(header, quota) };
     let writer = PartWriter::create(&path, part)?;
     let Input { source, listing, tally } = input;
     let pipeline = args.pipeline(&source);

@@ -11,6 +11,7 @@ mod folders;
 pub mod preview;
 mod ranking;
 mod reorder;
+mod run_header;
 mod sink;
 
 pub use basenames::{DuplicateRule, MAX_BASENAMES};
@@ -21,6 +22,7 @@ pub use earlier::Earlier;
 pub use folders::{Folder, FolderSum, Folders, TOP_FOLDERS, TopFolders};
 pub use ranking::Ranking;
 pub use reorder::Reorder;
+pub use run_header::RunHeader;
 pub use sink::Sink;
 
 #[cfg(test)]

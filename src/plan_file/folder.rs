@@ -84,7 +84,7 @@ impl PartFolder {
                 None => header = Some(own),
                 Some(header) => match header.differs(&own) {
                     None => {
-                        header.begun = header.begun.min(own.begun);
+                        header.run.begun = header.run.begun.min(own.run.begun);
                         header.ended = header.ended.max(own.ended);
                     }
                     Some(field) => return Err(mixed(&file, field)),

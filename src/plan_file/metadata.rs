@@ -8,9 +8,9 @@ use serde::de::value::{self, StrDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde::{Deserialize, Serialize};
 
-use super::{FORMAT_VERSION, Header, Plan};
+use super::{FORMAT_VERSION, Plan};
 use crate::model::{BlobName, Code, Quota};
-use crate::plan::{Shortage, Summary};
+use crate::plan::{RunHeader, Shortage, Summary};
 
 /// The key that makes a Parquet file a plan.
 pub(super) const FORMAT_KEY: &str = "presync.format_version";
@@ -92,7 +92,7 @@ pub(super) fn plan(pairs: &[KeyValue]) -> Result<Plan, Refused> {
         true => None,
         false => Some(pairs.get("presync.incomplete")?.to_owned()),
     };
-    let header = Header {
+    let header = RunHeader {
         origin: pairs.json("presync.source")?,
         root: pairs.optional(ROOT),
         profile: Arc::new(pairs.json("presync.profile")?),

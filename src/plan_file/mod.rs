@@ -19,14 +19,10 @@ mod rows;
 mod spool;
 mod write;
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 
 use crate::error::Error;
-use crate::model::{Admit, Origin};
-use crate::plan::Summary;
-use crate::rules::Profile;
+use crate::plan::{RunHeader, Summary};
 
 pub use buffer::Rows;
 #[cfg(feature = "python")]
@@ -52,51 +48,13 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// What is known of a run before its first asset.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Header {
-    /// Where the blobs come from.
-    pub origin: Origin,
-    /// A folder's absolute path, by which the plan finds it again from wherever it is read. `None` for a container,
-    /// and for a path that is not UTF-8.
-    pub root: Option<String>,
-    /// The rules, whole, so that a change of them shows.
-    pub profile: Arc<Profile>,
-    /// Where the rules are from: a built-in profile's name, or the absolute path of a file.
-    pub profile_from: String,
-    /// The workspace of the ledger whose quota the assets were weighed against.
-    pub workspace: Option<String>,
-    /// The [version of the probe](crate::probe::VERSION) that found the facts.
-    pub probe_version: u32,
-    /// Whether the listing went below the folders directly under the prefix.
-    pub recursive: bool,
-    /// Whether width and height were read for where the rules do not need them.
-    pub dimensions: bool,
-    /// In which order the quota was spent.
-    pub admit: Admit,
-    /// When the run began.
-    pub begun: Timestamp,
-}
-
-impl Header {
-    /// Whether two plans are of the same blobs, in the same order.
-    pub fn lists_the_same(&self, other: &Self) -> bool {
-        let of = |header: &Self| {
-            let Origin { provider, location, prefix, .. } = &header.origin;
-            let root = header.root.as_ref().unwrap_or(location);
-            (provider.clone(), root.clone(), prefix.clone(), header.recursive)
-        };
-        of(self) == of(other)
-    }
-}
-
 /// Everything in a plan besides its assets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// Which presync wrote it, such as `presync 0.1.0`.
     pub tool: String,
     /// What was known before the first asset.
-    pub header: Header,
+    pub header: RunHeader,
     /// What the assets add up to. A plan that is incomplete holds the first part of the listing.
     pub summary: Summary,
     /// When the run ended.

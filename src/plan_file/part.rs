@@ -5,7 +5,6 @@
 //! metadata, or in that of its column `name` where Spark has written it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,14 +12,15 @@ use serde::{Deserialize, Serialize};
 
 use super::assets::Assets;
 use super::write::RowWriter;
-use super::{FORMAT_VERSION, Header, other_version};
+use super::{FORMAT_VERSION, TOOL, other_version};
 use crate::error::{Error, Result};
 use crate::files::parquet_file::Fault;
 use crate::files::whole::WholeFile;
-use crate::model::{Admit, Asset, Origin, Quota};
-use crate::plan::{Sink, Summary};
-use crate::rules::Profile;
+use crate::model::{Asset, Origin, Quota};
+use crate::plan::{RunHeader, Sink, Summary};
 
+/// The endpoint of an account in Azure's public cloud.
+const AZURE_ENDPOINT: &str = "https://{account}.blob.core.windows.net";
 /// The key of a part's header.
 pub const PART_KEY: &str = "presync.part";
 /// Where Spark keeps what it knows of columns, as JSON.
@@ -44,123 +44,54 @@ pub struct PartHeader {
     pub format_version: String,
     /// Which presync wrote it.
     pub tool: String,
-    /// Where the blobs come from; `None` where the part's folders tell, `account=media/container=cameras`.
-    pub source: Option<Origin>,
-    /// Where the account's endpoint is then, with `{account}` for its name; `None` for Azure's own.
-    pub endpoint: Option<String>,
-    /// What all names begin with then.
-    #[serde(default)]
-    pub prefix: String,
-    /// As in [`Header`].
-    pub root: Option<String>,
-    /// As in [`Header`].
-    pub profile: Profile,
-    /// As in [`Header`].
-    pub profile_from: String,
-    /// As in [`Header`].
-    pub workspace: Option<String>,
-    /// As in [`Header`].
-    pub probe_version: u32,
-    /// As in [`Header`].
-    pub recursive: bool,
-    /// As in [`Header`].
-    pub dimensions: bool,
-    /// As in [`Header`].
-    pub admit: Admit,
+    /// The run. Where the part's folders name the container, `account=media/container=cameras`, its origin has none, and
+    /// as location the URL of the account's endpoint with `{account}` for its name.
+    #[serde(flatten)]
+    pub run: RunHeader,
     /// The budget that the parts together are weighed against.
     pub quota: Quota,
-    /// When its run began.
-    pub begun: Timestamp,
-    /// When its run ended; `None` where nobody could write it down.
+    /// When its run ended; `None` where its writer could not know.
     pub ended: Option<Timestamp>,
     /// Which share of the listing it has; `None` for a stretch of it.
     pub shard: Option<ShardOf>,
 }
 
 impl PartHeader {
-    /// The header of a part of the run that `header` is of.
-    pub fn new(header: &Header, quota: Quota) -> Self {
-        Self {
-            format_version: FORMAT_VERSION.to_owned(),
-            tool: super::TOOL.to_owned(),
-            source: Some(header.origin.clone()),
-            endpoint: None,
-            prefix: String::new(),
-            root: header.root.clone(),
-            profile: Profile::clone(&header.profile),
-            profile_from: header.profile_from.clone(),
-            workspace: header.workspace.clone(),
-            probe_version: header.probe_version,
-            recursive: header.recursive,
-            dimensions: header.dimensions,
-            admit: header.admit,
-            quota,
-            begun: header.begun,
-            ended: None,
-            shard: None,
+    /// The header of a part of this run.
+    pub fn new(run: RunHeader, quota: Quota) -> Self {
+        let (format_version, tool) = (FORMAT_VERSION.to_owned(), TOOL.to_owned());
+        Self { format_version, tool, run, quota, ended: None, shard: None }
+    }
+
+    /// The origin of parts whose folders name the container. `endpoint` is the accounts' with `{account}` in it; `None` for
+    /// Azure's own.
+    pub fn origin_by_folder(endpoint: Option<&str>, prefix: &str) -> Origin {
+        Origin {
+            provider: "azure".into(),
+            location: endpoint.unwrap_or(AZURE_ENDPOINT).to_owned(),
+            account: None,
+            container: None,
+            prefix: prefix.to_owned(),
+            credential: None,
         }
     }
 
-    /// The header of the parts that the tasks of an engine write, into folders that tell their containers.
-    pub fn of_engine(
-        profile: &Profile,
-        profile_from: String,
-        probe_version: u32,
-        dimensions: bool,
-        admit: Admit,
-        quota: Quota,
-        begun: Timestamp,
-    ) -> Self {
-        Self {
-            format_version: FORMAT_VERSION.to_owned(),
-            tool: super::TOOL.to_owned(),
-            source: None,
-            endpoint: None,
-            prefix: String::new(),
-            root: None,
-            profile: profile.clone(),
-            profile_from,
-            workspace: None,
-            probe_version,
-            recursive: true,
-            dimensions,
-            admit,
-            quota,
-            begun,
-            ended: None,
-            shard: None,
-        }
-    }
-
-    /// The header of the plan that parts of `origin` make.
-    pub fn of_plan(&self, origin: Origin) -> Header {
-        Header {
-            origin,
-            root: self.root.clone(),
-            profile: Arc::new(self.profile.clone()),
-            profile_from: self.profile_from.clone(),
-            workspace: self.workspace.clone(),
-            probe_version: self.probe_version,
-            recursive: self.recursive,
-            dimensions: self.dimensions,
-            admit: self.admit,
-            begun: self.begun,
-        }
+    /// The endpoint with `{account}` in it, if the part's folders name the container.
+    pub fn endpoint(&self) -> Option<&str> {
+        let Origin { provider, location, container, .. } = &self.run.origin;
+        (provider == "azure" && container.is_none()).then_some(location)
     }
 
     /// Which of its fields differs from another part's of the same run, where none may.
     pub fn differs(&self, other: &Self) -> Option<&'static str> {
-        let source =
-            |header: &Self| header.source.clone().map(|origin| Origin { credential: None, ..origin });
-        let checks: [(bool, &'static str); 10] = [
+        let source = |header: &Self| Origin { credential: None, ..header.run.origin.clone() };
+        let checks: [(bool, &'static str); 8] = [
             (source(self) == source(other), "source"),
-            (self.endpoint == other.endpoint, "endpoint"),
-            (self.prefix == other.prefix, "prefix"),
-            (self.profile == other.profile, "profile"),
-            (self.probe_version == other.probe_version, "version of the probe"),
-            (self.recursive == other.recursive, "depth"),
-            (self.dimensions == other.dimensions, "choice of --dimensions"),
-            (self.admit == other.admit, "choice of --admit"),
+            (self.run.profile == other.run.profile, "profile"),
+            (self.run.probe_version == other.run.probe_version, "version of the probe"),
+            (self.run.recursive == other.run.recursive, "depth"),
+            (self.run.dimensions == other.run.dimensions, "choice of --dimensions"),
+            (self.run.admit == other.run.admit, "choice of --admit"),
             (self.quota == other.quota, "quota"),
             (self.shard.map(|shard| shard.of) == other.shard.map(|shard| shard.of), "number of shards"),
         ];
@@ -196,7 +127,7 @@ impl Sink for PartWriter {
 
     /// Ends the part and puts it in its place. On an error, what was there before is still there.
     fn finish(self: Box<Self>, _summary: &Summary, elapsed: Duration) -> Result<()> {
-        let ended = self.header.begun.checked_add(elapsed).unwrap_or(Timestamp::MAX);
+        let ended = self.header.run.begun.checked_add(elapsed).unwrap_or(Timestamp::MAX);
         let header = PartHeader { ended: Some(ended), ..self.header };
         let json = serde_json::to_string(&header)
             .map_err(|error| Error::new(format!("the part's header cannot be written: {error}")))?;
@@ -291,7 +222,7 @@ struct Version {
 
 /// The URL of a container, whose endpoint has `{account}` in it, or is Azure's own.
 pub fn container_url(endpoint: Option<&str>, account: &str, container: &str) -> String {
-    let endpoint = endpoint.unwrap_or("https://{account}.blob.core.windows.net");
+    let endpoint = endpoint.unwrap_or(AZURE_ENDPOINT);
     format!("{}/{container}", endpoint.trim_end_matches('/').replace("{account}", account))
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use super::{Header, PlanReader, PlanWriter};
+use super::{PlanReader, PlanWriter};
 use crate::error::{Error, Result, reason};
 use crate::model::{Admit, Asset, Origin, Quota, Totals};
-use crate::plan::{Budget, Sink, Summary};
+use crate::plan::{Budget, RunHeader, Sink, Summary};
 use crate::rules::Profile;
 
 /// Assets that wait on the disk until all of them are known, in the order in which they came. Memory does not grow with
@@ -58,7 +58,7 @@ impl Spool {
 }
 
 /// The header of a file that nobody else reads.
-fn nobody(profile: Arc<Profile>) -> Header {
+fn nobody(profile: Arc<Profile>) -> RunHeader {
     let origin = Origin {
         provider: "spool".into(),
         location: String::new(),
@@ -67,7 +67,7 @@ fn nobody(profile: Arc<Profile>) -> Header {
         prefix: String::new(),
         credential: None,
     };
-    Header {
+    RunHeader {
         origin,
         root: None,
         profile_from: profile.name.clone(),

@@ -3,13 +3,16 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use std::sync::Arc;
+
 use super::*;
 use crate::model::{
     Access, Admit, Asset, Blob, BlobName, Code, Cost, ETag, Effect, Effects, Facts, Finding, Format, FourCc,
-    Gap, Kind, Malformed, Mirror, Orientation, Overrides, PrefixEffects, Quota, Reads, Severity, Skip,
-    Verdict, Video, VideoTrack,
+    Gap, Kind, Malformed, Mirror, Orientation, Origin, Overrides, PrefixEffects, Quota, Reads, Severity,
+    Skip, Verdict, Video, VideoTrack,
 };
-use crate::plan::{Budget, Sink};
+use crate::plan::{Budget, RunHeader, Sink};
+use crate::rules::Profile;
 
 fn text() -> impl Strategy<Value = String> {
     "\\PC{0,12}"
@@ -113,12 +116,12 @@ prop_compose! {
     }
 }
 
-fn header() -> Header {
+fn header() -> RunHeader {
     let mut effects = Effects::default();
     effects.set(Code::ExifOrientation, Effect::Ignore);
     let below = PrefixEffects { prefix: "raw/".to_owned(), effects: effects.clone() };
     let overrides = Overrides { everywhere: effects, prefixes: vec![below] };
-    Header {
+    RunHeader {
         origin: Origin {
             provider: "azure".into(),
             location: "https://media.blob.core.windows.net/cameras".to_owned(),

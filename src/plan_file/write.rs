@@ -15,11 +15,11 @@ use parquet::schema::types::ColumnPath;
 
 use super::buffer::Rows;
 use super::digest::Digest;
-use super::{GROUP_ROWS, Header, Plan, TOOL, columns, metadata};
+use super::{GROUP_ROWS, Plan, TOOL, columns, metadata};
 use crate::error::{Error, Result, reason};
 use crate::files::whole::WholeFile;
 use crate::model::Asset;
-use crate::plan::{Sink, Summary};
+use crate::plan::{RunHeader, Sink, Summary};
 
 /// Bytes of the texts of a row group, above which it ends before it has all its rows: 16 MiB, for names of a thousand
 /// bytes.
@@ -28,7 +28,7 @@ const GROUP_BYTES: usize = 16 << 20;
 /// A plan that is being written. Nothing of it is seen before [`finish`](Sink::finish), and nothing stays when it is
 /// dropped before.
 pub struct PlanWriter {
-    header: Header,
+    header: RunHeader,
     digest: Digest,
     rows: RowWriter,
 }
@@ -38,7 +38,7 @@ impl PlanWriter {
     ///
     /// # Errors
     /// When no file can be made there.
-    pub fn create(path: &Path, header: Header) -> Result<Self> {
+    pub fn create(path: &Path, header: RunHeader) -> Result<Self> {
         Self::new(WholeFile::create(path)?, path, header)
     }
 
@@ -46,11 +46,11 @@ impl PlanWriter {
     ///
     /// # Errors
     /// When no file can be made in `folder`.
-    pub fn create_in(folder: &Path, path: &Path, header: Header) -> Result<Self> {
+    pub fn create_in(folder: &Path, path: &Path, header: RunHeader) -> Result<Self> {
         Self::new(WholeFile::create_in(folder, path)?, path, header)
     }
 
-    fn new(file: WholeFile, path: &Path, header: Header) -> Result<Self> {
+    fn new(file: WholeFile, path: &Path, header: RunHeader) -> Result<Self> {
         Ok(Self { digest: Digest::new(&header.origin), header, rows: RowWriter::new(file, path)? })
     }
 }

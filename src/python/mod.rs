@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use crate::command;
 use crate::error::Error;
 use crate::model::{Admit, Quota};
+use crate::plan::RunHeader;
 use crate::plan_file::{self, PartHeader};
 use crate::probe::{self, Want};
 use crate::rules::Profile;
@@ -59,19 +60,16 @@ fn part_header(
     frame_quota: Option<u64>,
 ) -> PyResult<String> {
     let header = || -> crate::error::Result<String> {
-        let header = PartHeader {
-            endpoint: endpoint.map(str::to_owned),
-            prefix: prefix.to_owned(),
-            ..PartHeader::of_engine(
-                &Profile::load(profile)?,
-                Profile::whole_name(profile),
-                probe::VERSION,
-                dimensions,
-                Admit::parse(admit).ok_or_else(|| unknown("admit", admit))?,
-                Quota::new(image_quota, frame_quota),
-                jiff::Timestamp::now(),
-            )
+        let admit = Admit::parse(admit).ok_or_else(|| unknown("admit", admit))?;
+        let origin = PartHeader::origin_by_folder(endpoint, prefix);
+        let run = RunHeader {
+            profile_from: Profile::whole_name(profile),
+            probe_version: probe::VERSION,
+            dimensions,
+            admit,
+            ..RunHeader::new(origin, Profile::load(profile)?.into(), jiff::Timestamp::now())
         };
+        let header = PartHeader::new(run, Quota::new(image_quota, frame_quota));
         serde_json::to_string(&header).map_err(|error| Error::new(error.to_string()))
     };
     header().map_err(|error| raise(py, &error))

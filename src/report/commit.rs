@@ -6,14 +6,12 @@ use std::io::{self, BufWriter, Write};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Header;
 use super::TextOrJson;
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, columns, cut, number, shown};
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::commit::{Commit, CommitOutcome, Manifest, Obstacle, Obstacles, Written};
 use crate::ledger::Amounts;
-use crate::plan_file;
 
 /// Writes the report to `out`; `width` is the number of columns that text may use.
 ///
@@ -49,9 +47,7 @@ pub fn record(commit: &Commit, written: &Written) -> io::Result<Vec<u8>> {
 
 fn text(out: &mut impl Write, commit: &Commit, outcome: &CommitOutcome, width: usize) -> io::Result<()> {
     let plan = &commit.plan;
-    let plan_file::Header { origin, profile, admit, .. } = plan.header.clone();
-    let header = Header { origin, profile, admit };
-    layout::heading(out, "commit", &header, width)?;
+    layout::heading(out, "commit", &plan.header, width)?;
     let path = cut(&shown(&commit.plan_path.to_string_lossy()), width - 14);
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {path}", "plan")?;
     // Never cut, because users pass it to presync quota release.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::groups::{FindingGroup, Groups};
 use super::layout::{MAX_WIDTH, counted, cut, number, shown};
-use super::{Header, Out, written};
+use super::{Out, written};
 use crate::error::Result;
 use crate::model::{Asset, Code, Gauge, Severity};
-use crate::plan::{Sink, Summary};
+use crate::plan::{RunHeader, Sink, Summary};
 use crate::rules;
 
 /// Annotations of a level that GitHub shows for each step; it drops what comes after them.
@@ -18,13 +18,13 @@ const EXAMPLES: usize = 3;
 
 /// An annotation for each rule, and one with the totals.
 pub(super) struct Github {
-    header: Header,
+    header: RunHeader,
     out: Out,
     groups: Groups,
 }
 
 impl Github {
-    pub(super) fn new(header: Header, out: Out) -> Self {
+    pub(super) fn new(header: RunHeader, out: Out) -> Self {
         Self { header, out, groups: Groups::new(EXAMPLES) }
     }
 }
@@ -97,7 +97,7 @@ fn write_all(out: &mut impl Write, level: &str, mut annotations: Vec<Annotation>
     annotations.iter().try_for_each(|annotation| annotation.write(out, level))
 }
 
-fn totals(header: &Header, summary: &Summary) -> String {
+fn totals(header: &RunHeader, summary: &Summary) -> String {
     let totals = &summary.totals;
     let verdicts = [
         (totals.listed, "listed"),

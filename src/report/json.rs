@@ -9,10 +9,10 @@ use serde::ser::{SerializeMap, Serializer};
 
 use super::changes::ChangesRecord;
 use super::record::{AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord};
-use super::{Header, Out, written};
+use super::{Out, written};
 use crate::error::Result;
 use crate::model::{Asset, Code, Overrides};
-use crate::plan::{Sink, Summary};
+use crate::plan::{RunHeader, Sink, Summary};
 
 /// One asset a line.
 pub(super) struct Jsonl {
@@ -41,14 +41,14 @@ impl Sink for Jsonl {
 /// One document. Totals come before the assets, so the assets wait in a temporary file until the end: memory does not
 /// grow with their number.
 pub(super) struct Json {
-    header: Header,
+    header: RunHeader,
     out: Out,
     assets: BufWriter<File>,
     empty: bool,
 }
 
 impl Json {
-    pub(super) fn new(header: Header, out: Out) -> io::Result<Self> {
+    pub(super) fn new(header: RunHeader, out: Out) -> io::Result<Self> {
         Ok(Self { header, out, assets: BufWriter::new(tempfile::tempfile()?), empty: true })
     }
 }

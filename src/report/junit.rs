@@ -12,10 +12,10 @@ use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::groups::{FindingGroup, Groups};
 use super::layout::{counted, number, shown};
-use super::{Header, Out, written};
+use super::{Out, written};
 use crate::error::Result;
 use crate::model::{Asset, Code, Severity};
-use crate::plan::{Sink, Summary};
+use crate::plan::{RunHeader, Sink, Summary};
 use crate::rules;
 
 /// Assets that are named for each rule. Each takes at most some 20 KiB, and usually 100 bytes.
@@ -25,13 +25,13 @@ const EXAMPLES: usize = 100;
 const COMPLETE: &str = "the whole listing was examined";
 
 pub(super) struct Junit {
-    header: Header,
+    header: RunHeader,
     out: Out,
     groups: Groups,
 }
 
 impl Junit {
-    pub(super) fn new(header: Header, out: Out) -> Self {
+    pub(super) fn new(header: RunHeader, out: Out) -> Self {
         Self { header, out, groups: Groups::new(EXAMPLES) }
     }
 }
@@ -60,7 +60,7 @@ impl Sink for Junit {
 }
 
 struct Suite<'a> {
-    header: &'a Header,
+    header: &'a RunHeader,
     groups: &'a Groups,
     summary: &'a Summary,
 }

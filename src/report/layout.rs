@@ -5,10 +5,9 @@ use std::io::{self, Write};
 use anstyle::Style;
 use unicode_width::UnicodeWidthChar;
 
-use super::Header;
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::model::Admit;
-use crate::plan::Summary;
+use crate::plan::{RunHeader, Summary};
 
 /// The widest that a line gets: longer ones are hard to read.
 pub(super) const MAX_WIDTH: usize = 120;
@@ -16,7 +15,12 @@ pub(super) const MAX_WIDTH: usize = 120;
 pub(super) const MIN_WIDTH: usize = 40;
 
 /// What was run, on which source, by which rules.
-pub(super) fn heading(out: &mut impl Write, command: &str, header: &Header, width: usize) -> io::Result<()> {
+pub(super) fn heading(
+    out: &mut impl Write,
+    command: &str,
+    header: &RunHeader,
+    width: usize,
+) -> io::Result<()> {
     let origin = &header.origin;
     let provider = match &*origin.provider {
         "azure" => "Azure Blob Storage",

@@ -23,14 +23,12 @@ pub mod style;
 mod text;
 
 use std::io::{self, BufWriter, Write};
-use std::sync::Arc;
 
 use clap::ValueEnum;
 
 use crate::error::{Error, Result, reason};
-use crate::model::{Admit, Asset, Origin};
-use crate::plan::Sink;
-use crate::rules::Profile;
+use crate::model::Asset;
+use crate::plan::{RunHeader, Sink};
 
 pub use bar::ProgressBar;
 pub use bars::{ProgressBars, ProgressLine};
@@ -75,17 +73,6 @@ pub enum TextOrJson {
     Json,
 }
 
-/// What a report says of the run before its assets.
-#[derive(Clone, Debug)]
-pub struct Header {
-    /// Where the blobs come from.
-    pub origin: Origin,
-    /// The rules.
-    pub profile: Arc<Profile>,
-    /// In which order the quota is spent, if it is.
-    pub admit: Admit,
-}
-
 /// Where a report is written.
 type Out = BufWriter<Box<dyn Write + Send>>;
 
@@ -96,7 +83,7 @@ type Out = BufWriter<Box<dyn Write + Send>>;
 /// When the temporary file that a JSON document needs cannot be made, or the first line cannot be written.
 pub fn open(
     format: Format,
-    header: Header,
+    header: RunHeader,
     out: impl Write + Send + 'static,
     width: usize,
 ) -> Result<Box<dyn Sink>> {

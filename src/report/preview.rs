@@ -4,13 +4,12 @@ use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 
-use super::Header;
 use super::TextOrJson;
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, number, shown};
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, UNKNOWN};
-use crate::plan::TopFolders;
 use crate::plan::preview::{Preview, Sum};
+use crate::plan::{RunHeader, TopFolders};
 
 /// Extensions that the text names.
 const MAX_SHOWN: usize = 20;
@@ -21,7 +20,7 @@ const MAX_SHOWN: usize = 20;
 /// When it cannot be written.
 pub fn write(
     format: TextOrJson,
-    header: &Header,
+    header: &RunHeader,
     preview: &Preview,
     out: impl Write,
     width: usize,
@@ -34,7 +33,7 @@ pub fn write(
     out.flush()
 }
 
-fn text(out: &mut impl Write, header: &Header, preview: &Preview, width: usize) -> io::Result<()> {
+fn text(out: &mut impl Write, header: &RunHeader, preview: &Preview, width: usize) -> io::Result<()> {
     layout::heading(out, "preview", header, width)?;
     totals(out, header, preview, width)?;
     let extensions = preview.extensions().into_iter();
@@ -73,7 +72,7 @@ fn text(out: &mut impl Write, header: &Header, preview: &Preview, width: usize) 
     }
 }
 
-fn totals(out: &mut impl Write, header: &Header, preview: &Preview, width: usize) -> io::Result<()> {
+fn totals(out: &mut impl Write, header: &RunHeader, preview: &Preview, width: usize) -> io::Result<()> {
     let folders = [(preview.markers, "folder marker"), (preview.not_entered, "folder not entered")];
     let notes = folders.iter().filter(|(count, _)| *count > 0);
     let notes: Vec<_> = notes.map(|(count, what)| format!("{} × {what}", number(*count))).collect();
@@ -222,7 +221,7 @@ fn named<'a>(sums: impl IntoIterator<Item = (&'a str, Sum)>) -> Vec<NamedRecord<
     sums.into_iter().map(named).collect()
 }
 
-fn image_quota(header: &Header, preview: &Preview) -> ImageQuotaRecord {
+fn image_quota(header: &RunHeader, preview: &Preview) -> ImageQuotaRecord {
     let cost = header.profile.images.cost;
     ImageQuotaRecord {
         by_extension: preview.images_by_name.saturating_mul(cost),
@@ -230,7 +229,7 @@ fn image_quota(header: &Header, preview: &Preview) -> ImageQuotaRecord {
     }
 }
 
-fn json(out: &mut impl Write, header: &Header, preview: &Preview) -> io::Result<()> {
+fn json(out: &mut impl Write, header: &RunHeader, preview: &Preview) -> io::Result<()> {
     let Sum { files, bytes } = preview.files();
     let TopFolders { more, rest, .. } = preview.top_folders;
     let folders = preview.top_folders.top().iter().map(|folder| (folder.name.as_str(), folder.sum));

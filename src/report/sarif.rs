@@ -16,10 +16,10 @@ use sha2::{Digest, Sha256};
 use super::groups::once_a_rule;
 use super::layout::{counted, shown};
 use super::record::{QuotaRecord, TotalsRecord};
-use super::{Header, Out, written};
+use super::{Out, written};
 use crate::error::Result;
 use crate::model::{Asset, Code, Finding, Origin, Overrides, Severity};
-use crate::plan::{Sink, Summary};
+use crate::plan::{RunHeader, Sink, Summary};
 use crate::rules;
 
 // What GitHub takes and shows (GitHub Docs, "SARIF results exceed one or more limits"): 5,000 results of a run, 100
@@ -40,13 +40,13 @@ const BASE: &str = "SOURCE";
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub(super) struct Sarif {
-    header: Header,
+    header: RunHeader,
     out: Out,
     found: FolderFindings,
 }
 
 impl Sarif {
-    pub(super) fn new(header: Header, out: Out) -> Self {
+    pub(super) fn new(header: RunHeader, out: Out) -> Self {
         Self { header, out, found: FolderFindings::default() }
     }
 }

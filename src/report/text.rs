@@ -9,17 +9,17 @@ use super::groups::{FindingGroup, Groups};
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, number, shown};
 use super::shortage::{do_not_fit, shortage};
 use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
-use super::{Header, Out, written};
+use super::{Out, written};
 use crate::error::Result;
 use crate::model::{Asset, Code, Gauge, Severity};
-use crate::plan::{MAX_BASENAMES, Sink, Summary};
+use crate::plan::{MAX_BASENAMES, RunHeader, Sink, Summary};
 use crate::rules;
 
 /// Assets that are named for each rule.
 const EXAMPLES: usize = 3;
 
 pub(super) struct TextReport {
-    header: Header,
+    header: RunHeader,
     out: Out,
     width: usize,
     groups: Groups,
@@ -29,7 +29,7 @@ pub(super) struct TextReport {
 }
 
 impl TextReport {
-    pub(super) fn new(header: Header, out: Out, width: usize) -> Self {
+    pub(super) fn new(header: RunHeader, out: Out, width: usize) -> Self {
         Self {
             header,
             out,

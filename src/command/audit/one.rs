@@ -10,17 +10,15 @@ use futures::future::{BoxFuture, Shared};
 
 use super::targets::Target;
 use crate::checkpoint::Checkpoint;
-use crate::command::examine::{Planned, check_baseline, plan_header};
+use crate::command::examine::{Planned, check_baseline};
 use crate::error::{Error, Result, reason};
-use crate::model::Admit;
 use crate::plan::audit::{
     Container, ContainerBasenames, ContainerOutcome, FolderCounts, ProjectBasenames, worst,
 };
-use crate::plan::{Folders, TopFolders};
-use crate::plan_file::{self, PlanReader};
-use crate::report::{Header, ProgressBars};
+use crate::plan::{Folders, RunHeader, TopFolders};
+use crate::plan_file::PlanReader;
+use crate::report::ProgressBars;
 use crate::run::{self, End, Ended, Known, Progress, Resources, Rows, Settings, Task};
-use crate::source::Depth;
 use crate::source::any::AnySource;
 use crate::source::azure::{self, Session};
 use crate::source::location::Environment;
@@ -89,9 +87,7 @@ impl Auditor {
         loop {
             let progress = Arc::new(Progress::default());
             let _line = self.bars.as_ref().map(|bars| bars.begin(&container.name, Arc::clone(&progress)));
-            let header =
-                Header { origin: source.origin(), profile: Arc::clone(&profile), admit: Admit::Listing };
-            let header = plan_header(&header, target.provenance.clone(), Depth::All, false);
+            let header = target.provenance.clone().header(source.origin(), Arc::clone(&profile));
             let (checkpoint, known, fault) = self.begin(&path, header, anew, &mut container.notes)?;
             let project = basenames.clone();
             let tally = (
@@ -122,7 +118,7 @@ impl Auditor {
     fn begin(
         &self,
         path: &Path,
-        header: plan_file::Header,
+        header: RunHeader,
         anew: bool,
         notes: &mut Vec<String>,
     ) -> Result<(Checkpoint, Known, Arc<OnceLock<Error>>)> {

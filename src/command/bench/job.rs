@@ -11,6 +11,7 @@ use cpu_time::{ProcessTime, ThreadTime};
 use futures::{StreamExt, TryStreamExt, stream};
 use hdrhistogram::Histogram;
 use hyper::Uri;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::machine;
@@ -20,9 +21,9 @@ use crate::command::args::AzureArgs;
 use crate::command::target::{Resolved, Target};
 use crate::error::{Error, Result};
 use crate::model::{Access, Blob, ByteRange, Quota, Reads};
-use crate::plan::Summary;
+use crate::plan::{RunHeader, Summary};
 use crate::probe::{Probe, Step, Want};
-use crate::report::{self, Format, Header};
+use crate::report::{self, Format};
 use crate::rules::Choice;
 use crate::run::{self, End, Ended, Progress, Settings, Stage, Task};
 use crate::source::any::AnySource;
@@ -205,8 +206,7 @@ impl What {
     async fn run(&self, concurrency: Option<usize>, first_read: Option<u64>) -> Result<Measured> {
         let (source, resolved) = self.open(concurrency)?;
         let profile = Arc::new(resolved.profile(&Choice::default())?);
-        let header =
-            Header { origin: source.origin(), profile: Arc::clone(&profile), admit: Default::default() };
+        let header = RunHeader::new(source.origin(), Arc::clone(&profile), Timestamp::now());
         let report = report::open(Format::Jsonl, header, io::sink(), 100)?;
         let at_once = match source {
             AnySource::Folder(_) => crate::command::dry_run::FILES_AT_ONCE,

@@ -9,10 +9,10 @@ use super::distributions::{Distribution, Distributions};
 use super::findings::{FindingRow, Findings};
 use super::folders::{FolderRow, FolderTree};
 use crate::model::{Code, Gauge, Totals};
-use crate::plan::{MAX_BASENAMES, Summary};
+use crate::plan::{MAX_BASENAMES, RunHeader, Summary};
 use crate::report::layout::{number, verdict};
 use crate::report::record::ToolRecord;
-use crate::report::{Header, shown};
+use crate::report::shown;
 use crate::rules;
 
 #[derive(Serialize)]
@@ -82,7 +82,7 @@ pub(super) struct PageParts<'a> {
 }
 
 impl<'a> PageData<'a> {
-    pub(super) fn new(header: &Header, summary: &Summary, parts: PageParts<'a>) -> Self {
+    pub(super) fn new(header: &RunHeader, summary: &Summary, parts: PageParts<'a>) -> Self {
         let PageParts { curve, distributions, findings, folders, skipped } = parts;
         let rules = summary.findings.iter().map(|(code, count)| rule(*code, *count, &findings)).collect();
         let (findings, texts) = findings.into_rows();
@@ -104,7 +104,7 @@ impl<'a> PageData<'a> {
     }
 }
 
-fn about(header: &Header) -> Vec<(&'static str, String)> {
+fn about(header: &RunHeader) -> Vec<(&'static str, String)> {
     let (origin, profile) = (&header.origin, &header.profile);
     let rows = [
         ("Account", origin.account.clone()),
@@ -116,7 +116,7 @@ fn about(header: &Header) -> Vec<(&'static str, String)> {
     rows.into_iter().filter_map(|(label, value)| Some((label, shown(&value?)))).collect()
 }
 
-fn notes(header: &Header, summary: &Summary) -> Vec<String> {
+fn notes(header: &RunHeader, summary: &Summary) -> Vec<String> {
     let incomplete = summary.incomplete.as_ref().map(|why| {
         let listed = number(summary.totals.listed);
         format!("Incomplete: {}. Only the first {listed} entries were judged.", shown(why))
@@ -127,7 +127,7 @@ fn notes(header: &Header, summary: &Summary) -> Vec<String> {
     incomplete.into_iter().chain(compared).chain(assumptions).collect()
 }
 
-fn quota<'a>(header: &Header, summary: &Summary, curve: &'a QuotaCurve) -> QuotaData<'a> {
+fn quota<'a>(header: &RunHeader, summary: &Summary, curve: &'a QuotaCurve) -> QuotaData<'a> {
     let count =
         |code| summary.findings.iter().find(|(found, _)| *found == code).map_or(0, |(_, count)| *count);
     let gauge = |gauge: &Gauge, unit: &str, code, first_refused| GaugeData {

@@ -21,10 +21,10 @@ use document::{PageData, PageParts};
 use findings::Findings;
 use folders::FolderTree;
 
-use super::{Header, Out, written};
+use super::{Out, written};
 use crate::error::Result;
 use crate::model::{Asset, Code, Verdict};
-use crate::plan::{Sink, Summary};
+use crate::plan::{RunHeader, Sink, Summary};
 
 /// Findings of one rule that the table holds. A thousand is more than anyone reads.
 const MAX_FINDINGS: usize = 1000;
@@ -63,7 +63,7 @@ fn is_refused(asset: &Asset) -> bool {
 
 /// A report that adds up while the assets pass, and is written at the end.
 pub(super) struct Html {
-    header: Header,
+    header: RunHeader,
     out: Out,
     curve: QuotaCurve,
     distributions: Distributions,
@@ -73,7 +73,7 @@ pub(super) struct Html {
 }
 
 impl Html {
-    pub(super) fn new(header: Header, out: Out) -> Self {
+    pub(super) fn new(header: RunHeader, out: Out) -> Self {
         Self {
             header,
             out,

@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use presync::ledger::{Ledger, Reservation};
 use presync::loopback::{Blob, Config, Content, Handle, Server};
 use presync::model::{Asset, Month, QuotaKind};
-use presync::plan::{Sink, Summary};
-use presync::plan_file::{Header, PlanReader, PlanWriter};
+use presync::plan::{RunHeader, Sink, Summary};
+use presync::plan_file::{PlanReader, PlanWriter};
 use tempfile::TempDir;
 
 use crate::support::presync::{Presync, Ran, demo};
@@ -87,7 +87,7 @@ impl Place {
     }
 
     /// Writes the plan anew with what `change` makes of it.
-    fn rewrite(&self, change: impl FnOnce(&mut Header, &mut Summary, &mut Vec<Asset>)) {
+    fn rewrite(&self, change: impl FnOnce(&mut RunHeader, &mut Summary, &mut Vec<Asset>)) {
         let reader = PlanReader::open(&self.plan()).expect("a plan");
         let plan = reader.plan().clone();
         let (mut header, mut summary) = (plan.header, plan.summary);

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use presync::model::{
-    Access, Admit, Asset, Blob, BlobName, Code, Facts, Finding, Format, FourCc, Orientation, Origin, Quota,
-    Reads, Video, VideoTrack,
+    Access, Asset, Blob, BlobName, Code, Facts, Finding, Format, FourCc, Orientation, Origin, Quota, Reads,
+    Video, VideoTrack,
 };
-use presync::plan::{Budget, Sink};
-use presync::report::{self, Header};
+use presync::plan::{Budget, RunHeader, Sink};
+use presync::report;
 use presync::rules::{self, Content, Profile};
 
 use crate::support::chromium::Page;
@@ -78,7 +78,7 @@ fn write(path: &Path, count: u64) {
         prefix: String::new(),
         credential: Some("shared key (AZURE_STORAGE_KEY)".to_owned()),
     };
-    let header = Header { origin, profile: Arc::clone(&profile), admit: Admit::Listing };
+    let header = RunHeader::new(origin, Arc::clone(&profile), jiff::Timestamp::UNIX_EPOCH);
     let file = File::create(path).expect("a file");
     let mut report = report::open(report::Format::Html, header, file, 100).expect("a report");
     let mut budget = Budget::new(Quota::new(Some(count / 3), Some(count * 10)));
