@@ -9,7 +9,7 @@ use super::bench::BenchArgs;
 use super::commit::CommitArgs;
 use super::connect::ConnectArgs;
 use super::doctor::DoctorArgs;
-use super::dry_run::DryRunArgs;
+use super::dry_run::args::DryRunArgs;
 use super::exit::Exit;
 use super::explain::ExplainArgs;
 use super::loopback::LoopbackArgs;

@@ -26,10 +26,9 @@ use crate::source::any::AnySource;
 use crate::source::azure;
 use crate::source::location::Environment;
 
-mod args;
+pub(crate) mod args;
 
-pub(crate) use args::DryRunArgs;
-pub(super) use args::FILES_AT_ONCE;
+use args::DryRunArgs;
 
 /// Writes the report and says how the run ended.
 ///

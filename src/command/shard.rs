@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::dry_run::DryRunArgs;
+use super::dry_run::args::DryRunArgs;
 use super::examine::{Provenance, plan_header};
 use super::exit::Exit;
 use super::interrupt::interrupted;
