@@ -13,7 +13,7 @@ use super::bench::BenchArgs;
 use super::commit::CommitArgs;
 use super::connect::ConnectArgs;
 use super::doctor::DoctorArgs;
-use super::dry_run::DryRunArgs;
+use super::dry_run::args::DryRunArgs;
 use super::exit::Exit;
 use super::explain::ExplainArgs;
 use super::loopback::LoopbackArgs;
@@ -85,7 +85,7 @@ fn fail(error: &Error) -> Exit {
 #[command(name = "presync", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 100)]
 #[command(override_usage = "presync <COMMAND>", disable_version_flag = true, arg_required_else_help = true)]
 pub struct Cli {
-    /// Print the version; with --verbose, also the commit, the target and the features of the build
+    /// Print the version; add --verbose for details of the build
     #[arg(long, short = 'V')]
     version: bool,
 
@@ -106,11 +106,11 @@ enum Command {
     Audit(Box<AuditArgs>),
     /// Render a saved plan as a report in any format
     Report(ReportArgs),
-    /// Reserve a plan's quota in the ledger and write its manifests, unless the plan no longer holds
+    /// Reserve a plan's quota and write its manifests, unless the plan no longer holds
     Commit(CommitArgs),
     /// Explain one asset: every range read, what was found where, the verdict and the fix
     Explain(ExplainArgs),
-    /// Print the commands that let the platform read a container: service principal, role, CORS
+    /// Print the Azure CLI commands that let the platform read a container
     Connect(ConnectArgs),
     /// Test a connection end to end, and name the cause and fix of what fails
     Doctor(DoctorArgs),
@@ -118,7 +118,7 @@ enum Command {
     Quota(QuotaArgs),
     /// Show every rule, or one: what it means, why it exists, how to fix it
     Rule(RuleArgs),
-    /// Measure how fast a container can be read from here, what bounds it, and the lower bound
+    /// Measure how fast a container can be read from here, and what bounds it
     Bench(Box<BenchArgs>),
     /// Print a shell completion script
     Completions(CompletionsArgs),
@@ -138,12 +138,10 @@ impl Cli {
     /// # Errors
     /// When a run cannot start or cannot go on.
     pub fn run(self) -> Result<Exit> {
-        if self.version {
+        // Without a command, --version is the only argument that is let through.
+        let Some(command) = self.command.filter(|_| !self.version) else {
             return about::version(self.verbose);
-        }
-        let command = self
-            .command
-            .ok_or_else(|| Error::new("there is no command to run").hint("presync help lists them all"))?;
+        };
         match command {
             Command::Preview(args) => preview::run(&args),
             Command::DryRun(args) => dry_run::run(&args),

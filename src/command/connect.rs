@@ -57,11 +57,11 @@ pub(super) struct ConnectArgs {
     #[arg(long, value_name = "NAME", value_parser = one_line)]
     resource_group: Option<String>,
 
-    #[command(flatten, next_help_heading = "Azure")]
-    azure: AzureArgs,
-
     #[command(flatten)]
     color: ColorArgs,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    azure: AzureArgs,
 }
 
 /// Prints what to run, and writes the connection if that is asked for.

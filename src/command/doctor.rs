@@ -46,11 +46,11 @@ pub(super) struct DoctorArgs {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: TextOrJson,
 
-    #[command(flatten, next_help_heading = "Azure")]
-    azure: AzureArgs,
-
     #[command(flatten)]
     color: ColorArgs,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    azure: AzureArgs,
 }
 
 /// The wait before a connection is examined again for the first time; it doubles with every further one.

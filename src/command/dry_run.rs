@@ -25,10 +25,9 @@ use crate::source::any::AnySource;
 use crate::source::location::Environment;
 use crate::source::{Depth, azure};
 
-pub(super) mod args;
+pub(crate) mod args;
 
-pub(crate) use args::DryRunArgs;
-pub(super) use args::FILES_AT_ONCE;
+use args::DryRunArgs;
 
 /// Writes the report and says how the run ended.
 ///

@@ -34,14 +34,14 @@ pub(super) struct ExplainArgs {
     #[arg(long, value_name = "NAME|FILE")]
     profile: Option<String>,
 
+    #[command(flatten)]
+    color: ColorArgs,
+
     #[command(flatten, next_help_heading = "Rules")]
     rules: ChoiceArgs,
 
     #[command(flatten, next_help_heading = "Azure")]
     azure: AzureArgs,
-
-    #[command(flatten)]
-    color: ColorArgs,
 }
 
 /// EXIF tags that are printed.

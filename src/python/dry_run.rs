@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use super::{raise, unknown};
 use crate::command;
 use crate::command::args::{AzureArgs, CONCURRENCY, DisplayArgs, PerformanceArgs};
-use crate::command::dry_run::DryRunArgs;
+use crate::command::dry_run::args::DryRunArgs;
 use crate::error::{Error, Result, reason};
 use crate::model::Admit;
 use crate::report::Format;

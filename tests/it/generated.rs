@@ -84,7 +84,8 @@ fn help_is_written_for_users() {
     let commands = commands.lines().skip_while(|line| *line != "Commands:").skip(1);
     let commands: Vec<_> = commands
         .take_while(|line| !line.is_empty())
-        .filter_map(|line| line.split_whitespace().next())
+        .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')))
+        .filter_map(|line| line.split(' ').next())
         .collect();
     assert!(commands.contains(&"dry-run") && !commands.contains(&"loopback"), "{commands:?}");
     for command in commands {

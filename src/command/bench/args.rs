@@ -37,6 +37,25 @@ pub(in crate::command) struct BenchArgs {
     #[arg(long)]
     pub no_floor: bool,
 
+    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub profile: Option<String>,
+
+    /// Format of the report
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: TextOrJson,
+
+    /// Write the report to a file instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub color: ColorArgs,
+
+    /// Print only errors to stderr
+    #[arg(long, short)]
+    pub quiet: bool,
+
     #[command(flatten, next_help_heading = "Server on this machine")]
     pub(super) server: ServerArgs,
 
@@ -52,27 +71,8 @@ pub(in crate::command) struct BenchArgs {
     #[arg(long, value_name = "PRICE", help_heading = "Estimates")]
     pub price: Option<f64>,
 
-    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
-    #[arg(long, value_name = "NAME|FILE")]
-    pub profile: Option<String>,
-
-    /// Format of the report
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    pub format: TextOrJson,
-
-    /// Write the report to a file instead of stdout
-    #[arg(long, short, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-
     #[command(flatten, next_help_heading = "Azure")]
     pub azure: AzureArgs,
-
-    #[command(flatten)]
-    pub color: ColorArgs,
-
-    /// Print only errors to stderr
-    #[arg(long, short)]
-    pub quiet: bool,
 }
 
 #[derive(Debug, Args)]

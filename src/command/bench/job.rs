@@ -209,7 +209,7 @@ impl What {
         let header = RunHeader::new(source.origin(), Arc::clone(&profile), Timestamp::now());
         let report = report::open(Format::Jsonl, header, io::sink(), 100)?;
         let at_once = match source {
-            AnySource::Folder(_) => crate::command::dry_run::FILES_AT_ONCE,
+            AnySource::Folder(_) => crate::command::dry_run::args::FILES_AT_ONCE,
             AnySource::Container(_) => azure::MAX_CONCURRENCY,
         };
         let settings = Settings { first_read, ..Settings::with_concurrency(concurrency.unwrap_or(at_once)) };

@@ -21,11 +21,11 @@ pub(in crate::command) struct QuotaArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum QuotaCommand {
-    /// Show limits, what is used, reserved and left, and which plans reserved it; this is the default
+    /// Show limits, what is used, reserved and left, and by which plans (the default)
     Show(ShowArgs),
     /// Set a month's limits and what the platform shows as used
     Set(SetArgs),
-    /// Give back what a plan reserved, because it will not be synced or the platform counts it as used by now
+    /// Give back what a plan reserved: it will not be synced, or already counts as used
     Release(ReleaseArgs),
 }
 
