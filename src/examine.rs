@@ -73,14 +73,7 @@ impl Examination {
     /// When no blob of the source can be read.
     pub fn bytes(&mut self, answer: std::result::Result<Bytes, ReadError>) -> Result<Next> {
         match answer {
-            // A panic must cost no more than this one verdict.
-            Ok(bytes) => Ok(catch_unwind(AssertUnwindSafe(|| self.probe.step(bytes))).map_or_else(
-                |_| {
-                    let why = "the probe failed on it; this is a defect of presync, please report it";
-                    Next::Judge(Content::Unreadable(why.to_owned()))
-                },
-                Next::from,
-            )),
+            Ok(bytes) => Ok(guarded(|| self.probe.step(bytes))),
             Err(ReadError::Changed) if !self.is_listed_again => Ok(Next::Find),
             Err(error) => unread(error),
         }
@@ -126,6 +119,18 @@ impl Examination {
     pub fn held(&self) -> u64 {
         self.probe.held()
     }
+}
+
+/// Takes a step of a probe. A parser that panics must cost no more than this one verdict.
+fn guarded(step: impl FnOnce() -> Step) -> Next {
+    // The probe may be left in pieces: nothing is asked of it any more.
+    catch_unwind(AssertUnwindSafe(step)).map_or_else(
+        |_| {
+            let why = "the probe failed on it; this is a defect of presync, please report it";
+            Next::Judge(Content::Unreadable(why.to_owned()))
+        },
+        Next::from,
+    )
 }
 
 /// What an answer without bytes says of the content.

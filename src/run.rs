@@ -221,7 +221,7 @@ pub async fn run<R: Reader, K: Sink>(
     let listing = tokio::spawn(listing::list(listing, sorter, page_sender, Arc::clone(&progress)));
 
     // Settle: a thread of its own, because it writes; it gives back a permit of the window for each asset that it
-    // settles. No more verdicts than the window has permits can wait for it, so whoever sends one never waits.
+    // settles. No more verdicts than the window has permits can wait for it, so sending one never waits.
     let permits = Arc::new(Semaphore::new(window));
     let (verdict_sender, verdicts) = mpsc::channel(window);
     let settling = {
@@ -277,8 +277,8 @@ pub async fn run<R: Reader, K: Sink>(
         () = stop.clone().then(|()| tokio::time::sleep(GRACE)) => Ok(()),
     };
 
-    // End: the settling ends when the last sender of verdicts is gone. The readers' are gone with them, this one is the
-    // last. The listing ends by itself when nobody takes its pages.
+    // End: the settling ends once every sender of verdicts is dropped. The readers have dropped theirs; this is the last,
+    // and waiting before it is dropped would wait forever. The listing ends by itself when nothing takes its pages.
     drop(delivery);
     let settled =
         settling.await.map_err(|error| Error::new(format!("the report was not written: {error}")))?;

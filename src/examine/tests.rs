@@ -8,7 +8,7 @@ use proptest::sample::{Index, select};
 
 use super::*;
 use crate::error::Error;
-use crate::model::{Access, BlobName, ETag, Facts};
+use crate::model::{Access, BlobName, Code, ETag, Facts, Verdict};
 use crate::probe::MAX_HELD;
 
 static PROFILE: LazyLock<Profile> = LazyLock::new(|| Profile::load("nexus").expect("it is built in"));
@@ -159,4 +159,19 @@ proptest! {
         };
         prop_assert_eq!(asset, expected);
     }
+}
+
+#[test]
+fn a_parser_that_panics_costs_one_verdict() {
+    let Next::Judge(content) = guarded(|| panic!("on purpose")) else { panic!("it can be judged") };
+    let blob = Blob {
+        name: BlobName::new("a.jpg"),
+        size: 10,
+        etag: None,
+        last_modified: None,
+        access: Access::Online,
+    };
+    let (examination, _) = Examination::begin(blob, Want::Verdict, None);
+    let asset = examination.judge(content, &PROFILE);
+    assert_eq!((asset.verdict, asset.findings[0].code), (Verdict::Unknown, Code::Unreadable));
 }

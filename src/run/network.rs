@@ -117,8 +117,9 @@ impl<R: Reader> Network<R> {
             next = match next {
                 Next::Read(range) => {
                     let weight = u32::try_from(range.len()).unwrap_or(u32::MAX).min(BYTES_IN_FLIGHT as u32);
-                    // Held until the pool has answered, and never more than one at a time: who holds one waits for the
-                    // network and for the pool alone, neither of which needs another, so that they all come back.
+                    // Held until the pool has answered, and one at a time: a blob that holds permits waits only for the
+                    // network and the pool, neither of which needs any, so all of them come back. A cap on what all
+                    // examinations hold would be acquired here, before the read.
                     let _permit = self.bytes.acquire_many(weight).await;
                     let (blob, reads) = examination.blob_and_reads();
                     let answer = self.reader.read(blob, range, reads).await;

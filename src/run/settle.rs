@@ -40,7 +40,7 @@ pub(super) fn settle<K: Sink>(
         while let Some(judged) = reorder.pop() {
             window.add_permits(1);
             if let Err(error) = settler.add(judged) {
-                // Nothing frees a permit any more, so who waits for one must not wait forever.
+                // Nothing gives permits back any more: without this, a blob that waits for one would wait forever.
                 window.close();
                 return Err(error);
             }

@@ -1,6 +1,7 @@
 //! `presync explain`.
 
 use jiff::{Timestamp, ToSpan};
+use presync::loopback::{Attempts, Blob, Config, Content, Fault, Faults, Rule, Server};
 
 use crate::support::azurite::Azurite;
 use crate::support::presync::{Presync, demo};
@@ -58,6 +59,25 @@ fn a_blob_is_explained_like_the_file() {
     assert!(ran.stdout.starts_with("a b/trimmed.mp4\n"), "{}", ran.stdout);
     let signature = sas.split("sig=").nth(1).expect("a signature");
     assert!(!ran.stdout.contains(signature), "no secret is shown");
+}
+
+#[test]
+fn a_blob_that_changed_is_read_again_once() {
+    let bytes = std::fs::read(demo().join("cam1/0001.jpg")).expect("a file");
+    let name = "0001.jpg".to_owned();
+    let changed = Fault::Refuse { status: 412, code: "ConditionNotMet".into(), retry_after: None };
+    for (times, verdict, code) in [(1, "will sync", 0), (2, "could not be judged\n  NET002", 3)] {
+        let rule = Rule::on_reads(changed.clone(), 1.0).attempts(Attempts::First(times));
+        let content =
+            Content::Blobs(vec![Blob { name: name.clone(), bytes: bytes.clone(), ..Blob::default() }]);
+        let faults = Faults { rules: vec![rule], ..Faults::default() };
+        let server = Server::start(Config { faults, ..Config::of("media", content) }).expect("it starts");
+        let url = format!("{}/media/{name}", server.url());
+        let ran = Presync::new(["explain", &url, "--auth", "anonymous"]).run();
+        assert_eq!(ran.code, code, "{}{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains(&format!("\nVerdict\n  {verdict}")), "{}", ran.stdout);
+        assert_eq!(ran.stdout.matches("  bytes 0-").count(), 2, "{}", ran.stdout);
+    }
 }
 
 #[test]
