@@ -29,7 +29,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 use crate::source::azure::AuthMode;
 use crate::source::location::{ContainerUrl, Environment, Sas};
 
@@ -89,7 +89,7 @@ impl Connection {
             return Err(Error::new(format!(
                 "the connection is in account '{own}', but --account is '{asked}'"
             ))
-            .hint("leave out --account"));
+            .with_hint("leave out --account"));
         }
         let account = self.account.as_deref().or(account);
         match &self.endpoint {
@@ -117,7 +117,7 @@ impl Connections {
         let path = path.into();
         let text = std::fs::read_to_string(&path).map_err(|error| {
             Error::new(format!("cannot read '{}': {}", path.display(), reason(&error)))
-                .hint("pass an existing file to --config, or omit it to search for presync.toml")
+                .with_hint("pass an existing file to --config, or omit it to search for presync.toml")
         })?;
         let parse::Contents { by_name, rules } = parse::parse(&text, &path)?;
         Ok(Self { path, by_name, rules })
@@ -147,7 +147,7 @@ impl Connections {
         self.by_name.get(name).ok_or_else(|| {
             let path = self.path.display();
             Error::new(format!("there is no connection '@{}' in '{path}'", name.escape_debug()))
-                .hint(self.alternatives(name))
+                .with_hint(self.alternatives(name))
         })
     }
 
@@ -182,7 +182,7 @@ pub fn find(folder: &Path) -> Option<PathBuf> {
 pub fn reference(source: &str) -> Result<Option<(&str, &str)>> {
     let Some(reference) = source.strip_prefix('@') else { return Ok(None) };
     if reference.split_once('?').is_some_and(|(_, query)| Sas::parse(query).is_some()) {
-        return Err(Error::new("an @NAME cannot carry a SAS").hint("set AZURE_STORAGE_SAS_TOKEN"));
+        return Err(Error::new("an @NAME cannot carry a SAS").with_hint("set AZURE_STORAGE_SAS_TOKEN"));
     }
     Ok(Some(reference.split_once('/').unwrap_or((reference, ""))))
 }

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Asset, Blob, ByteRange, ReadError, Reads, Skip};
 use crate::probe::{Probe, Step, Want};
 use crate::rules::{self, Content, Profile};

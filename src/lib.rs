@@ -8,18 +8,16 @@
 //! * [`probe`] turns bytes into facts without doing any I/O;
 //! * [`rules`] turns facts into findings and a verdict;
 //! * [`plan`] brings verdicts into listing order and spends the quota;
-//! * [`report`] writes the result, [`plan_file`] keeps it for later, and [`checkpoint`] what a killed run had done.
+//! * [`report`] writes the result, [`plan_file`] keeps it for later, and its checkpoints what a killed run had done.
 //!
 //! Besides, [`plan::audit`] adds up what runs over several containers found, [`commit`] turns a plan that still holds
 //! into manifests, [`ledger`] keeps what a month's quota allows and what plans reserve of it, and [`loopback`] is a blob
 //! server for tests and benchmarks.
 
 pub mod bench;
-pub mod checkpoint;
 pub mod command;
 pub mod commit;
 pub mod connections;
-pub mod error;
 pub mod examine;
 pub mod files;
 pub mod ledger;

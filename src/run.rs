@@ -8,8 +8,8 @@ use cpu_time::ThreadTime;
 use futures::{FutureExt, StreamExt, future};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::error::{Error, Result};
 use crate::examine::{Examination, Next};
+use crate::model::error::{Error, Result};
 use crate::model::{Admit, Blob, Quota, ReadError};
 use crate::plan::{Sink, Summary};
 use crate::probe::Want;
@@ -26,7 +26,7 @@ mod runtimes;
 mod settle;
 
 use folder::Folder;
-pub use known::{Judged, Known, Rows};
+pub use known::{Judged, Known};
 use listing::{Sorter, Work};
 use network::Network;
 use pool::Pool;

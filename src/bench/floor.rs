@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tower_service::Service;
 
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 use crate::source::azure::connector;
 
 /// A request of a bare client.

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::exit::Exit;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::report;
 
 /// The name and the version.
@@ -68,7 +68,7 @@ pub(super) fn man(args: &ManArgs, presync: Command) -> Result<Exit> {
             presync.find_subcommand(name).filter(|command| !command.is_hide_set()).cloned().ok_or_else(
                 || {
                     Error::new(format!("there is no command '{}'", name.escape_debug()))
-                        .hint("presync help lists them all")
+                        .with_hint("presync help lists them all")
                 },
             )?
         }

@@ -9,7 +9,7 @@ use clap::Args;
 use clap::builder::TypedValueParser;
 
 use super::values::{bandwidth, changeable, duration, selector, severity};
-use crate::checkpoint;
+use crate::plan_file::checkpoint;
 use crate::rules::{Choice, Level, Selector};
 use crate::source::azure::{AuthMode, Limits};
 

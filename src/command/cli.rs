@@ -24,8 +24,8 @@ use super::rule::RuleArgs;
 use super::{
     about, audit, bench, commit, connect, doctor, dry_run, explain, loopback, preview, quota, report, rule,
 };
-use crate::error::{Error, Result};
 use crate::files::parquet_file;
+use crate::model::error::{Error, Result};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -73,8 +73,8 @@ fn fail(error: &Error) -> Exit {
         let mut stderr = anstream::stderr();
         // There is nowhere else to say it.
         let _ = writeln!(stderr, "{ERROR}error:{ERROR:#} {error}");
-        if let Some(way_out) = error.way_out() {
-            let _ = writeln!(stderr, "{HELP}help:{HELP:#} {way_out}");
+        if let Some(hint) = error.hint() {
+            let _ = writeln!(stderr, "{HELP}help:{HELP:#} {hint}");
         }
     }
     Exit::Failed

@@ -29,8 +29,8 @@ use super::target::{Resolved, Target};
 use super::values::one_line;
 use super::{ledger, say, say_rate};
 use crate::commit::{self, Commit, CommitFolder, CommitOutcome, Comparison, Kept, Manifests, Written};
-use crate::error::{Error, Result};
 use crate::ledger::{Amounts, Claim, KindShortage, Ledger, Reservation, Reserve};
+use crate::model::error::{Error, Result};
 use crate::model::{Blob, Month};
 use crate::plan::{Earlier, RunHeader};
 use crate::plan_file::Plan;
@@ -143,7 +143,7 @@ fn resolve(args: &CommitArgs, header: &RunHeader, environment: &Environment) -> 
             origin.location.as_ref()
         }
         (None, None) => {
-            return Err(Error::new("the plan does not say where its folder is").hint("add --source DIR"));
+            return Err(Error::new("the plan does not say where its folder is").with_hint("add --source DIR"));
         }
     };
     let resolved = Resolved::source(Target { source: named, azure: &azure, profile: None }, environment)?;
@@ -160,14 +160,14 @@ fn resolve(args: &CommitArgs, header: &RunHeader, environment: &Environment) -> 
     {
         // A plan from elsewhere must not choose who is sent a credential.
         return Err(Error::new(format!("the plan is of '{url}', which is no address of Azure's"))
-            .hint("name it with --source, if it may be sent your credential"));
+            .with_hint("name it with --source, if it may be sent your credential"));
     }
     match is_same {
         true => Ok(resolved),
         false => {
             let (given, planned) = (&resolved.location, &origin.location);
             Err(Error::new(format!("the source is '{given}', and the plan is of '{}'", shown(planned)))
-                .hint("--source names the plan's own source; another one needs a plan of its own"))
+                .with_hint("--source names the plan's own source; another one needs a plan of its own"))
         }
     }
 }
@@ -177,7 +177,7 @@ fn prepare(args: &CommitArgs, plan: &Plan, resolved: &Resolved, ledger: &Path) -
     let of_plan = plan.header.workspace.as_deref();
     let workspace = resolved.workspace(args.workspace.as_deref().or(of_plan)).ok_or_else(|| {
         Error::new("the plan was weighed against no workspace of the ledger, and none is named")
-            .hint("add --workspace NAME; presync quota set --workspace NAME sets its limits")
+            .with_hint("add --workspace NAME; presync quota set --workspace NAME sets its limits")
     })?;
     let mut commit = Commit {
         workspace: workspace.to_owned(),
@@ -220,7 +220,7 @@ fn check_own(held: &Reservation, commit: &Commit) -> Result<()> {
 
 fn elsewhere(workspace: &str, month: Month, plan: &str) -> Error {
     Error::new(format!("the plan is committed to the workspace '{}' for {month} already", shown(workspace)))
-        .hint(format!("presync quota release {plan} gives back what it reserved there"))
+        .with_hint(format!("presync quota release {plan} gives back what it reserved there"))
 }
 
 /// Compares the plan with what can be known without a listing.
@@ -228,7 +228,7 @@ fn begin(args: &CommitArgs, commit: &mut Commit, ledger: &Path) -> Result<Compar
     let RunHeader { profile_from, profile: planned, .. } = &commit.plan.header;
     let profile = Profile::load(profile_from).map_err(|error| {
         Error::new(error.message().to_owned())
-            .hint("the plan was judged by it: put it back, or make a plan with another profile")
+            .with_hint("the plan was judged by it: put it back, or make a plan with another profile")
     })?;
     // What the command line changed about the rules is said nowhere else.
     let profile = Profile { overrides: planned.overrides.clone(), ..profile };

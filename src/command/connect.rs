@@ -15,7 +15,7 @@ use super::say;
 use super::target::{Resolved, Target};
 use super::values::{one_line, origin};
 use crate::connections::{self, Added, Connection, FILE_NAME};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::report::style::{BOLD, DIM};
 use crate::report::{self, shown};
 use crate::source::azure;
@@ -79,11 +79,11 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit> {
     let resolved = Resolved::source(target, &environment)?;
     let Location::Container(url) = &resolved.location else {
         return Err(Error::new(format!("'{}' is a folder, which needs no connection", resolved.location))
-            .hint("give a container, such as https://ACCOUNT.blob.core.windows.net/CONTAINER"));
+            .with_hint("give a container, such as https://ACCOUNT.blob.core.windows.net/CONTAINER"));
     };
     let Some(account) = url.account() else {
         return Err(Error::new(format!("the storage account behind {} is not known", url.endpoint()))
-            .hint("add --account NAME"));
+            .with_hint("add --account NAME"));
     };
     let steps = match url.is_emulator() {
         true => Vec::new(),

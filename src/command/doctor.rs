@@ -13,7 +13,7 @@ use super::args::{AzureArgs, ColorArgs};
 use super::exit::Exit;
 use super::target::{Resolved, Target};
 use super::values::{duration, origin};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::{Access, Blob, ByteRange, Check, Origin, Outcome, ReadError, Reads};
 use crate::report::{self, TextOrJson};
 use crate::source::Reader;
@@ -195,5 +195,5 @@ fn rest_skipped(mut checks: Vec<Check>, why: &str) -> Vec<Check> {
 }
 
 fn failed(name: &'static str, error: &Error) -> Check {
-    Check::failed(name, error.message(), error.way_out())
+    Check::failed(name, error.message(), error.hint())
 }

@@ -14,10 +14,10 @@ use super::output::Output;
 use super::parts::{self, Weigh};
 use super::target::Resolved;
 use super::{ledger, say, say_rate, say_tally, shard};
-use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::{Month, Quota};
 use crate::plan::{RunHeader, Sink, Summary};
+use crate::plan_file::checkpoint::Checkpoint;
 use crate::report::{self, Format, ProgressBar, shown};
 use crate::rules::{Choice, Profile};
 use crate::run::{self, End, Ended, Known, Progress, Task};
@@ -73,7 +73,7 @@ fn ledger_quota(
         return match &args.ledger {
             None => Ok(Quota::new(None, None)),
             Some(_) => Err(Error::new("--ledger is given, and no workspace whose quota it has")
-                .hint("add --workspace NAME, or a workspace to the connection in presync.toml")),
+                .with_hint("add --workspace NAME, or a workspace to the connection in presync.toml")),
         };
     };
     let path = ledger::path(args.ledger.as_deref(), environment)?;
@@ -176,7 +176,7 @@ async fn report_on(input: Input, header: RunHeader, quota: Quota, args: &DryRunA
 fn plan_path(args: &DryRunArgs) -> Result<Option<&Path>> {
     match (args.format, &args.plan) {
         (Format::Parquet, Some(_)) => Err(Error::new("--format parquet writes the plan, as --plan does")
-            .hint("give --plan FILE alone, and a report goes with it")),
+            .with_hint("give --plan FILE alone, and a report goes with it")),
         (Format::Parquet, None) => Ok(args.output.as_deref()),
         (_, plan) => Ok(plan.as_deref()),
     }

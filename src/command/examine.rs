@@ -8,11 +8,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::target::Resolved;
-use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::{Asset, Origin};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::plan_file::PlanWriter;
+use crate::plan_file::checkpoint::Checkpoint;
 use crate::probe;
 use crate::report::shown;
 use crate::rules::Profile;
@@ -112,5 +112,5 @@ pub(super) fn check_baseline(path: &Path, earlier: &RunHeader, now: &RunHeader) 
     };
     let (earlier, now) = (listing(earlier), listing(now));
     Err(Error::new(format!("the baseline '{}' is of {earlier}, and this run is of {now}", path.display()))
-        .hint("give --baseline a plan of the same source, listed the same way"))
+        .with_hint("give --baseline a plan of the same source, listed the same way"))
 }

@@ -11,8 +11,8 @@ use futures::TryStreamExt;
 use super::args::{AzureArgs, ChoiceArgs, ColorArgs};
 use super::exit::Exit;
 use super::target::{Resolved, Target};
-use crate::error::{Error, Result};
 use crate::examine::{Examination, Next};
+use crate::model::error::{Error, Result};
 use crate::model::{Asset, Blob, ByteRange, Orientation, Origin, Verdict};
 use crate::probe::{Node, Probe, Want};
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
@@ -66,7 +66,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
                 let name = url.prefix().to_owned();
                 if name.is_empty() {
                     return Err(Error::new(format!("{url} names a container, not a blob"))
-                        .hint("add a blob's name, or use presync dry-run"));
+                        .with_hint("add a blob's name, or use presync dry-run"));
                 }
                 (
                     AnySource::open(
@@ -90,13 +90,12 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
 fn split(path: &Path) -> Result<(&Path, &str)> {
     let shown = path.display();
     if path.is_dir() {
-        return Err(
-            Error::new(format!("'{shown}' is a folder")).hint("give one file of it, or use presync dry-run")
-        );
+        return Err(Error::new(format!("'{shown}' is a folder"))
+            .with_hint("give one file of it, or use presync dry-run"));
     }
     if !path.exists() {
         return Err(Error::new(format!("there is no file '{shown}'"))
-            .hint("give an existing file, or the URL of a blob"));
+            .with_hint("give an existing file, or the URL of a blob"));
     }
     let name = path.file_name().and_then(|name| name.to_str());
     let name =
@@ -150,7 +149,7 @@ async fn find(source: &AnySource, name: &str) -> Result<Blob> {
         }
     }
     Err(Error::new(format!("there is no blob '{name}'"))
-        .hint("presync dry-run lists the names below a prefix"))
+        .with_hint("presync dry-run lists the names below a prefix"))
 }
 
 /// Every tag of the EXIF block, as kamadak-exif reads it: more than the rules need.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, reason};
 use crate::ledger::{self, Amounts, Balance, Ledger};
+use crate::model::error::{Error, Result, reason};
 use crate::model::{Month, Quota, QuotaKind, Totals};
 use crate::rules::Profile;
 use crate::source::location::Environment;
@@ -26,7 +26,7 @@ pub(super) fn open(path: &Path) -> Result<Ledger> {
     {
         fs::create_dir_all(folder).map_err(|error| {
             Error::new(format!("cannot make the folder '{}': {}", folder.display(), reason(&error)))
-                .hint("name the ledger's file with --ledger FILE or PRESYNC_LEDGER")
+                .with_hint("name the ledger's file with --ledger FILE or PRESYNC_LEDGER")
         })?;
     }
     Ledger::open(path)
@@ -71,7 +71,7 @@ pub(super) fn balances(
         // Taken for no limit, a slip in the name or a month that has just begun would make everything fit.
         let (ledger, name, images) = (path.display(), workspace.escape_debug(), images.as_str());
         return Err(Error::new(format!("the ledger '{ledger}' knows no quota of '{name}' for {month}"))
-            .hint(format!("presync quota set --workspace NAME --{images} N sets it")));
+            .with_hint(format!("presync quota set --workspace NAME --{images} N sets it")));
     }
     Ok(balances)
 }
@@ -85,7 +85,7 @@ fn kinds(profile: &Profile) -> Result<(QuotaKind, QuotaKind)> {
 fn kind(profile: &Profile, unit: &str) -> Result<QuotaKind> {
     QuotaKind::ALL.into_iter().find(|kind| kind.unit() == unit).ok_or_else(|| {
         let (name, unit) = (profile.name.escape_debug(), unit.escape_debug());
-        Error::new(format!("the profile '{name}' counts '{unit}', of which no ledger has a quota")).hint(
+        Error::new(format!("the profile '{name}' counts '{unit}', of which no ledger has a quota")).with_hint(
             "a ledger counts images, frames and data rows; without --workspace, give --image-quota and --frame-quota",
         )
     })

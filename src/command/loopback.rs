@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::values::duration;
-use crate::error::{Error, Result, reason};
 use crate::loopback::{Config, Content, Server, Shape, Tls};
+use crate::model::error::{Error, Result, reason};
 use crate::report;
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 use crate::run::Snapshot;
 use crate::source::inventory::Tally;
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use anstream::{AutoStream, ColorChoice};
 
-use crate::error::{Error, Result};
 use crate::files::whole::WholeFile;
+use crate::model::error::{Error, Result};
 use crate::report::Format;
 
 /// The width of a report that goes to no terminal, in columns.

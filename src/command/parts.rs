@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::values::{admit, whole_number};
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 use crate::model::{Admit, Asset, Origin};
 use crate::plan::audit::{self, Audit, Container, ContainerOutcome};
 use crate::plan::{Folders, RunHeader, Sink, Summary, TopFolders};
@@ -61,7 +61,7 @@ pub(super) fn open(path: &Path, weigh: Weigh) -> Result<Opened> {
         return match weigh == Weigh::default() {
             true => Ok(Opened { reader, _folder: None }),
             false => Err(Error::new(format!("'{}' is a plan, whose quota was spent", path.display()))
-                .hint("a quota and --admit are for a folder of parts, such as --shard writes")),
+                .with_hint("a quota and --admit are for a folder of parts, such as --shard writes")),
         };
     }
     let parts = PartFolder::open(path)?;
@@ -137,7 +137,7 @@ fn origin(path: &Path, header: &PartHeader, container: Option<&(String, String)>
     let Some(endpoint) = header.endpoint() else { return Ok(origin.clone()) };
     let (account, container) = container.ok_or_else(|| {
         Error::new(format!("'{}' does not tell of which container its parts are", path.display()))
-            .hint("parts lie in folders that do: account=media/container=cameras")
+            .with_hint("parts lie in folders that do: account=media/container=cameras")
     })?;
     let location = plan_file::container_url(Some(endpoint), account, container);
     let location = Location::parse(location.as_ref(), Some(account), &Environment::of([("", ""); 0]))?;

@@ -15,7 +15,7 @@ use super::exit::Exit;
 use super::output::Output;
 use super::say_rate;
 use super::target::{Resolved, Target};
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::plan::RunHeader;
 use crate::plan::preview::Preview;
 use crate::report::{self, ProgressBar, TextOrJson};

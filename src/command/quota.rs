@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::exit::Exit;
 use super::ledger;
 use super::output::Output;
-use crate::error::{Error, Result};
 use crate::ledger::{Ledger, Release};
 use crate::model::Month;
+use crate::model::error::{Error, Result};
 use crate::report::quota::{self, Statement, Workspace};
 use crate::report::{self, shown};
 use crate::source::location::Environment;
@@ -90,7 +90,7 @@ fn release(args: &ReleaseArgs, environment: &Environment, now: Timestamp) -> Res
         Release::Unknown => {
             let (path, plan) = (path.display(), plan.escape_debug());
             return Err(Error::new(format!("the ledger '{path}' has no reservation of a plan '{plan}'"))
-                .hint("presync quota show lists the plans that hold one; --month names another month"));
+                .with_hint("presync quota show lists the plans that hold one; --month names another month"));
         }
     };
     say_result([line])

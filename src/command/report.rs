@@ -8,7 +8,7 @@ use super::args::ColorArgs;
 use super::exit::Exit;
 use super::output::Output;
 use super::parts::{self, Weigh};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::plan::Sink;
 use crate::plan_file::{PartFolder, PlanWriter};
 use crate::report::{self, Format, TextOrJson};
@@ -75,11 +75,10 @@ fn report_on_all(args: &ReportArgs, folders: &[PathBuf]) -> Result<Exit> {
         _ => {
             let (path, first) = (args.plan.display(), folders.first().map(|folder| folder.display()));
             let first = first.map_or_else(String::new, |first| first.to_string());
-            return Err(Error::new(format!("'{path}' has the plans of {} containers", folders.len())).hint(
-                format!(
+            return Err(Error::new(format!("'{path}' has the plans of {} containers", folders.len()))
+                .with_hint(format!(
                     "their sums are text or json; give one of them for another format, such as '{first}'"
-                ),
-            ));
+                )));
         }
     };
     let output = Output::open(args.output.as_deref(), args.color.choice())?;

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::args::ColorArgs;
 use super::exit::Exit;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::{Code, Severity};
 use crate::report;
 use crate::report::style::{self, BOLD, DIM};
@@ -46,11 +46,9 @@ pub(super) fn run(args: &RuleArgs) -> Result<Exit> {
 fn find(wanted: &str) -> Result<Code> {
     let is_it =
         |code: &&Code| code.as_str().eq_ignore_ascii_case(wanted) || code.name().eq_ignore_ascii_case(wanted);
-    Code::ALL
-        .iter()
-        .find(is_it)
-        .copied()
-        .ok_or_else(|| Error::new(format!("there is no rule '{wanted}'")).hint("presync rule lists them all"))
+    Code::ALL.iter().find(is_it).copied().ok_or_else(|| {
+        Error::new(format!("there is no rule '{wanted}'")).with_hint("presync rule lists them all")
+    })
 }
 
 fn effect(severity: Severity) -> &'static str {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::AzureArgs;
 use crate::connections::{self, Connection, Connections, FILE_NAME, Rules};
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 use crate::model::{Gauge, Quota};
 use crate::rules::{Choice, Profile};
 use crate::source::azure::AuthMode;
@@ -128,7 +128,7 @@ fn nearest() -> Result<PathBuf> {
     let folder = working_directory()?;
     connections::find(&folder).ok_or_else(|| {
         Error::new(format!("there is no {FILE_NAME} in '{}' or above it", folder.display()))
-            .hint("presync connect SOURCE --write NAME makes one, or name it with --config FILE")
+            .with_hint("presync connect SOURCE --write NAME makes one, or name it with --config FILE")
     })
 }
 

@@ -7,8 +7,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use jiff::SignedDuration;
 use url::Url;
 
-use crate::error::Error;
 use crate::model::Admit;
+use crate::model::error::Error;
 use crate::plan_file::ShardOf;
 use crate::rules::{Level, Selector};
 
@@ -93,12 +93,12 @@ pub(super) fn bandwidth(text: &str) -> Result<u64, &'static str> {
 
 /// A rule's code or name, or the beginning of codes.
 pub(super) fn selector(text: &str) -> Result<Selector, String> {
-    Selector::parse(text).map_err(|error| with_way_out(&error))
+    Selector::parse(text).map_err(|error| with_hint(&error))
 }
 
 /// The same, of rules that can be changed.
 pub(super) fn changeable(text: &str) -> Result<Selector, String> {
-    Selector::parse_changeable(text).map_err(|error| with_way_out(&error))
+    Selector::parse_changeable(text).map_err(|error| with_hint(&error))
 }
 
 /// `VID102=error`.
@@ -113,9 +113,9 @@ pub(super) fn severity(text: &str) -> Result<(Selector, Level), String> {
     Ok((changeable(rule)?, level))
 }
 
-fn with_way_out(error: &Error) -> String {
-    match error.way_out() {
-        Some(way_out) => format!("{error}; {way_out}"),
+fn with_hint(error: &Error) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
         None => error.to_string(),
     }
 }

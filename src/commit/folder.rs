@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tempfile::TempDir;
 
 use super::RECORD;
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 
 /// The most bytes of a `commit.json` that are read: 1 MiB, a thousand times what presync writes.
 const MAX_RECORD: u64 = 1 << 20;
@@ -147,12 +147,13 @@ pub fn committed(path: &Path, plan: &str) -> Result<Option<Committed>> {
 /// The error for a place that something else has taken.
 pub fn taken(path: &Path) -> Error {
     Error::new(format!("'{}' already exists and is not a commit of this plan", path.display()))
-        .hint("choose another folder with --out DIR, or move it away")
+        .with_hint("choose another folder with --out DIR, or move it away")
 }
 
 fn unwritable(folder: &Path, error: &io::Error) -> Error {
-    Error::new(format!("cannot write to the folder '{}': {}", folder.display(), reason(error)))
-        .hint("check that it exists and that you may write to it, or choose another folder with --out DIR")
+    Error::new(format!("cannot write to the folder '{}': {}", folder.display(), reason(error))).with_hint(
+        "check that it exists and that you may write to it, or choose another folder with --out DIR",
+    )
 }
 
 /// The result of locking a folder.

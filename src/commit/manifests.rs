@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::folder::CommitFolder;
 use super::txt;
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, Severity, Verdict};
 
 /// Names kept as examples of those that `accepted.txt` cannot have.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use toml::Spanned;
 
-use crate::error::Error;
+use crate::model::error::Error;
 
 /// What the name of a secret has in it, in lower case and without `-` and `_`.
 const SECRETS: [&str; 8] =
@@ -21,8 +21,8 @@ impl FileText<'_> {
     /// The error at a value.
     pub(super) fn at(&self, value: &Spanned<String>, error: Error) -> Error {
         let fault = self.fault(Some(value.span()), error.message());
-        match error.way_out() {
-            Some(hint) => fault.hint(hint),
+        match error.hint() {
+            Some(hint) => fault.with_hint(hint),
             None => fault,
         }
     }

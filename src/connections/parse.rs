@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::file_text::{FileText, looks_secret};
 use super::rules::RulesTable;
 use super::{Connection, NAME_RULE, Rules, is_name};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::source::azure::AuthMode;
 use crate::source::location::{ContainerUrl, Environment, Sas, check_account, check_container};
 
@@ -63,7 +63,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Contents> {
         if !is_name(name.get_ref()) {
             return Err(file_text
                 .fault(Some(name.span()), "this is not a valid connection name")
-                .hint(NAME_RULE));
+                .with_hint(NAME_RULE));
         }
         Ok((name.into_inner(), file_text.connection(table)?))
     });
@@ -98,7 +98,7 @@ impl FileText<'_> {
             {
                 let message =
                     format!("the account is '{}', the endpoint's is '{of_endpoint}'", account.get_ref());
-                return Err(self.at(endpoint, Error::new(message).hint("leave out the account")));
+                return Err(self.at(endpoint, Error::new(message).with_hint("leave out the account")));
             }
         }
         if let Some(name) = &workspace
@@ -135,7 +135,7 @@ impl FileText<'_> {
                     "'{path}' holds a secret at line {line}, column {column}: '{}'",
                     key.get_ref().escape_debug()
                 ))
-                .hint(
+                .with_hint(
                     "remove it, because this file is shared: credentials come from the environment, such as \
                      AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN",
                 ));
@@ -196,7 +196,7 @@ mod tests {
             "'presync.toml' is not valid at line 3, column 11: 'My_Media' is not a storage account's name\n  |\n\
              3 | account = \"My_Media\"\n  |           ^^^^^^^^^^"
         );
-        assert_eq!(error.way_out(), Some("an account's name has 3 to 24 characters, each a-z or 0-9"));
+        assert_eq!(error.hint(), Some("an account's name has 3 to 24 characters, each a-z or 0-9"));
     }
 
     #[test]
@@ -275,7 +275,7 @@ mod tests {
         ] {
             let error = with(line);
             assert!(error.message().contains("holds a secret at line 3"), "{error}");
-            assert!(error.way_out().is_some_and(|hint| hint.contains("environment")), "{error:?}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("environment")), "{error:?}");
             assert!(!format!("{error:?}").contains("c2VjcmV0"), "{error:?}");
         }
         for line in [

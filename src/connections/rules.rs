@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::file_text::FileText;
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Overrides, PrefixEffects};
 use crate::rules::{Choice, Level, Selector};
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use super::{Connection, NAME_RULE, is_name, parse};
-use crate::error::{Error, Result, reason};
 use crate::files::whole::WholeFile;
+use crate::model::error::{Error, Result, reason};
 
 /// The result of adding a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum Added {
 pub fn add(path: &Path, name: &str, connection: &Connection) -> Result<Added> {
     if !is_name(name) {
         return Err(
-            Error::new(format!("'{}' is not a connection's name", name.escape_debug())).hint(NAME_RULE)
+            Error::new(format!("'{}' is not a connection's name", name.escape_debug())).with_hint(NAME_RULE)
         );
     }
     let shown = path.display();
@@ -41,7 +41,7 @@ pub fn add(path: &Path, name: &str, connection: &Connection) -> Result<Added> {
         Some(there) if there == connection => return Ok(Added::Before),
         Some(_) => {
             return Err(Error::new(format!("'{shown}' already has a different connection '@{name}'"))
-                .hint("choose another name, or edit the file"));
+                .with_hint("choose another name, or edit the file"));
         }
         None => {}
     }

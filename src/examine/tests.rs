@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::*;
-use crate::error::Error;
+use crate::model::error::Error;
 use crate::model::{Access, BlobName, Code, ETag, Facts, Verdict};
 use crate::probe::MAX_HELD;
 

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use parquet::file::metadata::KeyValue;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use crate::error::reason;
+use crate::model::error::reason;
 
 /// Bytes of the file's footer, which is held whole: 64 MiB, what a plan of 100 million assets takes twice over.
 const MAX_FOOTER: u64 = 64 << 20;

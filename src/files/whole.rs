@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 
 /// A file that is being written beside the place that it will take. Until it is committed, what is at that place stays
 /// as it is; when it is dropped before, nothing of it is left.
@@ -80,7 +80,7 @@ impl Write for WholeFile {
 pub fn target(path: &Path) -> Result<PathBuf> {
     if path.is_dir() {
         return Err(Error::new(format!("'{}' is a folder, not a file", path.display()))
-            .hint("give the name of a file in it"));
+            .with_hint("give the name of a file in it"));
     }
     if path.exists() && !path.is_file() {
         return Err(Error::new(format!("'{}' is a device or a pipe, not a file", path.display())));
@@ -92,7 +92,7 @@ pub fn target(path: &Path) -> Result<PathBuf> {
 pub fn not_writable(path: &Path, error: &io::Error) -> Error {
     let folder = folder_of(path).display();
     Error::new(format!("cannot write to the folder '{folder}': {}", reason(error)))
-        .hint("check that it exists and that you may write to it")
+        .with_hint("check that it exists and that you may write to it")
 }
 
 /// A temporary file that others may read as far as the umask lets them, as any new file.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::ErrorCode;
 
-use crate::error::Error;
+use crate::model::error::Error;
 
 /// The hint for a file that cannot be used as it is.
 pub(super) const AWAY: &str = "name another file with --ledger, or move this one away";
@@ -18,30 +18,30 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> Error {
             rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::IntegralValueOutOfRange(..)
             | rusqlite::Error::InvalidColumnType(..) => damaged(path),
-            rusqlite::Error::ToSqlConversionFailure(..) => {
-                Error::new(format!("a sum is larger than the ledger '{shown}' can hold"))
-                    .hint("nothing was changed; release what is not needed: presync quota release --help")
-            }
+            rusqlite::Error::ToSqlConversionFailure(..) => Error::new(format!(
+                "a sum is larger than the ledger '{shown}' can hold"
+            ))
+            .with_hint("nothing was changed; release what is not needed: presync quota release --help"),
             error => Error::new(format!("the ledger '{shown}' failed: {error}")),
         };
     };
     match code {
-        ErrorCode::NotADatabase => Error::new(format!("'{shown}' isn't a ledger")).hint(AWAY),
+        ErrorCode::NotADatabase => Error::new(format!("'{shown}' isn't a ledger")).with_hint(AWAY),
         ErrorCode::DatabaseCorrupt => damaged(path),
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
-            Error::new(format!("the ledger '{shown}' is in use by another process")).hint("try again")
+            Error::new(format!("the ledger '{shown}' is in use by another process")).with_hint("try again")
         }
         ErrorCode::ReadOnly => Error::new(format!("the ledger '{shown}' cannot be written"))
-            .hint("check that you may write to the file and to its folder"),
+            .with_hint("check that you may write to the file and to its folder"),
         ErrorCode::CannotOpen | ErrorCode::PermissionDenied => {
             Error::new(format!("the ledger '{shown}' cannot be opened"))
-                .hint("check that you may read the file and write to its folder")
+                .with_hint("check that you may read the file and write to its folder")
         }
         ErrorCode::DiskFull => Error::new(format!("the disk with the ledger '{shown}' is full"))
-            .hint("make room and try again; nothing was changed"),
+            .with_hint("make room and try again; nothing was changed"),
         ErrorCode::SystemIoFailure => {
             Error::new(format!("the disk with the ledger '{shown}' failed: {error}"))
-                .hint("check the disk and its quota; nothing was changed")
+                .with_hint("check the disk and its quota; nothing was changed")
         }
         _ => Error::new(format!("the ledger '{shown}' failed: {error}")),
     }
@@ -49,6 +49,7 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> Error {
 
 /// The error for a file that was a ledger.
 pub(super) fn damaged(path: &Path) -> Error {
-    Error::new(format!("the ledger '{}' is damaged", path.display()))
-        .hint("restore it from a backup, or move it away and set the limits again: presync quota set --help")
+    Error::new(format!("the ledger '{}' is damaged", path.display())).with_hint(
+        "restore it from a backup, or move it away and set the limits again: presync quota set --help",
+    )
 }

@@ -9,7 +9,7 @@ use etcetera::BaseStrategy;
 use rusqlite::{Connection, OpenFlags};
 
 use super::failure::{self, AWAY, damaged};
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 
 /// The version of the tables below, in SQLite's `user_version`. It grows with every change that an older presync would
 /// misread.
@@ -69,7 +69,7 @@ const SCHEMA: &str = "
 pub fn default_path() -> Result<PathBuf> {
     let folders = etcetera::choose_base_strategy().map_err(|_| {
         Error::new("no home folder found for the ledger")
-            .hint("name its file with --ledger FILE or PRESYNC_LEDGER")
+            .with_hint("name its file with --ledger FILE or PRESYNC_LEDGER")
     })?;
     Ok(folders.data_dir().join("presync").join("ledger.sqlite3"))
 }
@@ -78,7 +78,7 @@ pub fn default_path() -> Result<PathBuf> {
 /// first, its ledger stays.
 pub(super) fn create(path: &Path) -> Result<()> {
     let failed = |error: &io::Error| {
-        Error::new(format!("cannot create the ledger '{}': {}", path.display(), reason(error))).hint(
+        Error::new(format!("cannot create the ledger '{}': {}", path.display(), reason(error))).with_hint(
             "check that its folder exists and that you may write to it, or name another file with --ledger",
         )
     };
@@ -132,9 +132,9 @@ pub(super) fn connect(path: &Path) -> Result<Option<Connection>> {
 fn check_file(path: &Path, metadata: &Metadata) -> Result<()> {
     let shown = path.display();
     match (metadata.is_file(), metadata.len()) {
-        (false, _) => Err(Error::new(format!("'{shown}' is not a file")).hint("name the ledger's file")),
+        (false, _) => Err(Error::new(format!("'{shown}' is not a file")).with_hint("name the ledger's file")),
         // A ledger gets its name after its content, so an empty file is a damaged ledger.
-        (true, 0) => Err(Error::new(format!("the ledger '{shown}' is empty")).hint(AWAY)),
+        (true, 0) => Err(Error::new(format!("the ledger '{shown}' is empty")).with_hint(AWAY)),
         _ => Ok(()),
     }
 }
@@ -147,9 +147,9 @@ fn check_version(path: &Path, connection: &Connection) -> Result<()> {
         (APPLICATION_ID, SCHEMA_VERSION) => Ok(()),
         (APPLICATION_ID, newer) if newer > SCHEMA_VERSION => {
             Err(Error::new(format!("the ledger '{shown}' was written by a newer presync (format {newer})"))
-                .hint("update presync, or name another file with --ledger"))
+                .with_hint("update presync, or name another file with --ledger"))
         }
-        _ => Err(Error::new(format!("'{shown}' is a database, but not a ledger")).hint(AWAY)),
+        _ => Err(Error::new(format!("'{shown}' is a database, but not a ledger")).with_hint(AWAY)),
     }
 }
 

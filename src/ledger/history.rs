@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row, ToSql};
 
 use super::Ledger;
 use super::sql::parsed;
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Month, QuotaKind};
 
 /// What a change changes.

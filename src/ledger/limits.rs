@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::history::{Change, Subject, record};
 use super::{Balance, Ledger};
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Month, QuotaKind};
 
 impl Ledger {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::{Gauge, QuotaKind};
 
 mod failure;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::history::{Change, Subject, record};
 use super::limits::balances;
 use super::{Amounts, Ledger};
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Month, QuotaKind};
 
 /// What a plan asks for.

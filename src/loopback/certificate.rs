@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use super::Tls;
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 
 /// A certificate for this machine, and what a client must trust to accept it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::faults::Faults;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// The most blobs of a [`Shape`]: their numbers have nine digits.
 pub const MAX_SHAPE_BLOBS: u64 = 1_000_000_000;

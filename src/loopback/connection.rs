@@ -19,7 +19,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::config::Tls;
 use super::service::{HangUp, Service};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// How long to wait when no connection can be accepted, as when too many files are open.
 const PAUSE: Duration = Duration::from_millis(10);

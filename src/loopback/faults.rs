@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// What goes wrong, as a whole. The same seed and the same requests have the same faults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

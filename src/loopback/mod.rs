@@ -37,7 +37,7 @@ pub use stats::{BUCKET_MS, Kind, Stats};
 
 use service::Service;
 
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 
 /// What the paths of requests about the server itself begin with.
 const CONTROL: &str = "/_loopback/";

@@ -19,7 +19,7 @@ use super::request::{Asked, Range};
 use super::stats::{Counters, Stats};
 use super::store::Store;
 use super::{CONTROL, page};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// The most bytes of a request's body, which only sets faults.
 const MAX_FAULTS_BYTES: usize = 1024 * 1024;

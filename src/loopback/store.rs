@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::config::{Blob, Content, Tier};
 use super::shape::Generated;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// The blobs of a container.
 pub(super) enum Store {

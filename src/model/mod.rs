@@ -4,6 +4,7 @@ mod admit;
 mod asset;
 mod blob;
 mod check;
+pub mod error;
 mod finding;
 mod format;
 mod month;

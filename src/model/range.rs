@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::Error;
+use crate::model::error::Error;
 
 /// A run of bytes inside a blob: `len` bytes from byte `start` on.
 ///

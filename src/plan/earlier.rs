@@ -2,7 +2,7 @@
 
 use std::iter::Peekable;
 
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Asset, BlobName};
 
 /// The assets of an earlier plan, taken while a listing goes on: both in the order of the names.
@@ -50,7 +50,7 @@ impl<I: Iterator<Item = Result<Asset>>> Earlier<I> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
+    use crate::model::error::Error;
     use crate::model::{Blob, Cost, Facts, Format, Kind, Reads, Verdict};
 
     fn asset(name: &str) -> Asset {

@@ -25,5 +25,8 @@ pub use reorder::Reorder;
 pub use run_header::RunHeader;
 pub use sink::Sink;
 
+/// Assets in listing order, read one after the other.
+pub type Assets = Box<dyn Iterator<Item = crate::model::error::Result<crate::model::Asset>> + Send>;
+
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Summary;
-use crate::error::Result;
 use crate::model::Asset;
+use crate::model::error::Result;
 
 /// Takes the assets of a run in listing order: a report, a plan, a sum. Two sinks make one as a pair.
 pub trait Sink: Send + 'static {

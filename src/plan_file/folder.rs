@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
 use super::part::{PartHeader, PartReader};
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, BlobName};
 
 /// Parts of one plan: a task of a cluster writes one, and clusters run up to some ten thousand tasks a job.
@@ -62,7 +62,7 @@ impl PartFolder {
         }
         let Some((folder, files)) = folders.pop_first() else {
             return Err(Error::new(format!("there is no part of a plan in '{}'", path.display()))
-                .hint("presync dry-run SOURCE --shard I/N --out DIR writes one"));
+                .with_hint("presync dry-run SOURCE --shard I/N --out DIR writes one"));
         };
         let mut header: Option<PartHeader> = None;
         let (mut parts, mut shards) = (Vec::new(), BTreeSet::new());
@@ -135,7 +135,7 @@ fn collect(path: &Path, depth: usize, folders: &mut BTreeMap<PathBuf, Vec<PathBu
             files.push(entry);
             if files.len() > MAX_PARTS {
                 return Err(Error::new(format!("'{}' has more than {MAX_PARTS} parts", path.display()))
-                    .hint("write fewer of them"));
+                    .with_hint("write fewer of them"));
             }
         }
     }
@@ -181,18 +181,18 @@ fn several(path: &Path, folders: &BTreeMap<PathBuf, Vec<PathBuf>>) -> Error {
     let more = folders.len() - named.len();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     Error::new(format!("'{}' has the parts of {} plans", path.display(), folders.len()))
-        .hint(format!("give one of them: {}{more}", named.join(", ")))
+        .with_hint(format!("give one of them: {}{more}", named.join(", ")))
 }
 
 fn nameless(file: &Path) -> Error {
-    Error::new(format!("'{}' does not say which run it is a part of", file.display())).hint(
+    Error::new(format!("'{}' does not say which run it is a part of", file.display())).with_hint(
         "write its header into the Parquet metadata, under presync.part: presync.part_header() makes it",
     )
 }
 
 fn mixed(file: &Path, field: &str) -> Error {
     Error::new(format!("'{}' is a part of another run: its {field} is another one", file.display()))
-        .hint("give each run a folder of its own")
+        .with_hint("give each run a folder of its own")
 }
 
 /// The assets of several parts, by name.
@@ -256,10 +256,10 @@ impl Merged {
                 return Err(match order {
                     std::cmp::Ordering::Equal => {
                         Error::new(format!("'{name}' is in the parts of '{folder}' twice"))
-                            .hint("a run must get each blob once, and write into a folder of its own")
+                            .with_hint("a run must get each blob once, and write into a folder of its own")
                     }
                     _ => Error::new(format!("'{name}' is out of order in a part of '{folder}'"))
-                        .hint("parts are in the order of the names: sort them before they are written"),
+                        .with_hint("parts are in the order of the names: sort them before they are written"),
                 });
             }
         }

@@ -9,6 +9,7 @@
 
 mod assets;
 mod buffer;
+pub mod checkpoint;
 mod columns;
 mod digest;
 mod folder;
@@ -21,7 +22,7 @@ mod write;
 
 use jiff::Timestamp;
 
-use crate::error::Error;
+use crate::model::error::Error;
 use crate::plan::{RunHeader, Summary};
 
 pub use buffer::Rows;
@@ -69,7 +70,7 @@ fn other_version(path: &str, version: &str) -> Error {
     Error::new(format!(
         "the plan '{path}' has the format version {version}, this presync reads {FORMAT_VERSION}"
     ))
-    .hint("use the version of presync that wrote it, or write it again with this one")
+    .with_hint("use the version of presync that wrote it, or write it again with this one")
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::assets::Assets;
 use super::write::RowWriter;
 use super::{FORMAT_VERSION, TOOL, other_version};
-use crate::error::{Error, Result};
 use crate::files::parquet_file::Fault;
 use crate::files::whole::WholeFile;
+use crate::model::error::{Error, Result};
 use crate::model::{Asset, Origin, Quota};
 use crate::plan::{RunHeader, Sink, Summary};
 

@@ -6,9 +6,9 @@ use super::assets::Assets;
 use super::digest::Digest;
 use super::metadata;
 use super::{GROUP_ROWS, PART_KEY, Plan, other_version};
-use crate::error::{Error, Result, reason};
 use crate::files::parquet_file::{Fault, Refused};
 use crate::model::Asset;
+use crate::model::error::{Error, Result, reason};
 
 /// A plan that is being read: its assets in listing order.
 ///
@@ -44,7 +44,7 @@ impl PlanReader {
         let is_part = assets.pairs().iter().any(|pair| pair.key == PART_KEY);
         let plan = metadata::plan(assets.pairs()).map_err(|refused| match refused {
             metadata::Refused::Foreign if is_part => Error::new(format!("'{shown}' is a part of a plan"))
-                .hint("give the folder that its parts are in"),
+                .with_hint("give the folder that its parts are in"),
             metadata::Refused::Foreign => no_plan(&shown, "it is a Parquet file of something else"),
             metadata::Refused::Version(version) => other_version(&shown, &version),
             metadata::Refused::Key(key) => damaged(&shown, &format!("its {key} cannot be read")),
@@ -95,9 +95,10 @@ impl Iterator for PlanReader {
 
 fn damaged(path: &str, fault: &str) -> Error {
     Error::new(format!("the plan '{path}' is damaged: {fault}"))
-        .hint("write it anew: presync dry-run SOURCE --plan FILE")
+        .with_hint("write it anew: presync dry-run SOURCE --plan FILE")
 }
 
 fn no_plan(path: &str, why: &str) -> Error {
-    Error::new(format!("'{path}' is no plan: {why}")).hint("presync dry-run SOURCE --plan FILE writes one")
+    Error::new(format!("'{path}' is no plan: {why}"))
+        .with_hint("presync dry-run SOURCE --plan FILE writes one")
 }

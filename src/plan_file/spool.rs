@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::{PlanReader, PlanWriter};
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 use crate::model::{Admit, Asset, Origin, Quota, Totals};
 use crate::plan::{Budget, RunHeader, Sink, Summary};
 use crate::rules::Profile;
@@ -28,7 +28,7 @@ impl Spool {
     pub fn new(profile: Arc<Profile>) -> Result<Self> {
         let folder = tempfile::tempdir().map_err(|error| {
             Error::new(format!("cannot make a temporary folder: {}", reason(&error)))
-                .hint("set TMPDIR to a folder that you may write to")
+                .with_hint("set TMPDIR to a folder that you may write to")
         })?;
         let rows = PlanWriter::create(&folder.path().join("assets"), nobody(profile))?;
         Ok(Self { rows, totals: Totals::default(), folder })

@@ -16,9 +16,9 @@ use parquet::schema::types::ColumnPath;
 use super::buffer::Rows;
 use super::digest::Digest;
 use super::{GROUP_ROWS, Plan, TOOL, columns, metadata};
-use crate::error::{Error, Result, reason};
 use crate::files::whole::WholeFile;
 use crate::model::Asset;
+use crate::model::error::{Error, Result, reason};
 use crate::plan::{RunHeader, Sink, Summary};
 
 /// Bytes of the texts of a row group, above which it ends before it has all its rows: 16 MiB, for names of a thousand

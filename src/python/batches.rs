@@ -19,7 +19,7 @@ use pyo3::types::PyIterator;
 
 use super::checker::{Checked, Checker, Next, Options};
 use super::{arrow, raise, unknown, want};
-use crate::error::Error;
+use crate::model::error::Error;
 use crate::model::{Access, Blob, BlobName, ETag};
 use crate::rules::Profile;
 use crate::source::azure::{AuthMode, Limits};
@@ -55,7 +55,7 @@ pub(super) fn check_batches(
     max_bandwidth: Option<f64>,
     batch_rows: usize,
 ) -> PyResult<Batches> {
-    let start = || -> crate::error::Result<Checker> {
+    let start = || -> crate::model::error::Result<Checker> {
         let is_rate = |rate: f64| rate.is_finite() && rate > 0.0;
         if ![max_requests_per_second, max_bandwidth].into_iter().flatten().all(is_rate) {
             return Err(Error::new("max_requests_per_second and max_bandwidth are above zero"));
@@ -65,7 +65,7 @@ pub(super) fn check_batches(
         }
         if endpoint.as_ref().is_some_and(|endpoint| !endpoint.contains("{account}")) {
             return Err(Error::new("the endpoint has no '{account}' in it")
-                .hint("such as https://{account}.blob.core.windows.net"));
+                .with_hint("such as https://{account}.blob.core.windows.net"));
         }
         Checker::start(Options {
             profile: Arc::new(Profile::load(profile)?),

@@ -14,7 +14,7 @@ use futures::{StreamExt, stream};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, Blob, BlobName, ByteRange, Quota, ReadError, Reads};
 use crate::plan::Sink;
 use crate::plan_file::{self, container_url};
@@ -292,8 +292,8 @@ async fn waiting<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 's
 
 /// What a finding says of an error that would end a run.
 fn unreadable(error: &Error) -> String {
-    match error.way_out() {
-        Some(way_out) => format!("{error} ({way_out})"),
+    match error.hint() {
+        Some(hint) => format!("{error} ({hint})"),
         None => error.to_string(),
     }
 }

@@ -10,8 +10,8 @@ use super::{raise, unknown};
 use crate::command;
 use crate::command::args::{AzureArgs, CONCURRENCY, DisplayArgs, PerformanceArgs};
 use crate::command::dry_run::args::DryRunArgs;
-use crate::error::{Error, Result, reason};
 use crate::model::Admit;
+use crate::model::error::{Error, Result, reason};
 use crate::report::Format;
 use crate::source::azure::AuthMode;
 

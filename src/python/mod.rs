@@ -7,7 +7,7 @@ use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
 use crate::command;
-use crate::error::Error;
+use crate::model::error::Error;
 use crate::model::{Admit, Quota};
 use crate::plan::RunHeader;
 use crate::plan_file::{self, PartHeader};
@@ -24,13 +24,13 @@ create_exception!(presync, PresyncError, PyException, "presync could not start o
 
 /// An error as Python sees it, with the way out as its `hint`.
 fn raise(py: Python<'_>, error: &Error) -> PyErr {
-    let message = match error.way_out() {
+    let message = match error.hint() {
         Some(hint) => format!("{error}\nhelp: {hint}"),
         None => error.to_string(),
     };
     let raised = PresyncError::new_err(message);
     // Without the attribute the message still has it.
-    let _ = raised.value(py).setattr("hint", error.way_out());
+    let _ = raised.value(py).setattr("hint", error.hint());
     raised
 }
 
@@ -59,7 +59,7 @@ fn part_header(
     image_quota: Option<u64>,
     frame_quota: Option<u64>,
 ) -> PyResult<String> {
-    let header = || -> crate::error::Result<String> {
+    let header = || -> crate::model::error::Result<String> {
         let admit = Admit::parse(admit).ok_or_else(|| unknown("admit", admit))?;
         let origin = PartHeader::origin_by_folder(endpoint, prefix);
         let run = RunHeader {

@@ -11,8 +11,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::{raise, want};
-use crate::error::{Error, Result, reason};
 use crate::examine::{Examination, Next};
+use crate::model::error::{Error, Result, reason};
 use crate::model::{Access, Asset, Blob, BlobName, ByteRange, ReadError};
 use crate::probe::Want;
 use crate::report;
@@ -100,7 +100,7 @@ impl Data {
                 let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
                 if metadata.is_dir() {
                     return Err(Error::new(format!("'{}' is a folder", path.display()))
-                        .hint("presync.dry_run() takes folders"));
+                        .with_hint("presync.dry_run() takes folders"));
                 }
                 Ok(version_of(&metadata))
             }

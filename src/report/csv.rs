@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::record::{AssetRecord, FindingRecord};
 use super::{Out, written};
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Asset, Severity};
 use crate::plan::{Sink, Summary};
 

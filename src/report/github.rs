@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::groups::{FindingGroup, Groups};
 use super::layout::{MAX_WIDTH, counted, cut, number, shown};
 use super::{Out, written};
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Asset, Code, Gauge, Severity};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::rules;

@@ -10,7 +10,7 @@ use serde::ser::{SerializeMap, Serializer};
 use super::changes::ChangesRecord;
 use super::record::{AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord};
 use super::{Out, written};
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Asset, Code, Overrides};
 use crate::plan::{RunHeader, Sink, Summary};
 

@@ -13,7 +13,7 @@ use quick_xml::events::{BytesDecl, BytesText, Event};
 use super::groups::{FindingGroup, Groups};
 use super::layout::{counted, number, shown};
 use super::{Out, written};
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Asset, Code, Severity};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::rules;

@@ -26,8 +26,8 @@ use std::io::{self, BufWriter, Write};
 
 use clap::ValueEnum;
 
-use crate::error::{Error, Result, reason};
 use crate::model::Asset;
+use crate::model::error::{Error, Result, reason};
 use crate::plan::{RunHeader, Sink};
 
 pub use bar::ProgressBar;

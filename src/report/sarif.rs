@@ -17,7 +17,7 @@ use super::groups::once_a_rule;
 use super::layout::{counted, shown};
 use super::record::{QuotaRecord, TotalsRecord};
 use super::{Out, written};
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Asset, Code, Finding, Origin, Overrides, Severity};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::rules;

@@ -10,7 +10,7 @@ use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, nu
 use super::shortage::{do_not_fit, shortage};
 use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use super::{Out, written};
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Asset, Code, Gauge, Severity};
 use crate::plan::{MAX_BASENAMES, RunHeader, Sink, Summary};
 use crate::rules;

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::{Code, Effect, Effects};
 
 /// How alike two codes are, from 0 to 1, when one is taken for a slip of the other (Jaro–Winkler).
@@ -30,10 +30,8 @@ impl Selector {
         let begins = |code: &Code| !upper.is_empty() && code.as_str().starts_with(&upper);
         let codes: Vec<_> = Code::ALL.iter().copied().filter(begins).collect();
         match codes.is_empty() {
-            true => {
-                Err(Error::new(format!("there is no rule '{}'", wanted.escape_debug()))
-                    .hint(alternative(&upper)))
-            }
+            true => Err(Error::new(format!("there is no rule '{}'", wanted.escape_debug()))
+                .with_hint(alternative(&upper))),
             false => Ok(Self { codes, weight: upper.len() }),
         }
     }
@@ -49,7 +47,7 @@ impl Selector {
             false => {
                 let text = text.trim().escape_debug().to_string();
                 Err(Error::new(format!("'{text}' can neither be ignored nor be given another severity"))
-                    .hint("it says that an asset was not judged, or what the quota does not cover"))
+                    .with_hint("it says that an asset was not judged, or what the quota does not cover"))
             }
         }
     }
@@ -190,7 +188,7 @@ mod tests {
             ("*", "presync rule lists"),
         ] {
             let error = Selector::parse(text).expect_err(text);
-            assert!(error.way_out().is_some_and(|way_out| way_out.starts_with(hint)), "{text}: {error:?}");
+            assert!(error.hint().is_some_and(|found| found.starts_with(hint)), "{text}: {error:?}");
         }
         for text in ["NET", "NET001", "BLB002", "undetermined", "QTA", "QTA001"] {
             assert!(Selector::parse(text).is_ok(), "{text} can be selected");

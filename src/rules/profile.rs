@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 use crate::model::{Format, Overrides};
 
 /// What a platform accepts and what it charges.
@@ -97,7 +97,7 @@ impl Profile {
             "vi" => Ok(include_str!("vi.toml").into()),
             path => std::fs::read_to_string(path).map(Into::into).map_err(|error| {
                 Error::new(format!("cannot read the profile '{path}': {}", reason(&error)))
-                    .hint("use --profile nexus, --profile vi, or the path of a TOML file")
+                    .with_hint("use --profile nexus, --profile vi, or the path of a TOML file")
             }),
         }
     }
@@ -105,13 +105,13 @@ impl Profile {
     fn parse(text: &str, origin: &str) -> Result<Self> {
         let profile: Self = toml::from_str(text).map_err(|error| {
             Error::new(format!("the profile '{origin}' is not valid: {}", error.to_string().trim_end()))
-                .hint("presync rule --profile nexus prints a profile to start from")
+                .with_hint("presync rule --profile nexus prints a profile to start from")
         })?;
         if !profile.overrides.is_empty() {
             return Err(Error::new(format!(
                 "the profile '{origin}' has overrides, which are no part of a profile"
             ))
-            .hint("give them as [rules] in presync.toml, or with --select, --ignore and --severity"));
+            .with_hint("give them as [rules] in presync.toml, or with --select, --ignore and --severity"));
         }
         let unknown = profile
             .images
@@ -122,7 +122,7 @@ impl Profile {
             Some(name) => Err(Error::new(format!(
                 "the profile '{origin}' accepts the image format '{name}', which presync does not know"
             ))
-            .hint("formats are named as in reports: jpeg, png, webp, tiff, heif, avif, gif, bmp, jp2")),
+            .with_hint("formats are named as in reports: jpeg, png, webp, tiff, heif, avif, gif, bmp, jp2")),
             None => Ok(profile),
         }
     }

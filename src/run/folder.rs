@@ -8,8 +8,8 @@ use super::listing::Work;
 use super::pool::Pool;
 use super::settle::Delivery;
 use super::{Examiner, worker_failed};
-use crate::error::Result;
 use crate::examine::Next;
+use crate::model::error::Result;
 use crate::model::{Asset, Blob};
 use crate::source::BlockingReader;
 

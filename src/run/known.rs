@@ -1,14 +1,11 @@
 //! What earlier runs know of the blobs that are listed.
 
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Asset, Blob, Code, Kind};
-use crate::plan::{ChangeGroup, Changes, Earlier, is_unchanged};
+use crate::plan::{Assets, ChangeGroup, Changes, Earlier, is_unchanged};
 use crate::plan_file::Plan;
 use crate::probe::{self, Want};
 use crate::rules::{self, Profile};
-
-/// Assets of an earlier run, in the order of their names.
-pub type Rows = Box<dyn Iterator<Item = Result<Asset>> + Send>;
 
 /// An asset with the verdict of the rules, before the quota is weighed.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,12 +31,12 @@ impl From<Asset> for Judged {
 #[derive(Default)]
 pub struct Known {
     /// One for each time that the run was taken up, the newest first.
-    kept: Vec<Earlier<Rows>>,
+    kept: Vec<Earlier<Assets>>,
     baseline: Option<Baseline>,
 }
 
 struct Baseline {
-    assets: Earlier<Rows>,
+    assets: Earlier<Assets>,
     probe_version: u32,
     dimensions: bool,
     changes: Changes,
@@ -47,12 +44,12 @@ struct Baseline {
 
 impl Known {
     /// Takes up a run that was broken off; the newest assets first.
-    pub fn with_kept(self, kept: Vec<Rows>) -> Self {
+    pub fn with_kept(self, kept: Vec<Assets>) -> Self {
         Self { kept: kept.into_iter().map(Earlier::new).collect(), ..self }
     }
 
     /// Compares with an earlier plan of the same source.
-    pub fn with_baseline(self, plan: &Plan, assets: Rows) -> Self {
+    pub fn with_baseline(self, plan: &Plan, assets: Assets) -> Self {
         let before = &plan.summary.totals;
         let changes = Changes {
             plan: plan.id.clone(),

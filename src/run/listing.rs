@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 
 use super::progress::Progress;
 use super::{Judged, Known};
-use crate::error::{Error, Result};
 use crate::model::Blob;
+use crate::model::error::{Error, Result};
 use crate::plan::Changes;
 use crate::probe::Want;
 use crate::rules::Profile;

@@ -19,8 +19,8 @@ use super::progress::Stage;
 use super::runtimes::Runtimes;
 use super::settle::Delivery;
 use super::{BYTES_IN_FLIGHT, Examiner, closed, worker_failed};
-use crate::error::{Error, Result};
 use crate::examine::{Examination, Next};
+use crate::model::error::{Error, Result};
 use crate::model::{Asset, Blob, ReadError};
 use crate::source::Reader;
 

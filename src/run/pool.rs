@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 type Work = Box<dyn FnOnce() + Send>;
 

@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use super::pool::{Batches, Pool};
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 
 /// The most runtimes: with the probing threads and the writer beside them, more have nothing left to run on.
 pub const MAX_RUNTIMES: usize = 16;

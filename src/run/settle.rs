@@ -6,7 +6,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::progress::Progress;
 use super::{Judged, closed};
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Admit, Asset, Overrides, Quota};
 use crate::plan::{Budget, DuplicateRule, Ranking, Reorder, Sink, Summary};
 use crate::plan_file::Spool;

@@ -8,7 +8,7 @@ use super::azure::{self, AuthMode, AzureSource, Session};
 use super::local::LocalSource;
 use super::location::{Environment, Location};
 use super::{BlockingReader, Listing, Reader};
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Blob, BlobName, ByteRange, Origin, ReadError, Reads};
 
 /// A folder or a container.

@@ -4,7 +4,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Blob, BlobName};
 
 /// Blobs a page at a time, in the order in which the source lists them: the UTF-8 byte order of the names.

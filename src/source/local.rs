@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use walkdir::{DirEntry, WalkDir};
 
 use super::{BlockingReader, Depth, Listing, Reader};
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 use crate::model::{Access, Blob, BlobName, ByteRange, ETag, Origin, ReadError, Reads};
 
 /// Files in one page of the listing.
@@ -43,15 +43,15 @@ impl LocalSource {
         match std::fs::read_dir(&root) {
             Ok(_) => Ok(Self { root, prefix: String::new(), depth: Depth::All }),
             Err(_) if root.is_file() => {
-                Err(Error::new(format!("'{shown}' is a file, not a folder")).hint("give the folder it lies in"))
+                Err(Error::new(format!("'{shown}' is a file, not a folder")).with_hint("give the folder it lies in"))
             }
             Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {
-                Err(Error::new(format!("there is no folder '{shown}'")).hint(
+                Err(Error::new(format!("there is no folder '{shown}'")).with_hint(
                     "give an existing folder, or a container as https://ACCOUNT.blob.core.windows.net/CONTAINER",
                 ))
             }
             Err(error) => Err(Error::new(format!("cannot list the folder '{shown}': {}", reason(&error)))
-                .hint("check that you may read it")),
+                .with_hint("check that you may read it")),
         }
     }
 

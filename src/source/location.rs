@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::{Host, ParseError, Url};
 
-use crate::error::{Error, Result};
 use crate::model::Origin;
+use crate::model::error::{Error, Result};
 
 mod connection;
 mod environment;
@@ -66,7 +66,9 @@ impl Location {
     /// that presync does not know; an `az://` URL without an account.
     pub fn parse(source: &OsStr, account: Option<&str>, env: &Environment) -> Result<Self> {
         if source.is_empty() {
-            return Err(Error::new("the source is empty").hint("give a folder or the URL of a container"));
+            return Err(
+                Error::new("the source is empty").with_hint("give a folder or the URL of a container")
+            );
         }
         let Some((scheme, rest)) = source.to_str().and_then(split_scheme) else {
             return Ok(Self::Folder(PathBuf::from(source)));
@@ -82,7 +84,7 @@ impl Location {
                 None => ContainerUrl::from_az(&scheme, rest, account, env).map(Self::Container),
             },
             "file" => folder_of(rest).map(Self::Folder),
-            _ => Err(Error::new(format!("presync does not read {scheme}:// sources")).hint(
+            _ => Err(Error::new(format!("presync does not read {scheme}:// sources")).with_hint(
                 "give a folder, https://ACCOUNT.blob.core.windows.net/CONTAINER, az://CONTAINER or \
                  abfss://CONTAINER@ACCOUNT.dfs.core.windows.net",
             )),
@@ -111,7 +113,7 @@ impl ContainerUrl {
             .or_else(|| connection.as_ref().and_then(|c| c.account().map(str::to_owned)));
         let Some(account) = account else {
             return Err(Error::new(format!("the storage account of container '{container}' is not known"))
-                .hint(
+                .with_hint(
                     "add --account NAME, set AZURE_STORAGE_ACCOUNT or AZURE_STORAGE_CONNECTION_STRING, or write \
                  https://ACCOUNT.blob.core.windows.net/CONTAINER",
                 ));
@@ -140,7 +142,7 @@ impl ContainerUrl {
     ) -> Result<Self> {
         check_container(container)?;
         let wrong = || {
-            Error::new("this is not the URL of a blob endpoint").hint(
+            Error::new("this is not the URL of a blob endpoint").with_hint(
                 "write https://ACCOUNT.blob.core.windows.net, or http://127.0.0.1:10000/ACCOUNT for an emulator",
             )
         };
@@ -160,7 +162,7 @@ impl ContainerUrl {
         let (container, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if container.is_empty() {
             return Err(Error::new(format!("{scheme}:// names no container"))
-                .hint(format!("write {scheme}://CONTAINER or {scheme}://CONTAINER/PREFIX")));
+                .with_hint(format!("write {scheme}://CONTAINER or {scheme}://CONTAINER/PREFIX")));
         }
         refuse_sas(scheme, rest)?;
         Self::in_account(account, container, prefix, env)
@@ -180,7 +182,7 @@ impl ContainerUrl {
         let host = url.host_str().unwrap_or_default();
         let Some(account) = account_of_host(host) else {
             return Err(Error::new(format!("'{host}' is not the host of a storage account"))
-                .hint("write abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PREFIX"));
+                .with_hint("write abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PREFIX"));
         };
         check_account(&account)?;
         check_wanted(&account, wanted)?;
@@ -195,9 +197,8 @@ impl ContainerUrl {
 
     fn from_http(scheme: &str, rest: &str, wanted: Option<&str>, env: &Environment) -> Result<Self> {
         if rest.contains('#') {
-            return Err(
-                Error::new("the URL holds a '#', which ends a URL").hint("write %23 for a '#' in a prefix")
-            );
+            return Err(Error::new("the URL holds a '#', which ends a URL")
+                .with_hint("write %23 for a '#' in a prefix"));
         }
         let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -228,14 +229,14 @@ impl ContainerUrl {
         let (container, prefix) = (decode(container, "container")?, decode(prefix, "prefix")?);
         if container.is_empty() {
             return Err(Error::new(format!("the URL {endpoint} names no container"))
-                .hint(format!("write {endpoint}/CONTAINER or {endpoint}/CONTAINER/PREFIX")));
+                .with_hint(format!("write {endpoint}/CONTAINER or {endpoint}/CONTAINER/PREFIX")));
         }
         check_container(&container)?;
         let sas = match query {
             None | Some("") => None,
             Some(query) => Some(Sas::parse(query).ok_or_else(|| {
                 Error::new("what follows the '?' of the URL is not a SAS: it has no signature (sig=…)")
-                    .hint("write %3F for a '?' in a prefix, or copy the whole SAS")
+                    .with_hint("write %3F for a '?' in a prefix, or copy the whole SAS")
             })?),
         };
         Ok(Self { endpoint, account, container, prefix, sas })
@@ -355,22 +356,25 @@ fn split_scheme(text: &str) -> Option<(&str, &str)> {
 fn base_url(scheme: &str, authority: &str) -> Result<(Url, bool)> {
     if authority.contains('@') {
         return Err(Error::new("the URL holds a user name")
-            .hint("leave out what stands before the '@': credentials come from the environment"));
+            .with_hint("leave out what stands before the '@': credentials come from the environment"));
     }
     let hint = "write https://ACCOUNT.blob.core.windows.net/CONTAINER";
-    let wrong = || Error::new(format!("'{authority}' is not a host")).hint(hint);
+    let wrong = || Error::new(format!("'{authority}' is not a host")).with_hint(hint);
     if authority.is_empty() {
-        return Err(Error::new("the URL names no host").hint(hint));
+        return Err(Error::new("the URL names no host").with_hint(hint));
     }
     if !authority.contains(['[', '.']) && authority.matches(':').count() > 1 {
-        return Err(wrong().hint("an IPv6 address stands in brackets: http://[::1]:10000/ACCOUNT/CONTAINER"));
+        return Err(
+            wrong().with_hint("an IPv6 address stands in brackets: http://[::1]:10000/ACCOUNT/CONTAINER")
+        );
     }
     let url = Url::parse(&format!("{scheme}://{authority}/")).map_err(|cause| match cause {
-        ParseError::EmptyHost => Error::new("the URL names no host").hint(hint),
+        ParseError::EmptyHost => Error::new("the URL names no host").with_hint(hint),
         ParseError::InvalidPort => {
             let after_address = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest);
             let port = after_address.split_once(':').map_or("", |(_, port)| port);
-            Error::new(format!("'{port}' in the URL is not a port")).hint("a port is a number up to 65535")
+            Error::new(format!("'{port}' in the URL is not a port"))
+                .with_hint("a port is a number up to 65535")
         }
         _ => wrong(),
     })?;
@@ -412,7 +416,7 @@ fn decode(text: &str, what: &str) -> Result<String> {
     match percent_decode_str(text).decode_utf8() {
         Ok(text) => Ok(text.into_owned()),
         Err(_) => Err(Error::new(format!("the {what} in the URL is not UTF-8 once its escapes are decoded"))
-            .hint("write each byte of its UTF-8 form as %XX, and a '%' as %25")),
+            .with_hint("write each byte of its UTF-8 form as %XX, and a '%' as %25")),
     }
 }
 
@@ -420,7 +424,7 @@ fn decode(text: &str, what: &str) -> Result<String> {
 fn refuse_sas(scheme: &str, rest: &str) -> Result<()> {
     match rest.split_once('?').and_then(|(_, query)| Sas::parse(query)) {
         None => Ok(()),
-        Some(_) => Err(Error::new(format!("an {scheme}:// URL cannot carry a SAS")).hint(
+        Some(_) => Err(Error::new(format!("an {scheme}:// URL cannot carry a SAS")).with_hint(
             "set AZURE_STORAGE_SAS_TOKEN, or write https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS",
         )),
     }
@@ -431,14 +435,16 @@ fn folder_of(rest: &str) -> Result<PathBuf> {
     let url = Url::parse(&format!("file://{rest}")).ok();
     url.filter(|url| url.query().is_none() && url.fragment().is_none())
         .and_then(|url| url.to_file_path().ok())
-        .ok_or_else(|| Error::new(format!("file://{rest} does not name a folder of this machine")).hint(hint))
+        .ok_or_else(|| {
+            Error::new(format!("file://{rest} does not name a folder of this machine")).with_hint(hint)
+        })
 }
 
 fn check_wanted(account: &str, wanted: Option<&str>) -> Result<()> {
     match wanted {
         Some(wanted) if wanted != account => {
             Err(Error::new(format!("the URL names account '{account}', --account says '{wanted}'"))
-                .hint("leave out --account"))
+                .with_hint("leave out --account"))
         }
         _ => Ok(()),
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use presync::error::{Error, Result};
+use presync::model::error::{Error, Result};
 use presync::model::{Asset, Blob, BlobName, ByteRange, Quota, ReadError, Reads};
 use presync::plan::{RunHeader, Sink};
 use presync::probe::Want;

@@ -13,8 +13,8 @@ use super::interrupt::interrupted_saying;
 use super::output::Output;
 use super::{ledger, say};
 use crate::command::exit::Exit;
-use crate::error::{Error, Result, reason};
 use crate::ledger::{Amounts, Balance};
+use crate::model::error::{Error, Result, reason};
 use crate::model::{Month, QuotaKind};
 use crate::plan::audit::{Audit, Container, ContainerOutcome, ProjectBasenames, SharedBasenames, Together};
 use crate::report::{self, ProgressBars, shown};
@@ -176,13 +176,12 @@ fn speak(bars: Option<Arc<ProgressBars>>) -> impl FnOnce(&str) {
 fn make_out(out: &Path) -> Result<()> {
     let shown = out.display();
     if out.exists() && !out.is_dir() {
-        return Err(
-            Error::new(format!("'{shown}' is not a folder")).hint("give --out a folder, which may be new")
-        );
+        return Err(Error::new(format!("'{shown}' is not a folder"))
+            .with_hint("give --out a folder, which may be new"));
     }
     fs::create_dir_all(out).map_err(|error| {
         Error::new(format!("cannot make the folder '{shown}': {}", reason(&error)))
-            .hint("give --out a folder that you may write to")
+            .with_hint("give --out a folder that you may write to")
     })
 }
 

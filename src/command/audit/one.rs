@@ -9,16 +9,16 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 
 use super::targets::Target;
-use crate::checkpoint::Checkpoint;
 use crate::command::examine::{Planned, check_baseline};
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 use crate::plan::audit::{
     Container, ContainerBasenames, ContainerOutcome, FolderCounts, ProjectBasenames, worst,
 };
-use crate::plan::{Folders, RunHeader, TopFolders};
+use crate::plan::{Assets, Folders, RunHeader, TopFolders};
 use crate::plan_file::PlanReader;
+use crate::plan_file::checkpoint::Checkpoint;
 use crate::report::ProgressBars;
-use crate::run::{self, End, Ended, Known, Progress, Resources, Rows, Settings, Task};
+use crate::run::{self, End, Ended, Known, Progress, Resources, Settings, Task};
 use crate::source::any::AnySource;
 use crate::source::azure::{self, Session};
 use crate::source::location::Environment;
@@ -123,7 +123,7 @@ impl Auditor {
         notes: &mut Vec<String>,
     ) -> Result<(Checkpoint, Known, Arc<OnceLock<Error>>)> {
         let fault = Arc::new(OnceLock::new());
-        let watched = |rows: Rows| -> Rows {
+        let watched = |rows: Assets| -> Assets {
             let fault = Arc::clone(&fault);
             Box::new(rows.inspect(move |asset| {
                 if let Err(error) = asset {
@@ -136,7 +136,8 @@ impl Auditor {
         // What a broken-off audit by other rules has done is of no use.
         let opened = if anew { open(false) } else { open(true).or_else(|_| open(false)) };
         let (checkpoint, kept) = opened.map_err(|error| {
-            Error::new(error.message()).hint("check that you may write there, and that no other audit does")
+            Error::new(error.message())
+                .with_hint("check that you may write there, and that no other audit does")
         })?;
         let mut known = Known::default().with_kept(kept.into_iter().map(watched).collect());
         if path.exists() && !anew {
@@ -196,7 +197,7 @@ fn make_folder(path: &Path) -> Result<()> {
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder).map_err(|error| {
         Error::new(format!("cannot make the folder '{}': {}", folder.display(), reason(&error)))
-            .hint("give --out a folder that you may write to")
+            .with_hint("give --out a folder that you may write to")
     })
 }
 

@@ -8,7 +8,7 @@ use super::args::AuditArgs;
 use super::place::{Place, account};
 use crate::command::examine::Provenance;
 use crate::command::target::{self, Resolved};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::{Origin, Quota};
 use crate::rules::{Choice, Profile};
 use crate::source::azure::{self, AuthMode, Session};
@@ -62,13 +62,13 @@ pub(super) async fn resolve(
         }
         if found.is_empty() {
             return Err(Error::new("there is no connection to audit")
-                .hint("presync connect SOURCE --write NAME adds one to presync.toml"));
+                .with_hint("presync connect SOURCE --write NAME adds one to presync.toml"));
         }
     } else if let (Some(account), []) = (&args.azure.account, args.sources.as_slice()) {
         (found, left_out) = of_account(account, args, environment, session).await?;
     }
     if found.is_empty() {
-        return Err(Error::new("nothing is said of what to audit").hint(
+        return Err(Error::new("nothing is said of what to audit").with_hint(
             "give SOURCEs, --account NAME for every container of an account, or --all for every connection of \
              presync.toml",
         ));
@@ -92,7 +92,7 @@ async fn of_account(
     let (containers, left_out) = azure::containers(&url, auth, environment, options, session).await?;
     if containers.is_empty() {
         return Err(Error::new(format!("the account '{account}' has no container to audit"))
-            .hint("check the account's name; system containers such as $logs are left out"));
+            .with_hint("check the account's name; system containers such as $logs are left out"));
     }
     let profile = args.profile.clone().unwrap_or_else(target::default_profile);
     let resolved = |url| Resolved {
@@ -156,7 +156,7 @@ fn once(mut targets: Vec<Target>) -> Result<Vec<Target>> {
                     "'{one}' and '{other}' have the same plan, '{}', and are not set up alike",
                     path.display()
                 ))
-                .hint("give only one of them, or audit each with a folder of its own as --out"));
+                .with_hint("give only one of them, or audit each with a folder of its own as --out"));
             }
         }
     }

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use tempfile::TempDir;
 
 use super::job::{Found, Job};
-use crate::error::{Error, Result, reason};
 use crate::loopback::{Config, certify};
+use crate::model::error::{Error, Result, reason};
 
 /// A loopback server.
 pub(super) struct Server {
@@ -99,7 +99,7 @@ pub(super) fn measure(job: &Job, server: Option<&Server>) -> Result<Found> {
     }
     let _ = child.wait();
     // It has said why on stderr.
-    serde_json::from_str(&found).map_err(|_| Error::new("a measurement failed").hint("see above"))
+    serde_json::from_str(&found).map_err(|_| Error::new("a measurement failed").with_hint("see above"))
 }
 
 /// This program again.

@@ -19,7 +19,7 @@ use crate::bench::floor::{self, Get};
 use crate::bench::{Floor, Latency, Measured, Stages, Work};
 use crate::command::args::AzureArgs;
 use crate::command::target::{Resolved, Target};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::{Access, Blob, ByteRange, Quota, Reads};
 use crate::plan::{RunHeader, Summary};
 use crate::probe::{Probe, Step, Want};

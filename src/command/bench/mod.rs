@@ -7,8 +7,8 @@ use super::say;
 use super::target::Resolved;
 use crate::bench::{self, Assumptions, Benchmark, Floor, Measured};
 use crate::command::exit::Exit;
-use crate::error::{Error, Result};
 use crate::loopback::{Config, Content, Shape};
+use crate::model::error::{Error, Result};
 use crate::report;
 use crate::source::location::{Environment, Location};
 

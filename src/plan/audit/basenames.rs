@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Asset, Verdict};
 use crate::plan::Sink;
 

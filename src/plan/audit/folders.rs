@@ -1,6 +1,6 @@
 //! Which folders have the most assets that will not sync.
 
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Asset, Verdict};
 use crate::plan::{FolderSum, Folders, Sink, TopFolders};
 

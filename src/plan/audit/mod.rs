@@ -7,7 +7,7 @@ mod folders;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::model::error::Error;
 use crate::model::{Code, Origin, QuotaKind, Totals};
 use crate::plan::{Summary, TopFolders};
 

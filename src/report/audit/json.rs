@@ -144,7 +144,7 @@ impl<'a> ContainerRecord<'a> {
             error: container
                 .outcome
                 .cause()
-                .map(|error| ErrorRecord { message: error.message(), hint: error.way_out() }),
+                .map(|error| ErrorRecord { message: error.message(), hint: error.hint() }),
             notes: &container.notes,
             plan: container.plan.as_ref().map(|path| path.to_string_lossy()),
             quota,

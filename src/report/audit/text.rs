@@ -101,7 +101,7 @@ impl<'a, W: Write> AuditText<'a, W> {
                 self.out,
                 "  {ERROR}{state:<10}{ERROR:#}  {BOLD}{name}{BOLD:#}\n              {message}"
             )?;
-            if let Some(hint) = error.way_out() {
+            if let Some(hint) = error.hint() {
                 writeln!(self.out, "              {DIM}{}{DIM:#}", shown(hint))?;
             }
         }

@@ -22,7 +22,7 @@ use findings::Findings;
 use folders::FolderTree;
 
 use super::{Out, written};
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Asset, Code, Verdict};
 use crate::plan::{RunHeader, Sink, Summary};
 

@@ -11,7 +11,7 @@ use super::explain;
 use super::failure::Failure;
 use super::retry::{Deadline, Failed, with_retries};
 use super::{Options, PAGE_DEADLINE, Session};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::source::location::{ContainerUrl, Environment};
 
 /// Containers that one account is listed with: their names alone would take 6 MB, and no audit of so many would end.
@@ -53,11 +53,11 @@ pub async fn containers(
         }
         if listed > MAX_CONTAINERS {
             return Err(Error::new(format!("the account has more than {MAX_CONTAINERS} containers"))
-                .hint("give the containers one by one, or as connections of presync.toml with --all"));
+                .with_hint("give the containers one by one, or as connections of presync.toml with --all"));
         }
         if page.next.is_some() && page.next == marker {
             return Err(Error::new("the service gave the same page of containers twice")
-                .hint("check what answers at this URL"));
+                .with_hint("check what answers at this URL"));
         }
         match page.next {
             Some(next) => marker = Some(next),
@@ -71,7 +71,7 @@ fn unlisted(failed: &Failed, account: &ContainerUrl, credential: &Credential) ->
     match &failed.failure {
         Failure::Status { status: 401 | 403 | 404 | 409, .. } => {
             let (endpoint, label) = (account.endpoint(), credential.label());
-            Error::new(format!("cannot list the containers of {endpoint} with {label}: {failed}")).hint(
+            Error::new(format!("cannot list the containers of {endpoint} with {label}: {failed}")).with_hint(
                 "listing them takes the role 'Storage Blob Data Reader' on the storage account, its key, or an \
                  account SAS (ss=b, srt=sco, sp=rl); without it, give the containers one by one",
             )

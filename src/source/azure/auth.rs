@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
 use super::sign::SharedKey;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::source::location::{ConnectionString, ContainerUrl, Environment, Sas};
 
 mod entra;
@@ -108,7 +108,7 @@ impl Credential {
         transport: &Transport,
     ) -> Result<Self> {
         let finder = Finder { url, env, transport };
-        let missing = |what: &str, hint: &str| Error::new(what).hint(hint);
+        let missing = |what: &str, hint: &str| Error::new(what).with_hint(hint);
         match mode {
             AuthMode::Auto => finder.first(),
             AuthMode::Anonymous => Ok(Self::new(Authorization::Anonymous, mode, "anonymous")),
@@ -276,7 +276,7 @@ impl Finder<'_> {
         let (Some(text), true) = (self.env.var(SAS_TOKEN), self.same_account()) else { return Ok(None) };
         let sas = Sas::parse(&text).ok_or_else(|| {
             Error::new(format!("{SAS_TOKEN} is not a SAS: it has no signature (sig=…)"))
-                .hint("copy the whole SAS; in a shell it needs quotes")
+                .with_hint("copy the whole SAS; in a shell it needs quotes")
         })?;
         Ok(Some(Credential::new(Authorization::Sas(sas), AuthMode::Sas, "SAS (AZURE_STORAGE_SAS_TOKEN)")))
     }
@@ -290,10 +290,12 @@ impl Finder<'_> {
     ) -> Result<Credential> {
         hmac_sha256("", &key).map_err(|_| {
             let list = format!("copy the whole key: az storage account keys list --account-name {account}");
-            Error::new(format!("the key in {variable} is not base64")).hint(match self.url.is_emulator() {
-                true => "copy the whole key".to_owned(),
-                false => list,
-            })
+            Error::new(format!("the key in {variable} is not base64")).with_hint(
+                match self.url.is_emulator() {
+                    true => "copy the whole key".to_owned(),
+                    false => list,
+                },
+            )
         })?;
         Ok(Credential::new(
             Authorization::Key(SharedKey { account: account.to_owned(), key }),
@@ -306,12 +308,12 @@ impl Finder<'_> {
         let hint = "set AZURE_STORAGE_KEY, or AZURE_STORAGE_CONNECTION_STRING with an AccountKey";
         match (self.env.var(KEY), self.url.account()) {
             (Some(_), None) => Error::new("the account that AZURE_STORAGE_KEY belongs to is not known")
-                .hint("add --account NAME or set AZURE_STORAGE_ACCOUNT"),
+                .with_hint("add --account NAME or set AZURE_STORAGE_ACCOUNT"),
             (Some(_), Some(account)) => Error::new(format!(
                 "AZURE_STORAGE_KEY is for the account in AZURE_STORAGE_ACCOUNT, not for '{account}'"
             ))
-            .hint("set AZURE_STORAGE_ACCOUNT to the account that the key is for"),
-            (None, _) => Error::new("no key is given for this account").hint(hint),
+            .with_hint("set AZURE_STORAGE_ACCOUNT to the account that the key is for"),
+            (None, _) => Error::new("no key is given for this account").with_hint(hint),
         }
     }
 }

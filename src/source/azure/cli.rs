@@ -10,7 +10,7 @@ use azure_identity::{Executor, new_executor};
 use serde_json::Value;
 
 use super::failure::{Failure, first_line};
-use crate::error::reason;
+use crate::model::error::reason;
 
 /// Runs the CLI. An answer without a token is an error that wraps a [`Failure`].
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::auth::{AuthMode, Authorization, Credential};
 use super::failure::{ConnectFault, Failure};
 use super::retry::Failed;
-use crate::error::Error;
+use crate::model::error::Error;
 use crate::source::location::{ContainerUrl, Sas};
 
 /// The role that reading takes, and where it has to be assigned.
@@ -36,17 +36,17 @@ pub(super) fn explain(failed: &Failed, url: &ContainerUrl, credential: &Credenti
                     "check the account's name in the URL, the network and the proxy (HTTPS_PROXY)"
                 }
             };
-            Error::new(format!("cannot reach {}: {attempt}", url.endpoint())).hint(hint)
+            Error::new(format!("cannot reach {}: {attempt}", url.endpoint())).with_hint(hint)
         }
         Failure::Credential { code, .. } => {
             Error::new(format!("cannot sign in with {}: {attempt}", credential.label()))
-                .hint(cure_of_sign_in(code.as_deref(), credential.mode()))
+                .with_hint(cure_of_sign_in(code.as_deref(), credential.mode()))
         }
         Failure::Page(error) => error.clone(),
         Failure::Broken(_) | Failure::Changed | Failure::CircuitOpen | Failure::Other(_) => Error::new(
             format!("{url} does not answer as a blob endpoint does: {attempt}"),
         )
-        .hint(match url.is_https() {
+        .with_hint(match url.is_https() {
             true => "check the URL and the proxy, then try again",
             false => {
                 "if the port speaks TLS, write https://; else check the URL and the proxy, then try again"
@@ -101,7 +101,7 @@ fn of_status(
     };
     match (status, code) {
         (404, "ContainerNotFound") => Error::new(format!("there is no container '{container}' ({url})"))
-            .hint(match url.is_emulator() {
+            .with_hint(match url.is_emulator() {
                 true => "check its spelling".to_owned(),
                 false => format!(
                     "check its spelling: az storage container list --auth-mode login --account-name {}",
@@ -110,42 +110,41 @@ fn of_status(
             }),
         (404, _) if matches!(credential.authorization, Authorization::Anonymous) => {
             Error::new(format!("there is no public container at {url} ({attempt})"))
-                .hint(format!("check its spelling, or sign in: {}", sign_in(url)))
+                .with_hint(format!("check its spelling, or sign in: {}", sign_in(url)))
         }
         (404, _) => {
-            Error::new(format!("there is nothing at {url} ({attempt})")).hint(match url.is_emulator() {
+            Error::new(format!("there is nothing at {url} ({attempt})")).with_hint(match url.is_emulator() {
                 true => "check the account and the container in the URL",
                 false => "check the URL: https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",
             })
         }
         (409, "ContainerBeingDeleted") => Error::new(format!("container '{container}' is being deleted"))
-            .hint("wait until it is gone or created anew"),
+            .with_hint("wait until it is gone or created anew"),
         (403, "AccountIsDisabled") => Error::new(format!("the storage account of {url} is disabled"))
-            .hint("check its subscription in the Azure portal"),
+            .with_hint("check its subscription in the Azure portal"),
         (409, "PublicAccessNotPermitted") => {
-            denied("the account does not allow it").hint(format!("sign in: {}", sign_in(url)))
+            denied("the account does not allow it").with_hint(format!("sign in: {}", sign_in(url)))
         }
         (401 | 403, _) => {
             let (why, hint) = refusal(code, url, credential, now);
-            denied(&format!("{why} ({attempt})")).hint(hint)
+            denied(&format!("{why} ({attempt})")).with_hint(hint)
         }
-        (400, "AccountRequiresHttps") => {
-            Error::new(format!("the account takes https only ({attempt})")).hint("write https:// in the URL")
-        }
+        (400, "AccountRequiresHttps") => Error::new(format!("the account takes https only ({attempt})"))
+            .with_hint("write https:// in the URL"),
         (400, "InvalidResourceName" | "OutOfRangeInput") => {
             Error::new(format!("the service does not take a name in {url} ({attempt})"))
-                .hint("check the names of the account and of the container")
+                .with_hint("check the names of the account and of the container")
         }
         (300..400, _) => Error::new(format!("{url} is not a blob endpoint: it redirects ({attempt})"))
-            .hint("write https, and the blob endpoint: https://ACCOUNT.blob.core.windows.net/CONTAINER"),
+            .with_hint("write https, and the blob endpoint: https://ACCOUNT.blob.core.windows.net/CONTAINER"),
         (400, "") if !url.is_https() => {
             Error::new(format!("{url} does not answer as a blob endpoint does ({attempt})"))
-                .hint("if the port speaks TLS, write https://; else check the URL and the proxy")
+                .with_hint("if the port speaks TLS, write https://; else check the URL and the proxy")
         }
         (408 | 429 | 500..600, _) => Error::new(format!("the service could not answer for {url}: {attempt}"))
-            .hint("try again later; https://status.azure.com shows outages"),
+            .with_hint("try again later; https://status.azure.com shows outages"),
         _ => Error::new(format!("the service refuses to list {url}: {attempt}"))
-            .hint("check the URL and the credential"),
+            .with_hint("check the URL and the credential"),
     }
 }
 

@@ -12,7 +12,7 @@ use azure_core::time::{OffsetDateTime, parse_rfc7231};
 use hyper::header::HeaderMap;
 
 use super::limiter::Feedback;
-use crate::error::{Error, reason};
+use crate::model::error::{Error, reason};
 
 /// The header that carries the service's own code ("Status and error codes").
 const ERROR_CODE: &str = "x-ms-error-code";

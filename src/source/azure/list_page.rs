@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use quick_xml::Reader;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::{Access, Blob, BlobName, ETag};
 
 /// The most blobs that the service puts on one page ("List Blobs", `maxresults`).
@@ -67,8 +67,9 @@ pub fn parse(body: &[u8]) -> Result<Page> {
 }
 
 fn wrong(at: u64, fault: &dyn std::fmt::Display) -> Error {
-    Error::new(format!("a page of the listing cannot be read: {fault}, at byte {at}"))
-        .hint("check that the URL is that of a blob endpoint, and whether a proxy changes what it answers")
+    Error::new(format!("a page of the listing cannot be read: {fault}, at byte {at}")).with_hint(
+        "check that the URL is that of a blob endpoint, and whether a proxy changes what it answers",
+    )
 }
 
 /// Where the parser stands. What it does not know is skipped as a whole.

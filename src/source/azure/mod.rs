@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::location::{ContainerUrl, Environment};
 use super::{Depth, Listing, Reader};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::{Access, Blob, BlobName, ByteRange, Origin, ReadError, Reads};
 
 mod account;
@@ -351,7 +351,8 @@ impl<'a> Cursor<'a> {
         }
         if page.next.is_some() && page.next == self.marker {
             return Err(self.broken(
-                Error::new("the service gave the same page twice").hint("check what answers at this URL"),
+                Error::new("the service gave the same page twice")
+                    .with_hint("check what answers at this URL"),
             ));
         }
         self.marker.clone_from(&page.next);
@@ -363,8 +364,8 @@ impl<'a> Cursor<'a> {
         let Some(last) = &self.last else { return error };
         let message =
             format!("the listing broke off after {} blobs ('{}'): {error}", self.listed, last.escape_debug());
-        match error.way_out() {
-            Some(hint) => Error::new(message).hint(hint),
+        match error.hint() {
+            Some(hint) => Error::new(message).with_hint(hint),
             None => Error::new(message),
         }
     }

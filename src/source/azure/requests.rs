@@ -62,9 +62,9 @@ impl Requests {
         url: &ContainerUrl,
         authority: &str,
         authorization: &Authorization,
-    ) -> crate::error::Result<Self> {
+    ) -> crate::model::error::Result<Self> {
         let unusable =
-            |_| crate::error::Error::new(format!("{url} cannot be used as the URL of a container"));
+            |_| crate::model::error::Error::new(format!("{url} cannot be used as the URL of a container"));
         let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(HOST, HeaderValue::from_str(authority).map_err(unusable)?);
         headers.insert(USER_AGENT, AGENT);

@@ -12,7 +12,7 @@ use super::auth::{AuthMode, Authorization, Credential};
 use super::http::{Client, Endpoint};
 use super::limiter::{Limiter, Limits};
 use super::policy::ServicePolicy;
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::source::location::{ContainerUrl, Environment};
 
 /// Connections, the limiter of each account, and credentials, shared by every container that is opened with it.

@@ -329,7 +329,7 @@ async fn a_refused_listing_says_why_and_what_to_do() {
         let (_, error) = list(server.source_with(mode, query, &key)).await;
         let error = error.unwrap();
         assert!(error.message().contains(says), "{code}: {error}");
-        assert!(error.way_out().unwrap().contains(cure), "{code}: {error:?}");
+        assert!(error.hint().unwrap().contains(cure), "{code}: {error:?}");
         assert!(!format!("{error:?}").contains("c2VjcmV0"), "{error:?}");
     }
 }
@@ -349,9 +349,9 @@ async fn in_the_cloud_the_network_rules_come_first_and_the_account_is_named() {
         refused.message().contains(": the account's network rules refuse this machine, or "),
         "{refused}"
     );
-    assert!(refused.way_out().unwrap().starts_with("add this machine's address"), "{refused:?}");
+    assert!(refused.hint().unwrap().starts_with("add this machine's address"), "{refused:?}");
     let missing = explain(404, "ContainerNotFound");
-    assert!(missing.way_out().unwrap().ends_with("--account-name media"), "{missing:?}");
+    assert!(missing.hint().unwrap().ends_with("--account-name media"), "{missing:?}");
 }
 
 #[tokio::test]
@@ -371,7 +371,7 @@ async fn who_hangs_up_on_tls_may_speak_plain_http() {
     let (_, error) = list(source).await;
     let error = error.unwrap();
     assert!(error.message().ends_with("after 2 attempts"), "{error}");
-    assert!(error.way_out().unwrap().contains("http://"), "{error:?}");
+    assert!(error.hint().unwrap().contains("http://"), "{error:?}");
 }
 
 #[tokio::test]

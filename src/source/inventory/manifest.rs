@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::broken;
 use super::row::Scope;
-use crate::error::{Result, reason};
+use crate::model::error::{Result, reason};
 
 /// Bytes of a manifest: some 200 for each file of at least a million rows.
 const MAX_MANIFEST: u64 = 16 << 20;
@@ -98,13 +98,11 @@ impl Listed {
         let path = folder.join(name);
         let length = std::fs::metadata(&path).map(|metadata| metadata.len());
         match (length, self.size) {
-            (Err(error), _) => {
-                Err(broken(&path, &reason(&error))
-                    .hint("the manifest names it: bring it into the same folder"))
-            }
+            (Err(error), _) => Err(broken(&path, &reason(&error))
+                .with_hint("the manifest names it: bring it into the same folder")),
             (Ok(length), Some(size)) if length != size => {
                 Err(broken(&path, &format!("it has {length} bytes, and the manifest says {size}"))
-                    .hint("copy all files of one report again"))
+                    .with_hint("copy all files of one report again"))
             }
             (Ok(_), _) => Ok(path),
         }

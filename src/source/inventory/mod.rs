@@ -12,7 +12,7 @@ use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::Listing;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::{Blob, Origin};
 
 mod manifest;
@@ -48,12 +48,12 @@ pub struct Tally {
 pub fn list(origin: &Origin, files: Vec<PathBuf>) -> Result<(Listing, Arc<Tally>)> {
     if origin.container.is_none() {
         return Err(Error::new("an inventory lists a container, and the source is none")
-            .hint("give the container that it is of: https://ACCOUNT.blob.core.windows.net/CONTAINER"));
+            .with_hint("give the container that it is of: https://ACCOUNT.blob.core.windows.net/CONTAINER"));
     }
     for file in &files {
         if !file.is_file() {
             return Err(Error::new(format!("there is no inventory report '{}'", file.display()))
-                .hint("give the manifest, or the CSV and Parquet files of a report"));
+                .with_hint("give the manifest, or the CSV and Parquet files of a report"));
         }
     }
     let tally = Arc::new(Tally::default());

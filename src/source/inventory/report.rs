@@ -13,9 +13,9 @@ use parquet::schema::types::ColumnDescriptor;
 
 use super::broken;
 use super::row::{Column, Row};
-use crate::error::{Error, Result, reason};
 use crate::files::leaf::{LeafReader, Value};
 use crate::files::parquet_file::{self, Fault, Refused, guarded};
+use crate::model::error::{Error, Result, reason};
 
 /// Rows of a Parquet file that are decoded at a time.
 const BATCH_ROWS: usize = 1 << 12;
@@ -81,7 +81,7 @@ fn places<'n>(path: &Path, names: impl Iterator<Item = &'n str>) -> Result<Place
     match Column::NEEDED.into_iter().find(|needed| places[*needed as usize].is_none()) {
         None => Ok(places),
         Some(missing) => Err(broken(path, &format!("it has no column '{}'", missing.as_str()))
-            .hint("add it to the schema fields of the inventory's rule, and give the next report")),
+            .with_hint("add it to the schema fields of the inventory's rule, and give the next report")),
     }
 }
 
@@ -206,7 +206,7 @@ fn meant(number: i64, of: &ColumnDescriptor) -> i128 {
 
 /// An error about a row, with the file that it is in.
 fn within(path: &Path, error: Error) -> Error {
-    match error.way_out() {
+    match error.hint() {
         Some(_) => error,
         None => broken(path, error.message()),
     }

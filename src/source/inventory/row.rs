@@ -8,7 +8,7 @@ use jiff::civil::DateTime;
 use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
 
-use crate::error::Error;
+use crate::model::error::Error;
 use crate::model::{Access, Blob, BlobName, ETag, Origin};
 
 /// Containers that an error names.
@@ -114,7 +114,7 @@ impl Scope {
             self.container,
             others.join(", ")
         ))
-        .hint("check which containers the inventory's rule covers, and which report this is")
+        .with_hint("check which containers the inventory's rule covers, and which report this is")
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::{Access, Blob, BlobName, ETag};
 
 /// Blobs of one page.
@@ -99,7 +99,7 @@ fn blob(row: &Row<'_>) -> rusqlite::Result<Blob> {
 
 fn failed(error: &rusqlite::Error) -> Error {
     Error::new(format!("the inventory cannot be sorted: {error}"))
-        .hint("its rows are sorted in the folder for temporary files, TMPDIR: check that there is room")
+        .with_hint("its rows are sorted in the folder for temporary files, TMPDIR: check that there is room")
 }
 
 #[cfg(test)]

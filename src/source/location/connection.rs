@@ -10,7 +10,7 @@ use url::Url;
 use url::form_urlencoded;
 
 use super::{Environment, account_of_host, base_url, origin, primary};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// The variable that holds a connection string.
 const VARIABLE: &str = "AZURE_STORAGE_CONNECTION_STRING";
@@ -104,7 +104,7 @@ impl ConnectionString {
     /// a value.
     pub fn parse(text: &str) -> Result<Self> {
         let wrong = |what: &str| {
-            Error::new(format!("{VARIABLE} {what}")).hint(
+            Error::new(format!("{VARIABLE} {what}")).with_hint(
                 "copy it from the portal: storage account, Access keys, Connection string; in a shell it needs quotes",
             )
         };

@@ -1,6 +1,6 @@
 //! What Azure allows as a name.
 
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// The longest and the shortest name of a container ("Naming and referencing containers").
 const CONTAINER_LENGTH: std::ops::RangeInclusive<usize> = 3..=63;
@@ -21,7 +21,7 @@ pub fn check_account(account: &str) -> Result<()> {
         && account.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     valid.then_some(()).ok_or_else(|| {
         Error::new(format!("'{}' is not a storage account's name", account.escape_debug()))
-            .hint("an account's name has 3 to 24 characters, each a-z or 0-9")
+            .with_hint("an account's name has 3 to 24 characters, each a-z or 0-9")
     })
 }
 
@@ -37,7 +37,7 @@ pub fn check_container(container: &str) -> Result<()> {
         && !container.ends_with('-')
         && !container.contains("--");
     (valid || SYSTEM_CONTAINERS.contains(&container)).then_some(()).ok_or_else(|| {
-        Error::new(format!("'{}' is not a container's name", container.escape_debug())).hint(
+        Error::new(format!("'{}' is not a container's name", container.escape_debug())).with_hint(
             "a container's name has 3 to 63 characters, each a-z, 0-9 or '-', begins and ends with a letter or a \
              digit and has no '--'; $root, $web and $logs are names too",
         )

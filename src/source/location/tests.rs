@@ -136,7 +136,7 @@ fn az_and_abfs_take_the_prefix_as_it_is() {
     );
     let url = parse_with("az://cam", Some("other"), &variables).unwrap();
     assert_eq!(url.to_string(), "https://other.blob.core.windows.net/cam");
-    assert!(error("az://cam").way_out().unwrap().contains("--account"));
+    assert!(error("az://cam").hint().unwrap().contains("--account"));
     assert!(error("az:///x").message().contains("no container"));
     assert!(error("abfss://cam@cdn.example.com/x").message().contains("cdn.example.com"));
 }
@@ -150,7 +150,7 @@ fn everything_else_is_a_folder() {
         let folder = Location::Folder(PathBuf::from("/data/a b"));
         assert_eq!(parse_with("file:///data/a%20b", None, &[]), Ok(folder));
     }
-    assert!(error("file:///data?x").way_out().unwrap().contains("%3F"));
+    assert!(error("file:///data?x").hint().unwrap().contains("%3F"));
     assert!(error("file://server/x").message().contains("does not name a folder"));
     assert!(error("s3://bucket/x").message().contains("s3://"));
     assert!(error("").message().contains("empty"));
@@ -159,7 +159,7 @@ fn everything_else_is_a_folder() {
 #[test]
 fn what_is_wrong_is_named() {
     let base = "https://media.blob.core.windows.net";
-    assert!(error(&format!("{base}/cam/a#b")).way_out().unwrap().contains("%23"));
+    assert!(error(&format!("{base}/cam/a#b")).hint().unwrap().contains("%23"));
     assert!(error(base).message().contains("no container"));
     assert!(error(&format!("{base}//x")).message().contains("no container"));
     assert!(error(&format!("{base}/Cam")).message().contains("'Cam'"));
@@ -176,7 +176,7 @@ fn what_is_wrong_is_named() {
         let error = error(&format!("https://media.blob.core.windows.net:{port}/cam"));
         assert_eq!(error.message(), format!("'{port}' in the URL is not a port"));
     }
-    assert!(error("http://::1:10000/devstoreaccount1/cam").way_out().unwrap().contains("brackets"));
+    assert!(error("http://::1:10000/devstoreaccount1/cam").hint().unwrap().contains("brackets"));
     assert!(error("https://a b/cam").message().contains("not a host"));
     let clash = parse_with(&format!("{base}/cam"), Some("other"), &[]).unwrap_err();
     assert!(clash.message().contains("--account"));

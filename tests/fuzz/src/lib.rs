@@ -2,8 +2,6 @@
 
 // The modules are included rather than taken from the crate `presync`: they need about a tenth of its dependencies,
 // and the rest (the Azure SDK, TLS with its C code) would be built with sanitizers for nothing.
-#[path = "../../../src/error.rs"]
-pub mod error;
 #[path = "../../../src/examine.rs"]
 pub mod examine;
 #[path = "../../../src/model/mod.rs"]

@@ -179,9 +179,9 @@ fn a_reservation_without_its_folder_is_taken_up_again() {
     fs::remove_file(place.path("cam1/0001.jpg")).expect("it is removed");
     let ran = place.presync(&["commit", plan.to_str().expect("UTF-8")]).run();
     assert_eq!(ran.code, 1);
-    let way_out = format!(
+    let hint = format!(
         "An earlier run reserved its quota; to release it: presync quota release {}\n",
         place.reservations()[0].plan
     );
-    assert!(ran.stdout.ends_with(&way_out), "{}", ran.stdout);
+    assert!(ran.stdout.ends_with(&hint), "{}", ran.stdout);
 }

@@ -14,7 +14,7 @@ use presync::plan_file::PlanReader;
 use super::{planned, report};
 
 /// Reads a plan to its end, or to its error.
-fn read_all(path: &Path) -> presync::error::Result<usize> {
+fn read_all(path: &Path) -> presync::model::error::Result<usize> {
     PlanReader::open(path)?.try_fold(0, |count, asset| asset.map(|_| count + 1))
 }
 

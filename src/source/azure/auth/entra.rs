@@ -21,7 +21,7 @@ use url::Url;
 use super::{
     AUTHORITY, AuthMode, Authorization, CLIENT_ID, CLIENT_SECRET, Credential, Finder, TENANT_ID, TOKEN_FILE,
 };
-use crate::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, reason};
 use crate::source::azure::cli::Az;
 use crate::source::azure::failure::{Failure, first_line};
 
@@ -33,7 +33,7 @@ impl Finder<'_> {
     pub(super) fn unset(&self, names: &[&str]) -> Error {
         let unset: Vec<_> = names.iter().copied().filter(|name| self.env.var(name).is_none()).collect();
         Error::new(format!("this sign-in needs {}", unset.join(", ")))
-            .hint(format!("set {}, or choose another --auth", names.join(", ")))
+            .with_hint(format!("set {}, or choose another --auth", names.join(", ")))
     }
 
     pub(super) fn refuse_http(&self) -> Result<()> {
@@ -43,7 +43,7 @@ impl Finder<'_> {
                 "a token of Entra ID is not sent to {}: the connection is not encrypted",
                 self.url.endpoint()
             ))
-            .hint("use https, or sign in with AZURE_STORAGE_KEY or a SAS")),
+            .with_hint("use https, or sign in with AZURE_STORAGE_KEY or a SAS")),
         }
     }
 
@@ -53,7 +53,7 @@ impl Finder<'_> {
             None => Ok(()),
             Some(wrong) => {
                 Err(Error::new(format!("{TENANT_ID} is no tenant ID: it holds '{}'", wrong.escape_debug()))
-                    .hint("set it to the tenant's ID or domain, such as contoso.onmicrosoft.com"))
+                    .with_hint("set it to the tenant's ID or domain, such as contoso.onmicrosoft.com"))
             }
         }
     }
@@ -82,7 +82,7 @@ impl Finder<'_> {
         std::fs::read_to_string(file).map_err(|error| {
             let file = file.display();
             Error::new(format!("cannot read the token file '{file}' ({TOKEN_FILE}): {}", reason(&error)))
-                .hint("check that it exists and that you may read it")
+                .with_hint("check that it exists and that you may read it")
         })?;
         let options = WorkloadIdentityCredentialOptions {
             credential_options: ClientAssertionCredentialOptions { client_options: self.client_options()? },
@@ -105,8 +105,9 @@ impl Finder<'_> {
             client_options: self.client_options()?,
         };
         let credential = ManagedIdentityCredential::new(Some(options)).map_err(|_| {
-            Error::new("this kind of managed identity is not supported")
-                .hint("virtual machines and App Service have one that is; choose another --auth elsewhere")
+            Error::new("this kind of managed identity is not supported").with_hint(
+                "virtual machines and App Service have one that is; choose another --auth elsewhere",
+            )
         })?;
         Ok(token(credential, AuthMode::ManagedIdentity, "managed identity"))
     }
@@ -146,7 +147,7 @@ impl Finder<'_> {
             let is_https = Url::parse(&authority_host).is_ok_and(|url| url.scheme() == "https");
             if !is_https {
                 return Err(Error::new(format!("{AUTHORITY} is not an https:// URL"))
-                    .hint("unset it, or set it to where your cloud signs in, such as https://login.microsoftonline.us"));
+                    .with_hint("unset it, or set it to where your cloud signs in, such as https://login.microsoftonline.us"));
             }
             let mut custom = CustomConfiguration::default();
             custom.authority_host = authority_host;
@@ -207,5 +208,5 @@ fn token(credential: Arc<dyn TokenCredential>, mode: AuthMode, label: &'static s
 /// What the client library still does not take, once the values are checked.
 fn unusable(what: &str) -> Error {
     Error::new(format!("{what} cannot be used to sign in"))
-        .hint("check its variables, or choose another --auth")
+        .with_hint("check its variables, or choose another --auth")
 }

@@ -115,7 +115,7 @@ fn the_value_that_cannot_be_used_is_named() {
         "cannot read the token file '/nowhere/token' (AZURE_FEDERATED_TOKEN_FILE): no such file or directory"
     );
     let hint =
-        |url| resolve(AuthMode::Key, url, &[(KEY, "not base64")]).unwrap_err().way_out().unwrap().to_owned();
+        |url| resolve(AuthMode::Key, url, &[(KEY, "not base64")]).unwrap_err().hint().unwrap().to_owned();
     assert!(hint(URL).ends_with("--account-name media"));
     assert_eq!(hint(LOCAL), "copy the whole key");
 }

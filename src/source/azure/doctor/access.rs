@@ -53,7 +53,7 @@ pub(super) async fn list(source: &AzureSource) -> Listed {
             Ok(page) => page,
             Err(failed) => {
                 let error = source.explain(&failed);
-                let check = Check::failed("list", error.message(), error.way_out()).took(begun.elapsed());
+                let check = Check::failed("list", error.message(), error.hint()).took(begun.elapsed());
                 return Listed {
                     check,
                     sample: Sample::default(),
@@ -109,7 +109,7 @@ pub(super) async fn read(source: &AzureSource, blob: &Blob) -> (Check, bool) {
         Err(failed) => {
             let unknown = |why: &str| Check::new("read", Outcome::Unknown, format!("'{name}' {why}"));
             let check = match source.read_error(&failed) {
-                ReadError::Fatal(error) => Check::failed("read", error.message(), error.way_out()),
+                ReadError::Fatal(error) => Check::failed("read", error.message(), error.hint()),
                 ReadError::Changed => unknown("changed since it was listed"),
                 ReadError::Gone => unknown("is gone since it was listed"),
                 ReadError::Archived => unknown("was archived since it was listed"),

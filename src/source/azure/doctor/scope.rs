@@ -1,7 +1,7 @@
 //! Least privilege: does the credential reach further than the container?
 
 use super::retried;
-use crate::error::Error;
+use crate::model::error::Error;
 use crate::model::{Check, Outcome};
 use crate::source::azure::auth::Authorization;
 use crate::source::azure::failure::Failure;

@@ -17,7 +17,7 @@ use tokio_rustls::rustls::{self, ClientConfig, ConfigBuilder, RootCertStore, Wan
 use tower_service::Service;
 
 use super::connection::{Connection, Stream};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::source::azure::failure::Failure;
 
 /// How long a connection may take, the proxy and TLS included.
@@ -123,7 +123,7 @@ fn config(
     let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let tls = tls.with_safe_default_protocol_versions().and_then(verify).map_err(|error| {
         Error::new(format!("the HTTP client cannot start: {error}"))
-            .hint("check the machine's certificates (SSL_CERT_FILE)")
+            .with_hint("check the machine's certificates (SSL_CERT_FILE)")
     })?;
     Ok(Arc::new(tls.with_no_client_auth()))
 }

@@ -16,7 +16,7 @@ use hyper::http::uri::Scheme;
 use hyper_util::client::proxy::matcher::Matcher;
 use tokio_rustls::rustls::ClientConfig;
 
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 mod connect;
 mod connection;

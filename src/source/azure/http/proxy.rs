@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use hyper::Uri;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// The proxy for an origin, if there is one.
 ///
@@ -21,7 +21,7 @@ pub(super) fn of(proxies: &Matcher, origin: &Uri) -> Result<Option<Intercept>> {
     match proxy.as_ref().and_then(|proxy| proxy.uri().scheme_str()) {
         None | Some("http" | "https") => Ok(proxy),
         Some(scheme) => Err(Error::new(format!("a proxy of the kind {scheme}:// cannot be used"))
-            .hint("set HTTPS_PROXY and HTTP_PROXY to an http:// proxy, or list the host in NO_PROXY")),
+            .with_hint("set HTTPS_PROXY and HTTP_PROXY to an http:// proxy, or list the host in NO_PROXY")),
     }
 }
 

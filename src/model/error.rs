@@ -2,10 +2,10 @@
 
 use std::{fmt, io};
 
-/// Why a run could not start or could not go on: what happened, and the way out.
+/// Why a run could not start or could not continue: what happened, and how to fix it.
 ///
 /// * Neither text ever holds a key, a token or a SAS.
-/// * Printed as `message` and, on a line of its own, `hint`.
+/// * `Display` shows the message alone; the hint is printed on a line of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     message: String,
@@ -22,17 +22,17 @@ impl Error {
         Self { message: message.into(), hint: None, closed_output: false }
     }
 
-    /// The same error with the way out.
-    pub fn hint(self, hint: impl Into<String>) -> Self {
+    /// The same error with a hint: how to fix it.
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// Whoever read the output has closed it, as `head` does: nothing need be said.
+    /// The reader of the output has closed it, as `head` does: there is nothing to report.
     pub fn closed_output() -> Self {
         Self { closed_output: true, ..Self::new("the output was closed") }
     }
 
-    /// Whether the run ended because nobody reads its output any more.
+    /// Whether the run ended because its output was closed.
     pub fn is_closed_output(&self) -> bool {
         self.closed_output
     }
@@ -42,8 +42,8 @@ impl Error {
         &self.message
     }
 
-    /// The way out.
-    pub fn way_out(&self) -> Option<&str> {
+    /// How to fix it.
+    pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 }

@@ -11,12 +11,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result, reason};
 use crate::files::whole;
+use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, Quota, Totals};
-use crate::plan::{Budget, RunHeader, Sink, Summary};
+use crate::plan::{Assets, Budget, RunHeader, Sink, Summary};
 use crate::plan_file::{PlanReader, PlanWriter};
-use crate::run::Rows;
 
 /// How often what is done is put on the disk, unless another pace is asked for.
 pub const EVERY: Duration = Duration::from_secs(3);
@@ -54,7 +53,12 @@ impl Checkpoint {
     /// # Errors
     /// The folder cannot be written; another run is writing to it; with `resume`, it belongs to a run with another
     /// source or other rules, or is damaged.
-    pub fn open(plan: &Path, header: RunHeader, every: Duration, resume: bool) -> Result<(Self, Vec<Rows>)> {
+    pub fn open(
+        plan: &Path,
+        header: RunHeader,
+        every: Duration,
+        resume: bool,
+    ) -> Result<(Self, Vec<Assets>)> {
         let plan = whole::target(plan)?;
         let folder = folder(&plan);
         match fs::create_dir(&folder) {
@@ -77,7 +81,7 @@ impl Checkpoint {
         let generation = generations.last_key_value().map_or(0, |(newest, _)| newest + 1);
         if generation >= MAX_GENERATIONS {
             return Err(Error::new(format!("the run was taken up {MAX_GENERATIONS} times already"))
-                .hint("leave out --resume to begin anew"));
+                .with_hint("leave out --resume to begin anew"));
         }
         let kept = generations.into_values().rev().map(|mut parts| {
             parts.sort();
@@ -172,7 +176,7 @@ fn lock(folder: &Path, plan: &Path) -> Result<File> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             Err(Error::new(format!("another presync is writing the plan '{}'", plan.display()))
-                .hint("wait for it, or give --plan another file"))
+                .with_hint("wait for it, or give --plan another file"))
         }
         Err(TryLockError::Error(error)) => Err(failed(folder, &error)),
     }
@@ -198,12 +202,12 @@ fn check(parts: &[PathBuf], header: &RunHeader) -> Result<()> {
         () => return Ok(()),
     };
     Err(Error::new(format!("the run to be taken up had another {what}"))
-        .hint("run it as it was, or leave out --resume to begin anew"))
+        .with_hint("run it as it was, or leave out --resume to begin anew"))
 }
 
 /// The assets of parts that follow one another, one open file at a time.
-fn rows(parts: Vec<PathBuf>) -> Rows {
-    Box::new(parts.into_iter().flat_map(|path| -> Rows {
+fn rows(parts: Vec<PathBuf>) -> Assets {
+    Box::new(parts.into_iter().flat_map(|path| -> Assets {
         match PlanReader::open(&path) {
             Ok(reader) => Box::new(reader),
             Err(error) => Box::new(std::iter::once(Err(error))),
@@ -213,5 +217,5 @@ fn rows(parts: Vec<PathBuf>) -> Rows {
 
 fn failed(folder: &Path, error: &io::Error) -> Error {
     Error::new(format!("cannot write the checkpoint '{}': {}", folder.display(), reason(error)))
-        .hint("give --plan a file in a folder that you may write to")
+        .with_hint("give --plan a file in a folder that you may write to")
 }
