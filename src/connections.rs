@@ -1,4 +1,4 @@
-//! `presync.toml`: connections by name, so that a container's URL and settings are typed once, and overrides of rules.
+//! `presync.toml`: named connections, so that a container's URL and settings are typed only once, and rule overrides.
 //!
 //! ```toml
 //! [connections.cams]
@@ -23,8 +23,8 @@
 //! ignore = ["IMG001"]
 //! ```
 //!
-//! The file is found like Cargo's manifest: in the working directory or the nearest one above it. It is there to be
-//! shared, so it holds no secret; a key that looks like one is refused and its line is not shown.
+//! The file is found like Cargo's manifest: in the working directory or the nearest one above it. It is meant to be
+//! shared, so it holds no secrets: a key that looks like one is an error, which does not show the line.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,17 +47,17 @@ pub const FILE_NAME: &str = "presync.toml";
 /// Names that an error lists; more would hide the message.
 const MAX_LISTED: usize = 12;
 
-/// How alike two names are, from 0 to 1, when one is taken for a slip of the other (Jaro–Winkler).
+/// The similarity of two names, from 0 to 1, from which on one is taken for a typo of the other (Jaro–Winkler).
 const ALIKE: f64 = 0.8;
 
-/// A container with the settings that go with it. `None` is what the file does not say.
+/// A container with the settings that go with it. `None` means that the file does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Connection {
     /// The storage account.
     pub account: Option<String>,
-    /// The container's name, which keeps Azure's rules.
+    /// The container's name, which follows Azure's rules.
     pub container: String,
-    /// Only names that begin with it count; empty for all.
+    /// Only blobs whose names begin with it are included; empty for all.
     pub prefix: String,
     /// The blob endpoint, if it is not the public cloud's.
     pub endpoint: Option<String>,
@@ -71,8 +71,8 @@ pub struct Connection {
     pub image_quota: Option<u64>,
     /// Frames of video that the quota has left.
     pub frame_quota: Option<u64>,
-    /// The platform's project that it syncs into, by any name: of two assets in one project, annotations know only the
-    /// basename.
+    /// The platform's project that it syncs into, under any name. Within a project, annotations identify an asset by
+    /// its basename alone.
     pub project: Option<String>,
 }
 
@@ -81,7 +81,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// No account is known, or `account` is another one than the connection's.
+    /// Returns an error if no account is known, or if `account` is not the connection's.
     pub fn url(&self, account: Option<&str>, prefix: &str, env: &Environment) -> Result<ContainerUrl> {
         if let (Some(own), Some(asked)) = (self.account.as_deref(), account)
             && own != asked
@@ -99,7 +99,7 @@ impl Connection {
     }
 }
 
-/// The connections of one file, and what else it says.
+/// The connections and the rules of a file.
 #[derive(Clone, Debug)]
 pub struct Connections {
     path: PathBuf,
@@ -112,7 +112,7 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// It cannot be read or is not valid: then with line and column.
+    /// Returns an error if the file cannot be read, or, with line and column, if it is not valid.
     pub fn load(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let text = std::fs::read_to_string(&path).map_err(|error| {
@@ -123,7 +123,7 @@ impl Connections {
         Ok(Self { path, by_name, rules })
     }
 
-    /// What the file says of the rules.
+    /// The file's rules.
     pub fn rules(&self) -> &Rules {
         &self.rules
     }
@@ -133,7 +133,7 @@ impl Connections {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    /// The names of all connections, in their order.
+    /// The names of all connections, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)
     }
@@ -142,7 +142,7 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// There is no connection of this name; the hint lists those that exist.
+    /// Returns an error if there is no connection of this name; the hint lists those that exist.
     pub fn get(&self, name: &str) -> Result<&Connection> {
         self.by_name.get(name).ok_or_else(|| {
             let path = self.path.display();
@@ -151,7 +151,7 @@ impl Connections {
         })
     }
 
-    /// What may have been meant by a name that does not exist.
+    /// The hint for a name that does not exist.
     fn alternatives(&self, name: &str) -> String {
         let nearest = self.by_name.keys().map(|known| (strsim::jaro_winkler(known, name), known));
         let nearest = nearest.filter(|(alike, _)| *alike >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0));
@@ -174,11 +174,11 @@ pub fn find(folder: &Path) -> Option<PathBuf> {
     folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())
 }
 
-/// `NAME` and `REST` of `@NAME` and `@NAME/REST`; `None` for a source of another form.
+/// `NAME` and `REST` of `@NAME` and `@NAME/REST`; `None` for any other source.
 ///
 /// # Errors
 ///
-/// It carries a SAS, which would become part of a name that is printed.
+/// Returns an error if it carries a SAS, which would become part of a printed name.
 pub fn reference(source: &str) -> Result<Option<(&str, &str)>> {
     let Some(reference) = source.strip_prefix('@') else { return Ok(None) };
     if reference.split_once('?').is_some_and(|(_, query)| Sas::parse(query).is_some()) {
@@ -187,7 +187,7 @@ pub fn reference(source: &str) -> Result<Option<(&str, &str)>> {
     Ok(Some(reference.split_once('/').unwrap_or((reference, ""))))
 }
 
-/// What [`is_name`] asks for.
+/// What [`is_name`] requires.
 const NAME_RULE: &str = "a connection's name is 1 to 64 ASCII letters, digits, '-' and '_'";
 
 /// Whether this may be the name of a connection: what TOML writes as a bare key.

@@ -1,12 +1,12 @@
-//! From a listed blob to its verdict, without any I/O: what a [`Probe`] is to the bytes of a blob, one floor up.
+//! Examines one blob, from the listing to its verdict, without any I/O: the counterpart of [`Probe`], one level up.
 //!
-//! An [`Examination`] says what it needs next, is given the answer, and either needs something else or can be judged.
-//! The driver does the reading, the waiting and the counting, in a loop of three arms; the shortest one is that of a
-//! folder, in `run/folder.rs`.
+//! An [`Examination`] says what it needs next, takes the answer, and either needs something else or can be judged. The
+//! driver does the reading, waiting and counting, in a loop with three arms. The shortest driver is the one for
+//! folders, in `run/folder.rs`.
 //!
-//! All that an examination holds of its blob is in its probe, [`held`](Examination::held) bytes. A cap on what all
-//! examinations of a run hold together is the driver's, where it admits a [`Next::Read`]: it knows the range and what is
-//! held. A parser that goes on where it stopped would keep its place in the probe; nothing here would change.
+//! The only bytes that an examination holds are those in its probe; [`held`](Examination::held) counts them. A cap on
+//! the bytes held by all examinations of a run belongs in the driver, where it admits a [`Next::Read`]: it knows the
+//! range and the bytes held. A parser that can resume would keep its position in the probe; nothing would change here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -20,11 +20,11 @@ use crate::rules::{self, Content, Profile};
 /// What an examination needs next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
-    /// These bytes of the blob: inside it, never empty. The answer goes to [`Examination::bytes`].
+    /// This range of the blob, which is inside the blob and never empty. Pass the answer to [`Examination::bytes`].
     Read(ByteRange),
-    /// The blob as it is listed now, because it changed. The answer goes to [`Examination::found`].
+    /// The blob as it is listed now, because it has changed. Pass the answer to [`Examination::found`].
     Find,
-    /// Nothing: this is known of the content, to be given to [`Examination::judge`].
+    /// Nothing more. Pass the content to [`Examination::judge`].
     Judge(Content),
 }
 
@@ -37,12 +37,12 @@ impl From<Step> for Next {
     }
 }
 
-/// The way of one blob from the listing to its verdict.
+/// Takes one blob from the listing to its verdict.
 ///
-/// * A blob that the listing says enough about is not read.
-/// * One that changed since it was listed is looked up and read again, once.
-/// * Whatever happens to a single blob ends in a verdict, also a parser that panics. An error ends the run.
-/// * The verdict depends on the answers alone, not on how the bytes were cut.
+/// * A blob is not read if its listing entry is enough to judge it.
+/// * A blob that has changed since it was listed is looked up and read again, once.
+/// * A problem with a single blob becomes a verdict, even if a parser panics. An error ends the run.
+/// * The verdict depends only on the content, not on how the answers split it.
 #[derive(Debug)]
 pub struct Examination {
     blob: Blob,
@@ -54,8 +54,8 @@ pub struct Examination {
 }
 
 impl Examination {
-    /// Begins with a blob of the listing. `first_read` is the length of the first read in bytes, at most 1 MiB; `None` for
-    /// what the extension makes likely to be enough.
+    /// Starts with a blob of the listing. `first_read` is the length of the first read in bytes, at most 1 MiB; `None`
+    /// picks a length by file extension.
     pub fn begin(blob: Blob, want: Want, first_read: Option<u64>) -> (Self, Next) {
         let (probe, step) = match first_read {
             Some(first) => Probe::beginning(first, want, blob.size),
@@ -66,11 +66,11 @@ impl Examination {
         (Self { blob, reads, probe, want, first_read, is_listed_again: false }, next)
     }
 
-    /// Takes the answer to [`Next::Read`]: the bytes that begin where the range begins. Fewer than asked for lead to a read
-    /// of the rest; none at all mean that the blob ends there.
+    /// Takes the answer to [`Next::Read`]: bytes that start where the range starts. If there are fewer than requested,
+    /// the rest is read next; if there are none, the blob ends there.
     ///
     /// # Errors
-    /// When no blob of the source can be read.
+    /// Returns an error if no blob of the source can be read.
     pub fn bytes(&mut self, answer: std::result::Result<Bytes, ReadError>) -> Result<Next> {
         match answer {
             Ok(bytes) => Ok(guarded(|| self.probe.step(bytes))),
@@ -79,10 +79,10 @@ impl Examination {
         }
     }
 
-    /// Takes the answer to [`Next::Find`]; `None` when the blob is gone.
+    /// Takes the answer to [`Next::Find`]: the blob, or `None` if it was deleted.
     ///
     /// # Errors
-    /// When no blob of the source can be listed.
+    /// Returns an error if the source cannot be listed.
     pub fn found(&mut self, answer: std::result::Result<Option<Blob>, ReadError>) -> Result<Next> {
         match answer {
             Ok(Some(blob)) => {
@@ -95,45 +95,45 @@ impl Examination {
         }
     }
 
-    /// The verdict of the rules, before the quota is weighed, by what [`Next::Judge`] says.
+    /// Judges the content of [`Next::Judge`] by the rules, before the quota is applied.
     pub fn judge(self, content: Content, profile: &Profile) -> Asset {
         rules::judge(self.blob, content, self.reads, profile)
     }
 
-    /// The blob, as it was listed last.
+    /// The blob, as it was last listed.
     pub fn blob(&self) -> &Blob {
         &self.blob
     }
 
-    /// The blob and the account of its reads, for a reader, which adds to both.
+    /// The blob and the count of its reads, both of which a reader updates.
     pub fn blob_and_reads(&mut self) -> (&mut Blob, &mut Reads) {
         (&mut self.blob, &mut self.reads)
     }
 
-    /// What was read of the blob. After anything but [`Content::Facts`], it may be in pieces.
+    /// The probe, with the bytes read so far. Its state is only reliable after [`Content::Facts`].
     pub fn probe(&self) -> &Probe {
         &self.probe
     }
 
-    /// Bytes of the blob that are held.
+    /// The number of bytes held.
     pub fn held(&self) -> u64 {
         self.probe.held()
     }
 }
 
-/// Takes a step of a probe. A parser that panics must cost no more than this one verdict.
+/// Runs one step of a probe. If a parser panics, only this blob is affected.
 fn guarded(step: impl FnOnce() -> Step) -> Next {
-    // The probe may be left in pieces: nothing is asked of it any more.
+    // A panic may leave the probe in an invalid state, but it is not used again.
     catch_unwind(AssertUnwindSafe(step)).map_or_else(
         |_| {
-            let why = "the probe failed on it; this is a defect of presync, please report it";
+            let why = "the probe failed on it; this is a bug in presync, please report it";
             Next::Judge(Content::Unreadable(why.to_owned()))
         },
         Next::from,
     )
 }
 
-/// What an answer without bytes says of the content.
+/// Turns a failed read into content that can be judged, or into an error that ends the run.
 fn unread(error: ReadError) -> Result<Next> {
     let content = match error {
         ReadError::Changed => Content::Changed,

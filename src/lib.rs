@@ -1,17 +1,18 @@
-//! What a sync of cloud media into an annotation platform will leave out, and why, before it runs.
+//! Find out what a sync of cloud media into an annotation platform will leave out, and why, before it runs.
 //!
-//! The parts, in the order in which a blob passes through them:
+//! The modules, in the order a blob passes through them:
 //!
-//! * [`source`] lists blobs and reads ranges of them, from a folder or a container;
+//! * [`source`] lists blobs and reads byte ranges, from a folder or a container;
 //! * [`run`] is the pipeline: list, read, probe, judge, weigh, report;
-//! * [`examine`] takes one blob from the listing to its verdict without doing any I/O;
-//! * [`probe`] turns bytes into facts without doing any I/O;
+//! * [`examine`] takes one blob from the listing to its verdict without any I/O;
+//! * [`probe`] turns bytes into facts without any I/O;
 //! * [`rules`] turns facts into findings and a verdict;
 //! * [`plan`] brings verdicts into listing order and spends the quota;
-//! * [`report`] writes the result, [`plan_file`] keeps it for later, and its checkpoints what a killed run had done.
+//! * [`report`] writes the result;
+//! * [`plan_file`] stores it for later, along with checkpoints that let an interrupted run resume.
 //!
-//! Besides, [`plan::audit`] adds up what runs over several containers found, [`commit`] turns a plan that still holds
-//! into manifests, [`ledger`] keeps what a month's quota allows and what plans reserve of it, and [`loopback`] is a blob
+//! In addition, [`plan::audit`] combines the results of several containers, [`commit`] turns a plan that still holds
+//! into manifests, [`ledger`] records monthly quotas and what plans have reserved of them, and [`loopback`] is a blob
 //! server for tests and benchmarks.
 
 pub mod bench;

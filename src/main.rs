@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// What one thread allocates for a blob another one frees, millions of times over.
+/// Memory for a blob is allocated on one thread and freed on another, millions of times: mimalloc is fast at this.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

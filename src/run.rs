@@ -36,35 +36,35 @@ use runtimes::Runtimes;
 pub use settle::settle_judged;
 use settle::{Delivery, Settler};
 
-/// Listing pages that wait until their blobs are taken.
+/// Listing pages buffered ahead of the reads.
 const PAGES_AHEAD: usize = 1;
-/// Assets that need no read and go through the pipeline together.
+/// The most assets without a read that go through the pipeline as one group.
 const KNOWN_AT_ONCE: usize = 256;
-/// How long blobs under way may take to finish when the run is stopped: a user who stops it waits.
+/// How long blobs in flight may take to finish once the run is stopped. It is short because the user is waiting.
 const GRACE: Duration = Duration::from_millis(500);
-/// Bytes that may be in flight between the network and the pool at a time: 64 MiB.
+/// The most bytes in flight between the network and the pool: 64 MiB.
 const BYTES_IN_FLIGHT: usize = 64 << 20;
 
-/// How a run goes about its work. But for `want`, none of these settings changes what it finds; `first_read` changes
-/// which widths and heights the bytes happen to show.
+/// How a run does its work. Apart from `want`, none of these settings affects the verdicts; `first_read` affects which
+/// widths and heights happen to be in the bytes that are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Blobs that are examined side by side.
+    /// Blobs examined concurrently.
     pub concurrency: usize,
-    /// Threads that probe.
+    /// Probing threads.
     pub workers: usize,
-    /// Depth of the queue before them.
+    /// Depth of the queue in front of them.
     pub queue: usize,
-    /// How far the newest blob in flight may be ahead of the oldest one, in blobs; at least `concurrency` is used.
+    /// How far the newest blob in flight may be ahead of the oldest, in blobs; never less than `concurrency`.
     pub window: usize,
     /// Which facts are worth a read.
     pub want: Want,
-    /// Bytes of the first read of each blob; `None` for what its extension makes likely to be enough.
+    /// Length of the first read of each blob, in bytes; `None` picks a length by file extension.
     pub first_read: Option<u64>,
 }
 
 impl Settings {
-    /// Settings for a source whose reads wait for a network, with `concurrency` reads at a time.
+    /// Settings for a source that is read over a network, with `concurrency` concurrent reads.
     pub fn with_concurrency(concurrency: usize) -> Self {
         Self {
             concurrency,
@@ -77,8 +77,7 @@ impl Settings {
     }
 }
 
-/// What runs that go on side by side have in common: the threads that read and those that probe, and the bytes that wait
-/// for them.
+/// What concurrent runs share: the reading threads, the probing threads, and the limit on bytes in flight between them.
 #[derive(Debug)]
 pub struct Resources {
     pool: Arc<Pool>,
@@ -88,16 +87,16 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// `workers` threads that probe, behind a queue of the depth `queue`, and 64 MiB of bytes in flight.
+    /// Starts `workers` probing threads behind a queue of depth `queue`, and allows 64 MiB in flight.
     ///
     /// # Errors
-    /// When the system gives no more threads.
+    /// Returns an error if a thread cannot be started.
     pub fn new(workers: usize, queue: usize) -> Result<Self> {
         let pool = Arc::new(Pool::new(workers, queue)?);
         Ok(Self { pool, runtimes: OnceLock::new(), bytes: Arc::new(Semaphore::new(BYTES_IN_FLIGHT)) })
     }
 
-    /// The threads that read: as many as the machine has cores.
+    /// The reading threads, one per core.
     fn runtimes(&self) -> Result<&Runtimes> {
         if let Some(runtimes) = self.runtimes.get() {
             return Ok(runtimes);
@@ -111,30 +110,30 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
 }
 
-/// What is to be examined, and how.
+/// What to examine, and how.
 pub struct Task<R> {
     /// The blobs.
     pub listing: Listing,
-    /// What reads them.
+    /// Reads the blobs.
     pub reader: Arc<R>,
     /// The rules.
     pub profile: Arc<Profile>,
     /// The budget.
     pub quota: Quota,
-    /// Who gets it.
+    /// Which assets get the budget first.
     pub admit: Admit,
-    /// What earlier runs know of the blobs.
+    /// What earlier runs found out about the blobs.
     pub known: Known,
-    /// How the run goes about its work.
+    /// How the run does its work.
     pub settings: Settings,
-    /// What it shares with other runs; then the settings' workers and queue are not looked at.
+    /// Resources shared with other runs. If set, `workers` and `queue` in the settings are ignored.
     pub resources: Option<Arc<Resources>>,
-    /// Where it counts how far it is.
+    /// Counts the progress of the run.
     pub progress: Arc<Progress>,
 }
 
 impl<R> Task<R> {
-    /// A run in the order of the listing, of which nothing is known before and whose progress nobody watches.
+    /// A run that spends the budget in listing order, without earlier results, shared resources or visible progress.
     pub fn new(
         listing: Listing,
         reader: Arc<R>,
@@ -147,7 +146,7 @@ impl<R> Task<R> {
     }
 }
 
-/// What the examinations of a run have in common.
+/// What all examinations of a run share.
 struct Examiner {
     profile: Arc<Profile>,
     want: Want,
@@ -160,7 +159,7 @@ impl Examiner {
         Examination::begin(blob, self.want, self.first_read)
     }
 
-    /// Hands over the answer to [`Next::Find`], and counts the blob as changed.
+    /// Passes the answer to [`Next::Find`] to the examination, and counts the blob as changed.
     fn found(
         &self,
         examination: &mut Examination,
@@ -178,27 +177,28 @@ impl Examiner {
 pub enum End {
     /// Every blob was examined.
     Complete,
-    /// It was stopped before its end.
+    /// The run was stopped before it was complete.
     Stopped,
-    /// It could not go on: the listing broke, or no blob of the source can be read.
+    /// The run could not continue: the listing failed, or no blob of the source can be read.
     Broken(Error),
 }
 
-/// What a run leaves behind. One that is not complete has settled the first blobs of the listing, without a gap.
+/// The result of a run. A run that is not complete has settled the first blobs of the listing, without gaps.
 #[derive(Debug)]
 pub struct Ended<K> {
-    /// What the settled assets add up to.
+    /// The totals of the settled assets.
     pub summary: Summary,
-    /// The sink, which has taken them.
+    /// The sink that received the assets.
     pub sink: K,
-    /// Whether they are all there are.
+    /// Whether these are all assets, and if not, why.
     pub end: End,
 }
 
-/// Runs the pipeline to its end, or until `stop` is ready, and gives back what it adds up to, and the sink.
+/// Runs the pipeline until every blob is settled or `stop` is ready, and returns the summary and the sink.
 ///
 /// # Errors
-/// When the sink or the machine fails. What can be said of single blobs is never an error.
+/// Returns an error if the sink fails or a thread cannot be started. A problem with a single blob is a verdict, not an
+/// error.
 pub async fn run<R: Reader, K: Sink>(
     task: Task<R>,
     sink: K,
@@ -213,15 +213,16 @@ pub async fn run<R: Reader, K: Sink>(
         None => Arc::new(Resources::new(settings.workers, settings.queue)?),
     };
 
-    // List: a task of its own, so that the next page arrives while blobs are read. What is known of a blob already
-    // makes its read unnecessary. Known assets go on in groups that the window can hold: a larger one would wait forever.
+    // List: a separate task, so that the next page is fetched while blobs are read. Blobs that earlier runs know enough
+    // about are not read. Known assets travel in groups no larger than the window: a larger group could never get all
+    // its permits and would wait forever.
     let (page_sender, pages) = mpsc::channel(PAGES_AHEAD);
     let at_once_known = KNOWN_AT_ONCE.min(window);
     let sorter = Sorter { known, profile: Arc::clone(&profile), want: settings.want, at_once: at_once_known };
     let listing = tokio::spawn(listing::list(listing, sorter, page_sender, Arc::clone(&progress)));
 
-    // Settle: a thread of its own, because it writes; it gives back a permit of the window for each asset that it
-    // settles. No more verdicts than the window has permits can wait for it, so sending one never waits.
+    // Settle: a separate thread, because it writes to disk. It returns one permit to the window for each asset it
+    // settles. There are never more pending verdicts than permits, so sending a verdict never waits.
     let permits = Arc::new(Semaphore::new(window));
     let (verdict_sender, verdicts) = mpsc::channel(window);
     let settling = {
@@ -235,9 +236,9 @@ pub async fn run<R: Reader, K: Sink>(
         })
     };
 
-    // Window: one blob after the other gets its ordinal and its permits, before it is read. The order of these two steps
-    // must stay: the oldest blob without a verdict then always has its permit, so it can be settled and the window moves.
-    // Permits that are taken out of order could all go to newer blobs, which wait for it.
+    // Window: each blob gets its ordinal and then its permits, one blob at a time, before it is read. Keep this order:
+    // it guarantees that the oldest blob without a verdict holds its permit, so it can be settled and the window moves.
+    // If permits were taken out of order, newer blobs could hold all of them while they wait for the oldest one.
     let number = |next: &mut u64, work: Work| {
         let first = *next;
         *next += work.len() as u64;
@@ -255,7 +256,7 @@ pub async fn run<R: Reader, K: Sink>(
     };
     let numbered = listing::works(pages).take_until(stop.clone()).scan(0, number).then(permit);
 
-    // Read, probe and judge: in any order, so that a slow blob holds up no other until the window is full.
+    // Read, probe and judge: in any order, so that a slow blob does not delay the others until the window is full.
     let delivery = Delivery { verdicts: verdict_sender, progress: Arc::clone(&progress) };
     let Settings { want, first_read, workers, .. } = settings;
     let examiner = Arc::new(Examiner { profile, want, first_read, progress: Arc::clone(&progress) });
@@ -277,16 +278,17 @@ pub async fn run<R: Reader, K: Sink>(
         () = stop.clone().then(|()| tokio::time::sleep(GRACE)) => Ok(()),
     };
 
-    // End: the settling ends once every sender of verdicts is dropped. The readers have dropped theirs; this is the last,
-    // and waiting before it is dropped would wait forever. The listing ends by itself when nothing takes its pages.
+    // End: settling ends once every sender of verdicts is dropped. The readers have dropped theirs, so this is the last
+    // one: it must go before `settling` is awaited. The listing task ends when the receiver of its pages is gone.
     drop(delivery);
     let settled =
-        settling.await.map_err(|error| Error::new(format!("the report was not written: {error}")))?;
-    // When the sink fails, the reading side only sees that nobody listens; the sink knows why, so it comes first.
+        settling.await.map_err(|error| Error::new(format!("failed to write the report: {error}")))?;
+    // When the sink fails, the reading side only sees a closed channel. The sink's own error is the cause, so it is
+    // returned first.
     let (budget, sink) = settled?;
     let mut summary = budget.summary();
     if !summary.totals.reconcile() {
-        return Err(Error::new("the totals do not add up; this is a defect of presync, please report it"));
+        return Err(Error::new("the totals do not add up; this is a bug in presync, please report it"));
     }
     let is_all = progress.is_all(summary.totals.listed);
     let end = match read {
@@ -298,10 +300,10 @@ pub async fn run<R: Reader, K: Sink>(
                 End::Complete
             }
             Ok(Ok(_)) => {
-                End::Broken(Error::new("blobs are missing; this is a defect of presync, please report it"))
+                End::Broken(Error::new("blobs are missing; this is a bug in presync, please report it"))
             }
             Ok(Err(error)) => End::Broken(error),
-            Err(error) => End::Broken(Error::new(format!("the listing did not end: {error}"))),
+            Err(error) => End::Broken(Error::new(format!("failed to list the source: {error}"))),
         },
     };
     summary.incomplete = match &end {
@@ -312,11 +314,11 @@ pub async fn run<R: Reader, K: Sink>(
     Ok(Ended { summary, sink, end })
 }
 
-/// Says that the other end of a channel is gone, which happens only when that end has failed with an error of its own.
+/// The error for a closed channel. A channel closes early only if its other end failed with an error of its own.
 fn closed<E>(_: E) -> Error {
     Error::new("the run ended early")
 }
 
 fn worker_failed() -> Error {
-    Error::new("a worker failed; this is a defect of presync, please report it")
+    Error::new("a worker failed; this is a bug in presync, please report it")
 }

@@ -1,63 +1,63 @@
-//! What the figures mean: what bounds a run, how many requests to allow, and what more blobs would take.
+//! Interprets the figures: what bounds a run, how many concurrent requests to allow, and what more blobs would take.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Measured, fastest};
 
-/// A machine this busy has no CPU time left to speak of.
+/// From this load on, the machine counts as fully busy.
 const BUSY: f64 = 0.85;
-/// A run is nearly as fast as another one from this share of its rate on.
+/// A run counts as nearly as fast as another from this share of its rate on.
 const NEARLY: f64 = 0.95;
-/// From this share of refused requests on, it is the service that sets the pace.
+/// From this share of refused requests on, the service limits the rate.
 const REFUSED: f64 = 0.01;
-/// How much alike the bytes a second of two runs are at the least when the line between is full.
+/// Two runs saturate the connection if the lower of their bytes per second is at least this share of the higher.
 const ALIKE: f64 = 0.85;
-/// Blobs on a page of a listing.
+/// Blobs per page of a listing.
 const PAGE: u64 = 5_000;
 
-/// What keeps a run from being faster.
+/// What limits the speed of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
     /// The cores are busy.
     Cpu,
-    /// The service refuses requests.
+    /// The service refuses some requests.
     ServiceLimit,
-    /// The line is full: longer reads give fewer blobs and as many bytes.
+    /// The connection is saturated: longer reads yield fewer blobs but just as many bytes.
     Bandwidth,
-    /// Answers take their time, and more requests in flight would help.
+    /// Responses are slow, and more concurrent requests would help.
     Latency,
-    /// The service answers no faster, however many requests are in flight.
+    /// The service does not get faster with more concurrent requests.
     Service,
 }
 
 /// What estimates assume.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Assumptions {
-    /// Requests a second that a storage account takes.
+    /// Requests per second that a storage account accepts.
     pub account_limit: f64,
-    /// The price of 10,000 reads; `None` when it was not given.
+    /// The price of 10,000 reads; `None` if not given.
     pub price_per_10k_reads: Option<f64>,
 }
 
-/// What so many blobs would take.
+/// What a number of blobs would take.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Estimate {
     /// Blobs.
     pub blobs: u64,
-    /// Requests, those for pages included.
+    /// Requests, including those for listing pages.
     pub requests: u64,
     /// Bytes of content.
     pub bytes: u64,
-    /// Hours at the rate that was measured.
+    /// Hours at the measured rate.
     pub hours_measured: f64,
-    /// Hours at the account's limit of requests.
+    /// Hours at the account's request limit.
     pub hours_at_limit: f64,
-    /// The price of the requests; `None` when that of 10,000 is not known.
+    /// The price of the requests; `None` if the price of 10,000 is not known.
     pub cost: Option<f64>,
 }
 
-/// What keeps the fastest of these runs from being faster.
+/// What limits the fastest of these runs.
 pub fn bound(by_concurrency: &[Measured], by_first_read: &[Measured]) -> Bound {
     let Some(best) = fastest(by_concurrency) else { return Bound::Cpu };
     if best.refused as f64 >= REFUSED * best.requests.max(1) as f64 {
@@ -77,7 +77,7 @@ pub fn bound(by_concurrency: &[Measured], by_first_read: &[Measured]) -> Bound {
     }
 }
 
-/// Whether runs that read more bytes a blob come to as many bytes a second.
+/// Whether runs that read more bytes per blob reach about the same number of bytes per second.
 fn is_line_full(by_first_read: &[Measured]) -> bool {
     let bytes = |run: &Measured| run.bytes as f64 / run.wall_s.max(f64::MIN_POSITIVE);
     let per_blob = |run: &Measured| run.per_blob(run.bytes as f64);
@@ -93,7 +93,7 @@ fn is_line_full(by_first_read: &[Measured]) -> bool {
     }
 }
 
-/// The fewest requests in flight whose run is nearly as fast as the fastest one with a given number.
+/// The lowest fixed concurrency that is nearly as fast as the fastest fixed one.
 pub fn recommended(by_concurrency: &[Measured]) -> Option<usize> {
     let fixed = || by_concurrency.iter().filter(|run| run.concurrency.is_some());
     let best = fixed().map(Measured::rate).fold(0.0, f64::max);

@@ -1,4 +1,4 @@
-//! Bare clients: the same requests, pages, bytes and files with nothing around them.
+//! Bare clients: the same requests, pages, bytes and files without presync around them.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -35,26 +35,26 @@ pub struct Get {
     pub etag: Option<String>,
 }
 
-/// CPU time and time, in seconds.
+/// CPU time and wall time, in seconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cost {
     /// CPU time of the process.
     pub cpu_s: f64,
-    /// Time.
+    /// Wall time.
     pub wall_s: f64,
 }
 
-/// Measures the process.
+/// Measures the CPU time of the process and the wall time of `work`.
 fn measure<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Cost)> {
     let (wall, cpu) = (Instant::now(), ProcessTime::now());
     let done = work()?;
     Ok((done, Cost { cpu_s: cpu.elapsed().as_secs_f64(), wall_s: wall.elapsed().as_secs_f64() }))
 }
 
-/// Sends every request, on `connections` connections divided among a thread a core, and gives the bytes of the bodies.
+/// Sends every request, on `connections` connections spread over one thread per core, and returns the bytes received.
 ///
 /// # Errors
-/// The server cannot be reached, or answers with anything but a range.
+/// Returns an error if the server cannot be reached or a request fails.
 pub fn gets(
     origin: &Uri,
     requests: Vec<Get>,
@@ -105,7 +105,7 @@ pub fn gets(
     })
 }
 
-/// Sends requests one after the other on one connection.
+/// Sends requests one after another on one connection.
 async fn get_all<'r>(
     stream: MaybeHttpsStream<TokioIo<TcpStream>>,
     origin: &Uri,
@@ -130,7 +130,7 @@ async fn get_all<'r>(
         let request = request.body(Empty::<Bytes>::new()).map_err(broken)?;
         let answer = sender.send_request(request).await.map_err(broken)?;
         if !answer.status().is_success() {
-            return Err(Error::new(format!("the bare client was answered with {}", answer.status())));
+            return Err(Error::new(format!("the bare client received status {}", answer.status())));
         }
         let mut body = answer.into_body();
         while let Some(frame) = body.frame().await {
@@ -141,10 +141,10 @@ async fn get_all<'r>(
     Ok(bytes)
 }
 
-/// Reads every event of some pages, `times` times, and gives their number.
+/// Reads every XML event of the pages, `times` times, and returns the sum of their lengths.
 ///
 /// # Errors
-/// A page is not well-formed.
+/// Returns an error if a page is not well-formed.
 pub fn events(pages: &[Bytes], times: usize) -> Result<(u64, Cost)> {
     measure(|| {
         let mut count = 0;
@@ -161,19 +161,19 @@ pub fn events(pages: &[Bytes], times: usize) -> Result<(u64, Cost)> {
     })
 }
 
-/// Adds up all bytes of these buffers, `times` times.
+/// Adds up all bytes of the buffers, `times` times.
 ///
 /// # Errors
-/// Never.
+/// Never returns an error.
 pub fn scan(buffers: &[Bytes], times: usize) -> Result<(u64, Cost)> {
     let sum = |buffer: &Bytes| buffer.iter().map(|byte| u64::from(*byte)).sum::<u64>();
     measure(|| Ok((0..times).map(|_| std::hint::black_box(buffers).iter().map(sum).sum::<u64>()).sum()))
 }
 
-/// Opens each file, asks for its size and reads its beginning, on a thread a core; gives the bytes.
+/// Opens each file, gets its size and reads its beginning, on one thread per core, and returns the bytes read.
 ///
 /// # Errors
-/// A file cannot be read.
+/// Returns an error if a file cannot be read.
 pub fn files(files: Vec<(PathBuf, u64)>) -> Result<(u64, Cost)> {
     let files = Arc::new(files);
     let cores = thread::available_parallelism().map_or(2, usize::from);

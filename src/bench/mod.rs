@@ -1,5 +1,5 @@
-//! What `presync bench` measures, and what follows from it. Measuring itself is done by child processes, so that CPU
-//! time and peak memory are those of one measurement.
+//! What `presync bench` measures, and the conclusions. Each measurement runs in a child process, so that CPU time and
+//! peak memory belong to that measurement alone.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,74 +11,74 @@ pub use estimate::{Assumptions, Bound, Estimate, bound, estimate, recommended};
 /// One run of the pipeline, measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// Requests in flight that were allowed; `None` when the run chose by itself, as it does without `--concurrency`.
+    /// The most requests in flight; `None` if the run adapted the number, as it does without `--concurrency`.
     pub concurrency: Option<usize>,
-    /// Bytes of the first read of each blob; `None` when its extension decided.
+    /// Length of the first read of each blob, in bytes; `None` if chosen by file extension.
     pub first_read: Option<u64>,
     /// Blobs that were listed.
     pub blobs: u64,
-    /// Of these, ones that could not be judged.
+    /// Of these, not judged.
     pub unknown: u64,
-    /// Time, in seconds.
+    /// Wall time, in seconds.
     pub wall_s: f64,
     /// CPU time of the process, all threads, in seconds.
     pub cpu_s: f64,
     /// CPU time by stage, in seconds.
     pub stages: Stages,
-    /// The share of all cores that was busy, with anything at all, 0 to 1; `None` where the system does not tell.
+    /// The load of all cores, from any process, 0 to 1; `None` if the system does not report it.
     pub machine_busy: Option<f64>,
-    /// The most memory that the process held at a time, in bytes; `None` where the system does not tell.
+    /// Peak memory of the process, in bytes; `None` if the system does not report it.
     pub peak_rss: Option<u64>,
-    /// Reads, every attempt counted.
+    /// Reads, counting every attempt.
     pub requests: u64,
-    /// Of these, repeated ones.
+    /// Of these, retries.
     pub retries: u64,
-    /// Attempts that the service refused for want of capacity.
+    /// Attempts that the service throttled.
     pub refused: u64,
     /// Bytes of content that were read.
     pub bytes: u64,
-    /// How long answers took; `None` for a folder.
+    /// Response times; `None` for a folder.
     pub latency: Option<Latency>,
 }
 
 /// CPU time by stage, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stages {
-    /// Pages: asking for them, reading their XML, handing out blobs. For a folder, handing out files.
+    /// Requesting listing pages, parsing their XML and handing out blobs. For a folder, handing out files.
     pub list: f64,
-    /// Ranges: requests, connections, TLS, and the system's part of it. For a folder, the walk too.
+    /// Reading ranges: requests, connections, TLS, and the system's share. For a folder, also the walk.
     pub fetch: f64,
-    /// Headers: from bytes to facts.
+    /// Turning bytes into facts.
     pub probe: f64,
-    /// Facts: from facts to a verdict.
+    /// Turning facts into a verdict.
     pub judge: f64,
-    /// Verdicts: listing order, quota, the report.
+    /// Restoring listing order, spending the quota, writing the report.
     pub write: f64,
 }
 
-/// How long answers took, in milliseconds, failed attempts left out.
+/// Response times in milliseconds, excluding failed attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
-    /// Half of them took no longer.
+    /// The median.
     pub p50_ms: f64,
-    /// 90 % of them took no longer.
+    /// The 90th percentile.
     pub p90_ms: f64,
-    /// 99 % of them took no longer.
+    /// The 99th percentile.
     pub p99_ms: f64,
 }
 
-/// The same work without presync: what cannot be saved.
+/// The same work without presync: the lower bound.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Floor {
     /// What was done.
     pub work: Work,
-    /// How often: requests, blobs or files.
+    /// The number of requests, blobs or files.
     pub count: u64,
     /// CPU time of the floor, in seconds.
     pub cpu_s: f64,
-    /// Its time, in seconds.
+    /// Wall time of the floor, in seconds.
     pub wall_s: f64,
-    /// CPU time of presync's part that does this and more, in seconds, for the same count.
+    /// CPU time of the part of presync that does this work, for the same count, in seconds.
     pub ours_cpu_s: f64,
 }
 
@@ -86,42 +86,42 @@ pub struct Floor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
-    /// The first read of each blob by a bare hyper client; against it stands the whole run: list, fetch, probe, judge,
+    /// The first read of each blob by a bare hyper client, compared with the whole run: list, fetch, probe, judge,
     /// write.
     Gets,
-    /// The events of the pages of the listing, from a bare quick-xml; against it stands presync's reading of pages.
+    /// Reading the XML events of listing pages with bare quick-xml, compared with presync's parsing of pages.
     Pages,
-    /// Adding up the bytes that were read; against it stands the probe.
+    /// Adding up the bytes that were read, compared with the probe.
     Scan,
-    /// Opening each file, asking for its size, one read; against it stands the whole run.
+    /// Opening each file, getting its size and reading once, compared with the whole run.
     Files,
 }
 
 impl Floor {
-    /// How many times the floor's CPU time presync takes.
+    /// presync's CPU time as a multiple of the floor's.
     pub fn ratio(&self) -> f64 {
         self.ours_cpu_s / self.cpu_s.max(f64::MIN_POSITIVE)
     }
 }
 
-/// Everything that a benchmark found.
+/// The results of a benchmark.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Benchmark {
-    /// What was read, without any secret.
+    /// The source, without any secrets.
     pub source: String,
-    /// Whether client and server shared this machine.
+    /// Whether client and server ran on the same machine.
     pub shared_machine: bool,
     /// Cores of the machine.
     pub cores: usize,
-    /// Runs at several numbers of requests in flight, and the last one with a number of its own choice.
+    /// Runs with several fixed numbers of requests in flight, and a last one that adapted the number.
     pub by_concurrency: Vec<Measured>,
     /// Runs with several lengths of the first read.
     pub by_first_read: Vec<Measured>,
-    /// What cannot be saved.
+    /// The lower bounds.
     pub floors: Vec<Floor>,
-    /// What keeps the fastest run from being faster.
+    /// What limits the fastest run.
     pub bound: Bound,
-    /// The fewest requests in flight that are nearly as fast as any; `None` for a folder.
+    /// The lowest number of requests in flight that is nearly as fast as any; `None` for a folder.
     pub recommended_concurrency: Option<usize>,
     /// What more blobs would take.
     pub estimates: Vec<Estimate>,
@@ -130,18 +130,18 @@ pub struct Benchmark {
 }
 
 impl Measured {
-    /// Blobs a second.
+    /// Blobs per second.
     pub fn rate(&self) -> f64 {
         self.blobs as f64 / self.wall_s.max(f64::MIN_POSITIVE)
     }
 
-    /// A sum over all blobs, for one of them.
+    /// The average per blob of a sum over all blobs.
     pub fn per_blob(&self, sum: f64) -> f64 {
         sum / (self.blobs.max(1)) as f64
     }
 }
 
-/// The run that was the fastest.
+/// The fastest run.
 pub fn fastest(runs: &[Measured]) -> Option<&Measured> {
     runs.iter().max_by(|a, b| a.rate().total_cmp(&b.rate()))
 }

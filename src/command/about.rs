@@ -28,10 +28,10 @@ pub(super) struct ManArgs {
     command: Option<String>,
 }
 
-/// Prints the version and, if asked to, what a bug report should say of the build.
+/// Prints the version and, if `verbose`, the details of the build that a bug report needs.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Returns an error if stdout cannot be written.
 pub(super) fn version(verbose: bool) -> Result<Exit> {
     let mut text = format!("{PRESYNC}\n");
     if verbose {
@@ -44,10 +44,10 @@ pub(super) fn version(verbose: bool) -> Result<Exit> {
     print(text.as_bytes())
 }
 
-/// Prints the script that makes the shell complete this command line.
+/// Prints a shell completion script.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Returns an error if stdout cannot be written.
 pub(super) fn completions(args: &CompletionsArgs, mut presync: Command) -> Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut presync, env!("CARGO_PKG_NAME"), &mut script);
@@ -57,7 +57,7 @@ pub(super) fn completions(args: &CompletionsArgs, mut presync: Command) -> Resul
 /// Prints a manual page as roff.
 ///
 /// # Errors
-/// When there is no such command, or the page cannot be written.
+/// Returns an error if there is no such command, or if stdout cannot be written.
 pub(super) fn man(args: &ManArgs, presync: Command) -> Result<Exit> {
     let mut presync = presync.disable_help_subcommand(true);
     // Gives each command the name of its page, such as presync-dry-run.

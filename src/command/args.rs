@@ -123,7 +123,7 @@ pub(crate) struct PerformanceArgs {
 }
 
 impl PerformanceArgs {
-    /// What bounds the requests to each account.
+    /// The limits on requests to each account.
     pub(super) fn limits(&self) -> Limits {
         Limits {
             concurrency: self.concurrency,

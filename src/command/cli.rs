@@ -37,16 +37,16 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  everything fits: every asset is accepted, within the quota
   1  findings: something is rejected or over the quota
-  2  the run could not start or could not go on
+  2  the run could not start or could not continue
   3  incomplete: some assets could not be judged";
 
-/// Runs the command with these arguments, of which the first is the program's name, and reports what failed on stderr.
+/// Runs the command with these arguments, the first of which is the program's name, and reports an error on stderr.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     quiet_caught_panics();
     match Cli::try_parse_from(args) {
         Ok(cli) => cli.run().unwrap_or_else(|error| fail(&error)),
         Err(error) => {
-            // There is nowhere else to say it.
+            // If stderr cannot be written, there is nowhere else to report it.
             let _ = error.print();
             if error.use_stderr() { Exit::Failed } else { Exit::Clean }
         }
@@ -65,13 +65,13 @@ fn quiet_caught_panics() {
     }));
 }
 
-/// Reports what went wrong, and the fix.
+/// Prints the error and its hint.
 fn fail(error: &Error) -> Exit {
     const ERROR: Style = AnsiColor::Red.on_default().bold();
     const HELP: Style = AnsiColor::Cyan.on_default().bold();
     if !error.is_closed_output() {
         let mut stderr = anstream::stderr();
-        // There is nowhere else to say it.
+        // If stderr cannot be written, there is nowhere else to report it.
         let _ = writeln!(stderr, "{ERROR}error:{ERROR:#} {error}");
         if let Some(hint) = error.hint() {
             let _ = writeln!(stderr, "{HELP}help:{HELP:#} {hint}");
@@ -112,9 +112,9 @@ enum Command {
     Explain(ExplainArgs),
     /// Print the Azure CLI commands that let the platform read a container
     Connect(ConnectArgs),
-    /// Test a connection end to end, and name the cause and fix of what fails
+    /// Test a connection end to end, and show the cause and fix of each failure
     Doctor(DoctorArgs),
-    /// Show or change the ledger: a month's quota, and what of it is used, reserved and left
+    /// Show or change the ledger: a month's quota, and how much of it is used, reserved and left
     Quota(QuotaArgs),
     /// Show every rule, or one: what it means, why it exists, how to fix it
     Rule(RuleArgs),
@@ -133,12 +133,12 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what the command line asks for.
+    /// Runs the command.
     ///
     /// # Errors
-    /// When a run cannot start or cannot go on.
+    /// Returns an error if the command cannot start or cannot continue.
     pub fn run(self) -> Result<Exit> {
-        // Without a command, --version is the only argument that is let through.
+        // Without a command, --version is the only argument that clap accepts.
         let Some(command) = self.command.filter(|_| !self.version) else {
             return about::version(self.verbose);
         };

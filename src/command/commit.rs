@@ -1,14 +1,13 @@
 //! `presync commit`: checks a plan again, reserves its quota and writes its manifests.
 //!
-//! Exit codes: a plan that is refused is a finding about the plan (1), as a rejected asset is one about the container.
-//! It is no failure of the run (2), which looked at everything and can say what is so; and nothing is left unjudged (3),
-//! because what the plan could not judge is itself a reason to refuse it.
+//! Exit codes: a refused plan is a finding (1), like a rejected asset. The run did not fail (2), because everything was
+//! checked; and it isn't incomplete (3), because assets that the plan could not judge are a reason to refuse it.
 //!
-//! The order of the steps makes a commit happen once, whenever a process dies:
+//! The order of the steps ensures that a plan is committed only once, even if a process dies at any point:
 //!
-//! 1. The manifests are written into a folder beside their place. Until here nothing has happened.
-//! 2. The ledger reserves, in one transaction. A plan has one reservation at most, so the next run finds this one.
-//! 3. The folder takes its place, as a whole.
+//! 1. The manifests are written into a temporary folder next to their destination. Nothing is committed yet.
+//! 2. The ledger reserves the quota in one transaction. A plan has at most one reservation, so a later run finds it.
+//! 3. The folder is moved into place as a whole.
 
 use std::ffi::OsString;
 use std::path::{self, Path, PathBuf};
@@ -42,14 +41,14 @@ use crate::source::any::AnySource;
 use crate::source::location::{Environment, Location};
 use crate::source::{Depth, azure};
 
-/// Listing pages that wait until they are compared.
+/// How many listing pages may wait to be compared.
 const PAGES_AHEAD: usize = 2;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  the plan is committed, now or before; with --dry-run, it would be
+  0  the plan is committed, now or earlier; with --dry-run, it would be
   1  the plan is refused, and the report says why; nothing was changed
-  2  the run could not start or could not go on";
+  2  the run could not start or could not continue";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
@@ -93,10 +92,10 @@ pub(super) struct CommitArgs {
     display: DisplayArgs,
 }
 
-/// Commits the plan, or says why not.
+/// Commits the plan, or reports why it is refused.
 ///
 /// # Errors
-/// When the plan, its source or the ledger cannot be read, or the manifests cannot be written.
+/// Returns an error if the plan, its source or the ledger cannot be read, or if the manifests cannot be written.
 pub(super) fn run(args: &CommitArgs) -> Result<Exit> {
     let (environment, begun) = (Environment::of_process(), Instant::now());
     let reader = parts::open(&args.plan, Weigh::default())?;
@@ -131,7 +130,7 @@ pub(super) fn run(args: &CommitArgs) -> Result<Exit> {
     })
 }
 
-/// The plan's source, and what goes with it. One that is named again must be the same.
+/// Resolves the plan's source and its settings. A `--source` must be the plan's own.
 fn resolve(args: &CommitArgs, header: &RunHeader, environment: &Environment) -> Result<Resolved> {
     let origin = &header.origin;
     let mut azure = args.azure.clone();
@@ -158,25 +157,25 @@ fn resolve(args: &CommitArgs, header: &RunHeader, environment: &Environment) -> 
         && args.source.is_none()
         && !url.is_trusted()
     {
-        // A plan from elsewhere must not choose who is sent a credential.
-        return Err(Error::new(format!("the plan is of '{url}', which is no address of Azure's"))
-            .with_hint("name it with --source, if it may be sent your credential"));
+        // A plan from someone else must not decide where a credential is sent.
+        return Err(Error::new(format!("the plan is for '{url}', which isn't an Azure address"))
+            .with_hint("if you trust it with your credential, pass it with --source"));
     }
     match is_same {
         true => Ok(resolved),
         false => {
             let (given, planned) = (&resolved.location, &origin.location);
-            Err(Error::new(format!("the source is '{given}', and the plan is of '{}'", shown(planned)))
-                .with_hint("--source names the plan's own source; another one needs a plan of its own"))
+            Err(Error::new(format!("the source is '{given}', but the plan is for '{}'", shown(planned)))
+                .with_hint("--source must be the plan's own source; make a new plan for another one"))
         }
     }
 }
 
-/// What is to be committed, where to, and against which budget.
+/// Collects what to commit, where to, and against which budget.
 fn prepare(args: &CommitArgs, plan: &Plan, resolved: &Resolved, ledger: &Path) -> Result<Commit> {
     let of_plan = plan.header.workspace.as_deref();
     let workspace = resolved.workspace(args.workspace.as_deref().or(of_plan)).ok_or_else(|| {
-        Error::new("the plan was weighed against no workspace of the ledger, and none is named")
+        Error::new("the plan has no workspace of the ledger, and none is given")
             .with_hint("add --workspace NAME; presync quota set --workspace NAME sets its limits")
     })?;
     let mut commit = Commit {
@@ -201,7 +200,7 @@ fn beside(plan: &Path) -> PathBuf {
     plan.with_file_name(name)
 }
 
-/// Whether an earlier run has reserved what this commit takes.
+/// Whether an earlier run has already reserved the plan's quota.
 fn is_reserved(commit: &Commit, ledger: &Path) -> Result<bool> {
     let Some(ledger) = Ledger::open_existing(ledger)? else { return Ok(false) };
     match ledger.held_by(&commit.plan.id)? {
@@ -210,7 +209,7 @@ fn is_reserved(commit: &Commit, ledger: &Path) -> Result<bool> {
     }
 }
 
-/// A plan that holds a reservation of another workspace or month is committed there.
+/// Checks that the reservation is in this workspace and month. Otherwise, the plan is already committed there.
 fn check_own(held: &Reservation, commit: &Commit) -> Result<()> {
     match held.workspace == commit.workspace && held.month == commit.month {
         true => Ok(()),
@@ -219,18 +218,18 @@ fn check_own(held: &Reservation, commit: &Commit) -> Result<()> {
 }
 
 fn elsewhere(workspace: &str, month: Month, plan: &str) -> Error {
-    Error::new(format!("the plan is committed to the workspace '{}' for {month} already", shown(workspace)))
-        .with_hint(format!("presync quota release {plan} gives back what it reserved there"))
+    Error::new(format!("the plan is already committed to the workspace '{}' for {month}", shown(workspace)))
+        .with_hint(format!("presync quota release {plan} releases what it reserved there"))
 }
 
-/// Compares the plan with what can be known without a listing.
+/// Begins the comparison with everything that needs no listing.
 fn begin(args: &CommitArgs, commit: &mut Commit, ledger: &Path) -> Result<Comparison> {
     let RunHeader { profile_from, profile: planned, .. } = &commit.plan.header;
     let profile = Profile::load(profile_from).map_err(|error| {
         Error::new(error.message().to_owned())
-            .with_hint("the plan was judged by it: put it back, or make a plan with another profile")
+            .with_hint("the plan was judged by this profile: restore it, or make a plan with another one")
     })?;
-    // What the command line changed about the rules is said nowhere else.
+    // The rule overrides of the command line are recorded only in the plan.
     let profile = Profile { overrides: planned.overrides.clone(), ..profile };
     let month = Month::of(commit.at);
     let mut comparison =
@@ -241,7 +240,7 @@ fn begin(args: &CommitArgs, commit: &mut Commit, ledger: &Path) -> Result<Compar
     Ok(comparison)
 }
 
-/// What the budget lacks, as it is now. Another process may still be faster.
+/// What the budget lacks now. This is only a forecast: another process may reserve before this one does.
 fn weigh(commit: &mut Commit, ledger: &Path) -> Result<Vec<KindShortage>> {
     let profile = &commit.plan.header.profile;
     let balances = ledger::balances(ledger, &commit.workspace, commit.month, profile)?;
@@ -257,15 +256,15 @@ fn weigh(commit: &mut Commit, ledger: &Path) -> Result<Vec<KindShortage>> {
     Ok(shortages)
 }
 
-/// What comparing the plan with a new listing led to.
+/// The result of comparing the plan with a new listing.
 struct Examined {
     comparison: Comparison,
     manifests: Manifests,
-    /// Where the manifests are; nowhere in a dry run.
+    /// Where the manifests are; `None` in a dry run.
     folder: Option<CommitFolder>,
 }
 
-/// Lists the source again, compares it with the plan, and writes the manifests while nothing blocks it.
+/// Lists the source again, compares it with the plan, and writes the manifests as long as nothing blocks it.
 fn examine(
     args: &CommitArgs,
     commit: &Commit,
@@ -278,7 +277,7 @@ fn examine(
     let manifests = Manifests::create(folder.as_ref(), report::asset_record)?;
     let examined = Examined { comparison, manifests, folder };
     if commit.plan.summary.incomplete.is_some() {
-        // What the plan's run did not reach would look as if it had been added.
+        // Blobs that the plan's run did not reach would look as if they had been added.
         return Ok(examined);
     }
     let depth = if commit.plan.header.recursive { Depth::All } else { Depth::Direct };
@@ -292,16 +291,16 @@ fn examine(
         let comparing = tokio::task::spawn_blocking(move || examined.compare(pages, reader));
         let listed = tokio::select! {
             listed = list(&source, sender, &progress) => listed,
-            () = interrupted() => Err(Error::new("stopped: nothing was reserved, and nothing was written")),
+            () = interrupted() => Err(Error::new("stopped: nothing was reserved or written")),
         };
         let compared = comparing.await;
-        // A listing that ended early has compared nothing.
+        // Check the listing first: if it ended early, the comparison took the rest of the plan for removed.
         listed?;
-        compared.map_err(|error| Error::new(format!("the comparison did not end: {error}")))?
+        compared.map_err(|error| Error::new(format!("the comparison failed: {error}")))?
     })
 }
 
-/// Hands over page after page, until the end, an error, or until nobody takes them.
+/// Sends page after page until the listing ends or fails, or the receiver is gone.
 async fn list(source: &AnySource, pages: mpsc::Sender<Vec<Blob>>, progress: &Progress) -> Result<()> {
     let mut listing = source.list();
     while let Some(page) = listing.try_next().await? {
@@ -314,7 +313,7 @@ async fn list(source: &AnySource, pages: mpsc::Sender<Vec<Blob>>, progress: &Pro
 }
 
 impl Examined {
-    /// Goes through the listing and the plan side by side, both to their ends.
+    /// Walks the listing and the plan side by side, to the end of both.
     fn compare(mut self, mut pages: mpsc::Receiver<Vec<Blob>>, reader: Opened) -> Result<Self> {
         let mut planned = Earlier::new(reader);
         while let Some(page) = pages.blocking_recv() {
@@ -331,7 +330,7 @@ impl Examined {
     }
 }
 
-/// Refuses the plan, or does what it asks for.
+/// Refuses the plan, or reserves its quota and puts its manifests in place.
 fn decide(commit: &mut Commit, ledger: &Path, examined: Examined) -> Result<CommitOutcome> {
     let Examined { mut comparison, manifests, folder } = examined;
     if !comparison.obstacles().is_empty() {
@@ -340,7 +339,7 @@ fn decide(commit: &mut Commit, ledger: &Path, examined: Examined) -> Result<Comm
     let written = manifests.finish()?;
     let Some(folder) = folder else { return Ok(CommitOutcome::WouldCommit(written)) };
     let record = report::commit::record(commit, &written).map_err(|error| report::output(&error))?;
-    // On the disk before the reservation: a crash must not leave a reservation whose manifests are lost.
+    // The manifests must be on disk before the reservation: a crash must not leave a reservation without manifests.
     folder.finish(&record)?;
 
     let claim = Claim {
@@ -350,7 +349,7 @@ fn decide(commit: &mut Commit, ledger: &Path, examined: Examined) -> Result<Comm
         source: &commit.plan.header.origin.location,
         costs: commit.costs.clone(),
     };
-    // From here on, a run that dies is completed by the next one, which finds this reservation.
+    // If this run dies from here on, the next one finds the reservation and completes the commit.
     match ledger::open(ledger)?.reserve(&claim, commit.at)? {
         Reserve::Reserved(_) => {}
         Reserve::AlreadyReserved(held) => check_own(&held, commit)?,
@@ -361,7 +360,7 @@ fn decide(commit: &mut Commit, ledger: &Path, examined: Examined) -> Result<Comm
     }
     match folder.keep()? {
         Kept::Here => Ok(CommitOutcome::Committed(written)),
-        // Another process was faster. If it has committed another plan, this one keeps its reservation.
+        // Another process got there first. If it committed another plan, this plan keeps its reservation.
         Kept::Taken => match commit::committed(&commit.dir, &commit.plan.id)? {
             Some(before) => {
                 commit.was_reserved = true;
@@ -372,7 +371,7 @@ fn decide(commit: &mut Commit, ledger: &Path, examined: Examined) -> Result<Comm
     }
 }
 
-/// Says which names are missing where somebody may rely on them.
+/// Reports the names that are missing from `accepted.txt`.
 fn say_unlisted(written: &Written) {
     let Written { unlisted, unlisted_names, .. } = written;
     if *unlisted == 0 {
@@ -385,6 +384,6 @@ fn say_unlisted(written: &Written) {
     }
     let names = names.join(", ");
     say(&format!(
-        "accepted.txt leaves out what AzCopy cannot read from a list: {names}; accepted.jsonl has all"
+        "accepted.txt leaves out names that AzCopy cannot read from a list: {names}; accepted.jsonl has all"
     ));
 }

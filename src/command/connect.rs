@@ -21,13 +21,13 @@ use crate::report::{self, shown};
 use crate::source::azure;
 use crate::source::location::{ContainerUrl, Environment, Location};
 
-/// Where the platform's site is, which decides who may play a video in a browser. An assumption.
+/// The origin of the platform's site, whose pages must be allowed to play videos. An assumption.
 const ORIGIN: &str = "https://nexus.datature.io";
-/// Stands for the platform's application, which nobody but the platform can name.
+/// A placeholder for the ID of the platform's application, which only the platform knows.
 const APP_ID: &str = "<APP-ID>";
-/// The least role that lists and reads ("Azure built-in roles for Storage").
+/// The least privileged role that can list and read ("Azure built-in roles for Storage").
 const ROLE: &str = "Storage Blob Data Reader";
-/// How long a browser may remember the rule, in seconds.
+/// How long a browser may cache the CORS rule, in seconds.
 const CORS_MAX_AGE: &str = "3600";
 
 #[derive(Debug, Args)]
@@ -64,15 +64,15 @@ pub(super) struct ConnectArgs {
     azure: AzureArgs,
 }
 
-/// Prints what to run, and writes the connection if that is asked for.
+/// Prints the commands to run, and with `--write` adds the connection to `presync.toml`.
 ///
 /// # Errors
-/// When the source is no container, breaks a naming rule, or cannot be written.
+/// Returns an error if the source isn't a container or breaks a naming rule, or if the connection cannot be written.
 pub(super) fn run(args: &ConnectArgs) -> Result<Exit> {
     let environment = Environment::of_process();
     let mut azure = args.azure.clone();
     if args.write.is_some() && args.source.to_str().is_some_and(|source| !source.starts_with('@')) {
-        // The file that is to be written may not be there yet.
+        // With --write, --config names the file to write, which may not exist yet.
         azure.config = None;
     }
     let target = Target { source: &args.source, azure: &azure, profile: None };
@@ -82,7 +82,7 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit> {
             .with_hint("give a container, such as https://ACCOUNT.blob.core.windows.net/CONTAINER"));
     };
     let Some(account) = url.account() else {
-        return Err(Error::new(format!("the storage account behind {} is not known", url.endpoint()))
+        return Err(Error::new(format!("the storage account behind '{}' is unknown", url.endpoint()))
             .with_hint("add --account NAME"));
     };
     let steps = match url.is_emulator() {
@@ -94,7 +94,7 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit> {
     if let Some(name) = &args.write {
         write(name, &connection(url, account, resolved.connection.as_ref(), args), args)?;
         if url.sas().is_some() {
-            say("the SAS is not written, because the file is shared: set AZURE_STORAGE_SAS_TOKEN");
+            say("the SAS was not written, because the file is shared: set AZURE_STORAGE_SAS_TOKEN");
         }
     }
     let mut out = AutoStream::new(io::stdout(), args.color.choice());
@@ -102,7 +102,7 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit> {
     Ok(Exit::Clean)
 }
 
-/// The container as a connection; one that is a connection already keeps what else it says.
+/// The container as a connection. If the source is one already, its other settings are kept.
 fn connection(
     url: &ContainerUrl,
     account: &str,
@@ -126,24 +126,24 @@ fn write(name: &str, connection: &Connection, args: &ConnectArgs) -> Result<()> 
     let name_of_file = path.display();
     match connections::add(&path, name, connection)? {
         Added::New => say(&format!("wrote @{name} to '{name_of_file}'")),
-        Added::Before => say(&format!("'{name_of_file}' has this connection @{name} already")),
+        Added::Before => say(&format!("'{name_of_file}' already has this connection @{name}")),
     }
     Ok(())
 }
 
-/// A command of the Azure CLI, ready for a shell.
+/// An Azure CLI command, ready for a shell.
 struct Step {
     title: &'static str,
     why: Vec<String>,
     command: &'static str,
-    /// Each option, and its value as the shell has to see it.
+    /// Each option with its value, which is quoted for the shell.
     options: Vec<(&'static str, String)>,
 }
 
 fn principal(args: &ConnectArgs) -> Result<Step> {
     let mut why = vec!["gives the platform's application an identity in your directory".to_owned()];
     if args.app_id.is_none() {
-        why.push(format!("replace {APP_ID} by the application's id, or give --app-id"));
+        why.push(format!("replace {APP_ID} with the application's ID, or pass --app-id"));
     }
     let options = vec![("--id", app_id(args)?)];
     Ok(Step { title: "Service principal", why, command: "az ad sp create", options })
@@ -152,9 +152,9 @@ fn principal(args: &ConnectArgs) -> Result<Step> {
 fn role(account: &str, container: &str, args: &ConnectArgs) -> Result<Step> {
     let condition = azure::role_condition(container);
     let why = [
-        "lets it list and read; the condition keeps it to this container",
-        "on the account, because with a role on the container alone the listing fails",
-        "if az does not find the principal yet, run it again after a minute",
+        "lets it list and read; the condition limits it to this container",
+        "on the account, because listing fails with a role on the container alone",
+        "if az does not find the principal yet, run this again after a minute",
     ];
     let options = vec![
         ("--assignee", app_id(args)?),
@@ -168,10 +168,10 @@ fn role(account: &str, container: &str, args: &ConnectArgs) -> Result<Step> {
 }
 
 fn cors(account: &str, args: &ConnectArgs) -> Result<Step> {
-    let mut why = vec!["lets a browser on the platform's site play videos out of the account".to_owned()];
+    let mut why = vec!["lets a browser on the platform's site play videos from the account".to_owned()];
     let mut origins = args.origins.clone();
     if origins.is_empty() {
-        why.push(format!("that the site is {ORIGIN} is assumed; --origin names another"));
+        why.push(format!("assumes that the site is {ORIGIN}; pass --origin for another one"));
         origins.push(ORIGIN.to_owned());
     }
     let origins: Vec<_> = origins.iter().map(|origin| quoted(origin)).collect::<Result<_>>()?;
@@ -180,7 +180,7 @@ fn cors(account: &str, args: &ConnectArgs) -> Result<Step> {
         ("--services", "b".to_owned()),
         ("--methods", "GET".to_owned()),
         ("--origins", origins.join(" ")),
-        // Which headers a player sends and reads is its own business.
+        // A player may send and read any headers.
         ("--allowed-headers", quoted("*")?),
         ("--exposed-headers", quoted("*")?),
         ("--max-age", CORS_MAX_AGE.to_owned()),
@@ -192,7 +192,7 @@ fn app_id(args: &ConnectArgs) -> Result<String> {
     quoted(args.app_id.as_deref().unwrap_or(APP_ID))
 }
 
-/// The account's resource id, or the command that looks it up.
+/// The account's resource ID, or the command that looks it up.
 fn scope(account: &str, args: &ConnectArgs) -> Result<String> {
     let (subscription, group) = (args.subscription.as_deref(), args.resource_group.as_deref());
     if let (Some(subscription), Some(group)) = (subscription, group) {
@@ -210,13 +210,13 @@ fn scope(account: &str, args: &ConnectArgs) -> Result<String> {
     Ok(format!("\"$({lookup} --query id --output tsv)\""))
 }
 
-/// A word as a shell reads it back.
+/// A word, quoted for a shell.
 fn quoted(word: &str) -> Result<String> {
     let quoted = shlex::try_quote(word).map(Cow::into_owned);
-    quoted.map_err(|_| Error::new("an option holds a NUL, which no shell can pass on"))
+    quoted.map_err(|_| Error::new("an option contains a NUL character, which a shell cannot pass on"))
 }
 
-/// A script for bash: everything that is no command is a comment.
+/// Prints a bash script, where everything but the commands is a comment.
 fn print(out: &mut impl Write, url: &ContainerUrl, steps: &[Step]) -> io::Result<()> {
     let version = env!("CARGO_PKG_VERSION");
     writeln!(out, "# {BOLD}presync connect{BOLD:#} {DIM}{version}{DIM:#}\n#")?;
@@ -234,10 +234,10 @@ fn print(out: &mut impl Write, url: &ContainerUrl, steps: &[Step]) -> io::Result
     if steps.is_empty() {
         return writeln!(
             out,
-            "#\n# {DIM}An emulator has neither a directory nor roles: nothing is to be run.{DIM:#}"
+            "#\n# {DIM}An emulator has no directory and no roles: there is nothing to run.{DIM:#}"
         );
     }
-    writeln!(out, "#\n# {DIM}For bash, signed in with az login as someone who may assign roles.{DIM:#}")?;
+    writeln!(out, "#\n# {DIM}For bash. First run az login, as a user who may assign roles.{DIM:#}")?;
     for (number, step) in (1..).zip(steps) {
         writeln!(out, "\n# {BOLD}{number}. {}{BOLD:#}", step.title)?;
         for line in &step.why {
@@ -249,5 +249,5 @@ fn print(out: &mut impl Write, url: &ContainerUrl, steps: &[Step]) -> io::Result
         }
         writeln!(out)?;
     }
-    writeln!(out, "\n# {DIM}The role can take 5 minutes to arrive.{DIM:#}")
+    writeln!(out, "\n# {DIM}The role can take 5 minutes to take effect.{DIM:#}")
 }

@@ -53,26 +53,26 @@ pub(super) struct DoctorArgs {
     azure: AzureArgs,
 }
 
-/// The wait before a connection is examined again for the first time; it doubles with every further one.
+/// The wait before the first retry; it doubles with each further one.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 
-/// The longest wait between two examinations.
+/// The longest wait between two retries.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// Bytes of a file that are read.
+/// How many bytes of a file are read.
 const RANGE_BYTES: u64 = 4096;
 
-/// The steps, in their order.
+/// The steps, in order.
 const STEPS: [&str; 9] =
     ["names", "credential", "token", "list", "read", "least-privilege", "cors", "clock", "latency"];
 
-/// Why the steps after a failed one are left out.
+/// Why the steps after a failed one are skipped.
 const EARLIER: &str = "an earlier step failed";
 
-/// Examines a connection and says whether a step failed.
+/// Tests a connection and returns whether a step failed.
 ///
 /// # Errors
-/// When the report cannot be written.
+/// Returns an error if the report cannot be written.
 pub(super) fn run(args: &DoctorArgs) -> Result<Exit> {
     let (origin, checks) = super::runtime()?.block_on(examine(args));
     let mut out = AutoStream::new(io::stdout(), args.color.choice());
@@ -106,7 +106,7 @@ async fn examine(args: &DoctorArgs) -> (Option<Origin>, Vec<Check>) {
     }
 }
 
-/// The names that a URL gives.
+/// The names in a URL.
 fn names(url: &ContainerUrl) -> String {
     let account = url.account().map(|account| format!("account '{account}', ")).unwrap_or_default();
     let prefix = match url.prefix() {
@@ -116,7 +116,7 @@ fn names(url: &ContainerUrl) -> String {
     format!("{account}container '{}'{prefix}", url.container())
 }
 
-/// Examines a container, again and again for as long as the user waits for a role assignment.
+/// Tests a container. With `--wait`, tests it again for as long as a role assignment has not propagated.
 async fn patiently(source: &AzureSource, args: &DoctorArgs) -> Vec<Check> {
     let begun = Instant::now();
     let (longest, mut wait) = (args.wait.unwrap_or_default(), FIRST_WAIT);
@@ -127,10 +127,10 @@ async fn patiently(source: &AzureSource, args: &DoctorArgs) -> Vec<Check> {
             return found.checks;
         }
         let pause = wait.min(left);
-        // Nothing is lost when stderr is closed.
+        // A closed stderr is ignored.
         let _ = writeln!(
             io::stderr(),
-            "the role assignment has not arrived; again in {} s, for at most {} s",
+            "the role assignment has not propagated yet; retrying in {} s, for at most {} s",
             pause.as_secs_f64().ceil(),
             left.as_secs_f64().ceil()
         );
@@ -139,10 +139,10 @@ async fn patiently(source: &AzureSource, args: &DoctorArgs) -> Vec<Check> {
     }
 }
 
-/// Examines a folder, of which only listing and reading can fail.
+/// Tests a folder, where only listing and reading can fail.
 async fn folder(path: &Path) -> (Option<Origin>, Vec<Check>) {
-    const NONE: &str = "a folder needs none";
-    let mut checks = vec![Check::new("names", Outcome::Ok, "a folder of this machine")];
+    const NONE: &str = "not needed for a folder";
+    let mut checks = vec![Check::new("names", Outcome::Ok, "a folder on this machine")];
     checks.extend(["credential", "token"].map(|name| Check::skipped(name, NONE)));
     let source = match LocalSource::open(path) {
         Ok(source) => source,
@@ -168,7 +168,7 @@ async fn folder(path: &Path) -> (Option<Origin>, Vec<Check>) {
     let readable = page.iter().find(|blob| blob.access == Access::Online && blob.size > 0);
     checks.push(match readable {
         Some(blob) => read(&source, blob).await,
-        None => Check::skipped("read", "no file has content that can be read"),
+        None => Check::skipped("read", "no file on the first page has content to read"),
     });
     (Some(source.origin()), rest_skipped(checks, NONE))
 }
@@ -182,12 +182,12 @@ async fn read(source: &LocalSource, blob: &Blob) -> Check {
     let check = match read {
         Ok(bytes) => Check::new("read", Outcome::Ok, format!("{} of {size} bytes of '{name}'", bytes.len())),
         Err(ReadError::Unreadable(why)) => Check::failed("read", &format!("'{name}': {why}"), None),
-        Err(_) => Check::new("read", Outcome::Unknown, format!("'{name}' changed since it was listed")),
+        Err(_) => Check::new("read", Outcome::Unknown, format!("'{name}' has changed since it was listed")),
     };
     check.took(begun.elapsed())
 }
 
-/// The steps that are left, each one skipped.
+/// Adds the remaining steps as skipped.
 fn rest_skipped(mut checks: Vec<Check>, why: &str) -> Vec<Check> {
     let rest = STEPS.iter().skip(checks.len());
     checks.extend(rest.map(|name| Check::skipped(name, why)));

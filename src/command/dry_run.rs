@@ -29,10 +29,10 @@ pub(crate) mod args;
 
 use args::DryRunArgs;
 
-/// Writes the report and says how the run ended.
+/// Writes the report and returns how the run ended.
 ///
 /// # Errors
-/// When the run cannot start or cannot go on.
+/// Returns an error if the run cannot start or cannot continue.
 pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
     let environment = Environment::of_process();
     let resolved = Resolved::source(args.target(), &environment)?;
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
     })
 }
 
-/// What the workspace has left this month, if one is named.
+/// What the workspace has left this month. Without a workspace, there are no limits.
 fn ledger_quota(
     workspace: Option<&str>,
     args: &DryRunArgs,
@@ -72,8 +72,8 @@ fn ledger_quota(
     let Some(workspace) = workspace else {
         return match &args.ledger {
             None => Ok(Quota::new(None, None)),
-            Some(_) => Err(Error::new("--ledger is given, and no workspace whose quota it has")
-                .with_hint("add --workspace NAME, or a workspace to the connection in presync.toml")),
+            Some(_) => Err(Error::new("--ledger is given, but no workspace")
+                .with_hint("add --workspace NAME, or set the connection's workspace in presync.toml")),
         };
     };
     let path = ledger::path(args.ledger.as_deref(), environment)?;
@@ -100,8 +100,8 @@ async fn report_on(input: Input, header: RunHeader, quota: Quota, args: &DryRunA
             let (checkpoint, kept) =
                 Checkpoint::open(path, header.clone(), args.performance.checkpoint_every(), args.resume)?;
             if args.resume && args.display.verbose {
-                let found = if kept.is_empty() { "there is no run to take up" } else { "taking up the run" };
-                say(&format!("{found} of '{}'", path.display()));
+                let found = if kept.is_empty() { "there is no run to resume" } else { "resuming the run" };
+                say(&format!("{found} for '{}'", path.display()));
             }
             known = known.with_kept(kept);
             Some(Planned::begin(checkpoint)?)
@@ -148,7 +148,7 @@ async fn report_on(input: Input, header: RunHeader, quota: Quota, args: &DryRunA
         End::Complete | End::Stopped => None,
     };
     let elapsed = begun.elapsed();
-    // Each is written whatever becomes of the other.
+    // A plan that cannot be written must not cost the report, so its error is returned only afterwards.
     let planned = match (plan, plan_path(args)?) {
         (Some(plan), Some(path)) => finish_plan(plan, path, &summary, elapsed),
         _ => Ok(()),
@@ -159,11 +159,11 @@ async fn report_on(input: Input, header: RunHeader, quota: Quota, args: &DryRunA
     if let Some(tally) = tally {
         say_tally(&tally, &progress.snapshot(), args.display.verbose);
     }
-    // How long it took is no part of the report, which is the same every time.
+    // The duration isn't part of the report, so that equal runs give equal reports.
     if args.display.verbose || (args.display.progress() && io::stderr().is_terminal()) {
         say_rate(summary.totals.listed, elapsed);
         if summary.totals.retries > 0 {
-            say(&format!("{} of {} requests repeated", summary.totals.retries, summary.totals.requests));
+            say(&format!("{} of {} requests were retries", summary.totals.retries, summary.totals.requests));
         }
     }
     match broken {
@@ -172,11 +172,11 @@ async fn report_on(input: Input, header: RunHeader, quota: Quota, args: &DryRunA
     }
 }
 
-/// Where the plan goes: to `--plan`, or to `--output` when it is the report.
+/// Where the plan goes: to `--plan`, or to `--output` if the plan is the report.
 fn plan_path(args: &DryRunArgs) -> Result<Option<&Path>> {
     match (args.format, &args.plan) {
-        (Format::Parquet, Some(_)) => Err(Error::new("--format parquet writes the plan, as --plan does")
-            .with_hint("give --plan FILE alone, and a report goes with it")),
+        (Format::Parquet, Some(_)) => Err(Error::new("--format parquet and --plan both write the plan")
+            .with_hint("leave out --format parquet to get the plan and a report")),
         (Format::Parquet, None) => Ok(args.output.as_deref()),
         (_, plan) => Ok(plan.as_deref()),
     }
@@ -191,7 +191,7 @@ fn check_plan(path: &Path, args: &DryRunArgs) -> Result<()> {
     }
 }
 
-/// Puts the plan in its place. One that is incomplete never takes the place of another file, and can be taken up.
+/// Puts the plan in place. An incomplete plan never replaces another file, and its run can be resumed.
 fn finish_plan(plan: Planned, path: &Path, summary: &Summary, elapsed: Duration) -> Result<()> {
     if summary.incomplete.is_none() {
         return plan.complete(summary, elapsed);
@@ -199,14 +199,14 @@ fn finish_plan(plan: Planned, path: &Path, summary: &Summary, elapsed: Duration)
     let Planned { writer, checkpoint } = plan;
     let shown = path.display();
     match path.exists() {
-        true => say(&format!("'{shown}' was left as it was, because this run is incomplete")),
+        true => say(&format!("'{shown}' was not replaced, because this run is incomplete")),
         false => {
             Box::new(writer).finish(summary, elapsed)?;
-            say(&format!("the plan '{shown}' is incomplete, as this run is"));
+            say(&format!("the plan '{shown}' is incomplete, because this run is"));
         }
     }
     if checkpoint.leave()? {
-        say("the same command with --resume goes on from here");
+        say("run the same command with --resume to continue from here");
     }
     Ok(())
 }

@@ -1,5 +1,4 @@
-//! What `dry-run`, its shards and `audit` share: what is examined, the plan that is written, and the earlier plan that
-//! saves reads.
+//! What `dry-run`, its shards and `audit` share: the input, the plan that is written, and the check of a baseline.
 
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
@@ -21,16 +20,16 @@ use crate::source::any::AnySource;
 use crate::source::inventory::{self, Tally};
 use crate::source::location::Location;
 
-/// What is examined.
+/// The source to examine, and its listing.
 pub(super) struct Input {
     pub source: AnySource,
     pub listing: Listing,
-    /// The counts of an inventory's rows, where one lists the source.
+    /// The counts of the inventory's rows, if one lists the source.
     pub tally: Option<Arc<Tally>>,
 }
 
 impl Input {
-    /// The listing is the service's own, unless an inventory is given.
+    /// Lists the source from the inventory, if one is given, or by itself.
     pub(super) fn open(source: AnySource, inventory: &[PathBuf]) -> Result<Self> {
         if inventory.is_empty() {
             return Ok(Self { listing: source.list(), source, tally: None });
@@ -40,7 +39,7 @@ impl Input {
     }
 }
 
-/// A plan that is being written, and what is kept of it should the run be killed.
+/// A plan that is being written, and its checkpoint in case the run is killed.
 pub(super) struct Planned {
     pub writer: PlanWriter,
     pub checkpoint: Checkpoint,
@@ -51,9 +50,10 @@ impl Planned {
         Ok(Self { writer: checkpoint.begin_plan()?, checkpoint })
     }
 
-    /// Puts the plan of a run that came to its end in its place.
+    /// Puts the plan of a complete run in place.
     pub(super) fn complete(self, summary: &Summary, elapsed: Duration) -> Result<()> {
         Box::new(self.writer).finish(summary, elapsed)?;
+        // Only now: if the plan cannot be written, the run can still be resumed.
         self.checkpoint.remove();
         Ok(())
     }
@@ -69,7 +69,7 @@ impl Sink for Planned {
     }
 }
 
-/// What a plan says of where the run's settings came from, so that they can be found again.
+/// Where the run's settings came from, as recorded in a plan so that they can be found again.
 #[derive(Clone, Debug)]
 pub(super) struct Provenance {
     root: Option<String>,
@@ -99,7 +99,7 @@ impl Provenance {
     }
 }
 
-/// Whether an earlier plan lists what this run lists.
+/// Checks that an earlier plan is for the same listing as this run.
 pub(super) fn check_baseline(path: &Path, earlier: &RunHeader, now: &RunHeader) -> Result<()> {
     if earlier.lists_the_same(now) {
         return Ok(());
@@ -111,6 +111,6 @@ pub(super) fn check_baseline(path: &Path, earlier: &RunHeader, now: &RunHeader) 
         format!("{}{prefix}{depth}", shown(&header.origin.location))
     };
     let (earlier, now) = (listing(earlier), listing(now));
-    Err(Error::new(format!("the baseline '{}' is of {earlier}, and this run is of {now}", path.display()))
+    Err(Error::new(format!("the baseline '{}' is for {earlier}, but this run is for {now}", path.display()))
         .with_hint("give --baseline a plan of the same source, listed the same way"))
 }

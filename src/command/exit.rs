@@ -13,7 +13,7 @@ pub enum Exit {
     Clean,
     /// Something is rejected or over the quota.
     Findings,
-    /// The run could not start or could not go on.
+    /// The run could not start or could not continue.
     Failed,
     /// Some assets could not be judged.
     Incomplete,
@@ -29,7 +29,7 @@ impl Exit {
         }
     }
 
-    /// The exit of an examination: it is clean when no step failed.
+    /// The exit of `presync doctor`: clean if no step failed.
     pub fn of_checks(checks: &[Check]) -> Self {
         match checks.iter().any(|check| check.outcome == Outcome::Failed) {
             true => Self::Failed,
@@ -37,7 +37,7 @@ impl Exit {
         }
     }
 
-    /// The exit of an audit. One container that is not complete makes all of it incomplete.
+    /// The exit of an audit. One incomplete container makes the whole audit incomplete.
     pub fn of_audit(audit: &Audit, exit_zero: bool) -> Self {
         let totals = audit.totals();
         let is_over = audit.together.iter().any(|together| together.excess() > 0);
@@ -48,8 +48,7 @@ impl Exit {
         }
     }
 
-    /// The exit of a run that came to its end. One that is incomplete never looks clean. `exit_zero` is for those who
-    /// only want the report.
+    /// The exit of a run. An incomplete run never looks clean. With `exit_zero`, findings do not count.
     pub fn of(summary: &Summary, exit_zero: bool) -> Self {
         let totals = &summary.totals;
         match (totals.unknown, totals.rejected, exit_zero) {

@@ -44,13 +44,13 @@ pub(super) struct ExplainArgs {
     azure: AzureArgs,
 }
 
-/// EXIF tags that are printed.
+/// The most EXIF tags that are printed.
 const MAX_TAGS: usize = 60;
 
-/// Explains one asset and says how it was judged.
+/// Explains one asset and returns how it was judged.
 ///
 /// # Errors
-/// When there is no such asset, or its source cannot be read.
+/// Returns an error if there is no such asset, or if its source cannot be read.
 pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
     let environment = Environment::of_process();
     let target = Target { source: &args.asset, azure: &args.azure, profile: args.profile.as_deref() };
@@ -65,7 +65,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
             Location::Container(ref url) => {
                 let name = url.prefix().to_owned();
                 if name.is_empty() {
-                    return Err(Error::new(format!("{url} names a container, not a blob"))
+                    return Err(Error::new(format!("'{url}' is a container, not a blob"))
                         .with_hint("add a blob's name, or use presync dry-run"));
                 }
                 (
@@ -91,7 +91,7 @@ fn split(path: &Path) -> Result<(&Path, &str)> {
     let shown = path.display();
     if path.is_dir() {
         return Err(Error::new(format!("'{shown}' is a folder"))
-            .with_hint("give one file of it, or use presync dry-run"));
+            .with_hint("give a file in it, or use presync dry-run"));
     }
     if !path.exists() {
         return Err(Error::new(format!("there is no file '{shown}'"))
@@ -104,7 +104,7 @@ fn split(path: &Path) -> Result<(&Path, &str)> {
     Ok((folder, name))
 }
 
-/// One asset, and how it came to its verdict.
+/// One asset, and how its verdict was reached.
 struct Explained {
     origin: Origin,
     asset: Asset,
@@ -140,7 +140,7 @@ async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Ex
     Ok(Explained { origin: source.origin(), asset, ranges, outline, tags })
 }
 
-/// The blob of exactly this name.
+/// The blob with exactly this name.
 async fn find(source: &AnySource, name: &str) -> Result<Blob> {
     let mut listing = source.list();
     while let Some(page) = listing.try_next().await? {
@@ -248,7 +248,7 @@ impl Explained {
         self.print_verdict(out)
     }
 
-    /// Where the part lies that says this.
+    /// Where the part with this note is.
     fn place(&self, note: &str) -> String {
         let node = self.outline.iter().find(|node| node.note.starts_with(note));
         node.map(|node| format!(", at byte {}", node.at)).unwrap_or_default()
@@ -258,7 +258,7 @@ impl Explained {
         let (style, verdict) = match self.asset.verdict {
             Verdict::Accept => (GOOD, "will sync"),
             Verdict::Reject => (ERROR, "will be left out"),
-            Verdict::Skip => (DIM, "is no asset"),
+            Verdict::Skip => (DIM, "isn't an asset"),
             Verdict::Unknown => (UNKNOWN, "could not be judged"),
         };
         writeln!(out, "\n{BOLD}Verdict{BOLD:#}")?;

@@ -1,24 +1,24 @@
 //! Ctrl-C, and what a service manager sends instead.
 
-/// What a shell reports of a process that was ended by Ctrl-C: 128 and the signal's number.
+/// The exit code of a process that was ended by Ctrl-C, as shells report it: 128 plus the signal's number.
 const INTERRUPTED: i32 = 130;
 
-/// Ready when the user asks to stop. From then on, asking again ends the process at once.
+/// Completes when the user asks to stop. After that, a second request ends the process at once.
 pub(super) async fn interrupted() {
     interrupted_saying(super::say).await;
 }
 
-/// The same, with what says so: lines of progress would break if anything else wrote between them.
+/// Like [`interrupted`], but prints with `say`: any other output would break the progress bars.
 pub(super) async fn interrupted_saying(say: impl FnOnce(&str)) {
     signal().await;
-    say("stopping; press Ctrl-C again to end at once");
+    say("stopping; press Ctrl-C again to quit at once");
     tokio::spawn(async {
         signal().await;
         std::process::exit(INTERRUPTED);
     });
 }
 
-/// The next request to stop; never ready where the system gives no way to hear of one.
+/// Waits for the next request to stop; never completes if the system cannot report one.
 async fn signal() {
     let ctrl_c = async {
         if tokio::signal::ctrl_c().await.is_err() {

@@ -10,7 +10,7 @@ use crate::model::{Month, Quota, QuotaKind, Totals};
 use crate::rules::Profile;
 use crate::source::location::Environment;
 
-/// Where the ledger lies: `--ledger`, else `PRESYNC_LEDGER`, else the user's data folder.
+/// Where the ledger is: `--ledger`, else `PRESYNC_LEDGER`, else the user's data folder.
 pub(super) fn path(option: Option<&Path>, environment: &Environment) -> Result<PathBuf> {
     let named = || environment.var_os("PRESYNC_LEDGER").map(PathBuf::from);
     match option.map(Path::to_owned).or_else(named) {
@@ -19,20 +19,20 @@ pub(super) fn path(option: Option<&Path>, environment: &Environment) -> Result<P
     }
 }
 
-/// The ledger, made when there is none; with its folder, if it is the default one.
+/// Opens the ledger, which is created if needed; at the default path, so is its folder.
 pub(super) fn open(path: &Path) -> Result<Ledger> {
     if let Some(folder) = path.parent()
         && ledger::default_path().is_ok_and(|default| default == path)
     {
         fs::create_dir_all(folder).map_err(|error| {
-            Error::new(format!("cannot make the folder '{}': {}", folder.display(), reason(&error)))
-                .with_hint("name the ledger's file with --ledger FILE or PRESYNC_LEDGER")
+            Error::new(format!("cannot create the folder '{}': {}", folder.display(), reason(&error)))
+                .with_hint("use another path for the ledger, with --ledger FILE or PRESYNC_LEDGER")
         })?;
     }
     Ledger::open(path)
 }
 
-/// What a workspace has left in a month of what the profile counts.
+/// What a workspace has left in a month, for the kinds that the profile counts.
 pub(super) fn quota(path: &Path, workspace: &str, month: Month, profile: &Profile) -> Result<Quota> {
     let (images, frames) = kinds(profile)?;
     let balances = balances(path, workspace, month, profile)?;
@@ -43,7 +43,7 @@ pub(super) fn quota(path: &Path, workspace: &str, month: Month, profile: &Profil
     })
 }
 
-/// What assets with these totals take of the quota, by kind; a kind of which they take nothing is absent.
+/// What assets with these totals cost, by kind; a kind without costs is absent.
 pub(super) fn costs(profile: &Profile, totals: &Totals) -> Result<Amounts> {
     let (images, frames) = kinds(profile)?;
     let mut costs = Amounts::new();
@@ -55,7 +55,7 @@ pub(super) fn costs(profile: &Profile, totals: &Totals) -> Result<Amounts> {
     Ok(costs)
 }
 
-/// What the ledger knows of a workspace in a month, at least of one kind that the profile counts.
+/// The balances of a workspace in a month, with at least one of the kinds that the profile counts.
 pub(super) fn balances(
     path: &Path,
     workspace: &str,
@@ -68,24 +68,24 @@ pub(super) fn balances(
         None => BTreeMap::new(),
     };
     if !balances.contains_key(&images) && !balances.contains_key(&frames) {
-        // Taken for no limit, a slip in the name or a month that has just begun would make everything fit.
+        // Without this check, a typo in the name or the start of a month would mean no limit: everything would fit.
         let (ledger, name, images) = (path.display(), workspace.escape_debug(), images.as_str());
-        return Err(Error::new(format!("the ledger '{ledger}' knows no quota of '{name}' for {month}"))
+        return Err(Error::new(format!("the ledger '{ledger}' has no quota for '{name}' in {month}"))
             .with_hint(format!("presync quota set --workspace NAME --{images} N sets it")));
     }
     Ok(balances)
 }
 
-/// What the ledger calls the units of images and of videos.
+/// The ledger's kinds for the profile's units of images and videos.
 fn kinds(profile: &Profile) -> Result<(QuotaKind, QuotaKind)> {
     Ok((kind(profile, &profile.images.unit)?, kind(profile, &profile.videos.unit)?))
 }
 
-/// What the ledger calls a unit of the profile.
+/// The ledger's kind for a unit of the profile.
 fn kind(profile: &Profile, unit: &str) -> Result<QuotaKind> {
     QuotaKind::ALL.into_iter().find(|kind| kind.unit() == unit).ok_or_else(|| {
         let (name, unit) = (profile.name.escape_debug(), unit.escape_debug());
-        Error::new(format!("the profile '{name}' counts '{unit}', of which no ledger has a quota")).with_hint(
+        Error::new(format!("the profile '{name}' counts '{unit}', which a ledger does not")).with_hint(
             "a ledger counts images, frames and data rows; without --workspace, give --image-quota and --frame-quota",
         )
     })

@@ -16,7 +16,7 @@ use crate::report;
 
 #[derive(Debug, Args)]
 pub(super) struct LoopbackArgs {
-    /// What to serve and what goes wrong, as JSON; the other options change it
+    /// What to serve and which faults to inject, as JSON; the other options override it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -40,7 +40,7 @@ pub(super) struct LoopbackArgs {
     #[arg(long, value_name = "N")]
     limit: Option<f64>,
 
-    /// Speak TLS with this certificate
+    /// Use TLS with this certificate
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
 
@@ -53,10 +53,10 @@ pub(super) struct LoopbackArgs {
     port: Option<u16>,
 }
 
-/// Says where it listens in one line of JSON, and serves until stdin ends.
+/// Prints the server's URL and containers as one line of JSON, and serves until stdin ends.
 ///
 /// # Errors
-/// When the configuration cannot be used or the server cannot start.
+/// Returns an error if the configuration cannot be used or the server cannot start.
 pub(super) fn run(args: &LoopbackArgs) -> Result<Exit> {
     let config = config(args)?;
     let containers: Vec<_> = config.all_containers().map(|(name, _)| name).collect();
@@ -65,7 +65,7 @@ pub(super) fn run(args: &LoopbackArgs) -> Result<Exit> {
     let mut stdout = io::stdout();
     let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
     written.map_err(|error| report::output(&error))?;
-    // That it cannot be read any more is an end as well.
+    // A read error also counts as the end.
     let _ = io::copy(&mut io::stdin(), &mut io::sink());
     Ok(Exit::Clean)
 }
@@ -78,7 +78,7 @@ fn config(args: &LoopbackArgs) -> Result<Config> {
         config.containers = [("media".to_owned(), Content::Shape(shape))].into();
     }
     if args.fail.is_some_and(|rate| !(0.0..=1.0).contains(&rate)) {
-        return Err(Error::new("the rate of a fault is between 0 and 1"));
+        return Err(Error::new("the rate of a fault must be between 0 and 1"));
     }
     config.faults.set(args.fail, args.latency, args.limit);
     config.faults.seed = args.seed.unwrap_or(config.faults.seed);
@@ -90,7 +90,7 @@ fn config(args: &LoopbackArgs) -> Result<Config> {
 }
 
 fn load(path: &Path) -> Result<Config> {
-    let unusable = |why: String| Error::new(format!("cannot use {}: {why}", path.display()));
+    let unusable = |why: String| Error::new(format!("cannot use '{}': {why}", path.display()));
     let text = fs::read_to_string(path).map_err(|error| unusable(reason(&error)))?;
     serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))
 }

@@ -38,44 +38,44 @@ mod values;
 pub use cli::{Cli, main};
 pub use exit::Exit;
 
-/// A line for whoever watches. Nothing is lost when stderr is closed.
+/// Prints a line to stderr. A closed stderr is ignored.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Whether progress can be drawn: on a terminal that can move its cursor.
+/// Whether progress can be drawn: stderr must be a terminal that can move its cursor.
 fn is_live(wanted: bool) -> bool {
     wanted && io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// How long it took.
+/// Prints how long the run took.
 fn say_rate(listed: u64, elapsed: Duration) {
     let seconds = elapsed.as_secs_f64();
     let rate = listed as f64 / seconds.max(f64::MIN_POSITIVE);
     say(&format!("{listed} blobs in {seconds:.1} s ({rate:.0}/s)"));
 }
 
-/// What became of an inventory's rows, and of its blobs in a run that has ended.
+/// Prints the counts of an inventory's rows, and how many of its blobs are out of date.
 fn say_tally(tally: &Tally, ended: &Snapshot, verbose: bool) {
     if verbose {
         let Tally { rows, elsewhere, hidden, twice } = tally;
         let [rows, elsewhere, hidden, twice] =
             [rows, elsewhere, hidden, twice].map(|count| count.load(Ordering::Relaxed));
         say(&format!(
-            "inventory: {rows} rows; left out {elsewhere} of other containers and prefixes, {hidden} that are snapshots, \
-             old versions or deleted, {twice} with a newer row of the same name"
+            "inventory: {rows} rows; left out {elsewhere} in other containers or prefixes, {hidden} that are \
+             snapshots, old versions or deleted, {twice} with a newer row of the same name"
         ));
     }
     let Snapshot { gone, changed, .. } = ended;
     if gone + changed > 0 {
         say(&format!(
-            "the inventory is older than the container: {gone} of its blobs are gone, {changed} have changed and were \
-             judged as they are now"
+            "the inventory is out of date: {gone} of its blobs no longer exist, {changed} have changed and \
+             were judged as they are now"
         ));
     }
 }
 
-/// What drives listings; reads have threads of their own.
+/// The runtime that drives listings. Reads run on threads of their own.
 fn runtime() -> Result<Runtime> {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Error::new(format!("cannot start the runtime: {}", reason(&error))))

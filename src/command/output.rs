@@ -10,10 +10,10 @@ use crate::files::whole::WholeFile;
 use crate::model::error::{Error, Result};
 use crate::report::Format;
 
-/// The width of a report that goes to no terminal, in columns.
+/// The width of a report that doesn't go to a terminal, in columns.
 const PLAIN_WIDTH: usize = 100;
 
-/// Where a report goes: stdout, or a file that takes its name only when it is whole.
+/// Where a report goes: stdout, or a file that is put in place only when it is complete.
 pub(super) struct Output {
     file: Option<Arc<Mutex<WholeFile>>>,
     color: ColorChoice,
@@ -40,11 +40,11 @@ impl Output {
         Ok(Self { file: Some(Arc::new(Mutex::new(file))), color, width: PLAIN_WIDTH })
     }
 
-    /// Where a report in this format goes. What programs read goes out byte for byte.
+    /// Opens the output for a report in this format. Formats that programs read are written byte for byte.
     pub(super) fn of_report(path: Option<&Path>, format: Format, color: ColorChoice) -> Result<Self> {
         match format {
             Format::Text => Self::open(path, color),
-            // The plan's own writer makes the file.
+            // The plan's own writer creates the file.
             Format::Parquet => Self::open(None, ColorChoice::Never),
             _ => Self::open(path, ColorChoice::Always),
         }
@@ -60,7 +60,7 @@ impl Output {
         }
     }
 
-    /// Gives a finished file its name.
+    /// Puts a finished file in place.
     pub(super) fn keep(self) -> Result<()> {
         let Some(file) = self.file else { return Ok(()) };
         let file = Arc::into_inner(file).and_then(|file| file.into_inner().ok());

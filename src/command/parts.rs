@@ -1,4 +1,4 @@
-//! A plan, or a folder of parts that are put together to one.
+//! A plan, or a folder of parts that are merged into one.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::plan_file::{self, PartFolder, PartHeader, Plan, PlanReader, PlanWrite
 use crate::run;
 use crate::source::location::{Environment, Location};
 
-/// How parts are weighed, in place of what they say themselves.
+/// The quota and the order of admission for parts, in place of those that the parts state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
 pub(super) struct Weigh {
     /// Images left in the platform's quota, for a folder of parts [default: as the parts say]
@@ -35,7 +35,7 @@ pub(super) struct Weigh {
 /// A plan that is being read.
 pub(super) struct Opened {
     reader: PlanReader,
-    /// Where the plan is that parts were put together to.
+    /// The temporary folder of a merged plan.
     _folder: Option<TempDir>,
 }
 
@@ -53,20 +53,20 @@ impl Iterator for Opened {
     }
 }
 
-/// Opens the plan at `path`. If that is a folder, its parts are put together to a plan that is gone when this is
-/// dropped.
+/// Opens the plan at `path`. If that is a folder, its parts are merged into a temporary plan, which is removed when the
+/// returned value is dropped.
 pub(super) fn open(path: &Path, weigh: Weigh) -> Result<Opened> {
     if !path.is_dir() {
         let reader = PlanReader::open(path)?;
         return match weigh == Weigh::default() {
             true => Ok(Opened { reader, _folder: None }),
-            false => Err(Error::new(format!("'{}' is a plan, whose quota was spent", path.display()))
-                .with_hint("a quota and --admit are for a folder of parts, such as --shard writes")),
+            false => Err(Error::new(format!("'{}' is a plan with its quota applied", path.display()))
+                .with_hint("pass a quota or --admit only with a folder of parts, as written by --shard")),
         };
     }
     let parts = PartFolder::open(path)?;
     let unwritable =
-        |error: std::io::Error| Error::new(format!("no temporary folder can be made: {}", reason(&error)));
+        |error: std::io::Error| Error::new(format!("cannot create a temporary folder: {}", reason(&error)));
     let folder = tempfile::Builder::new().prefix("presync-").tempdir().map_err(unwritable)?;
     let plan = folder.path().join("plan.parquet");
     merge(path, &parts, weigh, &plan)?;
@@ -81,14 +81,14 @@ fn merge(path: &Path, parts: &PartFolder, weigh: Weigh, plan: &Path) -> Result<(
     Box::new(writer).finish(&summary, elapsed(&parts.header))
 }
 
-/// The header of the plan that parts make.
+/// The header of the merged plan.
 fn header(path: &Path, parts: &PartFolder, weigh: Weigh) -> Result<RunHeader> {
     let PartFolder { header, container, .. } = parts;
     let origin = origin(path, header, container.as_ref())?;
     Ok(RunHeader { origin, admit: weigh.admit.unwrap_or(header.run.admit), ..header.run.clone() })
 }
 
-/// Weighs the assets of all parts, in listing order.
+/// Applies the quota to the assets of all parts, in listing order.
 fn settle<K: Sink>(parts: &PartFolder, header: &RunHeader, weigh: Weigh, sink: K) -> Result<(Summary, K)> {
     let quota = parts.header.quota.with_left(weigh.images, weigh.frames);
     let (mut summary, sink) = run::settle_judged(parts.assets(), header.admit, quota, &header.profile, sink)?;
@@ -96,7 +96,7 @@ fn settle<K: Sink>(parts: &PartFolder, header: &RunHeader, weigh: Weigh, sink: K
     Ok((summary, sink))
 }
 
-/// What the parts of several containers add up to. Each is weighed by itself, as a plan of its own.
+/// The summary of the parts of several containers. The quota is applied to each container separately.
 pub(super) fn audit(folders: &[PathBuf], weigh: Weigh) -> Result<Audit> {
     let mut worst = TopFolders::default();
     let mut containers = Vec::new();
@@ -136,13 +136,13 @@ fn origin(path: &Path, header: &PartHeader, container: Option<&(String, String)>
     let origin = &header.run.origin;
     let Some(endpoint) = header.endpoint() else { return Ok(origin.clone()) };
     let (account, container) = container.ok_or_else(|| {
-        Error::new(format!("'{}' does not tell of which container its parts are", path.display()))
-            .with_hint("parts lie in folders that do: account=media/container=cameras")
+        Error::new(format!("the path of '{}' does not name the container of its parts", path.display()))
+            .with_hint("put parts into folders such as account=media/container=cameras")
     })?;
     let location = plan_file::container_url(Some(endpoint), account, container);
     let location = Location::parse(location.as_ref(), Some(account), &Environment::of([("", ""); 0]))?;
     match location {
         Location::Container(url) => Ok(url.with_prefix(&origin.prefix).origin()),
-        Location::Folder(_) => Err(Error::new(format!("'{location}' is no container"))),
+        Location::Folder(_) => Err(Error::new(format!("'{location}' is not a container"))),
     }
 }

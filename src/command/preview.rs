@@ -1,4 +1,4 @@
-//! `presync preview`: what the listing alone tells.
+//! `presync preview`: what the listing alone shows.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -56,10 +56,10 @@ pub(super) struct PreviewArgs {
     display: DisplayArgs,
 }
 
-/// Lists the source and writes what it adds up to.
+/// Lists the source and writes the totals.
 ///
 /// # Errors
-/// When the source cannot be listed to its end or the report cannot be written.
+/// Returns an error if the source cannot be listed to its end, or if the report cannot be written.
 pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
     let environment = Environment::of_process();
     let target = Target { source: &args.source, azure: &args.azure, profile: args.profile.as_deref() };

@@ -1,4 +1,4 @@
-//! `presync quota`: what the ledger says of a month's quota, and how to change it.
+//! `presync quota`: shows and changes a month's quota in the ledger.
 
 use std::io::{self, Write};
 
@@ -22,7 +22,7 @@ use args::{QuotaCommand, ReleaseArgs, SetArgs, ShowArgs};
 /// Shows or changes the ledger.
 ///
 /// # Errors
-/// When the ledger cannot be read or written, or no such plan has a reservation.
+/// Returns an error if the ledger cannot be read or written, or if the plan to release has no reservation.
 pub(super) fn run(args: &QuotaArgs) -> Result<Exit> {
     let (environment, now) = (Environment::of_process(), Timestamp::now());
     match &args.command {
@@ -86,17 +86,17 @@ fn release(args: &ReleaseArgs, environment: &Environment, now: Timestamp) -> Res
             let (costs, workspace, month) = (quota::amounts(&held.costs), shown(&held.workspace), held.month);
             format!("released {costs} of {workspace} for {month}")
         }
-        Release::ReleasedBefore(_) => "released before".to_owned(),
+        Release::ReleasedBefore(_) => "already released".to_owned(),
         Release::Unknown => {
             let (path, plan) = (path.display(), plan.escape_debug());
-            return Err(Error::new(format!("the ledger '{path}' has no reservation of a plan '{plan}'"))
-                .with_hint("presync quota show lists the plans that hold one; --month names another month"));
+            return Err(Error::new(format!("the ledger '{path}' has no reservation for the plan '{plan}'"))
+                .with_hint("presync quota show lists the plans with one; use --month for another month"));
         }
     };
     say_result([line])
 }
 
-/// Lines on stdout.
+/// Prints lines to stdout.
 fn say_result(lines: impl IntoIterator<Item = String>) -> Result<()> {
     let mut out = io::stdout();
     let print = || lines.into_iter().try_for_each(|line| writeln!(out, "{line}"));

@@ -38,10 +38,10 @@ pub(super) struct ReportArgs {
     color: ColorArgs,
 }
 
-/// Writes the report and says how the run that the plan is of ended.
+/// Writes the report and returns how the plan's run ended.
 ///
 /// # Errors
-/// When the plan cannot be read to its end or the report cannot be written.
+/// Returns an error if the plan cannot be read to its end, or if the report cannot be written.
 pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
     if args.plan.is_dir() {
         let folders = PartFolder::find(&args.plan)?;
@@ -67,7 +67,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
     Ok(Exit::of(&plan.summary, args.exit_zero))
 }
 
-/// Writes what the parts of several containers add up to.
+/// Writes a summary of the parts of several containers.
 fn report_on_all(args: &ReportArgs, folders: &[PathBuf]) -> Result<Exit> {
     let format = match args.format {
         Format::Text => TextOrJson::Text,
@@ -77,7 +77,7 @@ fn report_on_all(args: &ReportArgs, folders: &[PathBuf]) -> Result<Exit> {
             let first = first.map_or_else(String::new, |first| first.to_string());
             return Err(Error::new(format!("'{path}' has the plans of {} containers", folders.len()))
                 .with_hint(format!(
-                    "their sums are text or json; give one of them for another format, such as '{first}'"
+                    "use --format text or json for a summary, or give one of them, such as '{first}'"
                 )));
         }
     };

@@ -1,4 +1,4 @@
-//! `presync rule`: what the rules say.
+//! `presync rule`: what each rule means.
 
 use std::io::{self, Write};
 
@@ -27,10 +27,10 @@ pub(super) struct RuleArgs {
     color: ColorArgs,
 }
 
-/// Prints every rule in a line, one in full, or a profile as it is written.
+/// Prints a line for every rule, one rule in full, or the TOML of a profile.
 ///
 /// # Errors
-/// When there is no such rule, or no such profile that is valid.
+/// Returns an error if there is no such rule, or if the profile does not exist or isn't valid.
 pub(super) fn run(args: &RuleArgs) -> Result<Exit> {
     let mut out = AutoStream::new(io::stdout(), args.color.choice());
     let written = match (&args.profile, &args.code) {

@@ -1,4 +1,4 @@
-//! `presync dry-run --shard`: a share of a run, for schedulers that only run commands.
+//! `presync dry-run --shard`: one shard of a run, for schedulers that only run commands.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use crate::source::listing;
 
 /// Examines the blobs of one shard and writes them as a part of the plan into `out`.
 ///
-/// The quota is written down and not weighed: that is for who puts the parts together. Findings are no failure here,
-/// because a scheduler would run the shard again; what stops the run is one.
+/// The quota is recorded but not applied: that happens when the parts are merged. Findings do not fail a shard, because
+/// a scheduler would then run it again; only an error that stops the run does.
 pub(super) async fn run(
     input: Input,
     header: RunHeader,
@@ -30,7 +30,7 @@ pub(super) async fn run(
 ) -> Result<Exit> {
     let begun = Instant::now();
     std::fs::create_dir_all(out).map_err(|error| {
-        Error::new(format!("cannot make the folder '{}': {}", out.display(), reason(&error)))
+        Error::new(format!("cannot create the folder '{}': {}", out.display(), reason(&error)))
     })?;
     let ShardOf { index, of } = shard;
     let path = out.join(format!("shard-{index:05}-of-{of:05}.parquet"));

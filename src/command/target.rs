@@ -1,4 +1,4 @@
-//! What the command line and `presync.toml` say together about where blobs lie.
+//! Resolves a source from the command line and `presync.toml`.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use crate::rules::{Choice, Profile};
 use crate::source::azure::AuthMode;
 use crate::source::location::{Environment, Location};
 
-/// A SOURCE or ASSET argument and the options that go with it. What is not given is left to the connection, if it is an
-/// `@NAME`, and then to the default.
+/// A SOURCE or ASSET argument and the options that go with it. Settings that are not given come from the connection, if
+/// the source is an `@NAME`, else from the defaults.
 #[derive(Clone, Copy)]
 pub(super) struct Target<'a> {
     pub source: &'a OsStr,
@@ -29,7 +29,7 @@ pub(super) struct Resolved {
     pub profile: String,
     /// The connection that the source names.
     pub connection: Option<Connection>,
-    /// What `presync.toml` says of the rules, if it was read for the source.
+    /// The rules in `presync.toml`, if it was read for the source.
     pub rules: Option<Rules>,
 }
 
@@ -85,12 +85,12 @@ impl Resolved {
         })
     }
 
-    /// The workspace of the ledger: what the command line says, else the connection's.
+    /// The workspace of the ledger: the command line's, else the connection's.
     pub(super) fn workspace<'a>(&'a self, option: Option<&'a str>) -> Option<&'a str> {
         option.or_else(|| self.connection.as_ref()?.workspace.as_deref())
     }
 
-    /// The profile, with what the command line and the nearest `presync.toml` change about its rules.
+    /// The profile, with the rule overrides of the command line and the nearest `presync.toml`.
     pub(super) fn profile(&self, command_line: &Choice) -> Result<Profile> {
         let rules = match &self.rules {
             Some(rules) => rules.clone(),
@@ -102,8 +102,7 @@ impl Resolved {
         Ok(Profile { overrides: rules.overrides(command_line), ..Profile::load(&self.profile)? })
     }
 
-    /// The budget: for each kind what the command line says is left, else the ledger's, else what the connection says
-    /// is left.
+    /// The budget: for each kind, the quota of the command line, else the ledger's, else the connection's.
     pub(super) fn quota(&self, images: Option<u64>, frames: Option<u64>, ledger: Quota) -> Quota {
         let connection = self.connection.as_ref();
         let left = |option: Option<u64>, ledger: Gauge, of_connection: fn(&Connection) -> Option<u64>| {
@@ -128,20 +127,20 @@ fn nearest() -> Result<PathBuf> {
     let folder = working_directory()?;
     connections::find(&folder).ok_or_else(|| {
         Error::new(format!("there is no {FILE_NAME} in '{}' or above it", folder.display()))
-            .with_hint("presync connect SOURCE --write NAME makes one, or name it with --config FILE")
+            .with_hint("create one with presync connect SOURCE --write NAME, or pass --config FILE")
     })
 }
 
 fn working_directory() -> Result<PathBuf> {
     std::env::current_dir()
-        .map_err(|error| Error::new(format!("the working directory is not there: {}", reason(&error))))
+        .map_err(|error| Error::new(format!("cannot find the working directory: {}", reason(&error))))
 }
 
 pub(super) fn default_profile() -> String {
     Profile::BUILT_IN[0].to_owned()
 }
 
-/// A profile as the file in `folder` means it.
+/// A built-in profile's name, or a file's path, which is relative to `folder`.
 fn below(folder: &Path, profile: &str) -> String {
     match Profile::BUILT_IN.contains(&profile) {
         true => profile.to_owned(),

@@ -1,4 +1,4 @@
-//! How values of options are read, and what is said of one that is not valid.
+//! Parsers for the values of options, with their error messages.
 
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ use crate::model::error::Error;
 use crate::plan_file::ShardOf;
 use crate::rules::{Level, Selector};
 
-/// As many as a folder may have parts.
+/// The most shards: as many as a folder may have parts.
 const MAX_SHARDS: u32 = 100_000;
 
 pub(super) fn whole_number(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "it is not a whole number")
 }
 
-/// An order of admission by its name. Its texts are here, because the model knows nothing of a command line.
+/// An order of admission by its name. The help texts are here because the model knows nothing about a command line.
 pub(super) fn admit() -> impl TypedValueParser<Value = Admit> {
     let value = |order: &Admit| {
         PossibleValue::new(order.as_str()).help(match order {
-            Admit::Listing => "In listing order, as the platform does it",
-            Admit::MostAssets => "The cheapest first, so that as many as possible fit",
-            Admit::Newest => "The last modified first",
+            Admit::Listing => "In listing order, as the platform does",
+            Admit::MostAssets => "Cheapest first, so that as many as possible fit",
+            Admit::Newest => "Last modified first",
         })
     };
     PossibleValuesParser::new(Admit::ALL.iter().map(value))
@@ -37,14 +37,14 @@ pub(super) fn shard(text: &str) -> Result<ShardOf, &'static str> {
     let number = |text: &str| text.parse::<u32>().ok();
     let shard = text.split_once('/').and_then(|(index, of)| Some((number(index)?, number(of)?)));
     match shard {
-        Some((_, of)) if of > MAX_SHARDS => Err("there may be up to 100000 shards"),
+        Some((_, of)) if of > MAX_SHARDS => Err("there can be at most 100000 shards"),
         Some((index, of)) if index < of => Ok(ShardOf { index, of }),
-        Some(_) => Err("shards are counted from 0: of 16 the last one is 15/16"),
+        Some(_) => Err("shards are counted from 0: the last one of 16 is 15/16"),
         None => Err("it is not a shard such as 3/16"),
     }
 }
 
-/// What may stand in a command that is printed.
+/// A text that can be part of a printed command.
 pub(super) fn one_line(text: &str) -> Result<String, &'static str> {
     match text.is_empty() || text.contains(char::is_control) {
         true => Err("it is empty or has a control character"),
@@ -58,7 +58,7 @@ pub(super) fn origin(text: &str) -> Result<String, &'static str> {
     match text == "*" || Url::parse(text).is_ok_and(is_origin) {
         true => Ok(text.to_owned()),
         false => {
-            Err("it is not an origin, such as https://nexus.datature.io, with no path and no '/' at its end")
+            Err("it is not an origin, such as https://nexus.datature.io, without a path or a trailing '/'")
         }
     }
 }
@@ -85,7 +85,7 @@ pub(super) fn rate(text: &str) -> Result<f64, &'static str> {
 
 pub(super) fn bandwidth(text: &str) -> Result<u64, &'static str> {
     match text.parse::<ByteSize>() {
-        Ok(ByteSize(0)) => Err("nothing could be read"),
+        Ok(ByteSize(0)) => Err("it must be above zero"),
         Ok(ByteSize(bytes)) => Ok(bytes),
         Err(_) => Err("it is not a number of bytes such as 500KB or 20MiB"),
     }
@@ -96,7 +96,7 @@ pub(super) fn selector(text: &str) -> Result<Selector, String> {
     Selector::parse(text).map_err(|error| with_hint(&error))
 }
 
-/// The same, of rules that can be changed.
+/// Like [`selector`], but only for rules that can be changed.
 pub(super) fn changeable(text: &str) -> Result<Selector, String> {
     Selector::parse_changeable(text).map_err(|error| with_hint(&error))
 }

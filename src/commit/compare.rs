@@ -1,4 +1,4 @@
-//! A plan compared with today's settings and a new listing of its source.
+//! Compares a plan with the current settings and a new listing of its source.
 
 use serde_json::Value;
 use smallvec::SmallVec;
@@ -9,11 +9,11 @@ use crate::model::{Asset, Blob, Code, Cost, Month, Severity, Skip, Verdict};
 use crate::plan_file::Plan;
 use crate::rules::{self, Content, Profile};
 
-/// Compares, and keeps what blocks a commit.
+/// Compares a plan, and collects what blocks a commit.
 ///
-/// * What the rules skip without reading it, and skipped in the plan too or never had there, does not count: it has no
-///   verdict and no cost that could be another one.
-/// * Assets that the plan could not judge count as that alone.
+/// * Blobs that the rules skip without reading are ignored if the plan skipped them too or did not have them: they have
+///   no verdict or cost that could have changed.
+/// * Assets that the plan could not judge only count as unknown.
 #[derive(Debug)]
 pub struct Comparison {
     profile: Profile,
@@ -22,8 +22,8 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Compares what a plan says of itself with the `month` that it is, the `profile` as it is loaded today, and the
-    /// oldest version of the `probe` whose facts still hold. Of a profile, the rules count, and not what it is called.
+    /// Compares the header of a plan with the current `month`, the current `profile`, and the oldest version of the
+    /// `probe` whose facts are still trusted. Only the rules of the profile are compared, not its name.
     pub fn new(plan: &Plan, profile: Profile, probe: u32, month: Month, allow_unknown: bool) -> Self {
         let mut obstacles = Obstacles::default();
         let header = &plan.header;
@@ -33,12 +33,12 @@ impl Comparison {
         let planned = Month::of(header.begun);
         if planned != month {
             obstacles
-                .add(ObstacleKind::Month, "", || format!("the plan is for {planned}, and it is {month} now"));
+                .add(ObstacleKind::Month, "", || format!("the plan is for {planned}, but it is {month} now"));
         }
         if header.probe_version < probe {
             let version = header.probe_version;
             obstacles.add(ObstacleKind::Probe, "", || {
-                format!("the plan's facts are of version {version}; those since {probe} are trusted")
+                format!("the plan's facts have version {version}, but only {probe} and later are trusted")
             });
         }
         for (field, then, now) in other_rules(&header.profile, &profile) {
@@ -47,14 +47,14 @@ impl Comparison {
         Self { profile, allow_unknown, obstacles }
     }
 
-    /// Adds what the quota lacks.
+    /// Adds shortages of the quota.
     pub fn add_shortages(&mut self, shortages: &[KindShortage]) {
         for KindShortage { kind, needed, left } in shortages {
             self.obstacles.add(ObstacleKind::Quota, kind.unit(), || format!("{needed} needed, {left} left"));
         }
     }
 
-    /// Compares the next blob of the listing with what the plan has of this name.
+    /// Compares the next blob of the listing with the asset of the same name in the plan.
     pub fn listed(&mut self, blob: &Blob, planned: Option<Asset>) {
         let name = blob.name.as_str();
         let Some(planned) = planned.filter(|planned| planned.skipped != Some(Skip::Gone)) else {
@@ -72,7 +72,7 @@ impl Comparison {
             return;
         }
         let (then, version) = (Judgement::of(&planned), planned.blob.clone());
-        // Its size and its tier alone decided, and an inventory may have nothing more.
+        // Its size and tier alone decided the verdict, and an inventory may not have more than that.
         let needs_no_version =
             planned.reads.requests == 0 && version.etag.is_none() && version.size == blob.size;
         match rules::from_earlier(blob, planned, &self.profile) {
@@ -97,12 +97,12 @@ impl Comparison {
         }
     }
 
-    /// What blocks the commit so far.
+    /// The obstacles so far.
     pub fn obstacles(&self) -> &Obstacles {
         &self.obstacles
     }
 
-    /// What blocks the commit.
+    /// Returns the obstacles.
     pub fn into_obstacles(self) -> Obstacles {
         self.obstacles
     }
@@ -112,12 +112,12 @@ fn is_skipped(asset: Option<&Asset>) -> bool {
     asset.is_some_and(|asset| asset.verdict == Verdict::Skip)
 }
 
-/// Whether a listing shows the same bytes. Without an ETag that is unknown.
+/// Whether a listed blob is the same version. Without an ETag this is unknown.
 fn is_same_version(now: &Blob, then: &Blob) -> bool {
     now.etag.is_some() && now.etag == then.etag && now.size == then.size
 }
 
-/// How a blob differs from the one that was judged.
+/// Describes how a blob differs from the one that was judged.
 fn difference(then: &Blob, now: &Blob) -> String {
     let etag = |blob: &Blob| blob.etag.as_ref().map_or("none", |etag| etag.as_str()).to_owned();
     if then.size != now.size {
@@ -129,7 +129,7 @@ fn difference(then: &Blob, now: &Blob) -> String {
     }
 }
 
-/// What the rules say of an asset on its own, apart from the budget and other assets.
+/// What the rules alone say about an asset, regardless of the budget and other assets.
 #[derive(Debug, PartialEq)]
 struct Judgement {
     verdict: Verdict,
@@ -143,7 +143,7 @@ impl Judgement {
             |code| matches!(code, Code::ImageQuota | Code::FrameQuota | Code::DuplicateBasename);
         let (others, own): (Vec<_>, Vec<_>) =
             asset.findings.iter().partition(|finding| depends_on_others(finding.code));
-        // Only an asset that the rules accept on its own can be rejected because of others.
+        // Only assets that the rules alone accept can be rejected because of other assets.
         let is_rejected_for_others = others.iter().any(|finding| finding.severity == Severity::Error);
         let verdict = if is_rejected_for_others { Verdict::Accept } else { asset.verdict };
         let codes = own.iter().map(|finding| finding.code).collect();
@@ -171,7 +171,7 @@ impl Judgement {
     }
 }
 
-/// The fields of a profile's rules that differ, such as `images.orientations`, with both values as JSON.
+/// The rules that differ between two profiles, such as `images.orientations`, with both values as JSON.
 fn other_rules(then: &Profile, now: &Profile) -> Vec<(String, Value, Value)> {
     let parts = [
         ("images", serde_json::to_value(&then.images), serde_json::to_value(&now.images)),
@@ -179,7 +179,7 @@ fn other_rules(then: &Profile, now: &Profile) -> Vec<(String, Value, Value)> {
     ];
     let mut fields = Vec::new();
     for (part, then, now) in parts {
-        // Both have the same fields, because they are of one type.
+        // Both have the same fields in the same order, because they have the same type.
         let (Ok(Value::Object(then)), Ok(Value::Object(now))) = (then, now) else { continue };
         let both = then.into_iter().zip(now.into_iter().map(|(_, now)| now));
         let other = both.filter(|((_, then), now)| then != now);
@@ -188,7 +188,7 @@ fn other_rules(then: &Profile, now: &Profile) -> Vec<(String, Value, Value)> {
     fields
 }
 
-/// `1 → 2`, and of a list what came and went: `+6, -"bmp"`.
+/// `1 → 2`, or for a list the items added and removed: `+6, -"bmp"`.
 fn change(then: &Value, now: &Value) -> String {
     let (Value::Array(then), Value::Array(now)) = (then, now) else { return format!("{then} → {now}") };
     let came = now.iter().filter(|item| !then.contains(item)).map(|item| format!("+{item}"));

@@ -1,4 +1,4 @@
-//! The folder of a commit, which takes its name only when it is whole.
+//! The folder of a commit, which gets its name only when it is complete.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -11,42 +11,42 @@ use tempfile::TempDir;
 use super::RECORD;
 use crate::model::error::{Error, Result, reason};
 
-/// The most bytes of a `commit.json` that are read: 1 MiB, a thousand times what presync writes.
+/// The most bytes read from a `commit.json`: 1 MiB, a thousand times what presync writes.
 const MAX_RECORD: u64 = 1 << 20;
 
-/// What the name of a folder begins with until it takes its place.
+/// The prefix of the name of a folder until it is complete.
 const TEMPORARY: &str = ".presync-commit-";
 
-/// A folder that is being filled next to its final place. Dropped before that, it leaves nothing behind; what a killed
-/// process leaves, the next commit removes.
+/// A folder that is being filled next to its final location. If it is dropped before it is complete, it is removed.
+/// What a killed process leaves behind is removed by the next commit.
 #[derive(Debug)]
 pub struct CommitFolder {
     temporary: TempDir,
     path: PathBuf,
-    /// Distinguishes it from one that was left behind.
+    /// Distinguishes it from a folder that was left behind.
     _lock: Option<File>,
 }
 
-/// Whether a folder got its place.
+/// The result of moving a folder to its final location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// It is there.
+    /// The folder is there.
     Here,
-    /// Something else is there, and stays.
+    /// Something else is there, and was not changed.
     Taken,
 }
 
 impl CommitFolder {
-    /// Begins the folder that will be at `path`.
+    /// Creates the folder that will be moved to `path`.
     ///
     /// # Errors
-    /// When nothing can be written next to that place.
+    /// Returns an error if the parent of `path` cannot be written.
     pub fn create(path: &Path) -> Result<Self> {
         let parent = parent(path);
         remove_abandoned(parent);
         let mut builder = tempfile::Builder::new();
         builder.prefix(TEMPORARY);
-        // As any new folder: the umask decides who else may read it.
+        // Use the permissions of any new folder: the umask decides who else may read it.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
         loop {
@@ -54,25 +54,25 @@ impl CommitFolder {
             let lock = match lock(temporary.path()) {
                 Lock::Held(lock) => Some(lock),
                 Lock::Unsupported => None,
-                // Another process removed it as abandoned before it was locked.
+                // Another process removed it as abandoned before it was locked, so try again.
                 Lock::Lost => continue,
             };
             return Ok(Self { temporary, path: path.to_owned(), _lock: lock });
         }
     }
 
-    /// Makes a file in it.
+    /// Creates a file in the folder.
     ///
     /// # Errors
-    /// When that fails.
+    /// Returns an error if the file cannot be created.
     pub fn file(&self, name: &str) -> Result<File> {
         File::create(self.temporary.path().join(name)).map_err(|error| self.failed(&error))
     }
 
-    /// Writes the last file of it, and brings everything to the disk.
+    /// Writes the last file of the folder, and syncs everything to disk.
     ///
     /// # Errors
-    /// When that fails.
+    /// Returns an error if the file cannot be written.
     pub fn finish(&self, record: &[u8]) -> Result<()> {
         let mut file = self.file(RECORD)?;
         // The record is the last file: a folder with one has all manifests.
@@ -85,16 +85,17 @@ impl CommitFolder {
         write().map_err(|error: io::Error| self.failed(&error))
     }
 
-    /// Gives it its name, unless something else is there.
+    /// Moves the folder to its final location, unless something else is there.
     ///
     /// # Errors
-    /// When that fails for another reason.
+    /// Returns an error if that fails for another reason.
     pub fn keep(self) -> Result<Kept> {
-        // One rename, so that nobody ever sees half a commit. It replaces an empty folder and fails on any other.
+        // A single rename, so that a partial commit is never visible. It replaces an empty folder and fails on any
+        // other.
         match fs::rename(self.temporary.path(), &self.path) {
             Ok(()) => {
                 sync(parent(&self.path));
-                // It has moved: there is nothing left to remove.
+                // The folder has been moved, so there is nothing left to remove.
                 let _ = self.temporary.keep();
                 Ok(Kept::Here)
             }
@@ -108,13 +109,13 @@ impl CommitFolder {
     }
 }
 
-/// What a `commit.json` says that a later run must know.
+/// The fields of a `commit.json` that a later run needs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Committed {
     plan: PlanId,
     /// The workspace.
     pub workspace: String,
-    /// When.
+    /// When it was committed.
     pub committed_at: Timestamp,
 }
 
@@ -123,15 +124,15 @@ struct PlanId {
     id: String,
 }
 
-/// The commit of the plan with this id at `path`; `None` when nothing is there.
+/// The commit of the plan with this id at `path`; `None` if there is nothing at `path`.
 ///
 /// # Errors
-/// When something else is there, or it cannot be read.
+/// Returns an error if something else is there, or if it cannot be read.
 pub fn committed(path: &Path, plan: &str) -> Result<Option<Committed>> {
     match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
-            return Err(Error::new(format!("cannot look for '{}': {}", path.display(), reason(&error))));
+            return Err(Error::new(format!("cannot access '{}': {}", path.display(), reason(&error))));
         }
         Ok(_) => {}
     }
@@ -144,7 +145,7 @@ pub fn committed(path: &Path, plan: &str) -> Result<Option<Committed>> {
     record.filter(|committed| committed.plan.id == plan).map(Some).ok_or_else(|| taken(path))
 }
 
-/// The error for a place that something else has taken.
+/// The error for a path where something else exists.
 pub fn taken(path: &Path) -> Error {
     Error::new(format!("'{}' already exists and is not a commit of this plan", path.display()))
         .with_hint("choose another folder with --out DIR, or move it away")
@@ -159,7 +160,7 @@ fn unwritable(folder: &Path, error: &io::Error) -> Error {
 /// The result of locking a folder.
 enum Lock {
     Held(File),
-    /// Another process holds it, or has removed the folder.
+    /// Another process holds the lock, or has removed the folder.
     Lost,
     /// The system or the file system cannot lock folders.
     Unsupported,
@@ -178,7 +179,7 @@ fn lock(folder: &Path) -> Lock {
     }
 }
 
-/// Removes what killed processes have left in a folder, if that is possible: their locks ended with them.
+/// Removes what killed processes have left in a folder, if possible. Their locks ended with them.
 fn remove_abandoned(parent: &Path) {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(TEMPORARY)) {
@@ -192,8 +193,8 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Syncs the names in a folder, so that they survive a loss of power. Not every system can, and a commit is valid
-/// without.
+/// Syncs the names in a folder, so that they survive a power loss. Not every system supports this, and a commit is
+/// valid without it.
 fn sync(folder: &Path) {
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
 }

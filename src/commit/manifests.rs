@@ -1,4 +1,4 @@
-//! The manifests: what is accepted, and what is not and why.
+//! The manifests: the accepted assets, and the others with the reasons.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -11,21 +11,21 @@ use super::txt;
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, Severity, Verdict};
 
-/// Names kept as examples of those that `accepted.txt` cannot have.
+/// The most names kept as examples of those that `accepted.txt` cannot contain.
 const EXAMPLES: usize = 5;
 
-/// What a spreadsheet may read as the beginning of a formula (OWASP, "CSV Injection").
+/// Characters that a spreadsheet may treat as the start of a formula (OWASP, "CSV Injection").
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
-/// Writes an asset's JSON record, without a line end. It is handed in, because reports know commits and not the other
-/// way round.
+/// Writes an asset's JSON record, without a line break. It is passed in, because reports depend on commits and not the
+/// other way around.
 pub type WriteRecord = fn(&Asset, &mut dyn Write) -> io::Result<()>;
 
-/// The manifests while they are written. Assets that are skipped are in none of them.
+/// The manifests while they are being written. Skipped assets are in none of them.
 ///
-/// * `accepted.jsonl`: the JSON record of every accepted asset, one a line.
-/// * `accepted.txt`: the same names, for AzCopy; without those that it cannot read from a list.
-/// * `rejected.csv`: a row for each finding that rejects an asset, or that says why it is unknown.
+/// * `accepted.jsonl`: the JSON record of every accepted asset, one per line.
+/// * `accepted.txt`: the same names, for AzCopy, except those that it cannot read from a list.
+/// * `rejected.csv`: a row for each finding that rejects an asset or says why it is unknown.
 pub struct Manifests {
     record: WriteRecord,
     records: ManifestOutput,
@@ -40,7 +40,7 @@ pub struct Manifests {
 pub struct Written {
     /// The manifests.
     pub manifests: Vec<Manifest>,
-    /// Accepted assets whose names `accepted.txt` cannot have.
+    /// Accepted assets whose names `accepted.txt` cannot contain.
     pub unlisted: u64,
     /// The first few of them.
     pub unlisted_names: Vec<String>,
@@ -51,24 +51,24 @@ pub struct Written {
 pub struct Manifest {
     /// The file's name.
     pub name: &'static str,
-    /// Its lines or rows, without the heading.
+    /// The number of lines or rows, without the header.
     pub entries: u64,
-    /// Its length.
+    /// Its length in bytes.
     pub bytes: u64,
-    /// The SHA-256 of its bytes, in hexadecimal digits.
+    /// The SHA-256 of its content, in hexadecimal.
     pub sha256: String,
 }
 
 impl Manifests {
-    /// Begins the manifests in a folder; without one they are only counted.
+    /// Creates the manifests in a folder. Without a folder, they are only counted.
     ///
     /// # Errors
-    /// When a file cannot be made.
+    /// Returns an error if a file cannot be created.
     pub fn create(folder: Option<&CommitFolder>, record: WriteRecord) -> Result<Self> {
         let output = |name| ManifestOutput::create(folder, name);
         let mut rejected = csv::WriterBuilder::new()
             .terminator(csv::Terminator::CRLF)
-            // Without quotes, a program with another separator would see a new cell inside this one.
+            // Quote every cell: otherwise a program with another separator could split a cell.
             .quote_style(csv::QuoteStyle::Always)
             .from_writer(output("rejected.csv")?);
         rejected.write_record(["name", "verdict", "code", "message", "fix"]).map_err(csv_failed)?;
@@ -82,10 +82,10 @@ impl Manifests {
         })
     }
 
-    /// Takes the next asset of the plan.
+    /// Adds the next asset of the plan.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if it cannot be written.
     pub fn take(&mut self, asset: &Asset) -> Result<()> {
         match asset.verdict {
             Verdict::Accept => self.accept(asset).map_err(|error| failed(&error)),
@@ -121,10 +121,10 @@ impl Manifests {
         Ok(())
     }
 
-    /// Ends the manifests and brings their bytes to the disk.
+    /// Finishes the manifests and syncs them to disk.
     ///
     /// # Errors
-    /// When that fails.
+    /// Returns an error if they cannot be written.
     pub fn finish(self) -> Result<Written> {
         let Self { records, names, rejected, rejected_rows, mut written, .. } = self;
         let rejected = rejected.into_inner().map_err(|error| failed(error.error()))?;
@@ -136,7 +136,7 @@ impl Manifests {
     }
 }
 
-/// A cell that no spreadsheet reads as a formula: one that it might is prefixed with an apostrophe.
+/// Prefixes a cell with an apostrophe if a spreadsheet could treat it as a formula.
 fn harmless(cell: &str) -> String {
     if cell.starts_with(FORMULA) { format!("'{cell}") } else { cell.to_owned() }
 }
@@ -149,7 +149,7 @@ fn failed(error: &io::Error) -> Error {
     Error::new(format!("cannot write the manifests: {}; nothing was reserved", reason(error)))
 }
 
-/// A file that is counted and hashed while it is written.
+/// A file that is counted and hashed while it is being written.
 struct ManifestOutput {
     name: &'static str,
     file: Option<BufWriter<File>>,

@@ -1,7 +1,7 @@
-//! A commit: what must still hold of a plan, and the manifests of what it accepts.
+//! Commits: checks that a plan still holds, and writes manifests of the accepted assets.
 //!
-//! A plan is a promise about a listing, a profile and a month's budget. A commit is refused when any of them is not what
-//! the plan says, and the obstacles are listed; otherwise the budget is reserved and the manifests are written.
+//! A plan is based on a listing, a profile and a month's budget. If any of them has changed, the commit is refused and
+//! the obstacles are listed. Otherwise the budget is reserved and the manifests are written.
 
 mod compare;
 mod folder;
@@ -22,44 +22,44 @@ pub use folder::{CommitFolder, Committed, Kept, committed, taken};
 pub use manifests::{Manifest, Manifests, WriteRecord, Written};
 pub use obstacle::{Obstacle, ObstacleExample, ObstacleKind, Obstacles};
 
-/// The file of a commit that says what it is.
+/// The file in the folder of a commit that describes it.
 pub const RECORD: &str = "commit.json";
 
-/// A plan that is to be committed, and against which budget.
+/// A plan to commit, and the budget to use.
 #[derive(Clone, Debug)]
 pub struct Commit {
     /// The plan.
     pub plan: Plan,
-    /// Its file, as the user named it.
+    /// The path of the plan file, as given by the user.
     pub plan_path: PathBuf,
     /// The workspace of the ledger.
     pub workspace: String,
     /// The month in which the plan was made, in UTC.
     pub month: Month,
-    /// What the accepted assets take of the workspace's quota.
+    /// The cost of the accepted assets in the workspace's quota.
     pub costs: Amounts,
-    /// Whether the ledger held the plan's reservation before this run.
+    /// Whether the plan was already reserved in the ledger before this run.
     pub was_reserved: bool,
-    /// What was left of each limited kind before, if there was no reservation.
+    /// What was left of each limited kind before this run, if the plan was not reserved.
     pub left: Amounts,
-    /// Where the manifests belong.
+    /// The folder for the manifests.
     pub dir: PathBuf,
-    /// When it is committed.
+    /// The time of the commit.
     pub at: Timestamp,
 }
 
 /// The result of a commit.
 #[derive(Clone, Debug)]
 pub enum CommitOutcome {
-    /// The quota is reserved and the manifests are in their place.
+    /// The quota is reserved and the manifests are written.
     Committed(Written),
-    /// Both would be done.
+    /// The quota would be reserved and the manifests written.
     WouldCommit(Written),
-    /// Both were done before this run, which changed nothing.
+    /// The plan was already committed before this run, which changed nothing.
     Before {
-        /// Since when.
+        /// When it was committed.
         at: Timestamp,
     },
-    /// It is blocked, and nothing was changed.
+    /// The commit is blocked, and nothing was changed.
     Refused(Obstacles),
 }

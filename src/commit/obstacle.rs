@@ -1,37 +1,37 @@
-//! What blocks a commit.
+//! Obstacles: what blocks a commit.
 
 use std::collections::BTreeMap;
 
-/// Names that are kept of each kind of obstacle: enough to see what happened, and no more memory than that.
+/// The most examples kept for each kind of obstacle: enough to see what happened, in bounded memory.
 const EXAMPLES: usize = 5;
 
-/// A kind of obstacle, in the order in which reports have them.
+/// The kinds of obstacle, in the order of reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ObstacleKind {
     /// The plan's run did not finish.
     Incomplete,
-    /// The plan was weighed against the budget of another month.
+    /// The plan is for another month's budget.
     Month,
     /// The plan's facts are from a probe that is no longer trusted.
     Probe,
-    /// The rules are not those of the plan.
+    /// The rules differ from those of the plan.
     Profile,
-    /// Assets that the plan has no verdict on.
+    /// Assets that the plan could not judge.
     Unknown,
-    /// Blobs that the plan does not know.
+    /// Blobs that are not in the plan.
     Added,
-    /// Blobs of the plan that are not listed any more.
+    /// Blobs of the plan that are no longer listed.
     Removed,
-    /// Blobs of another version than the one that was judged.
+    /// Blobs whose version differs from the one that was judged.
     Changed,
-    /// Assets on which today's rules give a different result.
+    /// Assets for which the current rules give a different result.
     JudgedOtherwise,
-    /// More is needed than what is left of the quota.
+    /// The plan needs more quota than is left.
     Quota,
 }
 
 impl ObstacleKind {
-    /// The short name that scripts use, such as `judged-otherwise`.
+    /// The name used in scripts, such as `judged-otherwise`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Incomplete => "incomplete",
@@ -47,7 +47,7 @@ impl ObstacleKind {
         }
     }
 
-    /// What it means, in a line.
+    /// A one-line description.
     pub fn summary(self) -> &'static str {
         match self {
             Self::Incomplete => "the plan has only the first part of the listing",
@@ -58,25 +58,25 @@ impl ObstacleKind {
             Self::Added => "listed, but not in the plan",
             Self::Removed => "in the plan, but no longer listed",
             Self::Changed => "not the version that the plan judged",
-            Self::JudgedOtherwise => "today's rules give a different result",
+            Self::JudgedOtherwise => "the current rules give a different result",
             Self::Quota => "the plan needs more than what is left",
         }
     }
 }
 
-/// One case of an obstacle.
+/// An example of an obstacle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObstacleExample {
-    /// The blob's name, the profile's field or the kind of quota; empty where the plan itself is meant.
+    /// The blob's name, the profile's field or the kind of quota; empty for the plan itself.
     pub subject: String,
-    /// What is wrong with it.
+    /// What is wrong.
     pub detail: String,
 }
 
-/// Everything of one kind.
+/// All obstacles of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Obstacle {
-    /// How many there are.
+    /// The number of obstacles.
     pub count: u64,
     /// The first few of them.
     pub examples: Vec<ObstacleExample>,
@@ -87,7 +87,7 @@ pub struct Obstacle {
 pub struct Obstacles(BTreeMap<ObstacleKind, Obstacle>);
 
 impl Obstacles {
-    /// Adds one more of a kind; `detail` is asked for only while examples are kept.
+    /// Adds an obstacle. `detail` is only called if it is kept as an example.
     pub fn add(&mut self, kind: ObstacleKind, subject: &str, detail: impl FnOnce() -> String) {
         let obstacle = self.0.entry(kind).or_default();
         obstacle.count += 1;
@@ -101,7 +101,7 @@ impl Obstacles {
         self.0.is_empty()
     }
 
-    /// Each kind that there is.
+    /// The kinds that occur, with their obstacles.
     pub fn iter(&self) -> impl Iterator<Item = (ObstacleKind, &Obstacle)> {
         self.0.iter().map(|(kind, obstacle)| (*kind, obstacle))
     }

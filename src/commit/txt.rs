@@ -1,25 +1,26 @@
-//! `accepted.txt`, in the form that `azcopy copy --list-of-files` reads.
+//! `accepted.txt`, in the format of `azcopy copy --list-of-files`.
 //!
-//! AzCopy 10 takes the file line by line as Go's `bufio.ScanLines` does, a path from the container's root on each, and
-//! as it is: nothing is percent-decoded, and blanks at the ends stay (`cmd/copy.go`, `traverser/zc_traverser_list.go`).
+//! AzCopy 10 reads the file line by line, like Go's `bufio.ScanLines`. Each line is a path from the container's root,
+//! taken literally: it is not percent-decoded, and spaces at the ends are kept (`cmd/copy.go`,
+//! `traverser/zc_traverser_list.go`).
 
-/// The longest line that is read: Go's `bufio.MaxScanTokenSize`. AzCopy ends its reading there without a word.
+/// The longest line that AzCopy reads: Go's `bufio.MaxScanTokenSize`. At a longer line, it silently stops reading.
 const MAX_LINE: usize = 64 * 1024 - 1;
 
-/// Lines of the file's beginning that are compared with the JSON that AzCopy took before version 10.3.
+/// The number of lines at the start that AzCopy compares with the JSON format from before version 10.3.
 const HEADER_LINES: u64 = 2;
 
-/// Whether AzCopy finds the blob of this name when the name is this line of the list, counted from 0.
+/// Whether AzCopy finds the blob with this name if the name is at this line of the list, counted from 0.
 pub(super) fn is_listable(name: &str, line: u64) -> bool {
     // A line ends at "\n" or "\r\n".
     let is_one_line = !name.contains('\n') && !name.ends_with('\r') && name.len() < MAX_LINE;
-    // A slash at the beginning is dropped, and one at the end makes the path a folder.
+    // A slash at the start is dropped, and one at the end makes the path a folder.
     let is_path = !name.starts_with('/') && !name.ends_with('/');
     let is_whole = line > 0 || !name.starts_with('\u{feff}');
     is_one_line && is_path && is_whole && !(line < HEADER_LINES && looks_like_json(name))
 }
 
-/// Whether it is what the former JSON began with, on one line or two, in any spacing.
+/// Whether it is the start of the former JSON format, on one or two lines, with any spacing.
 fn looks_like_json(line: &str) -> bool {
     let line: String = line.chars().filter(|letter| !matches!(letter, ' ' | '\t')).collect();
     let line = line.strip_suffix('[').unwrap_or(&line);

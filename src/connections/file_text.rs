@@ -1,4 +1,4 @@
-//! Errors in the file's text: each names its line and column, and shows the line unless that may hold a secret.
+//! Errors in the file's text: each names its line and column, and shows the line unless it may hold a secret.
 
 use std::ops::Range;
 use std::path::Path;
@@ -7,11 +7,11 @@ use toml::Spanned;
 
 use crate::model::error::Error;
 
-/// What the name of a secret has in it, in lower case and without `-` and `_`.
+/// What the name of a secret contains, in lower case and without `-` and `_`.
 const SECRETS: [&str; 8] =
     ["connectionstring", "credential", "key", "password", "sas", "secret", "signature", "token"];
 
-/// The text of a file, for errors that say where they are.
+/// The text of a file, for errors that show where they are.
 pub(super) struct FileText<'a> {
     pub(super) text: &'a str,
     pub(super) path: &'a Path,
@@ -57,15 +57,15 @@ impl FileText<'_> {
     }
 }
 
-/// Whether something of this name is a secret.
+/// Whether this is the name of a secret.
 pub(super) fn looks_secret(key: &str) -> bool {
     let key: String =
         key.chars().filter(|c| !matches!(c, '-' | '_')).collect::<String>().to_ascii_lowercase();
     key == "sig" || SECRETS.iter().any(|secret| key.contains(secret))
 }
 
-/// Whether something on the line is set that is called like a secret, in TOML, in a SAS or in a connection string; or
-/// a URL has a password.
+/// Whether the line sets something with the name of a secret, in TOML, in a SAS or in a connection string, or has a URL
+/// with a password.
 fn may_hold_secret(line: &str) -> bool {
     let is_letter = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
     let mut parts: Vec<_> = line.split(['=', ':']).collect();

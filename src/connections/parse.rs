@@ -1,4 +1,4 @@
-//! From TOML to connections. Every fault names its line and column, and shows the line unless that may hold a secret.
+//! Parses the TOML. Every error names its line and column, and shows the line unless it may hold a secret.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,7 +23,7 @@ struct File {
     rules: RulesTable,
 }
 
-/// What a file says.
+/// The contents of a file.
 pub(super) struct Contents {
     pub by_name: BTreeMap<String, Connection>,
     pub rules: Rules,
@@ -57,6 +57,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Contents> {
     let file_text = FileText { text, path };
     let wrong = |error: toml::de::Error| file_text.fault(error.span(), error.message());
     let tree = DeTable::parse(text).map_err(wrong)?;
+    // Before any other check: their errors could show the secret.
     file_text.refuse_secrets(tree.get_ref())?;
     let file = File::deserialize(toml::Deserializer::from(tree)).map_err(wrong)?;
     let connections = file.connections.into_iter().map(|(name, table)| {
@@ -72,7 +73,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Contents> {
 }
 
 impl FileText<'_> {
-    /// A connection whose values keep the rules.
+    /// Checks the values of a connection.
     fn connection(&self, table: ConnectionTable) -> Result<Connection> {
         let ConnectionTable {
             account,
@@ -152,7 +153,7 @@ impl FileText<'_> {
     }
 }
 
-/// Whether a URL or a prefix carries a SAS, which would be printed as a part of it.
+/// Whether a URL or a prefix carries a SAS, which would be printed along with it.
 fn has_sas(text: &str) -> bool {
     text.split_once('?').is_some_and(|(_, query)| Sas::parse(query).is_some())
 }
@@ -193,10 +194,10 @@ mod tests {
         let error = error("# é\n[connections.cams]\naccount = \"My_Media\"\ncontainer = 'cam'\n");
         assert_eq!(
             error.message(),
-            "'presync.toml' is not valid at line 3, column 11: 'My_Media' is not a storage account's name\n  |\n\
+            "'presync.toml' is not valid at line 3, column 11: 'My_Media' is not a valid storage account name\n  |\n\
              3 | account = \"My_Media\"\n  |           ^^^^^^^^^^"
         );
-        assert_eq!(error.hint(), Some("an account's name has 3 to 24 characters, each a-z or 0-9"));
+        assert_eq!(error.hint(), Some("an account name has 3 to 24 characters, each a-z or 0-9"));
     }
 
     #[test]
@@ -204,7 +205,7 @@ mod tests {
         for (line, place, says) in [
             ("containers = 'cam'", "line 2, column 1", "unknown field `containers`"),
             ("container = 7", "line 2, column 13", "invalid type: integer `7`"),
-            ("container = 'Cam'", "line 2, column 13", "'Cam' is not a container's name"),
+            ("container = 'Cam'", "line 2, column 13", "'Cam' is not a valid container name"),
             ("container = 'cam'\nauth = 'password'", "line 3, column 8", "unknown variant `password`"),
             ("container = 'cam'\nworkspace = ''", "line 3, column 13", "the workspace is empty"),
             ("container = 'cam'\nquota = { images = -1 }", "line 3, column 20", "invalid value"),

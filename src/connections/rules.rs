@@ -1,4 +1,4 @@
-//! The rules' part of the file.
+//! The `[rules]` of the file.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::model::error::Result;
 use crate::model::{Overrides, PrefixEffects};
 use crate::rules::{Choice, Level, Selector};
 
-/// What a file says of the rules.
+/// The rules of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// For every blob.
@@ -20,7 +20,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// What is changed: for every blob by the command line, and by the file where that says nothing.
+    /// The overrides: for all blobs, those of the command line, or the file's where the command line has none.
     pub fn overrides(&self, command_line: &Choice) -> Overrides {
         let everywhere = command_line.clone().or(self.everywhere.clone()).effects();
         Overrides { everywhere, prefixes: self.prefixes.clone() }
@@ -46,7 +46,7 @@ struct PrefixTable {
 }
 
 impl RulesTable {
-    /// The rules that are meant.
+    /// Parses the codes and names of the rules.
     pub(super) fn resolve(self, file_text: &FileText<'_>) -> Result<Rules> {
         let Self { select, ignore, severity, prefix } = self;
         let prefixes = prefix.into_iter().map(|PrefixTable { prefix, ignore, severity }| {

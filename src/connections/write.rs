@@ -1,4 +1,4 @@
-//! Adds a connection to the file, with every comment and every line of what is there left as it is.
+//! Adds a connection to the file, and leaves every existing line and comment as it is.
 
 use std::fs;
 use std::io::{self, Write};
@@ -23,7 +23,8 @@ pub enum Added {
 ///
 /// # Errors
 ///
-/// `name` cannot be a connection's or is another one's, or the file is not valid or cannot be written.
+/// Returns an error if `name` is not valid or belongs to another connection, or if the file is not valid or cannot be
+/// written.
 pub fn add(path: &Path, name: &str, connection: &Connection) -> Result<Added> {
     if !is_name(name) {
         return Err(
@@ -46,7 +47,7 @@ pub fn add(path: &Path, name: &str, connection: &Connection) -> Result<Added> {
         None => {}
     }
     let text = with(&text, name, connection).ok_or_else(|| {
-        Error::new(format!("'{shown}' cannot take a connection: 'connections' is not a table"))
+        Error::new(format!("cannot add a connection to '{shown}': 'connections' is not a table"))
     })?;
     let mut file = WholeFile::create(path)?;
     file.write_all(text.as_bytes()).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! An examination beside a direct call of the probe and of the rules, whatever answers it is given.
+//! Compares examinations with direct calls of the probe and the rules, for any answers.
 
 use std::sync::LazyLock;
 
@@ -22,14 +22,14 @@ const FILES: [&[u8]; 6] = [
     b"",
 ];
 
-/// A version of the blob, and how it answers while it is there.
+/// A version of the blob, and how reads of it end.
 #[derive(Clone, Debug)]
 struct Version {
     blob: Blob,
     bytes: Bytes,
-    /// Bytes of an answer, at most.
+    /// The most bytes in an answer.
     cut: usize,
-    /// The read that fails, if there are so many, and how.
+    /// The index of the read that fails, and its error.
     failure: Option<(usize, ReadError)>,
 }
 
@@ -66,8 +66,8 @@ fn versions() -> impl Strategy<Value = Version> {
     )
 }
 
-/// Examines a blob of which the first version is listed and the second found. Gives back the verdict, what reading cost,
-/// and how each version's reads ended, if they failed.
+/// Examines a blob whose first version is listed and whose second version is found. Returns the verdict, the cost of
+/// reading, and for each version the error of its last read, if any.
 fn examined(
     first: &Version,
     found: &std::result::Result<Option<Version>, ReadError>,
@@ -110,7 +110,7 @@ fn examined(
     }
 }
 
-/// The facts of a version by a probe that is given all that it asks for.
+/// The facts of a version, from a probe that gets all the bytes it needs.
 fn facts(version: &Version) -> Facts {
     let blob = &version.blob;
     let (mut probe, mut step) = Probe::wanting(Want::Verdict, blob.size, blob.name.extension());
@@ -124,7 +124,7 @@ fn facts(version: &Version) -> Facts {
     }
 }
 
-/// The verdict on a version by the rules alone, after its reads ended like this.
+/// The verdict of the rules on a version, after its reads ended with `failure` or succeeded.
 fn direct(version: &Version, failure: Option<&ReadError>, reads: Reads) -> Result<Asset> {
     let content = match failure {
         None => rules::without_reading(&version.blob).unwrap_or_else(|| Content::Facts(facts(version))),

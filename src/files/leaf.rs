@@ -32,16 +32,16 @@ pub enum Value<'a> {
 pub struct LeafReader {
     store: Box<dyn Store>,
     levels: Levels,
-    /// Of the rows that are decoded; empty where no value can be missing.
+    /// The definition levels of the decoded rows; empty if no value can be missing.
     definition: Vec<i16>,
-    /// Likewise; empty outside lists.
+    /// The repetition levels of the decoded rows; empty outside lists.
     repetition: Vec<i16>,
     decoded: usize,
     next_level: usize,
     next_value: usize,
 }
 
-/// From which definition level on a part of a column's path is there.
+/// The definition level from which on each part of a column's path is present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Levels {
     list: i16,
@@ -53,7 +53,7 @@ impl LeafReader {
     /// Opens the leaf at this index of a row group.
     ///
     /// # Errors
-    /// The file doesn't have it, or it is in a list of lists.
+    /// Returns an error if the file doesn't have the leaf, or if it is in a list of lists.
     pub fn open(group: &dyn RowGroupReader, leaf: usize) -> Result<Self> {
         let schema = group.metadata().schema_descr();
         let column = schema.columns().get(leaf).ok_or_else(|| general("it has fewer columns".to_owned()))?;
@@ -71,10 +71,10 @@ impl LeafReader {
         })
     }
 
-    /// Decodes up to `rows` more rows, in place of those before, and returns how many there were.
+    /// Decodes up to `rows` more rows, which replace the previous ones, and returns how many there were.
     ///
     /// # Errors
-    /// The bytes are damaged.
+    /// Returns an error if the bytes are damaged.
     pub fn decode(&mut self, rows: usize) -> Result<usize> {
         self.definition.clear();
         self.repetition.clear();
@@ -93,11 +93,11 @@ impl LeafReader {
         }
     }
 
-    /// Calls `take` with the elements of the next row, which must be one of those that are decoded, and moves on.
+    /// Calls `take` with the elements of the next row, which must already be decoded, and moves on.
     /// An element whose value is missing is `None`.
     ///
     /// # Errors
-    /// Those of `take`.
+    /// Returns the first error of `take`.
     pub fn next_row(
         &mut self,
         mut take: impl FnMut(usize, Option<Value<'_>>) -> std::result::Result<(), Fault>,
@@ -127,7 +127,7 @@ impl LeafReader {
     }
 }
 
-/// Walks down the column's path: each optional or repeated part is a level more.
+/// Walks down the column's path: each optional or repeated part adds a level.
 fn levels(root: &Type, column: &ColumnDescriptor) -> Levels {
     let mut levels = Levels { list: 0, element: 0, value: column.max_def_level() };
     let (mut group, mut level) = (root, 0);

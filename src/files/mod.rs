@@ -1,4 +1,4 @@
-//! Files on this machine: written whole or not at all, and Parquet files from anywhere.
+//! Files on this machine: atomic writes, and Parquet files that may be damaged or hostile.
 
 pub mod leaf;
 pub mod parquet_file;

@@ -1,4 +1,4 @@
-//! Parquet files from anywhere.
+//! Parquet files that may be damaged or hostile.
 //!
 //! The library that decodes them may panic on damaged bytes, and trusts the lengths that they state.
 
@@ -12,7 +12,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use crate::model::error::reason;
 
-/// Bytes of the file's footer, which is held whole: 64 MiB, what a plan of 100 million assets takes twice over.
+/// The most bytes of a footer, which is held in memory as a whole: 64 MiB, twice what a plan of 100 million assets has.
 const MAX_FOOTER: u64 = 64 << 20;
 
 /// The bytes that a Parquet file begins and ends with.
@@ -20,17 +20,17 @@ const MAGIC: [u8; 4] = *b"PAR1";
 /// Its last bytes: the footer's length and the magic.
 const TAIL: u64 = 8;
 
-/// What is wrong with bytes, as a sentence without a subject of its own.
+/// What is wrong with a file, as a sentence that begins with "it" or "its".
 pub type Fault = String;
 
 /// Why a file cannot be read as Parquet.
 #[derive(Debug)]
 pub enum Refused {
-    /// The system does not give its bytes.
+    /// The file cannot be read.
     Unreadable(io::Error),
-    /// It is something else.
+    /// The file isn't Parquet.
     Foreign,
-    /// It was Parquet, and this is wrong with it.
+    /// The file is Parquet, but damaged in this way.
     Damaged(Fault),
 }
 
@@ -39,7 +39,7 @@ impl Refused {
     pub fn why(&self) -> Fault {
         match self {
             Self::Unreadable(error) => format!("it cannot be read: {}", reason(error)),
-            Self::Foreign => "it is no Parquet file".to_owned(),
+            Self::Foreign => "it isn't a Parquet file".to_owned(),
             Self::Damaged(fault) => fault.clone(),
         }
     }
@@ -48,7 +48,7 @@ impl Refused {
 /// Opens a file and parses its footer.
 ///
 /// # Errors
-/// The file isn't Parquet, or its footer is longer than 64 MiB.
+/// Returns an error if the file isn't Parquet or is damaged, or if its footer is longer than 64 MiB.
 pub fn open(mut file: File) -> Result<SerializedFileReader<File>, Refused> {
     check_ends(&mut file).map_err(Refused::Unreadable)??;
     guarded(|| SerializedFileReader::new(file)).map_err(Refused::Damaged)
@@ -59,7 +59,7 @@ pub fn pairs(file: &SerializedFileReader<File>) -> &[KeyValue] {
     file.metadata().file_metadata().key_value_metadata().map_or(&[], Vec::as_slice)
 }
 
-/// Looks at the first and the last bytes, and at the footer's length.
+/// Checks the first and the last bytes, and the footer's length.
 fn check_ends(file: &mut File) -> io::Result<Result<(), Refused>> {
     let cut = || Ok(Err(Refused::Damaged("it is cut short".to_owned())));
     let len = file.metadata()?.len();
@@ -85,7 +85,7 @@ thread_local! {
     static DECODING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread decodes a file. What panics then is caught and becomes an error, so nobody need be told.
+/// Whether this thread is decoding a file. A panic is then caught and becomes an error, so it need not be printed.
 pub fn is_decoding() -> bool {
     DECODING.get()
 }
@@ -93,7 +93,7 @@ pub fn is_decoding() -> bool {
 /// Calls the decoder, which may panic on damaged bytes.
 ///
 /// # Errors
-/// When it fails or panics.
+/// Returns an error if the decoder fails or panics.
 pub fn guarded<T, E: std::fmt::Display>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, Fault> {
     DECODING.set(true);
     let decoded = catch_unwind(AssertUnwindSafe(decode));

@@ -1,4 +1,4 @@
-//! A file that takes its name only when it is whole.
+//! A file that is put in place only when it is complete.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -8,8 +8,8 @@ use tempfile::NamedTempFile;
 
 use crate::model::error::{Error, Result, reason};
 
-/// A file that is being written beside the place that it will take. Until it is committed, what is at that place stays
-/// as it is; when it is dropped before, nothing of it is left.
+/// A file that is written under a temporary name. Until it is committed, an older file at its path stays as it is. If
+/// it is dropped before that, nothing is left behind.
 #[derive(Debug)]
 pub struct WholeFile {
     file: NamedTempFile,
@@ -17,37 +17,38 @@ pub struct WholeFile {
 }
 
 impl WholeFile {
-    /// Begins a file that will be at `path`, or where a link at `path` leads to.
+    /// Begins a file that will be at `path`, or at the target of a link at `path`.
     ///
     /// # Errors
-    /// When `path` is a folder, or when nothing can be written to its folder.
+    /// Returns an error if `path` is a folder, or if its folder cannot be written to.
     pub fn create(path: &Path) -> Result<Self> {
         let path = target(path)?;
         let file = temporary(folder_of(&path)).map_err(|error| not_writable(&path, &error))?;
         Ok(Self { file, path })
     }
 
-    /// Begins a file that will be at `path`, a [`target`], and is in `folder`, of the same file system, until then.
+    /// Begins a file that will be at `path`, a [`target`], and is in `folder` until then. Both must be on the same file
+    /// system.
     ///
     /// # Errors
-    /// When nothing can be written to `folder`.
+    /// Returns an error if `folder` cannot be written to.
     pub fn create_in(folder: &Path, path: &Path) -> Result<Self> {
         let file = temporary(folder).map_err(|error| not_writable(path, &error))?;
         Ok(Self { file, path: path.to_owned() })
     }
 
-    /// Another handle to write with, for who keeps it to itself.
+    /// Another handle to write with, for a writer that must own its file.
     ///
     /// # Errors
-    /// When the system gives no more handles.
+    /// Returns an error if the system has no more handles.
     pub fn writer(&self) -> io::Result<File> {
         self.file.as_file().try_clone()
     }
 
-    /// Gives the file its name, with the rights of the one that it replaces, once its bytes are on the disk.
+    /// Syncs the file to disk and puts it in place, with the permissions of the file that it replaces.
     ///
     /// # Errors
-    /// When that fails; then the old file is still there.
+    /// Returns an error if that fails; the old file is then still there.
     pub fn commit(self) -> Result<()> {
         let Self { file, path } = self;
         let failed =
@@ -55,9 +56,10 @@ impl WholeFile {
         if let Ok(metadata) = fs::metadata(&path) {
             file.as_file().set_permissions(metadata.permissions()).map_err(failed)?;
         }
+        // Before the rename: after a power loss, the path must hold the old or the new bytes, not an empty file.
         file.as_file().sync_all().map_err(failed)?;
         file.persist(&path).map_err(|error| failed(error.error))?;
-        // Makes the name outlast a loss of power. The file is there whether or not that works, and not every system can.
+        // Makes the rename survive a power loss. Not every system supports this, and the file is in place either way.
         let _ = File::open(folder_of(&path)).and_then(|folder| folder.sync_all());
         Ok(())
     }
@@ -73,10 +75,10 @@ impl Write for WholeFile {
     }
 }
 
-/// Where a file at `path` will be: where a link there leads to.
+/// Where a file at `path` will be: there, or at the target of a link.
 ///
 /// # Errors
-/// When there is something that is no file.
+/// Returns an error if something other than a file is there.
 pub fn target(path: &Path) -> Result<PathBuf> {
     if path.is_dir() {
         return Err(Error::new(format!("'{}' is a folder, not a file", path.display()))
@@ -88,14 +90,14 @@ pub fn target(path: &Path) -> Result<PathBuf> {
     Ok(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))
 }
 
-/// The error for a folder in which the file at `path` cannot be made.
+/// The error for a folder in which the file at `path` cannot be created.
 pub fn not_writable(path: &Path, error: &io::Error) -> Error {
     let folder = folder_of(path).display();
     Error::new(format!("cannot write to the folder '{folder}': {}", reason(error)))
         .with_hint("check that it exists and that you may write to it")
 }
 
-/// A temporary file that others may read as far as the umask lets them, as any new file.
+/// A temporary file that others may read if the umask allows it, like any new file.
 fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]

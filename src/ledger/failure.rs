@@ -9,7 +9,7 @@ use crate::model::error::Error;
 /// The hint for a file that cannot be used as it is.
 pub(super) const AWAY: &str = "name another file with --ledger, or move this one away";
 
-/// The error for something that SQLite could not do with the ledger at `path`. What it could not do, it undid.
+/// Explains an SQLite error for the ledger at `path`. SQLite has rolled back the failed change.
 pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> Error {
     let shown = path.display();
     let Some(code) = error.sqlite_error_code() else {
@@ -21,7 +21,7 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> Error {
             rusqlite::Error::ToSqlConversionFailure(..) => Error::new(format!(
                 "a sum is larger than the ledger '{shown}' can hold"
             ))
-            .with_hint("nothing was changed; release what is not needed: presync quota release --help"),
+            .with_hint("nothing was changed; release unneeded reservations: presync quota release --help"),
             error => Error::new(format!("the ledger '{shown}' failed: {error}")),
         };
     };
@@ -38,7 +38,7 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> Error {
                 .with_hint("check that you may read the file and write to its folder")
         }
         ErrorCode::DiskFull => Error::new(format!("the disk with the ledger '{shown}' is full"))
-            .with_hint("make room and try again; nothing was changed"),
+            .with_hint("free some space and try again; nothing was changed"),
         ErrorCode::SystemIoFailure => {
             Error::new(format!("the disk with the ledger '{shown}' failed: {error}"))
                 .with_hint("check the disk and its quota; nothing was changed")

@@ -1,4 +1,4 @@
-//! The ledger's file: where it is, how it is created, and what is checked before it is used.
+//! The ledger's file: its location, its creation, and the checks before it is used.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -16,10 +16,10 @@ use crate::model::error::{Error, Result, reason};
 const SCHEMA_VERSION: i64 = 1;
 /// `psyn` in ASCII, in SQLite's `application_id`: distinguishes a ledger from another program's database.
 const APPLICATION_ID: i64 = 0x7073_796e;
-/// How long to wait for another process. Its transactions take milliseconds; a disk that must write them may be busy.
+/// How long to wait for another process. Transactions take milliseconds, but the disk may be busy.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Amounts are 0 or more, times are UTC as RFC 3339 writes them, months as in `2026-11`.
+/// Amounts are 0 or more, times are UTC in RFC 3339 format, and months look like `2026-11`.
 const SCHEMA: &str = "
     CREATE TABLE quota (
         workspace TEXT NOT NULL,
@@ -65,7 +65,7 @@ const SCHEMA: &str = "
 ///
 /// # Errors
 ///
-/// The user has no home folder.
+/// Returns an error if the user has no home folder.
 pub fn default_path() -> Result<PathBuf> {
     let folders = etcetera::choose_base_strategy().map_err(|_| {
         Error::new("no home folder found for the ledger")
@@ -84,7 +84,7 @@ pub(super) fn create(path: &Path) -> Result<()> {
     };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
-    // Others may read it as far as the umask lets them, as any new file.
+    // Use the permissions of any new file: the umask decides who else may read it.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let file = builder.tempfile_in(folder).map_err(|error| failed(&error))?;
@@ -105,7 +105,7 @@ fn fill(path: &Path) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// A connection to a ledger that was checked; `None` when there is no such file.
+/// Connects to the ledger and checks it; `None` if there is no such file.
 pub(super) fn connect(path: &Path) -> Result<Option<Connection>> {
     let cannot_open = |error: &io::Error| {
         Error::new(format!("cannot open the ledger '{}': {}", path.display(), reason(error)))
@@ -116,7 +116,7 @@ pub(super) fn connect(path: &Path) -> Result<Option<Connection>> {
         Err(error) => return Err(cannot_open(&error)),
     };
     check_file(path, &metadata)?;
-    // SQLite gives some relative names, such as `:memory:`, a meaning of their own.
+    // SQLite gives some relative names, such as `:memory:`, a special meaning.
     let absolute = std::path::absolute(path).map_err(|error| cannot_open(&error))?;
     let failed = |error: rusqlite::Error| failure::explain(path, &error);
     let connection = configured(&absolute).map_err(failed)?;
@@ -153,18 +153,19 @@ fn check_version(path: &Path, connection: &Connection) -> Result<()> {
     }
 }
 
-/// A connection that can write, where the file and its folder let it: even a reader must, to undo what a process that
-/// was killed left behind.
+/// Opens a connection that can write, if the file and its folder allow it: even a reader must be able to roll back what
+/// a killed process left behind.
 ///
-/// The journal is SQLite's default, which is deleted at the end of a transaction: the ledger is one file then, which
-/// can be copied and read anywhere. A write-ahead log has two more files and does not work over a network.
+/// The journal mode is SQLite's default, in which the journal is deleted at the end of a transaction: the ledger is
+/// then a single file that can be copied and read anywhere. A write-ahead log needs two more files and does not work
+/// over a network.
 fn configured(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // What was committed survives a loss of power. FULL syncs the file; EXTRA syncs the folder too, without which the
-    // journal could come back and undo it ("PRAGMA synchronous").
+    // Committed changes must survive a power loss. FULL syncs the file; EXTRA also syncs the folder, because otherwise
+    // the deleted journal could reappear and roll them back ("PRAGMA synchronous").
     connection.pragma_update(None, "synchronous", "EXTRA")?;
     // macOS leaves synced data in the drive's cache without this; elsewhere it does nothing.
     connection.pragma_update(None, "fullfsync", true)?;

@@ -1,4 +1,4 @@
-//! The table of changes: every change adds a row, and no row is ever removed.
+//! The table of changes: every change adds a row, and rows are never removed.
 
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
@@ -9,7 +9,7 @@ use super::sql::parsed;
 use crate::model::error::Result;
 use crate::model::{Month, QuotaKind};
 
-/// What a change changes.
+/// The number that a change is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// The limit.
@@ -33,7 +33,7 @@ impl Subject {
     }
 }
 
-/// A change of one number. A reservation and a release are one for each kind of quota.
+/// A change of one number. A reservation or release has one for each kind of quota.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// When.
@@ -50,16 +50,16 @@ pub struct Change {
     pub plan: Option<String>,
     /// The number before; `None` for no limit.
     pub before: Option<u64>,
-    /// The number after, likewise.
+    /// The number after; `None` for no limit.
     pub after: Option<u64>,
 }
 
 impl Ledger {
-    /// Every change, oldest first, of one workspace or all, of one month or all.
+    /// Every change, oldest first, of one workspace or all, in one month or all.
     ///
     /// # Errors
     ///
-    /// The ledger cannot be read.
+    /// Returns an error if the ledger cannot be read.
     pub fn history(&self, workspace: Option<&str>, month: Option<Month>) -> Result<Vec<Change>> {
         const CHANGES: &str = "SELECT time, workspace, month, kind, subject, plan, before, after FROM change \
                                WHERE workspace = ifnull(?1, workspace) AND month = ifnull(?2, month) ORDER BY id";

@@ -1,4 +1,4 @@
-//! Limits and use, which the user states.
+//! Limits and use, as stated by the user.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// The ledger cannot be written, or a number is larger than an `i64` holds.
+    /// Returns an error if the ledger cannot be written, or a number does not fit an `i64`.
     pub fn set(
         &mut self,
         workspace: &str,
@@ -48,21 +48,20 @@ impl Ledger {
         })
     }
 
-    /// What a workspace may use in a month, by kind, and what of it is used and reserved. A kind of which nothing is
-    /// known is absent.
+    /// The balances of a workspace in a month, by kind. Kinds without any record are absent.
     ///
     /// # Errors
     ///
-    /// The ledger cannot be read.
+    /// Returns an error if the ledger cannot be read.
     pub fn balances(&self, workspace: &str, month: Month) -> Result<BTreeMap<QuotaKind, Balance>> {
         self.read(|connection| balances(connection, workspace, month))
     }
 
-    /// The workspaces of which something is known in a month, by name.
+    /// The workspaces with any record in a month, by name.
     ///
     /// # Errors
     ///
-    /// The ledger cannot be read.
+    /// Returns an error if the ledger cannot be read.
     pub fn workspaces(&self, month: Month) -> Result<Vec<String>> {
         const WORKSPACES: &str = "SELECT workspace FROM quota WHERE month = ?1 \
                                   UNION SELECT workspace FROM reservation WHERE month = ?1 ORDER BY workspace";
@@ -91,7 +90,7 @@ fn put(
     connection.execute(put, (workspace, month, kind, value)).map(drop)
 }
 
-/// What [`Ledger::balances`] gives, within a transaction.
+/// The same as [`Ledger::balances`], within a transaction.
 pub(super) fn balances(
     connection: &Connection,
     workspace: &str,
@@ -104,7 +103,7 @@ pub(super) fn balances(
     while let Some(row) = rows.next()? {
         balances.insert(row.get(0)?, Balance { limit: row.get(1)?, used: row.get(2)?, reserved: 0 });
     }
-    // Added up here, because SQLite's sum() fails on an overflow.
+    // Added up here, because SQLite's `sum()` fails on overflow.
     let mut reserved = connection.prepare(
         "SELECT kind, amount FROM reserved JOIN reservation ON reservation.id = reserved.reservation \
          WHERE workspace = ?1 AND month = ?2 AND released_at IS NULL",

@@ -1,8 +1,8 @@
-//! The ledger: what a workspace of the platform may use of its quota in a month, what it used, and what plans reserve.
+//! The ledger: the monthly quota of each workspace on the platform, what is used of it, and what plans have reserved.
 //!
-//! One SQLite file, which any number of processes may use at a time. What changes it is one transaction that takes the
-//! file's only write lock before it reads, so that two processes can never spend the same budget, and a process that
-//! dies leaves no half-made change. Nothing here reads the clock: the time is an argument.
+//! It is one SQLite file, which any number of processes can use at the same time. Every change is one transaction that
+//! takes the file's only write lock before it reads, so that two processes can never spend the same budget, and a
+//! process that dies leaves no partial change. Nothing here reads the clock: the time is an argument.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,30 +25,30 @@ pub use file::default_path;
 pub use history::{Change, Subject};
 pub use reservation::{Claim, KindShortage, Release, Reservation, Reserve};
 
-/// What one kind of quota amounts to in a month. By default nothing is recorded: no limit and no use.
+/// The balance of one kind of quota in a month. The default is no limit and no use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Balance {
-    /// The month's limit; `None` for none.
+    /// The month's limit; `None` for no limit.
     pub limit: Option<u64>,
     /// What the platform shows as used, as the user stated it.
     pub used: u64,
-    /// What plans have reserved and not released.
+    /// What plans have reserved and not yet released.
     pub reserved: u64,
 }
 
 impl Balance {
-    /// What is left, `None` without a limit. More used and reserved than allowed leaves 0.
+    /// What is left; `None` without a limit, and 0 if more is used and reserved than the limit allows.
     pub fn left(&self) -> Option<u64> {
         self.gauge().left()
     }
 
-    /// The gauge of a run that may use what is left.
+    /// The gauge for a run that can use what is left.
     pub fn gauge(&self) -> Gauge {
         Gauge::new(self.limit, self.used.saturating_add(self.reserved))
     }
 }
 
-/// An amount for each kind of quota that is meant.
+/// An amount for each relevant kind of quota.
 pub type Amounts = BTreeMap<QuotaKind, u64>;
 
 /// An open ledger.
@@ -59,26 +59,27 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger at `path`, and creates it if there is no such file. Its folder must exist.
+    /// Opens the ledger at `path`, or creates it if it does not exist. Its folder must exist.
     ///
     /// # Errors
     ///
-    /// The file isn't a ledger, is damaged, or was written by a newer presync; or it cannot be created, opened or read.
+    /// Returns an error if the file isn't a ledger, is damaged, or was written by a newer presync, or if it cannot be
+    /// created, opened or read.
     pub fn open(path: &Path) -> Result<Self> {
         if let Some(ledger) = Self::open_existing(path)? {
             return Ok(ledger);
         }
         file::create(path)?;
         Self::open_existing(path)?.ok_or_else(|| {
-            Error::new(format!("the ledger '{}' was removed while it was opened", path.display()))
+            Error::new(format!("the ledger '{}' was removed while it was being opened", path.display()))
         })
     }
 
-    /// Opens the ledger at `path`, if there is such a file.
+    /// Opens the ledger at `path`, if it exists.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// The same as for [`open`](Self::open).
     pub fn open_existing(path: &Path) -> Result<Option<Self>> {
         let connection = file::connect(path)?;
         Ok(connection.map(|connection| Self { path: path.to_owned(), connection }))
@@ -87,8 +88,8 @@ impl Ledger {
     /// Changes the ledger in one transaction.
     fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         let change = || {
-            // Immediate takes the write lock before the first read. With a deferred one, two processes could read the
-            // same balance and both spend it.
+            // An immediate transaction takes the write lock before the first read. With a deferred one, two processes
+            // could read the same balance and both spend it.
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = work(&transaction)?;
             transaction.commit()?;
@@ -100,7 +101,7 @@ impl Ledger {
     /// Reads one state of the ledger, even if other processes change it meanwhile.
     fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         let read = || {
-            // Without a transaction, each statement would see a state of its own.
+            // Without a transaction, each statement could see a different state.
             let transaction = self.connection.unchecked_transaction()?;
             work(&transaction)
         };

@@ -1,4 +1,4 @@
-//! Reservations: what plans take of a budget before the platform shows it as used.
+//! Reservations: quota set aside for plans until the platform shows it as used.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -9,7 +9,7 @@ use super::{Amounts, Ledger};
 use crate::model::error::Result;
 use crate::model::{Month, QuotaKind};
 
-/// What a plan asks for.
+/// A request to reserve quota for a plan.
 #[derive(Clone, Debug)]
 pub struct Claim<'a> {
     /// The plan's id. A plan has at most one reservation at a time.
@@ -18,13 +18,13 @@ pub struct Claim<'a> {
     pub workspace: &'a str,
     /// The month whose budget it takes from.
     pub month: Month,
-    /// The source of the plan's assets, without any secret.
+    /// The source of the plan's assets, without any secrets.
     pub source: &'a str,
     /// What it takes.
     pub costs: Amounts,
 }
 
-/// What a plan holds, or held.
+/// A reservation of a plan, active or released.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reservation {
     /// Its number in the ledger.
@@ -39,9 +39,9 @@ pub struct Reservation {
     pub source: String,
     /// What it takes.
     pub costs: Amounts,
-    /// Since when.
+    /// When it was reserved.
     pub reserved_at: Timestamp,
-    /// Until when; `None` while it holds.
+    /// When it was released; `None` while it is active.
     pub released_at: Option<Timestamp>,
 }
 
@@ -59,35 +59,35 @@ pub struct KindShortage {
 /// The result of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reserve {
-    /// All of it is reserved now.
+    /// Everything is reserved now.
     Reserved(Reservation),
-    /// The plan holds this already, perhaps of another workspace or month; nothing was changed.
+    /// The plan already holds this reservation, possibly for another workspace or month. Nothing was changed.
     AlreadyReserved(Reservation),
-    /// These kinds have too little left, so nothing was reserved. Never empty.
+    /// These kinds do not have enough left, so nothing was reserved. Never empty.
     Refused(Vec<KindShortage>),
 }
 
 /// The result of a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Release {
-    /// What the plan held is free again.
+    /// The reservation was released.
     Released(Reservation),
-    /// It was released before; nothing was changed.
+    /// It had already been released. Nothing was changed.
     ReleasedBefore(Reservation),
-    /// No plan of this id ever had a reservation.
+    /// No plan with this id has ever had a reservation.
     Unknown,
 }
 
 impl Ledger {
-    /// Reserves all that a plan asks for, or nothing. A kind without a limit never runs out.
+    /// Reserves everything that a plan claims, or nothing. A kind without a limit never runs out.
     ///
     /// # Errors
     ///
-    /// The ledger cannot be written, or the sum of what is reserved is larger than an `i64` holds.
+    /// Returns an error if the ledger cannot be written, or the sum of reservations does not fit an `i64`.
     pub fn reserve(&mut self, claim: &Claim<'_>, now: Timestamp) -> Result<Reserve> {
         self.write(|connection| {
-            // First, because a run that died after this step is repeated, and must find its own reservation instead of
-            // counting it against itself.
+            // Check this first: a run that died after reserving is repeated, and must find its own reservation instead
+            // of counting it as used by others.
             if let Some(held) = held_by(connection, claim.plan)? {
                 return Ok(Reserve::AlreadyReserved(held));
             }
@@ -98,7 +98,7 @@ impl Ledger {
                 Some(KindShortage { kind: *kind, needed: *needed, left })
             });
             let shortages: Vec<_> = shortages.collect();
-            // All kinds before the first row is written: a plan reserves everything or nothing.
+            // Check all kinds before the first row is written: a plan reserves everything or nothing.
             if !shortages.is_empty() {
                 return Ok(Reserve::Refused(shortages));
             }
@@ -111,14 +111,14 @@ impl Ledger {
         })
     }
 
-    /// Releases what a plan holds: because it will not be synced, or because the platform shows it as used.
+    /// Releases the reservation of a plan, because it will not be synced or the platform now shows it as used.
     ///
     /// # Errors
     ///
-    /// The ledger cannot be written.
+    /// Returns an error if the ledger cannot be written.
     pub fn release(&mut self, plan: &str, now: Timestamp) -> Result<Release> {
         self.write(|connection| {
-            // Read in the same transaction as the update, so that two releases cannot both give it back.
+            // Read in the same transaction as the update, so that it cannot be released twice.
             let Some(held) = latest(connection, plan)? else { return Ok(Release::Unknown) };
             if held.released_at.is_some() {
                 return Ok(Release::ReleasedBefore(held));
@@ -133,20 +133,20 @@ impl Ledger {
         })
     }
 
-    /// What a plan holds, if it holds anything.
+    /// The active reservation of a plan, if there is one.
     ///
     /// # Errors
     ///
-    /// The ledger cannot be read.
+    /// Returns an error if the ledger cannot be read.
     pub fn held_by(&self, plan: &str) -> Result<Option<Reservation>> {
         self.read(|connection| held_by(connection, plan))
     }
 
-    /// The reservations that hold in a workspace and month, oldest first.
+    /// The active reservations of a workspace and month, oldest first.
     ///
     /// # Errors
     ///
-    /// The ledger cannot be read.
+    /// Returns an error if the ledger cannot be read.
     pub fn reservations(&self, workspace: &str, month: Month) -> Result<Vec<Reservation>> {
         let select =
             format!("{RESERVATION} WHERE workspace = ?1 AND month = ?2 AND released_at IS NULL ORDER BY id");
@@ -165,7 +165,7 @@ fn held_by(connection: &Connection, plan: &str) -> rusqlite::Result<Option<Reser
     Ok(latest(connection, plan)?.filter(|held| held.released_at.is_none()))
 }
 
-/// The plan's last reservation, which is the only one that may hold.
+/// The latest reservation of a plan, which is the only one that can be active.
 fn latest(connection: &Connection, plan: &str) -> rusqlite::Result<Option<Reservation>> {
     let select = format!("{RESERVATION} WHERE plan = ?1 ORDER BY id DESC LIMIT 1");
     let found = connection.query_row(&select, [plan], reservation).optional()?;
@@ -215,7 +215,7 @@ fn insert(connection: &Connection, claim: &Claim<'_>, now: Timestamp) -> rusqlit
     })
 }
 
-/// Records what a reservation or its release does to the sum of what is reserved, for each kind.
+/// Records how a reservation or its release changes the reserved sum of each kind.
 fn record_costs(
     connection: &Connection,
     reservation: &Reservation,

@@ -1,14 +1,14 @@
-//! Values of the model as SQLite keeps them.
+//! Conversion of model values to and from SQLite.
 
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 
 use crate::model::{Month, QuotaKind};
 
-/// The value that a text stands for.
+/// Parses a value from text.
 pub(super) fn parsed<T>(value: ValueRef<'_>, parse: impl FnOnce(&str) -> Option<T>) -> FromSqlResult<T> {
     let text = value.as_str()?;
-    parse(text).ok_or_else(|| FromSqlError::Other(format!("'{text}' is not expected here").into()))
+    parse(text).ok_or_else(|| FromSqlError::Other(format!("unexpected value '{text}'").into()))
 }
 
 impl ToSql for QuotaKind {

@@ -1,4 +1,4 @@
-//! Answers and their headers.
+//! Responses and their headers.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ use super::store::Found;
 
 const X_MS_ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 
-/// Headers that the service sends with every answer, so that a client has as much to read as it has there.
+/// Headers that the real service sends with every response, so that a client has as much to parse.
 const ALWAYS: [(HeaderName, HeaderValue); 2] = [
     (
         HeaderName::from_static("x-ms-request-id"),
@@ -25,7 +25,7 @@ const ALWAYS: [(HeaderName, HeaderValue); 2] = [
     (HeaderName::from_static("x-ms-version"), HeaderValue::from_static("2026-02-06")),
 ];
 
-/// Headers that come with every blob ("Get Blob").
+/// Headers of every response with a blob ("Get Blob").
 const OF_BLOBS: [(HeaderName, HeaderValue); 5] = [
     (ACCEPT_RANGES, HeaderValue::from_static("bytes")),
     (HeaderName::from_static("x-ms-blob-type"), HeaderValue::from_static("BlockBlob")),
@@ -34,10 +34,10 @@ const OF_BLOBS: [(HeaderName, HeaderValue); 5] = [
     (HeaderName::from_static("x-ms-server-encrypted"), HeaderValue::from_static("true")),
 ];
 
-/// Room for all headers of an answer.
+/// Capacity for all headers of a response.
 const HEADERS: usize = 16;
 
-/// An error of the service.
+/// An error response of the service.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refusal<'a> {
     pub status: u16,
@@ -68,32 +68,32 @@ impl<'a> Refusal<'a> {
     }
 }
 
-/// A document of XML.
+/// A response with XML.
 pub(super) fn xml(status: StatusCode, text: String) -> Response<Body> {
     answer(status, HeaderValue::from_static("application/xml"), Body::of(text))
 }
 
-/// A document of JSON, or what is wrong with a request for one.
+/// A response with JSON, or with an error message for a control request.
 pub(super) fn json(status: StatusCode, text: String) -> Response<Body> {
     answer(status, HeaderValue::from_static("application/json"), Body::of(text))
 }
 
-/// A blob without its content.
+/// A response with the properties of a blob, without its content.
 pub(super) fn properties(found: Found) -> Response<Body> {
     let body = Body::padded(Bytes::new(), found.size);
     blob(StatusCode::OK, found, body)
 }
 
-/// The whole content of a blob.
+/// A response with the whole content of a blob.
 pub(super) fn whole(found: Found) -> Response<Body> {
     let body = slice(&found, 0, found.size);
     blob(StatusCode::OK, found, body)
 }
 
-/// The bytes of a blob from `start` up to `end`, under a header that shifts them by `shift`.
+/// A response with the bytes of a blob from `start` up to `end`, whose `Content-Range` is off by `shift`.
 pub(super) fn part(found: Found, start: u64, end: u64, shift: u64) -> Response<Body> {
     let mut range = BytesMut::with_capacity(64);
-    // Writing to a buffer that grows does not fail.
+    // Writing to a growable buffer cannot fail.
     let _ = write!(range, "bytes {}-{}/{}", start + shift, end - 1 + shift, found.size);
     let body = slice(&found, start, end);
     let mut answer = blob(StatusCode::PARTIAL_CONTENT, found, body);
@@ -101,14 +101,14 @@ pub(super) fn part(found: Found, start: u64, end: u64, shift: u64) -> Response<B
     answer
 }
 
-/// The refusal of a range that begins behind a blob's end.
+/// The error for a range that starts past the end of a blob.
 pub(super) fn no_such_range(size: u64) -> Response<Body> {
     let mut answer = Refusal::new(416, "InvalidRange").answer();
     answer.headers_mut().insert(CONTENT_RANGE, value(format!("bytes */{size}")));
     answer
 }
 
-/// What a browser is told that may read ("Preflight Blob Request").
+/// The response that allows a browser to read ("Preflight Blob Request").
 pub(super) fn preflight(origin: HeaderValue, method: HeaderValue) -> Response<Body> {
     let mut answer = answer(StatusCode::OK, HeaderValue::from_static("text/plain"), Body::of(Bytes::new()));
     let headers = answer.headers_mut();
@@ -143,7 +143,7 @@ fn slice(found: &Found, start: u64, end: u64) -> Body {
     Body::padded(found.head.slice(from as usize..to as usize), (end - start) - (to - from))
 }
 
-/// A header's value. What cannot be one, such as an ETag with a line end, is left out.
+/// A header value; empty if the text isn't valid in a header, such as an ETag with a line break.
 fn value(text: impl Into<Bytes>) -> HeaderValue {
     HeaderValue::from_maybe_shared(text.into()).unwrap_or(HeaderValue::from_static(""))
 }

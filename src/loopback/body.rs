@@ -1,4 +1,4 @@
-//! Bodies: bytes, then zeros, then the end or what is made of it.
+//! Response bodies: bytes, then zeros, then the end, which a fault can change.
 
 use std::io;
 use std::pin::Pin;
@@ -7,55 +7,55 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 
-/// Zeros that one frame takes at most, in bytes.
+/// The most zeros in one frame, in bytes.
 const ZEROS: usize = 256 * 1024;
 static PAGE: [u8; ZEROS] = [0; ZEROS];
 
-/// The body of an answer.
+/// The body of a response.
 pub(super) struct Body {
     bytes: Bytes,
     zeros: u64,
-    /// What `Content-Length` says.
+    /// The value of `Content-Length`.
     promised: u64,
     end: End,
 }
 
-/// What follows the last byte.
+/// What happens after the last byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// The end.
+    /// The body ends normally.
     Proper,
-    /// The end of the connection, once all has been sent.
+    /// The connection is closed, once everything has been sent.
     Cut,
-    /// The end of the connection.
+    /// The connection is closed immediately.
     CutNow,
-    /// Nothing at all.
+    /// Nothing more is sent.
     Stall,
 }
 
 impl Body {
-    /// These bytes.
+    /// A body of these bytes.
     pub(super) fn of(bytes: impl Into<Bytes>) -> Self {
         Self::padded(bytes.into(), 0)
     }
 
-    /// These bytes and so many zeros.
+    /// A body of these bytes, followed by this many zeros.
     pub(super) fn padded(bytes: Bytes, zeros: u64) -> Self {
         let promised = bytes.len() as u64 + zeros;
         Self { bytes, zeros, promised, end: End::Proper }
     }
 
-    /// How many bytes are sent.
+    /// The number of bytes to send.
     pub(super) fn len(&self) -> u64 {
         self.bytes.len() as u64 + self.zeros
     }
 
-    /// Half of it, and then the end of the connection.
+    /// Sends half of the body, then closes the connection.
     pub(super) fn cut(self) -> Self {
         Self { end: End::Cut, ..self.halved() }
     }
 
-    /// Half of it, and then nothing.
+    /// Sends half of the body, then nothing.
     pub(super) fn stalled(self) -> Self {
         Self { end: End::Stall, ..self.halved() }
     }
@@ -87,7 +87,7 @@ impl hyper::body::Body for Body {
         match self.end {
             End::Proper => Poll::Ready(None),
             End::Stall => Poll::Pending,
-            // Hyper drops what it has not sent when a body fails, so it is given one more turn to send it.
+            // When a body fails, hyper drops the bytes that it has not sent yet, so give it one more turn to send them.
             End::Cut => {
                 self.end = End::CutNow;
                 context.waker().wake_by_ref();

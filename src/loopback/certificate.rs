@@ -1,4 +1,4 @@
-//! Certificates for servers on this machine.
+//! TLS certificates for servers on this machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,25 +8,25 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use super::Tls;
 use crate::model::error::{Error, Result, reason};
 
-/// A certificate for this machine, and what a client must trust to accept it.
+/// A certificate for this machine, and the CA that a client must trust.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certified {
-    /// The CA's certificate, as a PEM file: what `SSL_CERT_FILE` names.
+    /// The CA's certificate, as a PEM file for `SSL_CERT_FILE`.
     pub ca: PathBuf,
-    /// What the server speaks TLS with.
+    /// The server's certificate and key.
     pub tls: Tls,
 }
 
-/// Makes a CA and a certificate in a folder that exists: `ca.pem`, `leaf.pem`, `leaf.key`. The certificate is for
-/// 127.0.0.1, localhost, and the host `loopback`, which only a proxy resolves. The CA's own key is not kept. `ca.pem` is
-/// written last: when it is there, everything is. Neither expires.
+/// Creates a CA and a certificate in an existing folder: `ca.pem`, `leaf.pem`, `leaf.key`. The certificate is for
+/// 127.0.0.1, localhost, and the host `loopback`, which only a proxy resolves. The CA's own key is not saved. `ca.pem`
+/// is written last: if it exists, the other files do too. The certificates do not expire.
 ///
 /// # Errors
 ///
-/// A file cannot be written, or the system has no randomness.
+/// Returns an error if a certificate cannot be created or a file cannot be written.
 pub fn certify(folder: &Path) -> Result<Certified> {
     let [ca, cert, key] =
-        certificates().map_err(|error| Error::new(format!("no certificate could be made: {error}")))?;
+        certificates().map_err(|error| Error::new(format!("cannot create the certificate: {error}")))?;
     let path = |name| folder.join(name);
     let certified =
         Certified { ca: path("ca.pem"), tls: Tls { cert: path("leaf.pem"), key: path("leaf.key") } };
@@ -37,7 +37,7 @@ pub fn certify(folder: &Path) -> Result<Certified> {
     Ok(certified)
 }
 
-/// In PEM: a CA's certificate, one that it signed, and the latter's key.
+/// Creates a CA's certificate, a certificate signed by it, and the key of the latter, all as PEM.
 fn certificates() -> std::result::Result<[String; 3], rcgen::Error> {
     let mut ca = CertificateParams::default();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -1,4 +1,4 @@
-//! What the server serves, and how: plain values that a JSON file can hold.
+//! Configuration of the server: plain values that can be read from a JSON file.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,36 +8,36 @@ use serde::{Deserialize, Serialize};
 use super::faults::Faults;
 use crate::model::error::{Error, Result};
 
-/// The most blobs of a [`Shape`]: their numbers have nine digits.
+/// The most blobs in a [`Shape`]: their numbers have nine digits.
 pub const MAX_SHAPE_BLOBS: u64 = 1_000_000_000;
 
-/// The most blobs on a page of a listing ("List Blobs", `maxresults`).
+/// The most blobs on a listing page ("List Blobs", `maxresults`).
 pub const MAX_PAGE: u64 = 5_000;
 
-/// The most containers of a [`Fleet`]: their numbers have five digits.
+/// The most containers in a [`Fleet`]: their numbers have five digits.
 pub const MAX_FLEET: u32 = 100_000;
 
-/// What a server is started with.
+/// The configuration of a server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The storage account, which is the first part of every path.
+    /// The storage account, which is the first segment of every path.
     pub account: String,
-    /// The port on 127.0.0.1; 0 takes any that is free.
+    /// The port on 127.0.0.1; 0 picks a free one.
     pub port: u16,
-    /// Speak TLS instead of plain http.
+    /// Use TLS instead of plain HTTP.
     pub tls: Option<Tls>,
     /// The containers by name.
     pub containers: BTreeMap<String, Content>,
-    /// Many containers besides.
+    /// Many additional containers.
     pub fleet: Option<Fleet>,
-    /// The most items on a page, at most [`MAX_PAGE`]: the service may send fewer than it is asked for.
+    /// The most items on a page, at most [`MAX_PAGE`]. Like the real service, a page may have fewer than requested.
     pub page_size: u64,
-    /// The origins that a CORS preflight is granted to; `*` stands for all.
+    /// The origins allowed in a CORS preflight; `*` for all.
     pub allowed_origins: Vec<String>,
-    /// The bearer tokens that are accepted. When there are none, any credential is, and so is none at all.
+    /// The accepted bearer tokens. If empty, requests are accepted with any credential or none.
     pub bearer_tokens: Vec<String>,
-    /// What goes wrong.
+    /// The faults to inject.
     pub faults: Faults,
 }
 
@@ -45,55 +45,55 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
-    /// The certificate of the server, then those between it and the CA.
+    /// The server's certificate, followed by any intermediate certificates.
     pub cert: PathBuf,
     /// The private key.
     pub key: PathBuf,
 }
 
-/// What a container holds.
+/// The content of a container.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
-    /// Blobs that are computed from their number and held nowhere.
+    /// Blobs that are computed from their number and not stored.
     Shape(Shape),
-    /// These blobs.
+    /// The given blobs.
     Blobs(Vec<Blob>),
 }
 
-/// Containers by the thousand: `site-00000` and so on, whose blobs have the same shape and differ by their seed.
+/// Thousands of containers: `site-00000` and so on. Their blobs have the same shape but different seeds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fleet {
-    /// What every name begins with, such as `site-`.
+    /// The prefix of every name, such as `site-`.
     pub name: String,
-    /// How many containers there are, at most [`MAX_FLEET`].
+    /// The number of containers, at most [`MAX_FLEET`].
     pub containers: u32,
-    /// What each holds. Each container has a seed of its own.
+    /// The content of each container, apart from the seed.
     #[serde(default)]
     pub shape: Shape,
 }
 
-/// Blobs by the million: every property is a function of the seed and of the blob's number.
+/// Millions of blobs: every property is a function of the seed and the blob's number.
 ///
-/// * Names such as `cam0003/2026-11-07/IMG_000330127.jpg`; the order of the names is that of the numbers.
-/// * A blob is a whole small file of its kind; zeros follow it where the format allows that, in JPEG and MP4.
+/// * Names look like `cam0003/2026-11-07/IMG_000330127.jpg` and sort in the order of the numbers.
+/// * A blob is a complete small file of its kind, followed by zeros if the format allows it (JPEG and MP4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Shape {
-    /// How many blobs there are, at most [`MAX_SHAPE_BLOBS`].
+    /// The number of blobs, at most [`MAX_SHAPE_BLOBS`].
     pub blobs: u64,
-    /// What kinds, sizes and ETags are drawn from.
+    /// The seed for kinds, sizes and ETags.
     pub seed: u64,
-    /// How often each kind of file occurs.
+    /// The share of each kind of file.
     pub mix: Mix,
-    /// The smallest and the largest JPEG, in bytes. None is shorter than the file that it begins with.
+    /// The smallest and largest JPEG, in bytes. A JPEG is never shorter than the file it starts with.
     pub image_size: (u64, u64),
-    /// The smallest and the largest MP4, in bytes, likewise.
+    /// The smallest and largest MP4, in bytes. An MP4 is never shorter than the file it starts with.
     pub video_size: (u64, u64),
 }
 
-/// The weight of each kind of file. The profile `nexus` accepts all but the rotated ones and `mp4_by_ffmpeg`.
+/// The weight of each kind of file. The `nexus` profile accepts all except the rotated ones and `mp4_by_ffmpeg`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mix {
@@ -117,38 +117,38 @@ pub struct Mix {
     pub mp4_by_ffmpeg: u32,
 }
 
-/// A blob that is given as it is.
+/// A blob with given content.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Blob {
-    /// Its name, not encoded.
+    /// Its name, not percent-encoded.
     pub name: String,
     /// Its content.
     pub bytes: Vec<u8>,
-    /// Its version, without quotes; a new one every time when `None`.
+    /// Its ETag, without quotes; `None` creates a new one on every write.
     pub etag: Option<String>,
-    /// Its access tier; a blob in `Archive` is listed and not read.
+    /// Its access tier. A blob in `Archive` is listed but cannot be read.
     pub tier: Tier,
-    /// Its metadata, listed when the request has `include=metadata`.
+    /// Its metadata, listed if the request has `include=metadata`.
     pub metadata: BTreeMap<String, String>,
 }
 
 /// An access tier, as the service spells it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tier {
-    /// For what is read often.
+    /// For frequent reads.
     #[default]
     Hot,
-    /// For what is read now and then.
+    /// For occasional reads.
     Cool,
-    /// For what is hardly read.
+    /// For rare reads.
     Cold,
-    /// Offline.
+    /// Offline: must be rehydrated before it can be read.
     Archive,
 }
 
 impl Tier {
-    /// The name in a listing.
+    /// The name used in listings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Hot => "Hot",
@@ -204,16 +204,16 @@ impl Default for Mix {
 }
 
 impl Config {
-    /// A server with one container.
+    /// Configures a server with one container.
     pub fn of(container: impl Into<String>, content: Content) -> Self {
         Self { containers: BTreeMap::from([(container.into(), content)]), ..Self::default() }
     }
 
-    /// Every container with its content, those of the fleet too.
+    /// Every container with its content, including those of the fleet.
     pub fn all_containers(&self) -> impl Iterator<Item = (String, Content)> {
         let fleet = self.fleet.iter().flat_map(|Fleet { name, containers, shape }| {
             (0..*containers).map(move |number| {
-                // Far apart, so that no container looks like the next one, shifted.
+                // Seeds are far apart, so that a container is not a shifted copy of the next one.
                 let seed = shape.seed ^ u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
                 (format!("{name}{number:05}"), Content::Shape(Shape { seed, ..shape.clone() }))
             })
@@ -223,7 +223,7 @@ impl Config {
 
     /// # Errors
     ///
-    /// A number is out of its range.
+    /// Returns an error if a value is out of range.
     pub(super) fn check(&self) -> Result<()> {
         for content in self.containers.values() {
             if let Content::Shape(shape) = content {
@@ -233,11 +233,11 @@ impl Config {
         if let Some(fleet) = &self.fleet {
             fleet.shape.check()?;
             if fleet.containers > MAX_FLEET {
-                return Err(Error::new(format!("a fleet has at most {MAX_FLEET} containers")));
+                return Err(Error::new(format!("a fleet can have at most {MAX_FLEET} containers")));
             }
         }
         if !(1..=MAX_PAGE).contains(&self.page_size) {
-            return Err(Error::new(format!("a page has 1 to {MAX_PAGE} items")));
+            return Err(Error::new(format!("the page size must be 1 to {MAX_PAGE} items")));
         }
         self.faults.check()
     }
@@ -246,14 +246,14 @@ impl Config {
 impl Shape {
     fn check(&self) -> Result<()> {
         if self.blobs > MAX_SHAPE_BLOBS {
-            return Err(Error::new(format!("a shape has at most {MAX_SHAPE_BLOBS} blobs")));
+            return Err(Error::new(format!("a shape can have at most {MAX_SHAPE_BLOBS} blobs")));
         }
         if [self.image_size, self.video_size].iter().any(|(least, most)| least > most) {
-            return Err(Error::new("the smallest size of a shape is above the largest"));
+            return Err(Error::new("the smallest size of a shape exceeds the largest"));
         }
         match self.mix.weights().iter().map(|weight| u64::from(*weight)).sum() {
             0 | 4_294_967_296.. => {
-                Err(Error::new("the weights of a mix add up to 0, or to more than 32 bits"))
+                Err(Error::new("the weights of a mix must add up to a number from 1 to 4294967295"))
             }
             _ => Ok(()),
         }
@@ -261,7 +261,7 @@ impl Shape {
 }
 
 impl Mix {
-    /// The weights in the order of their fields.
+    /// The weights, in field order.
     pub(super) fn weights(&self) -> [u32; 9] {
         [
             self.jpeg,

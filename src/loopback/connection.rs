@@ -1,4 +1,4 @@
-//! Connections: plain or TLS, ended as a fault wants it.
+//! Connections: plain or TLS, and how they end when a fault is injected.
 
 use std::error::Error as _;
 use std::future::poll_fn;
@@ -21,13 +21,13 @@ use super::config::Tls;
 use super::service::{HangUp, Service};
 use crate::model::error::{Error, Result};
 
-/// How long to wait when no connection can be accepted, as when too many files are open.
+/// How long to wait before the next attempt if a connection cannot be accepted, for example with too many open files.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Bytes that begin no answer of HTTP.
+/// Bytes that aren't an HTTP response.
 const GARBAGE: &[u8] = b"\x15\x03\x01 this is not HTTP\r\n\r\n";
 
-/// What carries a connection.
+/// The stream of a connection.
 trait Socket: AsyncRead + AsyncWrite + Unpin {
     fn tcp(&self) -> &TcpStream;
 }
@@ -44,7 +44,7 @@ impl Socket for TlsStream<TcpStream> {
     }
 }
 
-/// Accepts connections for ever.
+/// Accepts connections forever.
 pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<Service>) {
     loop {
         let Ok((socket, _)) = listener.accept().await else {
@@ -52,7 +52,7 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, serv
             continue;
         };
         service.connection();
-        // A small answer must not wait for the acknowledgement of the one before.
+        // Otherwise a small response would wait until the one before it is acknowledged.
         let _ = socket.set_nodelay(true);
         let (tls, service) = (tls.clone(), Arc::clone(&service));
         tokio::spawn(async move {
@@ -71,14 +71,14 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, serv
 /// Serves a connection to its end.
 async fn serve<S: Socket>(socket: S, service: &Service) {
     let mut http = http1::Builder::new();
-    // Clients on the same machine may keep a connection as long as they like.
+    // Clients on the same machine may keep an idle connection for as long as they like.
     http.header_read_timeout(None);
     let mut connection =
         http.serve_connection(TokioIo::new(socket), service_fn(|request| Box::pin(service.call(request))));
     let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
     let mut socket = connection.into_parts().io.into_inner();
     let hang_up = ended.as_ref().err().and_then(|error| error.source()?.downcast_ref::<HangUp>());
-    // Whatever fails from here on, the connection ends, and that is all that is wanted.
+    // Errors from here on can be ignored: the connection ends either way.
     let _ = match hang_up {
         Some(HangUp::Reset) => socket.tcp().set_zero_linger(),
         Some(HangUp::Garbage) => socket.write_all(GARBAGE).await,
@@ -89,10 +89,10 @@ async fn serve<S: Socket>(socket: S, service: &Service) {
     }
 }
 
-/// What speaks TLS with this certificate.
+/// Creates the TLS acceptor for this certificate.
 pub(super) fn acceptor(tls: &Tls) -> Result<TlsAcceptor> {
     let unusable = |path: &Path, what: &dyn std::fmt::Display| {
-        Error::new(format!("{} cannot be used for TLS: {what}", path.display()))
+        Error::new(format!("cannot use '{}' for TLS: {what}", path.display()))
     };
     let chain = CertificateDer::pem_file_iter(&tls.cert).and_then(Iterator::collect);
     let chain = chain.map_err(|error| unusable(&tls.cert, &error))?;

@@ -1,4 +1,4 @@
-//! What can go wrong, and for which requests.
+//! Faults, and the requests that they affect.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -8,90 +8,90 @@ use serde::{Deserialize, Serialize};
 use super::Kind;
 use crate::model::error::{Error, Result};
 
-/// What goes wrong, as a whole. The same seed and the same requests have the same faults.
+/// All faults of a server. The same seed and the same requests give the same faults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
-    /// What everything random is drawn from.
+    /// The seed for everything random.
     pub seed: u64,
-    /// How long every answer takes.
+    /// The latency of every response.
     pub latency: Latency,
-    /// How many requests a second are served at most.
+    /// The most requests per second.
     pub limit: Option<Limit>,
-    /// Which requests fail, and how: the first rule that hits a request counts.
+    /// Which requests fail, and how. The first rule that matches a request applies.
     pub rules: Vec<Rule>,
 }
 
-/// How long the server waits before it answers, in milliseconds. Its timer ticks once a millisecond.
+/// How long the server waits before it responds, in milliseconds. The resolution of its timer is one millisecond.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Latency {
-    /// Not at all.
+    /// No wait.
     #[default]
     None,
-    /// Always as long.
+    /// Always the same.
     Fixed {
         /// The wait.
         ms: f64,
     },
-    /// Anything between two bounds, equally likely.
+    /// Uniformly distributed between two bounds.
     Uniform {
         /// The shortest wait.
         min_ms: f64,
-        /// The longest.
+        /// The longest wait.
         max_ms: f64,
     },
-    /// Log-normal, as latencies of services tend to be: most answers come soon, a few very late.
+    /// Log-normally distributed, as latencies of services tend to be: most responses are fast, a few are very slow.
     Lognormal {
-        /// What half of the waits stay below.
+        /// The median.
         p50_ms: f64,
-        /// What 99 of 100 waits stay below.
+        /// The 99th percentile.
         p99_ms: f64,
     },
 }
 
-/// A token bucket. What is above it is answered with 503 `ServerBusy`, at once.
+/// A token bucket. Requests beyond it immediately get 503 `ServerBusy`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
-    /// Requests a second that are served.
+    /// Requests served per second.
     pub per_second: f64,
-    /// Requests that may come at once after a pause; what 100 ms allow when `None`.
+    /// Requests allowed at once after a pause; `None` allows as many as fit in 100 ms.
     #[serde(default)]
     pub burst: Option<f64>,
-    /// The `Retry-After` of a refusal, in seconds; no such header when `None`.
+    /// `Retry-After` of a throttled request, in seconds; `None` omits the header.
     #[serde(default)]
     pub retry_after: Option<u32>,
 }
 
-/// A fault, and the requests that it hits.
+/// A fault, and the requests it affects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// What happens.
     pub fault: Fault,
-    /// To which kind of request. A fault of ranges never hits a listing, nor one of pages a read.
+    /// The kind of request. Faults of ranges never affect listings, and faults of pages never affect reads.
     #[serde(default)]
     pub on: On,
-    /// The share of targets that are hit, 0 to 1. A target is a blob and the first byte of a range, or a page.
-    /// Of rules with rates below 1 no target is hit by two, as long as the rates add up to at most 1.
+    /// The share of targets that are affected, 0 to 1. A target is a blob plus the first byte of a range, or a page.
+    /// As long as the rates add up to at most 1, no target is affected by two rules.
     #[serde(default = "one")]
     pub rate: f64,
-    /// How many attempts at a target are hit.
+    /// How many attempts at a target fail.
     #[serde(default)]
     pub attempts: Attempts,
-    /// Only requests to this container; to any when it is empty.
+    /// Only requests to this container; empty for all.
     #[serde(default)]
     pub container: String,
-    /// Only blobs whose name, or listings whose prefix, begins like this.
+    /// Only blobs whose name, or listings whose prefix, starts with this.
     #[serde(default)]
     pub prefix: String,
-    /// Passes over this many requests of that kind and prefix first.
+    /// Ignores this many matching requests first.
     #[serde(default)]
     pub after: u64,
 }
 
-/// The kinds of request that a rule is about.
+/// The kinds of request that a rule applies to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum On {
@@ -100,7 +100,7 @@ pub enum On {
     Reads,
     /// A page of blobs.
     Lists,
-    /// Every request of the service.
+    /// Every request to the service.
     All,
 }
 
@@ -108,20 +108,20 @@ pub enum On {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Attempts {
-    /// The first one, or the first two: the seed decides. A client that tries three times loses nothing.
+    /// The first one or two, depending on the seed. A client that tries three times always succeeds.
     #[default]
     OneOrTwo,
-    /// The first ones.
+    /// This many of the first attempts.
     First(u32),
     /// All of them.
     Always,
 }
 
-/// One way to fail.
+/// A way to fail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
-    /// An error of the service, with its code in `x-ms-error-code` and in a body of XML.
+    /// An error response, with its code in `x-ms-error-code` and in an XML body.
     Refuse {
         /// The status, 400 to 599.
         status: u16,
@@ -131,25 +131,25 @@ pub enum Fault {
         #[serde(default)]
         retry_after: Option<u32>,
     },
-    /// The connection is reset (TCP RST) instead of an answer.
+    /// The connection is reset (TCP RST) instead of a response.
     Reset,
-    /// Bytes that are no HTTP instead of an answer, then the end of the connection.
+    /// Bytes that aren't HTTP instead of a response, then the connection is closed.
     Garbage,
-    /// Half of the body that `Content-Length` promises, then the end of the connection.
+    /// Half of the body that `Content-Length` promises, then the connection is closed.
     Cut,
-    /// Half of the body, then nothing until the client hangs up.
+    /// Half of the body, then nothing until the client closes the connection.
     Stall,
-    /// A range that ends halfway, with headers that say so.
+    /// Only the first half of the range, with matching headers.
     Short,
-    /// 200 and the whole blob instead of the range.
+    /// Status 200 and the whole blob instead of the range.
     Whole,
-    /// A `Content-Range` that lies one byte further on.
+    /// A `Content-Range` that is off by one byte.
     WrongRange,
-    /// The blob is replaced just before the read: same content, new ETag, here and in listings from now on.
+    /// The blob is replaced just before the read: it keeps its content but has a new ETag, also in later listings.
     Replaced,
     /// A page that is not well-formed.
     MalformedPage,
-    /// A page that ends halfway, with the `Content-Length` of that half.
+    /// Only the first half of a page, with a matching `Content-Length`.
     TruncatedPage,
 }
 
@@ -183,7 +183,7 @@ impl Fault {
         Self::Refuse { status, code: Cow::Borrowed(code), retry_after: None }
     }
 
-    /// The name under which it is counted.
+    /// The name under which the fault is counted.
     pub fn name(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::Refuse { status, code, .. } => return Cow::Owned(format!("{status} {code}")),
@@ -200,7 +200,7 @@ impl Fault {
         })
     }
 
-    /// Whether it can happen to a request of this kind.
+    /// Whether the fault can affect requests of this kind.
     pub(super) fn fits(&self, kind: Kind) -> bool {
         match self {
             Self::Refuse { .. } | Self::Reset | Self::Garbage => true,
@@ -212,26 +212,26 @@ impl Fault {
 }
 
 impl Rule {
-    /// A rule that hits the first attempt, or the first two, at a share of all ranges.
+    /// Creates a rule that affects the first one or two attempts at a share of all ranges.
     pub fn on_reads(fault: Fault, rate: f64) -> Self {
         let (on, attempts) = (On::Reads, Attempts::OneOrTwo);
         Self { fault, on, rate, attempts, container: String::new(), prefix: String::new(), after: 0 }
     }
 
-    /// A rule that hits the first attempt, or the first two, at a share of all pages.
+    /// Creates a rule that affects the first one or two attempts at a share of all pages.
     pub fn on_lists(fault: Fault, rate: f64) -> Self {
         Self { on: On::Lists, ..Self::on_reads(fault, rate) }
     }
 
-    /// The same rule for so many attempts.
+    /// Sets how many attempts fail.
     pub fn attempts(self, attempts: Attempts) -> Self {
         Self { attempts, ..self }
     }
 }
 
 impl Faults {
-    /// Sets what is given: the share of ranges and pages that fail in a way that passes, how long every answer takes,
-    /// and requests a second that are served.
+    /// Sets the given values: the share of ranges and pages with transient faults, the latency of every response, and
+    /// the limit of requests per second.
     pub fn set(&mut self, fail: Option<f64>, latency: Option<Duration>, per_second: Option<f64>) {
         if let Some(rate) = fail {
             self.rules = Self::passing(rate, 0).rules;
@@ -244,10 +244,10 @@ impl Faults {
         }
     }
 
-    /// Every fault that passes when the request is repeated, at `rate` of all ranges and of all pages.
+    /// Every transient fault, which a retry gets past, at `rate` of all ranges and of all pages.
     ///
-    /// Left out are those that change a verdict (replaced, gone, no permission), and [`Fault::Stall`], which costs
-    /// whatever time limit the client has.
+    /// This excludes faults that change a verdict (replaced, gone, no permission), and [`Fault::Stall`], which takes as
+    /// long as the timeout of the client.
     pub fn passing(rate: f64, seed: u64) -> Self {
         let of_both = [
             Fault::busy(None),
@@ -269,7 +269,7 @@ impl Faults {
 
     /// # Errors
     ///
-    /// A number is out of its range, or a code is none.
+    /// Returns an error if a number is out of range or an error code is invalid.
     pub(super) fn check(&self) -> Result<()> {
         let sound = match self.latency {
             Latency::None => true,
@@ -278,13 +278,13 @@ impl Faults {
             Latency::Lognormal { p50_ms, p99_ms } => is_wait(p99_ms) && 0.0 < p50_ms && p50_ms <= p99_ms,
         };
         if !sound {
-            return Err(Error::new(format!("a latency is at most {} s and ascends", MAX_WAIT.as_secs())));
+            return Err(Error::new(format!("latencies must ascend, up to {} s", MAX_WAIT.as_secs())));
         }
         if self.limit.is_some_and(|limit| !(limit.per_second > 0.0 && limit.capacity() >= 1.0)) {
-            return Err(Error::new("a limit lets something through: a rate above 0, a burst of 1 or more"));
+            return Err(Error::new("a limit must have a rate above 0 and a burst of at least 1"));
         }
         if self.rules.iter().any(|rule| !(0.0..=1.0).contains(&rule.rate)) {
-            return Err(Error::new("the rate of a fault is between 0 and 1"));
+            return Err(Error::new("the rate of a fault must be between 0 and 1"));
         }
         let is_answer = |rule: &Rule| match &rule.fault {
             Fault::Refuse { status, code, .. } => {
@@ -294,15 +294,13 @@ impl Faults {
         };
         match self.rules.iter().all(is_answer) {
             true => Ok(()),
-            false => {
-                Err(Error::new("a refusal has a status of 400 to 599, and letters and digits as its code"))
-            }
+            false => Err(Error::new("a refusal must have a status from 400 to 599 and an alphanumeric code")),
         }
     }
 }
 
 impl Limit {
-    /// What the bucket holds when it is full, in requests.
+    /// The capacity of the bucket, in requests.
     pub(super) fn capacity(&self) -> f64 {
         self.burst.unwrap_or_else(|| (self.per_second / 10.0).max(1.0))
     }

@@ -1,4 +1,4 @@
-//! Decides for each request how long it takes and what goes wrong.
+//! Decides the latency and the fault of each request.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,44 +10,44 @@ use fastrand::Rng;
 use super::Kind;
 use super::faults::{Attempts, Fault, Faults, Latency, Limit, MAX_WAIT, On, Rule};
 
-/// The most targets whose attempts are remembered, some 32 MiB; further ones are spared by faults that pass.
+/// The most targets whose attempts are counted, about 32 MiB. Transient faults do not affect any more targets.
 const MAX_REMEMBERED: usize = 1 << 20;
 
-/// The standard normal distribution's 99th percentile.
+/// The 99th percentile of the standard normal distribution.
 const Z_99: f64 = 2.326_347_9;
 
-/// What a request is about, as far as a fault can depend on it.
+/// The properties of a request that a fault can depend on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Target<'a> {
     /// The container.
     pub container: &'a str,
     /// The blob's name, or the prefix of a listing.
     pub name: &'a str,
-    /// Where in the listing a page begins; empty for a blob.
+    /// Where in the listing a page starts; empty for a blob.
     pub marker: &'a str,
     /// The first byte of the range; 0 for a page.
     pub start: u64,
 }
 
-/// What is decided about a request.
+/// The decision about a request.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Decision {
-    /// How long to wait before the answer.
+    /// How long to wait before the response.
     pub wait: Duration,
-    /// What goes wrong, and the name under which it is counted.
+    /// The fault, and the name under which it is counted.
     pub fault: Option<(Fault, Cow<'static, str>)>,
 }
 
-/// The faults and how far they have come.
+/// The faults and their state.
 #[derive(Debug)]
 pub(super) struct Injector {
     faults: Faults,
-    /// Where latencies are drawn from.
+    /// The random numbers for latencies.
     rng: Rng,
     bucket: Option<Bucket>,
-    /// Requests that each rule has seen.
+    /// Matching requests so far, by rule.
     seen: Vec<u64>,
-    /// Attempts that a rule has hit, by rule and target.
+    /// Failed attempts, by rule and target.
     hit: HashMap<(usize, u64), u32>,
 }
 
@@ -58,7 +58,7 @@ impl Injector {
         Self { faults, rng, bucket, seen, hit: HashMap::new() }
     }
 
-    /// Decides about the request that arrives now.
+    /// Decides about a request that arrives `now`.
     pub(super) fn decide(&mut self, kind: Kind, target: Target<'_>, now: Instant) -> Decision {
         if let Some(bucket) = &mut self.bucket
             && !bucket.take(now)
@@ -74,10 +74,10 @@ impl Injector {
         Decision { wait, fault }
     }
 
-    /// The fault of the first rule that hits.
+    /// The fault of the first rule that applies.
     ///
-    /// A target is a point on a circle of circumference 1, and rules take up arcs one after the other: this is what
-    /// keeps two rules from hitting the same target while a rate of 1 still hits everything.
+    /// A target is a point on a circle of circumference 1, and rules occupy consecutive arcs. So two rules do not
+    /// affect the same target, and a rate of 1 still affects every target.
     fn fault(&mut self, kind: Kind, target: Target<'_>) -> Option<Fault> {
         if self.faults.rules.is_empty() {
             return None;
@@ -97,7 +97,7 @@ impl Injector {
                 continue;
             }
             let most = match rule.attempts {
-                // The new version stays, so there is nothing to repeat.
+                // The replacement is permanent, so there is nothing to repeat.
                 Attempts::OneOrTwo if rule.fault == Fault::Replaced => 1,
                 Attempts::OneOrTwo => one_or_two,
                 Attempts::First(most) => most,
@@ -121,7 +121,7 @@ fn is_about(rule: &Rule, kind: Kind, target: Target<'_>) -> bool {
     is_meant && is_there && rule.fault.fits(kind) && target.name.starts_with(&rule.prefix)
 }
 
-/// Counts an attempt, unless `most` of them have been counted.
+/// Counts an attempt, unless `most` have been counted already. Returns whether it was counted.
 fn count(hit: &mut HashMap<(usize, u64), u32>, key: (usize, u64), most: u32) -> bool {
     let is_full = hit.len() >= MAX_REMEMBERED;
     let count = match hit.entry(key) {
@@ -145,14 +145,14 @@ fn wait(latency: Latency, rng: &mut Rng) -> Duration {
     Duration::from_secs_f64(ms / 1e3).min(MAX_WAIT)
 }
 
-/// Box and Muller's method; `1 - f64()` is never 0.
+/// The Box–Muller transform; `1 - f64()` is never 0.
 fn standard_normal(rng: &mut Rng) -> f64 {
     let (radius, angle) = (1.0 - rng.f64(), rng.f64());
     (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
 }
 
 impl Target<'_> {
-    /// FNV-1a over all fields: the same in every process, which `std` does not promise of its hasher.
+    /// FNV-1a over all fields. It is the same in every process, which `std` does not guarantee for its hasher.
     fn hash(&self) -> u64 {
         const OFFSET: u64 = 0xCBF2_9CE4_8422_2325;
         const PRIME: u64 = 0x0100_0000_01B3;

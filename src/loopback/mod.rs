@@ -1,13 +1,13 @@
-//! A blob server on 127.0.0.1 for tests and benchmarks: as fast as the client that is measured needs it, and as faulty
-//! as the client that is tested needs it.
+//! A blob server on 127.0.0.1 for tests and benchmarks. It is fast enough to measure a client, and can inject faults to
+//! test one.
 //!
-//! It speaks what a reader needs of the REST API of Azure Blob Storage, with the account as the first part of every
-//! path, as emulators have it: List Blobs, List Containers, Get Blob, Get Blob Properties and the CORS preflight. It
-//! runs on one thread, so that its cost is easy to tell from the client's.
+//! It supports the part of the Azure Blob Storage REST API that a reader needs, with the account as the first segment
+//! of every path, like emulators: List Blobs, List Containers, Get Blob, Get Blob Properties and the CORS preflight. It
+//! runs on one thread, so that its cost is easy to separate from the client's.
 //!
-//! [`Server::start`] runs it in this process, `presync loopback` in one of its own. There it is controlled over HTTP:
-//! `GET /_loopback/stats` gives [`Stats`], `POST /_loopback/faults` takes [`Faults`], `POST /_loopback/reset` sets the
-//! counters to zero.
+//! [`Server::start`] runs it in this process, and `presync loopback` in a separate one, which is controlled over HTTP:
+//! `GET /_loopback/stats` returns [`Stats`], `POST /_loopback/faults` takes [`Faults`], and `POST /_loopback/reset`
+//! resets the counters.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
@@ -39,14 +39,14 @@ use service::Service;
 
 use crate::model::error::{Error, Result, reason};
 
-/// What the paths of requests about the server itself begin with.
+/// The prefix of the paths that control the server itself.
 const CONTROL: &str = "/_loopback/";
 
 /// The server, not yet running.
 #[derive(Debug)]
 pub struct Server;
 
-/// A running server. It ends, with all its connections, when this is dropped.
+/// A running server. Dropping this stops the server and closes all connections.
 pub struct Handle {
     service: Arc<Service>,
     /// Dropped to end the server.
@@ -55,15 +55,15 @@ pub struct Handle {
 }
 
 impl Server {
-    /// Starts a server on a thread of its own. When this returns, it listens.
+    /// Starts a server on a separate thread. It is listening when this returns.
     ///
     /// # Errors
     ///
-    /// The configuration is out of its ranges, the certificate cannot be used, or the port is taken.
+    /// Returns an error if the configuration is invalid, the certificate cannot be used, or the port is in use.
     pub fn start(config: Config) -> Result<Handle> {
         config.check()?;
         let tls = config.tls.as_ref().map(connection::acceptor).transpose()?;
-        let failed = |error| Error::new(format!("the loopback server cannot start: {}", reason(&error)));
+        let failed = |error| Error::new(format!("cannot start the loopback server: {}", reason(&error)));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port)).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -102,34 +102,34 @@ impl Handle {
         self.service.stats()
     }
 
-    /// Sets the counters to zero.
+    /// Resets the counters.
     pub fn reset(&self) {
         self.service.reset();
     }
 
-    /// Changes what goes wrong, from the next request on. Attempts are counted anew.
+    /// Replaces the faults from the next request on, and resets the counts of attempts.
     ///
     /// # Errors
     ///
-    /// A number is out of its range; then nothing changes.
+    /// Returns an error, and changes nothing, if a value is out of range.
     pub fn set_faults(&self, faults: Faults) -> Result<()> {
         self.service.set_faults(faults)
     }
 
-    /// Writes a blob, over an older one too.
+    /// Writes a blob, replacing any existing one.
     ///
     /// # Errors
     ///
-    /// There is no such container, or its blobs are generated.
+    /// Returns an error if there is no such container, or its blobs are generated.
     pub fn put(&self, container: &str, blob: Blob) -> Result<()> {
         self.service.store(container)?.put(blob)
     }
 
-    /// Deletes a blob, if there is one of this name.
+    /// Deletes the blob with this name, if there is one.
     ///
     /// # Errors
     ///
-    /// There is no such container, or its blobs are generated.
+    /// Returns an error if there is no such container, or its blobs are generated.
     pub fn delete(&self, container: &str, name: &str) -> Result<()> {
         self.service.store(container)?.delete(name)
     }
@@ -139,7 +139,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic has been told already, by the thread itself.
+            // The thread has already reported a panic itself.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! Pages of listings, in the XML of "List Blobs" and "List Containers".
+//! Listing pages, in the XML of "List Blobs" and "List Containers".
 
 use std::fmt::Write;
 
@@ -7,34 +7,34 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::config::MAX_PAGE;
 use super::store::{Entry, Next, Store};
 
-/// Every body of XML begins with a byte order mark, as the service's do.
+/// Every XML body starts with a byte order mark, as in the real service.
 const HEAD: &str = "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?>";
 
-/// Room for a page of [`MAX_PAGE`] blobs, in bytes a blob: what a blob of a shape takes.
+/// Capacity for a page, in bytes per blob: the size of a generated blob in the XML.
 const BYTES_PER_BLOB: usize = 720;
 
-/// What marks of pages begin with. What follows is the name of the next blob in hexadecimal digits.
+/// The prefix of markers. It is followed by the name of the next blob in hexadecimal.
 const MARKER: &str = "2!";
 
-/// What a page is asked for with.
+/// The query for a page.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Query {
     pub prefix: String,
     pub delimiter: String,
-    /// The mark of the page before, decoded: the name to begin with.
+    /// The decoded marker: the name to start with.
     pub from: Option<String>,
-    /// How many items there are at most.
+    /// The most items requested.
     pub max: Option<u64>,
-    /// Whether metadata is asked for.
+    /// Whether metadata is requested.
     pub metadata: bool,
 }
 
 impl Query {
-    /// The query of a URL.
+    /// Parses the query of a URL.
     ///
     /// # Errors
     ///
-    /// The service's code for a parameter that cannot be.
+    /// Returns the service's error code if a parameter is invalid.
     pub(super) fn of<'q>(
         parameters: impl Iterator<Item = (&'q str, std::borrow::Cow<'q, str>)>,
     ) -> Result<Self, &'static str> {
@@ -58,12 +58,12 @@ impl Query {
         Ok(query)
     }
 
-    /// How many items the page has at most, where the server sends at most `most`.
+    /// The most items on the page if the server sends at most `most`.
     fn max(&self, most: u64) -> u64 {
         self.max.unwrap_or(MAX_PAGE).min(most)
     }
 
-    /// What the service repeats of the request.
+    /// Writes the parameters that the service repeats in its response.
     fn echo(&self, xml: &mut String) {
         element(xml, "Prefix", &self.prefix);
         element(xml, "Marker", &self.from.as_deref().map(marker).unwrap_or_default());
@@ -74,7 +74,7 @@ impl Query {
     }
 }
 
-/// A page of at most `most` blobs of a container.
+/// A page with at most `most` blobs of a container.
 pub(super) fn blobs(endpoint: &str, container: &str, store: &Store, query: &Query, most: u64) -> String {
     let most = query.max(most);
     let room = usize::try_from(most).unwrap_or(0) * BYTES_PER_BLOB;
@@ -115,7 +115,7 @@ pub(super) fn blobs(endpoint: &str, container: &str, store: &Store, query: &Quer
     xml
 }
 
-/// A page of at most `most` containers of an account; `names` ascend.
+/// A page with at most `most` containers of an account; `names` must be sorted.
 pub(super) fn containers<'n>(
     endpoint: &str,
     names: impl Iterator<Item = &'n str>,
@@ -141,24 +141,24 @@ pub(super) fn containers<'n>(
     xml
 }
 
-/// The body of a refusal ("Status and error codes").
+/// The body of an error response ("Status and error codes").
 pub(super) fn error(code: &str) -> String {
     format!("{HEAD}<Error><Code>{code}</Code><Message>The loopback server says {code}.</Message></Error>")
 }
 
-/// A page that ends halfway.
+/// Cuts a page in half.
 pub(super) fn truncated(mut page: String) -> String {
     page.truncate(middle(&page));
     page
 }
 
-/// A page that closes, halfway, what is not open.
+/// Adds closing tags without opening tags in the middle of a page.
 pub(super) fn malformed(mut page: String) -> String {
     page.insert_str(middle(&page), "</Page></Error>");
     page
 }
 
-/// Where the last tag of the first half begins.
+/// Where the last tag of the first half starts.
 fn middle(page: &str) -> usize {
     page.as_bytes()[..page.len() / 2].iter().rposition(|byte| *byte == b'<').unwrap_or(0)
 }
@@ -201,7 +201,7 @@ fn write_group(xml: &mut String, prefix: &str) {
     xml.push_str("</BlobPrefix>");
 }
 
-/// A name, percent-encoded when XML cannot carry it ("List Blobs", version 2021-02-12).
+/// Writes a name, percent-encoded if XML cannot represent it ("List Blobs", version 2021-02-12).
 fn write_name(xml: &mut String, name: &str) {
     if name.chars().any(is_forbidden) {
         let encoded = utf8_percent_encode(name, NON_ALPHANUMERIC);
@@ -213,7 +213,7 @@ fn write_name(xml: &mut String, name: &str) {
     }
 }
 
-/// What is no character of XML (XML 1.0, 2.2).
+/// Whether XML forbids the character (XML 1.0, 2.2).
 fn is_forbidden(c: char) -> bool {
     matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}')
 }
@@ -227,7 +227,7 @@ fn element(xml: &mut String, name: &str, text: &str) {
     put(xml, format_args!("</{name}>"));
 }
 
-/// Text between tags (XML 1.0, 2.4). A carriage return would be read as a line feed (2.11).
+/// Escapes text between tags (XML 1.0, 2.4). An unescaped carriage return would be read as a line feed (2.11).
 fn escape(xml: &mut String, text: &str) {
     let mut rest = text;
     while let Some(at) = rest.find(['&', '<', '>', '\r']) {
@@ -243,7 +243,7 @@ fn escape(xml: &mut String, text: &str) {
     xml.push_str(rest);
 }
 
-/// The mark of the page that begins with a name.
+/// The marker of the page that starts with a name.
 fn marker(name: &str) -> String {
     name.bytes().fold(MARKER.to_owned(), |mut marker, byte| {
         put(&mut marker, format_args!("{byte:02x}"));
@@ -251,7 +251,7 @@ fn marker(name: &str) -> String {
     })
 }
 
-/// The name that a page with this mark begins with.
+/// The name that the page with this marker starts with.
 fn name_of(marker: &str) -> Option<String> {
     let is_hexadecimal = |digits: &&str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let digits = marker.strip_prefix(MARKER).filter(is_hexadecimal)?;
@@ -260,11 +260,11 @@ fn name_of(marker: &str) -> Option<String> {
     String::from_utf8(bytes?).ok()
 }
 
-/// The first string after all those that begin with `prefix`; `None` if there is none.
+/// The first string after all strings that start with `prefix`; `None` if there is none.
 fn successor(prefix: &str) -> Option<String> {
     let mut successor = prefix.to_owned();
     while let Some(last) = successor.pop() {
-        // The character after U+D7FF is U+E000: a string holds no surrogates.
+        // The character after U+D7FF is U+E000, because strings cannot contain surrogates.
         if let Some(next) = (last..=char::MAX).nth(1) {
             successor.push(next);
             return Some(successor);
@@ -273,7 +273,7 @@ fn successor(prefix: &str) -> Option<String> {
     None
 }
 
-/// Writing to a string does not fail.
+/// Writes to a string, which cannot fail.
 fn put(xml: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = xml.write_fmt(text);
 }

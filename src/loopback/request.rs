@@ -1,4 +1,4 @@
-//! What a request asks for.
+//! Parses requests.
 
 use std::borrow::Cow;
 
@@ -11,10 +11,10 @@ use super::Kind;
 use super::inject::Target;
 use super::page::Query;
 
-/// The service's own name of `Range`, which counts before it ("Specifying the range header").
+/// The service's own name for `Range`, which takes precedence over it ("Specifying the range header").
 const X_MS_RANGE: HeaderName = HeaderName::from_static("x-ms-range");
 
-/// A request, taken apart.
+/// A parsed request.
 pub(super) enum Asked<'r> {
     Containers(Query),
     Blobs {
@@ -28,11 +28,11 @@ pub(super) enum Asked<'r> {
         head_only: bool,
     },
     Preflight,
-    /// One that is refused as it stands, with the status and the service's code.
+    /// An invalid request, with the status and the service's error code.
     Wrong(u16, &'static str),
 }
 
-/// The first byte of a range and, unless it is open, the last one.
+/// The first byte of a range and, unless the range is open-ended, the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Range {
     pub first: u64,
@@ -40,7 +40,7 @@ pub(super) struct Range {
 }
 
 impl<'r> Asked<'r> {
-    /// What a request to `account` asks for.
+    /// Parses a request to `account`.
     pub(super) fn of(request: &'r Parts, account: &str) -> Self {
         let path = request.uri.path().strip_prefix('/').unwrap_or_default();
         let (first, path) = path.split_once('/').unwrap_or((path, ""));
@@ -109,7 +109,7 @@ impl<'r> Asked<'r> {
 }
 
 impl Range {
-    /// The range of a request. One that cannot be read counts as none (RFC 9110, 14.2).
+    /// The range of a request. An invalid range is ignored (RFC 9110, 14.2).
     fn of(headers: &HeaderMap) -> Option<Self> {
         let text = headers.get(X_MS_RANGE).or_else(|| headers.get(RANGE))?.to_str().ok()?;
         let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
@@ -122,7 +122,7 @@ impl Range {
     }
 }
 
-/// The parameters of a query, decoded. A plus sign stands for itself, as it does for the service.
+/// The decoded parameters of a query. A plus sign is not a space, as in the real service.
 fn parameters(uri: &Uri) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
     uri.query().unwrap_or_default().split('&').map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

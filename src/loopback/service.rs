@@ -1,4 +1,4 @@
-//! From a request to its answer.
+//! Responds to requests.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -21,14 +21,14 @@ use super::store::Store;
 use super::{CONTROL, page};
 use crate::model::error::{Error, Result};
 
-/// The most bytes of a request's body, which only sets faults.
+/// The maximum size of a request body, which only sets faults.
 const MAX_FAULTS_BYTES: usize = 1024 * 1024;
 
 const NO_CONTAINER: Refusal<'static> = Refusal::new(404, "ContainerNotFound");
 
 type Answer = std::result::Result<Response<Body>, Refusal<'static>>;
 
-/// A connection that ends without an answer.
+/// A connection that ends without a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum HangUp {
     #[error("reset")]
@@ -37,9 +37,9 @@ pub(super) enum HangUp {
     Garbage,
 }
 
-/// The service behind all connections.
+/// The service, shared by all connections.
 pub(super) struct Service {
-    /// The account's URL.
+    /// The URL of the account.
     endpoint: String,
     account: String,
     containers: BTreeMap<String, Store>,
@@ -50,7 +50,7 @@ pub(super) struct Service {
     counters: Mutex<Counters>,
 }
 
-/// A request in hand. It may be dropped at any time, when its client hangs up.
+/// A request in progress. It is dropped early if the client disconnects.
 struct InHand<'s>(&'s Service);
 
 impl Drop for InHand<'_> {
@@ -103,7 +103,7 @@ impl Service {
         lock(&self.counters).connection();
     }
 
-    /// Answers a request, or says how to end the connection instead.
+    /// Responds to a request, or returns how to end the connection instead.
     pub(super) async fn call(
         &self,
         request: Request<Incoming>,
@@ -139,7 +139,7 @@ impl Service {
 
     fn answer(&self, asked: Asked<'_>, headers: &HeaderMap, fault: Option<&Fault>) -> Response<Body> {
         let authorized = match asked {
-            // Browsers send none with it.
+            // Browsers send no credentials with a preflight.
             Asked::Preflight => Ok(()),
             _ => self.authorize(headers),
         };
@@ -177,7 +177,7 @@ impl Service {
         Ok(answer::xml(StatusCode::OK, page))
     }
 
-    /// Refuses a request before anything else is looked at.
+    /// Checks the credentials of a request, before anything else.
     fn authorize(&self, headers: &HeaderMap) -> std::result::Result<(), Refusal<'static>> {
         if self.bearer_tokens.is_empty() {
             return Ok(());
@@ -204,7 +204,7 @@ impl Service {
         }
     }
 
-    /// Answers a request that is about the server itself.
+    /// Responds to a request that controls the server itself.
     async fn control(&self, request: Request<Incoming>) -> Response<Body> {
         let path = request.uri().path().strip_prefix(CONTROL).unwrap_or_default();
         match (request.method(), path) {
@@ -233,7 +233,7 @@ impl Service {
     }
 }
 
-/// Reads a blob, or its properties. Conditions come before ranges (RFC 9110, 13.2.1).
+/// Reads a blob or its properties. Conditions are checked before ranges (RFC 9110, 13.2.1).
 fn read(
     store: &Store,
     name: &str,
@@ -269,12 +269,12 @@ fn read(
     })
 }
 
-/// Whether `If-Match` allows a version. The service takes it with and without quotes.
+/// Whether `If-Match` matches an ETag. The service accepts it with and without quotes.
 fn matches(wanted: &HeaderValue, etag: &str) -> bool {
     wanted.to_str().is_ok_and(|wanted| wanted == "*" || wanted.trim_matches('"') == etag)
 }
 
-/// What a panic left behind is used as it is: counters and faults are always whole.
+/// Locks a mutex, even after a panic: counters and faults are always in a valid state.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

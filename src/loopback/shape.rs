@@ -8,25 +8,25 @@ use fastrand::Rng;
 
 use super::config::Shape;
 
-/// Bytes of a blob that are held ready: a read of its head is then one slice.
+/// Bytes kept in memory from the start of each kind of blob, so that a read of them is a slice.
 const HEAD_BYTES: usize = 64 * 1024;
 
-/// Blobs in a camera's folder and in a day's. Both divide the numbers evenly, so that names sort as numbers do.
+/// Blobs per camera folder and per day folder. Both divide the numbers evenly, so that names sort in number order.
 const CAMERA_BLOBS: u64 = 100_000;
 const DAY_BLOBS: u64 = 5_000;
 const DAYS: u64 = CAMERA_BLOBS / DAY_BLOBS;
 
-/// `cam0000/2026-11-01/IMG_`, and the digits that follow.
+/// The length of `cam0000/2026-11-01/IMG_`, and the number of digits after it.
 const NUMBER_AT: usize = 23;
 const NUMBER_DIGITS: usize = 9;
 
-/// The most replaced blobs that are remembered, some 16 MiB; more are not replaced.
+/// The most blobs that can be replaced, about 16 MiB. Any more are not replaced.
 const MAX_REPLACED: usize = 1 << 20;
 
-/// A box that reaches to the end of the file (ISO/IEC 14496-12, 4.2), so that an MP4 may be followed by zeros.
+/// A box that extends to the end of the file (ISO/IEC 14496-12, 4.2), so that zeros can follow an MP4.
 const FREE_BOX: &[u8] = b"\0\0\0\0free";
 
-/// A small file that blobs of a kind begin with.
+/// A small file that blobs of one kind start with.
 struct Template {
     extension: &'static str,
     content_type: &'static str,
@@ -43,7 +43,7 @@ macro_rules! template {
     };
 }
 
-/// In the order of the fields of [`Mix`](super::config::Mix).
+/// In the field order of [`Mix`](super::config::Mix).
 static TEMPLATES: [Template; 9] = [
     template!("jpg", "image/jpeg", "phones/IMG_1003.jpg"),
     template!("jpg", "image/jpeg", "phones/IMG_1001.jpg"),
@@ -56,7 +56,7 @@ static TEMPLATES: [Template; 9] = [
     template!("mp4", "video/mp4", "videos/from-ffmpeg.mp4"),
 ];
 
-/// What blobs of each kind begin with, once for all containers.
+/// The start of the blobs of each kind, shared by all containers.
 static HEADS: LazyLock<[Bytes; 9]> = LazyLock::new(|| std::array::from_fn(|kind| TEMPLATES[kind].head()));
 
 impl Template {
@@ -74,7 +74,7 @@ impl Template {
         head.freeze()
     }
 
-    /// The size of a blob that is drawn as `size`. Where the format says how long a file is, nothing can follow it.
+    /// The size of a blob for a random `size`. If the format includes the length of the file, nothing can follow it.
     fn size(&self, size: u64) -> u64 {
         let len = self.file.len() as u64;
         match self.extension {
@@ -85,17 +85,17 @@ impl Template {
     }
 }
 
-/// The blobs of a [`Shape`]. Holds nothing of them but which were replaced.
+/// The blobs of a [`Shape`]. The only state is which blobs were replaced.
 pub(super) struct Generated {
     shape: Shape,
-    /// Upper ends of the kinds' shares.
+    /// Cumulative weights of the kinds.
     cumulated: [u32; 9],
     heads: &'static [Bytes; 9],
     dates: [String; DAYS as usize],
     replaced: RwLock<HashSet<u64>>,
 }
 
-/// What is known of one of them.
+/// The properties of one blob.
 pub(super) struct Facts<'a> {
     pub size: u64,
     pub version: u64,
@@ -105,7 +105,7 @@ pub(super) struct Facts<'a> {
 }
 
 impl Generated {
-    /// The shape has been checked: its weights do not overflow.
+    /// Creates the blobs of a shape that has been checked: its weights must not overflow.
     pub(super) fn new(shape: Shape) -> Self {
         let mut total = 0;
         let cumulated = shape.mix.weights().map(|weight| {
@@ -125,7 +125,8 @@ impl Generated {
         self.shape.blobs
     }
 
-    /// What a blob is. The draws come in a fixed order, so that each stays what it is when another is not needed.
+    /// Computes the properties of a blob. Random values are drawn in a fixed order, so that each one always stays the
+    /// same.
     pub(super) fn facts(&self, number: u64) -> Facts<'_> {
         let mut rng = self.rng(number);
         let kind = self.kind(&mut rng);
@@ -155,7 +156,7 @@ impl Generated {
         out.push_str(TEMPLATES[self.kind(&mut self.rng(number))].extension);
     }
 
-    /// The number of the blob with this name.
+    /// The number of the blob with this name, if there is one.
     pub(super) fn find(&self, name: &str) -> Option<u64> {
         let number = name.get(NUMBER_AT..NUMBER_AT + NUMBER_DIGITS)?.parse().ok()?;
         let mut found = String::with_capacity(NUMBER_AT + NUMBER_DIGITS + 5);
@@ -163,7 +164,7 @@ impl Generated {
         (found == name).then_some(number)
     }
 
-    /// The number of the first blob whose name is `from` or comes after it.
+    /// The number of the first blob whose name is `from` or later.
     pub(super) fn seek(&self, from: &str) -> u64 {
         let mut name = String::new();
         let (mut low, mut high) = (0, self.shape.blobs);
@@ -193,7 +194,7 @@ impl Generated {
     }
 
     fn rng(&self, number: u64) -> Rng {
-        // Spread over the whole word: seeds that differ in one bit draw alike.
+        // Spread over the whole word, because seeds that differ in one bit give similar numbers.
         Rng::with_seed(self.shape.seed.wrapping_add(number).wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 
@@ -207,7 +208,7 @@ fn day(number: u64) -> usize {
     (number % CAMERA_BLOBS / DAY_BLOBS) as usize
 }
 
-/// 10 o'clock on a day of November 2026, as HTTP writes it (RFC 9110, 5.6.7).
+/// 10:00 on a day of November 2026, in HTTP format (RFC 9110, 5.6.7).
 fn date(day: usize) -> String {
     const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     format!("{}, {:02} Nov 2026 10:00:00 GMT", WEEKDAYS[day % 7], day + 1)

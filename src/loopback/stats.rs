@@ -1,4 +1,4 @@
-//! What the server has been asked for, and what became of it.
+//! Statistics about requests and responses.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -6,10 +6,10 @@ use std::time::Instant;
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
-/// Milliseconds that one bucket of [`Stats::buckets`] stands for.
+/// The duration of one bucket of [`Stats::buckets`], in milliseconds.
 pub const BUCKET_MS: u64 = 100;
 
-/// Buckets that are kept, the latest ones: ten minutes.
+/// The number of most recent buckets that are kept: ten minutes.
 const MAX_BUCKETS: usize = 6_000;
 
 /// The kinds of request.
@@ -26,28 +26,28 @@ pub enum Kind {
     Containers,
     /// A CORS preflight.
     Preflight,
-    /// What the server does not do.
+    /// Anything the server does not support.
     Other,
 }
 
 /// Counters since the start or the last reset.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Requests by kind, failed ones too.
+    /// Requests by kind, including failed ones.
     pub requests: BTreeMap<Kind, u64>,
     /// Faults by name; those of the request limit are called `limit`.
     pub faults: BTreeMap<String, u64>,
     /// Requests answered with 429 or 503.
     pub refused: u64,
-    /// Bytes of the bodies of blobs and pages that were begun.
+    /// Bytes of response bodies, as of the start of each response.
     pub bytes: u64,
-    /// Connections that were accepted.
+    /// Accepted connections.
     pub connections: u64,
-    /// The most requests that were waiting for their answer at one time.
+    /// The most requests in progress at one time.
     pub most_at_once: u64,
-    /// The number of the first bucket that is kept: it began `first_bucket` × [`BUCKET_MS`] ms after the start.
+    /// The number of the first bucket kept. It started `first_bucket` × [`BUCKET_MS`] ms after the start.
     pub first_bucket: u64,
-    /// Requests served and refused in each bucket, by the time of their answer.
+    /// Requests served and refused in each bucket, by the time of the response.
     pub buckets: VecDeque<(u32, u32)>,
 }
 
@@ -63,7 +63,7 @@ impl Stats {
     }
 }
 
-/// The counters at work.
+/// The counters, while the server runs.
 #[derive(Debug)]
 pub(super) struct Counters {
     begun: Instant,
@@ -80,7 +80,7 @@ impl Counters {
         &self.stats
     }
 
-    /// Begins anew. Requests in hand stay so.
+    /// Resets the counters. Requests in progress stay in progress.
     pub(super) fn reset(&mut self, now: Instant) {
         (self.begun, self.stats) = (now, Stats::default());
     }
@@ -101,12 +101,12 @@ impl Counters {
         self.stats.most_at_once = self.stats.most_at_once.max(self.in_hand);
     }
 
-    /// The request is no longer in hand: it was answered, or its client hung up.
+    /// Ends a request: it was answered, or its client disconnected.
     pub(super) fn end(&mut self) {
         self.in_hand = self.in_hand.saturating_sub(1);
     }
 
-    /// A request was answered; `None` stands for a connection that was ended instead.
+    /// Counts a response; a status of `None` means that the connection was ended instead.
     pub(super) fn answer(&mut self, status: Option<StatusCode>, bytes: u64, now: Instant) {
         let refused = matches!(status, Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE));
         self.stats.bytes += bytes;
@@ -115,7 +115,7 @@ impl Counters {
         *(if refused { &mut bucket.1 } else { &mut bucket.0 }) += 1;
     }
 
-    /// The bucket of a time, unless it has been dropped.
+    /// The bucket for a time, unless it has been dropped.
     fn bucket(&mut self, now: Instant) -> Option<&mut (u32, u32)> {
         let number = now.duration_since(self.begun).as_millis() as u64 / BUCKET_MS;
         let Stats { first_bucket, buckets, .. } = &mut self.stats;

@@ -1,4 +1,4 @@
-//! What a container holds: found by name, and visited in the order of the names.
+//! The blobs of a container: found by name, and visited in name order.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -14,16 +14,16 @@ use crate::model::error::{Error, Result};
 
 /// The blobs of a container.
 pub(super) enum Store {
-    /// Computed ones.
+    /// Generated blobs.
     Generated(Box<Generated>),
-    /// Given ones, by name.
+    /// Given blobs, by name.
     Shelf(RwLock<Shelf>),
 }
 
 #[derive(Default)]
 pub(super) struct Shelf {
     blobs: BTreeMap<String, Stored>,
-    /// Versions given so far.
+    /// ETags created so far.
     versions: u64,
 }
 
@@ -35,7 +35,7 @@ struct Stored {
     metadata: BTreeMap<String, String>,
 }
 
-/// A blob as it is listed.
+/// A blob, for listing.
 pub(super) struct Entry<'a> {
     pub name: &'a str,
     pub size: u64,
@@ -46,9 +46,9 @@ pub(super) struct Entry<'a> {
     pub metadata: Option<&'a BTreeMap<String, String>>,
 }
 
-/// A blob as it is read.
+/// A blob, for reading.
 pub(super) struct Found {
-    /// The bytes it begins with; the rest are zeros.
+    /// The bytes it starts with; the rest are zeros.
     pub head: Bytes,
     pub size: u64,
     pub etag: String,
@@ -57,13 +57,13 @@ pub(super) struct Found {
     pub tier: Tier,
 }
 
-/// Where a visit goes on.
+/// Where to continue a visit.
 pub(super) enum Next {
-    /// With the next blob.
+    /// At the next blob.
     On,
-    /// With the first blob whose name is this or comes after it.
+    /// At the first blob whose name is this or later.
     From(String),
-    /// Nowhere.
+    /// Nowhere: the visit ends.
     Stop,
 }
 
@@ -108,7 +108,7 @@ impl Store {
         }
     }
 
-    /// Shows the blobs from the name `from` on.
+    /// Visits the blobs, starting at the name `from`.
     pub(super) fn visit(&self, from: &str, mut visit: impl FnMut(&Entry<'_>) -> Next) {
         match self {
             Self::Generated(generated) => visit_generated(generated, from, &mut visit),
@@ -116,7 +116,7 @@ impl Store {
         }
     }
 
-    /// Gives a blob a new version of the same content.
+    /// Gives a blob a new ETag, with the same content.
     pub(super) fn replace(&self, name: &str) {
         match self {
             Self::Generated(generated) => generated.find(name).into_iter().for_each(|n| generated.replace(n)),
@@ -124,13 +124,13 @@ impl Store {
         }
     }
 
-    /// Writes a blob, over an older one too.
+    /// Writes a blob, replacing any existing one.
     pub(super) fn put(&self, blob: Blob) -> Result<()> {
         self.shelf()?.put(blob);
         Ok(())
     }
 
-    /// Deletes a blob, if there is one of this name.
+    /// Deletes the blob with this name, if there is one.
     pub(super) fn delete(&self, name: &str) -> Result<()> {
         self.shelf()?.blobs.remove(name);
         Ok(())
@@ -138,7 +138,7 @@ impl Store {
 
     fn shelf(&self) -> Result<RwLockWriteGuard<'_, Shelf>> {
         match self {
-            Self::Generated(_) => Err(Error::new("a container of generated blobs cannot be written")),
+            Self::Generated(_) => Err(Error::new("cannot write to a container of generated blobs")),
             Self::Shelf(shelf) => Ok(write(shelf)),
         }
     }
@@ -218,9 +218,9 @@ fn etag(version: u64) -> String {
     etag
 }
 
-/// A version as the service writes it: `0x8D` and 13 digits.
+/// Writes an ETag in the format of the service: `0x8D` and 13 hexadecimal digits.
 fn write_etag(version: u64, out: &mut String) {
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = write!(out, "0x8D{:013X}", version & 0xF_FFFF_FFFF_FFFF);
 }
 

@@ -1,19 +1,18 @@
-//! Who gets the budget.
+//! Which assets get the quota first.
 
 use serde::{Deserialize, Serialize};
 
-/// The order in which assets are weighed against the quota. In every order the first that comes is the first that is
-/// served, and after one that does not fit a smaller one may.
+/// The order in which assets draw on the quota. In every order, first come is first served, and after an asset that
+/// does not fit, a smaller one may still fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Admit {
-    /// The order of the listing, in which the platform goes.
+    /// Listing order, as the platform syncs.
     #[default]
     Listing,
-    /// The cheapest first, which admits as many as any order can; of equals, the one that is listed first.
+    /// Cheapest first, which admits as many assets as possible; ties are in listing order.
     MostAssets,
-    /// The last written first, to the microsecond, and those without a time at the end; of equals, the one that is
-    /// listed first.
+    /// Most recently written first, to the microsecond, and assets without a time last; ties are in listing order.
     Newest,
 }
 
@@ -21,12 +20,12 @@ impl Admit {
     /// Every order.
     pub const ALL: &[Self] = &[Self::Listing, Self::MostAssets, Self::Newest];
 
-    /// The order of this name.
+    /// Returns the order with this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|order| order.as_str() == name)
     }
 
-    /// `listing`, `most-assets` or `newest`, as the option and records have it.
+    /// `listing`, `most-assets` or `newest`, as in options and records.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Listing => "listing",

@@ -1,21 +1,21 @@
-//! A blob as the listing shows it.
+//! A blob as it appears in a listing.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The name of a blob inside its container; for a folder, the relative path with `/`.
+/// The name of a blob within its container; for a file in a folder, its relative path with `/`.
 ///
-/// * UTF-8, not normalised, at least one character: `a//b.jpg`, `/lead.jpg` and `trail/` are three legal names.
-/// * Ordered by its bytes, as the service lists names.
-/// * Never holds the container, and never holds a SAS.
+/// * UTF-8, not normalised, at least one character: `a//b.jpg`, `/lead.jpg` and `trail/` are all valid.
+/// * Ordered by bytes, as the service lists names.
+/// * Never includes the container or a SAS.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BlobName(Box<str>);
 
 impl BlobName {
-    /// Takes the name as it is.
+    /// Wraps a name unchanged.
     pub fn new(name: impl Into<Box<str>>) -> Self {
         Self(name.into())
     }
@@ -25,12 +25,12 @@ impl BlobName {
         &self.0
     }
 
-    /// What follows the last `/`: the name by which the platform matches annotations. Empty for `trail/`.
+    /// The part after the last `/`, by which the platform matches annotations. Empty for `trail/`.
     pub fn basename(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
 
-    /// What follows the basename's last `.`, as it is written; `None` for `README` and for `.hidden`.
+    /// The part after the last `.` of the basename, in its original case; `None` for `README` and `.hidden`.
     pub fn extension(&self) -> Option<&str> {
         match self.basename().rsplit_once('.') {
             Some((stem, extension)) if !stem.is_empty() && !extension.is_empty() => Some(extension),
@@ -48,22 +48,22 @@ impl fmt::Display for BlobName {
 /// The version of a blob's content: equal ETags mean equal bytes.
 ///
 /// * Without the quotes that the service puts around it in headers.
-/// * For a file, its time of change and its size.
+/// * For a file, derived from its modification time and size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ETag(Box<str>);
 
 impl ETag {
-    /// Takes an ETag with or without quotes.
+    /// Creates an ETag from text with or without quotes.
     pub fn new(etag: &str) -> Self {
         Self(without_quotes(etag).into())
     }
 
-    /// Whether a text, with or without quotes, is this ETag.
+    /// Whether the text, with or without quotes, is this ETag.
     pub fn is(&self, etag: &str) -> bool {
         *self.0 == *without_quotes(etag)
     }
 
-    /// Takes an ETag that has no quotes around it, whatever it begins and ends with.
+    /// Creates an ETag from text that is not quoted, even if it starts or ends with a quote.
     pub fn unquoted(etag: &str) -> Self {
         Self(etag.into())
     }
@@ -81,20 +81,20 @@ fn without_quotes(etag: &str) -> &str {
 /// Whether the content of a listed blob can be read at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// It can.
+    /// It can be read.
     Online,
-    /// It lies in the archive tier and must be brought back first.
+    /// It is in the archive tier and must be rehydrated first.
     Archived,
-    /// It is a directory of a hierarchical namespace, stored as a blob without content.
+    /// It is a directory of a hierarchical namespace, which is stored as an empty blob.
     Directory,
-    /// It stands for everything below a folder that the listing does not go into; its name ends in `/`.
+    /// It stands for everything in a folder that the listing does not descend into; its name ends in `/`.
     NotEntered,
-    /// It is listed but cannot be addressed; the text says why.
+    /// It is listed but cannot be addressed, for the given reason.
     Unreachable(Box<str>),
 }
 
 impl Access {
-    /// The short name that plans use, such as `online`. It does not tell why a blob is unreachable.
+    /// The name used in plans, such as `online`. It does not include why a blob is unreachable.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Online => "online",
@@ -105,7 +105,7 @@ impl Access {
         }
     }
 
-    /// The access of this name; `why` is for the one that is unreachable.
+    /// Returns the access with this name; `why` is the reason if it is `unreachable`.
     pub fn named(name: &str, why: &str) -> Option<Self> {
         [Self::Online, Self::Archived, Self::Directory, Self::NotEntered, Self::Unreachable(why.into())]
             .into_iter()
@@ -116,11 +116,11 @@ impl Access {
 /// One entry of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blob {
-    /// Its name, the identity inside the container.
+    /// Its name, which identifies it within the container.
     pub name: BlobName,
     /// Its length in bytes.
     pub size: u64,
-    /// The version that was listed; reads are tied to it. `None` when the listing has none.
+    /// The listed version, which all reads are tied to. `None` if the listing has none.
     pub etag: Option<ETag>,
     /// When it was last written.
     pub last_modified: Option<Timestamp>,
@@ -129,7 +129,7 @@ pub struct Blob {
 }
 
 impl Blob {
-    /// What stands for everything below a folder that the listing does not go into. `name` ends in `/`.
+    /// An entry for everything in a folder that the listing does not descend into. `name` ends in `/`.
     pub fn not_entered(name: impl Into<Box<str>>) -> Self {
         let name = BlobName::new(name);
         Self { name, size: 0, etag: None, last_modified: None, access: Access::NotEntered }

@@ -1,19 +1,19 @@
-//! What an examination of a connection finds.
+//! The results of checking a connection.
 
 use std::time::Duration;
 
-/// How a step of an examination came out.
+/// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is as it should be.
+    /// Everything is as it should be.
     Ok,
-    /// A sync works, and something about it should still be changed.
+    /// A sync works, but something should be changed.
     Warning,
-    /// A sync does not work.
+    /// A sync would fail.
     Failed,
-    /// It cannot be told from here.
+    /// The check cannot be decided from here.
     Unknown,
-    /// It does not apply, or an earlier step failed.
+    /// The check does not apply, or an earlier one failed.
     Skipped,
 }
 
@@ -30,43 +30,43 @@ impl Outcome {
     }
 }
 
-/// One step of an examination. No text holds a secret.
+/// One check of a connection. Its texts never hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// Which step, such as `list`.
+    /// The name of the check, such as `list`.
     pub name: &'static str,
-    /// How it came out.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// What was found: for a failure its cause, for a skipped step why.
+    /// What was found: the cause of a failure, or why the check was skipped.
     pub detail: String,
-    /// What to do about it.
+    /// How to fix it.
     pub cure: Option<String>,
     /// How long it took.
     pub took: Duration,
 }
 
 impl Check {
-    /// A step with its outcome.
+    /// Creates a check with its outcome.
     pub fn new(name: &'static str, outcome: Outcome, detail: impl Into<String>) -> Self {
         Self { name, outcome, detail: detail.into(), cure: None, took: Duration::ZERO }
     }
 
-    /// A step that was left out, and why.
+    /// Creates a check that was skipped, with the reason.
     pub fn skipped(name: &'static str, why: &str) -> Self {
         Self::new(name, Outcome::Skipped, why)
     }
 
-    /// A step that failed, with what to do about it where that is known.
+    /// Creates a check that failed, with a fix if one is known.
     pub fn failed(name: &'static str, cause: &str, cure: Option<&str>) -> Self {
         Self { cure: cure.map(str::to_owned), ..Self::new(name, Outcome::Failed, cause) }
     }
 
-    /// The same with what to do about it.
+    /// Adds how to fix it.
     pub fn cure(self, cure: impl Into<String>) -> Self {
         Self { cure: Some(cure.into()), ..self }
     }
 
-    /// The same with how long it took.
+    /// Adds how long it took.
     pub fn took(self, took: Duration) -> Self {
         Self { took, ..self }
     }

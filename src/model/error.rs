@@ -1,4 +1,4 @@
-//! Errors that end a run. A bad blob is data and never one of these.
+//! Errors that end a run. A bad blob is data, never an error.
 
 use std::{fmt, io};
 
@@ -13,21 +13,21 @@ pub struct Error {
     closed_output: bool,
 }
 
-/// The result of something that can end a run.
+/// The result of an operation whose failure ends a run.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// An error that says what happened, in one sentence without a full stop.
+    /// Creates an error that says what happened, in one sentence without a final period.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None, closed_output: false }
     }
 
-    /// The same error with a hint: how to fix it.
+    /// Adds a hint that says how to fix it.
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// The reader of the output has closed it, as `head` does: there is nothing to report.
+    /// The reader of the output has closed it, as `head` does. This is not reported.
     pub fn closed_output() -> Self {
         Self { closed_output: true, ..Self::new("the output was closed") }
     }
@@ -56,8 +56,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What went wrong in an I/O operation, in the system's words and without its error number. What a library adds behind
-/// that number is dropped too: the caller names the file in its own words.
+/// Describes what went wrong in an I/O operation, in the system's words and without its error number. Anything that a
+/// library adds after the number is dropped too, because the caller names the file itself.
 pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let mut letters = text.split(" (os error").next().unwrap_or_default().chars();

@@ -1,4 +1,4 @@
-//! Plain values with their invariants: what a blob is, what was read of it, what was decided about it.
+//! Plain values with their invariants: blobs, what was read of them, and what was decided about them.
 
 mod admit;
 mod asset;

@@ -1,4 +1,4 @@
-//! Calendar months, by which quotas are counted.
+//! Calendar months, for which quotas are counted.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use jiff::tz::Offset;
 
 /// A calendar month in UTC, from 0000-01 to 9999-12.
 ///
-/// * Written as ISO 8601 does (4.1.2.3, reduced precision): `2026-11`.
+/// * Written as in ISO 8601 (4.1.2.3, reduced precision): `2026-11`.
 /// * Ordered by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Month {
@@ -16,7 +16,7 @@ pub struct Month {
 }
 
 impl Month {
-    /// The month that a moment lies in; one before the year 0 counts as of the first month.
+    /// The month of a moment. Moments before the year 0 count as the first month.
     pub fn of(moment: Timestamp) -> Self {
         let date = Offset::UTC.to_datetime(moment).date();
         match u16::try_from(date.year()) {
@@ -25,7 +25,7 @@ impl Month {
         }
     }
 
-    /// The month that is written `2026-11`; `None` for any other text.
+    /// Parses a month such as `2026-11`; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let (year, month) = text.split_once('-')?;
         let is_number = |part: &str, digits| part.len() == digits && part.bytes().all(|b| b.is_ascii_digit());

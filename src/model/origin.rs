@@ -1,10 +1,10 @@
-//! Where a run's blobs come from, as a report shows it.
+//! Where a run's blobs come from, as shown in reports.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-/// A source, without any secret.
+/// A source, without any secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// `folder` or `azure`.
@@ -15,8 +15,8 @@ pub struct Origin {
     pub account: Option<String>,
     /// The container.
     pub container: Option<String>,
-    /// Only names that begin with it are listed; empty for all.
+    /// Only names that start with this are listed; empty for all.
     pub prefix: String,
-    /// Which kind of credential is used and where it was found, such as `shared key (AZURE_STORAGE_KEY)`.
+    /// The kind of credential and where it was found, such as `shared key (AZURE_STORAGE_KEY)`.
     pub credential: Option<String>,
 }

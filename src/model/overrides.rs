@@ -1,4 +1,4 @@
-//! What a user changes about the rules, whatever the profile.
+//! Changes to the rules by the user, independent of the profile.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{Code, Finding, Severity};
 
-/// What becomes of a rule.
+/// The effect that a rule is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
-    /// Its findings are left out.
+    /// Its findings are dropped.
     Ignore,
-    /// It warns.
+    /// Its findings are warnings.
     Warning,
-    /// It rejects.
+    /// Its findings reject assets.
     Error,
 }
 
@@ -29,20 +29,20 @@ impl fmt::Display for Effect {
     }
 }
 
-/// Rules and what becomes of them; each of them [is changeable](Code::is_changeable).
+/// Changed rules and their effects. Every rule in it [is changeable](Code::is_changeable).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "BTreeMap<Code, Effect>")]
 pub struct Effects(BTreeMap<Code, Effect>);
 
 impl Effects {
-    /// Sets what becomes of a rule, if that can be changed.
+    /// Sets the effect of a rule, if the rule can be changed.
     pub fn set(&mut self, code: Code, effect: Effect) {
         if code.is_changeable() {
             self.0.insert(code, effect);
         }
     }
 
-    /// What becomes of a rule that is changed.
+    /// The effect of a rule, if it is changed.
     pub fn get(&self, code: Code) -> Option<Effect> {
         self.0.get(&code).copied()
     }
@@ -73,32 +73,32 @@ impl fmt::Display for Effects {
     }
 }
 
-/// What is changed for the blobs whose names begin with a prefix.
+/// Changes for blobs whose names start with a prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrefixEffects {
-    /// The prefix, of a blob's whole name.
+    /// The prefix, matched against the blob's full name.
     pub prefix: String,
-    /// What is changed.
+    /// The changes.
     pub effects: Effects,
 }
 
-/// Everything that is changed.
+/// All changes to the rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overrides {
-    /// For every blob.
+    /// Changes for every blob.
     pub everywhere: Effects,
-    /// For some, on top of it; of several that fit, the last one counts.
+    /// Changes for some blobs, which override `everywhere`. If several prefixes match, the last one wins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefixes: Vec<PrefixEffects>,
 }
 
 impl Overrides {
-    /// Whether nothing is said.
+    /// Whether there are no changes.
     pub fn is_empty(&self) -> bool {
         self.everywhere.is_empty() && self.prefixes.is_empty()
     }
 
-    /// What becomes of a rule for the blob of this name, if that is changed.
+    /// The effect of a rule for the blob with this name, if it is changed.
     pub fn effect(&self, code: Code, name: &str) -> Option<Effect> {
         let fitting = self.prefixes.iter().rev().filter(|prefix| name.starts_with(&prefix.prefix));
         fitting.map(|prefix| &prefix.effects).chain([&self.everywhere]).find_map(|effects| effects.get(code))
@@ -110,7 +110,7 @@ impl Overrides {
         prefixes.chain([&self.everywhere]).any(|effects| effects.get(code) == Some(effect))
     }
 
-    /// Changes the findings of the blob of this name.
+    /// Applies the changes to the findings of the blob with this name.
     pub fn apply(&self, name: &str, findings: &mut Vec<Finding>) {
         findings.retain_mut(|finding| {
             let effect = self.effect(finding.code, name);

@@ -1,17 +1,17 @@
-//! Verdicts, what assets cost, and the budget that they are weighed against.
+//! Verdicts, costs of assets, and the budget that the costs draw on.
 
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
 
-/// What will become of an asset when the platform syncs.
+/// What will happen to an asset when the platform syncs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// It will be synced.
     Accept,
-    /// It will be left out, and a finding says why.
+    /// It will be left out; a finding says why.
     Reject,
-    /// It is no asset: a sidecar file or a folder marker.
+    /// It isn't an asset, but a sidecar file or a folder marker, for example.
     Skip,
     /// It could not be judged.
     Unknown,
@@ -32,7 +32,7 @@ impl Verdict {
     }
 }
 
-/// What an asset uses of the quota, if it is accepted.
+/// The quota that an asset uses if it is accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Images.
@@ -41,7 +41,7 @@ pub struct Cost {
     pub frames: u64,
 }
 
-/// What a platform's quota counts, for every calendar month on its own.
+/// What a platform's quota counts, separately for each calendar month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum QuotaKind {
     /// Images.
@@ -56,7 +56,7 @@ impl QuotaKind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::Images, Self::Frames, Self::DataRows];
 
-    /// `images`, `frames` or `data-rows`, as options and records have it.
+    /// `images`, `frames` or `data-rows`, as in options and records.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Images => "images",
@@ -65,7 +65,7 @@ impl QuotaKind {
         }
     }
 
-    /// `images`, `frames` or `data rows`: a profile's unit, and what people read.
+    /// `images`, `frames` or `data rows`: the unit in profiles, for display.
     pub fn unit(self) -> &'static str {
         match self {
             Self::DataRows => "data rows",
@@ -74,38 +74,39 @@ impl QuotaKind {
     }
 }
 
-/// One kind of quota: what may be spent, and what was spent before this run. `limit: None` is no limit.
+/// One kind of quota: its limit, what was used before this run, and what this run uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gauge {
-    /// The month's limit.
+    /// The month's limit; `None` for no limit.
     pub limit: Option<u64>,
-    /// What was used before.
+    /// What was used before this run.
     pub used_before: u64,
     /// What the accepted assets of this run use.
     pub cost: u64,
-    /// What this run's assets of the other kind use of the same limit; 0 unless [the limit is shared](Quota::shared).
+    /// What this run's accepted assets of the other kind use of the same limit; 0 unless [it is shared](Quota::shared).
     pub cost_of_other_kind: u64,
     /// Whether every asset that the rules accept fits.
     pub fits: bool,
 }
 
 impl Gauge {
-    /// A gauge at the start of a run.
+    /// Creates a gauge for the start of a run.
     pub fn new(limit: Option<u64>, used_before: u64) -> Self {
         Self { limit, used_before, cost: 0, cost_of_other_kind: 0, fits: true }
     }
 
-    /// What is used by now.
+    /// What is used in total so far.
     pub fn used(&self) -> u64 {
         self.used_before.saturating_add(self.cost).saturating_add(self.cost_of_other_kind)
     }
 
-    /// What is left, `None` without a limit. More used than allowed leaves 0.
+    /// What is left; `None` without a limit, and 0 if more is used than the limit allows.
     pub fn left(&self) -> Option<u64> {
         self.limit.map(|limit| limit.saturating_sub(self.used()))
     }
 
-    /// Takes `amount` if that much is left, else takes nothing, notes that not all fits, and says `false`.
+    /// Spends `amount` and returns `true` if that much is left. Otherwise spends nothing, clears `fits` and returns
+    /// `false`.
     pub fn spend(&mut self, amount: u64) -> bool {
         let fits = self.left().is_none_or(|left| amount <= left);
         match fits {
@@ -123,27 +124,27 @@ pub struct Quota {
     pub images: Gauge,
     /// Frames of video.
     pub frames: Gauge,
-    /// Whether both draw on one limit.
+    /// Whether images and frames share one limit.
     is_shared: bool,
 }
 
 impl Quota {
-    /// A budget with these limits, of which nothing is used yet. `None` is no limit.
+    /// Creates an unused budget with these limits; `None` for no limit.
     pub fn new(images: Option<u64>, frames: Option<u64>) -> Self {
         Self::of(Gauge::new(images, 0), Gauge::new(frames, 0))
     }
 
-    /// A budget of two gauges, each with a limit of its own.
+    /// Creates a budget of two gauges with separate limits.
     pub fn of(images: Gauge, frames: Gauge) -> Self {
         Self { images, frames, is_shared: false }
     }
 
-    /// A budget in which images and frames draw on one limit, as data rows are counted.
+    /// Creates a budget in which images and frames share one limit, as for data rows.
     pub fn shared(gauge: Gauge) -> Self {
         Self { images: gauge, frames: gauge, is_shared: true }
     }
 
-    /// The same budget, but that so much is left of these kinds. What is said of one kind is not shared with the other.
+    /// Replaces the gauges of the given kinds by ones with this much left. The kinds then no longer share a limit.
     pub fn with_left(self, images: Option<u64>, frames: Option<u64>) -> Self {
         if images.or(frames).is_none() {
             return self;
@@ -152,12 +153,12 @@ impl Quota {
         Self::of(gauge(images, self.images), gauge(frames, self.frames))
     }
 
-    /// Whether images and frames draw on one limit.
+    /// Whether images and frames share one limit.
     pub fn is_shared(&self) -> bool {
         self.is_shared
     }
 
-    /// What assets of this kind draw on; `None` for what is neither image nor video.
+    /// The gauge that assets of this kind draw on; `None` for anything but images and videos.
     pub fn gauge(&self, kind: Kind) -> Option<&Gauge> {
         match kind {
             Kind::Image => Some(&self.images),
@@ -166,7 +167,8 @@ impl Quota {
         }
     }
 
-    /// Takes `amount` for an asset of this kind, as [`Gauge::spend`] does. What is neither image nor video costs nothing.
+    /// Spends `amount` on an asset of this kind, as [`Gauge::spend`] does. Anything but images and videos costs
+    /// nothing.
     pub fn spend(&mut self, kind: Kind, amount: u64) -> bool {
         let is_shared = self.is_shared;
         let Some((gauge, other)) = self.gauges_mut(kind) else { return true };
@@ -177,7 +179,7 @@ impl Quota {
         fits
     }
 
-    /// Notes that an asset of this kind does not fit, and takes nothing.
+    /// Records that an asset of this kind does not fit, without spending anything.
     pub fn refuse(&mut self, kind: Kind) {
         if let Some((gauge, _)) = self.gauges_mut(kind) {
             gauge.fits = false;

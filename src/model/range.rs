@@ -1,15 +1,15 @@
-//! Byte ranges of a blob, why one was not read, and the account of what was read.
+//! Byte ranges of a blob, read errors, and counts of reads.
 
 use std::fmt;
 
 use crate::model::error::Error;
 
-/// A run of bytes inside a blob: `len` bytes from byte `start` on.
+/// A range of bytes in a blob: `len` bytes, starting at byte `start`.
 ///
 /// * `start + len` never overflows.
-/// * A range of length zero is allowed and names no byte.
-/// * A range says nothing about the blob's size: one that ends past the end names the bytes that are there,
-///   one that starts at or past the end names none.
+/// * A range of length zero is allowed and contains no bytes.
+/// * A range does not depend on the size of the blob: one that ends past the end contains the bytes up to the end, and
+///   one that starts at or past the end contains none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ByteRange {
     start: u64,
@@ -17,12 +17,12 @@ pub struct ByteRange {
 }
 
 impl ByteRange {
-    /// The `len` bytes from byte `start` on. A length that would overflow is cut to what fits in 64 bits.
+    /// Creates a range of `len` bytes, starting at byte `start`. The length is reduced if the end would overflow.
     pub fn new(start: u64, len: u64) -> Self {
         Self { start, len: len.min(u64::MAX - start) }
     }
 
-    /// The first byte's offset.
+    /// The offset of the first byte.
     pub fn start(self) -> u64 {
         self.start
     }
@@ -32,7 +32,7 @@ impl ByteRange {
         self.len
     }
 
-    /// Whether the range names no byte.
+    /// Whether the range contains no bytes.
     pub fn is_empty(self) -> bool {
         self.len == 0
     }
@@ -42,7 +42,7 @@ impl ByteRange {
         self.start + self.len
     }
 
-    /// The part of the range that lies inside a blob of `size` bytes.
+    /// The part of the range that is inside a blob of `size` bytes.
     pub fn within(self, size: u64) -> Self {
         let start = self.start.min(size);
         Self { start, len: self.end().min(size) - start }
@@ -50,7 +50,7 @@ impl ByteRange {
 }
 
 impl fmt::Display for ByteRange {
-    /// `0-4095`, as in a `Range` header; `empty at 17` for a range that names no byte.
+    /// `0-4095`, as in a `Range` header; `empty at 17` for an empty range.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.len {
             0 => write!(f, "empty at {}", self.start),
@@ -62,37 +62,37 @@ impl fmt::Display for ByteRange {
 /// Why a range of one blob was not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadError {
-    /// The blob has another ETag than the one listed.
+    /// The blob's ETag differs from the listed one.
     Changed,
-    /// The blob is gone.
+    /// The blob was deleted.
     Gone,
     /// The blob is in the archive tier.
     Archived,
-    /// It was not read after retries; the text carries the service's own code.
+    /// All attempts to read it failed. The text includes the service's error code.
     Unreadable(String),
-    /// No blob of the source can be read: the run ends.
+    /// No blob of the source can be read. This ends the run.
     Fatal(Error),
 }
 
-/// What reading cost: every attempt counts, also one that failed.
+/// The cost of reading. Every attempt counts, even if it failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reads {
     /// Requests sent; for a folder, reads of a file.
     pub requests: u32,
-    /// Of these requests, the ones that repeated another one.
+    /// Of these, retries.
     pub retries: u32,
-    /// Bytes of bodies received.
+    /// Bytes received in response bodies.
     pub bytes: u64,
 }
 
 impl Reads {
-    /// Counts one request, which repeats another one unless it is the first.
+    /// Counts one request, which is a retry unless it is the first.
     pub fn count_request(&mut self, is_first: bool) {
         self.requests = self.requests.saturating_add(1);
         self.retries = self.retries.saturating_add(u32::from(!is_first));
     }
 
-    /// Adds another account to this one.
+    /// Adds other counts to these.
     pub fn add(&mut self, other: Self) {
         self.requests = self.requests.saturating_add(other.requests);
         self.retries = self.retries.saturating_add(other.retries);

@@ -1,10 +1,10 @@
-//! The sums of a run.
+//! The totals of a run.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Asset, Verdict};
 
-/// The sums of a run. `listed` is always the sum of the four verdicts.
+/// The totals of a run. `listed` is always the sum of the four verdicts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Entries of the listing.
@@ -17,17 +17,17 @@ pub struct Totals {
     pub skipped: u64,
     /// Of these, not judged.
     pub unknown: u64,
-    /// Images that the accepted assets use.
+    /// Image quota used by the accepted assets.
     pub images: u64,
-    /// Frames that the accepted assets use.
+    /// Frame quota used by the accepted assets.
     pub frames: u64,
     /// The sum of the listed sizes, in bytes.
     pub bytes_listed: u64,
     /// Bytes of content received.
     pub bytes_read: u64,
-    /// Requests for content, every attempt counted.
+    /// Requests for content, counting every attempt.
     pub requests: u64,
-    /// Of these, attempts that repeated another one.
+    /// Of these, retries.
     pub retries: u64,
 }
 
@@ -51,7 +51,7 @@ impl Totals {
         self.retries = self.retries.saturating_add(u64::from(asset.reads.retries));
     }
 
-    /// Adds the sums of another run.
+    /// Adds the totals of another run.
     pub fn add_all(&mut self, other: &Self) {
         let pairs = [
             (&mut self.listed, other.listed),

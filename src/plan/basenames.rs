@@ -1,17 +1,17 @@
-//! Basenames that more than one asset has.
+//! Duplicate basenames: those that more than one asset has.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::model::{Asset, Code, Effect, Finding, Overrides, Verdict};
 
-/// Basenames that are remembered: 1.8 million, in 20 MB of hashes. Beyond that, new ones are not compared.
+/// The most basenames that are remembered: 1.8 million, in 20 MB of hashes. Any more are not compared with later ones.
 pub const MAX_BASENAMES: usize = 1_835_008;
-/// Parts of the table, which grow one at a time: a growing table is in memory twice for a moment. At [`MAX_BASENAMES`],
-/// each is a little below the size at which it would grow again.
+/// The number of parts of the table. They grow one at a time, because a growing table is briefly in memory twice. At
+/// [`MAX_BASENAMES`], each part is just below the size at which it would grow again.
 const PARTS: u64 = 17;
 
-/// The basenames so far, as hashes, so that memory does not grow with the length of the names. Two of 1.8 million names
+/// The basenames so far, as hashes, so that memory does not depend on the length of the names. Two of 1.8 million names
 /// collide with a probability of one in ten million.
 #[derive(Debug, Default)]
 pub(super) struct SeenBasenames {
@@ -21,7 +21,7 @@ pub(super) struct SeenBasenames {
 }
 
 impl SeenBasenames {
-    /// Takes an asset's basename, and says whether another one had it before.
+    /// Adds an asset's basename, and returns whether an earlier asset has it.
     pub(super) fn is_taken(&mut self, asset: &Asset) -> bool {
         let mut hasher = DefaultHasher::new();
         asset.blob.name.basename().hash(&mut hasher);
@@ -43,7 +43,7 @@ impl SeenBasenames {
     }
 }
 
-/// The finding for an asset whose basename another one has, with the severity that the user gives it.
+/// Adds the finding for a duplicate basename, with the severity that the user chose.
 pub(super) fn add_finding(asset: &mut Asset, overrides: &Overrides) {
     let name = &asset.blob.name;
     let message = format!("an asset earlier in the listing has the same basename, '{}'", name.basename());
@@ -55,10 +55,11 @@ pub(super) fn add_finding(asset: &mut Asset, overrides: &Overrides) {
     asset.findings.sort_by_key(|finding| finding.code);
 }
 
-/// Rejects assets for their basename, if the user wants that. The platform does not, so by default none are.
+/// Rejects assets with duplicate basenames if the user wants that. The platform does not reject them, so it is off by
+/// default.
 ///
-/// This comes before the budget in any order, because a rejected asset costs nothing. Of the assets that the rules
-/// accept, the first in the listing keeps the name, even if the quota refuses it afterwards.
+/// This always runs before the budget, because a rejected asset costs nothing. Of the assets that the rules accept, the
+/// first in the listing keeps the name, even if the quota refuses it afterwards.
 #[derive(Debug)]
 pub struct DuplicateRule {
     basenames: SeenBasenames,
@@ -67,13 +68,13 @@ pub struct DuplicateRule {
 }
 
 impl DuplicateRule {
-    /// The rule, with what the user changes about rules.
+    /// Creates the rule, with the user's overrides.
     pub fn new(overrides: Overrides) -> Self {
         let rejects_any = overrides.gives(Code::DuplicateBasename, Effect::Error);
         Self { basenames: SeenBasenames::default(), overrides, rejects_any }
     }
 
-    /// Rejects the next asset in listing order if it has the name of one before it.
+    /// Rejects the next asset in listing order if it has the same basename as an earlier one.
     pub fn judge(&mut self, asset: &mut Asset) {
         if !self.rejects_any || asset.verdict != Verdict::Accept || !self.basenames.is_taken(asset) {
             return;

@@ -1,4 +1,4 @@
-//! The budget: spent by what the rules accept.
+//! The budget, spent on assets that the rules accept.
 
 use super::Changes;
 use super::basenames::{SeenBasenames, add_finding};
@@ -8,34 +8,34 @@ use crate::model::{
     Admit, Asset, BlobName, Code, Finding, Kind, Overrides, Quota, QuotaKind, Totals, Verdict,
 };
 
-/// What a run adds up to so far.
+/// The summary of a run so far.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// The sums.
+    /// The totals.
     pub totals: Totals,
     /// The budget and what is left of it.
     pub quota: Quota,
     /// Assets by finding, in the order of [`Code::ALL`]; codes without a finding are left out.
     pub findings: Vec<(Code, u64)>,
-    /// The first asset of the listing that the quota refused.
+    /// The first asset in the listing that the quota refused.
     pub first_refused: Option<BlobName>,
-    /// What the image quota lacks; `None` when it refuses nothing.
+    /// What the image quota lacks; `None` if it refuses nothing.
     pub image_shortage: Option<Shortage>,
-    /// What the frame quota lacks; likewise. The same as the image quota's where they share a limit.
+    /// What the frame quota lacks; `None` if it refuses nothing. The same as for images if they share a limit.
     pub frame_shortage: Option<Shortage>,
     /// Whether every basename was compared with every other.
     pub basenames_compared: bool,
-    /// What differs from an earlier plan, if the run was given one and is complete.
+    /// The changes since an earlier plan, if one was given and the run is complete.
     pub changes: Option<Changes>,
-    /// Why these are only the first blobs of the listing, without a gap; `None` when they are all there are.
+    /// Why only the first part of the listing was settled; `None` if all of it was.
     pub incomplete: Option<String>,
 }
 
-/// Weighs assets against the quota, in the order of the listing.
+/// Spends the quota on assets, which come in listing order.
 ///
-/// An asset is refused when it costs more than what is left; a smaller one after it may still fit. Assets are served in
-/// listing order, unless a [`Ranking`](super::Ranking) has decided another one. Apart from a warning of equal
-/// basenames, no other decision about an asset depends on another asset.
+/// An asset is refused if it costs more than what is left; a smaller one after it may still fit. Assets get the quota
+/// in listing order, unless a [`Ranking`](super::Ranking) has decided another order. Apart from this and the warning
+/// about duplicate basenames, no decision about an asset depends on other assets.
 #[derive(Debug)]
 pub struct Budget {
     totals: Totals,
@@ -43,19 +43,19 @@ pub struct Budget {
     counts: Vec<u64>,
     first_refused: Option<BlobName>,
     curves: Curves,
-    /// What was decided beforehand; `None` when assets are served as they come.
+    /// The decisions of a ranking; `None` in listing order.
     turns: Option<Turns>,
     basenames: SeenBasenames,
     overrides: Overrides,
 }
 
 impl Budget {
-    /// An unspent budget, to be spent in listing order.
+    /// Creates an unspent budget, to be spent in listing order.
     pub fn new(quota: Quota) -> Self {
         Self::of(quota, Curves::new(&quota), None)
     }
 
-    /// A budget that is spent as decided beforehand; the curves have seen every cost.
+    /// Creates a budget to be spent as a ranking decided. The curves must have seen every cost.
     pub(super) fn decided(quota: Quota, curves: Curves, turns: Turns) -> Self {
         Self::of(quota, curves, Some(turns))
     }
@@ -73,7 +73,7 @@ impl Budget {
         }
     }
 
-    /// The same budget, with what the user changes about duplicate basenames.
+    /// Sets the user's overrides, which apply to duplicate basenames.
     pub fn with_overrides(self, overrides: Overrides) -> Self {
         Self { overrides, ..self }
     }
@@ -83,15 +83,15 @@ impl Budget {
         if asset.verdict == Verdict::Accept {
             self.spend(asset);
         }
-        // Only after the quota: an asset that it refuses is not synced, and clashes with no name.
+        // After the quota, because an asset that it refuses is not synced and cannot clash with another one.
         if asset.verdict == Verdict::Accept {
             self.compare_basename(asset);
         }
-        // Last, when the verdict is final, or the totals would not add up.
+        // Last, because the verdict must be final, or the totals would not add up.
         self.count(asset);
     }
 
-    /// What the assets so far add up to.
+    /// The summary of the assets so far.
     pub fn summary(&self) -> Summary {
         let counted = Code::ALL.iter().zip(&self.counts).filter(|(_, count)| **count > 0);
         Summary {
@@ -115,7 +115,7 @@ impl Budget {
         };
         let gauge = self.quota.gauge(kind).copied().unwrap_or_default();
         let left = match &mut self.turns {
-            // The first pass has shown the curves every cost already, in the order of the ranks.
+            // The curves have already seen every cost, in ranking order, in the first pass.
             Some(turns) => turns.next_left(amount),
             None => {
                 self.curves.spend(kind, amount);
@@ -138,7 +138,7 @@ impl Budget {
         self.first_refused.get_or_insert_with(|| asset.blob.name.clone());
     }
 
-    /// Only accepted assets can clash.
+    /// Must only be called for accepted assets, because only those can clash.
     fn compare_basename(&mut self, asset: &mut Asset) {
         if self.basenames.is_taken(asset) {
             add_finding(asset, &self.overrides);
@@ -153,7 +153,7 @@ impl Budget {
     }
 }
 
-/// An asset that does not fit, and what it found at its turn.
+/// An asset that does not fit, and what was left at its turn.
 struct QuotaRefusal {
     kind: Kind,
     amount: u64,
@@ -172,13 +172,13 @@ impl QuotaRefusal {
             _ => ("of the quota", "images"),
         };
         let message = match (kind, left) {
-            (Kind::Image, 0) => format!("no image quota is left of {limit}{at}"),
-            _ => format!("the {} needs {amount} {unit}, {left} of {limit} are left{at}", kind.as_str()),
+            (Kind::Image, 0) => format!("the image quota of {limit} is used up{at}"),
+            _ => format!("the {} needs {amount} {unit}, but {left} of {limit} are left{at}", kind.as_str()),
         };
         let before = match admit {
-            Admit::MostAssets if is_shared || *kind == Kind::Video => "that cost no more",
-            Admit::Newest => "that are not older",
-            // Among themselves, images are served in listing order: one costs as much as another.
+            Admit::MostAssets if is_shared || *kind == Kind::Video => "that cost the same or less",
+            Admit::Newest => "that are at least as new",
+            // Every image costs the same, so images get the quota in listing order among themselves.
             _ => "earlier in the listing",
         };
         match kind {

@@ -1,44 +1,44 @@
-//! What differs between an earlier plan and the listing of now.
+//! The differences between an earlier plan and the current listing.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Access, Blob, BlobName};
 
-/// Names that are given for each kind of change.
+/// The most names kept for each kind of change.
 pub const MAX_NAMED: usize = 5;
 
-/// What came, went and changed since an earlier plan.
+/// Entries added, removed and changed since an earlier plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changes {
     /// The earlier plan's id.
     pub plan: String,
-    /// When the run that it is of began.
+    /// When the run of the earlier plan began.
     pub since: Timestamp,
     /// Assets that it accepted.
     pub accepted_before: u64,
-    /// Images that these use.
+    /// Image quota used by these.
     pub images_before: u64,
-    /// Frames that these use.
+    /// Frame quota used by these.
     pub frames_before: u64,
-    /// Entries that were not there.
+    /// New entries.
     pub added: ChangeGroup,
     /// Entries whose content differs.
     pub changed: ChangeGroup,
-    /// Entries that are gone.
+    /// Entries that are no longer listed.
     pub removed: ChangeGroup,
-    /// Entries that are the same.
+    /// Entries that have not changed.
     pub unchanged: u64,
-    /// Of these, read again all the same, because the earlier plan lacks facts.
+    /// Of these, read again because the earlier plan lacks facts.
     pub read_again: u64,
 }
 
-/// Entries that have something in common.
+/// Entries with the same kind of change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeGroup {
-    /// How many there are.
+    /// The number of entries.
     pub count: u64,
-    /// The first of them in listing order, [`MAX_NAMED`] at most.
+    /// The first names in listing order, at most [`MAX_NAMED`].
     pub names: Vec<BlobName>,
 }
 
@@ -52,7 +52,8 @@ impl ChangeGroup {
     }
 }
 
-/// Whether an entry's content is unchanged. Without an ETag that is unknown, unless there is no content.
+/// Whether the content of an entry is unchanged. Without an ETag this is unknown, so only entries without content count
+/// as unchanged.
 pub fn is_unchanged(earlier: &Blob, now: &Blob) -> bool {
     let same = (&earlier.etag, earlier.size, &earlier.access) == (&now.etag, now.size, &now.access);
     same && (now.etag.is_some() || now.access != Access::Online)

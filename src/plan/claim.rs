@@ -1,10 +1,10 @@
-//! What an asset asks of a limit, and what was decided about it beforehand.
+//! Claims of assets on a limit, and decisions about them.
 
 use std::vec;
 
 use crate::model::{Admit, Asset, Kind, Quota, Verdict};
 
-/// What an asset costs of the quota for its kind.
+/// The cost of an asset in the quota of its kind.
 pub(super) fn cost(asset: &Asset) -> u64 {
     match asset.kind {
         Kind::Image => asset.cost.images,
@@ -13,15 +13,15 @@ pub(super) fn cost(asset: &Asset) -> u64 {
     }
 }
 
-/// What an asset asks of a limit: `None` when it asks for nothing, or when there is no limit.
+/// The amount that an asset claims of a limit; `None` if it claims nothing or there is no limit.
 pub(super) fn claim(quota: &Quota, asset: &Asset) -> Option<u64> {
     let is_limited = quota.gauge(asset.kind).is_some_and(|gauge| gauge.limit.is_some());
     let asks = asset.verdict == Verdict::Accept && is_limited;
     asks.then(|| cost(asset)).filter(|amount| *amount > 0)
 }
 
-/// Where an asset stands among the claims of the listing, and in the lowest bit whether it is a video: 8 bytes instead
-/// of the 16 that two fields would take.
+/// The index of a claim in listing order, with the lowest bit set for videos: this takes 8 bytes instead of the 16 for
+/// two fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ClaimPlace(u64);
 
@@ -35,7 +35,8 @@ impl ClaimPlace {
     }
 }
 
-/// What a claim finds at its turn: it is granted when it asks for no more. As large as a claim, whose memory it takes.
+/// What is left at the turn of a claim, which is granted if it needs no more. Same size as a claim, so the memory is
+/// reused.
 #[derive(Debug)]
 pub(super) struct Turn {
     pub(super) left: u64,
@@ -43,7 +44,7 @@ pub(super) struct Turn {
     pub(super) amount: u64,
 }
 
-/// What was decided, in listing order.
+/// The decisions, in listing order.
 #[derive(Debug)]
 pub(super) struct Turns {
     pub(super) admit: Admit,
@@ -55,10 +56,10 @@ impl Turns {
         Self { admit, turns: turns.into_iter() }
     }
 
-    /// How much is left at the turn of the next asset, which asks for this much.
+    /// Returns how much is left at the turn of the next asset, which claims `amount`.
     pub(super) fn next_left(&mut self, amount: u64) -> u64 {
         let turn = self.turns.next();
-        // A missing turn grants nothing: no defect may spend more than the limit.
+        // A missing turn grants nothing, so that a bug can never spend more than the limit.
         debug_assert!(turn.as_ref().is_some_and(|turn| turn.amount == amount), "both passes are the same");
         turn.map_or(0, |turn| turn.left)
     }

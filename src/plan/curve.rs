@@ -1,4 +1,4 @@
-//! How far the assets that the rules accept go beyond a limit, and what would bring them below it.
+//! How far the demand exceeds a limit, and what would make everything fit.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -7,27 +7,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Asset, BlobName, Gauge, Kind, Quota};
 
-/// Assets to leave out that are named: 100, more than anyone picks by hand.
+/// The most assets to leave out that are named: 100 is more than anyone picks by hand.
 const MAX_NAMED: usize = 100;
-/// Different costs whose assets are counted: 4,096, in some 100 KiB.
+/// The most distinct costs whose assets are counted: 4,096, in about 100 KiB.
 const MAX_COSTS: usize = 4096;
-/// Raises of a limit that are tried out, in percent of it.
+/// Raises of a limit to try, in percent.
 const RAISES: [u64; 4] = [10, 25, 50, 100];
 
-/// What a limit lacks to let everything through that the rules accept. Amounts are in the limit's own unit. Where
-/// images and frames share a limit, it is about both.
+/// What a limit lacks to fit every asset that the rules accept. Amounts are in the unit of the limit. If images and
+/// frames share a limit, this covers both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shortage {
     /// Assets that the limit refuses.
     pub refused: u64,
-    /// The first of them in the listing.
+    /// The first refused asset in the listing.
     pub first_refused: ListedEntry,
-    /// What all assets that the rules accept cost together.
+    /// The total cost of all assets that the rules accept.
     pub demand: u64,
-    /// By how much the limit has to be raised so that all of them fit.
+    /// How much the limit has to be raised so that all of them fit.
     pub shortfall: u64,
-    /// What smaller raises do, from the smallest on. Those that refuse no fewer than a smaller one are left out: one
-    /// more asset that fits may take the place of several.
+    /// The effects of smaller raises, smallest first. A raise is omitted if it refuses no fewer assets than a smaller
+    /// one, which happens when one more large asset fits and displaces several others.
     pub if_raised: Vec<Raise>,
     /// The smallest set of assets to leave out so that all others fit, in any order.
     pub leave_out: LeaveOut,
@@ -42,14 +42,14 @@ pub struct ListedEntry {
     pub position: u64,
 }
 
-/// A higher limit, and what it does.
+/// A higher limit, and its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Raise {
-    /// By how much it is higher.
+    /// How much higher it is.
     pub by: u64,
-    /// The limit itself.
+    /// The raised limit.
     pub limit: u64,
-    /// Assets that it refuses.
+    /// Assets that it would refuse.
     pub refused: u64,
 }
 
@@ -59,22 +59,22 @@ pub struct Raise {
 pub enum LeaveOut {
     /// Any of them, because each costs the same.
     Any {
-        /// So many.
+        /// How many.
         count: u64,
     },
-    /// These, the costliest first.
+    /// These, most expensive first.
     These {
         /// Their names and costs.
         assets: Vec<Costly>,
     },
-    /// The costliest, which are too many to be named.
+    /// The most expensive ones, which are too many to name.
     Costliest {
-        /// So many.
+        /// How many.
         count: u64,
     },
-    /// The costliest, which are too many to be named and of too many different costs to be counted.
+    /// The most expensive ones, which are too many to name, and have too many distinct costs to count.
     MoreThan {
-        /// More than so many.
+        /// More than this many.
         count: u64,
     },
 }
@@ -88,10 +88,10 @@ pub struct Costly {
     pub cost: u64,
 }
 
-/// The curves of a budget: one for each of its limits. Their memory does not grow with the number of assets.
+/// The curves of a budget, one for each limit. Their memory does not grow with the number of assets.
 #[derive(Debug)]
 pub(super) struct Curves {
-    /// Of both kinds, if they share a limit.
+    /// For both kinds, if they share a limit.
     images: Curve,
     frames: Curve,
     is_shared: bool,
@@ -103,19 +103,19 @@ impl Curves {
         Self { images, frames, is_shared: quota.is_shared() }
     }
 
-    /// Takes the next cost, in the order in which the quota is spent.
+    /// Adds the next cost, in the order in which the quota is spent.
     pub(super) fn spend(&mut self, kind: Kind, amount: u64) {
         for raised in &mut self.of(kind).raised {
             raised.refused += u64::from(!raised.gauge.spend(amount));
         }
     }
 
-    /// Takes the next asset, in listing order.
+    /// Adds the next asset, in listing order.
     pub(super) fn settle(&mut self, asset: &Asset, position: u64, amount: u64, fits: bool) {
         self.of(asset.kind).settle(&asset.blob.name, position, amount, fits);
     }
 
-    /// What the limit of this kind lacks; `None` when all fits.
+    /// What the limit of this kind lacks; `None` if everything fits.
     pub(super) fn shortage(&self, kind: Kind) -> Option<Shortage> {
         if self.is_frames(kind) { self.frames.shortage() } else { self.images.shortage() }
     }
@@ -138,7 +138,7 @@ struct Curve {
     demand: u128,
     refused: u64,
     first_refused: Option<ListedEntry>,
-    /// At most [`MAX_NAMED`], the cheapest of them on top; of equals, those that are listed first.
+    /// At most [`MAX_NAMED`] assets, the cheapest on top. Of equal costs, the ones listed first are kept.
     costliest: BinaryHeap<Reverse<(u64, Reverse<u64>, BlobName)>>,
     /// How many assets have each cost; `None` once there are more than [`MAX_COSTS`] costs.
     counts: Option<BTreeMap<u64, u64>>,
@@ -196,7 +196,7 @@ impl Curve {
         let mut if_raised: Vec<Raise> = Vec::new();
         for Raised { by, gauge, refused } in &self.raised {
             let before = if_raised.last().map_or(self.refused, |raise| raise.refused);
-            // That all fits is what the shortfall says.
+            // Skip raises that fit everything: that is what the shortfall says.
             if *refused > 0 && *refused < before {
                 if_raised.push(Raise { by: *by, limit: gauge.limit?, refused: *refused });
             }
@@ -211,7 +211,7 @@ impl Curve {
         })
     }
 
-    /// The fewest assets that cost at least `excess` together.
+    /// The smallest set of assets that cost at least `excess` in total.
     fn leave_out(&self, excess: u128) -> LeaveOut {
         if let Some(cost) = self.only_cost() {
             return LeaveOut::Any { count: clamped(excess.div_ceil(u128::from(cost))) };
@@ -224,7 +224,7 @@ impl Curve {
                 rest -= u128::from(*cost);
                 continue;
             }
-            // In place of the last one, a cheaper one may do.
+            // A cheaper asset may be enough in place of the last one.
             let last = costliest[index..].iter().filter(|(cost, ..)| u128::from(*cost) >= rest);
             let last = last.min_by_key(|(cost, Reverse(position), _)| (*cost, *position));
             let assets = costliest[..index].iter().chain(last);
@@ -245,7 +245,7 @@ impl Curve {
     }
 }
 
-/// How many of the costliest assets cost at least `excess` together.
+/// How many of the most expensive assets cost at least `excess` in total.
 fn count_costliest(counts: &BTreeMap<u64, u64>, excess: u128) -> u64 {
     let (mut rest, mut taken) = (excess, 0);
     for (cost, count) in counts.iter().rev() {

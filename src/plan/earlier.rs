@@ -1,28 +1,29 @@
-//! An earlier plan, compared with a listing.
+//! Compares an earlier plan with a listing.
 
 use std::iter::Peekable;
 
 use crate::model::error::Result;
 use crate::model::{Asset, BlobName};
 
-/// The assets of an earlier plan, taken while a listing goes on: both in the order of the names.
+/// The assets of an earlier plan, merged with a listing. Both are in name order.
 ///
-/// * Each asset comes out once: by its name, or as one that is no longer listed.
-/// * Where a listing is not in byte order, a name that comes too late finds nothing. That costs reads, never a verdict.
+/// * Each asset is returned once: by its name, or as one that is no longer listed.
+/// * If a listing is not in byte order, names that come too late are not found. This causes extra reads, but no wrong
+///   verdicts.
 pub struct Earlier<I: Iterator> {
     assets: Peekable<I>,
 }
 
 impl<I: Iterator<Item = Result<Asset>>> Earlier<I> {
-    /// Takes the assets of a plan, in the order of their names.
+    /// Wraps the assets of a plan, which must be in name order.
     pub fn new(assets: I) -> Self {
         Self { assets: assets.peekable() }
     }
 
-    /// The asset of this name, if there was one. Those before it go to `removed`.
+    /// Returns the asset with this name, if there is one. Assets before it are passed to `removed`.
     ///
     /// # Errors
-    /// When the plan cannot be read.
+    /// Returns an error if the plan cannot be read.
     pub fn take(&mut self, name: &BlobName, mut removed: impl FnMut(Asset)) -> Result<Option<Asset>> {
         let is_due = |asset: &Result<Asset>| asset.as_ref().map_or(true, |asset| asset.blob.name <= *name);
         while let Some(asset) = self.assets.next_if(is_due) {
@@ -35,10 +36,10 @@ impl<I: Iterator<Item = Result<Asset>>> Earlier<I> {
         Ok(None)
     }
 
-    /// Ends the listing: whatever is left goes to `removed`.
+    /// Ends the listing: the remaining assets are passed to `removed`.
     ///
     /// # Errors
-    /// When the plan cannot be read.
+    /// Returns an error if the plan cannot be read.
     pub fn finish(self, mut removed: impl FnMut(Asset)) -> Result<()> {
         for asset in self.assets {
             removed(asset?);

@@ -1,47 +1,47 @@
-//! Sums by folder, and the folders with the largest ones.
+//! Sums by folder, and the folders with the largest sums.
 
 use std::cmp::Reverse;
 
-/// Folders that are named; the others are summed up.
+/// The number of folders that are named; the others are added up.
 pub const TOP_FOLDERS: usize = 20;
 
-/// What is added up in a folder.
+/// A sum for a folder.
 pub trait FolderSum: Copy + Default {
     /// Adds another sum to this one.
     fn add(&mut self, other: Self);
 
-    /// What folders are ranked by. A folder that weighs nothing is not kept.
+    /// The rank of a folder. A folder with weight 0 is dropped.
     fn weight(self) -> u64;
 }
 
 /// A folder directly under the prefix of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Folder<S> {
-    /// The container's place among those that are added up.
+    /// The index of the container.
     pub container: usize,
-    /// Its name, with the prefix before it and `/` at its end; the prefix alone stands for what is in no folder.
+    /// Its name, with the prefix before it and `/` at the end. The prefix alone stands for blobs outside of any folder.
     pub name: String,
-    /// What is in it, at any depth.
+    /// The sum of its contents, at any depth.
     pub sum: S,
 }
 
-/// The folders that weigh most, of one container or several. The order in which they come does not matter.
+/// The folders with the largest weights, from one or more containers. They can be added in any order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopFolders<S> {
     top: Vec<Folder<S>>,
-    /// How many folders there are besides.
+    /// The number of other folders.
     pub more: u64,
-    /// What is in them.
+    /// The sum of the other folders.
     pub rest: S,
 }
 
 impl<S: FolderSum> TopFolders<S> {
-    /// At most [`TOP_FOLDERS`], the heaviest first; of equals, those of the first container, by name.
+    /// At most [`TOP_FOLDERS`] folders, heaviest first; ties are ordered by container and name.
     pub fn top(&self) -> &[Folder<S>] {
         &self.top
     }
 
-    /// Takes a folder. When that makes too many, the lightest one goes.
+    /// Adds a folder. If there are too many, the lightest one is moved to the rest.
     pub fn add(&mut self, folder: Folder<S>) {
         if folder.sum.weight() == 0 {
             return;
@@ -58,7 +58,7 @@ impl<S: FolderSum> TopFolders<S> {
         }
     }
 
-    /// Takes the folders of other containers.
+    /// Adds the folders of other containers.
     pub fn merge(&mut self, other: Self) {
         other.top.into_iter().for_each(|folder| self.add(folder));
         self.more += other.more;
@@ -66,24 +66,24 @@ impl<S: FolderSum> TopFolders<S> {
     }
 }
 
-/// Adds up the folders of one container. A listing is in the order of the names, so that a folder's entries follow one
-/// another: one folder is open at a time, and the sums are exact.
+/// Adds up the folders of one container. A listing is in name order, so the entries of a folder are consecutive: only
+/// one folder is open at a time, and the sums are exact.
 #[derive(Clone, Debug, Default)]
 pub struct Folders<S> {
-    /// What is in no folder, named by the prefix.
+    /// Entries outside of any folder, named by the prefix.
     direct: Folder<S>,
     open: Option<Folder<S>>,
     closed: TopFolders<S>,
 }
 
 impl<S: FolderSum> Folders<S> {
-    /// The folders under `prefix` of the container at this place.
+    /// Starts with the folders under `prefix` of a container.
     pub fn new(container: usize, prefix: &str) -> Self {
         let direct = Folder { container, name: prefix.to_owned(), sum: S::default() };
         Self { direct, open: None, closed: TopFolders::default() }
     }
 
-    /// Takes the next name in listing order.
+    /// Adds the next name in listing order.
     pub fn add(&mut self, name: &str, one: S) {
         let prefix = &self.direct.name;
         let begin = if name.starts_with(prefix) { prefix.len() } else { 0 };
@@ -100,7 +100,7 @@ impl<S: FolderSum> Folders<S> {
         }
     }
 
-    /// Ends the listing: what is in no folder, and the folders.
+    /// Ends the listing. Returns the sum outside of any folder, and the folders.
     pub fn finish(mut self) -> (Folder<S>, TopFolders<S>) {
         if let Some(closed) = self.open {
             self.closed.add(closed);

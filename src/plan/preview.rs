@@ -1,4 +1,4 @@
-//! What a listing alone shows: how much there is, of which kind, and where. Nothing is read.
+//! A preview from the listing alone, without reads: how much there is, of which kinds, and where.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,19 @@ use super::{FolderSum, Folders, TopFolders};
 use crate::model::{Access, Blob, Format, Kind};
 use crate::rules;
 
-/// Extensions that are counted separately: real listings have dozens, a hostile one has a new one in every name.
+/// The most extensions counted separately. Real listings have dozens; a hostile one may have a new one in every name.
 pub const MAX_EXTENSIONS: usize = 1_000;
 /// Names in the sample.
 pub const SAMPLE: usize = 10;
-/// Names kept for it, so that ten can be chosen at even distances: at most 4 KiB each.
+/// The most names kept for it, so that ten can be picked at even intervals. Each takes at most 4 KiB.
 const MAX_CANDIDATES: usize = 8 * SAMPLE;
 
-/// Files and their bytes.
+/// A number of files and their size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
-    /// How many.
+    /// The number of files.
     pub files: u64,
-    /// Their listed sizes together, in bytes.
+    /// Their total listed size, in bytes.
     pub bytes: u64,
 }
 
@@ -33,34 +33,34 @@ impl FolderSum for Sum {
     }
 }
 
-/// Adds a listing up. Its memory has an upper bound that no listing can raise.
+/// Adds up a listing, in bounded memory.
 #[derive(Clone, Debug, Default)]
 pub struct Preview {
-    /// Entries of the listing. Always the files of all kinds, [`markers`](Self::markers) and
-    /// [`not_entered`](Self::not_entered) together.
+    /// Entries of the listing: always the sum of the files of all kinds, [`markers`](Self::markers) and
+    /// [`not_entered`](Self::not_entered).
     pub listed: u64,
-    /// Files that are images by their extension.
+    /// Files with the extension of an image format.
     pub images: Sum,
-    /// Files that are videos by their extension.
+    /// Files with the extension of a video format.
     pub videos: Sum,
     /// All other files.
     pub other: Sum,
     /// Blobs that only mark a folder.
     pub markers: u64,
-    /// Folders that the listing does not go into.
+    /// Folders that the listing does not descend into.
     pub not_entered: u64,
     /// Files in the archive tier.
     pub archived: u64,
     /// Files without content.
     pub empty: u64,
-    /// Files, or folders that could not be gone through, that cannot be read for another reason.
+    /// Files and folders that cannot be read for another reason.
     pub unreachable: u64,
-    /// Images by their extension that can be read.
+    /// Readable files with the extension of an image format.
     pub images_by_name: u64,
-    /// Files that can be read, of which the name does not say whether they are an image, a video or neither.
+    /// Readable files whose name does not show whether they are an image, a video or neither.
     pub undecided: u64,
     extensions: BTreeMap<String, Sum>,
-    /// Files with yet other extensions than the first [`MAX_EXTENSIONS`].
+    /// Files with extensions beyond the first [`MAX_EXTENSIONS`].
     pub more_extensions: Sum,
     folders: Folders<Sum>,
     /// Files directly under the prefix, once the listing has ended.
@@ -71,12 +71,12 @@ pub struct Preview {
 }
 
 impl Preview {
-    /// A preview of the names that begin with `prefix`, the source's.
+    /// Creates a preview of names that start with `prefix`, the prefix of the source.
     pub fn new(prefix: &str) -> Self {
         Self { folders: Folders::new(0, prefix), ..Self::default() }
     }
 
-    /// Takes the next blob of the listing.
+    /// Adds the next blob of the listing.
     pub fn add(&mut self, blob: &Blob) {
         self.listed += 1;
         let name = blob.name.as_str();
@@ -127,7 +127,8 @@ impl Preview {
         files
     }
 
-    /// Extensions in lower case, the empty one for files without, those with the most files first.
+    /// Extensions in lower case, those with the most files first. Files without an extension are counted as the empty
+    /// one.
     pub fn extensions(&self) -> Vec<(&str, Sum)> {
         let mut extensions: Vec<_> =
             self.extensions.iter().map(|(extension, sum)| (extension.as_str(), *sum)).collect();
@@ -141,7 +142,7 @@ impl Preview {
         (self.direct, self.top_folders) = (direct.sum, folders);
     }
 
-    /// Up to [`SAMPLE`] names at even distances through the listing, the same ones every time.
+    /// Up to [`SAMPLE`] names at even intervals in the listing, the same names every time.
     pub fn sample(&self) -> Vec<&str> {
         let names = &self.sample.candidates;
         let last = names.len().saturating_sub(1);
@@ -151,12 +152,12 @@ impl Preview {
     }
 }
 
-/// Names at even distances, although it is not known how many there will be: whenever too many are held, every second one
-/// goes and the distance doubles.
+/// Names at even intervals, although the number of names is not known in advance: when too many are held, every second
+/// one is dropped and the interval doubles.
 #[derive(Clone, Debug, Default)]
 struct NameSample {
     seen: u64,
-    /// Names from one candidate to the next, as a power of two.
+    /// The interval between candidates, as a power of two.
     doublings: u32,
     candidates: Vec<String>,
 }

@@ -1,16 +1,16 @@
-//! A budget that is spent in another order than that of the listing.
+//! Spends a budget in an order other than listing order.
 
 use super::Budget;
 use super::claim::{ClaimPlace, Turn, Turns, claim};
 use super::curve::Curves;
 use crate::model::{Admit, Asset, Quota};
 
-/// The first of two passes over the assets: it decides the order in which they are served. The budget that it ends in
-/// makes the second.
+/// The first of two passes over the assets: it decides which assets get the quota. The [`Budget`] that it returns makes
+/// the second pass.
 ///
-/// * It notes the assets that the rules accept and that cost something of a limit, in 24 bytes each, and nothing else.
-/// * Both passes take the same assets in the same order, that of the listing.
-/// * [`Admit::Listing`] needs no ranking: [`Budget::new`] decides the same in one pass.
+/// * It only records assets that the rules accept and that draw on a limit, in 24 bytes each.
+/// * Both passes must see the same assets in listing order.
+/// * [`Admit::Listing`] needs no ranking: [`Budget::new`] makes the same decisions in one pass.
 #[derive(Debug)]
 pub struct Ranking {
     admit: Admit,
@@ -18,28 +18,28 @@ pub struct Ranking {
     claims: Vec<RankedClaim>,
 }
 
-/// What an asset asks for.
+/// The claim of an asset on a limit.
 #[derive(Debug)]
 pub(super) struct RankedClaim {
-    /// The smallest comes first.
+    /// The smallest rank comes first.
     rank: u64,
     place: ClaimPlace,
     amount: u64,
 }
 
 impl Ranking {
-    /// A ranking for this budget, of which nothing is spent.
+    /// Creates a ranking for this unspent quota.
     pub fn new(admit: Admit, quota: Quota) -> Self {
         Self { admit, quota, claims: Vec::new() }
     }
 
-    /// Takes the next asset in listing order, as the rules have judged it.
+    /// Adds the next asset in listing order, as judged by the rules.
     pub fn add(&mut self, asset: &Asset) {
         let Some(amount) = claim(&self.quota, asset) else { return };
         let rank = match self.admit {
             Admit::Listing => 0,
             Admit::MostAssets => amount,
-            // The later, the smaller; no time is as early as to be the largest number.
+            // The later the time, the smaller the rank. Assets without a time come last: no time gives `u64::MAX`.
             Admit::Newest => {
                 asset.blob.last_modified.map_or(u64::MAX, |time| i64::MAX.abs_diff(time.as_microsecond()))
             }
@@ -47,10 +47,10 @@ impl Ranking {
         self.claims.push(RankedClaim { rank, place: ClaimPlace::new(self.claims.len(), asset.kind), amount });
     }
 
-    /// Spends the quota in the order of the ranks, and gives back the budget that settles the same assets so.
+    /// Spends the quota in ranking order, and returns the budget that settles the same assets accordingly.
     pub fn decide(self) -> Budget {
         let Self { admit, quota, mut claims } = self;
-        // Equal ranks are served in listing order, so that the same listing gives the same plan.
+        // Ties are in listing order, so that the same listing always gives the same plan.
         claims.sort_unstable_by_key(|claim| (claim.rank, claim.place));
         let (mut spent, mut curves) = (quota, Curves::new(&quota));
         let serve = |RankedClaim { place, amount, .. }| {
@@ -61,7 +61,7 @@ impl Ranking {
             Turn { left, place, amount }
         };
         let mut turns: Vec<_> = claims.into_iter().map(serve).collect();
-        // Back into listing order, in which the second pass takes them.
+        // Restore listing order for the second pass.
         turns.sort_unstable_by_key(|turn| turn.place);
         Budget::decided(quota, curves, Turns::new(admit, turns))
     }

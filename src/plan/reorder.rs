@@ -1,8 +1,8 @@
-//! Back into listing order.
+//! Restores listing order.
 
 use std::collections::VecDeque;
 
-/// A window that takes items in any order and gives them back by their ordinal, from 0 on and without a hole.
+/// A window that takes items in any order and returns them by ordinal, starting at 0 and without gaps.
 ///
 /// It holds everything between the oldest missing item and the newest one; the caller bounds that distance.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ impl<T> Default for Reorder<T> {
 }
 
 impl<T> Reorder<T> {
-    /// Takes the item with this ordinal. One that was given back already is dropped.
+    /// Adds the item with this ordinal. If it was already returned, it is dropped.
     pub fn insert(&mut self, ordinal: u64, item: T) {
         let Some(place) = ordinal.checked_sub(self.next) else { return };
         let place = place as usize;
@@ -36,7 +36,7 @@ impl<T> Reorder<T> {
         Some(item)
     }
 
-    /// Whether nothing waits.
+    /// Whether no items are waiting.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

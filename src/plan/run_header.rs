@@ -1,4 +1,4 @@
-//! What is known of a run before its first asset.
+//! The properties of a run that are known before its first asset.
 
 use std::sync::Arc;
 
@@ -8,35 +8,35 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Admit, Origin};
 use crate::rules::Profile;
 
-/// What plans, parts of plans and reports say of a run before its first asset.
+/// The header of plans, parts of plans and reports.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunHeader {
     /// Where the blobs come from.
     #[serde(rename = "source")]
     pub origin: Origin,
-    /// A folder's absolute path, by which the plan finds it again from any working directory. `None` for a container,
+    /// The absolute path of a folder, so that a plan can find it from any working directory. `None` for a container,
     /// and for a path that is not UTF-8.
     pub root: Option<String>,
-    /// The rules, whole, so that a change of them shows.
+    /// The complete rules, so that changes to them can be detected.
     pub profile: Arc<Profile>,
-    /// Where the rules are from: a built-in profile's name, or the absolute path of a file.
+    /// Where the rules come from: the name of a built-in profile, or the absolute path of a file.
     pub profile_from: String,
-    /// The workspace of the ledger whose quota the assets were weighed against.
+    /// The workspace in the ledger whose quota was used.
     pub workspace: Option<String>,
-    /// The [version of the probe](crate::probe::VERSION) that found the facts; 0 where none did.
+    /// The [version of the probe](crate::probe::VERSION) that found the facts; 0 if there are none.
     pub probe_version: u32,
-    /// Whether the listing went below the folders directly under the prefix.
+    /// Whether the listing descended into folders.
     pub recursive: bool,
-    /// Whether width and height were read even where the rules do not need them.
+    /// Whether width and height were read even if the rules do not need them.
     pub dimensions: bool,
-    /// In which order the quota was spent.
+    /// The order in which the quota was spent.
     pub admit: Admit,
     /// When the run began.
     pub begun: Timestamp,
 }
 
 impl RunHeader {
-    /// The header of a run with default settings, which found no facts yet.
+    /// Creates the header of a run with default settings and no facts yet.
     pub fn new(origin: Origin, profile: Arc<Profile>, begun: Timestamp) -> Self {
         Self {
             origin,
@@ -52,7 +52,7 @@ impl RunHeader {
         }
     }
 
-    /// Whether two plans are of the same blobs, in the same order.
+    /// Whether two runs list the same source in the same way.
     pub fn lists_the_same(&self, other: &Self) -> bool {
         let of = |header: &Self| {
             let Origin { provider, location, prefix, .. } = &header.origin;

@@ -1,4 +1,4 @@
-//! Where the assets of a run go.
+//! Sinks: where the assets of a run go.
 
 use std::time::Duration;
 
@@ -6,33 +6,33 @@ use super::Summary;
 use crate::model::Asset;
 use crate::model::error::Result;
 
-/// Takes the assets of a run in listing order: a report, a plan, a sum. Two sinks make one as a pair.
+/// Receives the assets of a run in listing order: a report, a plan or a sum. A pair of sinks is a sink too.
 pub trait Sink: Send + 'static {
-    /// Takes the next asset as the rules alone judge it, before the quota and equal basenames count. `is_kept` says that
-    /// it comes from the interrupted run that this one resumes.
+    /// Receives the next asset as judged by the rules alone, before the quota and duplicate basenames. `is_kept` means
+    /// that it comes from the interrupted run that this run resumes.
     ///
     /// # Errors
-    /// When it cannot be kept; the run ends.
+    /// Returns an error, which ends the run, if the asset cannot be stored.
     fn judged(&mut self, _asset: &Asset, _is_kept: bool) -> Result<()> {
         Ok(())
     }
 
-    /// Takes the next asset with its final verdict.
+    /// Receives the next asset with its final verdict.
     ///
     /// # Errors
-    /// When it cannot be written; the run ends.
+    /// Returns an error, which ends the run, if the asset cannot be written.
     fn settled(&mut self, asset: &Asset) -> Result<()>;
 
-    /// Ends what is written: reports and plans. `elapsed` is how long the run took. A sum has nothing to end.
+    /// Finishes a report or a plan. `elapsed` is how long the run took. The default does nothing.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if the rest cannot be written.
     fn finish(self: Box<Self>, _summary: &Summary, _elapsed: Duration) -> Result<()> {
         Ok(())
     }
 }
 
-/// Takes nothing.
+/// Ignores all assets.
 impl Sink for () {
     fn settled(&mut self, _asset: &Asset) -> Result<()> {
         Ok(())
@@ -80,7 +80,7 @@ impl<A: Sink, B: Sink> Sink for (A, B) {
 
     fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> Result<()> {
         let (first, second) = *self;
-        // Each is ended, even if the other cannot be.
+        // Finish both, even if one of them fails.
         let first = Box::new(first).finish(summary, elapsed);
         Box::new(second).finish(summary, elapsed).and(first)
     }

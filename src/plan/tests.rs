@@ -233,12 +233,12 @@ fn a_finding_says_what_was_left_in_its_order() {
     };
     assert_eq!(
         said(Admit::Listing),
-        refusal("00001", "the video needs 50 frames, 40 of 100 are left", "earlier in the listing")
+        refusal("00001", "the video needs 50 frames, but 40 of 100 are left", "earlier in the listing")
     );
-    let message = "the video needs 60 frames, 10 of 100 are left at its turn";
-    assert_eq!(said(Admit::MostAssets), refusal("00000", message, "that cost no more"));
-    let message = "the video needs 50 frames, 0 of 100 are left at its turn";
-    assert_eq!(said(Admit::Newest), refusal("00001", message, "that are not older"));
+    let message = "the video needs 60 frames, but 10 of 100 are left at its turn";
+    assert_eq!(said(Admit::MostAssets), refusal("00000", message, "that cost the same or less"));
+    let message = "the video needs 50 frames, but 0 of 100 are left at its turn";
+    assert_eq!(said(Admit::Newest), refusal("00001", message, "that are at least as new"));
 }
 
 #[test]

@@ -15,15 +15,15 @@ use crate::model::Asset;
 
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 1 << 10;
-/// Values of a column for each row of it, with those in lists: as many as a video has whose tracks are as many as
-/// presync reads.
+/// The most values of a column per row, including those in lists: enough for a video with as many tracks as presync
+/// reads.
 const VALUES_A_ROW: usize = 128;
 
 /// The rows of a file, in its order.
 ///
-/// * After an error nothing follows.
-/// * A row group is open at a time, and each column of it has at most 128 values a row. What a page says of its own
-///   length is bounded by Parquet alone, at 2 GiB.
+/// * Nothing follows after an error.
+/// * One row group is open at a time, and each of its columns has at most 128 values per row. The length that a page
+///   states is bounded only by Parquet, at 2 GiB.
 pub(super) struct Assets {
     file: SerializedFileReader<File>,
     max_rows: usize,
@@ -44,17 +44,17 @@ impl Assets {
         parquet_file::pairs(&self.file)
     }
 
-    /// Rows that came so far.
+    /// Rows read so far.
     pub(super) fn read(&self) -> u64 {
         self.read
     }
 
-    /// Rows of the file, as its footer says.
+    /// Rows of the file, according to its footer.
     pub(super) fn len(&self) -> u64 {
         u64::try_from(self.file.metadata().file_metadata().num_rows()).unwrap_or(0)
     }
 
-    /// Something that no name of the file is less than; `None` when it does not tell.
+    /// A lower bound for the names in the file; `None` if its statistics have none.
     pub(super) fn least_name(&self) -> Option<Vec<u8>> {
         let least = |group: &parquet::file::metadata::RowGroupMetaData| {
             let mut columns = group.columns().iter();
@@ -95,8 +95,8 @@ impl Assets {
     }
 }
 
-/// Counts the values of a row group's columns by the headers of their pages, before memory is taken for them: a few
-/// bytes can stand for billions.
+/// Counts the values of a row group's columns from their page headers, before memory is allocated for them: a few bytes
+/// can stand for billions of values.
 fn check_group(file: &SerializedFileReader<File>, group: usize, max_rows: usize) -> Result<(), ParquetError> {
     let too_many = |what| Err(ParquetError::General(format!("it has more {what} than a plan may have")));
     let group = file.get_row_group(group)?;

@@ -1,4 +1,4 @@
-//! Rows of a plan that are being filled, column by column.
+//! Rows of a plan in memory, column by column.
 
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result};
@@ -14,7 +14,7 @@ pub struct Rows {
     leaves: Vec<LeafRows>,
 }
 
-/// What the rows have in a leaf column.
+/// The values of the rows in a leaf column.
 #[derive(Debug, Default)]
 pub(crate) struct LeafRows {
     /// Definition levels: how much of the column's path each value has. Empty where nothing can be missing.
@@ -24,12 +24,12 @@ pub(crate) struct LeafRows {
     pub(crate) values: Values,
 }
 
-/// The values that are there.
+/// The values that are present.
 #[derive(Debug, Default)]
 pub(crate) enum Values {
     #[default]
     None,
-    /// All texts behind one another, and where each ends.
+    /// All texts, concatenated, and where each of them ends.
     Text(Vec<u8>, Vec<usize>),
     Int(Vec<i64>),
     Short(Vec<i32>),
@@ -48,7 +48,7 @@ impl Rows {
         self.len == 0
     }
 
-    /// Bytes of all texts: nearly all that the rows take.
+    /// Bytes of all texts, which are nearly all of the memory that the rows take.
     pub(super) fn bytes(&self) -> usize {
         let bytes = |leaf: &LeafRows| match &leaf.values {
             Values::Text(bytes, _) => bytes.len(),
@@ -57,7 +57,7 @@ impl Rows {
         self.leaves.iter().map(bytes).sum()
     }
 
-    /// Takes an asset as the next row.
+    /// Adds an asset as the next row.
     pub fn add(&mut self, asset: &Asset) {
         if self.leaves.is_empty() {
             self.leaves =
@@ -81,13 +81,13 @@ impl Rows {
         }
     }
 
-    /// What the rows have in each leaf column, in the order of [`COLUMNS`] and their fields; nothing at all without a row.
+    /// The values in each leaf column, in the order of [`COLUMNS`] and their fields; empty if there are no rows.
     #[cfg(feature = "python")]
     pub(crate) fn leaves(&self) -> &[LeafRows] {
         &self.leaves
     }
 
-    /// Writes the rows as a row group, after which there are none.
+    /// Writes the rows as a row group, and clears them.
     pub(super) fn write<W: std::io::Write + Send>(
         &mut self,
         mut group: SerializedRowGroupWriter<'_, W>,
@@ -161,7 +161,7 @@ impl LeafRows {
     }
 }
 
-/// Each text as a piece of the same bytes.
+/// Each text as a slice of the same bytes.
 fn texts(bytes: Vec<u8>, ends: &[usize]) -> Vec<ByteArray> {
     let bytes = bytes::Bytes::from(bytes);
     let starts = std::iter::once(&0).chain(ends);
@@ -179,7 +179,7 @@ impl Values {
         }
     }
 
-    /// Adds the asset's value and says whether there is one.
+    /// Adds the asset's value and returns whether there is one.
     fn push(&mut self, leaf: &Leaf, asset: &Asset, element: usize) -> bool {
         match (leaf, self) {
             (Leaf::Text(get, _), Self::Text(bytes, ends)) => {
@@ -193,7 +193,7 @@ impl Values {
             (Leaf::Int(get, _) | Leaf::Time(get, _), Self::Int(values)) => {
                 get(asset, element).map(|value| values.push(value)).is_some()
             }
-            // What such a column holds has 32 bits; a rotation has 16.
+            // The values of such a column fit into 32 bits; a rotation has 16.
             (Leaf::Short(get, _), Self::Short(values)) => {
                 get(asset, element).map(|value| values.push(value as i32)).is_some()
             }

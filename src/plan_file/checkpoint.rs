@@ -1,8 +1,8 @@
-//! What a run has settled so far, on the disk, so that a run that is killed can be taken up.
+//! The results of a run so far, on disk, so that an interrupted run can be resumed.
 //!
-//! Beside the plan that is being written lies a folder with parts: small plan files, each with the next assets in
-//! listing order, each put in its place whole. A run that is taken up adds parts of its own, a new generation, with what
-//! the generations before it do not have.
+//! Next to the plan that is being written is a folder with parts: small plan files, each with the next assets in
+//! listing order, each written atomically. A resumed run adds parts of its own, a new generation, with the assets that
+//! earlier generations do not have.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,21 +17,21 @@ use crate::model::{Asset, Quota, Totals};
 use crate::plan::{Assets, Budget, RunHeader, Sink, Summary};
 use crate::plan_file::{PlanReader, PlanWriter};
 
-/// How often what is done is put on the disk, unless another pace is asked for.
+/// How often results are written to disk by default.
 pub const EVERY: Duration = Duration::from_secs(3);
-/// Assets of a part at most, so that a fast run holds few of them in memory: one row group.
+/// The most assets of a part, so that a fast run holds few of them in memory: one row group.
 const MAX_ROWS: u64 = 16 << 10;
-/// How often a run may be taken up: each time adds a file that is open while the next one lists.
+/// How many times a run can be resumed: each time, the next run has one more file open.
 const MAX_GENERATIONS: u32 = 64;
 
 const EXTENSION: &str = "parquet";
 const LOCK: &str = "lock";
 
-/// The checkpoint of a run that is going on. One that is dropped stays on the disk.
+/// The checkpoint of a run in progress. If dropped, it stays on disk.
 pub struct Checkpoint {
     plan: PathBuf,
     folder: PathBuf,
-    /// Held for as long as the run goes on: two must not write the same plan.
+    /// Held until the run ends: two runs must not write the same plan.
     _lock: File,
     header: RunHeader,
     every: Duration,
@@ -47,12 +47,13 @@ struct Part {
 }
 
 impl Checkpoint {
-    /// Opens the checkpoint of the plan at `plan`, to which something is added `every` so often. With `resume`, gives the assets that runs with the same header have
-    /// settled, the newest generation first; else an older checkpoint is removed.
+    /// Opens the checkpoint of the plan at `plan`; results are written to it at intervals of `every`. With `resume`,
+    /// returns the assets of earlier runs with the same header, the newest generation first; otherwise, an older
+    /// checkpoint is removed.
     ///
     /// # Errors
-    /// The folder cannot be written; another run is writing to it; with `resume`, it belongs to a run with another
-    /// source or other rules, or is damaged.
+    /// Returns an error if the folder cannot be written or another run is writing to it; with `resume`, also if the
+    /// checkpoint is damaged or belongs to a run with another source or other rules.
     pub fn open(
         plan: &Path,
         header: RunHeader,
@@ -74,14 +75,14 @@ impl Checkpoint {
             match generation(&path).filter(|_| resume) {
                 Some(generation) => generations.entry(generation).or_default().push(path),
                 None if path.file_name() == Some(LOCK.as_ref()) => {}
-                // An older checkpoint, or what was being written when its run was killed.
+                // An older checkpoint, or a file that was being written when its run was killed.
                 None => fs::remove_file(&path).map_err(|error| failed(&folder, &error))?,
             }
         }
         let generation = generations.last_key_value().map_or(0, |(newest, _)| newest + 1);
         if generation >= MAX_GENERATIONS {
-            return Err(Error::new(format!("the run was taken up {MAX_GENERATIONS} times already"))
-                .with_hint("leave out --resume to begin anew"));
+            return Err(Error::new(format!("the run has already been resumed {MAX_GENERATIONS} times"))
+                .with_hint("leave out --resume to start over"));
         }
         let kept = generations.into_values().rev().map(|mut parts| {
             parts.sort();
@@ -94,19 +95,19 @@ impl Checkpoint {
         Ok((Self { plan, folder, _lock: lock, header, every, generation, next_part, part, last }, kept))
     }
 
-    /// Begins the plan. Until it takes its place it lies in the checkpoint, so that a run that is killed leaves nothing
-    /// elsewhere.
+    /// Begins the plan. It is in the checkpoint's folder until it is complete, so that a killed run leaves nothing
+    /// behind elsewhere.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if the plan cannot be written.
     pub fn begin_plan(&self) -> Result<PlanWriter> {
         PlanWriter::create_in(&self.folder, &self.plan, self.header.clone())
     }
 
-    /// Takes the next asset in listing order, as the rules judge it.
+    /// Adds the next asset in listing order, as judged by the rules.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if a part cannot be written.
     pub fn add(&mut self, asset: &Asset) -> Result<()> {
         let part = match &mut self.part {
             Some(part) => part,
@@ -125,10 +126,10 @@ impl Checkpoint {
         }
     }
 
-    /// Puts what was taken so far on the disk.
+    /// Writes the assets that were added so far to disk.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if the part cannot be written.
     pub fn keep(&mut self) -> Result<()> {
         self.last = Instant::now();
         let Some(Part { rows, totals }) = self.part.take() else { return Ok(()) };
@@ -137,16 +138,16 @@ impl Checkpoint {
         Box::new(rows).finish(&Summary { totals, incomplete, ..nothing }, Duration::ZERO)
     }
 
-    /// Removes the checkpoint, when the plan is there. What cannot be removed does no harm.
+    /// Removes the checkpoint, once the plan is in place. Files that cannot be removed do no harm.
     pub fn remove(mut self) {
         self.part = None;
         let _ = fs::remove_dir_all(&self.folder);
     }
 
-    /// Keeps what was taken so far, and says whether there is anything to take up.
+    /// Keeps what was added so far, and returns whether there is anything to resume.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if the part cannot be written.
     pub fn leave(mut self) -> Result<bool> {
         self.keep()?;
         Ok(self.generation > 0 || self.next_part > 0)
@@ -157,26 +158,28 @@ impl Drop for Checkpoint {
     /// Leaves no empty folder behind.
     fn drop(&mut self) {
         self.part = None;
+        // The lock is the only file left.
         if fs::read_dir(&self.folder).is_ok_and(|entries| entries.count() == 1) {
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
 }
 
-/// Where the checkpoint of a plan lies: beside it.
+/// The folder of a plan's checkpoint, next to the plan.
 fn folder(plan: &Path) -> PathBuf {
     let mut name = OsString::from(plan);
     name.push(".checkpoint");
     name.into()
 }
 
+/// Locks the checkpoint. The system releases the lock when the process ends, even if it is killed.
 fn lock(folder: &Path, plan: &Path) -> Result<File> {
     let file = File::create(folder.join(LOCK)).map_err(|error| failed(folder, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             Err(Error::new(format!("another presync is writing the plan '{}'", plan.display()))
-                .with_hint("wait for it, or give --plan another file"))
+                .with_hint("wait until it is done, or give --plan another file"))
         }
         Err(TryLockError::Error(error)) => Err(failed(folder, &error)),
     }
@@ -190,7 +193,7 @@ fn generation(path: &Path) -> Option<u32> {
     (is_number(generation) && is_number(part)).then(|| generation.parse().ok())?
 }
 
-/// Whether the parts are of a run like the one with this header.
+/// Checks that the parts come from a run with the same source and rules as this header.
 fn check(parts: &[PathBuf], header: &RunHeader) -> Result<()> {
     let Some(first) = parts.first() else { return Ok(()) };
     let of_part = PlanReader::open(first)?.plan().header.clone();
@@ -201,11 +204,11 @@ fn check(parts: &[PathBuf], header: &RunHeader) -> Result<()> {
         () if of_part.dimensions != header.dimensions => "choice of --dimensions",
         () => return Ok(()),
     };
-    Err(Error::new(format!("the run to be taken up had another {what}"))
-        .with_hint("run it as it was, or leave out --resume to begin anew"))
+    Err(Error::new(format!("the run to resume had another {what}"))
+        .with_hint("run it as before, or leave out --resume to start over"))
 }
 
-/// The assets of parts that follow one another, one open file at a time.
+/// The assets of consecutive parts, with one file open at a time.
 fn rows(parts: Vec<PathBuf>) -> Assets {
     Box::new(parts.into_iter().flat_map(|path| -> Assets {
         match PlanReader::open(&path) {

@@ -1,6 +1,6 @@
-//! The columns of a plan: for each its name, its type, how an asset's value is found, and how it is set.
+//! The columns of a plan: the name and type of each, and how to get and set an asset's value.
 //!
-//! Plans are written and read by this one list, in its order. The columns carry the names of the JSON records.
+//! This one list is used for writing and reading, in its order. The columns have the names of the JSON records.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use crate::model::{
     Orientation, Severity, Skip, Verdict, Video, VideoTrack,
 };
 
-/// Nanoseconds of a microsecond.
+/// Nanoseconds per microsecond.
 const MICROSECOND: i128 = 1_000;
 
 /// A column.
@@ -27,7 +27,7 @@ pub(crate) struct Column {
     pub(crate) cells: Cells,
 }
 
-/// What a row has in a column.
+/// What a column holds in each row.
 pub(crate) enum Cells {
     One(Leaf),
     List(List),
@@ -37,7 +37,7 @@ pub(crate) enum Cells {
 pub(crate) struct List {
     /// How long an asset's list is; `None` if it has none.
     pub(crate) len: fn(&Asset) -> Option<usize>,
-    /// Gives an asset a list of so many blank elements.
+    /// Gives an asset a list with this number of blank elements.
     pub(super) make: fn(&mut Asset, usize),
     /// The columns of an element; a single one without a name is the element itself.
     pub(crate) fields: &'static [Field],
@@ -53,12 +53,12 @@ pub(crate) struct Field {
 type Set<T> = fn(&mut Asset, usize, T) -> Done;
 type Done = std::result::Result<(), Fault>;
 
-/// A column's type, and both ways between an asset and its value. The number is that of the list's element, 0 outside
-/// lists. Values are set in the order of the columns. Every type is one that Spark has too.
+/// A column's type, with a getter and a setter for an asset's value. The number is the index of the list's element, 0
+/// outside lists. Values are set in the order of the columns. Only types that Spark has are used.
 pub(crate) enum Leaf {
     Text(for<'a> fn(&'a Asset, usize) -> Option<Cow<'a, str>>, fn(&mut Asset, usize, &str) -> Done),
     Int(fn(&Asset, usize) -> Option<i64>, Set<i64>),
-    /// 32 bits of it.
+    /// In 32 bits.
     Short(fn(&Asset, usize) -> Option<i64>, Set<i64>),
     /// In microseconds since 1970, UTC.
     Time(fn(&Asset, usize) -> Option<i64>, Set<i64>),
@@ -80,7 +80,7 @@ const fn field(name: &'static str, required: bool, leaf: Leaf) -> Field {
     Field { name, required, leaf }
 }
 
-/// All of them, in the order in which they are written and set.
+/// All columns, in the order in which they are written and set.
 pub(crate) static COLUMNS: &[Column] = &[
     required(
         "name",
@@ -89,7 +89,7 @@ pub(crate) static COLUMNS: &[Column] = &[
     required("size", Int(|a, _| Some(signed(a.blob.size)), |a, _, size| fit(&mut a.blob.size, size))),
     optional("etag", Text(etag, |a, _, etag| set(&mut a.blob.etag, Some(ETag::unquoted(etag))))),
     optional("last_modified", Time(|a, _| Some(modified(a)?.0), set_modified)),
-    // What the microseconds leave over: Spark reads no nanoseconds, and files have them.
+    // The nanoseconds beyond the whole microseconds: files have them, but Spark cannot read them in a timestamp.
     optional("last_modified_ns", Short(|a, _| Some(modified(a)?.1), add_nanoseconds)),
     required("access", Text(|a, _| text(a.blob.access.as_str()), set_access)),
     optional("access_reason", Text(access_reason, set_access_reason)),
@@ -116,7 +116,7 @@ pub(crate) static COLUMNS: &[Column] = &[
             |a, _, value| set(&mut a.facts.orientation, Orientation::Value(value)),
         ),
     ),
-    // Tells an image without the tag from one whose bytes do not show it.
+    // Distinguishes an image without the tag from one whose tag was not read.
     required(
         "orientation_read",
         Flag(|a, _| Some(a.facts.orientation != Orientation::NotRead), set_orientation_read),
@@ -160,7 +160,7 @@ pub(crate) static COLUMNS: &[Column] = &[
     ),
     Column { name: "compatible_brands", required: false, cells: Cells::List(BRANDS) },
     // The first track has columns of its own, as in the JSON records, so that most queries need no list. Its dimensions
-    // are the asset's.
+    // are those of the asset. When reading, the list alone counts.
     optional("codec", Text(|a, _| text(track(a, 0)?.codec.as_deref()?), ignore_text)),
     optional("pixel_format", Text(|a, _| text(track(a, 0)?.pixel_format.as_deref()?), ignore_text)),
     optional("frames", Int(|a, _| track(a, 0)?.frames.map(signed), ignore)),
@@ -321,7 +321,7 @@ const FINDINGS: List = List {
     ],
 };
 
-/// The columns as Parquet's schema. An element of a list has the names that the format asks for (Parquet,
+/// The columns as a Parquet schema. An element of a list has the names that the format requires (Parquet,
 /// LogicalTypes.md, "Lists").
 pub(super) fn schema() -> Result<Type> {
     let mut columns = String::new();
@@ -369,7 +369,7 @@ fn blank_finding() -> Finding {
     Finding { code: Code::ALL[0], severity: Severity::Error, message: String::new(), fix: None }
 }
 
-/// An asset of which nothing is known yet.
+/// An asset without any values yet.
 pub(super) fn blank() -> Asset {
     Asset {
         blob: Blob {
@@ -408,7 +408,7 @@ fn access_reason(asset: &Asset, _: usize) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The whole microseconds, and the nanoseconds beside them.
+/// The whole microseconds, and the remaining nanoseconds.
 fn modified(asset: &Asset) -> Option<(i64, i64)> {
     let nanoseconds = asset.blob.last_modified?.as_nanosecond();
     Some((nanoseconds.div_euclid(MICROSECOND) as i64, nanoseconds.rem_euclid(MICROSECOND) as i64))
@@ -452,9 +452,9 @@ fn set<T>(slot: &mut T, value: T) -> Done {
     Ok(())
 }
 
-/// Sets a number that may be smaller than what a column has room for.
+/// Sets a number whose type may be smaller than that of the column.
 fn fit<N: TryFrom<i64>>(slot: &mut N, value: i64) -> Done {
-    *slot = value.try_into().map_err(|_| format!("it has the number {value} where none such can be"))?;
+    *slot = value.try_into().map_err(|_| format!("it has the number {value}, which is out of range"))?;
     Ok(())
 }
 
@@ -462,7 +462,7 @@ fn some<N: TryFrom<i64> + Default>(slot: &mut Option<N>, value: i64) -> Done {
     fit(slot.insert(N::default()), value)
 }
 
-/// Sets the one of these that has this name.
+/// Sets the value of `all` that has this name.
 fn pick<T: Copy>(slot: &mut T, all: &[T], as_str: fn(T) -> &'static str, name: &str, what: &str) -> Done {
     let picked = all.iter().copied().find(|one| as_str(*one) == name).ok_or_else(|| unknown(what, name))?;
     set(slot, picked)
@@ -522,5 +522,5 @@ fn four_cc(text: &str) -> std::result::Result<FourCc, Fault> {
 }
 
 fn unknown(what: &str, text: &str) -> Fault {
-    format!("this presync knows no {what} '{}'", text.escape_debug())
+    format!("this presync does not know the {what} '{}'", text.escape_debug())
 }

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::signed;
 use crate::model::{Asset, Origin};
 
-/// SHA-256 over what counts of a plan, fed in listing order.
+/// SHA-256 over the content of a plan, fed in listing order.
 #[derive(Clone)]
 pub(super) struct Digest(Sha256);
 
@@ -31,7 +31,7 @@ impl Digest {
         self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// With its length, so that no two sequences of texts are the same bytes.
+    /// Adds a text with its length, so that different sequences of texts never give the same bytes.
     fn text(&mut self, text: &str) {
         self.number(text.len() as u64);
         self.0.update(text);

@@ -1,4 +1,4 @@
-//! A folder of parts, put together in listing order.
+//! A folder of parts, merged in listing order.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -12,37 +12,37 @@ use super::part::{PartHeader, PartReader};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, BlobName};
 
-/// Parts of one plan: a task of a cluster writes one, and clusters run up to some ten thousand tasks a job.
+/// The most parts of a plan: each task of a cluster writes one, and clusters run up to some ten thousand tasks per job.
 const MAX_PARTS: usize = 100_000;
-/// Folders of containers that an error names.
+/// The most folders of containers that an error names.
 const MAX_NAMED: usize = 5;
-/// Shards that are named when they are missing.
+/// The most missing shards that are named.
 const MAX_MISSING: usize = 10;
-/// What the job of a cluster leaves in its folder when it has come to its end.
+/// The file that a cluster's job leaves in its folder when it is complete.
 const SUCCESS: &str = "_SUCCESS";
 
 /// The parts of one plan.
 ///
-/// * Each part is in listing order by itself, and is open only while names of its stretch come.
-/// * No name is in two of them.
+/// * Each part is in listing order, and is open only while names in its range are read.
+/// * No name is in two parts.
 #[derive(Debug)]
 pub struct PartFolder {
     path: PathBuf,
-    /// With something that no name of the part is less than.
+    /// Each part, with a lower bound for its names.
     parts: Vec<(Vec<u8>, PathBuf)>,
-    /// What all parts say alike, with the earliest beginning and the latest end.
+    /// The header that all parts share, with the earliest start and the latest end.
     pub header: PartHeader,
-    /// Account and container, where folders tell them.
+    /// Account and container, if the folder's path names them.
     pub container: Option<(String, String)>,
-    /// Why the parts are not all of the plan.
+    /// Why parts of the plan are missing, if they are.
     pub incomplete: Option<String>,
 }
 
 impl PartFolder {
-    /// The folders below `path` that have the parts of a plan each, in the order of their names; `path` itself, if it has.
+    /// The folders that hold the parts of a plan each, sorted by name: those in `path`, and `path` itself.
     ///
     /// # Errors
-    /// When a folder cannot be listed.
+    /// Returns an error if a folder cannot be listed.
     pub fn find(path: &Path) -> Result<Vec<PathBuf>> {
         let mut folders = BTreeMap::new();
         collect(path, 0, &mut folders)?;
@@ -52,8 +52,8 @@ impl PartFolder {
     /// Finds the parts in a folder: its own files, or those of the one container that it has a folder for.
     ///
     /// # Errors
-    /// When there are none, when they are of several containers or of different runs, or when one of them says nothing
-    /// of its run. Each of several containers has a [folder](Self::find) of its own.
+    /// Returns an error if there are no parts, if they belong to several containers or to different runs, or if one of
+    /// them does not name its run. For several containers, open each [folder](Self::find) separately.
     pub fn open(path: &Path) -> Result<Self> {
         let mut folders = BTreeMap::new();
         collect(path, 0, &mut folders)?;
@@ -61,7 +61,7 @@ impl PartFolder {
             return Err(several(path, &folders));
         }
         let Some((folder, files)) = folders.pop_first() else {
-            return Err(Error::new(format!("there is no part of a plan in '{}'", path.display()))
+            return Err(Error::new(format!("there are no parts of a plan in '{}'", path.display()))
                 .with_hint("presync dry-run SOURCE --shard I/N --out DIR writes one"));
         };
         let mut header: Option<PartHeader> = None;
@@ -73,7 +73,7 @@ impl PartFolder {
                 && !shards.insert(shard.index)
             {
                 return Err(Error::new(format!(
-                    "'{}' is shard {}/{}, and so is another file beside it",
+                    "'{}' is shard {}/{}, and so is another file in its folder",
                     file.display(),
                     shard.index,
                     shard.of
@@ -121,7 +121,7 @@ fn collect(path: &Path, depth: usize, folders: &mut BTreeMap<PathBuf, Vec<PathBu
     for entry in fs::read_dir(path).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?.path();
         let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // What begins like this is no data ("Parquet files", partition discovery, of Spark).
+        // Spark ignores such names, because they are not data ("Parquet files", partition discovery).
         if name.starts_with(['_', '.']) {
             continue;
         }
@@ -135,7 +135,7 @@ fn collect(path: &Path, depth: usize, folders: &mut BTreeMap<PathBuf, Vec<PathBu
             files.push(entry);
             if files.len() > MAX_PARTS {
                 return Err(Error::new(format!("'{}' has more than {MAX_PARTS} parts", path.display()))
-                    .with_hint("write fewer of them"));
+                    .with_hint("write fewer and larger parts"));
             }
         }
     }
@@ -143,7 +143,7 @@ fn collect(path: &Path, depth: usize, folders: &mut BTreeMap<PathBuf, Vec<PathBu
     Ok(())
 }
 
-/// The account and the container that a folder is of, by the names of the folders on the way to it.
+/// The account and the container of a folder, from the names of the folders in its path.
 fn container(folder: &Path) -> Option<(String, String)> {
     let folder = fs::canonicalize(folder).ok()?;
     let value = |name: &str| {
@@ -156,14 +156,15 @@ fn container(folder: &Path) -> Option<(String, String)> {
     Some((value("account")?, value("container")?))
 }
 
-/// Whether the job that wrote the parts has ended; it says so in the folder that the containers' folders are in.
+/// Whether the job that wrote the parts is complete: if so, there is a marker in the folder above the containers'
+/// folders.
 fn has_ended(folder: &Path) -> bool {
     let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
     folder.ancestors().take(3).any(|folder| folder.join(SUCCESS).is_file())
 }
 
 fn unfinished(path: &Path) -> String {
-    format!("the job that writes '{}' has not ended: there is no {SUCCESS}", path.display())
+    format!("the job that writes '{}' is not complete: there is no {SUCCESS}", path.display())
 }
 
 fn missing(header: &PartHeader, shards: &BTreeSet<u32>) -> Option<String> {
@@ -172,7 +173,7 @@ fn missing(header: &PartHeader, shards: &BTreeSet<u32>) -> Option<String> {
     let named: Vec<_> = missing.by_ref().take(MAX_MISSING).map(|index| index.to_string()).collect();
     let more = missing.count();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    (!named.is_empty()).then(|| format!("of {of} shards these are missing: {}{more}", named.join(", ")))
+    (!named.is_empty()).then(|| format!("of {of} shards, these are missing: {}{more}", named.join(", ")))
 }
 
 fn several(path: &Path, folders: &BTreeMap<PathBuf, Vec<PathBuf>>) -> Error {
@@ -186,12 +187,12 @@ fn several(path: &Path, folders: &BTreeMap<PathBuf, Vec<PathBuf>>) -> Error {
 
 fn nameless(file: &Path) -> Error {
     Error::new(format!("'{}' does not say which run it is a part of", file.display())).with_hint(
-        "write its header into the Parquet metadata, under presync.part: presync.part_header() makes it",
+        "write the header from presync.part_header() into its Parquet metadata, under presync.part",
     )
 }
 
 fn mixed(file: &Path, field: &str) -> Error {
-    Error::new(format!("'{}' is a part of another run: its {field} is another one", file.display()))
+    Error::new(format!("'{}' is a part of another run: its {field} is different", file.display()))
         .with_hint("give each run a folder of its own")
 }
 
@@ -240,6 +241,7 @@ impl Ord for Next {
 
 impl Merged {
     fn next_asset(&mut self) -> Result<Option<Asset>> {
+        // A part must be open before any name past its lower bound is returned, or its own names would come too late.
         while let Some(part) = self.waiting.pop_if(|(least, _)| {
             let next = self.open.peek().map(|Reverse(next)| next.asset.blob.name.as_str().as_bytes());
             next.is_none_or(|next| least.as_slice() <= next)
@@ -255,11 +257,11 @@ impl Merged {
                 let (folder, name) = (self.path.display(), asset.blob.name.as_str().escape_debug());
                 return Err(match order {
                     std::cmp::Ordering::Equal => {
-                        Error::new(format!("'{name}' is in the parts of '{folder}' twice"))
-                            .with_hint("a run must get each blob once, and write into a folder of its own")
+                        Error::new(format!("'{name}' appears twice in the parts of '{folder}'"))
+                            .with_hint("list each blob only once, and give each run a folder of its own")
                     }
                     _ => Error::new(format!("'{name}' is out of order in a part of '{folder}'"))
-                        .with_hint("parts are in the order of the names: sort them before they are written"),
+                        .with_hint("the rows of a part must be sorted by name before they are written"),
                 });
             }
         }
@@ -267,7 +269,7 @@ impl Merged {
         Ok(Some(asset))
     }
 
-    /// Takes the next asset of a part, which is closed after its last one.
+    /// Reads the next asset of a part, and closes the part after its last one.
     fn advance(&mut self, part: usize) -> Result<()> {
         let Some(reader) = self.readers.get_mut(part) else { return Ok(()) };
         match reader.as_mut().and_then(Iterator::next).transpose()? {

@@ -1,4 +1,4 @@
-//! What concerns the run as a whole, as the file's key-value metadata.
+//! Everything about the run as a whole, as the file's key-value metadata.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use crate::plan::{RunHeader, Shortage, Summary};
 /// The key that makes a Parquet file a plan.
 pub(super) const FORMAT_KEY: &str = "presync.format_version";
 
-/// Keys that a plan may lack.
+/// Optional keys.
 const ROOT: &str = "presync.root";
 const WORKSPACE: &str = "presync.workspace";
 
-/// Why metadata is none of a plan that can be read.
+/// Why the metadata isn't that of a readable plan.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// No plan at all.
+    /// The file isn't a plan.
     Foreign,
-    /// A plan of this version, with another major number.
+    /// A plan of this format version, which has another major number.
     Version(String),
     /// This key is missing or damaged.
     Key(&'static str),
@@ -39,7 +39,7 @@ struct Spent {
     frame_shortage: Option<Shortage>,
 }
 
-/// The pairs, in an order that is always the same.
+/// The pairs, always in the same order.
 pub(super) fn pairs(plan: &Plan) -> serde_json::Result<Vec<KeyValue>> {
     let Plan { tool, header, summary, ended, id } = plan;
     let spent = Spent {
@@ -78,7 +78,7 @@ pub(super) fn pairs(plan: &Plan) -> serde_json::Result<Vec<KeyValue>> {
     Ok(pairs.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect())
 }
 
-/// Reads the pairs back. Keys that are not known are left alone.
+/// Reads the pairs back. Unknown keys are ignored.
 pub(super) fn plan(pairs: &[KeyValue]) -> Result<Plan, Refused> {
     let pairs = Pairs(pairs);
     let version = pairs.get(FORMAT_KEY).map_err(|_| Refused::Foreign)?;
@@ -140,7 +140,7 @@ impl Pairs<'_> {
         serde_json::from_str(self.get(key)?).map_err(|_| Refused::Key(key))
     }
 
-    /// For a key that need not be there.
+    /// The JSON of an optional key.
     fn maybe_json<T: DeserializeOwned>(&self, key: &'static str) -> Result<Option<T>, Refused> {
         match self.0.iter().any(|pair| pair.key == key) {
             true => self.json(key).map(Some),
@@ -152,7 +152,7 @@ impl Pairs<'_> {
         self.get(key)?.parse().map_err(|_| Refused::Key(key))
     }
 
-    /// A value that is its name alone.
+    /// A value that is stored as its plain name, without quotes.
     fn named<T: DeserializeOwned>(&self, key: &'static str) -> Result<T, Refused> {
         let name: StrDeserializer<'_, value::Error> = self.get(key)?.into_deserializer();
         T::deserialize(name).map_err(|_| Refused::Key(key))

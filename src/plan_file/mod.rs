@@ -1,11 +1,11 @@
-//! A plan in a file: every asset of a run with its facts and what was decided, as Parquet.
+//! A plan in a file: every asset of a run with its facts and verdict, as Parquet.
 //!
-//! A row is an asset, in listing order; its columns carry the names of the JSON records, with `cost` and `reads` taken
-//! apart. What concerns the run as a whole is in the file's key-value metadata, under keys that begin with `presync.`,
-//! and so are all times: the same container and the same limits give the same rows. Memory does not grow with the
-//! number of assets, neither when a plan is written nor when it is read.
+//! A row is an asset, in listing order; the columns have the names of the JSON records, with `cost` and `reads`
+//! flattened. Everything about the run as a whole, including its times, is in the file's key-value metadata, under keys
+//! that begin with `presync.`: the same container and the same limits give the same rows. Memory does not grow with the
+//! number of assets, neither when writing a plan nor when reading it.
 //!
-//! Every type is one that Spark has too, so that it can write what is read here.
+//! Only types that Spark has are used, so that Spark can write the files that are read here.
 
 mod assets;
 mod buffer;
@@ -36,15 +36,15 @@ pub use read::PlanReader;
 pub use spool::Spool;
 pub use write::PlanWriter;
 
-/// The version of the format: the major number changes when a column or a key goes or changes its meaning.
+/// The version of the format: the major number changes when a column or a key is removed or changes its meaning.
 const FORMAT_VERSION: &str = "1.0";
-/// Who writes it.
+/// The tool that writes the file.
 const TOOL: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
-/// Rows of a row group, the unit that is held in memory, here and by whoever queries the file.
+/// Rows of a row group, the unit that is held in memory, here and by query engines.
 const GROUP_ROWS: usize = 16 << 10;
 
-/// A number as columns hold it: with a sign, because Spark takes an unsigned one for a decimal. What is more than that
-/// has room for is hostile, and as good as the most that it has room for.
+/// A number as columns hold it: signed, because Spark reads an unsigned one as a decimal. Only a hostile file has
+/// larger numbers, so they are capped.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -56,19 +56,19 @@ pub struct Plan {
     pub tool: String,
     /// What was known before the first asset.
     pub header: RunHeader,
-    /// What the assets add up to. A plan that is incomplete holds the first part of the listing.
+    /// The totals of the assets. An incomplete plan holds the first part of the listing.
     pub summary: Summary,
     /// When the run ended.
     pub ended: Timestamp,
-    /// What tells plans with another content apart: a hash over the source, and over the names, ETags, verdicts and
-    /// costs of all assets, as 64 hexadecimal digits. Times do not change it.
+    /// Identifies the plan's content: a hash over the source, and over the names, ETags, verdicts and costs of all
+    /// assets, as 64 hexadecimal digits. Times do not change it.
     pub id: String,
 }
 
 /// The error for a file of another format version than this presync reads.
 fn other_version(path: &str, version: &str) -> Error {
     Error::new(format!(
-        "the plan '{path}' has the format version {version}, this presync reads {FORMAT_VERSION}"
+        "the plan '{path}' has format version {version}, but this presync reads {FORMAT_VERSION}"
     ))
     .with_hint("use the version of presync that wrote it, or write it again with this one")
 }

@@ -1,8 +1,8 @@
-//! Parts of a plan: what the shards of a run and the tasks of a cluster write, each on its own.
+//! Parts of a plan, as written by the shards of a run or the tasks of a cluster.
 //!
-//! A part has the rows of a plan, in listing order, as the rules alone judge them: what depends on other assets, the
-//! quota and equal basenames, is weighed when the parts are put together. Its header lies in the file's key-value
-//! metadata, or in that of its column `name` where Spark has written it.
+//! A part has the rows of a plan, in listing order, as judged by the rules alone: the quota and equal basenames, which
+//! depend on other assets, are checked when the parts are merged. Its header is in the file's key-value metadata, or in
+//! that of its column `name` if Spark wrote it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,36 +23,36 @@ use crate::plan::{RunHeader, Sink, Summary};
 const AZURE_ENDPOINT: &str = "https://{account}.blob.core.windows.net";
 /// The key of a part's header.
 pub const PART_KEY: &str = "presync.part";
-/// Where Spark keeps what it knows of columns, as JSON.
+/// Where Spark keeps the metadata of columns, as JSON.
 const SPARK_KEY: &str = "org.apache.spark.sql.parquet.row.metadata";
-/// Rows of one row group of a part: more than Spark writes in 128 MiB, its default.
+/// The most rows in a row group of a part: more than Spark writes into 128 MiB, its default.
 const MAX_GROUP_ROWS: usize = 64 << 20;
 
 /// One of several runs that share a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardOf {
-    /// Which one: less than `of`.
+    /// Which shard this is: less than `of`.
     pub index: u32,
-    /// How many there are.
+    /// How many shards there are.
     pub of: u32,
 }
 
-/// What a part says besides its assets.
+/// Everything in a part besides its assets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PartHeader {
-    /// The version of the format, as a plan has it.
+    /// The version of the format, as in a plan.
     pub format_version: String,
     /// Which presync wrote it.
     pub tool: String,
-    /// The run. Where the part's folders name the container, `account=media/container=cameras`, its origin has none, and
-    /// as location the URL of the account's endpoint with `{account}` for its name.
+    /// The run. If the part's folders name the container, `account=media/container=cameras`, the origin has no
+    /// container, and its location is the URL of the account's endpoint with `{account}` in place of the name.
     #[serde(flatten)]
     pub run: RunHeader,
-    /// The budget that the parts together are weighed against.
+    /// The quota for all parts together.
     pub quota: Quota,
-    /// When its run ended; `None` where its writer could not know.
+    /// When its run ended; `None` if its writer could not know.
     pub ended: Option<Timestamp>,
-    /// Which share of the listing it has; `None` for a stretch of it.
+    /// Which shard of the listing it has; `None` for a range of names.
     pub shard: Option<ShardOf>,
 }
 
@@ -63,8 +63,8 @@ impl PartHeader {
         Self { format_version, tool, run, quota, ended: None, shard: None }
     }
 
-    /// The origin of parts whose folders name the container. `endpoint` is the accounts' with `{account}` in it; `None` for
-    /// Azure's own.
+    /// The origin of parts whose folders name the container. `endpoint` is that of all accounts, with `{account}` in
+    /// it; `None` for Azure's own.
     pub fn origin_by_folder(endpoint: Option<&str>, prefix: &str) -> Origin {
         Origin {
             provider: "azure".into(),
@@ -82,7 +82,7 @@ impl PartHeader {
         (provider == "azure" && container.is_none()).then_some(location)
     }
 
-    /// Which of its fields differs from another part's of the same run, where none may.
+    /// The first field that differs from that of another part, although parts of one run must have the same.
     pub fn differs(&self, other: &Self) -> Option<&'static str> {
         let source = |header: &Self| Origin { credential: None, ..header.run.origin.clone() };
         let checks: [(bool, &'static str); 8] = [
@@ -99,7 +99,7 @@ impl PartHeader {
     }
 }
 
-/// A part that is being written, in listing order. Nothing of it is seen before it is finished.
+/// A part that is being written, in listing order. Its file does not appear before it is finished.
 pub struct PartWriter {
     header: PartHeader,
     rows: RowWriter,
@@ -109,14 +109,14 @@ impl PartWriter {
     /// Begins the part that will be at `path`.
     ///
     /// # Errors
-    /// When no file can be made there.
+    /// Returns an error if the file cannot be created.
     pub fn create(path: &Path, header: PartHeader) -> Result<Self> {
         Ok(Self { header, rows: RowWriter::new(WholeFile::create(path)?, path)? })
     }
 }
 
 impl Sink for PartWriter {
-    /// A part has what the rules alone say: the quota is spent on all parts together.
+    /// Writes the asset as judged by the rules alone: the quota is applied to all parts together.
     fn judged(&mut self, asset: &Asset, _is_kept: bool) -> Result<()> {
         self.rows.asset(asset)
     }
@@ -125,7 +125,7 @@ impl Sink for PartWriter {
         Ok(())
     }
 
-    /// Ends the part and puts it in its place. On an error, what was there before is still there.
+    /// Finishes the part and puts it in place. On an error, an older file is still there.
     fn finish(self: Box<Self>, _summary: &Summary, elapsed: Duration) -> Result<()> {
         let ended = self.header.run.begun.checked_add(elapsed).unwrap_or(Timestamp::MAX);
         let header = PartHeader { ended: Some(ended), ..self.header };
@@ -145,16 +145,16 @@ impl PartReader {
     /// Opens the part at `path`.
     ///
     /// # Errors
-    /// When it is no Parquet file, or a damaged one.
+    /// Returns an error if the file isn't Parquet or is damaged.
     pub fn open(path: &Path) -> Result<Self> {
         let assets = Assets::open(path, MAX_GROUP_ROWS).map_err(|refused| wrong(path, &refused.why()))?;
         Ok(Self { path: path.to_owned(), assets })
     }
 
-    /// What the part says of itself; `None` when it says nothing.
+    /// The part's header; `None` if it has none.
     ///
     /// # Errors
-    /// When it is a whole plan, or is of a newer presync.
+    /// Returns an error if the file is a whole plan, or if it has another format version.
     pub fn header(&self) -> Result<Option<PartHeader>> {
         let value = |key: &str| {
             let pair = self.assets.pairs().iter().find(|pair| pair.key == key);
@@ -178,7 +178,7 @@ impl PartReader {
         Ok(Some(header))
     }
 
-    /// Something that no name of the part is less than, if its file tells.
+    /// A lower bound for the part's names, if its file has one.
     pub fn least_name(&self) -> Option<Vec<u8>> {
         self.assets.least_name()
     }
@@ -197,7 +197,7 @@ impl Iterator for PartReader {
     }
 }
 
-/// What Spark says of columns.
+/// Spark's metadata of columns.
 #[derive(Deserialize)]
 struct SparkSchema {
     fields: Vec<SparkField>,
@@ -220,7 +220,7 @@ struct Version {
     format_version: String,
 }
 
-/// The URL of a container, whose endpoint has `{account}` in it, or is Azure's own.
+/// The URL of a container. `endpoint` has `{account}` in it; `None` is Azure's own.
 pub fn container_url(endpoint: Option<&str>, account: &str, container: &str) -> String {
     let endpoint = endpoint.unwrap_or(AZURE_ENDPOINT);
     format!("{}/{container}", endpoint.trim_end_matches('/').replace("{account}", account))

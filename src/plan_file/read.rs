@@ -12,10 +12,10 @@ use crate::model::error::{Error, Result, reason};
 
 /// A plan that is being read: its assets in listing order.
 ///
-/// * After an error nothing follows.
-/// * The end is an error when the assets are not those that the plan was identified by.
-/// * A row group is held at a time, and each column of it has at most two million values. What a page says of its own
-///   length is bounded by Parquet alone, at 2 GiB.
+/// * Nothing follows after an error.
+/// * The end is an error if the assets do not match the plan's ID.
+/// * One row group is held at a time, and each of its columns has at most two million values. The length that a page
+///   states is bounded only by Parquet, at 2 GiB.
 pub struct PlanReader {
     shown: String,
     assets: Assets,
@@ -25,10 +25,10 @@ pub struct PlanReader {
 }
 
 impl PlanReader {
-    /// Opens the plan at `path` and reads all but the assets.
+    /// Opens the plan at `path` and reads everything except the assets.
     ///
     /// # Errors
-    /// When there is none, when it is damaged, or when a newer presync wrote it in another format.
+    /// Returns an error if there is no plan, if it is damaged, or if it has another format version.
     pub fn open(path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
         if path.is_dir() {
@@ -38,14 +38,14 @@ impl PlanReader {
             Refused::Unreadable(error) => {
                 Error::new(format!("cannot read the plan '{shown}': {}", reason(&error)))
             }
-            Refused::Foreign => no_plan(&shown, &refused.why()),
+            Refused::Foreign => not_a_plan(&shown, &refused.why()),
             Refused::Damaged(fault) => damaged(&shown, &fault),
         })?;
         let is_part = assets.pairs().iter().any(|pair| pair.key == PART_KEY);
         let plan = metadata::plan(assets.pairs()).map_err(|refused| match refused {
             metadata::Refused::Foreign if is_part => Error::new(format!("'{shown}' is a part of a plan"))
                 .with_hint("give the folder that its parts are in"),
-            metadata::Refused::Foreign => no_plan(&shown, "it is a Parquet file of something else"),
+            metadata::Refused::Foreign => not_a_plan(&shown, "it is a Parquet file of another kind"),
             metadata::Refused::Version(version) => other_version(&shown, &version),
             metadata::Refused::Key(key) => damaged(&shown, &format!("its {key} cannot be read")),
         })?;
@@ -71,11 +71,11 @@ impl PlanReader {
     fn check_end(&self) -> std::result::Result<(), Fault> {
         let (listed, read) = (self.plan.summary.totals.listed, self.assets.read());
         if read != listed {
-            return Err(format!("it has {read} assets where {listed} should be"));
+            return Err(format!("it has {read} assets instead of {listed}"));
         }
         match self.digest.clone().finish() == self.plan.id {
             true => Ok(()),
-            false => Err("its assets are not those that it was written with".to_owned()),
+            false => Err("its assets do not match its ID".to_owned()),
         }
     }
 }
@@ -95,10 +95,10 @@ impl Iterator for PlanReader {
 
 fn damaged(path: &str, fault: &str) -> Error {
     Error::new(format!("the plan '{path}' is damaged: {fault}"))
-        .with_hint("write it anew: presync dry-run SOURCE --plan FILE")
+        .with_hint("write it again: presync dry-run SOURCE --plan FILE")
 }
 
-fn no_plan(path: &str, why: &str) -> Error {
-    Error::new(format!("'{path}' is no plan: {why}"))
+fn not_a_plan(path: &str, why: &str) -> Error {
+    Error::new(format!("'{path}' isn't a plan: {why}"))
         .with_hint("presync dry-run SOURCE --plan FILE writes one")
 }

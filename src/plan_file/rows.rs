@@ -1,4 +1,4 @@
-//! From columns back to assets.
+//! Turns columns back into assets.
 
 use parquet::basic::Type as Physical;
 use parquet::errors::Result as Decoded;
@@ -10,9 +10,9 @@ use crate::files::leaf::{LeafReader, Value};
 use crate::files::parquet_file::{Fault, guarded};
 use crate::model::Asset;
 
-/// The rows of a row group, some of which are decoded. Columns of other names are left alone.
+/// The rows of a row group, some of which are decoded. Columns with other names are ignored.
 pub(super) struct GroupRows {
-    /// For each of [`COLUMNS`] its leaves.
+    /// The leaves of each of [`COLUMNS`].
     columns: Vec<Vec<LeafReader>>,
     left: usize,
 }
@@ -37,12 +37,12 @@ impl GroupRows {
         Ok(Self { columns, left: 0 })
     }
 
-    /// Rows that are decoded and not taken.
+    /// Rows that are decoded but not taken yet.
     pub(super) fn left(&self) -> usize {
         self.left
     }
 
-    /// Decodes up to `rows` more rows; there is none at the end of the group.
+    /// Decodes up to `rows` more rows; at the end of the group, there are none.
     pub(super) fn decode(&mut self, rows: usize) -> Result<(), Fault> {
         let mut least_and_most = (rows, 0);
         for leaf in self.columns.iter_mut().flatten() {
@@ -87,7 +87,7 @@ impl GroupRows {
     }
 }
 
-/// Sets what the next row has in a leaf column.
+/// Sets the asset's values from the next row of a leaf column.
 fn set(
     asset: &mut Asset,
     cells: &mut LeafReader,

@@ -1,4 +1,4 @@
-//! Writes a plan while the run goes on.
+//! Writes a plan during the run.
 
 use std::fs::File;
 use std::io;
@@ -21,12 +21,12 @@ use crate::model::Asset;
 use crate::model::error::{Error, Result, reason};
 use crate::plan::{RunHeader, Sink, Summary};
 
-/// Bytes of the texts of a row group, above which it ends before it has all its rows: 16 MiB, for names of a thousand
+/// Bytes of text at which a row group ends, even if it has fewer rows: 16 MiB, which is enough for names of a thousand
 /// bytes.
 const GROUP_BYTES: usize = 16 << 20;
 
-/// A plan that is being written. Nothing of it is seen before [`finish`](Sink::finish), and nothing stays when it is
-/// dropped before.
+/// A plan that is being written. Its file does not appear before [`finish`](Sink::finish). If it is dropped before
+/// that, nothing is left behind.
 pub struct PlanWriter {
     header: RunHeader,
     digest: Digest,
@@ -37,15 +37,15 @@ impl PlanWriter {
     /// Begins the plan that will be at `path`.
     ///
     /// # Errors
-    /// When no file can be made there.
+    /// Returns an error if the file cannot be created.
     pub fn create(path: &Path, header: RunHeader) -> Result<Self> {
         Self::new(WholeFile::create(path)?, path, header)
     }
 
-    /// Begins the plan that will be at `path` and is in `folder` until then, as [`WholeFile::create_in`] does.
+    /// Begins the plan that will be at `path` and is in `folder` until then, like [`WholeFile::create_in`].
     ///
     /// # Errors
-    /// When no file can be made in `folder`.
+    /// Returns an error if the file cannot be created in `folder`.
     pub fn create_in(folder: &Path, path: &Path, header: RunHeader) -> Result<Self> {
         Self::new(WholeFile::create_in(folder, path)?, path, header)
     }
@@ -61,7 +61,7 @@ impl Sink for PlanWriter {
         self.rows.asset(asset)
     }
 
-    /// Ends the plan and puts it in its place, where it replaces an older one. On an error the older one is still there.
+    /// Finishes the plan and puts it in place of an older one. On an error, the older one is still there.
     fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> Result<()> {
         let Self { header, digest, rows } = *self;
         let ended = header.begun.checked_add(elapsed).unwrap_or(Timestamp::MAX);
@@ -72,7 +72,7 @@ impl Sink for PlanWriter {
     }
 }
 
-/// Rows that are being written into a file, a row group at a time.
+/// Rows that are being written into a file, one row group at a time.
 pub(super) struct RowWriter {
     rows: Rows,
     groups: SerializedFileWriter<File>,
@@ -95,7 +95,7 @@ impl RowWriter {
         if is_full { self.write_group() } else { Ok(()) }
     }
 
-    /// Ends the file with these pairs and puts it in its place.
+    /// Finishes the file with these pairs and puts it in place.
     pub(super) fn finish(mut self, pairs: Vec<KeyValue>) -> Result<()> {
         if !self.rows.is_empty() {
             self.write_group()?;
@@ -122,10 +122,10 @@ fn properties() -> std::result::Result<WriterProperties, ParquetError> {
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
-        // Names are sorted, so that each begins like the one before.
+        // Names are sorted, so each begins like the one before it.
         .set_column_encoding(ColumnPath::from("name"), Encoding::DELTA_BYTE_ARRAY)
         .set_column_dictionary_enabled(ColumnPath::from("name"), false)
-        // No two are the same.
+        // No two ETags are the same, so a dictionary would not help.
         .set_column_dictionary_enabled(ColumnPath::from("etag"), false)
         .build())
 }

@@ -34,7 +34,7 @@ fn data_type(leaf: &Leaf) -> DataType {
     }
 }
 
-/// The element itself where its one field has no name.
+/// The type of a list's element: a struct, or the type of its only field if that has no name.
 fn element_type(list: &List) -> DataType {
     match list.fields {
         [field] if field.name.is_empty() => data_type(&field.leaf),
@@ -46,10 +46,10 @@ fn fields(list: &List) -> Fields {
     list.fields.iter().map(|field| Field::new(field.name, data_type(&field.leaf), !field.required)).collect()
 }
 
-/// Rows, of which there is one at least, as a batch of these columns.
+/// Converts rows, of which there must be at least one, to a batch with these columns.
 ///
 /// # Errors
-/// The rows make no batch, which would be a defect.
+/// Returns an error if the rows do not form a batch, which would be a bug.
 pub(super) fn batch(rows: &Rows) -> Result<RecordBatch, ArrowError> {
     let mut leaves = rows.leaves().iter();
     let mut arrays = Vec::new();
@@ -73,8 +73,8 @@ fn incomplete() -> ArrowError {
     ArrowError::SchemaError("a column is missing".to_owned())
 }
 
-/// A column of lists. Definition levels count up from a list that isn't there over one that is empty to an element
-/// whose value isn't there and one whose value is.
+/// A column of lists. The definition levels are, in ascending order: no list, an empty list, an element without a
+/// value, and an element with a value.
 fn lists(list: &List, cells: &[&LeafRows], required: bool) -> Result<ArrayRef, ArrowError> {
     let empty = i16::from(!required);
     let Some(first) = cells.first() else { return Err(incomplete()) };
@@ -104,8 +104,7 @@ fn lists(list: &List, cells: &[&LeafRows], required: bool) -> Result<ArrayRef, A
     Ok(Arc::new(ListArray::try_new(Arc::new(field), offsets, elements, nulls)?))
 }
 
-/// Values with those that are missing between them: `present` says of each whether it is there, and nothing where
-/// all are.
+/// An array of the values, with nulls for the missing ones: `present` shows which are there; `None` if all are.
 fn array(leaf: &Leaf, values: &Values, present: Option<Vec<bool>>) -> Result<ArrayRef, ArrowError> {
     let present = present.as_deref();
     let nulls = present.map(|present| NullBuffer::from(present.to_vec()));
@@ -138,7 +137,7 @@ fn lengths(ends: &[usize]) -> Vec<usize> {
     starts.zip(ends).map(|(start, end)| end - start).collect()
 }
 
-/// Puts a default in the place of each value that isn't there.
+/// Puts a default in place of each missing value.
 fn spread<T: Copy + Default>(values: &[T], present: Option<&[bool]>) -> Vec<T> {
     let mut values = values.iter().copied();
     match present {

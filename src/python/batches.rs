@@ -24,15 +24,16 @@ use crate::model::{Access, Blob, BlobName, ETag};
 use crate::rules::Profile;
 use crate::source::azure::{AuthMode, Limits};
 
-/// How often Python is asked whether it was interrupted.
+/// How often to check whether Python was interrupted.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Checks blobs that are listed in Arrow batches: a row for each, with the columns of a plan.
+/// Checks blobs that are listed in Arrow batches, and returns a row for each, with the columns of a plan.
 ///
 /// `batches` are objects of the Arrow PyCapsule interface, such as `pyarrow.RecordBatch` or `Table`, with the columns
-/// account, container, name and size, and etag and last_modified where they are known. Rows of a container come in the
-/// order of its blobs. A blob that cannot be read is a row with the verdict `unknown`. The quota and equal basenames are
-/// not weighed. Credentials are those of the environment. `endpoint` has `{account}` in it; limits are for each account.
+/// account, container, name and size, and optionally etag and last_modified. The rows of a container are in the order
+/// of its blobs. A blob that cannot be read gives a row with the verdict `unknown`. The quota and equal basenames are
+/// not checked. Credentials come from the environment. `endpoint` must contain `{account}`; limits apply to each
+/// account.
 ///
 /// ```python
 /// blobs = pa.table({"account": ["media"], "container": ["cameras"], "name": ["a.jpg"], "size": [183422]})
@@ -58,14 +59,14 @@ pub(super) fn check_batches(
     let start = || -> crate::model::error::Result<Checker> {
         let is_rate = |rate: f64| rate.is_finite() && rate > 0.0;
         if ![max_requests_per_second, max_bandwidth].into_iter().flatten().all(is_rate) {
-            return Err(Error::new("max_requests_per_second and max_bandwidth are above zero"));
+            return Err(Error::new("max_requests_per_second and max_bandwidth must be above zero"));
         }
         if concurrency == Some(0) || batch_rows == 0 {
-            return Err(Error::new("concurrency and batch_rows are above zero"));
+            return Err(Error::new("concurrency and batch_rows must be above zero"));
         }
         if endpoint.as_ref().is_some_and(|endpoint| !endpoint.contains("{account}")) {
             return Err(Error::new("the endpoint has no '{account}' in it")
-                .with_hint("such as https://{account}.blob.core.windows.net"));
+                .with_hint("use one such as https://{account}.blob.core.windows.net"));
         }
         Checker::start(Options {
             profile: Arc::new(Profile::load(profile)?),
@@ -85,11 +86,11 @@ pub(super) fn check_batches(
     Ok(Batches { input: Some(input), checker: Some(checker), schema: None })
 }
 
-/// The rows of blobs that were checked, as an iterator of `pyarrow.RecordBatch`.
+/// The rows of checked blobs, as an iterator of `pyarrow.RecordBatch`.
 #[pyclass(module = "presync")]
 pub(super) struct Batches {
     input: Option<Py<PyIterator>>,
-    /// Gone after the last rows, or after an error.
+    /// `None` after the last rows, or after an error.
     checker: Option<Checker>,
     schema: Option<Arc<Schema>>,
 }
@@ -101,6 +102,7 @@ impl Batches {
     }
 
     fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        // It is put back only on success: nothing follows an error.
         let Some(mut checker) = self.checker.take() else { return Ok(None) };
         let Some(checked) = self.advance(py, &mut checker)? else { return Ok(None) };
         self.checker = Some(checker);
@@ -110,7 +112,7 @@ impl Batches {
 }
 
 impl Batches {
-    /// The next rows. Takes input as long as there is room for it, on the thread that asks.
+    /// The next rows. Takes input, on the calling thread, as long as there is room for it.
     fn advance(&mut self, py: Python<'_>, checker: &mut Checker) -> PyResult<Option<Checked>> {
         loop {
             if let Some(checked) = checker.try_next().map_err(|error| raise(py, &error))? {
@@ -136,7 +138,7 @@ impl Batches {
         }
     }
 
-    /// The rows with the columns of their container before them.
+    /// The rows, preceded by the columns `account` and `container`.
     fn batch(&mut self, checked: &Checked) -> Result<RecordBatch, ArrowError> {
         let Checked { account, container, rows } = checked;
         let rows = arrow::batch(rows)?;
@@ -155,7 +157,7 @@ impl Batches {
     }
 }
 
-/// Hands over what an object holds: a batch, or a stream of them.
+/// Pushes the content of an object: a batch, or a stream of batches.
 fn push(checker: &mut Checker, object: &Bound<'_, PyAny>) -> PyResult<()> {
     if object.hasattr(intern!(object.py(), "__arrow_c_array__"))? {
         return push_batch(checker, &RecordBatch::from_pyarrow_bound(object)?);
@@ -180,7 +182,7 @@ fn push_batch(checker: &mut Checker, batch: &RecordBatch) -> PyResult<()> {
     let needed = |name: &str, data_type: DataType| -> PyResult<ArrayRef> {
         let column = column(name, data_type)?;
         let column = column.ok_or_else(|| {
-            invalid(format!("there is no column '{name}': account, container, name and size are needed"))
+            invalid(format!("there is no column '{name}': account, container, name and size are required"))
         })?;
         match column.null_count() {
             0 => Ok(column),
@@ -213,7 +215,7 @@ fn push_batch(checker: &mut Checker, batch: &RecordBatch) -> PyResult<()> {
     if let Some(row) = (0..batch.num_rows()).find(|row| names.value(*row).is_empty()) {
         return Err(invalid(format!("the name in row {row} is empty")));
     }
-    // Each container once, in case they alternate.
+    // Group the rows in case containers alternate: only consecutive blobs of a container are read together.
     let mut rows: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
     for row in 0..batch.num_rows() {
         rows.entry((accounts.value(row), containers.value(row))).or_default().push(row);

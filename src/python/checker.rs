@@ -1,8 +1,8 @@
-//! Blobs that somebody else lists, of as many containers as there are: in by batches, and out as rows of a plan.
+//! Checks blobs that the caller lists, from any number of containers: batches in, rows of a plan out.
 //!
-//! An engine such as Spark has the listing and the scheduler; a task of it hands over its blobs and takes rows back. Each
-//! container's blobs go through the same pipeline as those of a listing, with the connections, the sign-in and the pace of
-//! an account shared. What depends on other blobs, the quota and equal basenames, is not weighed.
+//! An engine such as Spark has the listing and the scheduler; each of its tasks pushes blobs and takes rows back. A
+//! container's blobs go through the same pipeline as those of a listing, and share the connections, the sign-in and the
+//! rate limits of their account. The quota and equal basenames, which depend on other blobs, are not checked.
 
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -25,13 +25,13 @@ use crate::source::azure::{self, AuthMode, AzureSource, Limits, MAX_CONCURRENCY,
 use crate::source::location::{Environment, Location};
 use crate::source::{Listing, Reader};
 
-/// Containers that are examined side by side: while the last reads of one are under way, the next ones begin.
+/// How many containers are examined at a time: while the last reads of one are in flight, the next ones begin.
 const CONTAINERS_AT_ONCE: usize = 8;
-/// Batches that wait until they are taken.
+/// How many batches may wait to be taken.
 const BATCHES_AHEAD: usize = 4;
-/// Blobs of one page.
+/// Blobs per page.
 const PAGE: usize = 1_000;
-/// Blobs under way besides those of a batch that is not full: enough to keep every read busy.
+/// Blobs in progress besides those of an unfinished batch: enough to keep every read busy.
 const UNDER_WAY: usize = 16 << 10;
 
 /// How blobs are checked.
@@ -39,35 +39,36 @@ const UNDER_WAY: usize = 16 << 10;
 pub(super) struct Options {
     /// The rules.
     pub(super) profile: Arc<Profile>,
-    /// The URL of an account's endpoint with `{account}` in it; `None` for what the environment says, else Azure's own.
+    /// The URL of an account's endpoint, with `{account}` in it; `None` for the environment's, else Azure's own.
     pub(super) endpoint: Option<String>,
     /// Which credential to use.
     pub(super) auth: AuthMode,
-    /// What bounds the requests to each account.
+    /// The limits on requests to each account.
     pub(super) limits: Limits,
     /// Which facts are worth a read.
     pub(super) want: Want,
-    /// Rows of a batch, one at least.
+    /// Rows per batch, at least one.
     pub(super) batch_rows: usize,
 }
 
-/// Rows of one container: the columns of a plan.
+/// Rows of one container, with the columns of a plan.
 #[derive(Debug)]
 pub(super) struct Checked {
     /// The storage account.
     pub(super) account: Arc<str>,
     /// The container.
     pub(super) container: Arc<str>,
-    /// The rows, in the order in which the blobs came.
+    /// The rows, in the order of the blobs.
     pub(super) rows: plan_file::Rows,
 }
 
-/// Takes blobs and gives back a row for each.
+/// Takes blobs and returns a row for each.
 ///
-/// * Blobs of a container that come one after the other are read together: sorted input is read fastest.
-/// * What cannot be read is a row with the verdict `unknown`, and so is every blob of a container that cannot be opened.
-/// * Memory is bounded as long as no more blobs are pushed while [`is_full`](Self::is_full).
-/// * When this is dropped, what is under way ends.
+/// * Consecutive blobs of a container are read together, so sorted input is read fastest.
+/// * A blob that cannot be read gives a row with the verdict `unknown`, and so does every blob of a container that
+///   cannot be opened.
+/// * Memory is bounded as long as no blobs are pushed while [`is_full`](Self::is_full).
+/// * Dropping this stops the work in progress.
 pub(super) struct Checker {
     groups: Option<mpsc::UnboundedSender<Group>>,
     current: Option<Current>,
@@ -76,15 +77,15 @@ pub(super) struct Checker {
     batch_rows: usize,
 }
 
-/// The container whose blobs came last.
+/// The container of the blobs that were pushed last.
 struct Current {
     account: Arc<str>,
     container: Arc<str>,
     pages: mpsc::UnboundedSender<Vec<Blob>>,
 }
 
-/// The blobs of a container that come one after the other. Neither channel is bounded: who pushes looks at what is under
-/// way, because it must not wait here and leave the rows untaken.
+/// Consecutive blobs of a container. Neither channel is bounded: the caller checks [`Checker::is_full`] instead,
+/// because it must not block on a push while rows wait to be taken.
 struct Group {
     account: Arc<str>,
     container: Arc<str>,
@@ -95,7 +96,7 @@ impl Checker {
     /// Starts the threads that read and probe.
     ///
     /// # Errors
-    /// When the system gives no more threads.
+    /// Returns an error if a thread cannot be started.
     pub(super) fn start(options: Options) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let failed = |error| Error::new(format!("cannot start the runtime: {}", reason(&error)));
@@ -128,7 +129,7 @@ impl Checker {
             let (account, container): (Arc<str>, Arc<str>) = (account.into(), container.into());
             let (sender, pages) = mpsc::unbounded_channel();
             let group = Group { account: Arc::clone(&account), container: Arc::clone(&container), pages };
-            // When nobody takes it, the next row says why.
+            // If the receiver is gone, the caller gets the error instead of the next rows.
             let _ = self.groups.as_ref().map(|groups| groups.send(group));
             self.current = Some(Current { account, container, pages: sender });
         }
@@ -141,28 +142,28 @@ impl Checker {
         }
     }
 
-    /// Says that no more blobs come.
+    /// Signals that there are no more blobs.
     pub(super) fn finish(&mut self) {
         (self.groups, self.current) = (None, None);
     }
 
-    /// Whether enough blobs are under way to wait for their rows: then [`next`](Self::next) gives some.
+    /// Whether enough blobs are in progress to wait for their rows: [`next`](Self::next) will return some.
     pub(super) fn is_full(&self) -> bool {
         self.under_way >= UNDER_WAY + self.batch_rows
     }
 
-    /// The next rows, if there are some already.
+    /// The next rows, if there are any yet.
     ///
     /// # Errors
-    /// When the machine fails; nothing follows.
+    /// Returns an error if the run itself fails; nothing follows.
     pub(super) fn try_next(&mut self) -> Result<Option<Checked>> {
         self.take(self.checked.try_recv().ok())
     }
 
-    /// The next rows, for which it waits `patience` at the most.
+    /// The next rows. Waits for at most `patience`.
     ///
     /// # Errors
-    /// When the machine fails; nothing follows.
+    /// Returns an error if the run itself fails; nothing follows.
     pub(super) fn next(&mut self, patience: Duration) -> Result<Next> {
         match self.checked.recv_timeout(patience) {
             Ok(checked) => {
@@ -172,7 +173,7 @@ impl Checker {
             Err(RecvTimeoutError::Timeout) => Ok(Next::NotYet),
             Err(RecvTimeoutError::Disconnected) if self.under_way == 0 => Ok(Next::End),
             Err(RecvTimeoutError::Disconnected) => {
-                Err(Error::new("blobs are missing; this is a defect of presync, please report it"))
+                Err(Error::new("blobs are missing; this is a bug in presync, please report it"))
             }
         }
     }
@@ -184,18 +185,18 @@ impl Checker {
     }
 }
 
-/// What there is to take.
+/// The result of waiting for rows.
 #[derive(Debug)]
 pub(super) enum Next {
     /// These rows.
     Rows(Checked),
-    /// Nothing yet.
+    /// No rows yet.
     NotYet,
-    /// Nothing any more.
+    /// No more rows.
     End,
 }
 
-/// What all containers have in common.
+/// What all containers share.
 struct Checking {
     options: Options,
     settings: Settings,
@@ -206,7 +207,7 @@ struct Checking {
 }
 
 impl Checking {
-    /// Examines the blobs of one container, or says of each why it cannot.
+    /// Examines the blobs of one container. If it cannot be opened, each blob gets a row that says why.
     async fn check(&self, group: Group) {
         let Group { account, container, pages } = group;
         let sink = Rows {
@@ -221,7 +222,7 @@ impl Checking {
             Err(error) => self.refuse(&error, pages, sink).await,
         };
         if let Err(error) = checked {
-            // Nobody takes it when nobody takes the rows.
+            // If the receiver is gone, nobody needs the error.
             let _ = self.sender.send(Err(error));
         }
     }
@@ -236,7 +237,7 @@ impl Checking {
                 let options = azure::Options { limits: self.options.limits, ..azure::Options::default() };
                 AzureSource::in_session(url, self.options.auth, &self.environment, options, &self.session)
             }
-            Location::Folder(_) => Err(Error::new(format!("'{location}' is no container"))),
+            Location::Folder(_) => Err(Error::new(format!("'{location}' is not a container"))),
         }
     }
 
@@ -284,13 +285,13 @@ impl Checking {
     }
 }
 
-/// Does what may wait until rows are taken, on a thread that may wait.
+/// Runs work that may block until rows are taken, on a thread that may block.
 async fn waiting<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::new(format!("the rows were not handed over: {error}")))?
+    done.map_err(|error| Error::new(format!("the rows could not be handed over: {error}")))?
 }
 
-/// What a finding says of an error that would end a run.
+/// The message of a finding, from an error that would end a run.
 fn unreadable(error: &Error) -> String {
     match error.hint() {
         Some(hint) => format!("{error} ({hint})"),
@@ -317,7 +318,7 @@ impl Rows {
         let rows = std::mem::take(&mut self.columns);
         let (account, container) = (Arc::clone(&self.account), Arc::clone(&self.container));
         let checked = Checked { account, container, rows };
-        self.sender.send(Ok(checked)).map_err(|_| Error::new("nobody takes the rows any more"))
+        self.sender.send(Ok(checked)).map_err(|_| Error::new("the rows are no longer being taken"))
     }
 
     fn flush(mut self) -> Result<()> {
@@ -335,13 +336,13 @@ impl Sink for Rows {
     }
 }
 
-/// The blobs that an engine hands over.
+/// The blobs that the caller pushes, as a listing.
 fn listing(pages: mpsc::UnboundedReceiver<Vec<Blob>>) -> Listing {
     stream::unfold(pages, |mut pages| async { pages.recv().await.map(|page| (Ok(page), pages)) }).boxed()
 }
 
-/// A container of which what would end a run, such as a missing permission, makes the rest of the blobs unreadable, without
-/// asking for each of them.
+/// A container in which an error that would end a run, such as a missing permission, makes the remaining blobs
+/// unreadable instead. They are not requested any more.
 struct Forgiving {
     source: AzureSource,
     broken: OnceLock<String>,

@@ -15,8 +15,8 @@ use crate::model::error::{Error, Result, reason};
 use crate::report::Format;
 use crate::source::azure::AuthMode;
 
-/// Runs `presync dry-run`, with the options that the command line has, and gives its JSON report as a dict. Findings are
-/// no error; what stops the run is a `PresyncError`.
+/// Runs `presync dry-run` with the options of the command line, and returns its JSON report as a dict. Findings do not
+/// raise; an error that stops the run raises `PresyncError`.
 ///
 /// ```python
 /// report = presync.dry_run("https://media.blob.core.windows.net/cameras", image_quota=10_000)
@@ -46,10 +46,10 @@ pub(super) fn dry_run<'py>(
     let args = || -> Result<DryRunArgs> {
         if concurrency.is_some_and(|number| !CONCURRENCY.contains(&number.into())) {
             let (least, most) = (CONCURRENCY.start(), CONCURRENCY.end());
-            return Err(Error::new(format!("concurrency is not between {least} and {most}")));
+            return Err(Error::new(format!("concurrency must be between {least} and {most}")));
         }
         if max_requests_per_second == Some(0) {
-            return Err(Error::new("max_requests_per_second is above zero"));
+            return Err(Error::new("max_requests_per_second must be above zero"));
         }
         if inventory.as_ref().is_some_and(|files| !files.is_empty()) && no_recurse {
             return Err(Error::new("inventory and no_recurse cannot be used together"));

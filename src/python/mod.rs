@@ -20,16 +20,16 @@ mod checker;
 mod dry_run;
 mod probe_file;
 
-create_exception!(presync, PresyncError, PyException, "presync could not start or could not go on.");
+create_exception!(presync, PresyncError, PyException, "presync could not start or could not continue.");
 
-/// An error as Python sees it, with the way out as its `hint`.
+/// An error as a Python exception, with its `hint`.
 fn raise(py: Python<'_>, error: &Error) -> PyErr {
     let message = match error.hint() {
         Some(hint) => format!("{error}\nhelp: {hint}"),
         None => error.to_string(),
     };
     let raised = PresyncError::new_err(message);
-    // Without the attribute the message still has it.
+    // Even without the attribute, the message has the hint.
     let _ = raised.value(py).setattr("hint", error.hint());
     raised
 }
@@ -38,8 +38,8 @@ fn want(dimensions: bool) -> Want {
     if dimensions { Want::Dimensions } else { Want::Verdict }
 }
 
-/// The header of a part of a plan, as JSON: what `presync report DIR` needs in the metadata of each Parquet file. An empty
-/// file `_SUCCESS` in DIR says that all of them are there.
+/// The header of a part of a plan, as JSON: `presync report DIR` needs it in the metadata of each Parquet file. An
+/// empty file `_SUCCESS` in DIR marks the parts as complete.
 ///
 /// ```python
 /// metadata = {presync.PART_KEY: presync.part_header(image_quota=10_000)}
@@ -79,7 +79,7 @@ fn unknown(option: &str, value: &str) -> Error {
     Error::new(format!("{option} cannot be '{}'", value.escape_debug()))
 }
 
-/// Runs the command line with these arguments, of which the first is the program's name, and returns its exit code.
+/// Runs the command line with these arguments, the first of which is the program's name, and returns its exit code.
 #[pyfunction]
 fn main(py: Python<'_>, args: Vec<OsString>) -> u8 {
     py.detach(|| command::main(args).code())
@@ -109,7 +109,7 @@ mod native {
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "it is the name that Python knows")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
-    /// The key of a part's header in the metadata of Parquet.
+    /// The key of a part's header in Parquet metadata.
     #[pymodule_export]
     const PART_KEY: &str = super::plan_file::PART_KEY;
 }

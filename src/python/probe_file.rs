@@ -18,8 +18,8 @@ use crate::probe::Want;
 use crate::report;
 use crate::rules::Profile;
 
-/// Probes bytes, or the file at a path, and judges them: one asset, as JSON reports have it. `name` is for bytes, whose
-/// extension a warning may be about.
+/// Probes and judges bytes, or the file at a path. Returns one asset, as in JSON reports. `name` is for bytes: a
+/// warning may depend on its extension.
 ///
 /// ```python
 /// presync.probe("cam1/0001.jpg")["orientation"]
@@ -56,7 +56,7 @@ enum Data {
     Path(PathBuf),
 }
 
-/// What tells two versions of a file apart: its length, and when it was last written.
+/// Identifies a version of a file: its length, and when it was last modified.
 type Version = (u64, Option<SystemTime>);
 
 impl Data {
@@ -107,7 +107,7 @@ impl Data {
         }
     }
 
-    /// A range, which lies inside of this version.
+    /// Reads a range, which must be within this version.
     fn read(&self, range: ByteRange, version: Version) -> Result<std::result::Result<Bytes, ReadError>> {
         match self {
             Self::Bytes(bytes) => Ok(Ok(bytes.slice(range.start() as usize..range.end() as usize))),

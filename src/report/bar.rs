@@ -1,4 +1,4 @@
-//! The progress bar, on stderr and only on a terminal.
+//! The progress bar, on stderr and only if it is a terminal.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use indicatif::{ProgressBar as Bar, ProgressDrawTarget, ProgressState, ProgressS
 use super::layout::bytes;
 use crate::run::Progress;
 
-/// Time between two looks at the counters.
+/// The time between two updates.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 
-/// What a bar is made of, from full to empty.
+/// The characters of a bar, from full to empty.
 pub(super) const BLOCKS: &str = "█▉▊▋▌▍▎▏ ";
 
-/// While the total is not known.
+/// The template while the total is not known.
 const LISTING: &str = "{spinner} {human_pos} judged · {rate} · {wide_msg}";
-/// While nothing but listing goes on.
+/// The template if there is nothing to do but list.
 const LISTED: &str = "{spinner} {human_pos} listed · {rate}";
-/// Once it is.
+/// The template once the total is known.
 const COUNTED: &str = "{spinner} [{bar:24}] {human_pos} of {human_len} · {rate} · {eta} left · {wide_msg}";
 
-/// A bar that follows a run's counters from a thread of its own, and goes away when it is dropped.
+/// A bar that shows a run's counters from a separate thread, and disappears when dropped.
 #[derive(Debug)]
 pub struct ProgressBar {
     stop: Option<Sender<()>>,
@@ -32,7 +32,7 @@ pub struct ProgressBar {
 }
 
 impl ProgressBar {
-    /// Shows on stderr how far a listing is that nothing else follows.
+    /// Shows the progress of a listing on stderr, without reads.
     pub fn show_listing(progress: Arc<Progress>) -> Self {
         Self::draw(move |stopped| {
             let bar = Bar::with_draw_target(None, ProgressDrawTarget::stderr());
@@ -45,7 +45,7 @@ impl ProgressBar {
         })
     }
 
-    /// Shows a bar on stderr.
+    /// Shows the progress of a run on stderr.
     pub fn show(progress: Arc<Progress>) -> Self {
         Self::draw(move |stopped| {
             let bar = Bar::with_draw_target(None, ProgressDrawTarget::stderr());
@@ -75,10 +75,10 @@ impl ProgressBar {
         })
     }
 
-    /// Draws on a thread of its own until it is stopped.
+    /// Draws on a separate thread until stopped.
     fn draw(draw: impl FnOnce(Receiver<()>) + Send + 'static) -> Self {
         let (stop, stopped) = mpsc::channel();
-        // Without a thread there is no bar; the run goes on.
+        // If the thread cannot be started, the run continues without a bar.
         let thread =
             std::thread::Builder::new().name("progress".to_owned()).spawn(move || draw(stopped)).ok();
         Self { stop: Some(stop), thread }
@@ -87,7 +87,7 @@ impl ProgressBar {
 
 pub(super) fn style(template: &str) -> ProgressStyle {
     let rate = |state: &ProgressState, out: &mut dyn Write| {
-        // A run goes on without its bar.
+        // A failure of the bar must not affect the run.
         let _ = write!(out, "{:.0}/s", state.per_sec());
     };
     ProgressStyle::with_template(template)
@@ -99,7 +99,7 @@ impl Drop for ProgressBar {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A run goes on without its bar.
+            // A failure of the bar must not affect the run.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! The progress of several containers: a line each and one for all, on stderr and only on a terminal.
+//! The progress of several containers: one line for each and one for all, on stderr and only if it is a terminal.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -11,17 +11,17 @@ use super::bar::{BLOCKS, TICK, style};
 use super::layout::{columns, counted, cut, number, shown};
 use crate::run::{Progress, Snapshot};
 
-/// Columns of a container's name.
+/// The width of container names, in columns.
 const NAME: usize = 24;
 
-/// While the number of a container's blobs is not known.
+/// The template while the number of blobs is not known.
 const LISTING: &str = "{prefix}  {spinner} {human_pos} judged · {rate}{wide_msg}";
-/// Once it is.
+/// The template once the number of blobs is known.
 const COUNTED: &str = "{prefix}  [{bar:16}] {human_pos} of {human_len} · {rate} · {eta} left{wide_msg}";
-/// All containers.
+/// The template of the line for all containers.
 const TOTAL: &str = "{prefix}  [{bar:16}] {human_pos} of {human_len} containers · {elapsed} · {wide_msg}";
 
-/// Lines that follow the runs' counters from a thread of their own, and go away when this is dropped.
+/// Lines that show the runs' counters from a separate thread, and disappear when this is dropped.
 #[derive(Debug)]
 pub struct ProgressBars {
     lines: Arc<Lines>,
@@ -34,11 +34,11 @@ struct Lines {
     all: MultiProgress,
     total: Bar,
     running: Mutex<Vec<(Bar, Arc<Progress>)>>,
-    /// Blobs of containers that are done.
+    /// Blobs judged in containers that are finished.
     judged: AtomicU64,
 }
 
-/// The line of a container, which goes away when this is dropped.
+/// The line of a container, which disappears when this is dropped.
 #[derive(Debug)]
 pub struct ProgressLine {
     lines: Arc<Lines>,
@@ -61,7 +61,7 @@ impl ProgressBars {
                 drawn.draw();
             }
         };
-        // Without a thread there are no lines; the run goes on.
+        // If the thread cannot be started, the run continues without the lines.
         let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(draw).ok();
         Self { lines, stop: Some(stop), thread }
     }
@@ -75,9 +75,9 @@ impl ProgressBars {
         ProgressLine { lines: Arc::clone(&self.lines), bar, progress }
     }
 
-    /// Writes a line above all of them.
+    /// Prints a message above all lines.
     pub fn say(&self, line: &str) {
-        // A run goes on without its lines.
+        // A failure of the lines must not affect the run.
         let _ = self.lines.all.println(line);
     }
 }
@@ -108,7 +108,7 @@ impl Lines {
 
 impl Drop for ProgressLine {
     fn drop(&mut self) {
-        // First of all, so that it is not drawn once more.
+        // Remove it first, so that it is not drawn again.
         self.lines.running().retain(|(_, progress)| !Arc::ptr_eq(progress, &self.progress));
         self.bar.finish_and_clear();
         self.lines.all.remove(&self.bar);
@@ -121,14 +121,14 @@ impl Drop for ProgressBars {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A run goes on without its lines.
+            // A failure of the lines must not affect the run.
             let _ = thread.join();
         }
         self.lines.total.finish_and_clear();
     }
 }
 
-/// What was found so far; empty when nothing was.
+/// What was found so far; empty if there is nothing to show.
 fn message(now: &Snapshot) -> String {
     let mut parts = Vec::new();
     if !now.all_listed {
@@ -148,7 +148,7 @@ fn message(now: &Snapshot) -> String {
     if parts.is_empty() { String::new() } else { format!(" · {}", parts.join(", ")) }
 }
 
-/// A name in exactly [`NAME`] columns.
+/// Pads or cuts a name to exactly [`NAME`] columns.
 fn padded(name: &str) -> String {
     let name = cut(&shown(name), NAME);
     let pad = NAME - columns(&name);

@@ -10,13 +10,13 @@ use super::record::{FORMAT_VERSION, ToolRecord};
 use super::style::{BOLD, DIM, GOOD, UNKNOWN};
 use crate::bench::{Benchmark, Bound, Estimate, Floor, Measured, Stages, Work, fastest};
 
-/// Columns of the longest bar.
+/// The width of the longest bar, in columns.
 const BAR: usize = 24;
 
-/// Writes the report to `out`; `width` is the number of columns that text may use.
+/// Writes the report to `out`. `width` is the maximum number of columns for text.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Returns an error if the report cannot be written.
 pub fn write(format: TextOrJson, benchmark: &Benchmark, out: impl Write, width: usize) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     match format {
@@ -89,17 +89,17 @@ fn text(out: &mut impl Write, benchmark: &Benchmark, width: usize) -> io::Result
     }
 }
 
-/// The columns of a table: heading and width.
+/// The columns of a table: headings and widths.
 const COLUMNS: [(&str, usize); 7] = [
     ("blobs/s", 9),
     ("CPU/blob", 9),
     ("reads", 6),
-    ("a blob", 9),
+    ("read/blob", 9),
     ("p50 / p90 / p99 ms", 22),
     ("peak", 9),
     ("retries", 8),
 ];
-/// Columns of the first column.
+/// The width of the first column.
 const NAME: usize = 10;
 
 fn table(
@@ -110,7 +110,7 @@ fn table(
     width: usize,
     name: impl Fn(&Measured) -> String,
 ) -> io::Result<()> {
-    // What does not fit is left out from the right; JSON has it all.
+    // Columns that do not fit are dropped from the right. JSON has all of them.
     let mut left = width.saturating_sub(NAME);
     let fitting = COLUMNS.iter().take_while(|(_, wide)| {
         let fits = *wide < left;
@@ -149,7 +149,7 @@ fn table(
     writeln!(out)
 }
 
-/// A bar that is as long as the value is large.
+/// A bar whose length is proportional to the value.
 fn bar(value: f64, most: f64) -> String {
     const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
     let eighths = (value / most.max(f64::MIN_POSITIVE) * (BAR * 8) as f64).round() as usize;
@@ -167,7 +167,7 @@ fn stages(out: &mut impl Write, run: &Measured) -> io::Result<()> {
         Some(_) => {
             vec![("list", list), ("fetch", fetch), ("probe", probe), ("judge", judge), ("write", write)]
         }
-        // A file is read, probed and judged in one go.
+        // For a folder, reading, probing and judging are not measured separately.
         None => vec![("list", list), ("examine", fetch + probe + judge), ("write", write)],
     };
     for (name, time) in stages {
@@ -184,9 +184,9 @@ fn floors(out: &mut impl Write, floors: &[Floor]) -> io::Result<()> {
     writeln!(out, "{BOLD}The lower bound{BOLD:#}")?;
     for floor in floors {
         let (bare, ours) = match floor.work {
-            Work::Gets => ("bare hyper, the first reads alone", "the whole run"),
-            Work::Pages => ("bare quick-xml, the events of the pages", "reading pages"),
-            Work::Scan => ("adding up the bytes of the first reads", "the probe"),
+            Work::Gets => ("bare hyper, first reads only", "the whole run"),
+            Work::Pages => ("bare quick-xml, events of the pages", "parsing pages"),
+            Work::Scan => ("adding up the bytes of first reads", "the probe"),
             Work::Files => ("open, fstat, read, close", "the whole run"),
         };
         let micros = |seconds: f64| seconds / floor.count.max(1) as f64 * 1e6;
@@ -224,7 +224,7 @@ fn estimates(out: &mut impl Write, benchmark: &Benchmark) -> io::Result<()> {
     }
     if !is_folder {
         let limit = number(benchmark.assumptions.account_limit as u64);
-        writeln!(out, "{DIM}The limit is an account's: {limit} requests per second.{DIM:#}")?;
+        writeln!(out, "{DIM}The limit is {limit} requests per second for each storage account.{DIM:#}")?;
     }
     writeln!(out)
 }
@@ -242,7 +242,7 @@ fn bound(bound: Bound, shared: bool) -> &'static str {
         (Bound::Cpu, false) => "CPU-bound: the cores are busy",
         (Bound::Cpu, true) => "CPU-bound: client and server keep the cores busy",
         (Bound::ServiceLimit, _) => "Limited by the service, which throttles more requests",
-        (Bound::Bandwidth, _) => "Bandwidth-bound: longer reads give fewer blobs and as many bytes",
+        (Bound::Bandwidth, _) => "Bandwidth-bound: longer reads yield fewer blobs but as many bytes",
         (Bound::Latency, _) => "Latency-bound: more requests in flight would help",
         (Bound::Service, _) => "Limited by the service: more requests in flight do not help",
     }

@@ -1,4 +1,4 @@
-//! What has changed since an earlier plan.
+//! The changes since an earlier plan.
 
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::model::{BlobName, Totals};
 use crate::plan::{ChangeGroup, Changes};
 
-/// A block for people, `width` columns wide.
+/// Writes the changes as text, `width` columns wide.
 pub(super) fn text(out: &mut impl Write, changes: &Changes, totals: &Totals, width: usize) -> io::Result<()> {
     let since = changes.since.strftime("%Y-%m-%d %H:%M:%S");
     writeln!(out, "{BOLD}Since {since} UTC{BOLD:#}")?;

@@ -1,4 +1,4 @@
-//! The report of `presync commit`, and the record that a commit keeps of itself.
+//! The report of `presync commit`, and the record in the folder of a commit.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -13,10 +13,10 @@ use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::commit::{Commit, CommitOutcome, Manifest, Obstacle, Obstacles, Written};
 use crate::ledger::Amounts;
 
-/// Writes the report to `out`; `width` is the number of columns that text may use.
+/// Writes the report to `out`. `width` is the maximum number of columns for text.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Returns an error if the report cannot be written.
 pub fn write(
     format: TextOrJson,
     commit: &Commit,
@@ -35,10 +35,10 @@ pub fn write(
     out.flush()
 }
 
-/// The record that a commit leaves in its folder, as one JSON document.
+/// The record in the folder of a commit, as one JSON document.
 ///
 /// # Errors
-/// When a path in it cannot be written as JSON.
+/// Returns an error if a path cannot be represented in JSON.
 pub fn record(commit: &Commit, written: &Written) -> io::Result<Vec<u8>> {
     let mut text = serde_json::to_vec_pretty(&CommitRecord::new(commit, Some(commit.at), Some(written)))?;
     text.push(b'\n');
@@ -81,8 +81,8 @@ fn text(out: &mut impl Write, commit: &Commit, outcome: &CommitOutcome, width: u
             manifests(out, written)?;
             writeln!(
                 out,
-                "{GOOD}Nothing blocks it.{GOOD:#} Without --dry-run, the quota would be reserved and the manifests \
-                 written to '{dir}'."
+                "{GOOD}Nothing blocks the commit.{GOOD:#} Without --dry-run, the quota would be reserved and \
+                 the manifests written to '{dir}'."
             )
         }
         CommitOutcome::Before { at } => {
@@ -99,7 +99,7 @@ fn text(out: &mut impl Write, commit: &Commit, outcome: &CommitOutcome, width: u
                 false => Ok(()),
                 true => writeln!(
                     out,
-                    "An earlier run reserved its quota; to release it: presync quota release {}",
+                    "An earlier run reserved the quota. To release it: presync quota release {}",
                     shown(&plan.id)
                 ),
             }
@@ -111,7 +111,7 @@ fn manifests(out: &mut impl Write, written: &Written) -> io::Result<()> {
     for Manifest { name, entries, .. } in &written.manifests {
         let unlisted = match (*name, written.unlisted) {
             ("accepted.txt", 1..) => {
-                format!("  {DIM}without {} that AzCopy cannot read{DIM:#}", number(written.unlisted))
+                format!("  {DIM}{} left out (not readable by AzCopy){DIM:#}", number(written.unlisted))
             }
             _ => String::new(),
         };
@@ -141,10 +141,10 @@ fn refused(out: &mut impl Write, obstacles: &Obstacles, width: usize) -> io::Res
         }
     }
     writeln!(out, "\n{ERROR}Refused:{ERROR:#} nothing was changed.")?;
-    writeln!(out, "{DIM}presync dry-run SOURCE --plan FILE makes a new plan.{DIM:#}")
+    writeln!(out, "{DIM}To make a new plan: presync dry-run SOURCE --plan FILE{DIM:#}")
 }
 
-/// What a commit is, in its own folder and in the report.
+/// A commit, as in its folder and in the report.
 #[derive(Serialize)]
 struct CommitRecord<'a> {
     format_version: &'static str,
@@ -160,7 +160,7 @@ struct CommitRecord<'a> {
     committed_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<&'a [Manifest]>,
-    /// Accepted names that `accepted.txt` does not have.
+    /// Accepted names that are not in `accepted.txt`.
     #[serde(skip_serializing_if = "Option::is_none")]
     unlisted: Option<u64>,
 }

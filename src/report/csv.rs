@@ -1,4 +1,4 @@
-//! CSV: a row an asset, for spreadsheets (RFC 4180).
+//! CSV: one row per asset, for spreadsheets (RFC 4180).
 
 use std::borrow::Cow;
 use std::io;
@@ -13,11 +13,11 @@ use crate::model::error::Result;
 use crate::model::{Asset, Severity};
 use crate::plan::{Sink, Summary};
 
-/// A spreadsheet reads a cell that begins with one of these as a formula (OWASP, "CSV Injection"); some of them accept
-/// the full-width forms too.
+/// A spreadsheet treats a cell that starts with one of these as a formula (OWASP, "CSV Injection"). Some also accept
+/// the full-width forms.
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
-/// Text as a cell: one that a spreadsheet would compute is prefixed with an apostrophe.
+/// Text for a cell. If a spreadsheet could treat it as a formula, it is prefixed with an apostrophe.
 fn cell(text: &str) -> Cow<'_, str> {
     match text.starts_with(FORMULA) {
         true => Cow::Owned(format!("'{text}")),
@@ -60,10 +60,10 @@ impl<'a, T: Into<Cell<'a>>> From<Option<T>> for Cell<'a> {
     }
 }
 
-/// A column: its name and what it has of an asset.
+/// A column: its name and its value for an asset.
 type Column = (&'static str, for<'a> fn(&'a AssetRecord<'a>) -> Cell<'a>);
 
-/// The columns: the fields of JSON, with `cost`, `reads` and `findings` taken apart.
+/// The columns: the fields of the JSON record, with `cost`, `reads` and `findings` split up.
 const COLUMNS: [Column; 28] = [
     ("name", |asset| asset.name.into()),
     ("size", |asset| asset.size.into()),
@@ -103,14 +103,14 @@ fn joined<'a>(
     asset.findings.iter().map(part).collect::<Vec<_>>().join(separator).into()
 }
 
-/// The first fix of an error, or else of a warning.
+/// The first fix of an error, or otherwise of any finding.
 fn worst_fix<'a>(asset: &'a AssetRecord<'a>) -> Option<&'a str> {
     let is_error = |finding: &&FindingRecord<'_>| finding.severity == Severity::Error.as_str();
     let findings = &asset.findings;
     findings.iter().filter(is_error).chain(findings).find_map(|finding| finding.fix)
 }
 
-/// The rows, written while the run goes on.
+/// The CSV report, written during the run.
 pub(super) struct Csv {
     out: Writer<Out>,
 }

@@ -1,4 +1,4 @@
-//! The report of an examination.
+//! The report of `presync doctor`.
 
 use std::io::{self, Write};
 
@@ -11,10 +11,10 @@ use super::shown;
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN, WARNING};
 use crate::model::{Check, Origin, Outcome};
 
-/// Writes the report. `origin` is what was examined, if its names could be read.
+/// Writes the report. `origin` is the source, if it could be determined.
 ///
 /// # Errors
-/// When `out` does not take it.
+/// Returns an error if the report cannot be written.
 pub fn doctor(
     format: TextOrJson,
     origin: Option<&Origin>,

@@ -1,4 +1,4 @@
-//! GitHub: workflow commands that become annotations of a job's step (GitHub Docs, "Workflow commands").
+//! GitHub: workflow commands that create annotations for a step (GitHub Docs, "Workflow commands").
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -11,12 +11,12 @@ use crate::model::{Asset, Code, Gauge, Severity};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::rules;
 
-/// Annotations of a level that GitHub shows for each step; it drops what comes after them.
+/// The most annotations of each level that GitHub shows for a step. It drops the rest.
 const MAX_ANNOTATIONS: usize = 10;
-/// Assets that are named for each rule.
+/// The most assets named for each rule.
 const EXAMPLES: usize = 3;
 
-/// An annotation for each rule, and one with the totals.
+/// The report: one annotation for each rule, and one with the totals.
 pub(super) struct Github {
     header: RunHeader,
     out: Out,
@@ -84,7 +84,7 @@ impl Annotation {
     }
 }
 
-/// Writes the annotations of a level. The last one that GitHub shows sums up those that it would drop.
+/// Writes the annotations of a level. The last one that GitHub shows summarizes those it would drop.
 fn write_all(out: &mut impl Write, level: &str, mut annotations: Vec<Annotation>) -> io::Result<()> {
     if annotations.len() > MAX_ANNOTATIONS {
         let rest = annotations.split_off(MAX_ANNOTATIONS - 1);
@@ -124,17 +124,17 @@ fn totals(header: &RunHeader, summary: &Summary) -> String {
     )
 }
 
-/// Text from outside as a part of a line, cut so that an annotation stays far below the 64 KiB that it may have.
+/// Untrusted text as part of a line, cut so that an annotation stays well below the limit of 64 KiB.
 fn line(text: &str) -> String {
     cut(&shown(text), MAX_WIDTH)
 }
 
-/// The escapes that a runner decodes in the text of a command (actions/runner, `ActionCommand`).
+/// Escapes the text of a command the way a runner decodes it (actions/runner, `ActionCommand`).
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// The escapes that it decodes in the value of a property.
+/// Escapes the value of a property.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

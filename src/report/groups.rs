@@ -1,4 +1,4 @@
-//! Findings by rule, with a few assets as examples: for reports that do not list every asset.
+//! Findings by rule, with a few example assets, for reports that do not list every asset.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -12,28 +12,28 @@ pub(super) struct FindingExample {
     pub fix: Option<String>,
 }
 
-/// What was found of one rule, with one severity.
+/// The findings of one rule and severity.
 #[derive(Default)]
 pub(super) struct FindingGroup {
-    /// Assets that have it.
+    /// The number of assets.
     pub count: u64,
-    /// The first of them.
+    /// The first few of them.
     pub examples: Vec<FindingExample>,
 }
 
 impl FindingGroup {
-    /// Assets besides the examples.
+    /// The number of assets that are not examples.
     pub(super) fn more(&self) -> u64 {
         self.count.saturating_sub(self.examples.len() as u64)
     }
 
-    /// The first fix that there is, with the name of its asset.
+    /// The first fix, with the name of its asset.
     pub(super) fn fix(&self) -> Option<(&str, &str)> {
         self.examples.iter().find_map(|example| Some((example.name.as_str(), example.fix.as_deref()?)))
     }
 }
 
-/// The findings of an asset without those that another one of the same rule comes before.
+/// The findings of an asset, but only the first for each rule and severity.
 pub(super) fn once_a_rule(asset: &Asset) -> impl Iterator<Item = &Finding> {
     let findings = &asset.findings;
     findings.iter().enumerate().filter_map(|(index, finding)| {
@@ -42,19 +42,19 @@ pub(super) fn once_a_rule(asset: &Asset) -> impl Iterator<Item = &Finding> {
     })
 }
 
-/// The groups, the worst first and then in the order of [`Code::ALL`].
+/// The groups: by severity, worst first, then in the order of [`Code::ALL`].
 pub(super) struct Groups {
     most: usize,
     by_rule: BTreeMap<(Reverse<Severity>, Code), FindingGroup>,
 }
 
 impl Groups {
-    /// Groups of at most `most` examples.
+    /// Creates groups with at most `most` examples each.
     pub(super) fn new(most: usize) -> Self {
         Self { most, by_rule: BTreeMap::new() }
     }
 
-    /// Counts the asset once for each rule that it offends.
+    /// Counts the asset once for each rule that it breaks.
     pub(super) fn add(&mut self, asset: &Asset) {
         for finding in once_a_rule(asset) {
             let group = self.by_rule.entry((Reverse(finding.severity), finding.code)).or_default();
@@ -79,7 +79,7 @@ impl Groups {
         self.iter().filter(move |(of, ..)| *of == severity).map(|(_, code, group)| (code, group))
     }
 
-    /// What was found of this rule with this severity.
+    /// The group of this rule and severity.
     pub(super) fn get(&self, code: Code, severity: Severity) -> Option<&FindingGroup> {
         self.by_rule.get(&(Reverse(severity), code))
     }

@@ -1,4 +1,4 @@
-//! JSON: one document, or one asset a line.
+//! JSON: one document, or one asset per line.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
@@ -14,7 +14,7 @@ use crate::model::error::Result;
 use crate::model::{Asset, Code, Overrides};
 use crate::plan::{RunHeader, Sink, Summary};
 
-/// One asset a line.
+/// One asset per line.
 pub(super) struct Jsonl {
     out: Out,
 }
@@ -38,8 +38,8 @@ impl Sink for Jsonl {
     }
 }
 
-/// One document. Totals come before the assets, so the assets wait in a temporary file until the end: memory does not
-/// grow with their number.
+/// One document. The totals come before the assets, so the assets are kept in a temporary file until the end: memory
+/// does not grow with their number.
 pub(super) struct Json {
     header: RunHeader,
     out: Out,
@@ -68,7 +68,7 @@ struct DryRunDocument<'a> {
     /// … and why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     incomplete: Option<&'a str>,
-    /// Since the plan that the run was compared with.
+    /// The changes since the plan that the run was compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<ChangesRecord<'a>>,
     findings_by_code: CodeCounts<'a>,

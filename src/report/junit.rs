@@ -1,7 +1,7 @@
-//! JUnit XML, for the test reports of CI systems: a test case for each rule, and one that the run is complete.
+//! JUnit XML, for the test reports of CI systems: one test case for each rule, and one that the run is complete.
 //!
-//! A case for each asset would overwhelm such a system: a container may have millions. There is no standard; this is
-//! what Jenkins' schema allows (xunit-plugin, `junit-10.xsd`).
+//! A test case for each asset would overwhelm such a system: a container can have millions. There is no standard; this
+//! follows Jenkins' schema (xunit-plugin, `junit-10.xsd`).
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -18,7 +18,7 @@ use crate::model::{Asset, Code, Severity};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::rules;
 
-/// Assets that are named for each rule. Each takes at most some 20 KiB, and usually 100 bytes.
+/// The most assets named for each rule. Each takes at most about 20 KiB, usually 100 bytes.
 const EXAMPLES: usize = 100;
 
 /// The case that fails when the run is incomplete.
@@ -66,7 +66,7 @@ struct Suite<'a> {
 }
 
 impl Suite<'_> {
-    /// The attributes of a suite, which are those of all suites too.
+    /// The attributes of the suite, which are also those of the root element.
     fn counts(&self, elapsed: Duration) -> [(&'static str, String); 5] {
         let with = |severity| self.groups.of(severity).count();
         let errors = with(Severity::Unknown) + usize::from(self.summary.incomplete.is_some());
@@ -119,7 +119,7 @@ impl Suite<'_> {
         })
     }
 
-    /// A rule fails when it rejects, is in error where it could not be judged, and passes with what it warns of.
+    /// A rule fails if it rejects assets, is in error if assets could not be judged, and passes if it only warns.
     fn rule<W: Write>(&self, xml: &mut Writer<W>, code: Code) -> io::Result<()> {
         self.case(xml, &format!("{code} {}", code.name()), |xml| {
             let of = |severity| self.groups.get(code, severity);
@@ -164,11 +164,11 @@ fn headline(code: Code, group: &FindingGroup) -> String {
     format!("{}: {}", counted(group.count, "asset", "assets"), rules::summary(code))
 }
 
-/// A line an asset, and the first fix.
+/// One line per asset, and the first fix.
 fn listing(group: &FindingGroup) -> String {
     let mut text = String::new();
     for example in &group.examples {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "{}: {}", xml_text(&example.name), xml_text(&example.message));
     }
     if group.more() > 0 {
@@ -180,7 +180,7 @@ fn listing(group: &FindingGroup) -> String {
     text
 }
 
-/// Text from outside as XML can carry it: besides what [`shown`] escapes, XML 1.0 excludes two characters (2.2).
+/// Untrusted text for XML: in addition to what [`shown`] escapes, XML 1.0 excludes two characters (2.2).
 fn xml_text(text: &str) -> String {
     shown(text).replace('\u{fffe}', "\\u{fffe}").replace('\u{ffff}', "\\u{ffff}")
 }

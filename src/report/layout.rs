@@ -1,4 +1,4 @@
-//! What the reports for people share: the heading, numbers, and text from outside made harmless.
+//! Shared parts of text reports: the heading, numbers, and escaping of untrusted text.
 
 use std::io::{self, Write};
 
@@ -9,12 +9,12 @@ use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::model::Admit;
 use crate::plan::{RunHeader, Summary};
 
-/// The widest that a line gets: longer ones are hard to read.
+/// The maximum width of a line: longer lines are hard to read.
 pub(super) const MAX_WIDTH: usize = 120;
-/// The narrowest that the layout is made for.
+/// The minimum width that the layout supports.
 pub(super) const MIN_WIDTH: usize = 40;
 
-/// What was run, on which source, by which rules.
+/// Writes the heading: the command, the source and the rules.
 pub(super) fn heading(
     out: &mut impl Write,
     command: &str,
@@ -54,7 +54,7 @@ pub(super) fn heading(
     writeln!(out)
 }
 
-/// What the run comes to, in one sentence.
+/// The result of the run, in one sentence.
 pub(super) fn verdict(summary: &Summary) -> (Style, String) {
     let totals = &summary.totals;
     let left_out = number(totals.rejected);
@@ -89,10 +89,10 @@ pub(super) fn counted(value: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(value), if value == 1 { one } else { many })
 }
 
-/// Width of a gauge, in columns.
+/// The width of a gauge, in columns.
 const GAUGE: u64 = 20;
 
-/// `████░░░░`: a full one is a spent limit, an empty one an untouched limit.
+/// `████░░░░`: full if the limit is spent, and empty if nothing is used.
 pub(super) fn gauge(used: u64, limit: u64, style: Style) -> String {
     let filled = match limit {
         0 => GAUGE,
@@ -118,7 +118,7 @@ pub(super) fn bytes(value: u64) -> String {
     if unit == "B" { format!("{value} B") } else { format!("{amount:.1} {unit}") }
 }
 
-/// Text from outside with everything escaped that could move the cursor, hide or reorder what is shown.
+/// Escapes everything in untrusted text that could move the cursor, or hide or reorder what is shown.
 pub fn shown(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
@@ -135,8 +135,8 @@ pub fn shown(text: &str) -> String {
     safe
 }
 
-/// Whether a character other than a control character turns text around, breaks a line, or has no width. Those that
-/// join letters and emoji are not among them.
+/// Whether a character that isn't a control character changes the text direction, breaks a line, or has no width. This
+/// excludes the joiners of letters and emoji.
 fn hides_or_reorders(character: char) -> bool {
     matches!(
         character,
@@ -151,12 +151,12 @@ fn hides_or_reorders(character: char) -> bool {
     )
 }
 
-/// Columns that a text takes on a terminal.
+/// The width of a text on a terminal, in columns.
 pub(super) fn columns(text: &str) -> usize {
     text.chars().map(|character| character.width().unwrap_or(0)).sum()
 }
 
-/// The text in at most `room` columns: the middle gives way, because names differ at their ends.
+/// Cuts a text to at most `room` columns. The middle is removed, because names usually differ at their ends.
 pub(super) fn cut(text: &str, room: usize) -> String {
     if columns(text) <= room {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! Reports: one set of records, a file per format.
+//! Reports: one set of records, and one file per format.
 
 pub mod audit;
 mod bar;
@@ -35,9 +35,9 @@ pub use bars::{ProgressBars, ProgressLine};
 pub use doctor::doctor;
 pub use layout::shown;
 
-/// How a report is written.
+/// The format of a report.
 ///
-/// The texts of the variants are those of `--help`.
+/// The docs of the variants are shown in `--help`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// Plain text for people
@@ -61,9 +61,9 @@ pub enum Format {
     Html,
 }
 
-/// How a report is written that has no row for each asset.
+/// The format of a report without a row for each asset.
 ///
-/// The texts of the variants are those of `--help`.
+/// The docs of the variants are shown in `--help`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum TextOrJson {
     /// Plain text for people
@@ -76,11 +76,11 @@ pub enum TextOrJson {
 /// Where a report is written.
 type Out = BufWriter<Box<dyn Write + Send>>;
 
-/// A report of this format to `out`. `width` is the number of columns that text may use; text has ANSI styles, which
-/// `out` strips where they are not wanted.
+/// Opens a report of this format on `out`. `width` is the maximum number of columns for text. Text has ANSI styles;
+/// `out` should strip them if they are not wanted.
 ///
 /// # Errors
-/// When the temporary file that a JSON document needs cannot be made, or the first line cannot be written.
+/// Returns an error if the temporary file for a JSON document cannot be created, or the first line cannot be written.
 pub fn open(
     format: Format,
     header: RunHeader,
@@ -101,10 +101,10 @@ pub fn open(
     })
 }
 
-/// Writes an asset's JSON record, as JSON reports have it, without a line end.
+/// Writes an asset's JSON record, as in JSON reports, without a line break.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Returns an error if the record cannot be written.
 pub fn asset_record(asset: &Asset, out: &mut dyn Write) -> io::Result<()> {
     Ok(serde_json::to_writer(out, &record::AssetRecord::new(asset))?)
 }
@@ -117,7 +117,7 @@ pub fn output(error: &io::Error) -> Error {
     }
 }
 
-/// Does a step of writing a report.
+/// Runs a step of writing a report.
 fn written(write: impl FnOnce() -> io::Result<()>) -> Result<()> {
     write().map_err(|error| output(&error))
 }

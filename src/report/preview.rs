@@ -11,13 +11,13 @@ use super::style::{BOLD, DIM, UNKNOWN};
 use crate::plan::preview::{Preview, Sum};
 use crate::plan::{RunHeader, TopFolders};
 
-/// Extensions that the text names.
+/// The most extensions in the text report.
 const MAX_SHOWN: usize = 20;
 
-/// Writes the report to `out`; `width` is the number of columns that text may use.
+/// Writes the report to `out`. `width` is the maximum number of columns for text.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Returns an error if the report cannot be written.
 pub fn write(
     format: TextOrJson,
     header: &RunHeader,
@@ -109,7 +109,7 @@ fn totals(out: &mut impl Write, header: &RunHeader, preview: &Preview, width: us
     writeln!(out, "  {:<10}  {DIM}presync dry-run counts the frames of videos{DIM:#}\n", "")
 }
 
-/// A table of files and bytes; its last row sums up the others.
+/// Writes a table of files and bytes. Its last row, `rest`, is the sum of those not listed.
 fn table(
     out: &mut impl Write,
     title: &str,
@@ -183,7 +183,7 @@ struct PreviewQuota {
     images: ImageQuotaRecord,
 }
 
-/// What the images use of the quota, in its unit. `at_most` holds unless a file with a video's extension is an image.
+/// The quota used by images, in its unit. `at_most` is correct unless a file with a video's extension is an image.
 #[derive(Serialize)]
 struct ImageQuotaRecord {
     by_extension: u64,

@@ -14,7 +14,7 @@ use super::style::{BOLD, DIM, ERROR, GOOD};
 use crate::ledger::{Amounts, Balance, Change, Reservation};
 use crate::model::{Month, QuotaKind};
 
-/// What a ledger has of a month.
+/// The contents of a ledger for a month.
 #[derive(Clone, Debug)]
 pub struct Statement<'a> {
     /// The ledger's file.
@@ -23,25 +23,25 @@ pub struct Statement<'a> {
     pub month: Month,
     /// The workspaces, by name.
     pub workspaces: Vec<Workspace>,
-    /// Every change, oldest first, if they are wanted.
+    /// Every change, oldest first, if requested.
     pub history: Option<Vec<Change>>,
 }
 
-/// What a ledger has of a workspace in a month.
+/// The contents of a ledger for a workspace and month.
 #[derive(Clone, Debug)]
 pub struct Workspace {
     /// Its name.
     pub name: String,
-    /// What is known of each kind of quota.
+    /// The balance of each kind of quota.
     pub balances: BTreeMap<QuotaKind, Balance>,
-    /// The reservations that hold, oldest first.
+    /// The active reservations, oldest first.
     pub reservations: Vec<Reservation>,
 }
 
-/// Writes the report to `out`; `width` is the number of columns that text may use.
+/// Writes the report to `out`. `width` is the maximum number of columns for text.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Returns an error if the report cannot be written.
 pub fn write(format: TextOrJson, statement: &Statement<'_>, out: impl Write, width: usize) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     match format {
@@ -87,7 +87,7 @@ fn text(out: &mut impl Write, statement: &Statement<'_>, width: usize) -> io::Re
             writeln!(out, "{}", balance_line(*kind, balance))?;
         }
         for Reservation { plan, source, costs, reserved_at, .. } in reservations {
-            // The plan's id is never cut, because users copy it.
+            // Never cut the plan's id, because users copy it.
             writeln!(out, "  {:<10}  {}  {DIM}by plan{DIM:#} {}", "reserved", amounts(costs), shown(plan))?;
             let source = cut(&shown(source), width - 35);
             writeln!(out, "  {:<10}  {DIM}{} {source}{DIM:#}", "", time(*reserved_at))?;

@@ -1,11 +1,11 @@
-//! The records that machine-readable reports are made of, with the names and the order that scripts rely on.
+//! The records in machine-readable reports. Scripts rely on their names and order.
 
 use serde::Serialize;
 
 use crate::model::{Admit, Asset, Finding, Gauge, Kind, Mirror, Orientation, Origin, Skip, Totals};
 use crate::plan::{Shortage, Summary};
 
-/// The version of the formats: the major number changes when a field goes or changes its meaning.
+/// The version of the formats. The major version changes when a field is removed or changes its meaning.
 pub(super) const FORMAT_VERSION: &str = "1.0";
 
 #[derive(Serialize)]
@@ -22,7 +22,7 @@ pub(super) struct AssetRecord<'a> {
     pub(super) width: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) height: Option<u32>,
-    /// `null` when there is no tag; absent when that is unknown.
+    /// `null` if there is no tag; absent if that is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) orientation: Option<Option<i64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,7 @@ pub(super) struct CostRecord {
 #[derive(Serialize)]
 pub(super) struct ReadsRecord {
     pub(super) requests: u32,
-    /// Absent where there were none.
+    /// Absent if there were none.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) retries: u32,
     pub(super) bytes: u64,
@@ -182,7 +182,7 @@ struct GaugeRecord<'a> {
     cost_of_other_kind: Option<u64>,
     left: Option<u64>,
     fits: bool,
-    /// Absent when all fits.
+    /// Absent if everything fits.
     #[serde(skip_serializing_if = "Option::is_none")]
     shortage: Option<&'a Shortage>,
 }

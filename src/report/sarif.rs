@@ -1,7 +1,7 @@
 //! SARIF 2.1.0, for code scanning: a result for each rule and folder.
 //!
-//! A result for each asset would be more than GitHub takes, and its alerts would come and go with every upload. One for
-//! a rule in a folder stays the same alert from run to run.
+//! A result for each asset would exceed GitHub's limits, and alerts would appear and disappear with every upload. A
+//! result for a rule and folder stays the same alert from run to run.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -22,21 +22,21 @@ use crate::model::{Asset, Code, Finding, Origin, Overrides, Severity};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::rules;
 
-// What GitHub takes and shows (GitHub Docs, "SARIF results exceed one or more limits"): 5,000 results of a run, 100
-// locations of a result, and a file of 10 MB after gzip.
-/// Results, including those that stand for every folder that has none of its own.
+// GitHub's limits (GitHub Docs, "SARIF results exceed one or more limits"): 5,000 results per run, 100 locations per
+// result, and a file of 10 MB after gzip.
+/// The most results, including those for all folders without a result of their own.
 const MAX_RESULTS: usize = 5_000;
-/// Locations of a result.
+/// The most locations of a result.
 const MAX_LOCATIONS: usize = 100;
-/// Bytes that all locations take: 8 MiB, so that the file is below 10 MB after gzip whatever the names are.
+/// The most bytes for all locations: 8 MiB, so that the file stays below 10 MB after gzip for any names.
 const MAX_LOCATION_BYTES: usize = 8 << 20;
-/// Bytes of a location besides its URI.
+/// Bytes of a location without its URI.
 const LOCATION_BYTES: usize = 112;
 
-/// What the URIs of locations are relative to.
+/// The base that the URIs of locations are relative to.
 const BASE: &str = "SOURCE";
 
-/// What a path's segment has as itself (RFC 3986, 2.3).
+/// Characters that are percent-encoded in a path segment: all but the unreserved ones (RFC 3986, 2.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub(super) struct Sarif {
@@ -144,7 +144,7 @@ fn invocation(summary: &Summary) -> Value {
     invocation
 }
 
-/// The container, whose URL ends with the prefix; a folder has no URL that is the same everywhere (3.14.14).
+/// The URL of the container, without the prefix. A folder has no URL that is the same everywhere (3.14.14).
 fn base(origin: &Origin) -> Value {
     let segments_of_prefix = match origin.prefix.as_str() {
         "" => 0,
@@ -159,7 +159,7 @@ fn base(origin: &Origin) -> Value {
     }
 }
 
-/// An asset that could not be judged must not look better than a rejected one.
+/// The SARIF level. An asset that could not be judged must not look better than a rejected one.
 fn level(severity: Severity) -> &'static str {
     match severity {
         Severity::Error | Severity::Unknown => "error",
@@ -167,7 +167,7 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// The results, the worst first. `None` stands for the folders beyond the limits.
+/// The results, worst first. `None` stands for the folders beyond the limits.
 #[derive(Default)]
 struct FolderFindings {
     by_folder: BTreeMap<(Reverse<Severity>, Code, Option<String>), FoundAssets>,
@@ -198,7 +198,7 @@ impl FolderFindings {
             fix: finding.fix.clone(),
         });
         assets.count += 1;
-        // A result without a location is not shown.
+        // GitHub does not show a result without a location, so the first one is always added.
         let is_named = assets.uris.len() < MAX_LOCATIONS && self.location_bytes < MAX_LOCATION_BYTES;
         if assets.uris.is_empty() || is_named {
             let uri = uri(name);
@@ -208,7 +208,7 @@ impl FolderFindings {
     }
 }
 
-/// The results one after the other, because all of them as values would take a hundred megabytes.
+/// Serializes the results one by one, because all of them in memory would take a hundred megabytes.
 struct SarifResults<'a> {
     found: &'a FolderFindings,
     source: &'a str,
@@ -231,7 +231,7 @@ impl Serialize for SarifResults<'_> {
 fn result(severity: Severity, code: Code, folder: Option<&str>, assets: &FoundAssets, source: &str) -> Value {
     let place = if folder.is_some() { "" } else { " in folders beyond the limits of this report" };
     let mut text = format!(
-        "{}{place}: {}. The first one: {}.",
+        "{}{place}: {}. For example: {}.",
         counted(assets.count, "asset", "assets"),
         rules::summary(code),
         message(&assets.message)
@@ -240,7 +240,7 @@ fn result(severity: Severity, code: Code, folder: Option<&str>, assets: &FoundAs
         text.push_str(&format!(" Fix: {}", message(fix)));
     }
     let location = |uri: &String| {
-        // GitHub does not show a result without a line, and a picture has none.
+        // GitHub does not show a result without a line number, so images and videos get line 1.
         json!({ "physicalLocation": {
             "artifactLocation": { "uri": uri, "uriBaseId": BASE },
             "region": { "startLine": 1 },
@@ -254,7 +254,7 @@ fn result(severity: Severity, code: Code, folder: Option<&str>, assets: &FoundAs
         "message": { "text": text },
         "locations": assets.uris.iter().map(location).collect::<Vec<_>>(),
         "occurrenceCount": assets.count,
-        // GitHub recognizes an alert by the second one alone, which it otherwise computes from the lines of a file.
+        // GitHub identifies an alert by the second fingerprint, which it otherwise computes from the lines of a file.
         "partialFingerprints": { "sourceRuleFolder/v1": fingerprint, "primaryLocationLineHash": fingerprint },
     })
 }
@@ -268,7 +268,7 @@ fn fingerprint(parts: [&str; 3]) -> String {
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A name as a relative reference that cannot be read as an absolute path, a scheme or `..` (RFC 3986, 4.2).
+/// Encodes a name as a relative reference that cannot be an absolute path, a scheme or `..` (RFC 3986, 4.2).
 fn uri(name: &str) -> String {
     let mut uri = String::new();
     for (index, segment) in name.split('/').enumerate() {
@@ -283,7 +283,7 @@ fn uri(name: &str) -> String {
     uri
 }
 
-/// Text from outside in a message, where braces and brackets have a meaning (3.11.5, 3.11.6).
+/// Untrusted text for a message, where braces and brackets have a meaning (3.11.5, 3.11.6).
 fn message(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in shown(text).chars() {

@@ -1,4 +1,4 @@
-//! The lines below a gauge that does not fit.
+//! The lines below a gauge whose limit is too low.
 
 use std::io::{self, Write};
 
@@ -7,15 +7,15 @@ use super::style::DIM;
 use crate::model::Gauge;
 use crate::plan::{Costly, LeaveOut, Shortage};
 
-/// Columns before each line.
+/// The indentation of each line, in columns.
 const INDENT: usize = 14;
-/// Assets that are named.
+/// The most assets named.
 const EXAMPLES: usize = 3;
-/// The fewest columns that a name gets.
+/// The minimum width of a name, in columns.
 const SHORT_NAME: usize = 8;
 
-/// Says where a limit first refuses, what would fit if it were higher, and what to leave out instead. `unit` is what the
-/// limit counts, `noun` what it refuses.
+/// Writes which asset a limit refused first, what would fit under higher limits, and what to leave out instead. `unit`
+/// is what the limit counts, `noun` what it refuses.
 pub(super) fn shortage(
     out: &mut impl Write,
     shortage: Option<&Shortage>,
@@ -35,13 +35,13 @@ pub(super) fn shortage(
         lines.push(format!("raise the limit by {} (to {limit}){effect}", number(by)));
     }
     lines.push(match &shortage.leave_out {
-        LeaveOut::Any { count } => format!("or leave out {}, no matter which", several(*count, noun)),
+        LeaveOut::Any { count } => format!("or leave out any {}", several(*count, noun)),
         LeaveOut::These { assets } => format!("or leave out {}:", several(assets.len() as u64, noun)),
         LeaveOut::Costliest { count } => {
-            format!("or leave out the {} that cost most", several(*count, noun))
+            format!("or leave out the {} that cost the most", several(*count, noun))
         }
         LeaveOut::MoreThan { count } => {
-            format!("or leave out more than {}, those that cost most", several(*count, noun))
+            format!("or leave out more than {}, those that cost the most", several(*count, noun))
         }
     });
     for line in lines {
@@ -53,9 +53,9 @@ pub(super) fn shortage(
     }
 }
 
-/// Raises of the limit, and what they do.
+/// Raises of the limit, and their effects.
 fn raises(shortage: &Shortage, noun: &str) -> Vec<(u64, String)> {
-    // Where all cost the same, the steps between add nothing.
+    // If all assets cost the same, the steps in between add no information.
     let is_even = matches!(shortage.leave_out, LeaveOut::Any { .. });
     let steps = shortage.if_raised.iter().filter(|_| !is_even);
     let steps = steps.map(|raise| (raise.by, format!(": {}", do_not_fit(raise.refused, noun))));
@@ -137,14 +137,14 @@ mod tests {
     fn what_cannot_be_named_is_counted() {
         let last = |leave_out| shown_in(100, "v.mp4", leave_out).pop();
         let says = |text: &str| Some(text.to_owned());
-        assert_eq!(last(LeaveOut::Any { count: 1 }), says("or leave out 1 video, no matter which"));
+        assert_eq!(last(LeaveOut::Any { count: 1 }), says("or leave out any 1 video"));
         assert_eq!(
             last(LeaveOut::Costliest { count: 1240 }),
-            says("or leave out the 1,240 videos that cost most")
+            says("or leave out the 1,240 videos that cost the most")
         );
         assert_eq!(
             last(LeaveOut::MoreThan { count: 100 }),
-            says("or leave out more than 100 videos, those that cost most")
+            says("or leave out more than 100 videos, those that cost the most")
         );
     }
 

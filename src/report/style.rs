@@ -1,23 +1,23 @@
-//! The colors that everything for people shares.
+//! The styles of all text output.
 
 use anstyle::{AnsiColor, Style};
 
 use crate::model::Severity;
 
-/// What matters on a line.
+/// The important part of a line.
 pub const BOLD: Style = Style::new().bold();
-/// What explains the rest.
+/// Explanations.
 pub const DIM: Style = Style::new().dimmed();
-/// What will sync.
+/// Assets that will sync.
 pub const GOOD: Style = AnsiColor::Green.on_default();
-/// What is worth knowing.
+/// Warnings.
 pub const WARNING: Style = AnsiColor::Yellow.on_default();
-/// What could not be judged.
+/// Assets that could not be judged.
 pub const UNKNOWN: Style = AnsiColor::Magenta.on_default();
-/// What will be left out.
+/// Assets that will be left out.
 pub const ERROR: Style = AnsiColor::Red.on_default();
 
-/// The color of a finding.
+/// The style of a finding.
 pub fn of(severity: Severity) -> Style {
     match severity {
         Severity::Error => ERROR,

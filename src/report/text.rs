@@ -1,4 +1,4 @@
-//! The report for people.
+//! The text report.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ use crate::model::{Asset, Code, Gauge, Severity};
 use crate::plan::{MAX_BASENAMES, RunHeader, Sink, Summary};
 use crate::rules;
 
-/// Assets that are named for each rule.
+/// The most assets named for each rule.
 const EXAMPLES: usize = 3;
 
 pub(super) struct TextReport {
@@ -196,7 +196,7 @@ fn rule(
     if group.more() > 0 {
         writeln!(out, "          {DIM}and {} more{DIM:#}", number(group.more()))?;
     }
-    // Never cut, because users copy it.
+    // Never cut a fix, because users copy it.
     let mut fixes = examples.iter().filter_map(|example| Some((&example.name, example.fix.as_ref()?)));
     if let Some((name, fix)) = fixes.next() {
         let fix = shown(fix);

@@ -1,26 +1,27 @@
-//! Which rules a user chooses, and how severe: `--select`, `--ignore`, `--severity` and their keys in `presync.toml`.
+//! The rules that a user selects, and their severity: `--select`, `--ignore`, `--severity` and their keys in
+//! `presync.toml`.
 
 use serde::Deserialize;
 
 use crate::model::error::{Error, Result};
 use crate::model::{Code, Effect, Effects};
 
-/// How alike two codes are, from 0 to 1, when one is taken for a slip of the other (Jaro–Winkler).
+/// The lowest Jaro–Winkler similarity, from 0 to 1, at which a code is suggested for a misspelled one.
 const ALIKE: f64 = 0.8;
 
-/// Rules by a code, a name or the beginning of codes: `VID102`, `pixel-format`, `VID1`, `VID`. At least one is meant.
+/// Selects one or more rules by code, name or code prefix: `VID102`, `pixel-format`, `VID1`, `VID`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selector {
     codes: Vec<Code>,
-    /// How much of the codes is said: of two selectors of a code, the one that says more counts.
+    /// The length of the code or prefix. If several selectors match a code, the longest one wins.
     weight: usize,
 }
 
 impl Selector {
-    /// Reads a selector, in any case of letters.
+    /// Parses a selector, ignoring case.
     ///
     /// # Errors
-    /// When there is no such rule.
+    /// Returns an error if there is no such rule.
     pub fn parse(text: &str) -> Result<Self> {
         let wanted = text.trim();
         let upper = wanted.to_ascii_uppercase();
@@ -36,10 +37,10 @@ impl Selector {
         }
     }
 
-    /// Reads a selector of rules that are to be ignored or given another severity.
+    /// Parses a selector of rules to ignore or to give another severity.
     ///
     /// # Errors
-    /// When there is no such rule, or none that [can be changed](Code::is_changeable).
+    /// Returns an error if there is no such rule, or none of them [can be changed](Code::is_changeable).
     pub fn parse_changeable(text: &str) -> Result<Self> {
         let selector = Self::parse(text)?;
         match selector.codes.iter().any(|code| code.is_changeable()) {
@@ -47,7 +48,7 @@ impl Selector {
             false => {
                 let text = text.trim().escape_debug().to_string();
                 Err(Error::new(format!("'{text}' can neither be ignored nor be given another severity"))
-                    .with_hint("it says that an asset was not judged, or what the quota does not cover"))
+                    .with_hint("its findings mean that an asset was not judged or exceeds the quota"))
             }
         }
     }
@@ -57,7 +58,7 @@ impl Selector {
     }
 }
 
-/// The nearest code.
+/// The hint for an unknown rule: the most similar code or name, if any.
 fn alternative(wanted: &str) -> String {
     let alike = Code::ALL.iter().flat_map(|code| [code.as_str(), code.name()]);
     let alike = alike.map(|known| (strsim::jaro_winkler(&known.to_ascii_uppercase(), wanted), known));
@@ -68,13 +69,13 @@ fn alternative(wanted: &str) -> String {
     }
 }
 
-/// A severity that a rule can be given.
+/// The severity that a rule can be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// It warns.
+    /// Findings are warnings.
     Warning,
-    /// It rejects.
+    /// Findings reject assets.
     Error,
 }
 
@@ -87,19 +88,19 @@ impl From<Level> for Effect {
     }
 }
 
-/// What a user chooses in one place. `None` is what is not said there.
+/// The choices from one place, the command line or a file. `None` if it does not set the value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
     /// The only rules that apply.
     pub select: Option<Vec<Selector>>,
-    /// Rules that do not.
+    /// Rules that do not apply.
     pub ignore: Option<Vec<Selector>>,
-    /// Rules that warn or reject instead of what they do by themselves.
+    /// Rules whose findings have another severity than the default.
     pub severity: Option<Vec<(Selector, Level)>>,
 }
 
 impl Choice {
-    /// This choice, and what it does not say from another one.
+    /// Fills in the values that are not set from another choice.
     pub fn or(self, other: Self) -> Self {
         Self {
             select: self.select.or(other.select),
@@ -108,8 +109,8 @@ impl Choice {
         }
     }
 
-    /// What becomes of the rules. Of two selectors of a rule, the longer one counts; of two of the same length, ignoring
-    /// wins over selecting, and a later severity over an earlier one.
+    /// The resulting effects of the rules. If several selectors match a rule, the longest one wins; at the same length,
+    /// ignoring wins over selecting, and a later severity over an earlier one.
     pub fn effects(&self) -> Effects {
         let mut effects = Effects::default();
         for code in Code::ALL.iter().copied() {

@@ -1,4 +1,4 @@
-//! Profiles: a platform's rules as data.
+//! Profiles: the rules of a platform, as data.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Format, Overrides};
 
-/// What a platform accepts and what it charges.
+/// What a platform accepts, and what it costs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
@@ -15,14 +15,14 @@ pub struct Profile {
     pub name: String,
     /// The platform's name.
     pub title: String,
-    /// What the profile takes for granted about the platform without documentation.
+    /// Assumptions about the platform that are not documented.
     #[serde(default)]
     pub assumptions: Vec<String>,
     /// The rules for images.
     pub images: ImageRules,
     /// The rules for videos.
     pub videos: VideoRules,
-    /// What the user changes about them, which is never in a profile's own file.
+    /// The user's changes to the rules. They are never in a profile's own file.
     #[serde(default, skip_serializing_if = "Overrides::is_empty")]
     pub overrides: Overrides,
 }
@@ -33,13 +33,13 @@ pub struct Profile {
 pub struct ImageRules {
     /// What the quota counts, in the plural, such as `images`.
     pub unit: String,
-    /// Formats that are synced, by the names that reports use.
+    /// Accepted formats, by the names used in reports.
     pub formats: Vec<String>,
-    /// Values of the EXIF orientation that are accepted; no tag is accepted always.
+    /// Accepted values of the EXIF orientation. An image without the tag is always accepted.
     pub orientations: Vec<i64>,
-    /// The largest image, in bytes.
+    /// The maximum size of an image, in bytes.
     pub max_bytes: u64,
-    /// What an image costs.
+    /// The cost of an image.
     pub cost: u64,
 }
 
@@ -49,15 +49,15 @@ pub struct ImageRules {
 pub struct VideoRules {
     /// What the quota counts, in the plural, such as `frames`.
     pub unit: String,
-    /// Major brands that are accepted.
+    /// Accepted major brands.
     pub major_brands: Vec<String>,
-    /// Pixel formats that are accepted, as ffprobe names them.
+    /// Accepted pixel formats, by their ffprobe names.
     pub pixel_formats: Vec<String>,
-    /// Codecs that browsers play, as ffprobe names them.
+    /// Codecs that browsers can play, by their ffprobe names.
     pub browser_codecs: Vec<String>,
-    /// The largest video, in bytes.
+    /// The maximum size of a video, in bytes.
     pub max_bytes: u64,
-    /// What a frame costs.
+    /// The cost of a frame.
     pub cost_per_frame: u64,
 }
 
@@ -65,7 +65,7 @@ impl Profile {
     /// The names of the built-in profiles.
     pub const BUILT_IN: [&'static str; 2] = ["nexus", "vi"];
 
-    /// The name by which [`load`](Self::load) finds the same profile from any folder: a file's is its absolute path.
+    /// The name by which [`load`](Self::load) finds the same profile from any folder: for a file, its absolute path.
     pub fn whole_name(name: &str) -> String {
         match Self::BUILT_IN.contains(&name) {
             true => name.to_owned(),
@@ -74,18 +74,19 @@ impl Profile {
         }
     }
 
-    /// A built-in profile by its name, or one that a file holds.
+    /// Loads a built-in profile by name, or a profile from a file.
     ///
     /// # Errors
-    /// When there is no such profile and no such file, or when the file is no valid profile; then with line and column.
+    /// Returns an error if there is no such profile or file, or if the file isn't a valid profile; the latter includes
+    /// line and column.
     pub fn load(name: &str) -> Result<Self> {
         Self::parse(&Self::toml(name)?, name)
     }
 
-    /// The text of a profile that [`load`](Self::load) takes, as it is written.
+    /// The TOML text of a profile that [`load`](Self::load) accepts.
     ///
     /// # Errors
-    /// As [`load`](Self::load).
+    /// The same as for [`load`](Self::load).
     pub fn text(name: &str) -> Result<Cow<'static, str>> {
         let text = Self::toml(name)?;
         Self::parse(&text, name).map(|_| text)
@@ -105,13 +106,13 @@ impl Profile {
     fn parse(text: &str, origin: &str) -> Result<Self> {
         let profile: Self = toml::from_str(text).map_err(|error| {
             Error::new(format!("the profile '{origin}' is not valid: {}", error.to_string().trim_end()))
-                .with_hint("presync rule --profile nexus prints a profile to start from")
+                .with_hint("to start from a valid profile, run 'presync rule --profile nexus'")
         })?;
         if !profile.overrides.is_empty() {
             return Err(Error::new(format!(
-                "the profile '{origin}' has overrides, which are no part of a profile"
+                "the profile '{origin}' has overrides, which a profile cannot contain"
             ))
-            .with_hint("give them as [rules] in presync.toml, or with --select, --ignore and --severity"));
+            .with_hint("put them under [rules] in presync.toml, or use --select, --ignore and --severity"));
         }
         let unknown = profile
             .images
@@ -119,10 +120,10 @@ impl Profile {
             .iter()
             .find(|name| !Format::ALL.iter().any(|format| format.as_str() == *name));
         match unknown {
-            Some(name) => Err(Error::new(format!(
-                "the profile '{origin}' accepts the image format '{name}', which presync does not know"
-            ))
-            .with_hint("formats are named as in reports: jpeg, png, webp, tiff, heif, avif, gif, bmp, jp2")),
+            Some(name) => {
+                Err(Error::new(format!("the profile '{origin}' has the unknown image format '{name}'"))
+                    .with_hint("use one of: jpeg, png, webp, tiff, heif, avif, gif, bmp, jp2"))
+            }
             None => Ok(profile),
         }
     }

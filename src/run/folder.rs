@@ -1,4 +1,4 @@
-//! Blobs whose reads block a thread: read and probed on the pool, many in one job.
+//! Examines blobs whose reads block a thread: they are read and probed on the pool, many per job.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::model::error::Result;
 use crate::model::{Asset, Blob};
 use crate::source::BlockingReader;
 
-/// Files that are read and probed in one job, because a job costs as much as a file.
+/// Files read and probed per job. A job by itself costs about as much as a file.
 const FILES: usize = 32;
 
 /// Reads the files of a folder and examines them.
@@ -24,7 +24,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Sees to all work, with `at_once` files or `workers` jobs at a time, whichever is more.
+    /// Examines all blobs, with `at_once` files or twice as many jobs as `workers` in flight, whichever is more.
     pub(super) async fn examine_all(
         &self,
         works: impl Stream<Item = Result<(u64, Work)>>,
@@ -32,7 +32,7 @@ impl Folder {
         workers: usize,
         delivery: &Delivery,
     ) -> Result<()> {
-        // A worker that is done must find the next job waiting.
+        // Keep a job waiting for each worker, so that none is idle between two jobs.
         let jobs = at_once.div_ceil(FILES).max(2 * workers);
         works
             .try_ready_chunks(FILES.min(at_once))
@@ -49,7 +49,7 @@ impl Folder {
                 Work::Known(judged) => known.extend((ordinal..).zip(judged)),
             }
         }
-        // What is known does not wait for a file to be read.
+        // Verdicts that are already known must not wait for the files of the same chunk.
         if !known.is_empty() {
             delivery.send(known).await?;
         }

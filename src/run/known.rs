@@ -1,4 +1,4 @@
-//! What earlier runs know of the blobs that are listed.
+//! Results of earlier runs for the blobs that are listed now.
 
 use crate::model::error::Result;
 use crate::model::{Asset, Blob, Code, Kind};
@@ -7,12 +7,12 @@ use crate::plan_file::Plan;
 use crate::probe::{self, Want};
 use crate::rules::{self, Profile};
 
-/// An asset with the verdict of the rules, before the quota is weighed.
+/// An asset with the verdict of the rules, before the quota is applied.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
     /// The asset.
     pub asset: Asset,
-    /// Whether it was kept from the run that this one takes up.
+    /// Whether it comes from the interrupted run that this run resumes.
     pub is_kept: bool,
 }
 
@@ -22,15 +22,15 @@ impl From<Asset> for Judged {
     }
 }
 
-/// What earlier runs know; by default nothing.
+/// Results of earlier runs; empty by default.
 ///
-/// * A run that was broken off and is taken up again keeps its assets, with what reading them cost.
-/// * An earlier plan, the baseline, gives facts: an unchanged asset costs no read, and what came, went and changed is
-///   counted.
-/// * Verdicts are never taken over: today's rules judge the facts.
+/// * A run that resumes an interrupted one keeps its assets, including the cost of reading them.
+/// * An earlier plan, the baseline, provides facts: an unchanged asset is not read again, and added, changed and
+///   removed assets are counted.
+/// * Verdicts are never reused: the current rules judge the facts again.
 #[derive(Default)]
 pub struct Known {
-    /// One for each time that the run was taken up, the newest first.
+    /// The assets of each interrupted attempt at this run, newest first.
     kept: Vec<Earlier<Assets>>,
     baseline: Option<Baseline>,
 }
@@ -43,7 +43,7 @@ struct Baseline {
 }
 
 impl Known {
-    /// Takes up a run that was broken off; the newest assets first.
+    /// Resumes an interrupted run from the assets of its earlier attempts, newest first.
     pub fn with_kept(self, kept: Vec<Assets>) -> Self {
         Self { kept: kept.into_iter().map(Earlier::new).collect(), ..self }
     }
@@ -72,11 +72,11 @@ impl Known {
         self.kept.is_empty() && self.baseline.is_none()
     }
 
-    /// The verdict on the next blob of the listing, if what is known of it is enough for one.
+    /// Returns the verdict on the next blob of the listing, if an earlier run found enough facts for one.
     pub(super) fn judge(&mut self, blob: &Blob, profile: &Profile, want: Want) -> Result<Option<Judged>> {
         let mut kept = None;
         for run in &mut self.kept {
-            // Each must take the step, or it falls behind the listing.
+            // Advance every attempt, even after a match: one that is skipped falls behind the listing.
             let asset = run.take(&blob.name, drop)?;
             kept = kept.or_else(|| judge_again(blob, asset?, profile, true));
         }
@@ -87,7 +87,7 @@ impl Known {
         Ok(kept.or(known))
     }
 
-    /// Ends the listing, and says what has changed since the baseline.
+    /// Ends the listing and returns the changes since the baseline.
     pub(super) fn finish(self) -> Result<Option<Changes>> {
         let Some(Baseline { assets, mut changes, .. }) = self.baseline else { return Ok(None) };
         assets.finish(|asset| changes.removed.add(&asset.blob.name))?;
@@ -114,7 +114,7 @@ impl Baseline {
         Ok(known)
     }
 
-    /// Whether reading again would find no more than the earlier run did.
+    /// Whether reading the asset again would find nothing new.
     fn is_enough(&self, earlier: &Asset, want: Want) -> bool {
         let is_media = earlier.kind != Kind::Other;
         let lacks_dimensions = want == Want::Dimensions && !self.dimensions && earlier.facts.width.is_none();

@@ -1,4 +1,4 @@
-//! From the listing to what must be read and what is known.
+//! Sorts the listing into blobs that must be read and blobs whose verdict is already known.
 
 use std::sync::Arc;
 
@@ -14,16 +14,16 @@ use crate::probe::Want;
 use crate::rules::Profile;
 use crate::source::Listing;
 
-/// What becomes of blobs of the listing.
+/// What to do with one or more blobs of the listing.
 pub(super) enum Work {
-    /// This one must be examined.
+    /// Examine this blob.
     Examine(Blob),
-    /// These have their verdicts. Neighbours go together, because each step on the way costs more than a verdict.
+    /// These blobs already have verdicts. Neighbours travel together, because each step costs more than a verdict.
     Known(Vec<Judged>),
 }
 
 impl Work {
-    /// Blobs that it stands for.
+    /// The number of blobs.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Examine(_) => 1,
@@ -32,17 +32,17 @@ impl Work {
     }
 }
 
-/// Tells the blobs that must be read from those that are known.
+/// Separates blobs that must be read from those with a known verdict.
 pub(super) struct Sorter {
     pub(super) known: Known,
     pub(super) profile: Arc<Profile>,
     pub(super) want: Want,
-    /// Assets that need no read and go on together.
+    /// The most known assets in one group.
     pub(super) at_once: usize,
 }
 
 impl Sorter {
-    /// What becomes of a page of the listing, on a thread that may wait for a disk.
+    /// Sorts a page of the listing, on a blocking thread because it may read an earlier plan from disk.
     async fn sort(mut self, page: Vec<Blob>) -> Result<(Self, Vec<Work>)> {
         if self.known.is_empty() {
             return Ok((self, page.into_iter().map(Work::Examine).collect()));
@@ -61,17 +61,17 @@ impl Sorter {
         tokio::task::spawn_blocking(sort).await.map_err(|error| failed(&error))?
     }
 
-    /// What has changed since an earlier plan, once all pages are sorted.
+    /// Returns the changes since the baseline, once all pages are sorted.
     async fn finish(self) -> Result<Option<Changes>> {
         tokio::task::spawn_blocking(|| self.known.finish()).await.map_err(|error| failed(&error))?
     }
 }
 
 fn failed(error: &tokio::task::JoinError) -> Error {
-    Error::new(format!("the listing was not compared: {error}"))
+    Error::new(format!("failed to compare the listing with earlier results: {error}"))
 }
 
-/// Hands over page after page, until the end, an error, or until nobody takes them.
+/// Sends the pages one by one, until the listing ends or fails, or the receiver is gone.
 pub(super) async fn list(
     mut listing: Listing,
     mut sorter: Sorter,
@@ -91,7 +91,7 @@ pub(super) async fn list(
     Ok(changes)
 }
 
-/// The pages as one stream.
+/// Turns the pages into one stream.
 pub(super) fn works(pages: mpsc::Receiver<Vec<Work>>) -> impl stream::Stream<Item = Work> {
     stream::unfold(pages, |mut pages| async { pages.recv().await.map(|page| (stream::iter(page), pages)) })
         .flatten()

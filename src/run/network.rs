@@ -1,4 +1,4 @@
-//! Blobs whose reads wait for a network: read on the per-core runtimes, probed on the pool.
+//! Examines blobs that are read over a network: read on the per-core runtimes, probed on the pool.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -24,28 +24,28 @@ use crate::model::error::{Error, Result};
 use crate::model::{Asset, Blob, ReadError};
 use crate::source::Reader;
 
-/// Blobs that go to a runtime together: the cost of that is shared by them, and near the end no runtime has many more left
-/// than another.
+/// Blobs handed to a runtime as one group: enough to spread the cost, and few enough that no runtime is left with much
+/// more work than the others near the end.
 const BLOBS: usize = 16;
-/// Blobs besides those that a runtime reads, because they wait to be probed.
+/// Blobs in flight per runtime in addition to those being read, because they are waiting to be probed.
 const PROBED: usize = BATCH;
-/// Such groups that wait for a runtime.
+/// Groups waiting for a runtime.
 const GROUPS_AHEAD: usize = 16;
-/// Verdicts that are delivered together, at most.
+/// The most verdicts delivered together.
 const VERDICTS: usize = 64;
 
 /// Reads the blobs of a container and examines them.
 pub(super) struct Network<R> {
     pub(super) reader: Arc<R>,
     pub(super) examiner: Arc<Examiner>,
-    /// A permit for each byte in flight.
+    /// One permit per byte in flight.
     pub(super) bytes: Arc<Semaphore>,
-    /// Once it is set, no blob is begun.
+    /// Once this is set, no new blob is started.
     pub(super) stopping: Arc<AtomicBool>,
 }
 
 impl<R: Reader> Network<R> {
-    /// Sees to all work, with `at_once` blobs at a time, spread over the runtimes.
+    /// Examines all blobs, with `at_once` concurrent reads spread over the runtimes.
     pub(super) async fn examine_all(
         self: &Arc<Self>,
         works: impl Stream<Item = Result<(u64, Work)>>,
@@ -67,7 +67,8 @@ impl<R: Reader> Network<R> {
                 Arc::clone(self).examine_share(blobs, share, runtime.batches().clone(), delivery.clone());
             reading.spawn_on(examine, runtime.handle());
         }
-        // Only the runtimes hold the receiver now: when they end early, the send below fails instead of waiting forever.
+        // Only the runtimes may hold the receiver: if they end early, `feed` then fails to send instead of waiting
+        // forever.
         drop(groups);
         let read = async {
             while let Some(ended) = reading.join_next().await {
@@ -78,7 +79,7 @@ impl<R: Reader> Network<R> {
         tokio::try_join!(feed(works, sender, delivery), read).map(|_| ())
     }
 
-    /// Examines the blobs that one runtime takes, `share` of them at a time.
+    /// Examines the blobs of one runtime, `share` of them concurrently.
     async fn examine_share(
         self: Arc<Self>,
         blobs: Blobs,
@@ -87,8 +88,8 @@ impl<R: Reader> Network<R> {
         delivery: Delivery,
     ) -> Result<()> {
         let (judged, mut verdicts) = mpsc::channel(VERDICTS);
-        // A slot is a future that examines one blob after the other: as many slots as blobs at a time. They are polled on
-        // one thread, so no step of a read wakes another thread.
+        // A slot is a future that examines one blob after another; there are as many slots as concurrent blobs. All
+        // slots are polled on one thread, so no step of a read wakes another thread.
         let slot = async |judged: mpsc::Sender<_>| {
             while let Some((ordinal, blob)) = blobs.next().await {
                 let asset = self.examine(blob, &batches).await?;
@@ -97,7 +98,7 @@ impl<R: Reader> Network<R> {
             Ok(())
         };
         let slots: FuturesUnordered<_> = (0..share).map(|_| slot(judged.clone())).collect();
-        // The slots hold the senders: the delivery below ends with the last slot.
+        // Only the slots may hold senders: `deliver` ends when the last slot does.
         drop(judged);
         let deliver = async {
             let mut chunk = Vec::new();
@@ -117,9 +118,9 @@ impl<R: Reader> Network<R> {
             next = match next {
                 Next::Read(range) => {
                     let weight = u32::try_from(range.len()).unwrap_or(u32::MAX).min(BYTES_IN_FLIGHT as u32);
-                    // Held until the pool has answered, and one at a time: a blob that holds permits waits only for the
-                    // network and the pool, neither of which needs any, so all of them come back. A cap on what all
-                    // examinations hold would be acquired here, before the read.
+                    // Held until the pool has answered. A blob acquires permits only while it holds none, and then
+                    // waits only for the network and the pool, which need no permits, so every permit is returned. A
+                    // cap on the bytes held by all examinations would be acquired here, before the read.
                     let _permit = self.bytes.acquire_many(weight).await;
                     let (blob, reads) = examination.blob_and_reads();
                     let answer = self.reader.read(blob, range, reads).await;
@@ -140,7 +141,7 @@ impl<R: Reader> Network<R> {
         }
     }
 
-    /// Hands the answer to the examination on a worker, and judges there as well when that is next.
+    /// Passes the answer to the examination on a worker, and judges there too if no more reads are needed.
     async fn on_pool(
         &self,
         mut examination: Box<Examination>,
@@ -165,7 +166,7 @@ impl<R: Reader> Network<R> {
 /// Blobs with their ordinals in the listing.
 type Group = Vec<(u64, Blob)>;
 
-/// Groups the blobs that must be read, and delivers what is known already.
+/// Groups the blobs that must be read, and delivers the known verdicts.
 async fn feed(
     works: impl Stream<Item = Result<(u64, Work)>>,
     groups: mpsc::Sender<Group>,
@@ -180,7 +181,7 @@ async fn feed(
                 Work::Known(judged) => delivery.send((ordinal..).zip(judged).collect()).await?,
             }
         }
-        // When the runtimes have ended, they know why.
+        // If the runtimes have ended early, their error is the cause; it is returned by `examine_all`.
         if !blobs.is_empty() && groups.send(blobs).await.is_err() {
             break;
         }
@@ -188,7 +189,7 @@ async fn feed(
     Ok(())
 }
 
-/// The blobs of a runtime, which come in groups that all runtimes take from.
+/// The blobs of one runtime. It takes them in groups from a queue shared by all runtimes.
 struct Blobs {
     mine: std::sync::Mutex<VecDeque<(u64, Blob)>>,
     groups: Arc<Mutex<mpsc::Receiver<Group>>>,
@@ -196,7 +197,7 @@ struct Blobs {
 }
 
 impl Blobs {
-    /// The next one, unless the run is being stopped.
+    /// The next blob, unless the run is being stopped.
     async fn next(&self) -> Option<(u64, Blob)> {
         loop {
             if self.stopping.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! The rayon pool that probes, behind a bounded queue.
+//! The rayon pool for probing, behind a bounded queue.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,22 +19,22 @@ type Work = Box<dyn FnOnce() + Send>;
 
 /// Workers that take work from a bounded queue.
 ///
-/// A task that hands in work waits for a permit of the queue without blocking its thread, and workers never wait to hand
-/// anything out, so the two cannot wait for each other: one worker and a queue of depth 1 are enough.
+/// A task that submits work waits for a queue permit without blocking its thread, and workers never wait to return a
+/// result. So the two cannot deadlock: even one worker and a queue of depth 1 are enough.
 #[derive(Debug)]
 pub(super) struct Pool {
     queue: Sender<(OwnedSemaphorePermit, Work)>,
-    /// One for each free slot of the queue: with a permit in hand, a send never waits.
+    /// One permit per free slot of the queue: a send with a permit never waits.
     permits: Arc<Semaphore>,
-    /// Ends its threads when it is dropped, after the queue has been closed and emptied.
+    /// Stops the threads when dropped, after the queue has been closed and drained.
     _threads: rayon::ThreadPool,
 }
 
 impl Pool {
-    /// A pool of `workers` threads behind a queue of this `depth`; zero of either counts as one.
+    /// Starts a pool of `workers` threads behind a queue of this `depth`. Zero counts as one for both.
     ///
     /// # Errors
-    /// When the system gives no more threads.
+    /// Returns an error if the threads cannot be started.
     pub(super) fn new(workers: usize, depth: usize) -> Result<Self> {
         let depth = depth.max(1);
         let threads = rayon::ThreadPoolBuilder::new()
@@ -45,7 +45,7 @@ impl Pool {
         let (queue, jobs) = crossbeam_channel::bounded::<(OwnedSemaphorePermit, Work)>(depth);
         threads.spawn_broadcast(move |_| {
             for (permit, work) in &jobs {
-                // Receiving the work freed its slot of the queue: the permit goes back before the work is done.
+                // Receiving the work freed its slot in the queue, so return the permit before doing the work.
                 drop(permit);
                 work();
             }
@@ -53,7 +53,7 @@ impl Pool {
         Ok(Self { queue, permits: Arc::new(Semaphore::new(depth)), _threads: threads })
     }
 
-    /// Runs `work` on a worker and gives its answer; `None` when it panicked.
+    /// Runs `work` on a worker and returns its result, or `None` if it panicked.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -61,9 +61,9 @@ impl Pool {
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
         let (reply, answer) = oneshot::channel();
         let work = Box::new(move || {
-            // A panic must not take the worker along: the asset is then reported as not judged.
+            // A panic must not end the worker. The caller gets `None`.
             if let Ok(result) = catch_unwind(AssertUnwindSafe(work)) {
-                // Nobody waits for the answer when the run has ended early.
+                // If the run has ended early, nothing is waiting for the answer.
                 let _ = reply.send(result);
             }
         });
@@ -72,28 +72,29 @@ impl Pool {
     }
 }
 
-/// Pieces of work that go to the pool together at the most: by then, what a batch costs is shared by enough of them.
+/// The most pieces of work in a batch: enough of them to share the cost of sending it.
 pub(super) const BATCH: usize = 32;
-/// How long the first piece of a batch waits for others. A read takes longer, and others go on in the meantime.
+/// How long the first piece of a batch waits for others. This is shorter than a read, and other reads continue
+/// meanwhile.
 const LINGER: Duration = Duration::from_millis(2);
 
-/// A piece of work. It leaves behind how to hand over what came of it.
+/// A piece of work. It returns a closure that delivers its result.
 type Piece = Box<dyn FnOnce() -> HandOver + Send>;
-/// Called where the one who waits for it runs, so that no other thread has to be woken.
+/// Called on the thread of the waiting task, so that no other thread has to be woken.
 type HandOver = Box<dyn FnOnce() + Send>;
 
-/// The way to a [`Pool`] for the tasks of a runtime that runs on one thread: what they hand in goes to the pool as one
-/// batch, and comes back as one. To wake a thread costs more than to probe a header.
+/// Submits work to a [`Pool`] in batches, for the tasks of a single-threaded runtime: their pieces of work go to the
+/// pool as one batch and come back as one, because waking a thread costs more than probing a header.
 ///
-/// It holds as many pieces as there are tasks that wait for theirs.
+/// It holds at most one piece per waiting task.
 #[derive(Clone)]
 pub(super) struct Batches(Arc<Shared>);
 
 struct Shared {
     open: Mutex<Open>,
-    /// Batches that are full, or that have waited long enough.
+    /// Sends batches that are full, or that have waited long enough.
     ready: mpsc::UnboundedSender<Vec<Piece>>,
-    /// A batch has been begun.
+    /// Notified when a batch gets its first piece.
     begun: Arc<Notify>,
 }
 
@@ -101,12 +102,12 @@ struct Shared {
 #[derive(Default)]
 struct Open {
     pieces: Vec<Piece>,
-    /// The number of this batch, by which it is told from the next one.
+    /// The number of this batch, to distinguish it from the next one.
     number: u64,
 }
 
 impl Batches {
-    /// Starts the task that carries batches. It ends with the last clone of this.
+    /// Starts the task that carries batches. The task ends when the last clone of this value is dropped.
     pub(super) fn start(runtime: &Handle, pool: Arc<Pool>) -> Self {
         let (ready, batches) = mpsc::unbounded_channel();
         let begun = Arc::new(Notify::new());
@@ -115,7 +116,7 @@ impl Batches {
         Self(shared)
     }
 
-    /// Runs `work` on a worker and gives its answer; `None` when it panicked.
+    /// Runs `work` on a worker and returns its result, or `None` if it panicked.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -125,7 +126,7 @@ impl Batches {
             let result = catch_unwind(AssertUnwindSafe(work)).ok();
             Box::new(move || {
                 if let Some(result) = result {
-                    // Nobody waits for the answer when the run has ended early.
+                    // If the run has ended early, nothing is waiting for the answer.
                     let _ = reply.send(result);
                 }
             })
@@ -149,12 +150,12 @@ impl Shared {
     fn close(&self, open: &mut Open) {
         let pieces = std::mem::replace(&mut open.pieces, Vec::with_capacity(BATCH));
         open.number += 1;
-        // It is open for as long as this is.
+        // This fails only if the runtime was shut down: the receiving task otherwise outlives `self`.
         let _ = self.ready.send(pieces);
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
-        // A panic elsewhere leaves the batch whole.
+        // A panic elsewhere leaves the batch intact.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -165,7 +166,7 @@ impl fmt::Debug for Batches {
     }
 }
 
-/// Carries batches to the pool, hands over what comes back, and closes each batch that has waited long enough.
+/// Carries batches to the pool, delivers their results, and closes each batch that has waited long enough.
 async fn carry(
     mut batches: mpsc::UnboundedReceiver<Vec<Piece>>,
     begun: Arc<Notify>,
@@ -174,7 +175,7 @@ async fn carry(
 ) {
     let mut under_way = FuturesUnordered::new();
     let mut due = pin!(tokio::time::sleep(LINGER));
-    // The number of the batch that is waited for.
+    // The number of the open batch whose time is running.
     let mut lingering = None;
     let mut is_open = true;
     while is_open || !under_way.is_empty() {

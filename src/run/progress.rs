@@ -1,11 +1,11 @@
-//! How far a run is: counters that the pipeline writes and a progress bar reads.
+//! The progress of a run: counters that the pipeline updates and a progress bar reads.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::model::{Asset, Skip, Verdict};
 
-/// Counters of a run. Each is exact; two read one after the other may belong to different moments.
+/// Counters of a run. Each counter is exact, but two counters may not be from the same moment.
 #[derive(Debug, Default)]
 pub struct Progress {
     listed: AtomicU64,
@@ -21,14 +21,14 @@ pub struct Progress {
     stages: [AtomicU64; 3],
 }
 
-/// A part of a run whose CPU time is told apart.
+/// A stage of a run whose CPU time is measured separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// From bytes to facts.
     Probe,
     /// From facts to a verdict.
     Judge,
-    /// Listing order, quota, the report.
+    /// Restoring listing order, spending the quota, writing the report.
     Write,
 }
 
@@ -41,17 +41,17 @@ pub struct Snapshot {
     pub all_listed: bool,
     /// Entries with a verdict.
     pub judged: u64,
-    /// Of these, rejected by a rule; what the quota refuses is not among them.
+    /// Of these, rejected by a rule, not by the quota.
     pub rejected: u64,
     /// Of these, not judged.
     pub unknown: u64,
-    /// Of these, gone when they were read.
+    /// Of these, deleted before they were read.
     pub gone: u64,
-    /// Entries that had changed when they were read, and were looked up to be judged as they were then.
+    /// Entries that had changed by the time they were read, and were looked up and read again.
     pub changed: u64,
     /// Bytes of content received.
     pub bytes_read: u64,
-    /// Requests for content that repeated another one.
+    /// Repeated requests for content.
     pub retries: u64,
 }
 
@@ -86,17 +86,17 @@ impl Progress {
         self.stages[stage as usize].fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
     }
 
-    /// The CPU time that a stage has taken. A folder's files are read, probed and judged in one go, which is not told apart.
+    /// The CPU time of a stage. For a folder, reading, probing and judging are not measured separately.
     pub fn stage(&self, stage: Stage) -> Duration {
         Duration::from_nanos(self.stages[stage as usize].load(Ordering::Relaxed))
     }
 
-    /// Whether the listing is complete and has this many entries.
+    /// Whether the listing is complete and has `count` entries.
     pub(crate) fn is_all(&self, count: u64) -> bool {
         self.all_listed.load(Ordering::Relaxed) && self.listed.load(Ordering::Relaxed) == count
     }
 
-    /// The counters now.
+    /// The current counters.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             listed: self.listed.load(Ordering::Relaxed),

@@ -1,7 +1,7 @@
-//! Per-core runtimes: threads that read, each with a runtime of its own, so that what one of them waits for wakes no other.
+//! Per-core runtimes: reading threads with one single-threaded runtime each, so that no task wakes another thread.
 //!
-//! A read is a dozen small steps. On a runtime that shares its tasks between threads, most of them would end with one
-//! thread waking another, which costs more than the step.
+//! A read is a dozen small steps. On a multi-threaded runtime, most steps would end with one thread waking another,
+//! which costs more than the step itself.
 
 use std::io;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use tokio::sync::oneshot;
 use super::pool::{Batches, Pool};
 use crate::model::error::{Error, Result, reason};
 
-/// The most runtimes: with the probing threads and the writer beside them, more have nothing left to run on.
+/// The most runtimes. More would compete for cores with the probing threads and the writer.
 pub const MAX_RUNTIMES: usize = 16;
 
-/// Threads that read. They end when this is dropped.
+/// The reading threads. They end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Runtimes(Vec<CoreRuntime>);
 
-/// One of them.
+/// A reading thread and its runtime.
 #[derive(Debug)]
 pub(super) struct CoreRuntime {
     handle: Handle,
@@ -31,10 +31,10 @@ pub(super) struct CoreRuntime {
 }
 
 impl Runtimes {
-    /// Starts `count` runtimes, one at least and [`MAX_RUNTIMES`] at most, whose work goes to `pool`.
+    /// Starts `count` runtimes, at least one and at most [`MAX_RUNTIMES`], which submit their work to `pool`.
     ///
     /// # Errors
-    /// When the system gives no more threads.
+    /// Returns an error if a thread cannot be started.
     pub(super) fn new(count: usize, pool: &Arc<Pool>) -> Result<Self> {
         let failed =
             |error: io::Error| Error::new(format!("cannot start a reading thread: {}", reason(&error)));
@@ -44,9 +44,9 @@ impl Runtimes {
             let batches = Batches::start(&handle, Arc::clone(pool));
             let (stop, stopped) = oneshot::channel::<()>();
             let run = move || {
-                // Whatever it is that comes, it is the end.
+                // Nothing is ever sent: dropping the sender ends the wait.
                 let _ = runtime.block_on(stopped);
-                // A name that is being looked up is not waited for.
+                // Do not wait for a DNS lookup in progress.
                 runtime.shutdown_background();
             };
             let thread = thread::Builder::new().name(format!("read-{number}")).spawn(run)?;
@@ -55,7 +55,7 @@ impl Runtimes {
         (0..count.clamp(1, MAX_RUNTIMES)).map(start).collect::<io::Result<_>>().map(Self).map_err(failed)
     }
 
-    /// How many there are.
+    /// The number of runtimes.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
@@ -67,12 +67,12 @@ impl Runtimes {
 }
 
 impl CoreRuntime {
-    /// The runtime on which its tasks run.
+    /// The handle to spawn tasks on this runtime.
     pub(super) fn handle(&self) -> &Handle {
         &self.handle
     }
 
-    /// The way from its tasks to the pool.
+    /// Submits work of its tasks to the pool.
     pub(super) fn batches(&self) -> &Batches {
         &self.batches
     }
@@ -82,7 +82,7 @@ impl Drop for CoreRuntime {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic has been told already, by the thread itself.
+            // The thread has already reported a panic itself.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! From verdicts in any order to a report in listing order.
+//! Turns verdicts in any order into a report in listing order.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::plan::{Budget, DuplicateRule, Ranking, Reorder, Sink, Summary};
 use crate::plan_file::Spool;
 use crate::rules::Profile;
 
-/// Where verdicts go.
+/// Sends verdicts to be settled.
 #[derive(Clone)]
 pub(super) struct Delivery {
     pub(super) verdicts: mpsc::Sender<Vec<(u64, Judged)>>,
@@ -26,7 +26,7 @@ impl Delivery {
     }
 }
 
-/// Brings assets into listing order and hands them to the settler.
+/// Restores listing order and passes the assets to the settler.
 pub(super) fn settle<K: Sink>(
     mut verdicts: mpsc::Receiver<Vec<(u64, Judged)>>,
     window: &Semaphore,
@@ -40,7 +40,7 @@ pub(super) fn settle<K: Sink>(
         while let Some(judged) = reorder.pop() {
             window.add_permits(1);
             if let Err(error) = settler.add(judged) {
-                // Nothing gives permits back any more: without this, a blob that waits for one would wait forever.
+                // No more permits will be returned: without this, a blob that is waiting for one would wait forever.
                 window.close();
                 return Err(error);
             }
@@ -49,10 +49,11 @@ pub(super) fn settle<K: Sink>(
     settler.finish()
 }
 
-/// Settles assets whose rules have been judged before: warns of equal basenames and spends the quota, as a run does.
+/// Settles assets that the rules have already judged: warns about duplicate basenames and spends the quota, as a run
+/// does.
 ///
 /// # Errors
-/// When an asset cannot be read, or the sink fails.
+/// Returns an error if an asset cannot be read or the sink fails.
 pub fn settle_judged<K: Sink>(
     assets: impl Iterator<Item = Result<Asset>>,
     admit: Admit,
@@ -68,7 +69,7 @@ pub fn settle_judged<K: Sink>(
     Ok((budget.summary(), sink))
 }
 
-/// Spends the budget on assets and hands them to the sink.
+/// Spends the budget on assets and passes them to the sink.
 pub(super) struct Settler<K> {
     sink: K,
     duplicates: DuplicateRule,
@@ -76,11 +77,11 @@ pub(super) struct Settler<K> {
     order: Order,
 }
 
-/// Who comes first.
+/// Which assets get the budget first.
 enum Order {
-    /// Who is listed first, and so each can be settled at once.
+    /// Those listed first: each asset can be settled immediately.
     Listing(Box<Budget>),
-    /// Others, so that all must be known before the first is settled.
+    /// Some other order: all assets must be known before the first one is settled.
     Ranked(Ranking, Box<Spool>),
 }
 

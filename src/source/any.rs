@@ -1,4 +1,4 @@
-//! A source of whatever kind the SOURCE argument names.
+//! A source of either kind: a folder or a container.
 
 use std::sync::Arc;
 
@@ -21,12 +21,13 @@ pub enum AnySource {
 }
 
 impl AnySource {
-    /// Opens what a location names. Sends nothing yet. `auth` is for containers alone, and so are all options but the
-    /// depth.
+    /// Opens the folder or container at a location, without sending a request. `auth` and all options except the depth
+    /// apply only to containers.
     ///
     /// # Errors
     ///
-    /// The folder is not there or cannot be listed; the credential is missing or does not fit the endpoint.
+    /// Returns an error if the folder does not exist or cannot be listed, or if the credential is missing or cannot be
+    /// used with the endpoint.
     pub fn open(
         location: Location,
         auth: AuthMode,
@@ -39,11 +40,11 @@ impl AnySource {
         })
     }
 
-    /// The same, for one of several sources: containers share the session.
+    /// Same as [`open`](Self::open), but containers share the session.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// Same as [`open`](Self::open).
     pub fn open_in(
         session: &Session,
         location: Location,
@@ -60,7 +61,7 @@ impl AnySource {
         }
     }
 
-    /// Every blob under the source's prefix, as far down as its depth says. Must be called inside a tokio runtime.
+    /// Lists the blobs under the source's prefix, down to its depth. Must be called within a tokio runtime.
     pub fn list(&self) -> Listing {
         match self {
             Self::Folder(folder) => folder.list(),
@@ -68,7 +69,7 @@ impl AnySource {
         }
     }
 
-    /// What a report says of the source.
+    /// Describes the source for reports.
     pub fn origin(&self) -> Origin {
         match self {
             Self::Folder(folder) => folder.origin(),

@@ -1,4 +1,4 @@
-//! Listings, and what is made of one listing: a sample of it, a share of it.
+//! Listings, and parts of a listing: a sample or a shard.
 
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
@@ -10,12 +10,13 @@ use crate::model::{Blob, BlobName};
 /// Blobs a page at a time, in the order in which the source lists them: the UTF-8 byte order of the names.
 ///
 /// * A page may be empty. After an `Err` nothing follows.
-/// * It is made inside a tokio runtime and holds what it needs of its source.
+/// * It must be created within a tokio runtime, and keeps alive what it needs of its source.
 pub type Listing = BoxStream<'static, Result<Vec<Blob>>>;
 
-/// The first `blobs` blobs. No page after theirs is asked for.
+/// The first `blobs` blobs. No page after theirs is requested.
 pub fn first(listing: Listing, blobs: u64) -> Listing {
     let next = async |(mut listing, left): (Listing, u64)| {
+        // Checked before the next page is polled: a page that is not needed would cost a request.
         let page = if left > 0 { listing.next().await? } else { return None };
         let page = page.map(|mut page| {
             page.truncate(usize::try_from(left).unwrap_or(usize::MAX));
@@ -27,10 +28,11 @@ pub fn first(listing: Listing, blobs: u64) -> Listing {
     stream::unfold((listing, blobs), next).boxed()
 }
 
-/// The share `index` of `of`, so that several machines can examine one container; all blobs where there is one share.
+/// Shard `index` of `of`, so that several machines can examine one container; all blobs if there is only one shard.
 ///
-/// A blob's share depends on its name alone, so each is in exactly one, even if blobs are added or removed meanwhile.
-/// The names of a share are spread over the whole listing, so that no machine reads from one partition of the service.
+/// A blob's shard depends only on its name, so each is in exactly one, even if blobs are added or removed meanwhile.
+/// The names of a shard are spread over the whole listing, so that no machine reads from a single partition of the
+/// service.
 pub fn shard(listing: Listing, index: u32, of: u32) -> Listing {
     if of <= 1 {
         return listing;
@@ -43,7 +45,7 @@ pub fn shard(listing: Listing, index: u32, of: u32) -> Listing {
     listing.map(share).boxed()
 }
 
-/// The share of a name: the first eight bytes of its SHA-256 as a number, the least significant first, modulo `of`.
+/// The shard of a name: the first eight bytes of its SHA-256 as a little-endian number, modulo `of`.
 fn shard_of(name: &BlobName, of: u32) -> u32 {
     let hash: [u8; 32] = Sha256::digest(name.as_str()).into();
     let number = hash.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));

@@ -20,11 +20,11 @@ use crate::model::{Access, Blob, BlobName, ByteRange, ETag, Origin, ReadError, R
 
 /// Files in one page of the listing.
 const PAGE: usize = 1000;
-/// Pages that may wait until they are taken: so much is walked ahead.
+/// Pages that may be walked ahead of the consumer.
 const PAGES_AHEAD: usize = 2;
 
-/// A folder. Its files are blobs, with the time of the last change and the size as their ETag. Links are followed;
-/// one that leads back to a folder above it is listed as unreachable, and so is whatever cannot be walked.
+/// A folder. Its files are blobs whose ETag is the modification time and the size. Symbolic links are followed; one
+/// that points to a parent folder is listed as unreachable, and so is anything else that cannot be walked.
 #[derive(Clone, Debug)]
 pub struct LocalSource {
     root: PathBuf,
@@ -36,14 +36,15 @@ impl LocalSource {
     /// Opens a folder.
     ///
     /// # Errors
-    /// When there is no such folder or it cannot be listed.
+    /// Returns an error if the folder does not exist or cannot be listed.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         let shown = root.display();
         match std::fs::read_dir(&root) {
             Ok(_) => Ok(Self { root, prefix: String::new(), depth: Depth::All }),
             Err(_) if root.is_file() => {
-                Err(Error::new(format!("'{shown}' is a file, not a folder")).with_hint("give the folder it lies in"))
+                Err(Error::new(format!("'{shown}' is a file, not a folder"))
+                    .with_hint("give the folder that contains it"))
             }
             Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {
                 Err(Error::new(format!("there is no folder '{shown}'")).with_hint(
@@ -51,21 +52,21 @@ impl LocalSource {
                 ))
             }
             Err(error) => Err(Error::new(format!("cannot list the folder '{shown}': {}", reason(&error)))
-                .with_hint("check that you may read it")),
+                .with_hint("check that you have permission to read it")),
         }
     }
 
-    /// The same folder, of which only names that begin with `prefix` are listed.
+    /// Lists only names that begin with `prefix`.
     pub fn with_prefix(self, prefix: impl Into<String>) -> Self {
         Self { prefix: prefix.into(), ..self }
     }
 
-    /// The same folder, listed as far down as this.
+    /// Sets how far below the prefix the listing goes.
     pub fn with_depth(self, depth: Depth) -> Self {
         Self { depth, ..self }
     }
 
-    /// What a report says of the source.
+    /// Describes the source for reports.
     pub fn origin(&self) -> Origin {
         Origin {
             provider: "folder".into(),
@@ -77,7 +78,7 @@ impl LocalSource {
         }
     }
 
-    /// Every file, as far down as the depth says, a page at a time. Must be called inside a tokio runtime.
+    /// Lists the files down to the depth, a page at a time. Must be called within a tokio runtime.
     pub fn list(&self) -> Listing {
         let (sender, receiver) = mpsc::channel(PAGES_AHEAD);
         let source = self.clone();
@@ -90,7 +91,7 @@ impl LocalSource {
             match walk.take()?.await {
                 Ok(()) => None,
                 Err(error) => Some((
-                    Err(Error::new(format!("the folder was not walked to its end: {error}"))),
+                    Err(Error::new(format!("listing the folder did not finish: {error}"))),
                     (pages, walk),
                 )),
             }
@@ -98,7 +99,7 @@ impl LocalSource {
         .boxed()
     }
 
-    /// Walks the folder and hands over page after page, until the end or until nobody takes them.
+    /// Walks the folder and sends it page by page, until the end or until the receiver is dropped.
     fn walk(&self, pages: &mpsc::Sender<Vec<Blob>>) {
         let walk = WalkDir::new(&self.root).follow_links(true).min_depth(1).sort_by(in_name_order);
         let mut walk = walk.into_iter().filter_entry(|entry| self.may_hold_names(entry));
@@ -117,11 +118,11 @@ impl LocalSource {
                 return;
             }
         }
-        // Nobody takes the last page when the run has ended early.
+        // The receiver is gone if the run has ended early.
         let _ = pages.blocking_send(page);
     }
 
-    /// Whether names with the prefix may lie in what was walked: a folder off the prefix's way is not entered.
+    /// Whether an entry may hold names with the prefix. A folder that cannot is not entered.
     fn may_hold_names(&self, entry: &DirEntry) -> bool {
         if self.prefix.is_empty() || entry.depth() == 0 || !entry.file_type().is_dir() {
             return true;
@@ -130,17 +131,17 @@ impl LocalSource {
         folder.starts_with(&self.prefix) || self.prefix.starts_with(&folder)
     }
 
-    /// What stands for a folder that the listing does not go into; `None` for one that it does, and for a file.
+    /// The blob for a folder that the listing does not descend into; `None` for any other folder, and for a file.
     fn not_entered(&self, entry: &DirEntry) -> Option<Blob> {
         if self.depth == Depth::All || !entry.file_type().is_dir() {
             return None;
         }
         let name = format!("{}/", self.name(entry.path()).0);
-        // A shorter name is on the way to the prefix.
+        // A folder no longer than the prefix leads to it, so it is entered.
         (name.len() > self.prefix.len()).then(|| Blob::not_entered(name))
     }
 
-    /// The blob that a walked entry is; `None` for a folder.
+    /// The blob for a walked entry; `None` for a folder.
     fn blob(&self, entry: walkdir::Result<DirEntry>) -> Option<Blob> {
         let found = match entry {
             Ok(entry) if entry.file_type().is_dir() => return None,
@@ -159,7 +160,7 @@ impl LocalSource {
                 etag: Some(etag(&metadata)),
                 last_modified: metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok()),
                 access: match (legal, metadata.is_file()) {
-                    (false, _) => unreachable("its name is not UTF-8, so no blob can have it".into()),
+                    (false, _) => unreachable("its name is not UTF-8, so it cannot be a blob name".into()),
                     (_, false) => unreachable("it is not a regular file".into()),
                     _ => Access::Online,
                 },
@@ -171,7 +172,7 @@ impl LocalSource {
                 etag: None,
                 last_modified: None,
                 access: match (error.loop_ancestor(), error.io_error()) {
-                    (Some(_), _) => unreachable("it is a link to a folder above it".into()),
+                    (Some(_), _) => unreachable("it is a link to a parent folder".into()),
                     (_, Some(cause)) => unreachable(format!("it cannot be listed: {}", reason(cause))),
                     _ => unreachable("it cannot be listed".into()),
                 },
@@ -179,9 +180,9 @@ impl LocalSource {
         })
     }
 
-    /// The blob name of a path under the root, and whether it says exactly what the path says.
+    /// The blob name of a path under the root, and whether it is exact: a name that is not UTF-8 is converted lossily.
     fn name(&self, path: &Path) -> (BlobName, bool) {
-        // The walk makes its paths by adding to the root as it is written, so no component need be compared.
+        // The walk builds its paths by appending to the root, so the root can be cut off by its length.
         let root = self.root.as_os_str().as_encoded_bytes().len();
         let rest = path.as_os_str().as_encoded_bytes().get(root..).unwrap_or_default();
         let is_separator = |byte: &u8| std::path::is_separator(char::from(*byte));
@@ -195,17 +196,17 @@ impl LocalSource {
     }
 }
 
-/// Files by their bytes, a folder as if its name ended in `/`: so the walk gives names in the order of a container.
+/// Compares names by their bytes, a folder's as if it ended in `/`, so that the walk has the same order as a container.
 fn in_name_order(left: &DirEntry, right: &DirEntry) -> std::cmp::Ordering {
     let slash = |entry: &DirEntry| {
-        // A link to a folder will be walked as one.
+        // A link to a folder is walked as a folder.
         let is_folder = match entry.path_is_symlink() {
             true => std::fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_dir()),
             false => entry.file_type().is_dir(),
         };
         is_folder.then_some(b'/')
     };
-    // Whole paths, because both lie in the same folder, and taking a file name off its path costs more than comparing.
+    // Whole paths are compared: both are in the same folder, and extracting the file names would cost more.
     let (first, second) =
         (left.path().as_os_str().as_encoded_bytes(), right.path().as_os_str().as_encoded_bytes());
     let common = first.len().min(second.len());
@@ -215,12 +216,12 @@ fn in_name_order(left: &DirEntry, right: &DirEntry) -> std::cmp::Ordering {
     })
 }
 
-/// The time of the last change in nanoseconds, and the size.
+/// The modification time in nanoseconds, and the size.
 fn etag(metadata: &Metadata) -> ETag {
     ETag::new(&String::from_utf8_lossy(&version(metadata)))
 }
 
-/// The text of a file's ETag, without an allocation: it is made for each read.
+/// The text of a file's ETag. It does not allocate, because it is needed for each read.
 fn version(metadata: &Metadata) -> SmallVec<[u8; 48]> {
     let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let nanoseconds = changed.map_or(0, |since| since.as_nanos());
@@ -243,7 +244,7 @@ impl Reader for LocalSource {
             (BlockingReader::read(&source, &blob, range, &mut reads), reads)
         });
         let (bytes, cost) =
-            read.await.map_err(|error| ReadError::Unreadable(format!("the read did not end: {error}")))?;
+            read.await.map_err(|error| ReadError::Unreadable(format!("the read did not finish: {error}")))?;
         reads.add(cost);
         bytes
     }

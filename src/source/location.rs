@@ -25,7 +25,7 @@ const PREFIX_SET: &AsciiSet =
 pub(crate) const SEGMENT_SET: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Where blob endpoints are, in the public cloud and the national ones ("Storage account overview", endpoints; "Azure
+/// The domains of blob endpoints in the public and the national clouds ("Storage account overview", endpoints; "Azure
 /// Government" and "Azure operated by 21Vianet", endpoint mappings).
 const AZURE_DOMAINS: [&str; 4] = [
     ".blob.core.windows.net",
@@ -37,7 +37,7 @@ const AZURE_DOMAINS: [&str; 4] = [
 /// Where to look for blobs. Printed without any SAS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
-    /// A folder of the machine.
+    /// A folder on this machine.
     Folder(PathBuf),
     /// A container of Azure Blob Storage, or of an emulator.
     Container(ContainerUrl),
@@ -45,7 +45,7 @@ pub enum Location {
 
 /// A container and a prefix.
 ///
-/// * `endpoint` has no slash at its end; for a path-style endpoint it holds the account.
+/// * `endpoint` has no trailing slash; if it is path-style, it contains the account.
 /// * `prefix` is decoded, is not normalised, and may be empty.
 /// * Printed without the SAS, as a URL that reads back as the same container and prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,12 +58,12 @@ pub struct ContainerUrl {
 }
 
 impl Location {
-    /// Reads a SOURCE argument. `account` is the `--account` option.
+    /// Parses a SOURCE argument. `account` is the `--account` option.
     ///
     /// # Errors
     ///
-    /// A URL that names no container, breaks a naming rule, carries credentials that are no SAS, or has a scheme
-    /// that presync does not know; an `az://` URL without an account.
+    /// Returns an error if the URL names no container, breaks a naming rule, carries credentials other than a SAS, or
+    /// has an unknown scheme, or if the account of an `az://` URL is not known.
     pub fn parse(source: &OsStr, account: Option<&str>, env: &Environment) -> Result<Self> {
         if source.is_empty() {
             return Err(
@@ -93,12 +93,13 @@ impl Location {
 }
 
 impl ContainerUrl {
-    /// A container of an account, with the endpoint that `AZURE_STORAGE_CONNECTION_STRING` gives for this account,
-    /// else the public cloud's. Without `account` it is `AZURE_STORAGE_ACCOUNT`, else the connection string's.
+    /// A container of an account, at the endpoint that `AZURE_STORAGE_CONNECTION_STRING` gives for this account, or
+    /// else in the public cloud. `account` defaults to `AZURE_STORAGE_ACCOUNT`, then to the account of the connection
+    /// string.
     ///
     /// # Errors
     ///
-    /// No account is named, or a name breaks a naming rule.
+    /// Returns an error if no account is named, or if a name breaks a naming rule.
     pub fn in_account(
         account: Option<&str>,
         container: &str,
@@ -127,12 +128,13 @@ impl ContainerUrl {
         Ok(Self { endpoint, account: Some(account), container, prefix, sas: None })
     }
 
-    /// A container below an endpoint, such as `https://media.blob.core.windows.net`, or with the account in the path
-    /// `http://127.0.0.1:10000/devstoreaccount1`. `account` is for a custom domain, which does not show it.
+    /// A container at an endpoint such as `https://media.blob.core.windows.net` or, with the account in the path,
+    /// `http://127.0.0.1:10000/devstoreaccount1`. `account` is for a custom domain, which does not contain it.
     ///
     /// # Errors
     ///
-    /// The endpoint is none, names another account, or a name breaks a naming rule.
+    /// Returns an error if `endpoint` is not a blob endpoint or names another account, or if a name breaks a naming
+    /// rule.
     pub fn at_endpoint(
         endpoint: &str,
         account: Option<&str>,
@@ -197,7 +199,7 @@ impl ContainerUrl {
 
     fn from_http(scheme: &str, rest: &str, wanted: Option<&str>, env: &Environment) -> Result<Self> {
         if rest.contains('#') {
-            return Err(Error::new("the URL holds a '#', which ends a URL")
+            return Err(Error::new("the URL contains a '#', which starts a fragment")
                 .with_hint("write %23 for a '#' in a prefix"));
         }
         let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
@@ -217,7 +219,7 @@ impl ContainerUrl {
             check_account(&account)?;
             (blob_endpoint(&url), Some(account), path)
         } else {
-            // A custom domain does not show its account.
+            // A custom domain does not contain the account.
             let account = wanted.map(str::to_owned).or_else(|| env.var("AZURE_STORAGE_ACCOUNT"));
             (origin(&url), account, path)
         };
@@ -235,19 +237,19 @@ impl ContainerUrl {
         let sas = match query {
             None | Some("") => None,
             Some(query) => Some(Sas::parse(query).ok_or_else(|| {
-                Error::new("what follows the '?' of the URL is not a SAS: it has no signature (sig=…)")
+                Error::new("the query of the URL is not a SAS: it has no signature (sig=…)")
                     .with_hint("write %3F for a '?' in a prefix, or copy the whole SAS")
             })?),
         };
         Ok(Self { endpoint, account, container, prefix, sas })
     }
 
-    /// The blob endpoint, such as `https://media.blob.core.windows.net`, without a slash at its end.
+    /// The blob endpoint, such as `https://media.blob.core.windows.net`, without a trailing slash.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// The storage account; `None` behind a custom domain of which nothing else tells the account.
+    /// The storage account; `None` for a custom domain whose account is not given otherwise.
     pub fn account(&self) -> Option<&str> {
         self.account.as_deref()
     }
@@ -272,26 +274,27 @@ impl ContainerUrl {
         self.endpoint.starts_with("https://")
     }
 
-    /// Whether this looks like an emulator: the account stands in the path, or the host is this machine.
+    /// Whether this looks like an emulator: the account is in the path, or the host is this machine.
     pub(crate) fn is_emulator(&self) -> bool {
         Url::parse(&self.endpoint).is_ok_and(|url| is_this_machine(&url) || url.path() != "/")
     }
 
-    /// Whether a credential may go there although nobody typed the URL: the host is one of Azure's, or this machine.
+    /// Whether a credential may be sent there even if the user did not type the URL: the host is one of Azure's or
+    /// this machine.
     pub(crate) fn is_trusted(&self) -> bool {
         let of_azure = |name: &str| AZURE_DOMAINS.iter().any(|domain| name.ends_with(domain));
         Url::parse(&self.endpoint)
             .is_ok_and(|url| is_this_machine(&url) || url.domain().is_some_and(of_azure))
     }
 
-    /// Another container of the same account, whole and with no credential of its own.
+    /// Another container of the same account, without a prefix or a credential of its own.
     pub(crate) fn beside(&self, container: &str) -> Result<Self> {
         check_container(container)?;
         let (container, prefix) = (container.to_owned(), String::new());
         Ok(Self { container, prefix, sas: None, ..self.clone() })
     }
 
-    /// What a report says of it, but for the credential.
+    /// Describes it for reports, without the credential.
     pub(crate) fn origin(&self) -> Origin {
         Origin {
             provider: "azure".into(),
@@ -303,7 +306,7 @@ impl ContainerUrl {
         }
     }
 
-    /// The same container with another prefix, which is taken as it is.
+    /// The same container with another prefix, which is taken literally.
     pub(crate) fn with_prefix(self, prefix: &str) -> Self {
         Self { prefix: prefix.to_owned(), ..self }
     }
@@ -343,7 +346,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// `https` and what follows `://`. A single letter is a Windows drive and no scheme.
+/// Splits a URL into its scheme and what follows `://`. A single letter is a Windows drive, not a scheme.
 fn split_scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once("://")?;
     let valid = scheme.len() > 1
@@ -352,11 +355,11 @@ fn split_scheme(text: &str) -> Option<(&str, &str)> {
     valid.then_some((scheme, rest))
 }
 
-/// The URL of a host without any path, and whether its paths begin with the account.
+/// The URL of a host without a path, and whether its paths begin with the account.
 fn base_url(scheme: &str, authority: &str) -> Result<(Url, bool)> {
     if authority.contains('@') {
-        return Err(Error::new("the URL holds a user name")
-            .with_hint("leave out what stands before the '@': credentials come from the environment"));
+        return Err(Error::new("the URL contains a user name")
+            .with_hint("remove everything before the '@': credentials come from the environment"));
     }
     let hint = "write https://ACCOUNT.blob.core.windows.net/CONTAINER";
     let wrong = || Error::new(format!("'{authority}' is not a host")).with_hint(hint);
@@ -365,7 +368,7 @@ fn base_url(scheme: &str, authority: &str) -> Result<(Url, bool)> {
     }
     if !authority.contains(['[', '.']) && authority.matches(':').count() > 1 {
         return Err(
-            wrong().with_hint("an IPv6 address stands in brackets: http://[::1]:10000/ACCOUNT/CONTAINER")
+            wrong().with_hint("put an IPv6 address in brackets: http://[::1]:10000/ACCOUNT/CONTAINER")
         );
     }
     let url = Url::parse(&format!("{scheme}://{authority}/")).map_err(|cause| match cause {
@@ -394,7 +397,7 @@ fn origin(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
-/// The blob endpoint beside a Data Lake endpoint; any other endpoint as it is.
+/// The blob endpoint that belongs to a Data Lake endpoint; any other endpoint is returned unchanged.
 fn blob_endpoint(url: &Url) -> String {
     origin(url).replacen(".dfs.", ".blob.", 1)
 }
@@ -406,21 +409,21 @@ fn account_of_host(host: &str) -> Option<String> {
     known.then(|| primary(account).to_owned())
 }
 
-/// An account's name without the mark of its read-only copy.
+/// An account's name without the suffix of its read-only secondary.
 fn primary(account: &str) -> &str {
     account.strip_suffix("-secondary").unwrap_or(account)
 }
 
-/// Percent-decodes once. What is no escape stays as it is.
+/// Percent-decodes once. Anything that isn't an escape is left unchanged.
 fn decode(text: &str, what: &str) -> Result<String> {
     match percent_decode_str(text).decode_utf8() {
         Ok(text) => Ok(text.into_owned()),
-        Err(_) => Err(Error::new(format!("the {what} in the URL is not UTF-8 once its escapes are decoded"))
+        Err(_) => Err(Error::new(format!("the {what} in the URL is not UTF-8 after percent-decoding"))
             .with_hint("write each byte of its UTF-8 form as %XX, and a '%' as %25")),
     }
 }
 
-/// In a form that takes every character literally, a SAS would become part of the names that are printed.
+/// Refuses a SAS in a URL form that takes every character literally, where it would end up in the printed names.
 fn refuse_sas(scheme: &str, rest: &str) -> Result<()> {
     match rest.split_once('?').and_then(|(_, query)| Sas::parse(query)) {
         None => Ok(()),
@@ -436,14 +439,14 @@ fn folder_of(rest: &str) -> Result<PathBuf> {
     url.filter(|url| url.query().is_none() && url.fragment().is_none())
         .and_then(|url| url.to_file_path().ok())
         .ok_or_else(|| {
-            Error::new(format!("file://{rest} does not name a folder of this machine")).with_hint(hint)
+            Error::new(format!("file://{rest} does not name a folder on this machine")).with_hint(hint)
         })
 }
 
 fn check_wanted(account: &str, wanted: Option<&str>) -> Result<()> {
     match wanted {
         Some(wanted) if wanted != account => {
-            Err(Error::new(format!("the URL names account '{account}', --account says '{wanted}'"))
+            Err(Error::new(format!("the URL names account '{account}', but --account is '{wanted}'"))
                 .with_hint("leave out --account"))
         }
         _ => Ok(()),

@@ -1,4 +1,4 @@
-//! Where blobs come from: a folder or a container. Each gives a listing, which is a value, and reads what was listed.
+//! Where blobs come from: a folder or a container. Each provides a listing, which is a value, and reads listed blobs.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -22,21 +22,22 @@ pub enum Depth {
     /// Every name that begins with the prefix.
     #[default]
     All,
-    /// Only names without a `/` after the prefix. What lies deeper comes as one [`NotEntered`] blob a folder.
+    /// Only names without a `/` after the prefix. Each deeper folder is listed as one [`NotEntered`] blob.
     ///
     /// [`NotEntered`]: crate::model::Access::NotEntered
     Direct,
 }
 
-/// Reads what was listed. Nothing is ever written.
+/// Reads listed blobs. Never writes.
 pub trait Reader: Send + Sync + 'static {
     /// The bytes of `range`, all from the version of the blob that was listed.
     ///
     /// * A range that ends past the blob's end gives the bytes that are there; one that starts at or past the end,
     ///   or has no length, gives none and costs no request.
-    /// * The answer takes as much memory as the range is long: that is the caller's to bound.
-    /// * Every attempt is counted in `reads`, also when the answer is an error.
-    /// * A blob that was listed without an ETag gets that of the answer, so that all its bytes are of one version.
+    /// * The result takes as much memory as the range is long; the caller must bound it.
+    /// * Every attempt is counted in `reads`, even if the result is an error.
+    /// * A blob that was listed without an ETag gets that of the first response, so that all its bytes are from one
+    ///   version.
     fn read(
         &self,
         blob: &mut Blob,
@@ -44,11 +45,11 @@ pub trait Reader: Send + Sync + 'static {
         reads: &mut Reads,
     ) -> impl Future<Output = Result<Bytes, ReadError>> + Send;
 
-    /// The blob of this name as it is listed now; `None` when it is gone.
+    /// The blob of this name as it is listed now; `None` if it no longer exists.
     fn find(&self, name: &BlobName) -> impl Future<Output = Result<Option<Blob>, ReadError>> + Send;
 
-    /// For a source whose reads block a thread, the same without `async`: such blobs are read on the pool, where they are
-    /// probed. `None` for a source that waits for a network.
+    /// The blocking form of this reader, for a source whose reads block a thread: its blobs are read on the pool that
+    /// probes them. `None` for a source that waits for the network.
     fn blocking(&self) -> Option<Arc<dyn BlockingReader>> {
         None
     }

@@ -148,7 +148,7 @@ fn a_written_connection_is_the_container() {
     let text = fs::read_to_string(&file).expect("it is there");
     assert_snapshot!(text);
 
-    let again = format!("'{}' has this connection @cams already\n", file.display());
+    let again = format!("'{}' already has this connection @cams\n", file.display());
     wrote(run(&["@cams", "--write", "cams"]), &again);
     assert_eq!(run(&["@cams"]).stdout, printed(&[SOURCE]));
     let ran = run(&[emulator, "--write", "cams"]);

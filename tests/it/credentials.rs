@@ -238,7 +238,7 @@ fn the_doctor_says_what_is_wrong_with_a_token() {
         .env("AZURE_CLIENT_ID", "id")
         .env("AZURE_CLIENT_SECRET", CLIENT_SECRET);
     let refused = doctor(presync);
-    assert_eq!(refused["detail"], "there is none: AADSTS7000215: Invalid client secret provided.");
+    assert_eq!(refused["detail"], "no token: AADSTS7000215: Invalid client secret provided.");
 }
 
 /// The client library gets a new token 5 minutes before the old one ends: here every token has 302 seconds left, so

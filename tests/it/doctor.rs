@@ -199,9 +199,10 @@ fn a_folder() {
 #[test]
 fn a_role_that_reaches_no_further() {
     let bin = tempfile::tempdir().expect("a folder");
-    for (lists_containers, says) in
-        [(true, "ok: it may not read 'other'"), (false, "ok: it may not list the account's containers")]
-    {
+    for (lists_containers, says) in [
+        (true, "ok: the identity cannot read 'other'"),
+        (false, "ok: the identity cannot list the account's containers"),
+    ] {
         let ran = of_account(&account(lists_containers, 0), bin.path()).run();
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
         assert_eq!(detail(&ran, "least-privilege"), says);
@@ -214,12 +215,13 @@ fn a_role_that_arrives_is_waited_for() {
     let bin = tempfile::tempdir().expect("a folder");
     let ran = of_account(&account(true, 1), bin.path()).args(["--wait", "60s"]).run();
     assert_eq!((ran.code, ran.stderr.lines().count()), (0, 1), "{}", ran.stderr);
-    assert!(ran.stderr.starts_with("the role assignment has not arrived; again in 5 s, for at most 60 s"));
+    let waiting = "the role assignment has not propagated yet; retrying in 5 s, for at most 60 s";
+    assert!(ran.stderr.starts_with(waiting));
 
     let ran = of_account(&account(true, usize::MAX), bin.path()).args(["--wait", "1s"]).run();
     assert_eq!((ran.code, ran.stderr.lines().count()), (2, 1), "{}", ran.stderr);
     assert!(
-        detail(&ran, "list").contains("the identity has no right to read and list blobs"),
+        detail(&ran, "list").contains("the identity has no permission to read and list blobs"),
         "{}",
         ran.stdout
     );

@@ -30,7 +30,7 @@ fn every_file_of_the_demo_is_explained_with_the_verdict_of_the_dry_run() {
         let (code, verdict) = match asset["verdict"].as_str().expect("a verdict") {
             "accept" => (0, "will sync"),
             "reject" => (1, "will be left out"),
-            _ => (0, "is no asset"),
+            _ => (0, "isn't an asset"),
         };
         assert_eq!(ran.code, code, "{name}: {}", ran.stderr);
         assert!(ran.stdout.contains(&format!("\nVerdict\n  {verdict}")), "{name}: {}", ran.stdout);

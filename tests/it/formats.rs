@@ -309,7 +309,7 @@ fn an_incomplete_run_is_marked_in_every_format() {
         let ran = Presync::new(["report".as_ref(), plan.as_os_str()]).args(["--format", format]).run();
         assert_eq!((ran.code, ran.stderr.as_str()), (3, ""), "{format}");
         // Text cuts the reason to the width of a line.
-        let why = if format == "text" { "" } else { "broke off after 5000 blobs" };
+        let why = if format == "text" { "" } else { "failed after 5000 blobs" };
         let is_marked = ran.stdout.contains(mark) && ran.stdout.contains(why);
         assert!(is_marked, "{format} without '{mark}'");
     }

@@ -142,7 +142,7 @@ fn reports_give_the_plan_of_the_listing() {
     assert_eq!(of_manifest.code, 1, "{}", of_manifest.stderr);
     assert_eq!(of_manifest.stdout, ran.stdout);
     assert!(
-        of_manifest.stderr.contains("left out 2 of other containers and prefixes, 3 that are snapshots"),
+        of_manifest.stderr.contains("left out 2 in other containers or prefixes, 3 that are snapshots"),
         "{}",
         of_manifest.stderr
     );
@@ -180,8 +180,8 @@ fn rows_that_are_stale_are_judged_as_the_blobs_are_now() {
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert_eq!(
         ran.stderr,
-        "the inventory is older than the container: 1 of its blobs are gone, 1 have changed and were judged as they \
-         are now\n"
+        "the inventory is out of date: 1 of its blobs no longer exist, 1 have changed and were judged as \
+         they are now\n"
     );
     let records = ran.jsonl();
     let record =

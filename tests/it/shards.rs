@@ -128,7 +128,7 @@ fn a_plan_is_incomplete_while_a_shard_is_missing() {
     fs::remove_file(parts.join("shard-00001-of-00003.parquet")).expect("it is there");
     let ran = report(&parts, &["--format", "json"]);
     assert_eq!(ran.code, 3, "{}", ran.stderr);
-    assert_eq!(ran.json()["incomplete"], "of 3 shards these are missing: 1");
+    assert_eq!(ran.json()["incomplete"], "of 3 shards, these are missing: 1");
     // A shard that is run again takes the place of its part.
     assert_eq!(shard(source, "1/3", &parts, &[]).code, 0);
     assert_eq!(shard(source, "1/3", &parts, &[]).code, 0);
@@ -217,7 +217,7 @@ fn parts_of_several_containers_add_up_to_an_audit() {
     fs::remove_file(all.join("account=media/container=b/shard-00001-of-00002.parquet")).expect("it is there");
     let ran = report(&all, &[]);
     assert_eq!(ran.code, 3, "{}", ran.stdout);
-    assert!(ran.stdout.contains("of 2 shards these are missing: 1"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("of 2 shards, these are missing: 1"), "{}", ran.stdout);
     let ran = report(&all, &["--format", "csv"]);
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("has the plans of 2 containers"), "{}", ran.stderr);

@@ -19,7 +19,7 @@ pub(in crate::command) struct AuditArgs {
     #[arg(long)]
     pub all: bool,
 
-    /// Folder for the plan of each container; with the plans of an earlier audit, only what has changed is read
+    /// Folder for the plan of each container; if it has plans from an earlier audit, only what has changed is read
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 

@@ -32,15 +32,15 @@ pub(super) use args::AuditArgs;
 use one::{Auditor, lock};
 use targets::{Target, Targets};
 
-/// Containers that are audited side by side. One that is huge takes one of these places, and a share of the requests
-/// in flight that is no larger than that of the others.
+/// How many containers are audited at a time. A huge container takes only one of these slots, and no larger a share of
+/// the requests in flight than the others.
 const CONTAINERS_AT_ONCE: usize = 16;
 
-/// Audits every container, writes the summary and says how it ended.
+/// Audits every container, writes the summary and returns how the audit ended.
 ///
 /// # Errors
-/// When the audit cannot start: nothing to audit, a folder that cannot be written. What happens to one container is
-/// part of the summary.
+/// Returns an error if the audit cannot start, for example because there is nothing to audit or the folder cannot be
+/// written. A container that fails is part of the summary.
 pub(super) fn run(args: &AuditArgs) -> Result<Exit> {
     let environment = Environment::of_process();
     super::runtime()?.block_on(audit(args, environment))
@@ -79,7 +79,7 @@ async fn audit(args: &AuditArgs, environment: Environment) -> Result<Exit> {
     let profiles: Vec<_> = targets.iter().map(|target| target.profile.clone().ok()).collect();
     let containers = audit_all(&auditor, targets, &projects, at_once, args).await;
     let auditor = Arc::into_inner(auditor).ok_or_else(|| Error::new("a container is still being audited"))?;
-    // The last of the bars goes before anything is printed where they are.
+    // The bars must be gone before the summary is printed in their place.
     drop((auditor.bars, auditor.stop));
 
     let together = match budget {
@@ -100,7 +100,7 @@ async fn audit(args: &AuditArgs, environment: Environment) -> Result<Exit> {
     Ok(Exit::of_audit(&audit, args.exit_zero))
 }
 
-/// Audits so many containers side by side, in the order of the targets, and gives them back in that order.
+/// Audits up to `at_once` containers at a time, and returns them in the order of the targets.
 async fn audit_all(
     auditor: &Arc<Auditor>,
     targets: Vec<Target>,
@@ -112,7 +112,7 @@ async fn audit_all(
         let basenames = projects.get(&project(&target, args.one_project)).map(Arc::clone);
         let lost = lost(&target);
         let auditor = Arc::clone(auditor);
-        // A task of its own, so that the containers share the machine's cores.
+        // A task of its own: a panic is then the result of one container, not the end of the audit.
         let audited = tokio::spawn(async move { auditor.audit(number, target, basenames).await });
         async move { (number, audited.await.unwrap_or(lost)) }
     };
@@ -127,7 +127,7 @@ async fn audit_all(
     containers.into_iter().map(|(_, container)| container).collect()
 }
 
-/// What is said of a container whose audit failed by a defect.
+/// The result of a container whose audit panicked.
 fn lost(target: &Target) -> Container {
     Container {
         name: target.name.clone(),
@@ -135,7 +135,7 @@ fn lost(target: &Target) -> Container {
         profile: target.profile_name.clone(),
         project: target.project.clone(),
         outcome: ContainerOutcome::Failed(Error::new(
-            "its audit failed; this is a defect of presync, please report it",
+            "its audit failed; this is a bug in presync, please report it",
         )),
         notes: Vec::new(),
         plan: None,
@@ -143,7 +143,7 @@ fn lost(target: &Target) -> Container {
     }
 }
 
-/// One line for whoever watches a log.
+/// Prints one line for the log.
 fn say_done(auditor: &Auditor, container: &Container) {
     let name = shown(&container.name);
     let line = match container.outcome.summary() {
@@ -164,7 +164,7 @@ fn say_done(auditor: &Auditor, container: &Container) {
     speak(auditor.bars.clone())(&line);
 }
 
-/// What says a line to whoever watches: above the bars, if there are any.
+/// Returns a function that prints a line to stderr: above the bars, if there are any.
 fn speak(bars: Option<Arc<ProgressBars>>) -> impl FnOnce(&str) {
     move |line| match bars {
         Some(bars) => bars.say(line),
@@ -172,20 +172,20 @@ fn speak(bars: Option<Arc<ProgressBars>>) -> impl FnOnce(&str) {
     }
 }
 
-/// Makes the audit's folder, unless it is there.
+/// Creates the audit's folder if needed.
 fn make_out(out: &Path) -> Result<()> {
     let shown = out.display();
     if out.exists() && !out.is_dir() {
         return Err(Error::new(format!("'{shown}' is not a folder"))
-            .with_hint("give --out a folder, which may be new"));
+            .with_hint("give --out a folder; it is created if needed"));
     }
     fs::create_dir_all(out).map_err(|error| {
-        Error::new(format!("cannot make the folder '{shown}': {}", reason(&error)))
+        Error::new(format!("cannot create the folder '{shown}': {}", reason(&error)))
             .with_hint("give --out a folder that you may write to")
     })
 }
 
-/// The basenames of each project; the one without a name is that of all containers.
+/// The basenames of each project; without a name, those of all containers.
 type Projects = BTreeMap<Option<String>, Arc<Mutex<ProjectBasenames>>>;
 
 /// The projects that more than one container syncs into.
@@ -215,7 +215,7 @@ struct Budget {
 }
 
 impl Budget {
-    /// Asks the ledger, so that a slip in the workspace's name is said before anything is read.
+    /// Reads the ledger first, so that a typo in the workspace's name is reported before any container is read.
     fn open(
         args: &AuditArgs,
         workspace: &str,
@@ -234,7 +234,7 @@ impl Budget {
         Ok(Self { balances })
     }
 
-    /// What all containers cost together, kind by kind.
+    /// What all containers cost together, by kind.
     fn together(&self, containers: &[Container], profiles: &[Option<Arc<Profile>>]) -> Result<Vec<Together>> {
         let mut costs = Amounts::new();
         for (container, profile) in containers.iter().zip(profiles) {

@@ -30,7 +30,7 @@ pub(super) struct Auditor {
     pub session: Session,
     pub options: azure::Options,
     pub resources: Arc<Resources>,
-    /// Blobs of each container that are examined side by side.
+    /// How many blobs of each container are examined at a time.
     pub concurrency: usize,
     pub checkpoint_every: Duration,
     pub worst: Mutex<TopFolders<FolderCounts>>,
@@ -39,7 +39,7 @@ pub(super) struct Auditor {
 }
 
 impl Auditor {
-    /// Audits the container at this place in the order of the report. `basenames` are those of its project.
+    /// Audits the container at position `number` in the report. `basenames` are those of its project.
     pub(super) async fn audit(
         &self,
         number: usize,
@@ -83,12 +83,12 @@ impl Auditor {
         make_folder(&path)?;
 
         let settings = Settings::with_concurrency(self.concurrency);
-        let mut anew = false;
+        let mut is_fresh = false;
         loop {
             let progress = Arc::new(Progress::default());
             let _line = self.bars.as_ref().map(|bars| bars.begin(&container.name, Arc::clone(&progress)));
             let header = target.provenance.clone().header(source.origin(), Arc::clone(&profile));
-            let (checkpoint, known, fault) = self.begin(&path, header, anew, &mut container.notes)?;
+            let (checkpoint, known, fault) = self.begin(&path, header, is_fresh, &mut container.notes)?;
             let project = basenames.clone();
             let tally = (
                 Folders::new(number, &container.origin.prefix),
@@ -101,9 +101,10 @@ impl Auditor {
                 ..Task::new(source.list(), Arc::clone(&source), Arc::clone(&profile), target.quota, settings)
             };
             let ended = self.attempt(task, tally, checkpoint).await;
+            // Before `ended`, which has the same error: the container can be audited without the earlier plan.
             if let Some(error) = fault.get() {
-                container.notes.push(read_anew(error));
-                anew = true;
+                container.notes.push(read_again(error));
+                is_fresh = true;
                 continue;
             }
             let (outcome, worst) = ended?;
@@ -113,13 +114,13 @@ impl Auditor {
         }
     }
 
-    /// Opens what an earlier audit left: its plan, or what it had done when it was broken off. With `anew`, neither
-    /// counts. The last of the three has the error, should it turn out later that it cannot be read.
+    /// Opens what an earlier audit left: its plan, and its checkpoint if it was interrupted. With `is_fresh`, both are
+    /// ignored. If one of them turns out to be unreadable later, the last returned value holds the error.
     fn begin(
         &self,
         path: &Path,
         header: RunHeader,
-        anew: bool,
+        is_fresh: bool,
         notes: &mut Vec<String>,
     ) -> Result<(Checkpoint, Known, Arc<OnceLock<Error>>)> {
         let fault = Arc::new(OnceLock::new());
@@ -127,20 +128,20 @@ impl Auditor {
             let fault = Arc::clone(&fault);
             Box::new(rows.inspect(move |asset| {
                 if let Err(error) = asset {
-                    // The first one counts.
+                    // Only the first error is kept.
                     let _ = fault.set(error.clone());
                 }
             }))
         };
         let open = |resume| Checkpoint::open(path, header.clone(), self.checkpoint_every, resume);
-        // What a broken-off audit by other rules has done is of no use.
-        let opened = if anew { open(false) } else { open(true).or_else(|_| open(false)) };
+        // An interrupted audit with other rules cannot be resumed: start over.
+        let opened = if is_fresh { open(false) } else { open(true).or_else(|_| open(false)) };
         let (checkpoint, kept) = opened.map_err(|error| {
             Error::new(error.message())
-                .with_hint("check that you may write there, and that no other audit does")
+                .with_hint("check that you may write there, and that no other audit is running")
         })?;
         let mut known = Known::default().with_kept(kept.into_iter().map(watched).collect());
-        if path.exists() && !anew {
+        if path.exists() && !is_fresh {
             let earlier = PlanReader::open(path).and_then(|earlier| {
                 check_baseline(path, &earlier.plan().header, &header)?;
                 Ok(earlier)
@@ -150,13 +151,13 @@ impl Auditor {
                     let plan = earlier.plan().clone();
                     known = known.with_baseline(&plan, watched(Box::new(earlier)));
                 }
-                Err(error) => notes.push(read_anew(&error)),
+                Err(error) => notes.push(read_again(&error)),
             }
         }
         Ok((checkpoint, known, fault))
     }
 
-    /// Examines the container, and puts its plan in its place when that came to its end.
+    /// Examines the container, and puts its plan in place if the run is complete.
     async fn attempt(
         &self,
         task: Task<AnySource>,
@@ -169,7 +170,7 @@ impl Auditor {
         let Ended { summary, sink: ((folders, _), plan), end } = ended;
         match end {
             End::Complete => plan.complete(&summary, begun.elapsed())?,
-            // The next audit resumes from here. An incomplete plan in its place would be taken for a whole one.
+            // The next audit resumes from here. An incomplete plan would be taken for a complete one.
             End::Stopped | End::Broken(_) => _ = plan.checkpoint.leave()?,
         }
         let is_empty = summary.totals.listed == 0;
@@ -184,24 +185,24 @@ impl Auditor {
     }
 }
 
-/// What is added up of a container.
+/// The sums that are kept while a container is audited.
 type Tally = (Folders<FolderCounts>, Option<ContainerBasenames>);
 
-/// What is said when nothing of an earlier audit is used.
-fn read_anew(error: &Error) -> String {
-    format!("{error}; everything was read anew")
+/// The note for a container whose earlier audit could not be used.
+fn read_again(error: &Error) -> String {
+    format!("{error}; everything was read again")
 }
 
-/// Makes the folder that the plan at `path` lies in.
+/// Creates the folder of the plan at `path`.
 fn make_folder(path: &Path) -> Result<()> {
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder).map_err(|error| {
-        Error::new(format!("cannot make the folder '{}': {}", folder.display(), reason(&error)))
+        Error::new(format!("cannot create the folder '{}': {}", folder.display(), reason(&error)))
             .with_hint("give --out a folder that you may write to")
     })
 }
 
-/// Sums are whole whatever panicked elsewhere.
+/// Locks, even after a panic elsewhere: the sums are still valid.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

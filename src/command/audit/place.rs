@@ -1,4 +1,4 @@
-//! Where the plan of a container lies below the audit's folder.
+//! Where the plan of a container is in the audit's folder.
 
 use std::path::{Path, PathBuf};
 
@@ -7,19 +7,19 @@ use sha2::{Digest, Sha256};
 
 use crate::source::location::{ContainerUrl, Location};
 
-/// What stands in a part of a path as it is; everything else is percent-encoded, which DuckDB and Spark decode.
+/// The characters that are percent-encoded in a part of a path; DuckDB and Spark decode them.
 const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
-/// Bytes of a part of a path: file systems take 255, and `container=`, `.parquet` and `.checkpoint` are added.
+/// The most bytes in a part of a path: file systems allow 255, including `container=`, `.parquet` and `.checkpoint`.
 const MAX_PART: usize = 200;
-/// Bytes of a longer one that are kept; a hash of the whole follows.
+/// How many bytes of a longer part are kept; a hash of the whole part follows.
 const KEPT: usize = 150;
-/// The account of folders.
+/// The account's name for local folders.
 const LOCAL: &str = "local";
 
-/// What tells a container's plan from others: the order of places is that of the report.
+/// Identifies a container's plan. Places are sorted as in the report.
 ///
-/// Its folders are Hive partitions, `account=media/container=cameras/`. A prefix is part of the file's name, because
-/// DuckDB reads files together only when all lie under the same partitions.
+/// The folders are Hive partitions, `account=media/container=cameras/`. A prefix is part of the file's name, because
+/// DuckDB reads files together only if all of them have the same partitions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     account: Vec<u8>,
@@ -42,7 +42,7 @@ impl Place {
         }
     }
 
-    /// The plan's path below the audit's folder.
+    /// The plan's path in the audit's folder.
     pub(super) fn path(&self) -> PathBuf {
         let name = match self.prefix.as_slice() {
             [] => "plan.parquet".to_owned(),
@@ -65,7 +65,7 @@ fn part(bytes: &[u8]) -> String {
         return encoded;
     }
     let hash: String = Sha256::digest(bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    // Every character of it is one byte.
+    // Percent-encoded text is ASCII, so it can be cut anywhere.
     format!("{}-{hash}", &encoded[..KEPT])
 }
 

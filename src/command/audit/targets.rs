@@ -1,4 +1,4 @@
-//! What is to be audited: sources, all connections, or all containers of an account.
+//! What to audit: sources, all connections, or all containers of an account.
 
 use std::collections::BTreeMap;
 use std::path;
@@ -19,9 +19,9 @@ pub(super) struct Target {
     pub name: String,
     pub location: Location,
     pub auth: AuthMode,
-    /// The profile as it was asked for…
+    /// The profile's name as given.
     pub profile_name: String,
-    /// … and the rules, unless they cannot be loaded.
+    /// The profile, or the error from loading it.
     pub profile: Result<Arc<Profile>>,
     pub quota: Quota,
     pub provenance: Provenance,
@@ -29,14 +29,14 @@ pub(super) struct Target {
     pub place: Place,
 }
 
-/// What is to be audited, in the order of accounts, containers and prefixes, each once; and the names of containers of
-/// the account that are left out.
+/// What to audit, sorted by account, container and prefix, without duplicates; and the names of containers that are
+/// left out.
 pub(super) struct Targets {
     pub targets: Vec<Target>,
     pub left_out: Vec<String>,
 }
 
-/// Finds out what is to be audited. Lists the containers of an account, if that is it.
+/// Resolves what to audit. If that is an account, lists its containers.
 pub(super) async fn resolve(
     args: &AuditArgs,
     environment: &Environment,
@@ -61,14 +61,14 @@ pub(super) async fn resolve(
             found.push((Some(format!("@{name}")), resolved));
         }
         if found.is_empty() {
-            return Err(Error::new("there is no connection to audit")
+            return Err(Error::new("there are no connections to audit")
                 .with_hint("presync connect SOURCE --write NAME adds one to presync.toml"));
         }
     } else if let (Some(account), []) = (&args.azure.account, args.sources.as_slice()) {
         (found, left_out) = of_account(account, args, environment, session).await?;
     }
     if found.is_empty() {
-        return Err(Error::new("nothing is said of what to audit").with_hint(
+        return Err(Error::new("no sources given").with_hint(
             "give SOURCEs, --account NAME for every container of an account, or --all for every connection of \
              presync.toml",
         ));
@@ -85,13 +85,13 @@ async fn of_account(
     environment: &Environment,
     session: &Session,
 ) -> Result<(Vec<(Option<String>, Resolved)>, Vec<String>)> {
-    // Its root container stands for the account.
+    // The root container stands for the account.
     let url = ContainerUrl::in_account(Some(account), "$root", "", environment)?;
     let auth = args.azure.auth.unwrap_or_default();
     let options = azure::Options { limits: args.performance.limits(), ..azure::Options::default() };
     let (containers, left_out) = azure::containers(&url, auth, environment, options, session).await?;
     if containers.is_empty() {
-        return Err(Error::new(format!("the account '{account}' has no container to audit"))
+        return Err(Error::new(format!("the account '{account}' has no containers to audit"))
             .with_hint("check the account's name; system containers such as $logs are left out"));
     }
     let profile = args.profile.clone().unwrap_or_else(target::default_profile);
@@ -114,7 +114,7 @@ fn target(
     if let Location::Folder(path) = &mut resolved.location
         && let Ok(absolute) = path::absolute(&*path)
     {
-        // So that its plan is found again from wherever the next audit is run; the components leave out a last '/'.
+        // So that the next audit finds the plan from any working directory; `components` drops a trailing '/'.
         *path = absolute.components().collect();
     }
     let none = Quota::new(None, None);
@@ -142,7 +142,7 @@ fn target(
     })
 }
 
-/// Sorts targets, and takes each only once.
+/// Sorts targets and removes duplicates.
 fn once(mut targets: Vec<Target>) -> Result<Vec<Target>> {
     targets.sort_by(|left, right| (&left.place, &left.name).cmp(&(&right.place, &right.name)));
     let mut unique: Vec<Target> = Vec::new();
@@ -153,10 +153,10 @@ fn once(mut targets: Vec<Target>) -> Result<Vec<Target>> {
             Some(last) => {
                 let (one, other, path) = (&last.name, &target.name, target.place.path());
                 return Err(Error::new(format!(
-                    "'{one}' and '{other}' have the same plan, '{}', and are not set up alike",
+                    "'{one}' and '{other}' have the same plan '{}', but different settings",
                     path.display()
                 ))
-                .with_hint("give only one of them, or audit each with a folder of its own as --out"));
+                .with_hint("give only one of them, or audit each with an --out folder of its own"));
             }
         }
     }
@@ -199,7 +199,7 @@ fn shown(location: &Location) -> String {
     }
 }
 
-/// Profiles by the name that they were asked for with, each loaded once.
+/// Profiles by their name as given, each loaded only once.
 #[derive(Default)]
 struct Profiles(BTreeMap<String, Result<Arc<Profile>>>);
 

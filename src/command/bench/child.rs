@@ -1,5 +1,5 @@
-//! The processes that a benchmark starts: the server, and one for each measurement. They end with this process, because
-//! they end with their stdin.
+//! The processes that a benchmark starts: the server, and one for each measurement. They end when this process does,
+//! because their stdin ends then.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
@@ -15,10 +15,10 @@ use crate::model::error::{Error, Result, reason};
 /// A loopback server.
 pub(super) struct Server {
     url: String,
-    /// The certificate to trust, if it speaks TLS.
+    /// The certificate to trust, if the server uses TLS.
     ca: Option<PathBuf>,
     child: Child,
-    /// Dropped to end it.
+    /// Dropped to stop the server.
     stdin: Option<ChildStdin>,
     /// Its configuration and its certificate.
     _folder: TempDir,
@@ -30,10 +30,10 @@ struct Started {
 }
 
 impl Server {
-    /// Starts it. With `tls` it gets a certificate that only this benchmark knows.
+    /// Starts the server. With `tls`, it gets a certificate that only this benchmark trusts.
     pub(super) fn start(mut config: Config, tls: bool) -> Result<Self> {
         let failed = |error: &std::io::Error| {
-            Error::new(format!("the loopback server cannot start: {}", reason(error)))
+            Error::new(format!("cannot start the loopback server: {}", reason(error)))
         };
         let folder = tempfile::tempdir().map_err(|error| failed(&error))?;
         let mut ca = None;
@@ -44,7 +44,7 @@ impl Server {
         let file = folder.path().join("loopback.json");
         let text = serde_json::to_vec(&config).map_err(|error| Error::new(error.to_string()))?;
         std::fs::write(&file, text).map_err(|error| failed(&error))?;
-        let mut child = myself()?
+        let mut child = this_program()?
             .args(["loopback", "--config"])
             .arg(&file)
             .stdin(Stdio::piped())
@@ -55,7 +55,7 @@ impl Server {
         if let Some(stdout) = child.stdout.take() {
             BufReader::new(stdout).read_line(&mut line).map_err(|error| failed(&error))?;
         }
-        // It has said why on stderr.
+        // The child has reported the cause on stderr.
         let started = serde_json::from_str::<Started>(&line);
         let started = started.map_err(|_| Error::new("the loopback server did not start"))?;
         let stdin = child.stdin.take();
@@ -75,14 +75,14 @@ impl Drop for Server {
     }
 }
 
-/// Measures in a process of its own.
+/// Makes a measurement in a process of its own.
 pub(super) fn measure(job: &Job, server: Option<&Server>) -> Result<Found> {
     let failed =
         |error: &std::io::Error| Error::new(format!("a measurement cannot start: {}", reason(error)));
-    let mut command = myself()?;
+    let mut command = this_program()?;
     command.arg("bench-job").stdin(Stdio::piped()).stdout(Stdio::piped());
     if server.is_some() {
-        // No proxy reaches this machine's own server.
+        // A proxy cannot reach the server on this machine.
         command.env("NO_PROXY", "127.0.0.1");
     }
     if let Some(ca) = server.and_then(|server| server.ca.as_ref()) {
@@ -98,17 +98,17 @@ pub(super) fn measure(job: &Job, server: Option<&Server>) -> Result<Found> {
         stdout.read_to_string(&mut found).map_err(|error| failed(&error))?;
     }
     let _ = child.wait();
-    // It has said why on stderr.
+    // The child has reported the cause on stderr.
     serde_json::from_str(&found).map_err(|_| Error::new("a measurement failed").with_hint("see above"))
 }
 
-/// This program again.
-fn myself() -> Result<Command> {
+/// A command that runs this program.
+fn this_program() -> Result<Command> {
     let program = std::env::current_exe()
-        .map_err(|error| Error::new(format!("presync does not find itself: {}", reason(&error))))?;
+        .map_err(|error| Error::new(format!("cannot find presync's own executable: {}", reason(&error))))?;
     let mut command = Command::new(program);
     if cfg!(feature = "python") {
-        // The program is the interpreter then.
+        // In the wheel, the program is the Python interpreter.
         command.args(["-m", "presync"]);
     }
     Ok(command)

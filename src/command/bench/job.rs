@@ -1,5 +1,4 @@
-//! One measurement, in a process of its own: what is to be measured comes as JSON on stdin, what was found goes out as
-//! JSON on stdout.
+//! One measurement, in a process of its own: the job comes as JSON on stdin, and the result goes to stdout as JSON.
 
 use std::io;
 use std::path::PathBuf;
@@ -31,9 +30,9 @@ use crate::source::azure::{self, AzureSource, Limits, Traffic};
 use crate::source::location::{Environment, Location};
 use crate::source::{Reader, listing};
 
-/// Bytes of the listing's pages and of blobs that are held for the floors that work in memory, at the most.
+/// The most bytes of listing pages and blobs to hold for the floors that work in memory.
 const HELD: usize = 256 << 20;
-/// How long such a floor works at the least: a few milliseconds say nothing.
+/// The least time that such a floor runs: a few milliseconds would only be noise.
 const LONG_ENOUGH: Duration = Duration::from_millis(400);
 
 /// What is read, and how much of it.
@@ -44,7 +43,7 @@ pub(super) struct What {
     pub auth: Option<String>,
     pub config: Option<PathBuf>,
     pub profile: Option<String>,
-    /// A bearer token in place of a credential of the environment.
+    /// A bearer token in place of a credential from the environment.
     pub token: Option<String>,
     /// Blobs from the beginning of the listing.
     pub sample: u64,
@@ -59,7 +58,7 @@ pub(super) enum Job {
         concurrency: Option<usize>,
         first_read: Option<u64>,
     },
-    /// A floor; `ours` is what the run took.
+    /// A floor; `ours_cpu_s` is the CPU time of the run.
     Gets {
         what: What,
         concurrency: usize,
@@ -77,7 +76,7 @@ pub(super) enum Job {
     },
 }
 
-/// What a measurement found.
+/// The result of a measurement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Found {
     Measured(Box<Measured>),
@@ -93,7 +92,7 @@ impl Job {
                 let busy = machine::Busy::now();
                 let mut measured = runtime.block_on(what.run(concurrency, first_read))?;
                 let (wall, busy) = (wall.elapsed(), busy.and_then(machine::Busy::since));
-                // What this thread did is listing, too: reads, probes and the report have threads of their own.
+                // The CPU time of this thread counts as listing: reads, probes and the report have their own threads.
                 measured.stages.list += mine.elapsed().as_secs_f64();
                 measured.cpu_s = cpu.elapsed().as_secs_f64();
                 let Stages { list, probe, judge, write, .. } = measured.stages;
@@ -147,7 +146,7 @@ fn floor_of(work: Work, count: u64, cost: floor::Cost, ours_cpu_s: f64) -> Found
     Found::Floor(Floor { work, count, cpu_s: cost.cpu_s, wall_s: cost.wall_s, ours_cpu_s })
 }
 
-/// Works until it took long enough, and says how often it did and what CPU time it took.
+/// Repeats the work for long enough, and returns how many times it ran and the CPU time that it took.
 fn repeated(mut work: impl FnMut() -> Result<u64>) -> Result<(usize, f64)> {
     let (wall, cpu) = (Instant::now(), ThreadTime::now());
     let mut times = 0;
@@ -172,7 +171,7 @@ impl What {
         let auth = self.auth.as_deref().map(|auth| clap::ValueEnum::from_str(auth, false)).transpose();
         let azure = AzureArgs {
             account: self.account.clone(),
-            auth: auth.map_err(|_| Error::new("there is no such way to sign in"))?,
+            auth: auth.map_err(|_| Error::new("unknown way to sign in"))?,
             config: self.config.clone(),
         };
         let (source, profile) = (self.source.as_ref(), self.profile.as_deref());
@@ -199,7 +198,7 @@ impl What {
     fn container(&self) -> Result<Arc<AzureSource>> {
         match self.open(None)?.0 {
             AnySource::Container(container) => Ok(container),
-            AnySource::Folder(_) => Err(Error::new("it has no pages")),
+            AnySource::Folder(_) => Err(Error::new("a folder has no listing pages")),
         }
     }
 
@@ -248,12 +247,12 @@ impl What {
         Ok(blobs)
     }
 
-    /// The first read of each blob, as a bare client asks for it.
+    /// The first read of each blob, as a bare client requests it.
     async fn gets(&self) -> Result<(Uri, Vec<Get>)> {
         let (source, _) = self.open(None)?;
         let blobs = self.blobs(&source).await?;
         let AnySource::Container(container) = &source else {
-            return Err(Error::new("a folder takes no requests"));
+            return Err(Error::new("a folder serves no requests"));
         };
         let get = |blob: &Blob| {
             let range = first_range(blob);
@@ -287,7 +286,7 @@ impl What {
     /// The files of a folder, with the bytes of their first reads.
     async fn files(&self) -> Result<Vec<(PathBuf, u64)>> {
         let (source, resolved) = self.open(None)?;
-        let Location::Folder(root) = &resolved.location else { return Err(Error::new("it is no folder")) };
+        let Location::Folder(root) = &resolved.location else { return Err(Error::new("it isn't a folder")) };
         let blobs = self.blobs(&source).await?;
         Ok(blobs.iter().map(|blob| (root.join(blob.name.as_str()), first_range(blob).len())).collect())
     }

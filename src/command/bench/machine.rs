@@ -1,8 +1,8 @@
-//! What the system tells of the machine and of this process. Linux tells; what others do not is left out.
+//! What the system reports about the machine and this process. Only on Linux; elsewhere, nothing is reported.
 
 use std::fs;
 
-/// The clock of all cores at one moment, in ticks.
+/// The CPU time of all cores at one moment, in ticks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Busy {
     idle: u64,
@@ -10,12 +10,12 @@ pub(super) struct Busy {
 }
 
 impl Busy {
-    /// Now (`/proc/stat`, proc(5)).
+    /// The current state (`/proc/stat`, proc(5)).
     pub(super) fn now() -> Option<Self> {
         Self::of(&fs::read_to_string("/proc/stat").ok()?)
     }
 
-    /// user, nice, system, idle, iowait, irq, softirq, steal; what follows is part of the first two.
+    /// user, nice, system, idle, iowait, irq, softirq, steal; the fields after that are part of the first two.
     fn of(text: &str) -> Option<Self> {
         let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
         let ticks: Vec<u64> = line.split_whitespace().take(8).filter_map(|tick| tick.parse().ok()).collect();
@@ -32,7 +32,7 @@ impl Busy {
     }
 }
 
-/// The most memory that this process has held at a time, in bytes (`VmHWM`, proc(5)).
+/// The peak memory of this process, in bytes (`VmHWM`, proc(5)).
 pub(super) fn peak_rss() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

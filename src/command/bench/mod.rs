@@ -1,4 +1,4 @@
-//! `presync bench`: how fast a container can be read from here, what bounds it, and what cannot be saved.
+//! `presync bench`: how fast a container can be read from here, what limits it, and the lower bound of the cost.
 
 use std::io::{self, Read, Write};
 
@@ -23,18 +23,18 @@ use job::{Found, Job, What};
 
 /// The container of the loopback server.
 const CONTAINER: &str = "media";
-/// Connections of the bare client where no number is recommended.
+/// Connections of the bare client if no number is recommended.
 const CONNECTIONS: usize = 64;
-/// How often a run and its floor are measured in turn: the pair with the middle ratio counts, because the speed of a
-/// machine drifts.
+/// How many times a run and its floor are measured in turn. The pair with the median ratio counts, because the speed of
+/// a machine drifts.
 const PAIRS: usize = 3;
-/// What the loopback server takes for a token of Entra ID when it speaks TLS.
+/// The bearer token that the loopback server accepts, in place of one from Entra ID, if it uses TLS.
 const TOKEN: &str = "bench";
 
 /// Measures and reports.
 ///
 /// # Errors
-/// When the source cannot be read or a measurement fails.
+/// Returns an error if the source cannot be read or a measurement fails.
 pub(super) fn run(args: &BenchArgs) -> Result<Exit> {
     let output = Output::open(args.output.as_deref(), args.color.choice())?;
     let server = match args.source {
@@ -52,7 +52,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<Exit> {
         let job = Job::Run { what: what.clone(), concurrency, first_read };
         match measure(&job, server.as_ref())? {
             Found::Measured(measured) => Ok(*measured),
-            Found::Floor(_) => Err(Error::new("a measurement gave something else")),
+            Found::Floor(_) => Err(Error::new("a measurement returned a result of another kind")),
         }
     };
     let mut by_concurrency = Vec::new();
@@ -65,7 +65,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<Exit> {
             by_concurrency.push(run(Some(concurrency), None)?);
         }
     }
-    told("measuring what presync chooses by itself");
+    told("measuring presync's own choice");
     by_concurrency.push(run(None, None)?);
     let recommended_concurrency = bench::recommended(&by_concurrency);
     let mut by_first_read = Vec::new();
@@ -76,7 +76,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<Exit> {
 
     let mut floors = Vec::new();
     if !args.no_floor {
-        told("measuring what cannot be saved");
+        told("measuring the lower bound");
         floors = measure_floors(&what, kind, recommended_concurrency, server.as_ref(), run)?;
     }
     let assumptions =
@@ -102,10 +102,10 @@ pub(super) fn run(args: &BenchArgs) -> Result<Exit> {
     Ok(if whole { Exit::Clean } else { Exit::Incomplete })
 }
 
-/// Does one measurement of a benchmark, which is another process: the job comes from stdin, what it found goes to stdout.
+/// Makes one measurement for a benchmark in another process: reads the job from stdin, and writes the result to stdout.
 ///
 /// # Errors
-/// When the job cannot be read or fails.
+/// Returns an error if the job cannot be read or fails.
 pub(super) fn run_job() -> Result<Exit> {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text).map_err(|error| report::output(&error))?;
@@ -123,7 +123,7 @@ enum Kind {
     Container,
 }
 
-/// What is read, how a report calls it, and what it is.
+/// What is measured, its name in the report, and its kind.
 fn subject(args: &BenchArgs, server: Option<&Server>) -> Result<(What, String, Kind)> {
     let (source, token) = match (server, &args.source) {
         (Some(server), _) => (server.container(CONTAINER), args.server.tls.then(|| TOKEN.to_owned())),
@@ -175,7 +175,7 @@ fn start_server(args: &BenchArgs) -> Result<Server> {
     Server::start(config, args.server.tls)
 }
 
-/// Measures each floor beside the run that stands against it.
+/// Measures each floor, along with the run that it is compared with.
 fn measure_floors(
     what: &What,
     kind: Kind,
@@ -185,7 +185,7 @@ fn measure_floors(
 ) -> Result<Vec<Floor>> {
     let floor = |job: Job| match measure(&job, server)? {
         Found::Floor(floor) => Ok(floor),
-        Found::Measured(_) => Err(Error::new("a measurement gave something else")),
+        Found::Measured(_) => Err(Error::new("a measurement returned a result of another kind")),
     };
     let what = || what.clone();
     let whole = |ours_cpu_s| match kind {

@@ -17,10 +17,10 @@ use crate::source::Depth;
 use crate::source::any::AnySource;
 use crate::source::azure;
 
-/// Files of a folder that are examined side by side when nothing else is asked for.
+/// How many files of a folder are examined at a time by default.
 pub(in crate::command) const FILES_AT_ONCE: usize = 64;
 
-/// The arguments of `presync dry-run`. The default is what a command line without options says.
+/// The arguments of `presync dry-run`. The default is a command line without options.
 #[derive(Debug, Default, Args)]
 pub(crate) struct DryRunArgs {
     /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX],
@@ -61,7 +61,7 @@ pub(crate) struct DryRunArgs {
     #[arg(long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
 
-    /// Read further for width and height where the rules do not need them
+    /// Also read width and height where the rules do not need them
     #[arg(long)]
     pub dimensions: bool,
 
@@ -121,16 +121,16 @@ impl DryRunArgs {
         if self.no_recurse { Depth::Direct } else { Depth::All }
     }
 
-    /// Which share of the run this is, and the folder for its part of the plan.
+    /// The shard of this run, and the folder for its part of the plan.
     pub(in crate::command) fn share(&self) -> Option<(ShardOf, &Path)> {
         self.shard.zip(self.out.as_deref())
     }
 
-    /// How the run goes about its work.
+    /// The settings of the run's pipeline.
     pub(in crate::command) fn pipeline(&self, source: &AnySource) -> Settings {
         let at_once = match source {
             AnySource::Folder(_) => FILES_AT_ONCE,
-            // The source itself says how many of them wait for an answer at a time.
+            // The source's own limiter decides how many of them are in flight at a time.
             AnySource::Container(_) => azure::MAX_CONCURRENCY,
         };
         let mut pipeline = Settings::with_concurrency(self.performance.concurrency.unwrap_or(at_once));

@@ -21,11 +21,11 @@ pub(in crate::command) struct QuotaArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum QuotaCommand {
-    /// Show limits, what is used, reserved and left, and by which plans (the default)
+    /// Show limits, how much is used, reserved and left, and by which plans (the default)
     Show(ShowArgs),
     /// Set a month's limits and what the platform shows as used
     Set(SetArgs),
-    /// Give back what a plan reserved: it will not be synced, or already counts as used
+    /// Release what a plan reserved, because it will not be synced or already counts as used
     Release(ReleaseArgs),
 }
 
@@ -111,7 +111,7 @@ pub(super) struct LedgerArgs {
     pub ledger: Option<PathBuf>,
 }
 
-/// A limit that is set; `None` for none.
+/// A limit to set; `None` removes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Limit(Option<u64>);
 

@@ -1,4 +1,4 @@
-//! Basenames that more than one container has: a platform that matches annotations by them cannot tell the assets apart.
+//! Basenames that more than one container has. A platform that matches annotations by basename cannot distinguish them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -8,44 +8,44 @@ use crate::model::error::Result;
 use crate::model::{Asset, Verdict};
 use crate::plan::Sink;
 
-/// Basenames that are compared: 1.8 million, in 36 MB of hashes and places. Beyond that, an even sample is.
+/// The most basenames that are compared: 1.8 million, in 36 MB. Beyond that, an even sample of them is compared.
 const MAX_BASENAMES: usize = 1_835_008;
-/// Basenames that are named.
+/// The most basenames named as examples.
 const EXAMPLES: usize = 5;
-/// The place of no container.
+/// The index that stands for no container.
 const NONE: u32 = u32::MAX;
 
-/// The basenames of a project's containers, which may come in any order and side by side.
+/// The basenames of the containers of a project, which can be added in any order and concurrently.
 ///
-/// Held are the hashes below a bound. When they become too many, the bound is halved, until few enough are below it: it
-/// depends on the names alone, so that what is found does not depend on which container finishes first.
+/// Only hashes up to a bound are kept. When there are too many, the bound is halved until few enough are left. The
+/// bound depends only on the names, so the result does not depend on which container finishes first.
 #[derive(Debug)]
 pub struct ProjectBasenames {
     most: usize,
     bound: u64,
-    /// How often the bound was halved.
+    /// How many times the bound was halved.
     halvings: u32,
-    /// By hash, the first two containers, in the order of their places, that have the name.
+    /// By hash, the indexes of the first two containers with the name.
     seen: HashMap<u64, (u32, u32)>,
     shared: u64,
-    /// Of the names that are shared, those with the smallest hashes.
+    /// The shared names with the smallest hashes.
     examples: BTreeMap<u64, String>,
 }
 
-/// The basenames that one container adds to those of its project.
+/// Adds the basenames of one container to those of its project.
 #[derive(Clone, Debug)]
 pub struct ContainerBasenames {
-    /// Those of all containers of the project.
+    /// The basenames of the project.
     pub project: Arc<Mutex<ProjectBasenames>>,
-    /// The container's place.
+    /// The index of the container.
     pub container: usize,
 }
 
 impl Sink for ContainerBasenames {
     fn settled(&mut self, asset: &Asset) -> Result<()> {
-        // What will not be synced clashes with nothing.
+        // An asset that will not be synced cannot clash with another one.
         if asset.verdict == Verdict::Accept {
-            // Sums are whole even if another container's thread has panicked.
+            // The counts are valid even if the thread of another container has panicked.
             let mut project = self.project.lock().unwrap_or_else(PoisonError::into_inner);
             project.add(asset.blob.name.basename(), self.container);
         }
@@ -53,14 +53,14 @@ impl Sink for ContainerBasenames {
     }
 }
 
-/// What was found.
+/// The shared basenames of a project.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SharedBasenames {
-    /// Basenames that more than one container has, among those that were compared.
+    /// The number of basenames, among those compared, that more than one container has.
     pub count: u64,
-    /// One of how many basenames was compared: 1 when all were.
+    /// One in this many basenames was compared: 1 if all were.
     pub one_of: u64,
-    /// Some of them, in the order of their names.
+    /// Some of them, in name order.
     pub examples: Vec<SharedBasename>,
 }
 
@@ -69,7 +69,7 @@ pub struct SharedBasenames {
 pub struct SharedBasename {
     /// The basename.
     pub basename: String,
-    /// The places of the first two containers that have it.
+    /// The indexes of the first two containers with it.
     pub containers: [usize; 2],
 }
 
@@ -85,7 +85,7 @@ impl ProjectBasenames {
         Self { most, bound: u64::MAX, halvings: 0, seen, shared: 0, examples }
     }
 
-    /// Takes a basename of the container at this place.
+    /// Adds a basename of a container.
     pub fn add(&mut self, basename: &str, container: usize) {
         let mut hasher = DefaultHasher::new();
         basename.hash(&mut hasher);
@@ -125,7 +125,7 @@ impl ProjectBasenames {
         self.examples.retain(|hash, _| *hash <= bound);
     }
 
-    /// What was found.
+    /// Returns the shared basenames.
     pub fn finish(self) -> SharedBasenames {
         let duplicate = |(hash, basename)| {
             let (first, second) = self.seen.get(&hash).copied()?;

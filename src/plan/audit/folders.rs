@@ -1,10 +1,10 @@
-//! Which folders have the most assets that will not sync.
+//! The folders with the most assets that will not sync.
 
 use crate::model::error::Result;
 use crate::model::{Asset, Verdict};
 use crate::plan::{FolderSum, Folders, Sink, TopFolders};
 
-/// How many entries of a folder will not sync.
+/// The entries of a folder, and those that will not sync.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FolderCounts {
     /// Entries of the listing.
@@ -40,7 +40,7 @@ impl Sink for Folders<FolderCounts> {
     }
 }
 
-/// The worst folders of a container whose listing has ended. What is in no folder counts as one.
+/// The worst folders of a container whose listing has ended. Entries outside of any folder count as one folder.
 pub fn worst(folders: Folders<FolderCounts>) -> TopFolders<FolderCounts> {
     let (direct, mut worst) = folders.finish();
     worst.add(direct);

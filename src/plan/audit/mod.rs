@@ -1,5 +1,5 @@
-//! What an audit of several containers adds up to: a row a container, their sums, the worst folders, and basenames that
-//! more than one of them has. The order in which the containers finish does not matter.
+//! The summary of an audit of several containers: one row per container, totals, the worst folders, and basenames that
+//! more than one container has. It does not depend on the order in which the containers finish.
 
 mod basenames;
 mod folders;
@@ -17,34 +17,34 @@ pub use folders::{FolderCounts, worst};
 /// The result of an audit.
 #[derive(Debug)]
 pub struct Audit {
-    /// One of each container, in the order of accounts, containers and prefixes.
+    /// The containers, ordered by account, container and prefix.
     pub containers: Vec<Container>,
-    /// Names of the account's containers that were left out, such as `$logs`.
+    /// Names of the account's containers that were not audited, such as `$logs`.
     pub left_out: Vec<String>,
     /// The folders with the most assets that will not sync.
     pub worst: TopFolders<FolderCounts>,
-    /// By project, basenames that more than one of its containers has; `None` stands for the project of all of them.
+    /// Shared basenames by project; `None` for the project of all containers.
     pub duplicates: Vec<(Option<String>, SharedBasenames)>,
-    /// What the containers cost together of the workspace's quota, if there is one.
+    /// The cost of all containers against the workspace's quota, if a workspace is given.
     pub together: Vec<Together>,
     /// How long it took.
     pub elapsed: Duration,
 }
 
-/// A container, or a part of one, or a folder.
+/// A container, a part of one, or a folder.
 #[derive(Debug)]
 pub struct Container {
     /// `@cams`, `media/cameras/2026/`, or a folder's path.
     pub name: String,
     /// Where its blobs come from.
     pub origin: Origin,
-    /// The profile's name, as it was asked for.
+    /// The profile's name, as given.
     pub profile: String,
     /// The project that it syncs into.
     pub project: Option<String>,
     /// How its audit ended.
     pub outcome: ContainerOutcome,
-    /// What is worth knowing besides, such as that its earlier plan cannot be used.
+    /// Additional notes, such as that its earlier plan cannot be used.
     pub notes: Vec<String>,
     /// The plan that was written.
     pub plan: Option<PathBuf>,
@@ -57,21 +57,21 @@ pub struct Container {
 pub enum ContainerOutcome {
     /// Every blob was examined.
     Complete(Summary),
-    /// The first part of its listing was, and then this happened.
+    /// Only the first part of the listing was examined, because of this error.
     Incomplete(Summary, Error),
-    /// The first part of its listing was, when the audit was stopped.
+    /// Only the first part of the listing was examined before the audit was stopped.
     Stopped(Summary),
-    /// Nothing was examined, because of this.
+    /// Nothing was examined, because of this error.
     Failed(Error),
     /// The audit was stopped before its turn.
     NotDone,
 }
 
 impl ContainerOutcome {
-    /// What [`as_str`](Self::as_str) gives, the best first.
+    /// The values of [`as_str`](Self::as_str), best first.
     pub const STATES: [&str; 5] = ["complete", "incomplete", "failed", "stopped", "not-done"];
 
-    /// What was examined adds up to this.
+    /// The summary of what was examined.
     pub fn summary(&self) -> Option<&Summary> {
         match self {
             Self::Complete(summary) | Self::Incomplete(summary, _) | Self::Stopped(summary) => Some(summary),
@@ -79,7 +79,7 @@ impl ContainerOutcome {
         }
     }
 
-    /// What kept it from its end.
+    /// The error that ended it early.
     pub fn cause(&self) -> Option<&Error> {
         match self {
             Self::Incomplete(_, error) | Self::Failed(error) => Some(error),
@@ -105,26 +105,26 @@ impl ContainerOutcome {
     }
 }
 
-/// What all containers cost of one kind of quota, and what a workspace has left of it.
+/// The cost of all containers in one kind of quota, and what the workspace has left of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Together {
-    /// What is counted.
+    /// The kind of quota.
     pub kind: QuotaKind,
-    /// What the accepted assets of all containers use.
+    /// The cost of the accepted assets of all containers.
     pub cost: u64,
     /// What is left; `None` without a limit.
     pub left: Option<u64>,
 }
 
 impl Together {
-    /// By how much the cost exceeds what is left.
+    /// How much the cost exceeds what is left.
     pub fn excess(&self) -> u64 {
         self.left.map_or(0, |left| self.cost.saturating_sub(left))
     }
 }
 
 impl Audit {
-    /// The sums over all containers.
+    /// The totals of all containers.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         self.summaries().for_each(|summary| totals.add_all(&summary.totals));
@@ -140,7 +140,7 @@ impl Audit {
         Code::ALL.iter().map(|code| of(*code)).filter(|found| found.1 > 0).collect()
     }
 
-    /// Whether every container was examined to its end.
+    /// Whether every container was fully examined.
     pub fn is_complete(&self) -> bool {
         self.containers.iter().all(|container| container.outcome.is_complete())
     }

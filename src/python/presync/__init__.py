@@ -11,11 +11,11 @@ One container, with the options of ``presync dry-run``::
     report = presync.dry_run("https://media.blob.core.windows.net/cameras", image_quota=10_000)
     print(report["totals"], report["quota"])
 
-Blobs that somebody else lists, as Arrow batches::
+Blobs that you list yourself, as Arrow batches::
 
     rows = presync.check_batches(batches)   # columns: account, container, name, size, etag
 
-``presync.spark``, ``presync.ray`` and ``presync.daft`` do that inside the tasks of an engine.
+``presync.spark``, ``presync.ray`` and ``presync.daft`` do this inside the tasks of an engine.
 """
 
 from presync._presync import (

@@ -8,7 +8,7 @@ from presync._presync import main as _main
 
 def main() -> None:
     """Runs ``presync`` with the arguments of this process."""
-    # The command handles Ctrl-C by itself; Python's handler would wait until it returns.
+    # The command handles Ctrl-C itself; Python's handler would run only after it returns.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(_main(["presync", *sys.argv[1:]]))
 

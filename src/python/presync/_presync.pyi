@@ -10,12 +10,12 @@ __version__: str
 PART_KEY: str
 
 class PresyncError(Exception):
-    """presync could not start or could not go on."""
+    """presync could not start or could not continue."""
 
     hint: str | None
 
 class Batches(Iterator[pa.RecordBatch]):
-    """The rows of blobs that were checked."""
+    """The rows of checked blobs."""
 
     def __iter__(self) -> Batches: ...
     def __next__(self) -> pa.RecordBatch: ...
@@ -68,4 +68,4 @@ def dry_run(
 ) -> dict[str, Any]: ...
 
 def main(args: Sequence[str]) -> int:
-    """Runs the command line with these arguments, of which the first is the program's name."""
+    """Runs the command line with these arguments, the first of which is the program's name."""

@@ -1,4 +1,4 @@
-"""The audit inside the tasks of Daft.
+"""Checks blobs inside the tasks of Daft.
 
 ::
 
@@ -24,10 +24,10 @@ _PLACE = ["account", "container"]
 
 
 def check(df: daft.DataFrame, *, batch_size: int = 16_384, **options: Any) -> daft.DataFrame:
-    """A row for each blob of ``df``, in a stream: see :func:`presync.check_batches`, whose ``options`` these are.
+    """Returns a row for each blob of ``df``, as a stream. ``options`` are those of :func:`presync.check_batches`.
 
-    Reading begins anew with each batch of ``batch_size`` blobs, so that it should be some thousands. Limits such as
-    ``max_requests_per_second`` are those of one task: divide them by the tasks that run at a time.
+    Each batch of ``batch_size`` blobs starts reading from scratch, so make it several thousand. Limits such as
+    ``max_requests_per_second`` apply to one task: divide them by the number of tasks that run at a time.
     """
     plan = presync.plan_schema()
     given = [name for name in ("etag", "last_modified") if name in df.column_names]
@@ -44,7 +44,7 @@ def check(df: daft.DataFrame, *, batch_size: int = 16_384, **options: Any) -> da
 
 
 def _in_order(blobs: pa.Table, rows: pa.Schema, options: dict[str, Any]) -> pa.Array:
-    """The rows of these blobs, each at the place of its blob: those of several containers come as they are ready."""
+    """The rows of these blobs, in their order: the rows of several containers come as they are ready."""
     number = pa.array(range(len(blobs)))
     by_container = [(name, "ascending") for name in (*_PLACE, "number")]
     order = pc.sort_indices(blobs.append_column("number", number), by_container)

@@ -1,4 +1,4 @@
-"""The audit inside the tasks of Ray Data.
+"""Checks blobs inside the tasks of Ray Data.
 
 ::
 
@@ -21,10 +21,10 @@ import presync
 
 
 def check(dataset: ray.data.Dataset, *, batch_size: int = 16_384, **options: Any) -> ray.data.Dataset:
-    """A row for each blob of ``dataset``, in a stream: see :func:`presync.check_batches`, whose ``options`` these are.
+    """Returns a row for each blob of ``dataset``, as a stream. ``options`` are those of :func:`presync.check_batches`.
 
-    Reading begins anew with each batch of ``batch_size`` blobs, so that it should be some thousands. Limits such as
-    ``max_requests_per_second`` are those of one task: divide them by the tasks that run at a time.
+    Each batch of ``batch_size`` blobs starts reading from scratch, so make it several thousand. Limits such as
+    ``max_requests_per_second`` apply to one task: divide them by the number of tasks that run at a time.
     """
 
     def run(table: pa.Table) -> Iterator[pa.Table]:

@@ -1,6 +1,6 @@
-"""The audit inside the tasks of a Spark job (PySpark 4).
+"""Checks blobs inside the tasks of a Spark job (PySpark 4).
 
-Two accounts, from the reports of Azure Blob Inventory to a folder that ``presync report`` reads::
+An account, from the reports of Azure Blob Inventory to a folder that ``presync report`` reads::
 
     from presync import spark as presync_spark
 
@@ -8,7 +8,7 @@ Two accounts, from the reports of Azure Blob Inventory to a folder that ``presyn
     rows = presync_spark.audit(blobs, "abfss://audits@media.dfs.core.windows.net/2026-11", image_quota=1_000_000)
     rows.groupBy("account", "container", "verdict").count().show()
 
-Every executor needs this package, and credentials in its environment as the command line has them.
+Every executor needs this package, and credentials in its environment, as for the command line.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ def check(
     max_bandwidth: float | None = None,
     **options: Any,
 ) -> DataFrame:
-    """A row for each blob of ``df``: what its bytes say, and what the rules say of that.
+    """Returns a row for each blob of ``df``, with its facts and its verdict.
 
-    ``df`` has the columns account, container, name and size, and may have etag and last_modified. Nothing happens before
-    rows are asked for. ``options`` are those of :func:`presync.check_batches`.
+    ``df`` has the columns account, container, name and size, and optionally etag and last_modified. The rows are
+    computed lazily. ``options`` are those of :func:`presync.check_batches`.
 
-    ``max_requests_per_second`` and ``max_bandwidth`` (bytes a second) are for each account and the whole job: each task
-    takes an equal share. ``tasks`` is how many run at a time, by default as many as Spark has cores for::
+    ``max_requests_per_second`` and ``max_bandwidth`` (bytes per second) apply to each account and the whole job: each
+    task gets an equal share. ``tasks`` is the number of tasks that run at a time, by default Spark's number of cores::
 
         presync_spark.check(blobs, max_requests_per_second=15_000).where("verdict = 'reject'").show()
     """
@@ -58,7 +58,7 @@ def check(
     options["max_bandwidth"] = _share(max_bandwidth, at_once)
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        # On the executor.
+        # This runs on the executor.
         import presync
 
         yield from presync.check_batches(batches, **options)
@@ -81,14 +81,14 @@ def audit(
 ) -> DataFrame:
     """Checks the blobs of ``df`` and writes the rows to ``out``, as Parquet by account and container.
 
-    Each task has a stretch of the listing, to find which ``df`` is read once more, and writes it in its order. ``presync report`` and ``presync commit`` put the
-    rows of a container together, and weigh the quota in the order of the listing, as one run of ``presync dry-run`` would::
+    Each task writes a range of the listing, in order; finding the ranges reads ``df`` once more. ``presync report`` and
+    ``presync commit`` merge the rows of a container and apply the quota in listing order, like one run of
+    ``presync dry-run``::
 
         presync report out/account=media/container=cameras
 
-    The quotas and ``admit`` are written down for that. ``prefix`` is what all names begin with. ``partitions`` is the
-    number of tasks; ``mode`` is that of Spark's writer. Other options are those of :func:`check`. Gives back the rows as
-    they were written.
+    The quotas and ``admit`` are recorded for that. All names must begin with ``prefix``. ``partitions`` is the number
+    of tasks; ``mode`` is that of Spark's writer. Other options are those of :func:`check`. Returns the rows as written.
     """
     header = presync.part_header(
         profile=options.get("profile", "nexus"),
@@ -101,11 +101,11 @@ def audit(
     )
     order = [*_PLACE, "name"]
     ranges = df.repartitionByRange(partitions, *order) if partitions else df.repartitionByRange(*order)
-    # Blobs of a container lie together, so that they are read together.
+    # Blobs of a container are adjacent, so they are read together.
     listed = ranges.sortWithinPartitions(*order)
-    # What comes out is in that order, and Spark does not know it: without being told, it would sort by container alone.
+    # The rows are already in this order, but Spark does not know that: otherwise it would sort by container alone.
     rows = check(listed, **options).sortWithinPartitions(*order)
-    # A file's own metadata is out of reach; that of a column is written into every file.
+    # Spark cannot set the metadata of a file, but it writes the metadata of a column into every file.
     named = F.col("name").alias("name", metadata={presync.PART_KEY: header})
     columns: list[Column] = [named if name == "name" else F.col(name) for name in rows.columns]
     rows.select(*columns).write.partitionBy(*_PLACE).mode(mode).parquet(out)
@@ -115,11 +115,11 @@ def audit(
 def inventory(
     spark: SparkSession, path: str, account: str, *, container: str | None = None, prefix: str = ""
 ) -> DataFrame:
-    """The blobs of an account as reports of Azure Blob Inventory list them: account, container, name, size, etag and
+    """Reads the blobs of an account from Azure Blob Inventory reports: account, container, name, size, etag and
     last_modified.
 
-    ``path`` is a manifest, whose files lie beside it, or CSV or Parquet files. Snapshots, old versions, deleted blobs and
-    directories are left out; so are other containers and names that do not begin with ``prefix``, if they are given::
+    ``path`` is a manifest, with its files next to it, or CSV or Parquet files. Snapshots, old versions, deleted blobs
+    and directories are left out. ``container`` and ``prefix`` select a container and the beginning of names::
 
         presync_spark.inventory(spark, "abfss://reports@media.dfs.core.windows.net/rule-manifest.json", "media")
     """
@@ -165,7 +165,7 @@ def inventory(
 
 
 def _time(text: Column) -> Column:
-    """Some reports have milliseconds since 1970."""
+    """Parses a time; some reports have milliseconds since 1970."""
     milliseconds = F.timestamp_millis(F.when(text.rlike(r"^\d+$"), text).cast("long"))
     return F.coalesce(milliseconds, F.try_to_timestamp(F.when(~text.rlike(r"^\d+$"), text)))
 
@@ -177,7 +177,7 @@ def _files(spark: SparkSession, path: str) -> tuple[list[str], str]:
     text = spark.read.text(path, wholetext=True).first()
     manifest = json.loads(text[0]) if text else {}
     if str(manifest.get("status")).lower() != "succeeded":
-        raise ValueError(f"the inventory '{path}' ended as '{manifest.get('status')}', not as 'Succeeded'")
+        raise ValueError(f"the inventory '{path}' has the status '{manifest.get('status')}', not 'Succeeded'")
     rule = manifest.get("ruleDefinition") or {}
     if str(rule.get("objectType", "blob")).lower() != "blob":
         raise ValueError(

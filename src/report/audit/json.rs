@@ -1,4 +1,4 @@
-//! The summary as one JSON document.
+//! The audit summary as one JSON document.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -15,18 +15,18 @@ use crate::report::record::{FORMAT_VERSION, QuotaRecord, SourceRecord, ToolRecor
 struct AuditDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
-    /// Whether every container was examined to its end.
+    /// Whether every container was fully examined.
     complete: bool,
     containers: Vec<ContainerRecord<'a>>,
-    /// ContainerNames of the account's containers that are not audited.
+    /// Names of the account's containers that are not audited.
     left_out: &'a [String],
     totals: TotalsRecord,
     findings_by_code: CodeCounts<'a>,
     worst_prefixes: Vec<FolderRecord<'a>>,
-    /// Prefixes with something that will not sync, besides those.
+    /// The remaining prefixes with assets that will not sync.
     more_prefixes: MoreRecord,
     duplicates: DuplicatesRecord<'a>,
-    /// What the containers cost together, where a workspace is named.
+    /// The cost of all containers, if a workspace is given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     together: Vec<TogetherRecord>,
 }
@@ -83,10 +83,10 @@ struct DuplicatesRecord<'a> {
 
 #[derive(Serialize)]
 struct ProjectRecord<'a> {
-    /// `null` stands for the project of all containers.
+    /// `null` for the project of all containers.
     project: Option<&'a str>,
     basenames: u64,
-    /// One of so many basenames was compared.
+    /// One in this many basenames was compared.
     one_of: u64,
     examples: Vec<BasenameRecord<'a>>,
 }
@@ -94,7 +94,7 @@ struct ProjectRecord<'a> {
 #[derive(Serialize)]
 struct BasenameRecord<'a> {
     basename: &'a str,
-    /// The first two that have it.
+    /// The first two containers with this basename.
     containers: [&'a str; 2],
 }
 
@@ -161,7 +161,7 @@ impl TogetherRecord {
     }
 }
 
-/// ContainerNames of containers by their places.
+/// Names of containers, by index.
 struct ContainerNames<'a>(&'a [Container]);
 
 impl<'a> ContainerNames<'a> {

@@ -9,11 +9,11 @@ mod json;
 mod table;
 mod text;
 
-/// Writes the summary to `out`. `width` is the number of columns that text may use; text has ANSI styles, which `out`
-/// strips where they are not wanted.
+/// Writes the summary to `out`. `width` is the maximum number of columns for text. Text has ANSI styles; `out` should
+/// strip them if they are not wanted.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Returns an error if the summary cannot be written.
 pub fn write(format: TextOrJson, audit: &Audit, out: impl Write, width: usize) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     match format {

@@ -1,4 +1,4 @@
-//! The table of the containers, for people.
+//! The table of containers in the text report.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -10,9 +10,9 @@ use crate::plan::audit::{Audit, Container, ContainerOutcome};
 use crate::report::layout::{bytes, columns, cut, number, shown};
 use crate::report::style::{BOLD, DIM, ERROR, UNKNOWN};
 
-/// Containers in the table; JSON has all.
+/// The most containers in the table. JSON has all of them.
 const MAX_ROWS: usize = 40;
-/// The narrowest that a container's name gets, in columns.
+/// The minimum width of container names, in columns.
 const MIN_NAME: usize = 16;
 
 /// The columns after the name.
@@ -41,12 +41,12 @@ pub(super) fn write(out: &mut impl Write, audit: &Audit, width: usize) -> io::Re
     }
     and_more(out, audit.containers.len(), MAX_ROWS, "  ")?;
     if let Some(together) = together {
-        writeln!(out, "{BOLD}{}{BOLD:#}", layout.line("together", &together))?;
+        writeln!(out, "{BOLD}{}{BOLD:#}", layout.line("total", &together))?;
     }
     writeln!(out)
 }
 
-/// `and 960 more`, if there are.
+/// Writes `and 960 more`, if there are more than `named`.
 pub(super) fn and_more(out: &mut impl Write, there: usize, named: usize, indent: &str) -> io::Result<()> {
     match there.saturating_sub(named) {
         0 => Ok(()),
@@ -54,7 +54,7 @@ pub(super) fn and_more(out: &mut impl Write, there: usize, named: usize, indent:
     }
 }
 
-/// How wide each column is.
+/// The width of each column.
 struct Layout {
     name: usize,
     cells: Cells<usize>,
@@ -85,7 +85,7 @@ impl Layout {
     }
 }
 
-/// The numbers of a container, if anything of it was examined.
+/// The numbers of a container, if any of it was examined.
 fn cells(container: &Container) -> Option<Cells<String>> {
     let summary = container.outcome.summary()?;
     Some(numbers(&summary.totals, container.elapsed))
@@ -105,7 +105,7 @@ fn numbers(totals: &Totals, elapsed: Duration) -> Cells<String> {
     ]
 }
 
-/// `99,999`, and above it three digits: `123k`, `1.23M`. Sums and JSON are exact.
+/// Up to `99,999` exact, and three digits above that: `123k`, `1.23M`. Totals and JSON are exact.
 fn short(value: u64) -> String {
     let mut amount = value as f64;
     if value < 100_000 {

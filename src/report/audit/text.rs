@@ -1,4 +1,4 @@
-//! The summary for people.
+//! The audit summary as text.
 
 use std::io::{self, Write};
 
@@ -10,9 +10,9 @@ use crate::report::layout::{MAX_WIDTH, MIN_WIDTH, bytes, counted, cut, number, s
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::rules;
 
-/// Containers whose cause of failure is shown.
+/// The most containers listed with the cause of their failure.
 const MAX_CAUSES: usize = 20;
-/// Folders that are named.
+/// The most folders listed.
 const MAX_FOLDERS: usize = 10;
 
 pub(super) struct AuditText<'a, W> {
@@ -77,13 +77,13 @@ impl<'a, W: Write> AuditText<'a, W> {
         said.collect::<Vec<_>>().join(", ")
     }
 
-    /// Containers that ended like this.
+    /// The number of containers in this state.
     fn count(&self, state: &str) -> u64 {
         let containers = self.audit.containers.iter();
         containers.filter(|container| container.outcome.as_str() == state).count() as u64
     }
 
-    /// Why containers are not complete, before anything else about them.
+    /// Why containers are incomplete, before anything else about them.
     fn causes(&mut self) -> io::Result<()> {
         let containers = &self.audit.containers;
         let [.., stopped, not_done] = ContainerOutcome::STATES.map(|state| self.count(state));
@@ -111,7 +111,7 @@ impl<'a, W: Write> AuditText<'a, W> {
             let (stopped, not_done) = (number(stopped), number(not_done));
             writeln!(
                 self.out,
-                "  {ERROR}{:<10}{ERROR:#}  {stopped} under way, {not_done} not started; {next}",
+                "  {ERROR}{:<10}{ERROR:#}  {stopped} interrupted, {not_done} not started; {next}",
                 "stopped"
             )?;
         }
@@ -220,12 +220,12 @@ impl<'a, W: Write> AuditText<'a, W> {
         if self.audit.together.is_empty() {
             return Ok(());
         }
-        writeln!(self.out, "{BOLD}All containers, against what the workspace has left{BOLD:#}")?;
+        writeln!(self.out, "{BOLD}All containers, against the workspace's remaining quota{BOLD:#}")?;
         for together in &self.audit.together {
             let (unit, cost) = (together.kind.unit(), number(together.cost));
             let (style, verdict) = match (together.left, together.excess()) {
-                (None, _) => (DIM, format!("{cost}; no limit is set")),
-                (Some(left), 0) => (GOOD, format!("{cost} of {} left: it fits", number(left))),
+                (None, _) => (DIM, format!("{cost}; no limit set")),
+                (Some(left), 0) => (GOOD, format!("{cost} of {} left: fits", number(left))),
                 (Some(left), excess) => {
                     (ERROR, format!("{cost} of {} left: {} over", number(left), number(excess)))
                 }

@@ -1,4 +1,4 @@
-//! How the quota is spent along the listing.
+//! Quota use over the course of the listing.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::{MAX_POINTS, is_refused};
 use crate::model::{Asset, Code, Verdict};
 use crate::report::shown;
 
-/// What is spent at a position in the listing, and what would be spent without any limit.
+/// What is spent up to a position in the listing, and what would be spent without limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Point {
     position: u64,
@@ -16,15 +16,15 @@ pub(super) struct Point {
     frames_asked: u64,
 }
 
-/// The first asset for which the quota of its kind was too small.
+/// The first asset refused by the quota of its kind.
 #[derive(Debug, Serialize)]
 pub(super) struct FirstRefused {
     name: String,
     at: Point,
 }
 
-/// Points at equal distances, which doubles whenever there are too many of them: each is exact, however long the listing
-/// turns out to be.
+/// Points at equal intervals. The interval doubles whenever there are too many points, so every point is exact for a
+/// listing of any length.
 #[derive(Debug)]
 pub(super) struct QuotaCurve {
     now: Point,
@@ -75,7 +75,7 @@ impl QuotaCurve {
         }
     }
 
-    /// The points, with the last entry and with those that were first refused among them.
+    /// The points, including the last entry and the first refused assets.
     pub(super) fn points(&self) -> Vec<Point> {
         let mut points = self.points.clone();
         points.push(self.now);

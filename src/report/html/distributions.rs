@@ -1,4 +1,4 @@
-//! The distributions of sizes, formats and other facts in headers.
+//! The distributions of sizes, formats and other facts.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,13 +11,13 @@ use crate::report::layout::number;
 use crate::report::shown;
 use crate::rules::orientation_text;
 
-/// Sizes are counted by their number of binary digits: 0 for no bytes, 1 for one, 64 for 8 EiB and more.
+/// The bins of sizes, by number of binary digits: 0 for no bytes, 1 for one byte, 64 for 8 EiB and more.
 const SIZES: usize = u64::BITS as usize + 1;
-/// Where each bin of frame counts begins.
+/// The start of each bin of frame counts.
 const FRAMES: [u64; 17] =
     [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000];
 
-/// A distribution as the page has it.
+/// A distribution in the page data.
 #[derive(Debug, Serialize)]
 pub(super) struct Distribution {
     title: &'static str,
@@ -49,7 +49,7 @@ impl Default for Distributions {
     }
 }
 
-/// An orientation, with the values that Exif does not define as one.
+/// An orientation. All values that Exif does not define are one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum OrientationKey {
     Absent,
@@ -76,7 +76,7 @@ impl OrientationKey {
     }
 }
 
-/// Assets by a name that files give themselves.
+/// Assets by a name that comes from the file.
 #[derive(Debug, Default)]
 struct NameCounts {
     known: BTreeMap<String, Counts>,
@@ -95,7 +95,7 @@ impl NameCounts {
         counts[verdict as usize] += 1;
     }
 
-    /// The most frequent ones first.
+    /// The rows, most frequent first.
     fn into_rows(self) -> Vec<(Cow<'static, str>, Counts)> {
         let mut rows: Vec<_> = self.known.into_iter().map(|(name, counts)| (name.into(), counts)).collect();
         most_frequent_first(&mut rows);
@@ -140,7 +140,7 @@ impl Distributions {
         }
     }
 
-    /// Those that have something to show.
+    /// The distributions that are not empty.
     pub(super) fn into_list(self) -> Vec<Distribution> {
         let sizes =
             self.sizes.into_iter().enumerate().map(|(digits, counts)| (size_label(digits).into(), counts));
@@ -164,7 +164,7 @@ impl Distributions {
     }
 }
 
-/// The bins from the first to the last that holds something.
+/// Removes empty bins at both ends.
 fn without_empty_ends(mut rows: Vec<(Cow<'static, str>, Counts)>) -> Vec<(Cow<'static, str>, Counts)> {
     let is_used = |(_, counts): &(_, Counts)| counts.iter().any(|count| *count > 0);
     rows.truncate(rows.iter().rposition(is_used).map_or(0, |last| last + 1));
@@ -172,7 +172,7 @@ fn without_empty_ends(mut rows: Vec<(Cow<'static, str>, Counts)>) -> Vec<(Cow<'s
     rows
 }
 
-/// `0 B`, `1 B`, `16–32 KiB`, `512 KiB–1 MiB`: with its lower end, without its upper one.
+/// `0 B`, `1 B`, `16–32 KiB`, `512 KiB–1 MiB`. The lower end is inclusive, the upper end exclusive.
 fn size_label(digits: usize) -> String {
     const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let Some(low) = digits.checked_sub(1) else { return "0 B".to_owned() };

@@ -1,4 +1,4 @@
-//! The page's data, as JSON for its own script: not a format for other programs.
+//! The data of the page, as JSON for its own script. It isn't a format for other programs.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub(super) struct PageData<'a> {
     tool: ToolRecord,
     /// Labels and values about the run.
     about: Vec<(&'static str, String)>,
-    /// What a reader must know before trusting the sums.
+    /// Caveats about the numbers.
     notes: Vec<String>,
     totals: Totals,
     /// Why entries were skipped.
@@ -49,7 +49,7 @@ struct GaugeData<'a> {
     limit: Option<u64>,
     used_before: u64,
     cost: u64,
-    /// What the other kind uses of a limit that both share.
+    /// What the other kind uses of a shared limit.
     cost_of_other_kind: u64,
     /// Assets that do not fit.
     refused: u64,
@@ -58,13 +58,13 @@ struct GaugeData<'a> {
 
 #[derive(Serialize)]
 struct RuleData {
-    /// Its place in [`Code::ALL`], by which findings and folders name it.
+    /// Its index in [`Code::ALL`], by which findings and folders refer to it.
     place: usize,
     code: &'static str,
     name: &'static str,
     severity: &'static str,
     count: u64,
-    /// Findings of it that are in the table.
+    /// The number of its findings in the table.
     shown: usize,
     summary: &'static str,
     why: &'static str,
@@ -72,7 +72,7 @@ struct RuleData {
     source: &'static str,
 }
 
-/// What was added up while the assets passed.
+/// The parts collected from the assets.
 pub(super) struct PageParts<'a> {
     pub(super) curve: &'a QuotaCurve,
     pub(super) distributions: Distributions,

@@ -7,11 +7,11 @@ use super::{MAX_FINDING_BYTES, MAX_FINDINGS};
 use crate::model::{Asset, Code, Finding, Severity};
 use crate::report::shown;
 
-/// Bytes of JSON that a row takes besides its texts.
+/// Bytes of JSON in a row, without its texts.
 const ROW_BYTES: usize = 56;
 
-/// A finding as the table has it: `[position, name, size, format, rule, severity, message, fix]`. A rule is its place in
-/// [`Code::ALL`], message and fix are places in the list of texts, because most findings share theirs.
+/// A row of the table: `[position, name, size, format, rule, severity, message, fix]`. The rule is an index into
+/// [`Code::ALL`]. The message and the fix are indexes into the list of texts, because most findings share them.
 pub(super) type FindingRow = (u64, String, u64, &'static str, usize, &'static str, usize, Option<usize>);
 
 #[derive(Debug, Default)]
@@ -22,15 +22,15 @@ pub(super) struct Findings {
     rules: [KeptFindings; Code::ALL.len()],
 }
 
-/// What is kept of one rule's findings.
+/// What is kept of the findings of one rule.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct KeptFindings {
     /// Rows in the table.
     pub(super) rows: usize,
     bytes: usize,
-    /// Set once a row has not been kept: later ones are not either, so that the rows are the first ones.
+    /// Set once a row is dropped. Later ones are dropped too, so that the rows are always the first ones.
     is_full: bool,
-    /// The gravest severity that a finding of the rule has.
+    /// The highest severity of the findings of the rule.
     pub(super) severity: Option<Severity>,
 }
 
@@ -81,7 +81,7 @@ impl Findings {
         self.rules[code as usize]
     }
 
-    /// The rows in listing order, and the texts that they name.
+    /// The rows in listing order, and the texts that they refer to.
     pub(super) fn into_rows(self) -> (Vec<FindingRow>, Vec<String>) {
         let mut texts: Vec<_> = self.texts.into_iter().collect();
         texts.sort_by_key(|(_, place)| *place);

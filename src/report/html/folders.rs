@@ -1,4 +1,4 @@
-//! Where assets and findings are: the tree of folders, cut back to its larger branches.
+//! The folder tree with assets and findings, pruned to its larger branches.
 
 use std::cmp::Reverse;
 
@@ -11,7 +11,7 @@ use crate::report::shown;
 
 const ROOT: usize = 0;
 
-/// What is in a folder.
+/// The contents of a folder.
 #[derive(Clone, Debug, Default)]
 struct FolderContent {
     verdicts: Counts,
@@ -24,7 +24,7 @@ impl FolderContent {
         add(&mut self.rules, &other.rules);
     }
 
-    /// What the tree is kept for, first of all the assets that are left out.
+    /// The weight for pruning: first the assets that are left out, then all entries.
     fn weight(&self) -> (u64, u64) {
         let left_out = self.verdicts[Verdict::Reject as usize] + self.verdicts[Verdict::Unknown as usize];
         (left_out, self.verdicts.iter().sum())
@@ -36,9 +36,9 @@ struct FolderNode {
     parent: usize,
     depth: usize,
     name: String,
-    /// What is directly in it.
+    /// The contents directly in this folder.
     own: FolderContent,
-    /// How many folders were folded into it, and what was in them.
+    /// The number of folders folded into this one, and their contents.
     folded: u64,
     folded_content: FolderContent,
 }
@@ -56,14 +56,14 @@ impl FolderNode {
     }
 }
 
-/// The folders of a listing in listing order, in which the names of a folder follow each other: once another folder
-/// begins, the sums of the one before are final, and it may be folded into its parent when there are too many.
+/// The folders of a listing. In listing order, the names in a folder are consecutive. So once another folder starts,
+/// the counts of the previous one are final, and it can be folded into its parent if there are too many folders.
 #[derive(Debug)]
 pub(super) struct FolderTree {
     /// Parents before their children; the first is the root.
     folders: Vec<FolderNode>,
     name_bytes: usize,
-    /// The folders that the last name is in, from the outermost.
+    /// The folders of the last name, outermost first.
     open: Vec<OpenFolder>,
 }
 
@@ -73,8 +73,8 @@ struct OpenFolder {
     folder: usize,
 }
 
-/// A folder as the page has it: `[parent, name, folders, by verdict, [[rule, count], …]]`, with what is directly in
-/// it. One without a name is the sum of smaller folders of its parent.
+/// A folder in the page data: `[parent, name, folders, by verdict, [[rule, count], …]]`, with what is directly in the
+/// folder. One without a name is the sum of smaller folders in its parent.
 #[derive(Debug, Serialize)]
 pub(super) struct FolderRow(usize, Option<String>, u64, Counts, Vec<(usize, u64)>);
 
@@ -97,7 +97,7 @@ impl FolderTree {
         }
     }
 
-    /// The folder that the blob of this name is in.
+    /// The index of the folder that contains the blob with this name.
     fn enter(&mut self, name: &str) -> usize {
         let path = name.rsplit_once('/').map(|(path, _)| path);
         let segments = path.into_iter().flat_map(|path| path.split('/')).take(MAX_DEPTH);
@@ -121,7 +121,7 @@ impl FolderTree {
     fn fold(&mut self) {
         let sums = self.sums();
         let mut smallest: Vec<_> = (1..self.folders.len()).collect();
-        // A folder weighs at least as much as one inside it, so the inner ones come first.
+        // A folder weighs at least as much as the folders in it, so inner folders come first.
         smallest.sort_by_key(|index| (sums[*index].weight(), Reverse(self.folders[*index].depth)));
         let is_open = |index: usize| self.open.iter().any(|open| open.folder == index);
         let mut is_folded = vec![false; self.folders.len()];
@@ -163,7 +163,7 @@ impl FolderTree {
         }
     }
 
-    /// What is in each folder and everywhere below it.
+    /// The contents of each folder, including its subfolders.
     fn sums(&self) -> Vec<FolderContent> {
         let mut sums: Vec<FolderContent> = Vec::new();
         for folder in &self.folders {

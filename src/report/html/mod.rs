@@ -1,7 +1,7 @@
-//! The report for browsers: one file that asks the network for nothing.
+//! The HTML report: one file that makes no network requests.
 //!
-//! It holds sums and the first findings of each rule, never a row for every asset, so that its size, and the memory that
-//! making it takes, do not grow with the container.
+//! It has totals and the first findings of each rule, but no row for every asset. So its size, and the memory needed to
+//! write it, do not grow with the container.
 
 mod curve;
 mod distributions;
@@ -26,42 +26,43 @@ use crate::model::error::Result;
 use crate::model::{Asset, Code, Verdict};
 use crate::plan::{RunHeader, Sink, Summary};
 
-/// Findings of one rule that the table holds. A thousand is more than anyone reads.
+/// The most findings of one rule in the table. A thousand is more than anyone reads.
 const MAX_FINDINGS: usize = 1000;
-/// Bytes of JSON that one rule's findings may take, so that long names do not make the file large: all rules together
-/// take 2.5 MB at most.
+/// The most bytes of JSON for the findings of one rule, so that long names do not make the file large: all rules
+/// together take at most 2.5 MB.
 const MAX_FINDING_BYTES: usize = 128 << 10;
-/// Folders that the page names; smaller ones are summed up in their parents. No screen has room for more boxes.
+/// The most folders in the page; smaller ones are counted in their parents. No screen has room for more boxes.
 const MAX_FOLDERS: usize = 2000;
-/// Bytes of JSON that the names of these folders may take.
+/// The most bytes of JSON for the names of these folders.
 const MAX_FOLDER_BYTES: usize = 512 << 10;
-/// Levels of folders that the page names, as many as a hierarchical namespace allows; deeper ones are counted in the
-/// last of them.
+/// The most levels of folders, as many as a hierarchical namespace allows. Deeper folders are counted in the last
+/// level.
 const MAX_DEPTH: usize = 63;
-/// Points of the quota curve; a screen shows no more.
+/// The most points in the quota curve; a screen shows no more.
 const MAX_POINTS: usize = 512;
-/// Codecs, pixel formats or brands that are counted by name: real containers have fewer, hostile files may name any.
+/// The most codecs, pixel formats or brands counted by name. Real containers have fewer, but hostile files can have
+/// any.
 const MAX_NAMES: usize = 24;
-/// Characters that such a name may take: real ones take 16 at most.
+/// The most characters in such a name. Real ones have at most 16.
 const MAX_NAME: usize = 40;
 
 /// Assets by verdict, in the order of [`Verdict::ALL`].
 type Counts = [u64; Verdict::ALL.len()];
 
-/// Adds what was counted elsewhere.
+/// Adds other counts to `sums`.
 fn add<const N: usize>(sums: &mut [u64; N], others: &[u64; N]) {
     for (sum, other) in sums.iter_mut().zip(others) {
         *sum += other;
     }
 }
 
-/// Whether the asset is left out because it does not fit the quota.
+/// Whether the asset is left out because of the quota.
 fn is_refused(asset: &Asset) -> bool {
     asset.verdict == Verdict::Reject
         && asset.findings.iter().any(|finding| matches!(finding.code, Code::ImageQuota | Code::FrameQuota))
 }
 
-/// A report that adds up while the assets pass, and is written at the end.
+/// The report, which collects data during the run and is written at the end.
 pub(super) struct Html {
     header: RunHeader,
     out: Out,

@@ -1,4 +1,5 @@
-//! The file: markup, style, script and data in one, and a policy by which the browser loads nothing else.
+//! The HTML file: markup, style, script and data in one, with a policy that keeps the browser from loading anything
+//! else.
 
 use std::io::{self, Write};
 
@@ -39,12 +40,12 @@ pub(super) fn write(out: &mut impl Write, data: &PageData<'_>) -> io::Result<()>
     write!(out, "</script>\n<script type=\"module\">{SCRIPT}</script>\n</body>\n</html>\n")
 }
 
-/// What Content Security Policy calls a hash-source (CSP Level 3, 2.3.1).
+/// A hash source for the Content Security Policy (CSP Level 3, 2.3.1).
 fn hash(text: &str) -> String {
     format!("sha256-{}", BASE64.encode(Sha256::digest(text)))
 }
 
-/// Text between tags.
+/// Escapes text between tags.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

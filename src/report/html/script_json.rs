@@ -1,10 +1,10 @@
-//! JSON inside a script element.
+//! JSON in a script element.
 
 use std::io::{self, Write};
 
 use serde_json::ser::{CharEscape, Formatter};
 
-/// JSON in which nothing can end or open an element (HTML, 4.12.1.3) or a line of script.
+/// Formats JSON so that it cannot close or open an element (HTML, 4.12.1.3) or end a line of script.
 pub(super) struct ScriptSafe;
 
 impl Formatter for ScriptSafe {
@@ -31,7 +31,7 @@ fn is_unsafe(character: char) -> bool {
     matches!(character, '<' | '>' | '&' | '\u{2028}' | '\u{2029}')
 }
 
-/// Bytes that a text without control characters takes in this JSON, with its quotes.
+/// The length of a text without control characters in this JSON, including quotes, in bytes.
 pub(super) fn json_length(text: &str) -> usize {
     let length = |character: char| match character {
         '"' | '\\' => 2,

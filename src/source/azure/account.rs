@@ -14,19 +14,18 @@ use super::{Options, PAGE_DEADLINE, Session};
 use crate::model::error::{Error, Result};
 use crate::source::location::{ContainerUrl, Environment};
 
-/// Containers that one account is listed with: their names alone would take 6 MB, and no audit of so many would end.
+/// The most containers to list in an account: their names alone take 6 MB, and an audit of more would never end.
 pub const MAX_CONTAINERS: usize = 100_000;
-/// Characters that are kept of a name that is left out: as many as a container's name may have.
+/// The most characters to keep of a name that is left out: as many as a container's name may have.
 const MAX_NAME: usize = 63;
 
-/// The containers of the account that `account` stands for, in the order of their names, as URLs without a prefix and
-/// without a credential; and the names of those that are left out: the service's own, such as `$logs`, and what cannot
-/// be a container's name.
+/// Lists the containers of `account` in the order of their names, as URLs without a prefix or a credential. Also
+/// returns the names that are left out: the service's own, such as `$logs`, and names that no container can have.
 ///
 /// # Errors
 ///
-/// The credential is missing, does not allow to list containers, or the account cannot be reached; there are more
-/// than [`MAX_CONTAINERS`].
+/// Returns an error if the credential is missing or does not allow listing containers, if the account cannot be
+/// reached, or if there are more than [`MAX_CONTAINERS`].
 pub async fn containers(
     account: &ContainerUrl,
     mode: AuthMode,
@@ -43,7 +42,7 @@ pub async fn containers(
             |_| page(account, &credential.authorization, session, options.page_size, marker.clone());
         let page = with_retries(&limiter, options.retry, 0, Deadline::Fixed(PAGE_DEADLINE), attempt).await;
         let page = page.map_err(|failed| unlisted(&failed, account, &credential))?;
-        // An empty page counts as well, or there could be no end.
+        // An empty page counts as one, or a service that sends only empty pages would be listed forever.
         listed += page.names.len().max(1);
         for name in page.names {
             match account.beside(&name).ok().filter(|_| !name.starts_with('$')) {
@@ -53,11 +52,11 @@ pub async fn containers(
         }
         if listed > MAX_CONTAINERS {
             return Err(Error::new(format!("the account has more than {MAX_CONTAINERS} containers"))
-                .with_hint("give the containers one by one, or as connections of presync.toml with --all"));
+                .with_hint("give the containers one by one, or as connections in presync.toml with --all"));
         }
         if page.next.is_some() && page.next == marker {
-            return Err(Error::new("the service gave the same page of containers twice")
-                .with_hint("check what answers at this URL"));
+            return Err(Error::new("the service sent the same page of containers twice")
+                .with_hint("check what responds at this URL"));
         }
         match page.next {
             Some(next) => marker = Some(next),
@@ -72,8 +71,8 @@ fn unlisted(failed: &Failed, account: &ContainerUrl, credential: &Credential) ->
         Failure::Status { status: 401 | 403 | 404 | 409, .. } => {
             let (endpoint, label) = (account.endpoint(), credential.label());
             Error::new(format!("cannot list the containers of {endpoint} with {label}: {failed}")).with_hint(
-                "listing them takes the role 'Storage Blob Data Reader' on the storage account, its key, or an \
-                 account SAS (ss=b, srt=sco, sp=rl); without it, give the containers one by one",
+                "listing them requires the role 'Storage Blob Data Reader' on the storage account, its key, \
+                 or an account SAS (ss=b, srt=sco, sp=rl); without these, give the containers one by one",
             )
         }
         _ => explain::explain(failed, account, credential, Timestamp::now()),

@@ -1,4 +1,4 @@
-//! Answers are not believed: what the head of one must say.
+//! Checks the head of a response before its body is trusted.
 
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
@@ -8,7 +8,7 @@ use jiff::fmt::rfc2822;
 use super::failure::{Failure, Head};
 use crate::model::{Blob, ByteRange, ETag};
 
-/// Whether the head of an answer is that of the bytes that were asked for (RFC 9110, 14.4 and 15.3.7).
+/// Checks that the head of a response matches the requested range (RFC 9110, 14.4 and 15.3.7).
 pub(super) fn check(
     blob: &Blob,
     range: ByteRange,
@@ -23,7 +23,7 @@ pub(super) fn check(
         206 => {
             let given = headers.field("content-range").and_then(content_range);
             let (start, last, size) =
-                given.ok_or_else(|| Failure::Broken("a partial answer without its range".into()))?;
+                given.ok_or_else(|| Failure::Broken("a partial response without its range".into()))?;
             if size.is_some_and(|size| size != blob.size) {
                 return Err(Failure::Changed);
             }
@@ -43,7 +43,7 @@ pub(super) fn check(
     }
 }
 
-/// The version that an answer is of.
+/// The blob version in a response.
 #[derive(Debug, Default)]
 pub(super) struct Version {
     pub etag: Option<ETag>,
@@ -60,7 +60,7 @@ impl Version {
     }
 }
 
-/// First byte, last byte and the whole size, unless that is `*`, of `bytes 0-99/1234`.
+/// Parses `bytes 0-99/1234` into the first byte, the last byte and the whole size, which is `None` for `*`.
 fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
     let (start, rest) = number(text.strip_prefix("bytes ")?.as_bytes())?;
     let (last, rest) = number(rest.strip_prefix(b"-")?)?;
@@ -74,7 +74,7 @@ fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
     Some((start, last, size))
 }
 
-/// The digits that a text begins with, as a number, and what follows them.
+/// Parses the leading digits of a text, and returns the number and the rest.
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at_checked(end).filter(|(digits, _)| !digits.is_empty())?;

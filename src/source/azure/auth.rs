@@ -1,4 +1,4 @@
-//! Which credential a container is read with.
+//! Finds the credential with which a container is read.
 
 use std::fmt;
 use std::sync::Arc;
@@ -66,14 +66,14 @@ pub struct Credential {
     label: &'static str,
 }
 
-/// What a request is authorized by.
+/// How a request is authorized.
 #[derive(Clone)]
 pub(super) enum Authorization {
     /// A signature with the account's key.
     Key(SharedKey),
     /// A shared access signature.
     Sas(Sas),
-    /// A token of Entra ID.
+    /// An Entra ID token.
     Token(Arc<dyn TokenCredential>),
     /// Nothing.
     Anonymous,
@@ -93,14 +93,14 @@ impl fmt::Debug for Authorization {
 impl Credential {
     /// Finds the credential for a container.
     ///
-    /// The order of [`AuthMode::Auto`]: SAS of the URL, connection string (its key, then its SAS),
-    /// `AZURE_STORAGE_KEY`, `AZURE_STORAGE_SAS_TOKEN`, client secret, workload identity, managed identity where the
-    /// environment announces one, Azure CLI where there is one, anonymous. What belongs to another account is
-    /// passed over, and so is Entra ID where the endpoint is plain http.
+    /// The order of [`AuthMode::Auto`]: SAS in the URL, connection string (its key, then its SAS), `AZURE_STORAGE_KEY`,
+    /// `AZURE_STORAGE_SAS_TOKEN`, client secret, workload identity, managed identity if the environment announces one,
+    /// Azure CLI if it is installed, anonymous. Credentials for another account are skipped, and so is Entra ID if the
+    /// endpoint is plain HTTP.
     ///
     /// # Errors
     ///
-    /// What was asked for by name is missing or cannot be used here; a key is not base64.
+    /// Returns an error if the requested credential is missing or cannot be used here, or if a key is not base64.
     pub(super) fn resolve(
         mode: AuthMode,
         url: &ContainerUrl,
@@ -115,8 +115,8 @@ impl Credential {
             AuthMode::Key => finder.key()?.ok_or_else(|| finder.no_key()),
             AuthMode::Sas => finder.sas()?.ok_or_else(|| {
                 missing(
-                    "no SAS is given for this account",
-                    "set AZURE_STORAGE_SAS_TOKEN, or add ?SAS to the https:// URL of the container",
+                    "no SAS for this account",
+                    "set AZURE_STORAGE_SAS_TOKEN, or append ?SAS to the container's https:// URL",
                 )
             }),
             AuthMode::ClientSecret => {
@@ -144,7 +144,7 @@ impl Credential {
         Self { authorization, mode, label }
     }
 
-    /// A token that is given, and never asked for again.
+    /// A given token, which is never renewed.
     pub(super) fn given(token: String) -> Self {
         Self::new(
             Authorization::Token(Arc::new(StaticToken(token.into()))),
@@ -153,18 +153,18 @@ impl Credential {
         )
     }
 
-    /// The mode that asks for it by name: never [`AuthMode::Auto`].
+    /// The mode that selects it explicitly: never [`AuthMode::Auto`].
     pub fn mode(&self) -> AuthMode {
         self.mode
     }
 
-    /// What it is and where it comes from, such as `shared key (AZURE_STORAGE_KEY)`. No secret.
+    /// What it is and where it comes from, such as `shared key (AZURE_STORAGE_KEY)`. Contains no secret.
     pub fn label(&self) -> &'static str {
         self.label
     }
 }
 
-/// A token that is given.
+/// A given token.
 #[derive(Debug)]
 struct StaticToken(Secret);
 
@@ -201,7 +201,7 @@ impl Finder<'_> {
                     return Ok(found);
                 }
             }
-            // The address that a virtual machine's identity answers on is never asked on a guess.
+            // Only if announced: the address of a virtual machine's identity is never tried on a guess.
             if ["IDENTITY_ENDPOINT", "MSI_ENDPOINT"].iter().any(|name| self.env.var_os(name).is_some()) {
                 return self.managed_identity();
             }
@@ -234,7 +234,7 @@ impl Finder<'_> {
         Some(Credential::new(Authorization::Sas(sas), AuthMode::Sas, "SAS in the URL"))
     }
 
-    /// The connection string, if it is of the same account.
+    /// The connection string, if it is for the same account.
     fn connection(&self) -> Result<Option<ConnectionString>> {
         let connection = ConnectionString::from_env(self.env)?;
         Ok(connection.filter(|connection| match (connection.account(), self.url.account()) {
@@ -256,7 +256,7 @@ impl Finder<'_> {
         Ok(sas.map(|sas| Credential::new(Authorization::Sas(sas), AuthMode::Sas, label)))
     }
 
-    /// Whether what the environment holds for its account is meant for this one.
+    /// Whether the key and the SAS in the environment are for this account.
     fn same_account(&self) -> bool {
         match (self.env.var(ACCOUNT), self.url.account()) {
             (Some(one), Some(other)) => one == other,
@@ -276,7 +276,7 @@ impl Finder<'_> {
         let (Some(text), true) = (self.env.var(SAS_TOKEN), self.same_account()) else { return Ok(None) };
         let sas = Sas::parse(&text).ok_or_else(|| {
             Error::new(format!("{SAS_TOKEN} is not a SAS: it has no signature (sig=…)"))
-                .with_hint("copy the whole SAS; in a shell it needs quotes")
+                .with_hint("copy the whole SAS, and quote it in a shell")
         })?;
         Ok(Some(Credential::new(Authorization::Sas(sas), AuthMode::Sas, "SAS (AZURE_STORAGE_SAS_TOKEN)")))
     }
@@ -312,8 +312,8 @@ impl Finder<'_> {
             (Some(_), Some(account)) => Error::new(format!(
                 "AZURE_STORAGE_KEY is for the account in AZURE_STORAGE_ACCOUNT, not for '{account}'"
             ))
-            .with_hint("set AZURE_STORAGE_ACCOUNT to the account that the key is for"),
-            (None, _) => Error::new("no key is given for this account").with_hint(hint),
+            .with_hint("set AZURE_STORAGE_ACCOUNT to the account of the key"),
+            (None, _) => Error::new("no key for this account").with_hint(hint),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the Azure CLI says when it is asked for a token, in place of the client library's words for it.
+//! Runs the Azure CLI for a token, and reports its own error instead of the client library's.
 
 use std::ffi::OsStr;
 use std::io;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::failure::{Failure, first_line};
 use crate::model::error::reason;
 
-/// Runs the CLI. An answer without a token is an error that wraps a [`Failure`].
+/// Runs the CLI. Output without a token becomes an error that wraps a [`Failure`].
 #[derive(Debug)]
 pub(super) struct Az(Arc<dyn Executor>);
 
@@ -30,30 +30,30 @@ impl Executor for Az {
                 None => return Ok(output),
                 Some(fault) => fault,
             },
-            Err(error) => format!("az cannot be started: {}", reason(&error)),
+            Err(error) => format!("cannot run az: {}", reason(&error)),
         };
         Err(io::Error::other(Failure::Credential { cause: fault, code: None }))
     }
 }
 
-/// Why an answer is no token. What stands on stdout is never shown: it may be one.
+/// Why the output isn't a token. Stdout is never shown, because it may contain one.
 fn fault_of(output: &Output) -> Option<String> {
     if !output.status.success() {
         let said = said(&String::from_utf8_lossy(&output.stderr));
         return Some(match (said.is_empty(), output.status.code()) {
             (false, _) => said,
-            (true, Some(code)) => format!("az ended with exit code {code} and gave no reason"),
+            (true, Some(code)) => format!("az exited with code {code} and gave no reason"),
             (true, None) => "az gave no reason".into(),
         });
     }
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     if !["accessToken", "tokenType"].iter().all(|name| answer[name].is_string()) {
-        return Some("az did not answer with a token".into());
+        return Some("az did not return a token".into());
     }
     (!answer["expires_on"].is_i64()).then(|| "az is older than 2.54.0: update it".into())
 }
 
-/// The line that holds the error: warnings come before it.
+/// The line with the error; warnings may come before it.
 fn said(stderr: &str) -> String {
     let error = stderr.lines().find_map(|line| line.trim().strip_prefix("ERROR:"));
     first_line(error.unwrap_or(stderr)).trim_end_matches('.').to_owned()
@@ -77,7 +77,7 @@ mod tests {
         let stderr = "WARNING: an update is there\nERROR: Please run 'az login' to setup account.\n";
         assert_eq!(fault(1, "", stderr).as_deref(), Some("Please run 'az login' to setup account"));
         assert_eq!(fault(127, "", "sh: az: not found\n").as_deref(), Some("sh: az: not found"));
-        assert_eq!(fault(3, "", " \n").as_deref(), Some("az ended with exit code 3 and gave no reason"));
+        assert_eq!(fault(3, "", " \n").as_deref(), Some("az exited with code 3 and gave no reason"));
         let output = Output { status: ExitStatus::from_raw(9), stdout: Vec::new(), stderr: Vec::new() };
         assert_eq!(fault_of(&output).as_deref(), Some("az gave no reason"));
     }
@@ -87,7 +87,7 @@ mod tests {
         let token = r#"{"accessToken": "secret", "tokenType": "Bearer", "expires_on": 1}"#;
         assert_eq!(fault(0, token, "WARNING: x"), None);
         for stdout in ["", "secret", "[]", r#"{"accessToken": 1}"#] {
-            assert_eq!(fault(0, stdout, "").as_deref(), Some("az did not answer with a token"), "{stdout}");
+            assert_eq!(fault(0, stdout, "").as_deref(), Some("az did not return a token"), "{stdout}");
         }
         let old = r#"{"accessToken": "secret", "tokenType": "Bearer"}"#;
         assert_eq!(fault(0, old, "").as_deref(), Some("az is older than 2.54.0: update it"));

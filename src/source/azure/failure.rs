@@ -1,4 +1,4 @@
-//! What can go wrong with one attempt, distinguished by status, error code and kind, never by text.
+//! The ways one attempt can fail, told apart by status, error code and kind, never by text.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -17,98 +17,98 @@ use crate::model::error::{Error, reason};
 /// The header that carries the service's own code ("Status and error codes").
 const ERROR_CODE: &str = "x-ms-error-code";
 
-/// The headers that say how long to wait, in the order in which they count.
+/// The headers that say how long to wait, in order of precedence.
 const RETRY_AFTER_MS: [&str; 2] = ["x-ms-retry-after-ms", "retry-after-ms"];
 const RETRY_AFTER: &str = "retry-after";
 
-/// The longest text of another program that is passed on, in characters.
+/// The most characters to show of another program's message.
 const MAX_CAUSE: usize = 300;
 
-/// Why one attempt failed. Its text holds neither a URL nor a secret.
+/// Why one attempt failed. Its text contains neither a URL nor a secret.
 #[derive(Clone, Debug)]
 pub(super) enum Failure {
-    /// The service answered with an error.
+    /// The service responded with an error.
     Status { status: u16, code: Option<String>, retry_after: Option<Duration> },
-    /// No connection came about.
+    /// No connection could be established.
     Connect { kind: ConnectFault, cause: String },
-    /// The answer broke off, took too long, or is not the answer to what was asked.
+    /// The response was cut off, took too long, or does not match the request.
     Broken(String),
     /// The blob is no longer the one that was listed.
     Changed,
-    /// There is no token to be had. `code` is Entra ID's own, the digits of `AADSTS…`.
+    /// No token could be obtained. `code` is Entra ID's own, the digits of `AADSTS…`.
     Credential { cause: String, code: Option<String> },
-    /// The page of a listing cannot be read.
+    /// A page of the listing cannot be parsed.
     Page(Error),
-    /// It was not sent: the circuit breaker has been open for too long.
+    /// The request was not sent: the circuit breaker has been open for too long.
     CircuitOpen,
-    /// The request could not be made.
+    /// Anything else, such as a request that could not be built.
     Other(String),
 }
 
-/// What kept a connection from coming about.
+/// Why a connection could not be established.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectFault {
-    /// Nothing listens there.
+    /// Nothing is listening there.
     Refused,
-    /// Nothing answered in time.
+    /// Nothing responded in time.
     TimedOut,
-    /// The two sides do not agree on TLS, most often over the certificate.
+    /// The TLS handshake failed, most often because of the certificate.
     Tls,
-    /// The other side hung up before TLS stood, as one does that does not speak it.
+    /// The server hung up during the TLS handshake, as one that does not speak TLS does.
     HungUp,
-    /// Anything else: above all, the name does not resolve.
+    /// Anything else; most often, the name does not resolve.
     Other,
 }
 
 impl Failure {
-    /// The failure that an answer with an error status stands for.
+    /// The failure for a response with an error status.
     pub(super) fn of_answer(status: impl Into<u16>, headers: &impl Head) -> Self {
         let code = headers.field(ERROR_CODE).filter(|code| is_code(code)).map(str::to_owned);
         Self::Status { status: status.into(), code, retry_after: retry_after(headers) }
     }
 
-    /// The failure that no connection in time stands for.
+    /// The failure for a connection that was not established in time.
     pub(super) fn connect_timed_out() -> Self {
-        Self::Connect { kind: ConnectFault::TimedOut, cause: "no connection in time".into() }
+        Self::Connect { kind: ConnectFault::TimedOut, cause: "the connection timed out".into() }
     }
 
-    /// The failure that an error while connecting stands for.
+    /// The failure for an error while connecting.
     pub(super) fn of_connect(error: &(dyn StdError + 'static)) -> Self {
         Self::Connect { kind: connect_fault(error), cause: innermost(error) }
     }
 
-    /// The failure that an error of a connection stands for.
+    /// The failure for an error on a connection.
     pub(super) fn of_connection(error: &hyper::Error) -> Self {
         Self::Broken(format!("the connection broke: {}", innermost(error)))
     }
 
-    /// The failure that silence stands for.
+    /// The failure for a response that does not arrive in time.
     pub(super) fn silent() -> Self {
-        Self::Broken("no answer in time".into())
+        Self::Broken("no response in time".into())
     }
 
-    /// The failure that a request without a proper head stands for.
+    /// The failure for a request that cannot be built.
     pub(super) fn unsendable() -> Self {
         Self::Other("the request could not be built".into())
     }
 
-    /// Whether the service has no capacity at the moment ("Status and error codes"; 429 is what a proxy says).
+    /// Whether the service has no capacity at the moment ("Status and error codes"; 429 comes from a proxy).
     pub(super) fn is_throttled(&self) -> bool {
         matches!(self, Self::Status { status: 429 | 503, .. })
     }
 
-    /// Whether the failure may pass by itself ("Retry guidance for Azure Storage").
+    /// Whether the failure may be transient ("Retry guidance for Azure Storage").
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
-            // A certificate does not get better by asking again.
+            // Retrying does not fix a certificate.
             Self::Connect { kind, .. } => *kind != ConnectFault::Tls,
             Self::Broken(_) | Self::Page(_) => true,
             Self::Changed | Self::Credential { .. } | Self::CircuitOpen | Self::Other(_) => false,
         }
     }
 
-    /// What it means for the requests that follow.
+    /// What the limiter should learn from it.
     pub(super) fn feedback(&self) -> Feedback {
         match self {
             _ if self.is_throttled() => Feedback::Throttled,
@@ -129,7 +129,7 @@ impl Failure {
 impl From<azure_core::Error> for Failure {
     fn from(error: azure_core::Error) -> Self {
         if let Some(failure) = chain(&error).find_map(own) {
-            // A sign-in that fails to connect is a matter of the sign-in.
+            // A sign-in that fails to connect is a failed sign-in, not a failed request to the service.
             return match (error.kind(), failure) {
                 (ErrorKind::Credential, Self::Credential { .. }) => failure.clone(),
                 (ErrorKind::Credential, _) => Self::Credential { cause: failure.to_string(), code: None },
@@ -144,8 +144,8 @@ impl From<azure_core::Error> for Failure {
             ErrorKind::Io | ErrorKind::Connection => {
                 Self::Broken(format!("the connection broke: {}", innermost(&error)))
             }
-            // The text of such an error may hold the whole body.
-            _ => Self::Other("the answer could not be understood".into()),
+            // The text of such an error may contain the whole body.
+            _ => Self::Other("the response could not be understood".into()),
         }
     }
 }
@@ -173,7 +173,7 @@ impl fmt::Display for Failure {
             | Self::Credential { cause, .. }
             | Self::Other(cause) => f.write_str(cause),
             Self::Changed => f.write_str("the blob changed"),
-            Self::CircuitOpen => f.write_str("not tried: nothing has got through for minutes"),
+            Self::CircuitOpen => f.write_str("not tried: no request has succeeded for minutes"),
             Self::Page(error) => error.fmt(f),
         }
     }
@@ -181,14 +181,14 @@ impl fmt::Display for Failure {
 
 impl StdError for Failure {}
 
-/// Whether a code looks like one of the service's: letters and digits, so that nothing else gets into a report.
+/// Whether a code looks like one of the service's. Only letters and digits, so that nothing else gets into a report.
 fn is_code(code: &str) -> bool {
     (1..=80).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
-/// The fields of an answer's head.
+/// The header fields of a response.
 pub(super) trait Head {
-    /// The value of a field, if there is one and it is text.
+    /// The value of a field, if it is present and is text.
     fn field(&self, name: &'static str) -> Option<&str>;
 }
 
@@ -204,12 +204,12 @@ impl Head for HeaderMap {
     }
 }
 
-/// What kept a connection from coming about, by the kind of its innermost I/O error.
+/// Why a connection could not be established, by the kind of the innermost I/O error.
 fn connect_fault(error: &(dyn StdError + 'static)) -> ConnectFault {
     match io_kind(error) {
         Some(io::ErrorKind::TimedOut) => ConnectFault::TimedOut,
         Some(io::ErrorKind::ConnectionRefused) => ConnectFault::Refused,
-        // This is how the TLS layer hands on what it does not accept.
+        // The TLS layer reports what it does not accept as this kind.
         Some(io::ErrorKind::InvalidData) => ConnectFault::Tls,
         Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => ConnectFault::HungUp,
         _ => ConnectFault::Other,
@@ -229,12 +229,12 @@ fn retry_after(headers: &impl Head) -> Option<Duration> {
     })
 }
 
-/// An error and all that caused it.
+/// An error and its causes.
 fn chain<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }
 
-/// The kind of the innermost I/O error. One that wraps another does not show it as its source.
+/// The kind of the innermost I/O error. The `source` of an I/O error skips the error that it wraps.
 fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
     let mut io = chain(error).filter_map(|e| e.downcast_ref::<io::Error>()).last()?;
     while let Some(inner) = io.get_ref().and_then(|inner| inner.downcast_ref()) {
@@ -243,18 +243,18 @@ fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
     Some(io.kind())
 }
 
-/// A failure of our own, also inside an I/O error, which does not show it as its source.
+/// The [`Failure`] that an error is or, for an I/O error, wraps: its `source` skips the wrapped error.
 fn own<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Failure> {
     let wrapped = || error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref();
     error.downcast_ref().or_else(wrapped)
 }
 
-/// Why there is no token. The outermost text is left out where there is another: it begins with the library's names.
+/// Why there is no token. The outermost text is only used if it has no cause: it begins with the library's type names.
 fn cause_of_sign_in(error: &azure_core::Error) -> String {
     let text = match error.get_ref() {
         None => error.to_string(),
         Some(cause) => match cause.downcast_ref::<azure_core::Error>().map(azure_core::Error::kind) {
-            Some(ErrorKind::DataConversion) => return "the answer holds no token".into(),
+            Some(ErrorKind::DataConversion) => return "the response contains no token".into(),
             Some(ErrorKind::HttpResponse { status, .. }) if cause.to_string().is_empty() => {
                 format!("{} {}", u16::from(*status), status.canonical_reason())
             }
@@ -267,7 +267,7 @@ fn cause_of_sign_in(error: &azure_core::Error) -> String {
     }
 }
 
-/// What caused it all, which names no URL.
+/// The innermost cause, whose text contains no URL.
 fn innermost(error: &(dyn StdError + 'static)) -> String {
     let text = |cause: &(dyn StdError + 'static)| match cause.downcast_ref::<io::Error>() {
         Some(cause) => reason(cause),
@@ -276,7 +276,7 @@ fn innermost(error: &(dyn StdError + 'static)) -> String {
     chain(error).last().map(|cause| first_line(&text(cause))).unwrap_or_default()
 }
 
-/// The first line that says something, cut to a length that fits a terminal.
+/// The first line that is not blank, cut to [`MAX_CAUSE`] characters.
 pub(super) fn first_line(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     line.chars().filter(|c| !c.is_control()).take(MAX_CAUSE).collect()
@@ -345,7 +345,7 @@ mod tests {
             azure_core::Error::with_message(ErrorKind::Credential, "AADSTS1: no such tenant\nTrace: 1");
         assert_eq!(text(refused), "AADSTS1: no such tenant");
         let garbled = azure_core::Error::with_message(ErrorKind::DataConversion, "expected ident");
-        assert_eq!(text(garbled), "the answer holds no token");
+        assert_eq!(text(garbled), "the response contains no token");
         assert_eq!(text(azure_core::Error::with_message(ErrorKind::Credential, "")), "no reason was given");
     }
 }

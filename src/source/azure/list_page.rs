@@ -17,25 +17,25 @@ pub(super) const MAX_BLOBS: u16 = 5_000;
 /// The most bytes of one field. A name has up to 1,024 characters: 4 bytes each, three times that when escaped.
 const MAX_FIELD_BYTES: usize = 64 * 1024;
 
-/// How deep elements that are skipped may be nested; the service's own are 3 deep.
+/// How deep skipped elements may be nested; the service's own are 3 deep.
 const MAX_SKIPPED_DEPTH: u32 = 64;
 
-/// What a page says.
+/// The content of a page.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// Its blobs, in the order of the page. May be none although more pages follow.
+    /// Its blobs, in the order of the page. May be empty even if more pages follow.
     pub blobs: Vec<Blob>,
     /// The marker of the next page; `None` on the last one.
     pub next: Option<String>,
 }
 
-/// Reads the body of a page. Snapshots and deleted blobs are left out; a `<BlobPrefix>` stands for a folder that was not
-/// entered ("List Blobs", `delimiter`).
+/// Parses the body of a page. Snapshots and deleted blobs are left out; a `<BlobPrefix>` stands for a folder that was
+/// not entered ("List Blobs", `delimiter`).
 ///
 /// # Errors
 ///
-/// The body is not well-formed, ends early, is not a listing, has a blob without a name or a length, or breaks a cap.
-/// The error names the byte; nothing of such a page is believed.
+/// Returns an error if the body is not well-formed, ends early, is not a listing, has a blob without a name or a
+/// length, or exceeds a limit. The error names the byte; nothing of such a page is used.
 pub fn parse(body: &[u8]) -> Result<Page> {
     let mut reader = Reader::from_reader(body);
     let mut parser = Parser::default();
@@ -67,12 +67,11 @@ pub fn parse(body: &[u8]) -> Result<Page> {
 }
 
 fn wrong(at: u64, fault: &dyn std::fmt::Display) -> Error {
-    Error::new(format!("a page of the listing cannot be read: {fault}, at byte {at}")).with_hint(
-        "check that the URL is that of a blob endpoint, and whether a proxy changes what it answers",
-    )
+    Error::new(format!("a page of the listing cannot be read: {fault}, at byte {at}"))
+        .with_hint("check that the URL is that of a blob endpoint, and that no proxy changes its responses")
 }
 
-/// Where the parser stands. What it does not know is skipped as a whole.
+/// Where the parser is. Elements that it does not know are skipped as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Place {
     #[default]
@@ -84,7 +83,7 @@ enum Place {
     Metadata,
 }
 
-/// An element whose text counts.
+/// An element whose text is read.
 #[derive(Clone, Copy, Debug)]
 enum Field {
     Name { encoded: bool },
@@ -100,7 +99,7 @@ enum Field {
     NextMarker,
 }
 
-/// What is known of the blob whose element is open.
+/// What is known so far of the blob being parsed.
 #[derive(Default)]
 struct Item {
     name: Option<BlobName>,
@@ -111,7 +110,7 @@ struct Item {
     directory: bool,
     folder_mark: bool,
     hidden: bool,
-    /// It is a `<BlobPrefix>`, which has a name and nothing else that counts.
+    /// It is a `<BlobPrefix>`, of which only the name is read.
     prefix: bool,
 }
 
@@ -122,7 +121,7 @@ struct Parser<'p> {
     field: Option<Field>,
     skipped: u32,
     seen_root: bool,
-    /// The field's text so far. Nearly always it is one piece of the page, and then it is not copied.
+    /// The field's text so far. It is nearly always one piece of the page, which is not copied.
     text: Cow<'p, str>,
     item: Item,
     dates: Dates,
@@ -136,10 +135,10 @@ impl<'p> Parser<'p> {
             self.skipped += 1;
             return (self.skipped <= MAX_SKIPPED_DEPTH)
                 .then_some(())
-                .ok_or_else(|| "its elements lie too deep".into());
+                .ok_or_else(|| "its elements are nested too deeply".into());
         }
         if self.field.is_some() {
-            return Err("an element lies where text was expected".into());
+            return Err("an element is where text was expected".into());
         }
         let name = tag.name();
         let mut field = None;
@@ -179,7 +178,7 @@ impl<'p> Parser<'p> {
         Ok(())
     }
 
-    /// Takes text, which may be all that there is of the field.
+    /// Adds text to the field. The first piece is borrowed: it is usually the only one.
     fn text(&mut self, text: Cow<'p, str>) -> Step {
         if !self.text.is_empty() || text.len() > MAX_FIELD_BYTES {
             return self.push(&text);
@@ -234,7 +233,7 @@ impl<'p> Parser<'p> {
                 item.last_modified = self.dates.parse(text);
             }
             Field::Tier => item.archived |= text == "Archive",
-            // A blob that is being brought back cannot be read before it is there.
+            // A blob that is being rehydrated cannot be read yet.
             Field::ArchiveStatus => item.archived |= !text.is_empty(),
             Field::ResourceType => item.directory = text == "directory",
             Field::FolderMark => item.folder_mark = text.eq_ignore_ascii_case("true"),
@@ -273,7 +272,7 @@ impl<'p> Parser<'p> {
     fn finish(mut self) -> std::result::Result<Page, String> {
         match (self.seen_root, self.place) {
             (true, Place::Outside) => {
-                // An emulator writes the folders behind the blobs.
+                // An emulator lists the folders after the blobs.
                 if self.page.blobs.iter().any(|blob| blob.access == Access::NotEntered) {
                     self.page.blobs.sort_by(|left, right| left.name.cmp(&right.name));
                 }
@@ -285,15 +284,15 @@ impl<'p> Parser<'p> {
     }
 }
 
-/// Dates of a page. Blobs that were uploaded together have the same one, or the same day.
+/// Parses the dates of a page. Blobs that were uploaded together have the same date, or at least the same day.
 #[derive(Default)]
 struct Dates {
-    /// The date without its time of day, such as `Sun, 01 Nov 2026 `, and its beginning.
+    /// The last date without its time of day, such as `Sun, 01 Nov 2026 `, and its midnight.
     day: Option<([u8; Self::TIME], Timestamp)>,
 }
 
 impl Dates {
-    /// Where the time of day begins in a date of the service's form (RFC 9110, 5.6.7).
+    /// Where the time of day begins in the service's date format (RFC 9110, 5.6.7).
     const TIME: usize = 17;
 
     fn parse(&mut self, text: &str) -> Option<Timestamp> {
@@ -305,7 +304,7 @@ impl Dates {
                     .then(|| i64::from((tens - b'0') * 10 + (ones - b'0')))
             };
             let (hour, minute, second) = (number(a, b)?, number(c, d)?, number(e, f)?);
-            // What isn't a time of day is left to the library, and so is a leap second.
+            // Anything that isn't a time of day is left to the library, and so is a leap second.
             (hour < 24 && minute < 60 && second < 60).then_some((day, hour * 3600 + minute * 60 + second))
         };
         let parsed = || rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
@@ -339,7 +338,7 @@ fn resolve(reference: &BytesRef<'_>) -> std::result::Result<char, String> {
         b"gt" => Ok('>'),
         b"quot" => Ok('"'),
         b"apos" => Ok('\''),
-        _ => Err("it refers to an entity that it does not define".into()),
+        _ => Err("it uses an entity that it does not define".into()),
     }
 }
 

@@ -49,24 +49,24 @@ use limiter::Limiter;
 use requests::{PageQuery, Requests};
 use retry::{Deadline, Failed, with_retries};
 
-/// The most bytes of one page: 5,000 blobs with names and metadata of full length stay below it.
+/// The most bytes of one page: 5,000 blobs with names and metadata of maximum length stay below it.
 const MAX_PAGE_BYTES: usize = 128 * 1024 * 1024;
 
-/// How long one attempt at a range may take: a server that trickles must not hold a run. The first one gets less, and
-/// each further one twice the time of the one before, so that a slow line comes through.
+/// How long one attempt at a range may take: a server that trickles bytes must not hold up a run. The first attempt
+/// gets less time, and each further one twice as much as the one before, so that a slow connection succeeds.
 const READ_DEADLINE: Duration = Duration::from_secs(120);
 
 /// How long one attempt at a page may take.
 const PAGE_DEADLINE: Duration = Duration::from_secs(300);
 
-/// What can be set about reading from Azure.
+/// Settings for reading from Azure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Options {
-    /// Blobs a page of the listing, 1 to 5,000; the service may send fewer.
+    /// Blobs per page of the listing, 1 to 5,000; the service may send fewer.
     pub page_size: u16,
-    /// How attempts are repeated.
+    /// How requests are retried.
     pub retry: Retry,
-    /// What bounds the requests.
+    /// The limits on requests.
     pub limits: Limits,
     /// How far below the prefix the listing goes.
     pub depth: Depth,
@@ -86,7 +86,7 @@ impl Default for Options {
 /// The blobs of a container whose names begin with a prefix. Nothing is ever written.
 ///
 /// * `Debug` shows no secret.
-/// * Must be used inside a tokio runtime.
+/// * Must be used within a tokio runtime.
 pub struct AzureSource {
     url: ContainerUrl,
     credential: Credential,
@@ -103,16 +103,17 @@ impl AzureSource {
     ///
     /// # Errors
     ///
-    /// The credential that `mode` asks for is missing or cannot be used with this endpoint.
+    /// Returns an error if the credential that `mode` asks for is missing or cannot be used with this endpoint.
     pub fn new(url: ContainerUrl, mode: AuthMode, env: &Environment, options: Options) -> Result<Self> {
         Self::in_session(url, mode, env, options, &Session::new(options.limits))
     }
 
-    /// The same, with what it shares with other containers. The session's limits are those that count.
+    /// Same as [`new`](Self::new), but shares the session with other containers. The session's limits apply, not those
+    /// in `options`.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// Same as [`new`](Self::new).
     pub fn in_session(
         url: ContainerUrl,
         mode: AuthMode,
@@ -124,7 +125,7 @@ impl AzureSource {
         Self::with(url, credential, options, session)
     }
 
-    /// Prepares the client for a credential that was found.
+    /// Prepares the client with a credential.
     fn with(url: ContainerUrl, credential: Credential, options: Options, session: &Session) -> Result<Self> {
         let endpoint = session.endpoint(url.endpoint())?;
         let requests = Requests::new(&url, endpoint.authority(), &credential.authorization)?;
@@ -132,16 +133,16 @@ impl AzureSource {
         Ok(Self { url, credential, endpoint, requests, limiter, options, parsing: AtomicU64::new(0) })
     }
 
-    /// What a report says of the source.
+    /// Describes the source for reports.
     pub fn origin(&self) -> Origin {
         Origin { credential: Some(self.credential.label().to_owned()), ..self.url.origin() }
     }
 
-    /// The same container with a token that is given, in place of any credential of the environment.
+    /// Same as [`new`](Self::new), but uses the given token instead of a credential from the environment.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// Same as [`new`](Self::new).
     pub fn with_token(url: ContainerUrl, token: String, options: Options) -> Result<Self> {
         Self::with(url, Credential::given(token), options, &Session::new(options.limits))
     }
@@ -151,12 +152,12 @@ impl AzureSource {
         self.limiter.traffic()
     }
 
-    /// The CPU time that reading the pages of the listing has taken so far.
+    /// The CPU time spent on parsing pages of the listing so far.
     pub fn parsing(&self) -> Duration {
         Duration::from_nanos(self.parsing.load(Ordering::Relaxed))
     }
 
-    /// Every blob under the prefix, as far down as the depth says, a page at a time.
+    /// Lists the blobs under the prefix, down to the depth, a page at a time.
     pub fn list(self: &Arc<Self>) -> Listing {
         let page_size = self.options.page_size.clamp(1, list_page::MAX_BLOBS);
         let cursor = Cursor::new(self.url.prefix().to_owned(), page_size);
@@ -169,11 +170,11 @@ impl AzureSource {
         .boxed()
     }
 
-    /// The body of each page of the listing, as it came.
+    /// The body of each page of the listing, as received.
     ///
     /// # Errors
     ///
-    /// As [`list`](Self::list).
+    /// Returns an error if the container cannot be listed.
     pub async fn raw_pages(&self) -> Result<Vec<Bytes>> {
         let mut cursor = Cursor::new(self.url.prefix(), list_page::MAX_BLOBS);
         let mut pages = Vec::new();
@@ -193,7 +194,7 @@ impl AzureSource {
         self.endpoint.origin()
     }
 
-    /// The path of a blob as it is asked for, with the SAS if there is one.
+    /// The request target of a blob: its path, with the SAS if there is one.
     pub fn target(&self, name: &BlobName) -> String {
         self.requests.target(name)
     }
@@ -208,7 +209,7 @@ impl AzureSource {
 
     async fn try_page(&self, from: &Cursor<'_>) -> std::result::Result<Page, Failure> {
         let body = self.page_body(from).await?;
-        // A page is megabytes: on this thread it would keep all else waiting, Ctrl-C too.
+        // A page is megabytes: parsed on this thread, it would delay everything else, even Ctrl-C.
         let parsed = tokio::task::spawn_blocking(move || {
             let cpu = ThreadTime::now();
             (list_page::parse(&body), cpu.elapsed())
@@ -236,7 +237,7 @@ impl AzureSource {
         let length = Length::Exactly(usize::try_from(range.len()).map_err(too_long)?);
         let request = self.requests.range(blob, range).await?;
         let response = self.endpoint.send(request).await?.error_for_status().await?;
-        // Before the body: an answer that is not the one that was asked for is not worth its bytes.
+        // Before the body: the body of a response that does not match the request is not worth reading.
         answer::check(blob, range, response.status(), response.headers())?;
         let version = match blob.etag.is_none() || blob.last_modified.is_none() {
             true => Version::of(response.headers()),
@@ -256,7 +257,7 @@ impl AzureSource {
             Failure::Changed => ReadError::Changed,
             Failure::Credential { .. } => ReadError::Fatal(self.explain(failed)),
             Failure::Status { status, .. } => match (*status, failure.code().unwrap_or_default()) {
-                // A blob that has become shorter than it was listed has changed too.
+                // 416: a blob that is now shorter than it was listed has changed too.
                 (412 | 416, _) => ReadError::Changed,
                 (404, "BlobNotFound") => ReadError::Gone,
                 (409, "BlobArchived" | "BlobBeingRehydrated") => ReadError::Archived,
@@ -308,7 +309,7 @@ impl Reader for AzureSource {
         loop {
             let page = self.page(&cursor).await.map_err(ReadError::Fatal)?;
             let is_last = !cursor.move_on(&page).map_err(ReadError::Fatal)?;
-            // Of all names that begin with it, the name itself is the first. A page may be empty and not the last.
+            // Of all names with this prefix, the name itself comes first. A page may be empty without being the last.
             match page.blobs.into_iter().next() {
                 Some(blob) => return Ok(Some(blob).filter(|blob| blob.name == *name)),
                 None if is_last => return Ok(None),
@@ -328,7 +329,7 @@ impl fmt::Debug for AzureSource {
     }
 }
 
-/// How far a listing of the names that begin with a prefix has come.
+/// The position in a listing of the names with a prefix.
 #[derive(Debug)]
 struct Cursor<'a> {
     prefix: Cow<'a, str>,
@@ -343,27 +344,28 @@ impl<'a> Cursor<'a> {
         Self { prefix: prefix.into(), page_size, marker: None, listed: 0, last: None }
     }
 
-    /// Takes note of a page, and says whether another one follows.
+    /// Moves past a page, and returns whether another one follows.
     fn move_on(&mut self, page: &Page) -> Result<bool> {
         self.listed = self.listed.saturating_add(page.blobs.len() as u64);
         if let Some(blob) = page.blobs.last() {
             self.last = Some(blob.name.as_str().to_owned());
         }
+        // Without this check, a broken proxy could keep a listing going forever.
         if page.next.is_some() && page.next == self.marker {
             return Err(self.broken(
-                Error::new("the service gave the same page twice")
-                    .with_hint("check what answers at this URL"),
+                Error::new("the service sent the same page twice")
+                    .with_hint("check what responds at this URL"),
             ));
         }
         self.marker.clone_from(&page.next);
         Ok(self.marker.is_some())
     }
 
-    /// The error that ends a listing, with how far it came.
+    /// Adds the position in the listing to the error that ended it.
     fn broken(&self, error: Error) -> Error {
         let Some(last) = &self.last else { return error };
         let message =
-            format!("the listing broke off after {} blobs ('{}'): {error}", self.listed, last.escape_debug());
+            format!("the listing failed after {} blobs ('{}'): {error}", self.listed, last.escape_debug());
         match error.hint() {
             Some(hint) => Error::new(message).with_hint(hint),
             None => Error::new(message),

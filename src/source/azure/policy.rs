@@ -1,4 +1,4 @@
-//! What requests to the blob service take beyond the client library's own policies.
+//! What requests to the blob service need beyond the client library's own policies.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use azure_core::http::{Context, Request, Url};
 
 use super::failure::Failure;
 
-/// The policy that spells requests as they are signed, and makes a [`Failure`] of an answer with an error status. It
-/// comes before the signature.
+/// Writes the query the way it is signed, and turns a response with an error status into a [`Failure`]. It must come
+/// before the signature.
 #[derive(Debug)]
 pub(super) struct ServicePolicy;
 
@@ -28,7 +28,7 @@ impl Policy for ServicePolicy {
     }
 }
 
-/// Writes a space in a query as `%20`: as `+`, which is what a form has, it is a plus sign to some servers.
+/// Writes a space in a query as `%20`: some servers take `+`, which forms use for a space, for a plus sign.
 fn spell_spaces_out(url: &mut Url) {
     if let Some(query) = url.query().filter(|query| query.contains('+')) {
         let query = query.replace('+', "%20");

@@ -21,16 +21,16 @@ use crate::model::{Blob, BlobName, ByteRange};
 use crate::source::Depth;
 use crate::source::location::{ContainerUrl, SEGMENT_SET};
 
-/// The version of the REST API that is spoken ("Versioning for Azure Storage"): the client library's.
+/// The version of the REST API ("Versioning for Azure Storage"): the same as the client library's.
 const VERSION: HeaderValue = HeaderValue::from_static("2026-04-06");
 const X_MS_VERSION: HeaderName = HeaderName::from_static("x-ms-version");
 const X_MS_DATE: HeaderName = HeaderName::from_static("x-ms-date");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("presync/", env!("CARGO_PKG_VERSION")));
 const XML: HeaderValue = HeaderValue::from_static("application/xml");
 
-/// What a token is for.
+/// The scope of a token.
 const SCOPE: &str = "https://storage.azure.com/.default";
-/// How long before it expires a token is asked for again, in minutes.
+/// How long before it expires a token is renewed, in minutes.
 const EARLY: i64 = 5;
 /// Room for all headers of a request.
 const HEADERS: usize = 8;
@@ -39,19 +39,19 @@ const HEADERS: usize = 8;
 pub(super) struct Requests {
     /// The path of the container.
     path: String,
-    /// What every request has.
+    /// The headers of every request.
     headers: HeaderMap,
     authorization: Authorization,
     /// The last token, as the value of `Authorization`, and when it expires.
     token: Mutex<Option<(HeaderValue, OffsetDateTime)>>,
 }
 
-/// A page of the listing.
+/// The query for a page of the listing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PageQuery<'a> {
     pub prefix: &'a str,
     pub marker: Option<&'a str>,
-    /// Blobs at the most.
+    /// The most blobs on the page.
     pub max_results: u16,
     pub depth: Depth,
 }
@@ -73,7 +73,7 @@ impl Requests {
         Ok(Self { path, headers, authorization: authorization.clone(), token: Mutex::default() })
     }
 
-    /// The request for a range of a blob, of the version that was listed.
+    /// The request for a range of a blob, in the version that was listed.
     pub(super) async fn range(&self, blob: &Blob, range: ByteRange) -> Result<Request<Full<Bytes>>, Failure> {
         let target = self.path_of(&blob.name);
         let mut headers = self.headers.clone();
@@ -84,7 +84,7 @@ impl Requests {
         self.request(target, headers).await
     }
 
-    /// The path of a blob as it is asked for, with the SAS if there is one.
+    /// The request target of a blob: its path, with the SAS if there is one.
     pub(super) fn target(&self, name: &BlobName) -> String {
         let mut target = self.path_of(name);
         self.add_sas(&mut target);
@@ -156,7 +156,7 @@ impl Requests {
         Ok(request)
     }
 
-    /// The value of `Authorization`, with a token that is good for some time.
+    /// The value of `Authorization`, with a token that is valid for some time.
     async fn bearer(&self, credential: &dyn TokenCredential) -> Result<HeaderValue, Failure> {
         let now = OffsetDateTime::now_utc();
         let held = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -165,7 +165,8 @@ impl Requests {
         {
             return Ok(header.clone());
         }
-        // The credential keeps its tokens itself and asks once for all that wait.
+        // No lock is held here: the credential caches tokens itself, and asks only once for all that wait. If it fails,
+        // the held token is used until it expires.
         let token = match (credential.get_token(&[SCOPE], None).await, held) {
             (Ok(token), _) => token,
             (Err(_), Some((header, end))) if end > now => return Ok(header),

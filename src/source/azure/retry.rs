@@ -1,4 +1,4 @@
-//! How a request is attempted: admitted by the limiter, bounded in time, and repeated while that may help.
+//! Attempts at a request: admitted by the limiter, limited in time, and repeated while that may help.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -8,25 +8,25 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::limiter::{Feedback, Limiter};
 
-/// Attempts at one request, the first one counted.
+/// The most attempts at one request, including the first.
 pub const MAX_ATTEMPTS: u32 = 4;
 
-/// The longest wait before the second attempt; it doubles with every further one.
+/// The longest wait before the second attempt; it doubles with each further attempt.
 pub const FIRST_WAIT: Duration = Duration::from_millis(500);
 
-/// The longest wait that presync chooses by itself.
+/// The longest wait that presync chooses on its own.
 pub const MAX_WAIT: Duration = Duration::from_secs(15);
 
-/// The longest wait that the service can ask for: a run must not hang on one header.
+/// The longest wait that the service can ask for: one header must not stall a run.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Times that one request may be throttled: with the waits between them, some two minutes.
+/// How many times one request may be throttled: about two minutes, including the waits.
 pub const MAX_THROTTLED: u32 = 12;
 
-/// How attempts are repeated.
+/// How requests are retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// Attempts at one request, the first one counted; at least one is made.
+    /// The most attempts at one request, including the first; at least one is made.
     pub attempts: u32,
     /// The longest wait before the second attempt.
     pub first_wait: Duration,
@@ -39,8 +39,9 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// The wait after attempt number `made`. `random` spreads it over the upper half of the backoff, so that
-    /// requests that failed together do not come back together; what the service asks for is never undercut.
+    /// The wait after attempt number `made`. `random` spreads it over the upper half of the backoff, so that requests
+    /// that failed together are not retried together. It is never shorter than the service asks for, up to
+    /// [`MAX_RETRY_AFTER`].
     fn wait(&self, made: u32, asked: Option<Duration>, random: u64) -> Duration {
         let doubled = 1_u32.checked_shl(made.saturating_sub(1)).unwrap_or(u32::MAX);
         let full = self.first_wait.saturating_mul(doubled).min(MAX_WAIT);
@@ -53,11 +54,11 @@ impl Retry {
 /// How long one attempt may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Deadline {
-    /// This long. For what a run cannot go on without: it is sent even while the circuit breaker is open, because its
-    /// error says what is wrong.
+    /// This long. For requests that a run cannot go on without: they are sent even while the circuit breaker is open,
+    /// because the error says what is wrong.
     Fixed(Duration),
-    /// At first what the limiter allows by the latencies so far, twice as long after each failed attempt, and at most this
-    /// long. For one of many reads.
+    /// At first as long as the limiter allows by the latencies so far, twice as long after each failed attempt, and at
+    /// most this long. For one of many reads.
     Adaptive(Duration),
 }
 
@@ -79,11 +80,11 @@ impl fmt::Display for Failed {
     }
 }
 
-/// Makes attempts at a request for `bytes` bytes of content until one succeeds or another one is not worthwhile.
-/// `attempt` is given whether it is the first.
+/// Attempts a request for `bytes` bytes of content until it succeeds or another attempt would not help. `attempt` is
+/// called with whether it is the first.
 ///
 /// # Errors
-/// The failure of the last attempt, or [`Failure::CircuitOpen`] if the next one was not sent.
+/// Returns the failure of the last attempt, or [`Failure::CircuitOpen`] if the next one was not sent.
 pub(super) async fn with_retries<T, F: Future<Output = Result<T, Failure>>>(
     limiter: &Limiter,
     retry: Retry,
@@ -93,7 +94,7 @@ pub(super) async fn with_retries<T, F: Future<Output = Result<T, Failure>>>(
 ) -> Result<T, Failed> {
     let mut backoff = Backoff::new(retry);
     loop {
-        // Outside of the time limit: the wait for a permit is not the service's.
+        // Outside the time limit: the wait for a permit is not the service's.
         let permit = limiter.admit(bytes).await.ok();
         let limit = match (deadline, &permit) {
             (Deadline::Fixed(limit), _) => limit,
@@ -103,8 +104,9 @@ pub(super) async fn with_retries<T, F: Future<Output = Result<T, Failure>>>(
             }
         };
         let result = tokio::time::timeout(limit, attempt(backoff.is_first())).await;
-        let result = result.unwrap_or_else(|_| Err(Failure::Broken("no whole answer in time".into())));
-        // Before the backoff: a request that waits for its next attempt must not hold a permit.
+        let result = result.unwrap_or_else(|_| Err(Failure::Broken("no complete response in time".into())));
+        // Before the backoff: a request that waits for its next attempt must not hold a permit, or such requests could
+        // block all others.
         if let Some(permit) = permit {
             permit.done(result.as_ref().map_or_else(Failure::feedback, |_| Feedback::Answered));
         }
@@ -122,7 +124,7 @@ pub(super) async fn with_retries<T, F: Future<Output = Result<T, Failure>>>(
 #[derive(Debug)]
 struct Backoff {
     retry: Retry,
-    /// Attempts that failed for a reason of their own.
+    /// Attempts that failed for any reason other than throttling.
     failed: u32,
     /// Attempts that were throttled.
     throttled: u32,
@@ -148,9 +150,9 @@ impl Backoff {
         first.saturating_mul(1_u32.checked_shl(self.failed).unwrap_or(u32::MAX)).min(longest)
     }
 
-    /// Says whether the attempt that just failed is worth another one, and waits until it is due.
+    /// Returns whether another attempt may help, after waiting until it is due.
     async fn again(&mut self, failure: &Failure) -> bool {
-        // Counted apart: a busy service says nothing about the blob, and the limiter slows down until it takes requests.
+        // Counted separately: a busy service says nothing about the blob, and the limiter slows down until it recovers.
         let made = if failure.is_throttled() {
             self.throttled += 1;
             if self.throttled >= MAX_THROTTLED {

@@ -1,4 +1,4 @@
-//! What containers that are read side by side have in common.
+//! What containers that are read together share.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,10 +15,10 @@ use super::policy::ServicePolicy;
 use crate::model::error::Result;
 use crate::source::location::{ContainerUrl, Environment};
 
-/// Connections, the limiter of each account, and credentials, shared by every container that is opened with it.
+/// Connections, the limiter of each account, and credentials, shared by every container opened with it.
 ///
 /// * The requests to one account share one limiter, because its limits are those of the account.
-/// * A thousand containers of an account take one sign-in.
+/// * A thousand containers of an account need only one sign-in.
 /// * `Debug` shows no secret.
 pub struct Session {
     client: Arc<Client>,
@@ -37,13 +37,14 @@ struct CredentialKey {
 }
 
 impl Session {
-    /// A session without any connection yet. The limits are those of each account.
+    /// A session without any connection yet. The limits apply to each account.
     pub fn new(limits: Limits) -> Self {
         let client = Arc::new(Client::new());
         Self { client, limits, limiters: Mutex::default(), credentials: Mutex::default() }
     }
 
-    /// What a client of the client library needs to send requests to `url`, which gets the SAS if there is one.
+    /// The options and the token with which the client library sends requests to `url`, which gets the SAS if there is
+    /// one.
     pub(super) fn client_options(
         &self,
         authorization: &Authorization,
@@ -63,7 +64,7 @@ impl Session {
             retry: RetryOptions::none(),
             transport: Some(self.transport()),
             user_agent: UserAgentOptions {
-                // At most 24 characters, none of them a slash: the library panics at any other.
+                // At most 24 characters and no slash, or the library panics.
                 application_id: Some("presync".to_owned()),
             },
             ..Default::default()
@@ -87,7 +88,7 @@ impl Session {
         self.client.endpoint(endpoint)
     }
 
-    /// The credential for a container: found once for all of an account, unless the URL carries one.
+    /// The credential for a container: found once per account, unless the URL carries one.
     pub(super) fn credential(
         &self,
         mode: AuthMode,
@@ -116,7 +117,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// A panic elsewhere leaves a map whole.
+/// A panic elsewhere leaves a map intact.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

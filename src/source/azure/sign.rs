@@ -1,4 +1,4 @@
-//! Shared Key: the signature by which a request shows that its sender knows the account's key.
+//! Shared Key: the signature that proves that a request's sender knows the account's key.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -12,7 +12,7 @@ use azure_core::http::{Context, Request};
 use azure_core::time::{OffsetDateTime, to_rfc7231};
 use url::form_urlencoded;
 
-/// The headers whose values stand in the string to sign, in this order ("Authorize with Shared Key").
+/// The headers whose values are in the string to sign, in this order ("Authorize with Shared Key").
 const SIGNED_HEADERS: [&str; 11] = [
     "content-encoding",
     "content-language",
@@ -27,7 +27,7 @@ const SIGNED_HEADERS: [&str; 11] = [
     "range",
 ];
 
-/// Signs every request, with the time of this attempt. `Debug` does not show the key.
+/// Signs every request with the time of the attempt. `Debug` does not show the key.
 #[derive(Clone, Debug)]
 pub(super) struct SharedKey {
     /// The account without `-secondary`.
@@ -60,7 +60,7 @@ impl SharedKey {
     /// The value of `Authorization` for a request with these header fields.
     ///
     /// # Errors
-    /// The key is not base64.
+    /// Returns an error if the key is not base64.
     pub(super) fn authorization(
         &self,
         method: &str,
@@ -84,7 +84,7 @@ fn string_to_sign(
     let mut text = format!("{method}\n");
     for name in SIGNED_HEADERS {
         match fields.get(name) {
-            // A length of 0 is signed as if there were none (since version 2015-02-21).
+            // A length of 0 is signed as if it were missing (since version 2015-02-21).
             Some(&"0") if name == "content-length" => {}
             Some(value) => text.push_str(value),
             None => {}
@@ -95,7 +95,7 @@ fn string_to_sign(
         let _ = writeln!(text, "{name}:{}", value.trim());
     }
 
-    // A path-style URL names the account once more in its path.
+    // The path of a path-style URL repeats the account.
     let _ = write!(text, "/{account}{path}");
     let mut parameters: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {

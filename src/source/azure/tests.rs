@@ -296,7 +296,7 @@ async fn a_listing_that_breaks_off_says_how_far_it_came() {
     let (names, error) = list(server.source()).await;
     let message = error.unwrap().message().to_owned();
     assert_eq!(names.len(), 2);
-    assert!(message.starts_with("the listing broke off after 2 blobs ('p q/b\\n'): "), "{message}");
+    assert!(message.starts_with("the listing failed after 2 blobs ('p q/b\\n'): "), "{message}");
     assert!(message.contains("not a listing, at byte 6"), "{message}");
 
     let server = Server::of(vec![page(&["p q/a"], "m"), page(&["p q/b"], "m")]);
@@ -313,14 +313,14 @@ async fn a_refused_listing_says_why_and_what_to_do() {
         ("404 Not Found", "ContainerNotFound", AuthMode::Key, "", "no container 'cam'", "spelling"),
         ("404 Not Found", "ResourceNotFound", AuthMode::Anonymous, "", "no public container", "sign in"),
         ("409 Conflict", "PublicAccessNotPermitted", AuthMode::Anonymous, "", "anonymous", "sign in"),
-        ("403 Forbidden", "AuthorizationPermissionMismatch", AuthMode::Key, "", "no right", "Data Reader"),
+        ("403 Forbidden", "AuthorizationPermissionMismatch", AuthMode::Key, "", "permission", "Data Reader"),
         ("403 Forbidden", "AuthorizationPermissionMismatch", AuthMode::Sas, all, "SAS", "sp=rl"),
         ("403 Forbidden", "AuthorizationFailure", AuthMode::Sas, old, "expired at 2020", "new one"),
-        ("403 Forbidden", "AuthorizationFailure", AuthMode::Key, "", "the key does not fit, or", "then"),
+        ("403 Forbidden", "AuthorizationFailure", AuthMode::Key, "", "the key is wrong, or", "then"),
         ("403 Forbidden", "AuthorizationFailure", AuthMode::Sas, all, "the SAS is not accepted, or", "then"),
         ("400 Bad Request", "AccountRequiresHttps", AuthMode::Key, "", "https only", "https://"),
         ("400 Bad Request", "", AuthMode::Key, "", "blob endpoint", "https://"),
-        ("403 Forbidden", "AuthenticationFailed", AuthMode::Key, "", "key does not fit", "clock"),
+        ("403 Forbidden", "AuthenticationFailed", AuthMode::Key, "", "the key is wrong", "clock"),
         ("403 Forbidden", "AuthenticationFailed", AuthMode::Sas, "?sp=r&sig=x", "only 'r'", "sp=rl"),
         ("403 Forbidden", "KeyBasedAuthenticationNotPermitted", AuthMode::Key, "", "keys", "az login"),
         ("301 Moved Permanently", "X", AuthMode::Anonymous, "", "redirects", "blob endpoint"),
@@ -345,10 +345,7 @@ async fn in_the_cloud_the_network_rules_come_first_and_the_account_is_named() {
         source.explain(&Failed { failure, attempts: 1 })
     };
     let refused = explain(403, "AuthorizationFailure");
-    assert!(
-        refused.message().contains(": the account's network rules refuse this machine, or "),
-        "{refused}"
-    );
+    assert!(refused.message().contains(": the account's network rules block this machine, or "), "{refused}");
     assert!(refused.hint().unwrap().starts_with("add this machine's address"), "{refused:?}");
     let missing = explain(404, "ContainerNotFound");
     assert!(missing.hint().unwrap().ends_with("--account-name media"), "{missing:?}");

@@ -10,9 +10,9 @@ use super::broken;
 use super::row::Scope;
 use crate::model::error::{Result, reason};
 
-/// Bytes of a manifest: some 200 for each file of at least a million rows.
+/// The most bytes of a manifest: it takes about 200 for each file, which has at least a million rows.
 const MAX_MANIFEST: u64 = 16 << 20;
-/// Files that a manifest names.
+/// The most files that a manifest may name.
 const MAX_FILES: usize = 100_000;
 
 /// A manifest ("Azure Storage blob inventory", inventory completed event and manifest).
@@ -41,7 +41,7 @@ struct Rule {
     object_type: String,
 }
 
-/// The manifest at `path`; `None` for a file that is none.
+/// The manifest at `path`; `None` if the file isn't one.
 pub(super) fn read(path: &Path) -> Result<Option<Manifest>> {
     let unreadable = |error: io::Error| broken(path, &reason(&error));
     let mut bytes = Vec::new();
@@ -53,25 +53,25 @@ pub(super) fn read(path: &Path) -> Result<Option<Manifest>> {
     bytes.push(b'{');
     file.take(MAX_MANIFEST).read_to_end(&mut bytes).map_err(unreadable)?;
     let manifest = serde_json::from_slice(&bytes);
-    manifest.map(Some).map_err(|error| broken(path, &format!("it is no manifest: {error}")))
+    manifest.map(Some).map_err(|error| broken(path, &format!("it is not a valid manifest: {error}")))
 }
 
 impl Manifest {
-    /// The files that it names, which lie beside it.
+    /// The files that it names, in the same folder.
     pub(super) fn files(&self, path: &Path, scope: &Scope) -> Result<Vec<PathBuf>> {
         let wrong = |why: String| Err(broken(path, &why));
         if !self.status.eq_ignore_ascii_case("Succeeded") {
-            return wrong(format!("its run ended as '{}', not as 'Succeeded'", self.status));
+            return wrong(format!("its run ended with status '{}', not 'Succeeded'", self.status));
         }
         if let Some(rule) = &self.rule_definition
             && !rule.object_type.eq_ignore_ascii_case("blob")
         {
-            return wrong(format!("it lists objects of the type '{}', not blobs", rule.object_type));
+            return wrong(format!("it lists objects of type '{}', not blobs", rule.object_type));
         }
         if let (Some(account), Some(theirs)) = (&scope.account, self.account())
             && account != theirs
         {
-            return wrong(format!("it is of the account '{theirs}', and the source is in '{account}'"));
+            return wrong(format!("it is for account '{theirs}', but the source is in '{account}'"));
         }
         if self.files.len() > MAX_FILES {
             return wrong(format!("it names more than {MAX_FILES} files"));
@@ -88,21 +88,26 @@ impl Manifest {
 }
 
 impl Listed {
-    /// The file beside the manifest; a copy may have kept the folders of its name or not.
+    /// The file next to the manifest. Folders in its name are ignored: a copy may not have kept them.
     fn find(&self, manifest: &Path) -> Result<PathBuf> {
         let folder = manifest.parent().unwrap_or(Path::new(""));
         let name = self.blob.rsplit('/').next().unwrap_or(&self.blob);
         if matches!(name, "" | "." | "..") {
-            return Err(broken(manifest, &format!("it names the file '{}'", self.blob.escape_debug())));
+            return Err(broken(
+                manifest,
+                &format!("it names an invalid file '{}'", self.blob.escape_debug()),
+            ));
         }
         let path = folder.join(name);
         let length = std::fs::metadata(&path).map(|metadata| metadata.len());
         match (length, self.size) {
-            (Err(error), _) => Err(broken(&path, &reason(&error))
-                .with_hint("the manifest names it: bring it into the same folder")),
+            (Err(error), _) => {
+                Err(broken(&path, &reason(&error))
+                    .with_hint("the manifest names it: copy it to the same folder"))
+            }
             (Ok(length), Some(size)) if length != size => {
-                Err(broken(&path, &format!("it has {length} bytes, and the manifest says {size}"))
-                    .with_hint("copy all files of one report again"))
+                Err(broken(&path, &format!("it has {length} bytes, but the manifest says {size}"))
+                    .with_hint("copy all files of the report again"))
             }
             (Ok(_), _) => Ok(path),
         }

@@ -1,8 +1,8 @@
-//! A container that is listed from a report of Azure Blob Inventory, instead of by the service.
+//! Lists a container from Azure Blob Inventory reports instead of asking the service.
 //!
-//! A report is up to a day old when it arrives ("Azure Storage blob inventory"): a row may be of a blob that is gone or
-//! has changed since. Each is read all the same, which shows it: one that is gone is skipped as deleted, and one that
-//! changed is looked up in the service and judged as it is now.
+//! A report is up to a day old when it arrives ("Azure Storage blob inventory"), so a blob in it may have been deleted
+//! or changed since. Reading the blob reveals this: a deleted one is skipped, and a changed one is looked up in the
+//! service and judged as it is now.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,31 +24,31 @@ use report::Report;
 use row::{LeftOut, Scope};
 use sorted::Sorted;
 
-/// Pages that wait until they are taken.
+/// Pages that may be ready ahead of the consumer.
 const PAGES_AHEAD: usize = 2;
 
-/// Counts of the rows of the reports, so far.
+/// Counts of the reports' rows so far.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Rows that were read.
+    /// Rows read.
     pub rows: AtomicU64,
-    /// Of these, of other containers or without the prefix.
+    /// Of these, rows of other containers or without the prefix.
     pub elsewhere: AtomicU64,
     /// Of these, snapshots, versions that are not the current one, and deleted blobs.
     pub hidden: AtomicU64,
-    /// Of these, of a name that another, newer row has too.
+    /// Of these, rows whose name also appears in a newer row.
     pub twice: AtomicU64,
 }
 
-/// The blobs of a container's prefix, as the reports in `files` have them: CSV or Parquet, or manifests, which name such
-/// files beside them; and the counts of their rows. Must be called inside a tokio runtime.
+/// Lists the blobs under a container's prefix from the reports in `files`: CSV or Parquet files, or manifests, which
+/// name such files in their own folder. Also returns counts of the rows. Must be called within a tokio runtime.
 ///
 /// # Errors
-/// When the origin is not a container's, or one of the files is not there.
+/// Returns an error if the origin is not a container, or if one of the files does not exist.
 pub fn list(origin: &Origin, files: Vec<PathBuf>) -> Result<(Listing, Arc<Tally>)> {
     if origin.container.is_none() {
-        return Err(Error::new("an inventory lists a container, and the source is none")
-            .with_hint("give the container that it is of: https://ACCOUNT.blob.core.windows.net/CONTAINER"));
+        return Err(Error::new("an inventory lists a container, but the source is not a container")
+            .with_hint("give the container that it lists: https://ACCOUNT.blob.core.windows.net/CONTAINER"));
     }
     for file in &files {
         if !file.is_file() {
@@ -59,7 +59,7 @@ pub fn list(origin: &Origin, files: Vec<PathBuf>) -> Result<(Listing, Arc<Tally>
     let tally = Arc::new(Tally::default());
     let (sender, pages) = mpsc::channel(PAGES_AHEAD);
     let (scope, counts) = (Scope::new(origin), Arc::clone(&tally));
-    // It ends when the listing is dropped.
+    // The task ends when the listing is dropped, so its handle is not needed.
     drop(tokio::task::spawn_blocking(move || {
         if let Err(error) = send_pages(&files, &scope, &counts, &sender) {
             let _ = sender.blocking_send(Err(error));
@@ -69,7 +69,7 @@ pub fn list(origin: &Origin, files: Vec<PathBuf>) -> Result<(Listing, Arc<Tally>
     Ok((pages.boxed(), tally))
 }
 
-/// Brings the rows of all reports into the order of a listing and hands over page after page.
+/// Sorts the rows of all reports into the order of a listing, and sends them page by page.
 fn send_pages(
     files: &[PathBuf],
     scope: &Scope,
@@ -77,6 +77,7 @@ fn send_pages(
     pages: &mpsc::Sender<Result<Vec<Blob>>>,
 ) -> Result<()> {
     let mut sorted = Sorted::new()?;
+    // Nothing can be sent before all rows are read: the first name of the listing may be in the last row.
     for path in reports(files, scope)? {
         Report::open(&path)?.each(&mut |row| {
             if pages.is_closed() {
@@ -104,7 +105,7 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// The files with rows: what is given, and what manifests name.
+/// The files with rows: those that are given, and those that manifests name.
 fn reports(files: &[PathBuf], scope: &Scope) -> Result<Vec<PathBuf>> {
     let mut reports = Vec::new();
     for file in files {

@@ -19,15 +19,15 @@ use crate::model::error::{Error, Result, reason};
 
 /// Rows of a Parquet file that are decoded at a time.
 const BATCH_ROWS: usize = 1 << 12;
-/// Bytes of one row of a CSV file: names have up to 1,024 characters, metadata and tags 10 KiB, and both may be escaped.
+/// The most bytes of a CSV row: names have up to 1,024 characters, metadata and tags 10 KiB, and both may be escaped.
 const MAX_ROW: usize = 1 << 20;
-/// What a byte order mark is in UTF-8.
+/// The byte order mark.
 const BOM: &str = "\u{feff}";
 
-/// Where the columns that count are, in the order of [`Column::ALL`].
+/// The positions of the columns that are read, in the order of [`Column::ALL`].
 type Places = [Option<usize>; Column::ALL.len()];
 
-/// A file of a report that is open.
+/// An open file of a report.
 pub(super) enum Report<'p> {
     Csv { path: &'p Path, reader: csv::Reader<Bounded<BufReader<File>>>, places: Places },
     Parquet { path: &'p Path, file: SerializedFileReader<File>, places: Places },
@@ -44,7 +44,8 @@ impl<'p> Report<'p> {
         match parquet_file::open(file.try_clone().map_err(unreadable)?) {
             Ok(file) => {
                 let schema = file.metadata().file_metadata().schema_descr_ptr();
-                // A column is its leaf; of a group only the first part counts, and no column that is read is one.
+                // A column is found by the first part of its path. A group has more parts, but no column that is read
+                // is a group.
                 let places =
                     places(path, schema.columns().iter().map(|leaf| leaf.path().parts()[0].as_str()))?;
                 return Ok(Self::Parquet { path, file, places });
@@ -81,7 +82,7 @@ fn places<'n>(path: &Path, names: impl Iterator<Item = &'n str>) -> Result<Place
     match Column::NEEDED.into_iter().find(|needed| places[*needed as usize].is_none()) {
         None => Ok(places),
         Some(missing) => Err(broken(path, &format!("it has no column '{}'", missing.as_str()))
-            .with_hint("add it to the schema fields of the inventory's rule, and give the next report")),
+            .with_hint("add it to the schema fields of the inventory rule, and use the next report")),
     }
 }
 
@@ -145,7 +146,7 @@ fn each_row(
     Ok(())
 }
 
-/// Values of a column as text, whatever type it has.
+/// Values of a column of any type, as text.
 struct Texts {
     all: String,
     /// Where each value is; `None` for one that is missing.
@@ -157,7 +158,7 @@ impl Texts {
         Self { all: String::new(), ranges: Vec::new() }
     }
 
-    /// Takes the next value of a column; times as milliseconds since 1970.
+    /// Appends the next value of a column; a time as milliseconds since 1970.
     fn take(&mut self, leaf: &mut LeafReader, of: &ColumnDescriptor) -> std::result::Result<(), Fault> {
         let begin = self.all.len();
         let is_list = leaf.row_len() != Some(1);
@@ -178,7 +179,7 @@ impl Texts {
             written.map_err(|error| error.to_string())
         })?;
         if is_list {
-            return Err(format!("its column '{}' has lists", of.path()));
+            return Err(format!("its column '{}' contains lists", of.path()));
         }
         self.ranges.push(is_there.then_some(begin..self.all.len()));
         Ok(())
@@ -189,7 +190,7 @@ impl Texts {
     }
 }
 
-/// What a whole number of a column stands for: a time in milliseconds since 1970, whatever its unit, or the number.
+/// Converts an integer of a column: a time of any unit to milliseconds since 1970; any other number is unchanged.
 fn meant(number: i64, of: &ColumnDescriptor) -> i128 {
     let number = i128::from(number);
     if of.physical_type() == Physical::INT96 {
@@ -204,7 +205,7 @@ fn meant(number: i64, of: &ColumnDescriptor) -> i128 {
     }
 }
 
-/// An error about a row, with the file that it is in.
+/// Adds the file to an error about a row.
 fn within(path: &Path, error: Error) -> Error {
     match error.hint() {
         Some(_) => error,
@@ -220,7 +221,7 @@ fn csv_fault(error: &csv::Error) -> String {
     }
 }
 
-/// Bytes of a CSV file, of which no row may have too many.
+/// Reads a CSV file, and limits the bytes of each row.
 pub(super) struct Bounded<R> {
     inner: R,
     /// Bytes since the last row began.
@@ -230,7 +231,7 @@ pub(super) struct Bounded<R> {
 impl<R: BufRead> Read for Bounded<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         if self.since > MAX_ROW {
-            let why = format!("a row has more than {MAX_ROW} bytes; is a quote left open?");
+            let why = format!("a row has more than {MAX_ROW} bytes; is a quote not closed?");
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
         let read = self.inner.read(bytes)?;

@@ -11,12 +11,12 @@ use jiff::tz::TimeZone;
 use crate::model::error::Error;
 use crate::model::{Access, Blob, BlobName, ETag, Origin};
 
-/// Containers that an error names.
+/// The most containers that an error names.
 const MAX_NAMED: usize = 5;
-/// Characters of a container's name ("Naming and referencing containers, blobs, and metadata").
+/// The longest name of a container, in characters ("Naming and referencing containers, blobs, and metadata").
 const MAX_CONTAINER: usize = 63;
 
-/// A column that counts ("Azure Storage blob inventory", custom schema fields).
+/// A column that is read ("Azure Storage blob inventory", custom schema fields).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Column {
     Name,
@@ -44,7 +44,7 @@ impl Column {
         Self::IsCurrentVersion,
         Self::Deleted,
     ];
-    /// Without these there is nothing to read.
+    /// The columns that every report must have.
     pub(super) const NEEDED: [Self; 2] = [Self::Name, Self::Length];
 
     /// Its name in a report.
@@ -64,15 +64,15 @@ impl Column {
     }
 }
 
-/// Which rows are wanted.
+/// The container and prefix whose rows are listed.
 #[derive(Debug)]
 pub(super) struct Scope {
     pub(super) account: Option<String>,
     container: String,
     prefix: String,
-    /// Whether a row is of this container, with the prefix or without.
+    /// Whether any row so far is of this container, with or without the prefix.
     was_met: Cell<bool>,
-    /// Some of the containers that other rows are of.
+    /// Some of the other containers that rows are of.
     others: RefCell<BTreeSet<String>>,
 }
 
@@ -87,7 +87,7 @@ impl Scope {
         }
     }
 
-    /// What follows the container in a name, if it is this one's.
+    /// The blob name in a row's name, if the row is of this container and has the prefix.
     fn within<'a>(&self, name: &'a str) -> Option<&'a str> {
         let (container, rest) = name.split_once('/')?;
         if container == self.container {
@@ -101,27 +101,27 @@ impl Scope {
         None
     }
 
-    /// Whether the rows so far are of other containers alone.
+    /// Whether all rows so far are of other containers.
     pub(super) fn is_elsewhere(&self) -> bool {
         !self.was_met.get() && !self.others.borrow().is_empty()
     }
 
-    /// The error for reports that are of other containers.
+    /// The error for reports whose rows are all of other containers.
     pub(super) fn not_met(&self) -> Error {
         let others: Vec<_> = self.others.borrow().iter().map(|other| format!("'{other}'")).collect();
         Error::new(format!(
-            "the inventory has no blob of the container '{}': it has {}",
+            "the inventory has no blobs of container '{}', only of {}",
             self.container,
             others.join(", ")
         ))
-        .with_hint("check which containers the inventory's rule covers, and which report this is")
+        .with_hint("check which containers the inventory rule covers, and that this is the right report")
     }
 }
 
-/// Why a row is no blob of the listing.
+/// Why a row is left out of the listing.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum LeftOut {
-    /// It lies in another container, or its name lacks the prefix.
+    /// It is in another container, or its name lacks the prefix.
     Elsewhere,
     /// The service would not list it: a snapshot, an old version, or deleted.
     Hidden,
@@ -129,11 +129,11 @@ pub(super) enum LeftOut {
     Broken(String),
 }
 
-/// A row's fields as text, in the order of [`Column::ALL`]. A field that is empty says nothing.
+/// A row's fields as text, in the order of [`Column::ALL`]. An empty field counts as missing.
 #[derive(Debug, Default)]
 pub(super) struct Row<'a> {
     pub(super) fields: [Option<&'a str>; Column::ALL.len()],
-    /// Where it is, such as `line 12`.
+    /// The number of the line or row, for errors.
     pub(super) place: u64,
 }
 
@@ -159,7 +159,7 @@ impl Row<'_> {
         }
         let is_folder = self.is(Column::Folder, "true");
         let size = match self.get(Column::Length) {
-            Some(length) => length.parse().map_err(|_| broken("has a length that is no number"))?,
+            Some(length) => length.parse().map_err(|_| broken("has a length that is not a number"))?,
             None if is_folder => 0,
             None => return Err(broken("has no length")),
         };
@@ -186,8 +186,8 @@ impl Row<'_> {
     }
 }
 
-/// A time as reports have it: ISO 8601 with or without an offset, an HTTP date, or milliseconds since 1970. In UTC where
-/// it does not say otherwise.
+/// Parses a time in a report: ISO 8601 with or without an offset, an HTTP date, or milliseconds since 1970. Without an
+/// offset it is in UTC.
 fn time(text: &str) -> Option<Timestamp> {
     let milliseconds = || Timestamp::from_millisecond(text.parse().ok()?).ok();
     let civil = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|time| time.timestamp());

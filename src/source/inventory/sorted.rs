@@ -1,4 +1,4 @@
-//! Rows in the order of a listing: the reports of a rule come in several files, none of which promises an order.
+//! Sorts rows into the order of a listing: a report may have several files, and none guarantees an order.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
@@ -6,19 +6,19 @@ use rusqlite::{Connection, Row, params};
 use crate::model::error::{Error, Result};
 use crate::model::{Access, Blob, BlobName, ETag};
 
-/// Blobs of one page.
+/// Blobs per page.
 const PAGE: usize = 1_000;
-/// What the database may hold in memory, in KiB; the rest is in a file that goes when this does.
+/// Memory for the database, in KiB; the rest is in a temporary file that is deleted with it.
 const CACHE_KIB: u32 = 16 << 10;
 
 const CREATE: &str = "create table blobs (name blob not null, size integer not null, etag text,
     last_modified integer, access text not null, access_reason text not null)";
 const INSERT: &str = "insert into blobs values (?, ?, ?, ?, ?, ?)";
-/// Of several rows with one name the newest comes first.
+/// Of several rows with the same name, the newest comes first.
 const SELECT: &str = "select name, size, etag, last_modified, access, access_reason from blobs
     order by name, last_modified desc";
 
-/// Blobs that are sorted on the disk, by the bytes of their names.
+/// Sorts blobs on disk, by the bytes of their names.
 pub(super) struct Sorted {
     database: Connection,
 }
@@ -26,7 +26,7 @@ pub(super) struct Sorted {
 impl Sorted {
     pub(super) fn new() -> Result<Self> {
         let open = || {
-            // Without a name it is a temporary file.
+            // SQLite opens a temporary file for an empty name. It need not survive a crash: no journal, no sync.
             let database = Connection::open("")?;
             database.pragma_update(None, "journal_mode", "off")?;
             database.pragma_update(None, "synchronous", "off")?;
@@ -57,8 +57,8 @@ impl Sorted {
         add().map(drop).map_err(|error| failed(&error))
     }
 
-    /// Hands over page after page, as long as they are taken, and says how many rows were left out because a newer one
-    /// has the same name.
+    /// Passes pages to `take` until it returns false. Returns how many rows were left out because a newer one has the
+    /// same name.
     pub(super) fn pages(self, take: &mut dyn FnMut(Vec<Blob>) -> bool) -> Result<u64> {
         let mut pages = || {
             let mut select = self.database.prepare(SELECT)?;
@@ -99,7 +99,7 @@ fn blob(row: &Row<'_>) -> rusqlite::Result<Blob> {
 
 fn failed(error: &rusqlite::Error) -> Error {
     Error::new(format!("the inventory cannot be sorted: {error}"))
-        .with_hint("its rows are sorted in the folder for temporary files, TMPDIR: check that there is room")
+        .with_hint("its rows are sorted in the temporary folder (TMPDIR): check that it has enough space")
 }
 
 #[cfg(test)]

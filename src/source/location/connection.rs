@@ -22,13 +22,13 @@ const EMULATOR: &str = "DefaultEndpointsProtocol=http;AccountName=devstoreaccoun
 
 /// A shared access signature: the query of a URL that carries its own permission.
 ///
-/// * Has a `sig` field that is not empty, and no `?` before it.
+/// * Has a non-empty `sig` field and no leading `?`.
 /// * `Debug` does not show it; there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sas(Secret);
 
 impl Sas {
-    /// Takes a query, with or without the `?`; `None` if it carries no signature.
+    /// Parses a query with or without the leading `?`; `None` if it has no signature.
     pub fn parse(query: &str) -> Option<Self> {
         let query = query.trim().trim_start_matches('?');
         let sas = Self(Secret::new(query.to_owned()));
@@ -41,24 +41,24 @@ impl Sas {
         self.0.secret()
     }
 
-    /// A field that is no secret, decoded: `sp` the permissions, `sr` the kind of resource, `se` the end.
+    /// A field that isn't secret, decoded: `sp` for the permissions, `sr` for the resource, `se` for the expiry.
     pub(crate) fn field(&self, name: &str) -> Option<String> {
         let mut fields = form_urlencoded::parse(self.query().as_bytes());
         fields.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
-    /// When it ends (`se`), if it says so itself and not by a stored policy.
+    /// When it expires (`se`); `None` if a stored policy decides that.
     pub(crate) fn expires(&self) -> Option<Timestamp> {
         time(&self.field("se")?)
     }
 
-    /// From when on it holds (`st`).
+    /// When it becomes valid (`st`).
     pub(crate) fn starts(&self) -> Option<Timestamp> {
         time(&self.field("st")?)
     }
 }
 
-/// A time as a SAS writes it: with seconds, without, or a date alone ("Create a service SAS", "Formatting dates").
+/// Parses a time in a SAS: with seconds, without, or only a date ("Create a service SAS", "Formatting dates").
 fn time(text: &str) -> Option<Timestamp> {
     let zoneless = || text.strip_suffix('Z')?.parse().ok();
     let midnight = || Some(text.parse::<Date>().ok()?.at(0, 0, 0, 0));
@@ -76,7 +76,7 @@ impl fmt::Debug for Sas {
 
 /// A connection string ("Configure Azure Storage connection strings").
 ///
-/// * `endpoint` has no slash at its end.
+/// * `endpoint` has no trailing slash.
 /// * `Debug` shows neither key nor SAS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionString {
@@ -91,28 +91,28 @@ impl ConnectionString {
     ///
     /// # Errors
     ///
-    /// The variable is set, and it is not a connection string for blobs.
+    /// Returns an error if the variable is set but is not a connection string for blobs.
     pub fn from_env(env: &Environment) -> Result<Option<Self>> {
         env.var(VARIABLE).map(|text| Self::parse(&text)).transpose()
     }
 
-    /// Reads `Name=Value` pairs between semicolons. Names count in any case, unknown ones are passed over.
+    /// Parses `Name=Value` pairs separated by semicolons. Names are case-insensitive, and unknown ones are ignored.
     ///
     /// # Errors
     ///
-    /// A part has no `=`, the endpoint is not a URL, or there is neither an account nor an endpoint. No error shows
-    /// a value.
+    /// Returns an error if a part has no `=`, if the endpoint is not a URL, or if there is neither an account nor an
+    /// endpoint. Errors never contain a value.
     pub fn parse(text: &str) -> Result<Self> {
         let wrong = |what: &str| {
             Error::new(format!("{VARIABLE} {what}")).with_hint(
-                "copy it from the portal: storage account, Access keys, Connection string; in a shell it needs quotes",
+                "copy it from the portal (storage account, Access keys, Connection string); quote it in a shell",
             )
         };
         let mut protocol = "https".to_owned();
         let mut suffix = "core.windows.net".to_owned();
         let (mut endpoint, mut account, mut key, mut sas) = (None, None, None, None);
         for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
-            let (name, value) = part.split_once('=').ok_or_else(|| wrong("has a part without a '='"))?;
+            let (name, value) = part.split_once('=').ok_or_else(|| wrong("has a part without an '='"))?;
             let value = value.trim();
             match name.trim().to_ascii_lowercase().as_str() {
                 "usedevelopmentstorage" if value.eq_ignore_ascii_case("true") => {
@@ -139,12 +139,12 @@ impl ConnectionString {
         Ok(Self { endpoint, account: account.or(named), key, sas })
     }
 
-    /// The blob endpoint, without a slash at its end.
+    /// The blob endpoint, without a trailing slash.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// The account, named or shown by the endpoint.
+    /// The account, from `AccountName` or else from the endpoint.
     pub fn account(&self) -> Option<&str> {
         self.account.as_deref()
     }
@@ -159,7 +159,7 @@ impl ConnectionString {
         self.sas.as_ref()
     }
 
-    /// What is left of `path` below the endpoint, if the URL lies there.
+    /// The rest of `path` below the endpoint, if the URL is below it.
     pub(super) fn rest_of<'p>(&self, base: &Url, path: &'p str) -> Option<&'p str> {
         let below = self.endpoint.strip_prefix(&origin(base))?;
         match below.strip_prefix('/') {
@@ -173,7 +173,7 @@ impl ConnectionString {
     }
 }
 
-/// An endpoint in its normal form, and the account that it shows.
+/// Normalizes an endpoint, and finds the account in it.
 fn split_endpoint(text: &str) -> Option<(String, Option<String>)> {
     let (scheme, rest) = text.split_once("://")?;
     let scheme = scheme.to_ascii_lowercase();

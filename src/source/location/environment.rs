@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 type Lookup = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
-/// Where environment variables come from. Handed down, so that nothing reads the process's environment by itself.
+/// Where environment variables come from. Passed down, so that nothing else reads the process's environment.
 ///
-/// * An empty variable counts as one that is not set.
+/// * An empty variable counts as unset.
 /// * `Debug` shows no value.
 #[derive(Clone)]
 pub struct Environment(Arc<Lookup>);
@@ -21,7 +21,7 @@ impl Environment {
         Self(Arc::new(|name| std::env::var_os(name)))
     }
 
-    /// An environment of these variables and no others.
+    /// An environment with only these variables.
     pub fn of<I, N, V>(variables: I) -> Self
     where
         I: IntoIterator<Item = (N, V)>,

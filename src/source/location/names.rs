@@ -15,13 +15,13 @@ const SYSTEM_CONTAINERS: [&str; 3] = ["$root", "$web", "$logs"];
 ///
 /// # Errors
 ///
-/// It breaks the rule; the hint is the rule.
+/// Returns an error if the name breaks the rule, which is given as the hint.
 pub fn check_account(account: &str) -> Result<()> {
     let valid = ACCOUNT_LENGTH.contains(&account.len())
         && account.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     valid.then_some(()).ok_or_else(|| {
-        Error::new(format!("'{}' is not a storage account's name", account.escape_debug()))
-            .with_hint("an account's name has 3 to 24 characters, each a-z or 0-9")
+        Error::new(format!("'{}' is not a valid storage account name", account.escape_debug()))
+            .with_hint("an account name has 3 to 24 characters, each a-z or 0-9")
     })
 }
 
@@ -29,7 +29,7 @@ pub fn check_account(account: &str) -> Result<()> {
 ///
 /// # Errors
 ///
-/// It breaks the rule; the hint is the rule.
+/// Returns an error if the name breaks the rule, which is given as the hint.
 pub fn check_container(container: &str) -> Result<()> {
     let valid = CONTAINER_LENGTH.contains(&container.len())
         && container.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -37,9 +37,9 @@ pub fn check_container(container: &str) -> Result<()> {
         && !container.ends_with('-')
         && !container.contains("--");
     (valid || SYSTEM_CONTAINERS.contains(&container)).then_some(()).ok_or_else(|| {
-        Error::new(format!("'{}' is not a container's name", container.escape_debug())).with_hint(
-            "a container's name has 3 to 63 characters, each a-z, 0-9 or '-', begins and ends with a letter or a \
-             digit and has no '--'; $root, $web and $logs are names too",
+        Error::new(format!("'{}' is not a valid container name", container.escape_debug())).with_hint(
+            "a container name has 3 to 63 characters, each a-z, 0-9 or '-', starts and ends with a letter or \
+             digit, and has no '--'; $root, $web and $logs are also valid",
         )
     })
 }

@@ -82,7 +82,7 @@ fn containers_are_weighed_together_against_a_workspace() {
     let with = |args: &[&'static str]| [args, &["--workspace", "team"], &ledger].concat();
     let ran = run(&server, folder.path(), &with(&["@a", "@b"])).run();
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
-    assert!(ran.stderr.contains("knows no quota of 'team'"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("has no quota for 'team'"), "{}", ran.stderr);
 
     let set = ["quota", "set", "--workspace", "team", "--images", "10", "--used-images", "5"];
     let ran = Presync::new(set).args(ledger).inside(folder.path()).run();

@@ -69,7 +69,7 @@ fn what_is_wrong_with_one_container_is_its_own() {
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     let text =
         ran.stdout.replace(server.url(), "URL").replace(folder.path().to_str().expect("UTF-8"), "FOLDER");
-    let times = text.lines().filter(|line| !line.trim_start().starts_with("together"));
+    let times = text.lines().filter(|line| !line.trim_start().starts_with("total"));
     assert_snapshot!(times.collect::<Vec<_>>().join("\n"));
 }
 

@@ -79,8 +79,8 @@ fn azcopy_finds_every_name_that_a_list_can_have() {
     assert_eq!(found, sorted(&can));
     assert_eq!(
         said,
-        "accepted.txt leaves out what AzCopy cannot read from a list: '/lead.jpg', 'cr.jpg\\r', 'new\\nline.jpg', \
-         'trail/'; accepted.jsonl has all\n"
+        "accepted.txt leaves out names that AzCopy cannot read from a list: '/lead.jpg', 'cr.jpg\\r', \
+         'new\\nline.jpg', 'trail/'; accepted.jsonl has all\n"
     );
 }
 
@@ -185,7 +185,7 @@ fn the_source_is_the_plans_own_however_it_is_named() {
     for other in [url.as_str(), &format!("{url}/lab"), "@cams/x", demo().to_str().expect("UTF-8")] {
         let ran = commit(other, "none");
         assert_eq!(ran.code, 2);
-        assert!(ran.stderr.contains(&format!("and the plan is of '{url}/cam'\nhelp: ")), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("but the plan is for '{url}/cam'\nhelp: ")), "{}", ran.stderr);
     }
     let by_name = commit("@cams", "by-name");
     assert_eq!(by_name.code, 0, "{}", by_name.stderr);
@@ -221,7 +221,7 @@ fn the_workspace_is_the_options_the_plans_or_the_connections() {
     );
     let unknown = run(&["commit", "plan.parquet", "--workspace", "team b"]);
     assert_eq!(unknown.code, 2);
-    assert!(unknown.stderr.contains("knows no quota of 'team b'"), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("has no quota for 'team b'"), "{}", unknown.stderr);
 
     write(&format!("workspace = '{WORKSPACE}'\n"));
     let of_connection =
@@ -235,7 +235,7 @@ fn the_workspace_is_the_options_the_plans_or_the_connections() {
     assert_eq!(planned.json()["workspace"], WORKSPACE);
     let elsewhere = run(&["commit", "plan.parquet", "--workspace", "team b"]);
     assert_eq!(elsewhere.code, 2);
-    assert!(elsewhere.stderr.contains("is committed to the workspace 'team a'"), "{}", elsewhere.stderr);
+    assert!(elsewhere.stderr.contains("already committed to the workspace 'team a'"), "{}", elsewhere.stderr);
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn folders_open_level_by_level_with_mouse_and_keys() {
     assert_eq!(page.eval("document.activeElement.innerText.split('\\n')[0]"), "cam");
     page.press("Enter", 13);
     assert_eq!(crumbs(&mut page), ["everything", "site", "2", "cam"]);
-    assert_eq!(rows(&mut page), ["files directly in it"]);
+    assert_eq!(rows(&mut page), ["files directly in this folder"]);
     page.press("Escape", 27);
     page.press("Escape", 27);
     assert_eq!(crumbs(&mut page), ["everything", "site"]);
@@ -299,7 +299,7 @@ fn a_container_without_assets_and_a_limit_of_nothing_have_a_page() {
     assert_eq!(page.text("h1"), "There is nothing to sync.");
     assert_eq!(
         (page.text("#findings-lead"), page.text("#rules-lead")),
-        ("There are none.".into(), "Nothing was found.".into())
+        ("No findings.".into(), "No findings.".into())
     );
     assert_no_complaints(page);
 

@@ -115,8 +115,8 @@ fn it_stays_small_and_opens_at_once() {
     let listed = page.text("#verdict-legend dd").replace(',', "");
     assert_eq!(listed, count.to_string());
     let lead = page.text("#findings-lead");
-    assert!(lead.starts_with("Only the first in listing order: "), "{lead}");
-    assert!(page.text("#folder-note").contains("smaller folders are counted together where they lie"));
+    assert!(lead.starts_with("Only the first findings in listing order: "), "{lead}");
+    assert!(page.text("#folder-note").contains("smaller folders are counted in their parent folders"));
     assert_eq!(page.texts("#finding-table tbody tr").len(), 100);
     page.click("#more");
     assert_eq!(page.texts("#finding-table tbody tr").len(), 200);

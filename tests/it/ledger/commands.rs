@@ -107,7 +107,7 @@ fn a_plan_is_released_once() {
     let released = release("0f3c-1");
     assert_eq!(released.stdout, "released 296 images, 100,000 frames of default for 2026-11\n");
     let again = release("0f3c-1");
-    assert_eq!((again.code, again.stdout.as_str()), (0, "released before\n"));
+    assert_eq!((again.code, again.stdout.as_str()), (0, "already released\n"));
     let unknown = release("0f3c-3");
     assert_eq!((unknown.code, unknown.stdout.as_str()), (2, ""));
     let document = quota(&place, &["--workspace", WORKSPACE, "--format", "json"]).json();

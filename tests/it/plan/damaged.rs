@@ -37,7 +37,7 @@ fn a_plan_that_is_cut_anywhere_is_refused() {
     let ran = report(&cut, &[]);
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
     let said = format!(
-        "error: the plan '{}' is damaged: it is cut short\nhelp: write it anew: presync dry-run SOURCE --plan FILE\n",
+        "error: the plan '{}' is damaged: it is cut short\nhelp: write it again: presync dry-run SOURCE --plan FILE\n",
         cut.display()
     );
     assert_eq!(ran.stderr, said);
@@ -87,13 +87,13 @@ fn what_is_no_plan_is_told_apart() {
     );
     assert_eq!(brief(folder.path()), "'FILE' is a folder, not a plan");
     assert_eq!(brief(&file("empty", b"")), "the plan 'FILE' is damaged: it is cut short");
-    assert_eq!(brief(&file("text", b"name,size\n")), "'FILE' is no plan: it is no Parquet file");
+    assert_eq!(brief(&file("text", b"name,size\n")), "'FILE' isn't a plan: it isn't a Parquet file");
     let foreign = folder.path().join("foreign");
     write(&foreign, 1, &[]);
-    assert_eq!(brief(&foreign), "'FILE' is no plan: it is a Parquet file of something else");
+    assert_eq!(brief(&foreign), "'FILE' isn't a plan: it is a Parquet file of another kind");
     let newer = folder.path().join("newer");
     write(&newer, 1, &[KeyValue::new("presync.format_version".to_owned(), "2.3".to_owned())]);
-    assert_eq!(brief(&newer), "the plan 'FILE' has the format version 2.3, this presync reads 1.0");
+    assert_eq!(brief(&newer), "the plan 'FILE' has format version 2.3, but this presync reads 1.0");
     let ran = report(&newer, &[]);
     assert!(
         ran.code == 2 && ran.stderr.contains("use the version of presync that wrote it"),

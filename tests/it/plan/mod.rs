@@ -146,7 +146,7 @@ fn a_broken_listing_leaves_a_plan_that_says_so_but_none_over_another() {
 
     let ran = run();
     assert_eq!(ran.code, 2);
-    let said = format!("the plan '{}' is incomplete, as this run is\n", path.display());
+    let said = format!("the plan '{}' is incomplete, because this run is\n", path.display());
     assert!(ran.stderr.contains(&said), "{}", ran.stderr);
     let (plan, assets) = read(&path);
     assert_eq!(assets.len(), 5_000);
@@ -156,7 +156,7 @@ fn a_broken_listing_leaves_a_plan_that_says_so_but_none_over_another() {
 
     let before = fs::read(&path).expect("it is there");
     let ran = run();
-    let said = format!("'{}' was left as it was, because this run is incomplete\n", path.display());
+    let said = format!("'{}' was not replaced, because this run is incomplete\n", path.display());
     assert!(ran.stderr.contains(&said), "{}", ran.stderr);
     assert!(fs::read(&path).expect("it is there") == before);
     assert_eq!(names(folder.path()), ["plan.parquet", "plan.parquet.checkpoint"], "no temporary file stays");

@@ -100,10 +100,10 @@ fn a_run_that_is_interrupted_says_how_to_go_on() {
     let ended = run.wait_with_output().expect("it ends");
     let stderr = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(3), "{stderr}");
-    assert!(stderr.contains("the same command with --resume goes on from here\n"), "{stderr}");
+    assert!(stderr.contains("run the same command with --resume to continue from here\n"), "{stderr}");
     let before = server.stats().total();
     let ran = Presync::new(args(&server, &plan)).args(["--resume", "-v"]).run();
-    assert!(ran.stderr.contains(&format!("taking up the run of '{}'\n", plan.display())), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("resuming the run for '{}'\n", plan.display())), "{}", ran.stderr);
     assert_eq!((ran.code, timeless(&plan).1.len() as u64), (1, BLOBS));
     assert!(server.stats().total() - before < before, "most was done before");
     assert_eq!(names(folder.path()), ["plan.parquet"]);
@@ -139,8 +139,8 @@ fn a_checkpoint_is_only_taken_up_by_a_run_like_it() {
     for (source, args, says) in others {
         let ran = resume(source, args);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
-        assert!(ran.stderr.contains(&format!("the run to be taken up had {says}\n")), "{}", ran.stderr);
-        assert!(ran.stderr.contains("leave out --resume to begin anew"), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("the run to resume had {says}\n")), "{}", ran.stderr);
+        assert!(ran.stderr.contains("leave out --resume to start over"), "{}", ran.stderr);
     }
     let part = folder.path().join("plan.parquet.checkpoint/0000-00000000.parquet");
     let bytes = fs::read(&part).expect("it is there");

@@ -1,10 +1,10 @@
-//! Azurite, Microsoft's emulator of the blob service, for the integration tests.
+//! Azurite, Microsoft's blob storage emulator, for the integration tests.
 //!
-//! [`Azurite::http`] and [`Azurite::https`] each start one service on first use, in memory and on a port of its
-//! own, and every test of the process shares it: use a container name that no other test uses. Azurite and its
-//! Node are installed with npm into `tests/azurite` when they are missing or older than the lock file there.
+//! [`Azurite::http`] and [`Azurite::https`] each start one in-memory service on first use, on a separate port. All
+//! tests of the process share it, so use a container name that no other test uses. Azurite and Node are installed
+//! with npm into `tests/azurite` if they are missing or older than the lock file there.
 //!
-//! Requests are signed here, with nothing of presync's own code, so that the two can check each other.
+//! Requests are signed here without any of presync's code, so that the two check each other.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
@@ -28,7 +28,7 @@ use sha2::Sha256;
 use super::http::{Client, text};
 use super::tls::certify;
 
-/// The account that Azurite comes with.
+/// Azurite's default account.
 pub const ACCOUNT: &str = "devstoreaccount1";
 /// The published key of that account.
 pub const KEY: &str =
@@ -36,15 +36,16 @@ pub const KEY: &str =
 
 /// Where the packages are listed, locked and installed.
 const PACKAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/azurite");
-/// Cargo's folder for what integration tests write.
+/// Cargo's folder for files that integration tests write.
 const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
-/// The version of the REST API, and of the SAS, that is spoken here.
+/// The version of the REST API and of the SAS.
 const API_VERSION: &str = "2021-12-02";
-/// Azurite needs about 2 seconds to start; this is for a very busy machine.
+/// Azurite takes about 2 seconds to start; this allows for a very busy machine.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// How many blobs are written at once: Azurite has one thread, so more do not help.
+/// The number of concurrent uploads. Azurite has one thread, so more do not help.
 const UPLOADS: usize = 4;
-/// Everything but RFC 3986's unreserved characters; `/` too, so that no client mends `//`, `./` or `../`.
+/// Everything except RFC 3986's unreserved characters. This includes `/`, so that no client normalizes `//`, `./` or
+/// `../`.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A running blob service.
@@ -52,7 +53,7 @@ pub struct Azurite {
     endpoint: String,
     client: Client,
     ca: Option<PathBuf>,
-    /// The service ends when this pipe closes: at the latest, when this process ends.
+    /// The service ends when this pipe closes, at the latest when this process ends.
     _stdin: ChildStdin,
 }
 
@@ -63,7 +64,7 @@ impl Azurite {
         shared(&HTTP, None)
     }
 
-    /// The service over https, which takes bearer tokens too. [`Azurite::ca`] signed its certificate.
+    /// The service over https, which also accepts bearer tokens. Its certificate is signed by [`Azurite::ca`].
     pub fn https() -> &'static Self {
         static HTTPS: OnceLock<Result<Azurite, String>> = OnceLock::new();
         shared(&HTTPS, Some(Path::new(SCRATCH).join("azurite-tls")))
@@ -74,17 +75,17 @@ impl Azurite {
         &self.endpoint
     }
 
-    /// The CA's certificate in PEM: what `SSL_CERT_FILE` names. Only the https service has one.
+    /// The CA's certificate in PEM, for `SSL_CERT_FILE`. Only the https service has one.
     pub fn ca(&self) -> &Path {
         self.ca.as_deref().expect("only the https service has a CA")
     }
 
-    /// The https service's certificate and its key in PEM: good for any server of this machine.
+    /// The certificate and key of the https service in PEM, valid for any server on this machine.
     pub fn certificate(&self) -> [PathBuf; 2] {
         ["leaf.pem", "leaf.key"].map(|name| self.ca().with_file_name(name))
     }
 
-    /// What `AZURE_STORAGE_CONNECTION_STRING` holds.
+    /// The value of `AZURE_STORAGE_CONNECTION_STRING`.
     pub fn connection_string(&self) -> String {
         let endpoint = &self.endpoint;
         let (protocol, _) = endpoint.split_once(':').expect("an endpoint has a scheme");
@@ -98,12 +99,12 @@ impl Azurite {
         format!("{}/{container}", self.endpoint)
     }
 
-    /// The URL of a blob with every character of its name percent-encoded that can be, `/` too.
+    /// The URL of a blob, with every reserved character of its name percent-encoded, including `/`.
     pub fn blob_url(&self, container: &str, name: &str) -> String {
         format!("{}/{}", self.container_url(container), encode(name))
     }
 
-    /// Makes a container. Anybody may list and read a public one.
+    /// Creates a container. Anyone can list and read a public container.
     pub fn create_container(&self, name: &str, public: bool) {
         let access = public.then_some(("x-ms-blob-public-access", "container"));
         self.send(
@@ -115,13 +116,13 @@ impl Azurite {
         );
     }
 
-    /// Writes a block blob, over an older one too.
+    /// Writes a block blob, replacing any existing one.
     pub fn put(&self, container: &str, name: &str, bytes: impl Into<Vec<u8>>) {
         let headers = [("x-ms-blob-type", "BlockBlob")];
         self.send(Method::PUT, &blob_path(container, name), &[], &headers, bytes.into());
     }
 
-    /// Writes many block blobs, some at a time.
+    /// Writes many block blobs, several at a time.
     pub fn put_many(&self, container: &str, blobs: impl Iterator<Item = (String, Vec<u8>)> + Send) {
         let blobs = Mutex::new(blobs);
         let next = || blobs.lock().expect("no upload panicked while it took a blob").next();
@@ -134,7 +135,7 @@ impl Azurite {
         });
     }
 
-    /// Lets pages of these origins, between commas, read blobs of the account: one rule in place of all others.
+    /// Allows pages from these comma-separated origins to read the blobs of the account. Replaces all other CORS rules.
     pub fn allow_origins(&self, origins: &str) {
         let rule = format!(
             "<CorsRule><AllowedOrigins>{origins}</AllowedOrigins><AllowedMethods>GET</AllowedMethods>\
@@ -160,8 +161,8 @@ impl Azurite {
         self.send(Method::PUT, &blob_path(container, name), &[("comp", "tier")], &headers, Vec::new());
     }
 
-    /// A service SAS for a container: the query string, without `?`. `permissions`, such as `rl`, are in the
-    /// service's order.
+    /// A service SAS for a container: the query string, without `?`. `permissions`, such as `rl`, must be in the
+    /// order that the service requires.
     pub fn sas(&self, container: &str, permissions: &str, expiry: Timestamp) -> String {
         let expiry = expiry.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let resource = format!("/blob/{ACCOUNT}/{container}");
@@ -173,10 +174,10 @@ impl Azurite {
         format!("sv={API_VERSION}&sr=c&sp={permissions}&se={}&sig={}", encode(&expiry), encode(&signature))
     }
 
-    /// Sends any request, signed with the account's key, and panics unless it succeeds.
+    /// Sends a request, signed with the account's key, and panics unless it succeeds.
     ///
-    /// `path` follows the endpoint and is percent-encoded; the values of `query` hold nothing that needs to be; all
-    /// `headers` begin with `x-ms-`.
+    /// `path` follows the endpoint and must be percent-encoded. The values of `query` must not need encoding, and all
+    /// `headers` must start with `x-ms-`.
     pub fn send(
         &self,
         method: Method,
@@ -201,13 +202,13 @@ impl Azurite {
     }
 }
 
-/// An unsigned token for `audience`, valid for an hour. Azurite's `--oauth basic` takes it when the audience is
+/// An unsigned token for `audience`, valid for an hour. Azurite's `--oauth basic` accepts it if the audience is
 /// `https://storage.azure.com`.
 pub fn unsigned_jwt(audience: &str) -> String {
     unsigned_jwt_until(audience, Timestamp::now() + 1.hour())
 }
 
-/// The same, valid until `end`.
+/// The same as [`unsigned_jwt`], valid until `end`.
 pub fn unsigned_jwt_until(audience: &str, end: Timestamp) -> String {
     let now = Timestamp::now().as_second().min(end.as_second());
     let issuer = "https://sts.windows.net/00000000-0000-0000-0000-000000000000/";
@@ -219,7 +220,7 @@ pub fn unsigned_jwt_until(audience: &str, end: Timestamp) -> String {
     format!("{header}.{claims}.")
 }
 
-/// Writes an executable `az` into `dir` that answers `az account get-access-token` with `token`, for an hour. It
+/// Writes an executable `az` to `dir` that answers `az account get-access-token` with `token`, valid for an hour. It
 /// needs nothing else on the `PATH`.
 pub fn fake_az(dir: &Path, token: &str) {
     let expiry = Timestamp::now() + 1.hour();
@@ -235,7 +236,7 @@ pub fn fake_az(dir: &Path, token: &str) {
         "#!/bin/sh\n\
          case \"$1 $2\" in\n\
          'account get-access-token') printf '%s\\n' '{answer}' ;;\n\
-         *) echo \"this az knows only account get-access-token, not $*\" >&2; exit 2 ;;\n\
+         *) echo \"this az only supports account get-access-token, not $*\" >&2; exit 2 ;;\n\
          esac\n"
     );
     let az = dir.join("az");
@@ -243,13 +244,13 @@ pub fn fake_az(dir: &Path, token: &str) {
     fs::set_permissions(&az, Permissions::from_mode(0o755)).expect("az can be made executable");
 }
 
-/// The service in `cell`, started by the first who asks. A failure is kept as well: every test says the same.
+/// The service in `cell`, started on first use. A failure is stored too, so that every test reports it.
 fn shared(cell: &'static OnceLock<Result<Azurite, String>>, tls: Option<PathBuf>) -> &'static Azurite {
     let azurite = cell.get_or_init(|| start(tls.as_deref()));
-    azurite.as_ref().unwrap_or_else(|error| panic!("Azurite, which this test needs, does not run: {error}"))
+    azurite.as_ref().unwrap_or_else(|error| panic!("Azurite, which this test needs, is not running: {error}"))
 }
 
-/// Starts a service: over https with the certificate in `tls`, else over http.
+/// Starts a service, over https if `tls` has a folder for the certificate, otherwise over http.
 fn start(tls: Option<&Path>) -> Result<Azurite, String> {
     prepare(tls)?;
     let mut child = spawn(tls)?;
@@ -264,7 +265,7 @@ fn start(tls: Option<&Path>) -> Result<Azurite, String> {
     })
 }
 
-/// Installs what is missing. Only one process at a time does so, and the others wait for it.
+/// Installs what is missing. Only one process installs at a time; the others wait.
 fn prepare(tls: Option<&Path>) -> Result<(), String> {
     let packages = Path::new(PACKAGES);
     let lock = File::open(packages.join("package.json")).map_err(in_context("open package.json"))?;
@@ -278,7 +279,7 @@ fn prepare(tls: Option<&Path>) -> Result<(), String> {
     }
 }
 
-/// Whether npm finished an installation after the lock file last changed.
+/// Whether npm has finished an installation since the lock file last changed.
 fn installed(packages: &Path) -> io::Result<bool> {
     let wanted = fs::metadata(packages.join("package-lock.json"))?.modified()?;
     match fs::metadata(packages.join("node_modules/.package-lock.json")) {
@@ -288,13 +289,13 @@ fn installed(packages: &Path) -> io::Result<bool> {
     }
 }
 
-/// Installs Azurite and its Node. The Node that runs npm may be older than Azurite asks for.
+/// Installs Azurite and Node. The Node that runs npm may be older than Azurite requires.
 fn install(packages: &Path) -> Result<(), String> {
     let options =
         ["--ignore-scripts", "--include=optional", "--engine-strict=false", "--no-audit", "--no-fund"];
     let npm = Command::new("npm").arg("ci").args(options).current_dir(packages).output();
     let npm = npm.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => "npm is not on the PATH; install Node.js, which brings it".to_owned(),
+        io::ErrorKind::NotFound => "npm is not on the PATH; install Node.js, which includes it".to_owned(),
         _ => format!("npm: {error}"),
     })?;
     if npm.status.success() {
@@ -317,25 +318,25 @@ fn spawn(tls: Option<&Path>) -> Result<Child, String> {
     child.map_err(in_context("start the Node of tests/azurite (package.json lists the platforms)"))
 }
 
-/// Waits until Azurite says that it listens, and where. Its stdout is read on, so that it never blocks.
+/// Waits until Azurite reports its address. A thread keeps reading its stdout, so that Azurite never blocks.
 fn listening(child: &mut Child) -> Result<String, String> {
     let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in stdout.lines().map_while(Result::ok) {
             if let Some((_, address)) = line.split_once("successfully listens on ") {
-                // Nobody waits any more after the timeout.
+                // Nothing receives this after the timeout.
                 let _ = sender.send(address.to_owned());
             }
         }
     });
     receiver.recv_timeout(START_TIMEOUT).map_err(|error| match error {
         mpsc::RecvTimeoutError::Timeout => format!("it did not start within {START_TIMEOUT:?}"),
-        mpsc::RecvTimeoutError::Disconnected => "it ended at once; stderr says why".to_owned(),
+        mpsc::RecvTimeoutError::Disconnected => "it ended immediately; see stderr".to_owned(),
     })
 }
 
-/// The `Authorization` header of a request, as the service's "Authorize with Shared Key" has it.
+/// The `Authorization` header of a request ("Authorize with Shared Key").
 fn shared_key(
     method: &Method,
     path: &str,
@@ -349,7 +350,7 @@ fn shared_key(
     for (name, value) in headers {
         text += &format!("{name}:{value}\n");
     }
-    // Twice: it is the account's name, and the first part of Azurite's paths.
+    // Twice: the name of the account, and the first segment of Azurite's paths.
     text += &format!("/{ACCOUNT}/{ACCOUNT}{path}");
     for (name, value) in query.iter().copied().collect::<BTreeMap<_, _>>() {
         text += &format!("\n{name}:{value}");
@@ -365,17 +366,17 @@ fn sign(text: &str) -> String {
     BASE64.encode(hmac.finalize().into_bytes())
 }
 
-/// A blob's path after the endpoint.
+/// The path of a blob after the endpoint.
 fn blob_path(container: &str, name: &str) -> String {
     format!("/{container}/{}", encode(name))
 }
 
-/// Percent-encodes everything that has a meaning in a URL.
+/// Percent-encodes every character with a special meaning in a URL.
 fn encode(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
-/// Says what failed in front of the error.
+/// Prefixes an error with what failed.
 fn in_context<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> String {
     move |error| format!("{what}: {error}")
 }

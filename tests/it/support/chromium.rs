@@ -1,6 +1,6 @@
-//! Chromium, driven through its DevTools protocol.
+//! Chromium, controlled through the DevTools protocol.
 //!
-//! It speaks on the pipes that it inherits (`--remote-debugging-pipe`), and so ends when this process does.
+//! It communicates over inherited pipes (`--remote-debugging-pipe`), so it ends when this process does.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -13,12 +13,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// It starts within a second or two; this is for a very busy machine.
+/// Chromium starts within a second or two; this allows for a very busy machine.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Its pipes are the descriptors 3 and 4, which only a shell can name without unsafe code.
+/// Its pipes are file descriptors 3 and 4, which only a shell can set up without unsafe code.
 const START: &str = r#"exec "${CHROMIUM:-chromium}" "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1"#;
 
-/// One browser at a time: it takes more than one core, and other tests measure time.
+/// Only one browser at a time: it uses more than one core, and other tests measure time.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// A browser with one page.
@@ -41,9 +41,9 @@ impl Page {
         page
     }
 
-    /// A page with nothing in it.
+    /// Opens an empty page.
     pub fn blank() -> Self {
-        // A test that failed while it had its turn does not matter to the next one.
+        // A test that panicked while it held the lock does not affect the next one.
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let profile = tempfile::tempdir().expect("a folder");
         let mut browser = Command::new("sh")
@@ -81,13 +81,13 @@ impl Page {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             page.call(&format!("{domain}.enable"), json!({}));
         }
-        // Else a click might come while the page still moves.
+        // Otherwise a click could happen while the page is still moving.
         let still = json!({"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]});
         page.call("Emulation.setEmulatedMedia", still);
         page
     }
 
-    /// Loads a file to its end.
+    /// Loads a file and waits until it is loaded.
     pub fn load(&mut self, path: &Path) {
         self.events.clear();
         self.call("Page.navigate", json!({"url": format!("file://{}", path.display())}));
@@ -128,7 +128,7 @@ impl Page {
         answer["result"]["value"].clone()
     }
 
-    /// The text of the first element that matches, as it is shown.
+    /// The visible text of the first element that matches.
     pub fn text(&mut self, selector: &str) -> String {
         let text = self.eval(&format!("document.querySelector({selector:?}).innerText"));
         text.as_str().unwrap_or_else(|| panic!("{selector} has no text")).to_owned()
@@ -141,7 +141,7 @@ impl Page {
         serde_json::from_value(texts).expect("texts")
     }
 
-    /// Clicks with the mouse into the middle of the first element that matches.
+    /// Clicks in the middle of the first element that matches.
     pub fn click(&mut self, selector: &str) {
         let place = self.eval(&format!(
             "(() => {{ const element = document.querySelector({selector:?}); \
@@ -159,7 +159,7 @@ impl Page {
         }
     }
 
-    /// Presses a key that writes nothing, such as `ArrowDown`. `code` is its Windows virtual-key code.
+    /// Presses a key that does not type text, such as `ArrowDown`. `code` is its Windows virtual-key code.
     pub fn press(&mut self, key: &str, code: u32) {
         let text = if key == "Enter" { "\r" } else { "" };
         for kind in ["keyDown", "keyUp"] {
@@ -169,12 +169,12 @@ impl Page {
         }
     }
 
-    /// Writes where the focus is.
+    /// Types text at the focus.
     pub fn write(&mut self, text: &str) {
         self.call("Input.insertText", json!({"text": text}));
     }
 
-    /// Chooses an option of a select by its value.
+    /// Selects an option of a `select` element by value.
     pub fn choose(&mut self, selector: &str, value: &str) {
         self.eval(&format!(
             "(() => {{ const select = document.querySelector({selector:?}); select.value = {value:?}; \
@@ -182,12 +182,12 @@ impl Page {
         ));
     }
 
-    /// Waits until what is under way is on the screen.
+    /// Waits until pending changes are rendered.
     pub fn settle(&mut self) {
         self.eval("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))");
     }
 
-    /// What went wrong since the page was loaded, and every request but the one for the page itself.
+    /// Errors and console messages since the page was loaded, and every request except the one for the page itself.
     pub fn complaints(&mut self) -> Vec<String> {
         self.settle();
         let is_fault = |event: &&Value| match event["method"].as_str() {
@@ -202,7 +202,7 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        // Killed already or not, it is gone after this; its profile is then removed.
+        // The browser must be gone before its profile is removed.
         drop(self.browser.kill());
         drop(self.browser.wait());
     }

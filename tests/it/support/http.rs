@@ -1,4 +1,4 @@
-//! A plain HTTP client: one request a connection, without proxies, redirects or retries.
+//! A plain HTTP client: one request per connection, without proxies, redirects or retries.
 
 use std::error::Error;
 use std::path::Path;
@@ -17,17 +17,17 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tower_service::Service;
 
-/// A whole answer, or why there is none.
+/// A complete response, or the error.
 pub type Answer = Result<Response<Bytes>, Box<dyn Error + Send + Sync>>;
 
-/// Longer than any answer takes that comes at all.
+/// Longer than any response takes.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Clone)]
 pub struct Client(HttpsConnector<HttpConnector>);
 
 impl Client {
-    /// A client that trusts this CA, in PEM, and no other.
+    /// A client that only trusts this CA, in PEM.
     pub fn new(ca: Option<&Path>) -> Self {
         let mut roots = RootCertStore::empty();
         if let Some(ca) = ca {
@@ -58,7 +58,7 @@ impl Client {
         let host = url.authority().expect("a host").as_str();
         let body = body.into();
         let request = Request::builder().method(method).uri(target).header(HOST, host);
-        // hyper leaves it out when there is no body, and Azurite refuses a blob without it.
+        // hyper omits it if there is no body, and Azurite rejects a blob without it.
         let request = request.header(CONTENT_LENGTH, body.len());
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let request = request.body(Full::new(body))?;
@@ -76,7 +76,7 @@ impl Client {
     }
 }
 
-/// The body of an answer as text.
+/// The body of a response as text.
 pub fn text(answer: Response<Bytes>) -> String {
     String::from_utf8(answer.into_body().into()).expect("UTF-8")
 }

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Shared test utilities.
 
 use std::process::{Command, Stdio};
 
@@ -11,7 +11,7 @@ pub mod stand_in;
 pub mod tls;
 pub mod wheel;
 
-/// What a command writes to its stdout. It must succeed.
+/// Runs a command that must succeed, and returns its stdout.
 pub fn run(command: &mut Command) -> Vec<u8> {
     let output = command.stdin(Stdio::null()).output();
     let output =

@@ -6,10 +6,10 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// A run of the binary, with nothing of the tester's own environment that could change it.
+/// A run of the binary, isolated from the user's environment.
 pub struct Presync(Command);
 
-/// What came of it.
+/// The result of a run.
 pub struct Ran {
     pub code: i32,
     pub stdout: String,
@@ -17,7 +17,7 @@ pub struct Ran {
 }
 
 impl Presync {
-    /// `presync dry-run SOURCE`, in the project's folder.
+    /// `presync dry-run SOURCE`, in the project folder.
     pub fn dry_run(source: impl AsRef<OsStr>) -> Self {
         Self::new(["dry-run".as_ref(), source.as_ref()])
     }
@@ -38,7 +38,7 @@ impl Presync {
         self
     }
 
-    /// Runs in another folder than the project's.
+    /// Runs in another folder than the project folder.
     pub fn inside(mut self, folder: impl AsRef<Path>) -> Self {
         self.0.current_dir(folder);
         self
@@ -68,7 +68,7 @@ impl Ran {
     }
 }
 
-/// The project's folder.
+/// The project folder.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

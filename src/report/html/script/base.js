@@ -1,8 +1,8 @@
-// What every part of the page uses. Text from outside is put in as text nodes only.
+// Shared by all parts of the page. Untrusted text is only inserted as text nodes.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 
-// In the order in which counts by verdict come.
+// In the order of counts by verdict.
 const VERDICTS = [
   { key: "accepted", mark: "✓" },
   { key: "rejected", mark: "✕" },
@@ -10,7 +10,7 @@ const VERDICTS = [
   { key: "unknown", mark: "?" },
 ];
 const [ACCEPTED, REJECTED, SKIPPED, UNKNOWN] = [0, 1, 2, 3];
-// The order in which bars show them: what needs attention first.
+// The order in bars: what needs attention first.
 const BAR_ORDER = [REJECTED, UNKNOWN, ACCEPTED, SKIPPED];
 const SEVERITIES = { error: "rejects", unknown: "unknown", warning: "warns" };
 const SVG = "http://www.w3.org/2000/svg";
@@ -36,8 +36,8 @@ function bytes(value) {
 }
 
 /**
- * An element: its tag with classes as in `p.muted`, perhaps attributes and listeners (`onclick`), and its children.
- * What is null is left out.
+ * Creates an element from a tag with classes, such as `p.muted`, optional attributes and listeners (`onclick`), and
+ * children. Null values are skipped.
  */
 const el = (selector, ...parts) => build((tag) => document.createElement(tag), selector, parts);
 const svg = (selector, ...parts) => build((tag) => document.createElementNS(SVG, tag), selector, parts);
@@ -57,16 +57,16 @@ function build(create, selector, parts) {
 
 const button = (classes, onclick, ...parts) => el(`button${classes}`, { type: "button", onclick }, ...parts);
 
-/** A name from outside, kept from turning the text around it. */
+/** An untrusted name, isolated so that it does not change the direction of the text around it. */
 const name = (text, classes = "") => el(`bdi${classes}`, text);
 
-/** Sets a length or a share that the style sheet uses. */
+/** Sets a custom property that the style sheet uses. */
 function sized(element, property, value) {
   element.style.setProperty(property, value);
   return element;
 }
 
-/** A bar of one part for each verdict, as wide as its share of `whole`. */
+/** A bar with one part for each verdict, whose width is its share of `whole`. */
 function stack(counts, whole, selector = "div.stack", attributes = { "aria-hidden": "true" }) {
   const bar = el(selector, attributes);
   for (const verdict of BAR_ORDER) {
@@ -92,7 +92,7 @@ function say(text) {
   silence = setTimeout(() => (byId("said").textContent = ""), 4000);
 }
 
-/** Copies what an element shows; where that is not allowed, selects it. */
+/** Copies the text of an element, or selects it if copying is not allowed. */
 async function copy(element) {
   try {
     await navigator.clipboard.writeText(element.textContent);
@@ -103,7 +103,7 @@ async function copy(element) {
   }
 }
 
-// The colors follow the system until the button is used.
+// The theme follows the system until the button is used.
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const isDark = () => (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
 function showTheme() {
@@ -146,7 +146,7 @@ if (data.skipped.length > 0) {
 byId("about").append(
   ...data.about.map(([label, value]) => el("div", el("dt", label), el("dd", name(value)))),
 );
-const repeated = totals.retries > 0 ? `, ${number(totals.retries)} of them repeated` : "";
+const repeated = totals.retries > 0 ? `, ${number(totals.retries)} of them retries` : "";
 const requests = `${counted(totals.requests, "request", "requests")}${repeated}`;
 byId("footer").textContent =
   `Read ${bytes(totals.bytes_read)} of ${bytes(totals.bytes_listed)} in ${requests}.`;

@@ -34,7 +34,7 @@ const most = Math.max(...data.rules.map((rule) => rule.count), 1);
 byId("rule-list").append(
   ...[...data.rules].sort((a, b) => b.count - a.count).map((rule) => ruleEntry(rule, most)),
 );
-if (data.rules.length === 0) byId("rules-lead").textContent = "Nothing was found.";
+if (data.rules.length === 0) byId("rules-lead").textContent = "No findings.";
 
 function distribution({ title, rows }) {
   const whole = Math.max(...rows.map(([, counts]) => sum(counts)), 1);

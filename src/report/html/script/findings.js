@@ -1,4 +1,4 @@
-// The table of findings: searched, sorted, shown a part at a time.
+// The table of findings, with search, sorting and paging.
 
 const PART = 100;
 const rules = new Map(data.rules.map((rule) => [rule.place, rule]));
@@ -50,10 +50,10 @@ function matching() {
   return found.sort((a, b) => direction * compare(a, b) || a.position - b.position);
 }
 
-/** A command with a button that copies it; advice in words, which begins with a capital letter, as it is. */
+/** A command, with a button to copy it. Advice in prose, which starts with a capital letter, is shown as text. */
 function fixOf({ fix, label }) {
   if (/^[A-Z]/.test(fix)) return el("p", `${fix}.`);
-  // Lines break between words only: a break after a hyphen would look like a space.
+  // Break lines only between words: a break after a hyphen would look like a space.
   const words = fix.split(" ").flatMap((word, index) => [index > 0 ? " " : null, el("span", word)]);
   const command = el("code", words);
   const copied = button(".quiet", () => copy(command), "Copy");
@@ -100,11 +100,11 @@ function drawFindings() {
   const part = found.length > shown.length ? `the first ${number(shown.length)} of ` : "";
   byId("found").textContent = found.length
     ? `Showing ${part}${counted(found.length, "finding", "findings")}.`
-    : "No finding matches.";
+    : "No matching findings.";
   byId("more").hidden = found.length === shown.length;
 }
 
-/** Shows the findings of a rule or below a folder, and nothing else. */
+/** Shows only the findings of a rule or in a folder. */
 function showFindings({ rule = "", folder = "" }) {
   byId("search").value = "";
   byId("rule").value = rule;
@@ -120,7 +120,7 @@ function filter() {
 }
 
 byId("rule").append(
-  el("option", { value: "" }, "every rule"),
+  el("option", { value: "" }, "all rules"),
   ...data.rules.map((rule) => el("option", { value: rule.place }, `${rule.code} ${rule.name}`)),
 );
 for (const id of ["search", "rule", "folder"]) byId(id).addEventListener("input", filter);
@@ -134,17 +134,17 @@ byId("more").addEventListener("click", () => {
 
 const cut = data.rules
   .filter((rule) => rule.shown < rule.count)
-  .map((rule) => `${number(rule.shown)} of ${number(rule.count)} of ${rule.code}`);
+  .map((rule) => `${number(rule.shown)} of ${number(rule.count)} for ${rule.code}`);
 const lead =
   cut.length > 0
-    ? `Only the first in listing order: ${cut.join(", ")}. All of them: presync report PLAN --format jsonl.`
+    ? `Only the first findings in listing order: ${cut.join(", ")}. To get all: presync report PLAN --format jsonl.`
     : rows.length > 0
       ? `All ${counted(rows.length, "finding", "findings")}.`
-      : "There are none.";
+      : "No findings.";
 byId("findings-lead").textContent = lead;
 drawFindings();
 
-// On paper there is nothing to open.
+// Open everything for printing.
 addEventListener("beforeprint", () =>
   document.querySelectorAll("details").forEach((details) => {
     details.removeAttribute("name");

@@ -1,13 +1,13 @@
-// The tree of folders: an icicle that opens level by level, and a table of what the open folder holds.
+// The folder tree: an icicle chart that opens level by level, and a table of the contents of the open folder.
 
-// Levels below the open folder that are shown at once.
+// Levels shown below the open folder.
 const LEVELS = 4;
-// Boxes narrower than this many pixels are drawn as one.
+// Boxes narrower than this many pixels are merged.
 const MIN_BOX = 5;
 // Rows of the table.
 const MAX_ROWS = 50;
 
-// The children of the files directly in a folder, which have none.
+// The (empty) children of the row for files directly in a folder.
 const NONE = [];
 
 const folders = data.folders.map(([parent, label, folded, verdicts, rules], index) => ({
@@ -27,7 +27,7 @@ for (const folder of folders) {
   folder.depth = folder.parent.depth + 1;
   folder.parent.children.push(folder);
 }
-// The deepest first, so that each is whole when it is added to its parent.
+// Deepest first, so that each folder is complete when it is added to its parent.
 for (const folder of [...folders].sort((a, b) => b.depth - a.depth)) {
   if (folder.parent === null) continue;
   folder.verdicts.forEach((count, verdict) => (folder.parent.verdicts[verdict] += count));
@@ -47,7 +47,7 @@ function title(folder) {
 }
 const path = (folder) => (folder === root ? "" : `${path(folder.parent)}${folder.label}/`);
 
-// What boxes are as wide as: assets, a verdict, or the findings of a rule.
+// What the width of a box can show: assets, a verdict, or the findings of a rule.
 const REJECTIONS = { label: "rejected", unit: "rejected", count: rejected };
 const MEASURES = [
   { label: "assets", unit: "assets", count: assets },
@@ -92,7 +92,7 @@ function boxes(width) {
   return found;
 }
 
-/** A box that opens a folder; a box of several folders opens nothing. */
+/** A box that opens its folder, unless it stands for several folders. */
 function icicleBox({ folder, small, left, share, level }) {
   const box = folder === null || isSumOfFolders(folder) ? restBox(folder) : folderBox(folder);
   box.title = folder === null ? smaller(small) : `${title(folder)}: ${describe(folder.verdicts)}`;
@@ -171,9 +171,9 @@ function drawTable() {
         : button(".link", () => open(child), name(title(child)));
     return folderRow(child, label);
   });
-  if (weigh(opened.direct) > 0) rows.push(folderRow(opened.direct, el("span.muted", "files directly in it")));
+  if (weigh(opened.direct) > 0) rows.push(folderRow(opened.direct, el("span.muted", "files directly in this folder")));
   byId("folder-table").replaceChildren(
-    el("caption.hidden", `What ${title(opened)} holds`),
+    el("caption.hidden", `Contents of ${title(opened)}`),
     el(
       "thead",
       el(
@@ -192,7 +192,7 @@ function drawTable() {
   if (hidden > 0) notes.push(`${counted(hidden, "more folder is", "more folders are")} not in this table.`);
   const folded = sum(folders.map((folder) => folder.folded));
   if (folded > 0)
-    notes.push(`In all, ${smaller(folded)} ${folded === 1 ? "is" : "are"} counted in the folders that hold them.`);
+    notes.push(`In total, ${smaller(folded)} ${folded === 1 ? "is" : "are"} counted in their parent folders.`);
   byId("folder-note").textContent = notes.join(" ");
 }
 
@@ -208,7 +208,7 @@ function open(folder, isFocused = false) {
   if (isFocused) byId("icicle").querySelector("button")?.focus();
 }
 
-/** The nearest box in a direction, by what is on the screen. */
+/** The nearest box in a direction, by position on the screen. */
 function neighbor(box, key) {
   const of = (element) => ({
     element,
@@ -262,11 +262,11 @@ byId("folder-rule").addEventListener("change", (event) => {
   if (weigh(opened) === 0) opened = root;
   drawFolders();
 });
-// Begin below folders that hold nothing but another folder.
+// Start below folders that only contain another folder.
 const isLink = ({ direct, children }) => sum(direct.verdicts) === 0 && children.length === 1;
 while (isLink(opened) && opened.children[0].children.length > 0) [opened] = opened.children;
 drawFolders();
-// Only a new width matters, and drawing again takes the focus away.
+// Redraw only if the width has changed, because redrawing loses the focus.
 let drawnWidth = byId("icicle").clientWidth;
 new ResizeObserver(() => {
   const width = byId("icicle").clientWidth;

@@ -1,4 +1,4 @@
-// Gauges, and how the quota is spent along the listing.
+// Gauges, and quota use over the course of the listing.
 
 const CHART = { height: 220, left: 0, right: 6, top: 24, bottom: 26 };
 
@@ -7,7 +7,7 @@ const KINDS = [
   { one: "video", many: "videos", spent: (point) => point.frames, asked: (point) => point.frames_asked },
 ];
 
-/** One gauge a limit: where images and frames share theirs, one for both. */
+/** One gauge per limit. If images and frames share a limit, they share a gauge. */
 function gauges() {
   const { images, frames, curve, is_shared: isShared } = data.quota;
   const sides = [images, frames].map((gauge, index) => ({ gauge, ...KINDS[index] }));
@@ -34,7 +34,7 @@ function gauges() {
   });
 }
 
-/** Whether everything fits, as a paragraph. */
+/** A paragraph that says whether everything fits. */
 function fit({ limit, refused }) {
   if (limit === null) return el("p.muted", "no limit set");
   if (refused.length === 0) return el("p.good", "✓ fits");
@@ -73,14 +73,14 @@ function gaugeSection(gauge) {
   );
 }
 
-/** The largest value that the chart shows: what would be asked for may be far beyond the limit. */
+/** The largest value in the chart. Demand beyond the limit is cut off, because it can be much higher. */
 function chartTop({ limit, points }) {
   const { spent, asked } = points[points.length - 1];
   const shown = limit > 0 ? Math.max(Math.min(asked, limit * 1.6), spent) : asked;
   return 1.05 * (limit !== null && limit < 2.5 * asked ? Math.max(shown, limit) : shown);
 }
 
-/** A line through exact points. The reading below it follows the pointer and the arrow keys. */
+/** A line through exact points, with a reading that follows the pointer and the arrow keys. */
 function curve(gauge) {
   const { title, limit, first, points } = gauge;
   const last = points[points.length - 1];

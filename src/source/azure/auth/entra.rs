@@ -1,4 +1,4 @@
-//! The sign-ins with Entra ID.
+//! Sign-ins with Entra ID.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,11 +25,11 @@ use crate::model::error::{Error, Result, reason};
 use crate::source::azure::cli::Az;
 use crate::source::azure::failure::{Failure, first_line};
 
-/// How often a sign-in is tried again.
+/// How many times a sign-in is retried.
 const SIGN_IN_RETRIES: u32 = 3;
 
 impl Finder<'_> {
-    /// The variables of this list that are not set.
+    /// The error that names which of these variables are not set.
     pub(super) fn unset(&self, names: &[&str]) -> Error {
         let unset: Vec<_> = names.iter().copied().filter(|name| self.env.var(name).is_none()).collect();
         Error::new(format!("this sign-in needs {}", unset.join(", ")))
@@ -40,7 +40,7 @@ impl Finder<'_> {
         match self.url.is_https() {
             true => Ok(()),
             false => Err(Error::new(format!(
-                "a token of Entra ID is not sent to {}: the connection is not encrypted",
+                "an Entra ID token is not sent to {}: the connection is not encrypted",
                 self.url.endpoint()
             ))
             .with_hint("use https, or sign in with AZURE_STORAGE_KEY or a SAS")),
@@ -52,7 +52,7 @@ impl Finder<'_> {
         match tenant.chars().find(|c| !(c.is_alphanumeric() || ".-".contains(*c))) {
             None => Ok(()),
             Some(wrong) => {
-                Err(Error::new(format!("{TENANT_ID} is no tenant ID: it holds '{}'", wrong.escape_debug()))
+                Err(Error::new(format!("{TENANT_ID} is not a tenant ID: it has a '{}'", wrong.escape_debug()))
                     .with_hint("set it to the tenant's ID or domain, such as contoso.onmicrosoft.com"))
             }
         }
@@ -82,7 +82,7 @@ impl Finder<'_> {
         std::fs::read_to_string(file).map_err(|error| {
             let file = file.display();
             Error::new(format!("cannot read the token file '{file}' ({TOKEN_FILE}): {}", reason(&error)))
-                .with_hint("check that it exists and that you may read it")
+                .with_hint("check that it exists and that you can read it")
         })?;
         let options = WorkloadIdentityCredentialOptions {
             credential_options: ClientAssertionCredentialOptions { client_options: self.client_options()? },
@@ -106,7 +106,7 @@ impl Finder<'_> {
         };
         let credential = ManagedIdentityCredential::new(Some(options)).map_err(|_| {
             Error::new("this kind of managed identity is not supported").with_hint(
-                "virtual machines and App Service have one that is; choose another --auth elsewhere",
+                "use the managed identity of a virtual machine or App Service, or choose another --auth",
             )
         })?;
         Ok(token(credential, AuthMode::ManagedIdentity, "managed identity"))
@@ -126,13 +126,13 @@ impl Finder<'_> {
         Ok(Some(token(credential, AuthMode::Cli, "Azure CLI")))
     }
 
-    /// The options of a sign-in: the same transport, and the place to sign in at.
+    /// The options of a sign-in: the same transport, and where to sign in.
     fn client_options(&self) -> Result<ClientOptions> {
         Ok(ClientOptions {
             transport: Some(self.transport.clone()),
             per_call_policies: vec![Arc::new(ErrorPolicy)],
             cloud: Some(Arc::new(self.cloud()?)),
-            // By default a name that does not resolve is asked for again for a minute.
+            // By default, a name that does not resolve is retried for a minute.
             retry: RetryOptions::exponential(ExponentialRetryOptions {
                 max_retries: SIGN_IN_RETRIES,
                 ..Default::default()
@@ -141,13 +141,13 @@ impl Finder<'_> {
         })
     }
 
-    /// Where to sign in: what `AZURE_AUTHORITY_HOST` says, else the cloud that the endpoint belongs to.
+    /// Where to sign in: `AZURE_AUTHORITY_HOST` if it is set, or else the endpoint's cloud.
     fn cloud(&self) -> Result<CloudConfiguration> {
         if let Some(authority_host) = self.env.var(AUTHORITY) {
             let is_https = Url::parse(&authority_host).is_ok_and(|url| url.scheme() == "https");
             if !is_https {
                 return Err(Error::new(format!("{AUTHORITY} is not an https:// URL"))
-                    .with_hint("unset it, or set it to where your cloud signs in, such as https://login.microsoftonline.us"));
+                    .with_hint("unset it, or set it to your cloud's sign-in URL, such as https://login.microsoftonline.us"));
             }
             let mut custom = CustomConfiguration::default();
             custom.authority_host = authority_host;
@@ -161,8 +161,8 @@ impl Finder<'_> {
     }
 }
 
-/// The policy that reads the error of a sign-in (RFC 6749, 5.2). The client library gives up on a description with an
-/// escape in it, such as the line ends of Entra ID's.
+/// Reads the error of a sign-in (RFC 6749, 5.2). The client library fails on a description with an escape in it, such
+/// as the line breaks in Entra ID's.
 #[derive(Debug)]
 struct ErrorPolicy;
 
@@ -195,7 +195,7 @@ impl Policy for ErrorPolicy {
 impl OAuthError {
     fn into_failure(self) -> Failure {
         let line = first_line(&self.error_description);
-        // What follows is for the support of Entra ID.
+        // The rest is for Entra ID's support.
         let cause = line.split(" Trace ID:").next().unwrap_or_default().to_owned();
         Failure::Credential { cause, code: self.error_codes.first().map(u32::to_string) }
     }
@@ -205,8 +205,8 @@ fn token(credential: Arc<dyn TokenCredential>, mode: AuthMode, label: &'static s
     Credential::new(Authorization::Token(credential), mode, label)
 }
 
-/// What the client library still does not take, once the values are checked.
+/// The error for values that pass the checks here but that the client library rejects.
 fn unusable(what: &str) -> Error {
     Error::new(format!("{what} cannot be used to sign in"))
-        .with_hint("check its variables, or choose another --auth")
+        .with_hint("check its environment variables, or choose another --auth")
 }

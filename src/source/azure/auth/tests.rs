@@ -107,7 +107,7 @@ fn the_value_that_cannot_be_used_is_named() {
     // The value is not shown: here it is a client's secret in the wrong variable.
     let swapped = [(TENANT_ID, "secret~value"), (CLIENT_ID, "c"), (CLIENT_SECRET, "s"), (TOKEN_FILE, "/t")];
     for mode in [AuthMode::ClientSecret, AuthMode::WorkloadIdentity] {
-        assert_eq!(error(mode, URL, &swapped), "AZURE_TENANT_ID is no tenant ID: it holds '~'");
+        assert_eq!(error(mode, URL, &swapped), "AZURE_TENANT_ID is not a tenant ID: it has a '~'");
     }
     let file = [(TENANT_ID, "t"), (CLIENT_ID, "c"), (TOKEN_FILE, "/nowhere/token")];
     assert_eq!(

@@ -10,20 +10,20 @@ use crate::source::azure::failure::Failure;
 use crate::source::azure::list_page::{MAX_BLOBS, Page};
 use crate::source::azure::{AzureSource, Cursor};
 
-/// Pages that are listed until one holds a blob: the service may send empty ones.
+/// Pages to list until one has a blob: the service may send empty ones.
 const MAX_PAGES: usize = 8;
 
-/// Bytes of the range that is read: what a run reads first of most formats.
+/// Bytes to read: as many as a run reads first of most formats.
 const RANGE_BYTES: u64 = 4096;
 
-/// Reads that the latency is measured by.
+/// Reads over which the latency is measured.
 const READS: usize = 5;
 
-/// The listing's step, and what the steps after it need of it.
+/// The result of the listing step, and what later steps need of it.
 pub(super) struct Listed {
     pub check: Check,
     pub sample: Sample,
-    /// Whether it failed for want of a role.
+    /// Whether it failed because a role is missing.
     pub propagating: bool,
 }
 
@@ -32,12 +32,12 @@ pub(super) struct Listed {
 pub(super) struct Sample {
     /// The first one with content that can be read.
     pub readable: Option<Blob>,
-    /// The first one whose extension is a video's.
+    /// The first one with the extension of a video.
     pub video: Option<Blob>,
 }
 
 impl Listed {
-    /// No listing, and why.
+    /// A skipped step, with the reason.
     pub(super) fn without(why: &str) -> Self {
         Self { check: Check::skipped("list", why), sample: Sample::default(), propagating: false }
     }
@@ -76,7 +76,7 @@ pub(super) async fn list(source: &AzureSource) -> Listed {
     Listed { check, sample, propagating: false }
 }
 
-/// What the page says about the assets to expect.
+/// Describes the page: how many blobs and videos it has.
 fn found(source: &AzureSource, page: &Page) -> Check {
     let (count, prefix) = (page.blobs.len(), source.url.prefix());
     if count == 0 {
@@ -84,17 +84,17 @@ fn found(source: &AzureSource, page: &Page) -> Check {
         return match (&page.next, prefix) {
             (Some(_), _) => check(format!("the first {MAX_PAGES} pages are empty, and more follow")),
             (None, "") => check("the container is empty".into()),
-            (None, prefix) => check(format!("no blob's name begins with '{prefix}'"))
-                .cure("check the prefix: it is a plain string, without a slash before it, and case counts"),
+            (None, prefix) => check(format!("no blob name starts with '{prefix}'"))
+                .cure("check the prefix: it is a plain string without a leading slash, and case matters"),
         };
     }
     let videos = page.blobs.iter().filter(|blob| is_video(blob)).count();
     let more = if page.next.is_some() { ", and more follow" } else { "" };
     let noun = if count == 1 { "blob" } else { "blobs" };
-    Check::new("list", Outcome::Ok, format!("{count} {noun}, videos among them: {videos}{more}"))
+    Check::new("list", Outcome::Ok, format!("{count} {noun} (videos: {videos}){more}"))
 }
 
-/// Reads the beginning of a blob, in the version that was listed. Says too whether a role is missing.
+/// Reads the beginning of a blob, in the version that was listed. Also returns whether a role is missing.
 pub(super) async fn read(source: &AzureSource, blob: &Blob) -> (Check, bool) {
     let begun = Instant::now();
     let range = ByteRange::new(0, RANGE_BYTES).within(blob.size);
@@ -111,11 +111,11 @@ pub(super) async fn read(source: &AzureSource, blob: &Blob) -> (Check, bool) {
             let check = match source.read_error(&failed) {
                 ReadError::Fatal(error) => Check::failed("read", error.message(), error.hint()),
                 ReadError::Changed => unknown("changed since it was listed"),
-                ReadError::Gone => unknown("is gone since it was listed"),
+                ReadError::Gone => unknown("was deleted since it was listed"),
                 ReadError::Archived => unknown("was archived since it was listed"),
                 ReadError::Unreadable(why) => {
                     Check::new("read", Outcome::Failed, format!("'{name}' cannot be read: {why}"))
-                        .cure("try again later; if others can be read, look at this blob in the portal")
+                        .cure("try again later; if other blobs can be read, check this one in the portal")
                 }
             };
             (check, lacks_role(source, &failed.failure))
@@ -134,7 +134,7 @@ pub(super) async fn latency(source: &AzureSource, blob: &Blob) -> Check {
         match tokio::time::timeout(DEADLINE, read).await {
             Ok(Ok(_)) => times.push(begun.elapsed()),
             Ok(Err(failure)) => return Check::new("latency", Outcome::Unknown, failure.to_string()),
-            Err(_) => return Check::new("latency", Outcome::Unknown, "no answer in time"),
+            Err(_) => return Check::new("latency", Outcome::Unknown, "no response in time"),
         }
     }
     times.sort_unstable();
@@ -143,7 +143,7 @@ pub(super) async fn latency(source: &AzureSource, blob: &Blob) -> Check {
     Check::new("latency", Outcome::Ok, detail)
 }
 
-/// Whether the answer is the one that a role assignment on its way gives, too.
+/// Whether a role is missing. The service responds the same way while a role assignment propagates.
 fn lacks_role(source: &AzureSource, failure: &Failure) -> bool {
     let is_role = matches!(source.credential.authorization, Authorization::Token(_));
     is_role && failure.code() == Some("AuthorizationPermissionMismatch")

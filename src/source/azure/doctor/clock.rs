@@ -1,4 +1,4 @@
-//! The machine's clock against the service's: signatures and tokens carry times.
+//! Compares the machine's clock with the service's: signatures and tokens carry times.
 
 use hyper::Method;
 use hyper::header::DATE;
@@ -10,14 +10,14 @@ use crate::model::{Check, Outcome};
 use crate::source::azure::http::Endpoint;
 use crate::source::location::ContainerUrl;
 
-/// From here on a token can be refused: what validators of Entra ID's tokens tolerate by default. A signature with a
-/// key is refused from 15 minutes on ("Authorize with Shared Key").
+/// Beyond this, a token can be refused: validators of Entra ID tokens tolerate this much by default. A signature with a
+/// key is refused beyond 15 minutes ("Authorize with Shared Key").
 const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// From here on a clock is not set by the network, and will drift further.
+/// Beyond this, a clock is not synchronized with the network and will drift further.
 const SUSPECT_SKEW: SignedDuration = SignedDuration::from_mins(1);
 
-/// Reads the date of an answer. Any answer has one, also a refusal, so the request carries no credential.
+/// Reads the date of a response. Every response has one, even a refusal, so the request carries no credential.
 pub(super) async fn check(endpoint: &Endpoint, url: &ContainerUrl) -> Check {
     let unknown = |why: String| Check::new("clock", Outcome::Unknown, why);
     let Ok(mut container) = url.container_url() else { return unknown("the container has no URL".into()) };
@@ -25,17 +25,17 @@ pub(super) async fn check(endpoint: &Endpoint, url: &ContainerUrl) -> Check {
     let sent = Timestamp::now();
     let headers = match head(endpoint, Method::HEAD, &container, |request| request).await {
         Ok((_, headers)) => headers,
-        Err(failure) => return unknown(format!("the service does not answer: {failure}")),
+        Err(failure) => return unknown(format!("the service does not respond: {failure}")),
     };
     let received = Timestamp::now();
     let date = headers.get(DATE).and_then(|date| date.to_str().ok());
     match date.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok()) {
         Some(date) => judge(date, sent, received),
-        None => unknown("the answer has no date".into()),
+        None => unknown("the response has no date".into()),
     }
 }
 
-/// Compares the date of an answer, which is cut to a second, with the times between which it was given.
+/// Compares the date of a response, which is truncated to the second, with the times between which it was set.
 fn judge(date: Timestamp, sent: Timestamp, received: Timestamp) -> Check {
     let ahead = sent.duration_since(date) - SignedDuration::from_secs(1);
     let behind = date.duration_since(received);
@@ -51,7 +51,7 @@ fn judge(date: Timestamp, sent: Timestamp, received: Timestamp) -> Check {
     let check = Check::new("clock", outcome, detail);
     match outcome {
         Outcome::Ok => check,
-        _ => check.cure("set it by the network: timedatectl set-ntp true"),
+        _ => check.cure("synchronize it with the network: timedatectl set-ntp true"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! CORS: may a browser that shows the platform's pages read videos here?
+//! CORS: whether a browser that shows the platform's pages may read videos from this account.
 
 use hyper::Method;
 use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
@@ -9,8 +9,8 @@ use crate::model::{Blob, Check, Outcome};
 use crate::source::azure::http::Endpoint;
 use crate::source::location::ContainerUrl;
 
-/// Asks what a browser asks before it reads ("Preflight Blob Request"): without a credential, 200 when a rule of the
-/// account matches and 403 when none does.
+/// Sends the request that a browser sends before it reads ("Preflight Blob Request"). It carries no credential; the
+/// status is 200 if a rule of the account matches and 403 if none does.
 pub(super) async fn check(endpoint: &Endpoint, url: &ContainerUrl, video: &Blob, origin: &str) -> Check {
     let unknown = |why: String| Check::new("cors", Outcome::Unknown, format!("{origin}: {why}"));
     let Ok(blob) = url.blob_url(video.name.as_str()) else { return unknown("the video has no URL".into()) };
@@ -25,13 +25,13 @@ pub(super) async fn check(endpoint: &Endpoint, url: &ContainerUrl, video: &Blob,
         (200, Some(allowed)) if allowed == b"*" || allowed == origin.as_bytes() => {
             Check::new("cors", Outcome::Ok, format!("{origin} may read videos"))
         }
-        (403, _) => Check::new("cors", Outcome::Failed, format!("no rule lets {origin} read videos"))
+        (403, _) => Check::new("cors", Outcome::Failed, format!("no rule allows {origin} to read videos"))
             .cure(rule(origin, url.account())),
-        (status, _) => unknown(format!("the preflight request was answered with {status}, and no rule")),
+        (status, _) => unknown(format!("the preflight request returned {status} without a rule")),
     }
 }
 
-/// The command that makes the rule.
+/// The command that adds the rule.
 fn rule(origin: &str, account: Option<&str>) -> String {
     format!(
         "az storage cors add --services b --methods GET --origins {origin} --allowed-headers '*' --exposed-headers \

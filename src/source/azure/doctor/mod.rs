@@ -1,4 +1,4 @@
-//! A container's connection tested step by step: `presync doctor`.
+//! Tests a container's connection step by step: `presync doctor`.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -30,15 +30,15 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// What the doctor found.
 #[derive(Clone, Debug)]
 pub struct Diagnosis {
-    /// Its steps, in their order.
+    /// The steps, in order.
     pub checks: Vec<Check>,
-    /// Whether it failed as it does while a new role assignment is on its way: asked again later, it may succeed.
+    /// Whether it failed the way it does while a new role assignment propagates: it may succeed later.
     pub propagating: bool,
 }
 
 impl AzureSource {
-    /// Tests the connection from the credential to a read, then what surrounds it: rights, CORS for each of the
-    /// `origins` (such as `https://example.org`), clock, latency. Changes nothing; never fails as a whole.
+    /// Tests the connection from the credential to a read, then least privilege, CORS for each of the `origins` (such
+    /// as `https://example.org`), the clock and the latency. Changes nothing, and never fails as a whole.
     pub async fn examine(&self, origins: &[String]) -> Diagnosis {
         let mut checks = vec![token::credential(&self.credential)];
         let (token, signed_in) = token::check(&self.credential).await;
@@ -53,9 +53,7 @@ impl AzureSource {
         checks.push(check);
         let (read, lacks_role) = match (&sample.readable, listed) {
             (Some(blob), _) => access::read(self, blob).await,
-            (None, true) => {
-                (Check::skipped("read", "no blob on the first page has content that can be read"), false)
-            }
+            (None, true) => (Check::skipped("read", "no blob on the first page has readable content"), false),
             (None, false) => (Check::skipped("read", "nothing was listed"), false),
         };
         let readable = sample.readable.as_ref().filter(|_| read.outcome == Outcome::Ok);
@@ -71,7 +69,7 @@ impl AzureSource {
                     checks.push(timed(cors::check(&self.endpoint, &self.url, video, origin)).await);
                 }
             }
-            (None, true) => checks.push(Check::skipped("cors", "there is no video on the first page")),
+            (None, true) => checks.push(Check::skipped("cors", "the first page has no video")),
             (None, false) => checks.push(Check::skipped("cors", "nothing was listed")),
         }
         checks.push(timed(clock::check(&self.endpoint, &self.url)).await);
@@ -89,7 +87,7 @@ async fn timed(check: impl Future<Output = Check>) -> Check {
     check.took(begun.elapsed())
 }
 
-/// Repeats a request as a run does.
+/// Sends a request with the same retries as a run.
 async fn retried<T, F: Future<Output = Result<T, Failure>>>(
     source: &AzureSource,
     mut attempt: impl FnMut() -> F,
@@ -98,7 +96,7 @@ async fn retried<T, F: Future<Output = Result<T, Failure>>>(
     with_retries(&source.limiter, source.options.retry, 0, Deadline::Fixed(DEADLINE), attempt).await
 }
 
-/// Sends a request without a credential, once, and gives the head of the answer, whatever its status.
+/// Sends a request once, without a credential, and returns the status and headers of any response.
 async fn head(
     endpoint: &Endpoint,
     method: Method,
@@ -110,7 +108,7 @@ async fn head(
     let answer = async {
         let response = endpoint.send(request).await?;
         let head = (response.status(), response.headers().clone());
-        // To its end, so that the steps that follow can use the connection.
+        // Read to the end, so that the next steps can reuse the connection.
         response.body(Length::First(MAX_ERROR_BYTES)).await?;
         Ok(head)
     };

@@ -1,4 +1,4 @@
-//! Least privilege: does the credential reach further than the container?
+//! Least privilege: whether the credential grants more than reading this container.
 
 use super::retried;
 use crate::model::error::Error;
@@ -12,24 +12,24 @@ use crate::source::location::Sas;
 
 const NAME: &str = "least-privilege";
 
-/// Containers of the account that are asked for, this one among them.
+/// Containers of the account to list, including this one.
 const MAX_CONTAINERS: u16 = 20;
 
-/// Other containers that are tried.
+/// Other containers to try.
 const MAX_OTHERS: usize = 3;
 
-/// Says whether the credential reaches further than it needs to.
+/// Checks whether the credential grants more than it needs to.
 pub(super) async fn check(source: &AzureSource) -> Check {
     match &source.credential.authorization {
         Authorization::Anonymous => {
-            Check::skipped(NAME, "the container is public: anyone may list and read it")
+            Check::skipped(NAME, "the container is public: anyone can list and read it")
         }
         Authorization::Key(_) => Check::new(
             NAME,
             Outcome::Warning,
-            "an account key may read, write and delete everything in the account",
+            "an account key can read, write and delete everything in the account",
         )
-        .cure("use a SAS of the container with sp=rl, or Entra ID with the role 'Storage Blob Data Reader'"),
+        .cure("use a SAS for the container with sp=rl, or Entra ID with the role 'Storage Blob Data Reader'"),
         Authorization::Sas(sas) => of_sas(sas),
         Authorization::Token(_) => match of_role(source).await {
             Ok(check) => check,
@@ -38,31 +38,33 @@ pub(super) async fn check(source: &AzureSource) -> Check {
     }
 }
 
-/// What a SAS says of itself ("Create a service SAS", "Create an account SAS").
+/// Judges a SAS by its fields ("Create a service SAS", "Create an account SAS").
 fn of_sas(sas: &Sas) -> Check {
     let excess: String = sas.field("sp").unwrap_or_default().chars().filter(|c| !"rl".contains(*c)).collect();
     let problem = if sas.field("srt").is_some() {
-        "an account SAS reaches every container".to_owned()
+        "an account SAS covers every container".to_owned()
     } else if !excess.is_empty() {
-        format!("the SAS allows more than to read and list: '{excess}'")
+        format!("the SAS allows more than reading and listing: '{excess}'")
     } else if sas.field("sp").is_none() {
-        return Check::new(NAME, Outcome::Unknown, "a stored access policy says what the SAS allows").cure(
-            "check that the policy allows no more than read and list: az storage container policy list",
-        );
+        return Check::new(NAME, Outcome::Unknown, "a stored access policy decides what the SAS allows")
+            .cure(
+                "check that the policy allows no more than read and list: az storage container policy list",
+            );
     } else {
-        return Check::new(NAME, Outcome::Ok, "the SAS allows no more than to read and list this container");
+        return Check::new(NAME, Outcome::Ok, "the SAS only allows reading and listing this container");
     };
-    Check::new(NAME, Outcome::Warning, problem).cure("make a SAS of the container (sr=c) with sp=rl")
+    Check::new(NAME, Outcome::Warning, problem).cure("create a SAS for the container (sr=c) with sp=rl")
 }
 
-/// Tries other containers. That their names can be listed says nothing: the role allows it in the whole account, and
-/// a condition on blobs does not change that ("Storage Blob Data Reader": `containers/read` is one of its actions).
+/// Tries to list the blobs of other containers. Listing the containers proves nothing: the role allows it in the whole
+/// account, and a condition on blobs does not change that ("Storage Blob Data Reader": `containers/read` is one of its
+/// actions).
 async fn of_role(source: &AzureSource) -> Result<Check, Failure> {
     let ok = |detail: String| Ok(Check::new(NAME, Outcome::Ok, detail));
     let names = match retried(source, || containers(source)).await {
         Ok(names) => names,
         Err(Failed { failure: Failure::Status { status: 401 | 403, .. }, .. }) => {
-            return ok("it may not list the account's containers".into());
+            return ok("the identity cannot list the account's containers".into());
         }
         Err(failed) => return Err(failed.failure),
     };
@@ -74,11 +76,15 @@ async fn of_role(source: &AzureSource) -> Result<Check, Failure> {
         let cursor = Cursor::new("", MAX_BLOBS);
         match retried(&other, || other.try_page(&cursor)).await {
             Ok(_) => {
-                return Ok(Check::new(NAME, Outcome::Warning, format!("it may read container '{name}' too"))
-                    .cure(format!(
-                        "give the role assignment the condition (version 2.0) {}",
-                        role_condition(this)
-                    )));
+                return Ok(Check::new(
+                    NAME,
+                    Outcome::Warning,
+                    format!("the identity can also read container '{name}'"),
+                )
+                .cure(format!(
+                    "add this condition (version 2.0) to the role assignment: {}",
+                    role_condition(this)
+                )));
             }
             Err(Failed { failure: Failure::Status { status: 401 | 403, .. }, .. }) => {
                 refused.push(format!("'{name}'"))
@@ -88,7 +94,7 @@ async fn of_role(source: &AzureSource) -> Result<Check, Failure> {
     }
     match refused.is_empty() {
         true => Ok(Check::new(NAME, Outcome::Unknown, "the account has no other container to try")),
-        false => ok(format!("it may not read {}", refused.join(", "))),
+        false => ok(format!("the identity cannot read {}", refused.join(", "))),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which credential it is, and the token that stands for it.
+//! Checks the credential and its token.
 
 use std::time::Instant;
 
@@ -14,19 +14,19 @@ use crate::source::azure::explain::cure_of_sign_in;
 use crate::source::azure::failure::Failure;
 use crate::source::location::Sas;
 
-/// What a token is asked for ("Authorize access to blobs using Microsoft Entra ID", resource ID).
+/// The scope of the token ("Authorize access to blobs using Microsoft Entra ID", resource ID).
 const SCOPE: &str = "https://storage.azure.com/.default";
 
 /// Audiences of the blob service: its resource ID, and the application ID of Azure Storage.
 const AUDIENCES: [&str; 2] = ["https://storage.azure.com", "e406a681-f3d4-42a8-90b6-c2b029497af1"];
 
-/// The most bytes of a token whose claims are read; with many groups one has some 10 KiB.
+/// The most bytes of a token whose claims are read; one with many groups has about 10 KiB.
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
 
-/// The most characters of a claim that are shown: an ID has 36, an audience is a URL.
+/// The most characters to show of a claim: an ID has 36, an audience is a URL.
 const MAX_CLAIM: usize = 80;
 
-/// Says which credential it is. A SAS says what it allows.
+/// Reports which credential is used and, for a SAS, what it allows.
 pub(super) fn credential(credential: &Credential) -> Check {
     let detail = match &credential.authorization {
         Authorization::Sas(sas) => format!("{}: {}", credential.label(), described(sas)),
@@ -39,23 +39,23 @@ fn described(sas: &Sas) -> String {
     let field = |name, text: &str| Some(format!("{text} '{}'", sas.field(name)?));
     let end = match sas.expires() {
         Some(end) => Some(format!("expires {end}")),
-        None => Some("its end is set by its policy".to_owned()),
+        None => Some("expiry set by its policy".to_owned()),
     };
     let parts = [field("sp", "permissions"), field("sr", "resource"), field("si", "policy"), end];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// Gets a token and says whose it is and until when it holds; says too whether the steps after it can be taken.
+/// Gets a token, and reports whose it is and how long it is valid. Also returns whether the next steps can run.
 pub(super) async fn check(credential: &Credential) -> (Check, bool) {
     let begun = Instant::now();
     let Authorization::Token(source) = &credential.authorization else {
-        return (Check::skipped("token", "only Entra ID gives tokens"), true);
+        return (Check::skipped("token", "only Entra ID uses tokens"), true);
     };
     let answer = tokio::time::timeout(DEADLINE, source.get_token(&[SCOPE], None)).await;
     let (check, is_there) = match answer.map(|answer| answer.map_err(Failure::from)) {
         Ok(Ok(token)) => (judged(&token), true),
         Ok(Err(failure)) => (refused(&failure, credential), false),
-        Err(_) => (refused(&Failure::Broken("no answer in time".into()), credential), false),
+        Err(_) => (refused(&Failure::Broken("no response in time".into()), credential), false),
     };
     (check.took(begun.elapsed()), is_there)
 }
@@ -66,7 +66,7 @@ fn refused(failure: &Failure, credential: &Credential) -> Check {
         _ => None,
     };
     let cure = cure_of_sign_in(code, credential.mode());
-    Check::failed("token", &format!("there is none: {failure}"), Some(cure))
+    Check::failed("token", &format!("no token: {failure}"), Some(cure))
 }
 
 fn judged(token: &AccessToken) -> Check {
@@ -74,7 +74,7 @@ fn judged(token: &AccessToken) -> Check {
     judge(expires, &claims(token.token.secret()), Timestamp::now())
 }
 
-/// What a token that is there says of itself. The service has the last word, in the next step.
+/// Judges a token by its claims. Whether the service accepts it is left to the next step.
 fn judge(expires: Timestamp, claims: &Value, now: Timestamp) -> Check {
     let claim =
         |name: &str| claims[name].as_str().map(|text| text.chars().take(MAX_CLAIM).collect::<String>());
@@ -82,10 +82,10 @@ fn judge(expires: Timestamp, claims: &Value, now: Timestamp) -> Check {
     let end = end.unwrap_or(expires).min(expires);
     if end <= now {
         return Check::new("token", Outcome::Failed, format!("it expired at {end}"))
-            .cure("sign in anew, and check this machine's clock");
+            .cure("sign in again, and check this machine's clock");
     }
     let minutes = (end - now).total(Unit::Minute).unwrap_or_default();
-    let mut detail = format!("holds for {minutes:.0} min");
+    let mut detail = format!("valid for {minutes:.0} min");
     for (name, text) in
         [("tid", "tenant"), ("appid", "application"), ("azp", "application"), ("oid", "object")]
     {
@@ -96,13 +96,13 @@ fn judge(expires: Timestamp, claims: &Value, now: Timestamp) -> Check {
     match claim("aud") {
         Some(audience) if !is_of_storage(&audience) => {
             Check::new("token", Outcome::Warning, format!("it is for '{audience}', not for {}", AUDIENCES[0]))
-                .cure("check where the sign-in gets its token: the service takes none of another audience")
+                .cure("check where the sign-in gets its token: the service rejects other audiences")
         }
         _ => Check::new("token", Outcome::Ok, detail),
     }
 }
 
-/// Whether the blob service takes a token of this audience; an account's own endpoint is one too.
+/// Whether the blob service accepts a token for this audience; the account's own endpoint is also one.
 fn is_of_storage(audience: &str) -> bool {
     let audience = audience.trim_end_matches('/');
     AUDIENCES.contains(&audience) || audience.split('/').nth(2).is_some_and(|host| host.contains(".blob."))
@@ -133,9 +133,9 @@ mod tests {
         let check =
             judged_at_ten(r#"{"aud":"https://storage.azure.com/","tid":"t","appid":"a","oid":"o"}"#, end);
         assert_eq!(check.outcome, Outcome::Ok);
-        assert_eq!(check.detail, "holds for 60 min, tenant t, application a, object o");
+        assert_eq!(check.detail, "valid for 60 min, tenant t, application a, object o");
         // A token need not be one that can be read.
-        assert_eq!(judge(end, &claims("opaque"), end - 5.minutes()).detail, "holds for 5 min");
+        assert_eq!(judge(end, &claims("opaque"), end - 5.minutes()).detail, "valid for 5 min");
         assert_eq!(claims(&format!("a.{}.c", encode_url_safe("7").repeat(MAX_TOKEN_BYTES))), Value::Null);
     }
 

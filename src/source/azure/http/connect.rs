@@ -1,4 +1,4 @@
-//! From an endpoint to a connection.
+//! Opens connections to an endpoint.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,26 +20,26 @@ use super::connection::{Connection, Stream};
 use crate::model::error::{Error, Result};
 use crate::source::azure::failure::Failure;
 
-/// How long a connection may take, the proxy and TLS included.
+/// How long it may take to open a connection, including proxy and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes that one read of a connection takes at the most: an answer with 16 KiB of content and its head, so that the
-/// content comes as one piece and need not be put together.
+/// The most bytes of one read from a connection: enough for a response with 16 KiB of content and its head, so that the
+/// content arrives in one piece and need not be assembled.
 const READ_BUFFER: usize = 18 << 10;
 
-/// TCP to the first address that answers, and TLS where the URL says https.
+/// TCP to the first address that responds, and TLS if the URL is https.
 type Tcp = HttpsConnector<HttpConnector>;
 
-/// What opens the connections of an endpoint.
+/// Opens the connections of an endpoint.
 pub(super) enum Connector {
     /// To the URL itself.
     Direct { to: Uri, tcp: Tcp },
-    /// To the origin, through a CONNECT tunnel of a proxy: TLS is spoken with the origin.
+    /// To the origin, through a CONNECT tunnel of a proxy: TLS is with the origin.
     Tunnel { to: Uri, tunnel: Box<HttpsConnector<Tunnel<Tcp>>> },
 }
 
 impl Connector {
-    /// To the origin, or to its proxy when requests need no tunnel.
+    /// Connects to the origin, or to its proxy if requests need no tunnel.
     pub(super) fn new(origin: Uri, proxy: Option<&Intercept>, tls: Arc<ClientConfig>) -> Self {
         let tcp = https(Arc::clone(&tls));
         match proxy {
@@ -56,7 +56,7 @@ impl Connector {
         }
     }
 
-    /// Opens a connection, which may take as long as [`CONNECT_TIMEOUT`].
+    /// Opens a connection within [`CONNECT_TIMEOUT`].
     pub(super) async fn connect(&self) -> std::result::Result<Connection, Failure> {
         let connecting = async {
             let stream: std::result::Result<Box<dyn Stream>, _> = match self {
@@ -77,10 +77,10 @@ impl Connector {
     }
 }
 
-/// A connector as the client has it, for the bare client of the benchmarks.
+/// A connector like the client's own, for the bare client of the benchmarks.
 ///
 /// # Errors
-/// `origin` is reached over TLS, and the machine's certificates cannot be read.
+/// Returns an error if `origin` uses TLS and the machine's certificates cannot be read.
 pub fn connector(origin: &Uri) -> Result<HttpsConnector<HttpConnector>> {
     Ok(https(match origin.scheme() == Some(&Scheme::HTTPS) {
         true => tls()?,
@@ -99,15 +99,15 @@ fn https(tls: Arc<ClientConfig>) -> Tcp {
 /// TLS that trusts what the machine trusts.
 ///
 /// # Errors
-/// The machine's certificates cannot be read.
+/// Returns an error if the machine's certificates cannot be read.
 pub(super) fn tls() -> Result<Arc<ClientConfig>> {
     config(BuilderVerifierExt::with_platform_verifier)
 }
 
-/// TLS that trusts nothing, for endpoints that are reached without it.
+/// TLS that trusts nothing, for endpoints that do not use it.
 ///
 /// # Errors
-/// None that can happen.
+/// Never returns an error in practice.
 pub(super) fn tls_without_roots() -> Result<Arc<ClientConfig>> {
     config(|tls| Ok(tls.with_root_certificates(RootCertStore::empty())))
 }
@@ -119,7 +119,8 @@ fn config(
         ConfigBuilder<ClientConfig, WantsVerifier>,
     ) -> std::result::Result<Verified, rustls::Error>,
 ) -> Result<Arc<ClientConfig>> {
-    // The provider is passed on, not installed for the whole process: a program that embeds the library may have one.
+    // The provider is passed on, not installed for the whole process: a program that embeds the library may have its
+    // own.
     let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let tls = tls.with_safe_default_protocol_versions().and_then(verify).map_err(|error| {
         Error::new(format!("the HTTP client cannot start: {error}"))

@@ -1,4 +1,4 @@
-//! One connection, driven by the task that waits for its answer.
+//! One connection, driven by the task that waits for its response.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -18,13 +18,13 @@ pub(super) trait Stream: Read + Write + Send + Unpin {}
 
 impl<T: Read + Write + Send + Unpin> Stream for T {}
 
-/// What moves the bytes of a connection.
+/// Moves the bytes of a connection.
 type Driver = http1::Connection<Box<dyn Stream>, Full<Bytes>>;
 
-/// A connection of HTTP/1.1. Between two requests nothing drives it.
+/// An HTTP/1.1 connection. Nothing drives it between requests.
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    // Connections come and go by the thousand a second, and this is most of them.
+    // Boxed: connections are moved thousands of times a second, and this is most of their size.
     driver: Box<Driver>,
     ended: bool,
 }
@@ -34,7 +34,7 @@ impl Connection {
         Self { sender, driver: Box::new(driver), ended: false }
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the head of the response.
     pub(super) async fn send(
         &mut self,
         request: Request<Full<Bytes>>,
@@ -45,7 +45,7 @@ impl Connection {
         head.await.map_err(|error| Failure::of_connection(&error))
     }
 
-    /// The next part of an answer's body; `None` at its end.
+    /// The next part of a response's body; `None` at its end.
     pub(super) async fn frame(&mut self, body: &mut Incoming) -> Result<Option<Frame<Bytes>>, Failure> {
         let (driver, ended) = (&mut self.driver, &mut self.ended);
         let mut frame = |context: &mut Context<'_>| Pin::new(&mut *body).poll_frame(context);
@@ -53,12 +53,12 @@ impl Connection {
         frame.transpose().map_err(|error| Failure::of_connection(&error))
     }
 
-    /// Whether the answer has been read to its end and another request may follow.
+    /// Whether the response has been read to its end and another request may follow.
     pub(super) async fn is_reusable(&mut self) -> bool {
         self.is_open().await && self.sender.is_ready()
     }
 
-    /// Whether the other end has not closed the connection, as far as is known at this moment.
+    /// Whether the connection is still open, as far as is known right now.
     pub(super) async fn is_open(&mut self) -> bool {
         let (driver, ended) = (&mut self.driver, &mut self.ended);
         poll_fn(|context| {
@@ -69,7 +69,7 @@ impl Connection {
     }
 }
 
-/// Polls what waits for the connection, and the connection once if that does not help.
+/// Polls a future that waits for the connection. While it is pending, drives the connection once and polls it again.
 fn drive<T>(
     driver: &mut Driver,
     ended: &mut bool,
@@ -79,10 +79,10 @@ fn drive<T>(
     if let Poll::Ready(value) = poll(context) {
         return Poll::Ready(value);
     }
-    // The task that waits for the answer gets its error. Polling one that has ended would panic.
+    // Its error can be ignored: the waiting future gets it too. Polling a driver that has ended would panic.
     if !*ended && Pin::new(driver).poll(context).is_ready() {
         *ended = true;
     }
-    // Again: the driver may just have delivered it, and nothing else would wake this task.
+    // Again: the driver may just have delivered the response, and nothing else would wake this task.
     poll(context)
 }

@@ -17,7 +17,7 @@ use super::pool::Pool;
 use super::response::Response;
 use crate::source::azure::failure::Failure;
 
-/// Scheme, host and port that requests are sent to.
+/// The scheme, host and port that requests are sent to, and the connections there.
 pub(in crate::source::azure) struct Endpoint {
     origin: Uri,
     connector: Connector,
@@ -31,7 +31,7 @@ struct Forwarded {
 }
 
 impl Endpoint {
-    /// Sends nothing yet.
+    /// An endpoint without any connection yet.
     pub(super) fn new(origin: Uri, proxy: Option<&Intercept>, tls: Arc<ClientConfig>) -> Self {
         let connector = Connector::new(origin.clone(), proxy, tls);
         let forwarded = proxy.filter(|_| origin.scheme() == Some(&Scheme::HTTP));
@@ -44,21 +44,21 @@ impl Endpoint {
         &self.origin
     }
 
-    /// The host as a request names it, with the port unless that is the scheme's own.
+    /// The host as a request names it, with the port unless it is the scheme's default.
     pub(in crate::source::azure) fn authority(&self) -> &str {
         self.origin.authority().map_or("", |authority| authority.as_str())
     }
 
-    /// The beginning of a request for a path with its query, such as `/media?comp=list`.
+    /// Starts a request for a path and query, such as `/media?comp=list`.
     pub(in crate::source::azure) fn request(&self, method: Method, target: &str) -> Builder {
         Request::builder().method(method).uri(target).header(HOST, self.authority())
     }
 
-    /// Sends a request, whose URL is a path with its query, and waits for the head of its answer. When this or the
-    /// answer is dropped early, so is the connection.
+    /// Sends a request, whose URL is a path and query, and waits for the head of the response. Dropping this future or
+    /// the response early drops the connection too.
     ///
     /// # Errors
-    /// The connection fails.
+    /// Returns an error if the connection fails.
     pub(in crate::source::azure) async fn send(
         &self,
         request: Request<Full<Bytes>>,

@@ -1,9 +1,9 @@
 //! The HTTP client that everything goes through: listings, reads, sign-in and the doctor's own requests.
 //!
-//! A run sends a request for every blob, so that each layer on the way is paid for a million times. Here a request is
-//! driven by the task that waits for its answer, on hyper's connection, with no task or channel of its own.
+//! A run sends a request for every blob, so the cost of each layer is paid a million times. Here a request is driven by
+//! the task that waits for its response, on hyper's connection, with no task or channel of its own.
 //!
-//! * HTTP/1.1: many small answers are cheaper there than over the streams of one connection.
+//! * HTTP/1.1: many small responses are cheaper there than over the streams of one HTTP/2 connection.
 //! * Redirects are not followed: they would carry a credential elsewhere.
 //! * Bodies are never decompressed: ranges count the stored bytes.
 
@@ -30,16 +30,16 @@ pub use connect::connector;
 pub(super) use endpoint::Endpoint;
 pub(super) use response::{Length, MAX_ERROR_BYTES};
 
-/// Connections to every endpoint that was asked for, and what opening one takes. Sends nothing by itself.
+/// The connections to every endpoint used so far, and what is needed to open them. Sends nothing on its own.
 pub(super) struct Client {
     proxies: Matcher,
-    /// Made for the first endpoint that needs it: to read the machine's certificates takes milliseconds.
+    /// Created for the first endpoint that needs it: reading the machine's certificates takes milliseconds.
     tls: OnceLock<Arc<ClientConfig>>,
     endpoints: Mutex<HashMap<Uri, Arc<Endpoint>>>,
 }
 
 impl Client {
-    /// A client without any connection yet, which uses the proxies that the environment names.
+    /// A client without any connection yet, which uses the proxies set in the environment.
     pub(super) fn new() -> Self {
         Self { proxies: Matcher::from_env(), tls: OnceLock::new(), endpoints: Mutex::default() }
     }
@@ -47,10 +47,11 @@ impl Client {
     /// The endpoint that a URL such as `https://media.blob.core.windows.net/path` is on.
     ///
     /// # Errors
-    /// The URL has no host, its proxy cannot be used, or the machine's certificates cannot be read.
+    /// Returns an error if the URL has no host, if its proxy cannot be used, or if the machine's certificates cannot be
+    /// read.
     pub(super) fn endpoint(&self, url: &str) -> Result<Arc<Endpoint>> {
         let origin = origin(url).ok_or_else(|| Error::new(format!("{url} cannot be used as an endpoint")))?;
-        // A panic elsewhere leaves the map whole.
+        // A panic elsewhere leaves the map intact.
         let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(endpoint) = endpoints.get(&origin) {
             return Ok(Arc::clone(endpoint));

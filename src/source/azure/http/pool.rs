@@ -1,4 +1,4 @@
-//! Connections that wait for their next request.
+//! Idle connections, which wait for their next request.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,10 +8,10 @@ use tokio::runtime::{Handle, Id};
 
 use super::connection::Connection;
 
-/// Connections that are kept for each runtime: as many as requests are ever in flight, so that none is opened twice.
+/// Connections to keep for each runtime: as many as requests are ever in flight, so that none needs to be reopened.
 const MAX_IDLE: usize = 1024;
 
-/// How long a connection may have been idle to be used without a look at it. Servers keep one for seconds at the least.
+/// How long a connection may be idle and still be used without a check. Servers keep one for at least seconds.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The idle connections of an endpoint. A connection is driven by the runtime that opened it, so each has its own.
@@ -19,7 +19,7 @@ const FRESH: Duration = Duration::from_secs(1);
 pub(super) struct Pool(Mutex<HashMap<Id, Vec<(Connection, Instant)>>>);
 
 impl Pool {
-    /// The connection that was used last, as long as its other end has not closed it.
+    /// Takes the most recently used connection that the server has not closed.
     pub(super) async fn take(&self) -> Option<Connection> {
         loop {
             let (mut connection, since) = self.lock().get_mut(&Handle::current().id())?.pop()?;

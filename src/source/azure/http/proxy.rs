@@ -10,17 +10,17 @@ use crate::model::error::{Error, Result};
 /// The proxy for an origin, if there is one.
 ///
 /// # Errors
-/// The proxy speaks something other than HTTP.
+/// Returns an error if the proxy does not speak HTTP.
 pub(super) fn of(proxies: &Matcher, origin: &Uri) -> Result<Option<Intercept>> {
-    // Loopback and link-local addresses mean this machine only when it connects to them itself, and the token that the
-    // instance metadata service (169.254.169.254) gives out must not pass through another machine.
+    // A proxy would take loopback and link-local addresses for its own, and the token that the instance metadata
+    // service (169.254.169.254) issues must not pass through another machine.
     if origin.host().is_some_and(is_this_machine) {
         return Ok(None);
     }
     let proxy = proxies.intercept(origin);
     match proxy.as_ref().and_then(|proxy| proxy.uri().scheme_str()) {
         None | Some("http" | "https") => Ok(proxy),
-        Some(scheme) => Err(Error::new(format!("a proxy of the kind {scheme}:// cannot be used"))
+        Some(scheme) => Err(Error::new(format!("{scheme}:// proxies are not supported"))
             .with_hint("set HTTPS_PROXY and HTTP_PROXY to an http:// proxy, or list the host in NO_PROXY")),
     }
 }
@@ -71,6 +71,6 @@ mod tests {
     fn a_proxy_that_does_not_speak_http_is_refused() {
         let proxies = Matcher::builder().all("socks5://user:secret@proxy:1080").build();
         let error = of(&proxies, &"https://media.test/".parse().unwrap()).unwrap_err();
-        assert_eq!(error.message(), "a proxy of the kind socks5:// cannot be used");
+        assert_eq!(error.message(), "socks5:// proxies are not supported");
     }
 }

@@ -1,4 +1,4 @@
-//! An answer whose head has come and whose body has not.
+//! A response whose head has arrived, but not its body.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,28 +15,28 @@ use super::connection::Connection;
 use super::pool::Pool;
 use crate::source::azure::failure::{Failure, Head};
 
-/// The most bytes of an error's body that are read so that its connection can be used again.
+/// The most bytes to read of an error's body so that its connection can be reused.
 pub(in crate::source::azure) const MAX_ERROR_BYTES: usize = 64 * 1024;
 
-/// How long an answer may be silent.
+/// How long a response may stall.
 pub(super) const MAX_SILENCE: Duration = Duration::from_secs(30);
 
-/// The most that is set aside because an answer says how long it is, in bytes: twice what a page of the longest names
-/// usually takes.
+/// The most bytes to allocate because of a response's `content-length`: twice what a page of the longest names usually
+/// takes.
 const MAX_ROOM: usize = 16 << 20;
 
 /// How long a body may be, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::source::azure) enum Length {
-    /// So many; any other body is not believed.
+    /// Exactly this many; any other body is an error.
     Exactly(usize),
-    /// No more than that.
+    /// At most this many; a longer body is an error.
     AtMost(usize),
-    /// Any number, of which no more than the first so many are read.
+    /// Any number, of which at most this many are read.
     First(usize),
 }
 
-/// An answer. Its connection goes back to the pool once the body has been read to its end.
+/// A response. Its connection returns to the pool once the body has been read to its end.
 pub(in crate::source::azure) struct Response<'p> {
     head: Parts,
     body: Incoming,
@@ -57,16 +57,16 @@ impl<'p> Response<'p> {
         &self.head.headers
     }
 
-    /// The answer itself if its status is one of success.
+    /// Returns the response if its status is a success.
     ///
     /// # Errors
-    /// The status is another one, or the connection breaks.
+    /// Returns an error if the status is any other, or if the connection breaks.
     pub(in crate::source::azure) async fn error_for_status(self) -> Result<Self, Failure> {
         if self.status().is_success() {
             return Ok(self);
         }
         let failure = Failure::of_answer(self.status(), self.headers());
-        // Read to its end, so that the connection can be used again.
+        // Read to its end, so that the connection can be reused.
         self.body(Length::First(MAX_ERROR_BYTES)).await?;
         Err(failure)
     }
@@ -74,15 +74,15 @@ impl<'p> Response<'p> {
     /// The body.
     ///
     /// # Errors
-    /// It has another length, is silent for too long, or the connection breaks.
+    /// Returns an error if the body has another length or stalls for too long, or if the connection breaks.
     pub(in crate::source::azure) async fn body(self, length: Length) -> Result<Bytes, Failure> {
         self.counted_body(length, &AtomicU64::new(0)).await
     }
 
-    /// The body, whose bytes are counted as they come: also those of one that breaks off or comes too late.
+    /// The body. Its bytes are counted as they arrive, even if it is cut off or comes too late.
     ///
     /// # Errors
-    /// As [`body`](Self::body).
+    /// Same as [`body`](Self::body).
     pub(in crate::source::azure) async fn counted_body(
         mut self,
         length: Length,
@@ -97,7 +97,7 @@ impl<'p> Response<'p> {
                 buffer.push(piece)?;
             }
         }
-        // One with an unread rest must not be used again: the rest would be taken for the next answer.
+        // A connection with unread bytes must not be reused: they would be taken for the next response.
         if self.connection.is_reusable().await {
             self.pool.keep(self.connection);
         }
@@ -105,10 +105,10 @@ impl<'p> Response<'p> {
     }
 }
 
-/// A body, put together. One that comes as one piece is not copied.
+/// Assembles a body. One that arrives in one piece is not copied.
 struct Buffer {
     length: Length,
-    /// What is set aside for a body that comes in several pieces, in bytes.
+    /// Bytes to allocate for a body that arrives in several pieces.
     room: usize,
     whole: Bytes,
     pieces: BytesMut,
@@ -118,7 +118,7 @@ impl Buffer {
     fn new(length: Length, headers: &HeaderMap) -> Self {
         let room = match length {
             Length::Exactly(len) => len,
-            // A buffer that grows is there twice for a moment.
+            // Allocated up front, because a buffer that grows is in memory twice for a moment.
             Length::AtMost(most) | Length::First(most) => {
                 let said = headers.field("content-length").and_then(|length| length.parse().ok());
                 said.map_or(0, |said: usize| said.min(most).min(MAX_ROOM))
@@ -131,7 +131,7 @@ impl Buffer {
         self.whole.len() + self.pieces.len()
     }
 
-    /// Whether nothing of what follows is wanted.
+    /// Whether the rest of the body is not needed.
     fn is_cut(&self) -> bool {
         matches!(self.length, Length::First(most) if self.len() == most)
     }
@@ -142,10 +142,10 @@ impl Buffer {
         if piece.len() > left {
             match self.length {
                 Length::Exactly(len) => {
-                    return Err(Failure::Broken(format!("the answer goes on after its {len} bytes")));
+                    return Err(Failure::Broken(format!("the response is longer than {len} bytes")));
                 }
                 Length::AtMost(most) => {
-                    return Err(Failure::Other(format!("a body has more than {most} bytes")));
+                    return Err(Failure::Other(format!("the response is longer than {most} bytes")));
                 }
                 Length::First(_) => piece.truncate(left),
             }
@@ -166,7 +166,7 @@ impl Buffer {
         let body = if self.pieces.is_empty() { self.whole } else { self.pieces.freeze() };
         match self.length {
             Length::Exactly(len) if body.len() != len => {
-                Err(Failure::Broken(format!("the answer ended after {} of {len} bytes", body.len())))
+                Err(Failure::Broken(format!("the response ended after {} of {len} bytes", body.len())))
             }
             _ => Ok(body),
         }

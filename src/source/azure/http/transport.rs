@@ -13,7 +13,7 @@ use super::{Client, Length, MAX_ERROR_BYTES};
 use crate::source::azure::MAX_PAGE_BYTES;
 use crate::source::azure::failure::Failure;
 
-/// Gives whole answers: of an error, the first [`MAX_ERROR_BYTES`].
+/// Returns whole responses; of an error, only the first [`MAX_ERROR_BYTES`].
 #[async_trait]
 impl HttpClient for Client {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
@@ -26,7 +26,7 @@ impl HttpClient for Client {
         for (name, value) in request.headers().iter() {
             sent = sent.header(name.as_str(), value.as_str());
         }
-        // Nothing here uploads, and a sign-in is a few bytes.
+        // Nothing is uploaded, and a sign-in is a few bytes, so a body is never a stream.
         let Body::Bytes(body) = request.body() else { return Err(Failure::unsendable().into()) };
         let sent = sent.body(Full::new(body.clone())).map_err(|_| Failure::unsendable())?;
 

@@ -1,32 +1,32 @@
-//! A circuit breaker: what to do when nothing gets through.
+//! A circuit breaker, for when no request succeeds.
 //!
 //! *Closed*, it lets requests pass. *Open*, it makes them wait, except for a trial now and then: one that succeeds closes
-//! it again. When it has been open for minutes, requests are not sent at all.
+//! it again. Once it has been open for minutes, requests other than trials fail without being sent.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Failures in a row, over all requests, that open it at once…
+/// Consecutive failures, over all requests, that open it at once…
 const MANY_FAILURES: u32 = 64;
-/// … and fewer of them, that open it…
+/// … and the smaller number that opens it…
 const FAILURES: u32 = 8;
-/// … when no request succeeded for so long: before the requests in flight have used up their attempts.
+/// … if no request has succeeded for this long: before the requests in flight have used up their attempts.
 const SILENCE: Duration = Duration::from_secs(1);
-/// The time between two trials while it is open: it doubles from the first to the last.
+/// The time between two trials while it is open: it doubles from the first value up to the last.
 const FIRST_TRIAL: Duration = Duration::from_secs(1);
 const LAST_TRIAL: Duration = Duration::from_secs(15);
 /// How long requests wait for it to close.
 const GIVE_UP: Duration = Duration::from_secs(120);
 
-/// Whether a request may leave.
+/// Whether a request may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// Now.
     Pass,
     /// Ask again after this time.
     Wait(Duration),
-    /// It would be pointless: nothing has got through for two minutes.
+    /// Not at all: no request has succeeded for two minutes.
     GiveUp,
 }
 
@@ -48,17 +48,17 @@ struct Open {
 }
 
 impl CircuitBreaker {
-    /// A closed one.
+    /// A closed breaker.
     pub(super) fn new(now: Instant) -> Self {
         Self { last_success: now, failures: 0, open: None }
     }
 
-    /// A request got through: an answer came, whatever it says of its blob.
+    /// The service responded to a request, whatever the response says about the blob.
     pub(super) fn succeeded(&mut self, now: Instant) {
         (self.last_success, self.failures, self.open) = (now, 0, None);
     }
 
-    /// A request failed in a way that may pass. One that is throttled is the matter of the rate.
+    /// A request failed in a way that may be transient. Throttled requests concern the rate instead.
     pub(super) fn failed(&mut self, now: Instant) {
         self.failures = self.failures.saturating_add(1);
         let silent = now.duration_since(self.last_success) >= SILENCE;
@@ -68,10 +68,10 @@ impl CircuitBreaker {
         }
     }
 
-    /// Whether a request may leave now. One that may while the breaker is open is the trial.
+    /// Whether a request may be sent now. One that passes while the breaker is open is the trial.
     pub(super) fn decide(&mut self, now: Instant) -> Decision {
         let Some(open) = &mut self.open else { return Decision::Pass };
-        // Before giving up: trials go on for as long as requests come, so that the run notices a service that is back.
+        // Before giving up: trials go on as long as requests come, so that the run notices when the service is back.
         if now >= open.next_trial {
             open.between = (2 * open.between).min(LAST_TRIAL);
             open.next_trial = now + open.between;

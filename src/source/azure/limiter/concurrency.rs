@@ -4,26 +4,26 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Requests in flight at the beginning.
+/// Requests in flight at the start.
 const FIRST: f64 = 32.0;
-/// The fewest requests in flight that it goes down to by itself.
+/// The lowest limit.
 const MIN: f64 = 8.0;
-/// The least time over which latencies are averaged.
+/// The shortest time over which latencies are averaged.
 const WINDOW: Duration = Duration::from_millis(50);
-/// How many times the best latency still counts as the service's own; what is above it is queueing.
+/// Latency up to this many times the best is the service's own; anything above it is queueing.
 const TOLERANCE: f64 = 2.0;
-/// How much of the requests in flight is kept at the most when latency has grown, and when a request is throttled.
+/// The factor by which the limit is scaled when a request is throttled, and at the lowest when latency has grown.
 const BACKOFF: f64 = 0.7;
-/// So few requests in flight cannot be what makes the service slow: when they are, it has become slower.
+/// This few requests in flight cannot overload the service: if latency has grown even so, the service is slower.
 const FEW: f64 = 16.0;
 
-/// The number of requests in flight, by the gradient of their latency: a window in which the mean stays below twice
-/// the best mean adds the square root of the number; one in which it does not scales the number down.
+/// The limit on requests in flight, by the gradient of their latency: after each window, the limit is scaled down if
+/// the mean latency exceeds twice the best mean, and the square root of the limit is added.
 #[derive(Debug)]
 pub(super) struct Concurrency {
     limit: f64,
     max: f64,
-    /// The lowest mean of a window, in seconds.
+    /// The lowest mean latency of a window, in seconds.
     best: Option<f64>,
     begun: Option<Instant>,
     sum: f64,
@@ -43,7 +43,7 @@ impl Concurrency {
         self.limit as usize
     }
 
-    /// An answer came after `latency`, while `in_flight` requests were in flight.
+    /// A response came after `latency`, while `in_flight` requests were in flight.
     pub(super) fn answered(&mut self, now: Instant, latency: Duration, in_flight: usize) {
         let begun = *self.begun.get_or_insert(now);
         self.sum += latency.as_secs_f64();
@@ -53,8 +53,8 @@ impl Concurrency {
             return;
         }
         let mean = self.sum / f64::from(self.answers);
-        // Below a few in flight, the best is forgotten: otherwise a service that has become slower would keep the limit at
-        // its minimum for the rest of the run.
+        // With few in flight, the old best is dropped: otherwise a service that has become slower would keep the limit
+        // at its minimum for the rest of the run.
         let best = match self.best {
             Some(best) if self.limit > FEW => best.min(mean),
             _ => mean,

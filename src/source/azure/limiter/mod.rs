@@ -1,4 +1,4 @@
-//! When a request may leave: one limiter for all requests to an account.
+//! Decides when a request may be sent: one limiter for all requests to an account.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,42 +15,42 @@ use circuit::{CircuitBreaker, Decision};
 use concurrency::Concurrency;
 use rate::{Bandwidth, Rate};
 
-/// Requests that are ever in flight when their number is not given. An account takes 20,000 a second; at 50 ms each,
-/// a thousand of them keep that up.
+/// The most requests in flight if no number is given. An account handles 20,000 a second; at 50 ms each, that takes a
+/// thousand in flight.
 pub const MAX_CONCURRENCY: usize = 1024;
 
 /// How many times the usual latency a first attempt may take. One that takes longer has most likely lost its
-/// connection, and holds up the blobs that were listed after it.
+/// connection, and holds up the blobs listed after it.
 const TIMEOUT_FACTOR: f64 = 40.0;
-/// The bounds of that time; the longer one counts until an answer came.
+/// The bounds of that time; the upper one applies until the first response.
 const MIN_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_TIMEOUT: Duration = Duration::from_secs(15);
-/// Weight of the newest answer in the usual latency.
+/// The weight of the newest response in the usual latency.
 const NEWEST: f64 = 0.05;
 
-/// What bounds the requests of a source.
+/// The limits on a source's requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Limits {
-    /// Requests in flight; `None` for as many as the service answers without delay.
+    /// Requests in flight; `None` to adapt to the service's latency.
     pub concurrency: Option<usize>,
-    /// Requests a second, those for pages included.
+    /// Requests per second, including those for pages.
     pub requests_per_second: Option<f64>,
-    /// Bytes of content a second.
+    /// Bytes of content per second.
     pub bytes_per_second: Option<f64>,
 }
 
-/// How a request ended, for those that follow.
+/// How a request ended, as far as the limiter is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Feedback {
-    /// The service answered, whatever the answer says.
+    /// The service responded, whatever the response says.
     Answered,
-    /// It has no capacity at the moment (429, 503).
+    /// The service has no capacity at the moment (429, 503).
     Throttled,
-    /// It did not answer, or not as it should.
+    /// The service did not respond, or not as it should.
     Failed,
 }
 
-/// The circuit breaker has been open for so long that a request is not even sent.
+/// The circuit breaker has been open for so long that the request was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CircuitOpen;
 
@@ -58,7 +58,7 @@ pub(super) struct CircuitOpen;
 #[derive(Debug)]
 pub(super) struct Limiter {
     permits: Semaphore,
-    /// Held by the request that waits for its time, so that all leave one after the other.
+    /// Held by the request that waits for its slot, so that requests are sent one after the other.
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
@@ -70,12 +70,12 @@ struct State {
     breaker: CircuitBreaker,
     /// `None` when the number of requests in flight is fixed.
     concurrency: Option<Concurrency>,
-    /// Permits there are, taken or not.
+    /// The number of permits, in use or not.
     permits: usize,
     in_flight: usize,
-    /// The moving average of the answers' latency, in seconds.
+    /// The moving average of the latency, in seconds.
     latency: Option<f64>,
-    /// All of them, in microseconds.
+    /// All latencies, in microseconds.
     latencies: Histogram<u64>,
     throttled: u64,
 }
@@ -95,7 +95,7 @@ impl State {
 /// Figures of the requests to an account.
 #[derive(Clone, Debug)]
 pub struct Traffic {
-    /// How long answers took, in microseconds, to two digits.
+    /// Latencies in microseconds, to two digits.
     pub latencies: Histogram<u64>,
     /// Requests that the service throttled.
     pub throttled: u64,
@@ -126,14 +126,14 @@ impl Limiter {
         }
     }
 
-    /// Waits until a request for `bytes` bytes may leave.
+    /// Waits until a request for `bytes` bytes may be sent.
     ///
     /// # Errors
-    /// The circuit breaker has been open for too long.
+    /// Returns an error if the circuit breaker has been open for too long.
     pub(super) async fn admit(&self, bytes: u64) -> Result<Permit<'_>, CircuitOpen> {
         loop {
-            // First the permit, then the breaker: what waited for a permit while the service failed must not leave. The
-            // semaphore never closes.
+            // First the permit, then the breaker: a request that waited for a permit while the service failed must not
+            // be sent. The semaphore is never closed.
             let Ok(permit) = self.permits.acquire().await else { return Err(CircuitOpen) };
             let (decision, timeout) = {
                 let (now, mut state) = (Instant::now(), self.state());
@@ -149,7 +149,7 @@ impl Limiter {
                 Decision::Pass => {
                     self.wait_for_turn(bytes).await;
                     self.state().in_flight += 1;
-                    // The latency begins here: the wait for a turn is not the service's.
+                    // Latency is measured from here: the wait for a turn is not the service's.
                     return Ok(Permit {
                         limiter: self,
                         permit: Some(permit),
@@ -159,7 +159,7 @@ impl Limiter {
                 }
                 Decision::GiveUp => return Err(CircuitOpen),
                 Decision::Wait(time) => {
-                    // Before the wait: the trial needs a permit.
+                    // Before the wait: the trial request needs a permit.
                     drop(permit);
                     sleep(time).await;
                 }
@@ -187,7 +187,7 @@ impl Limiter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the number of permits what it should be. Those that are taken are withdrawn when they come back.
+    /// Adjusts the number of permits to the limit. Permits in use are withdrawn once they are returned.
     fn resize(&self, state: &mut State) {
         let Some(wanted) = state.concurrency.as_ref().map(Concurrency::limit) else { return };
         if wanted > state.permits {
@@ -199,13 +199,13 @@ impl Limiter {
     }
 }
 
-/// No latency yet. Room for up to two minutes, longer than any attempt takes, in 30 KiB.
-#[expect(clippy::expect_used, reason = "the bounds are good ones")]
+/// An empty histogram, in 30 KiB. Latencies over two minutes are recorded as two minutes.
+#[expect(clippy::expect_used, reason = "the bounds are valid constants")]
 fn latencies() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 120_000_000, 2).expect("the bounds are in order")
 }
 
-/// A request in flight. One that is dropped without feedback, because the run ended, counts for nothing.
+/// A request in flight. If it is dropped without feedback, because the run ended, nothing is recorded.
 #[derive(Debug)]
 pub(super) struct Permit<'a> {
     limiter: &'a Limiter,
@@ -220,7 +220,7 @@ impl Permit<'_> {
         self.timeout
     }
 
-    /// The request ended.
+    /// Records how the request ended.
     pub(super) fn done(mut self, feedback: Feedback) {
         let (now, mut state) = (Instant::now(), self.limiter.state());
         let in_flight = state.in_flight;
@@ -238,7 +238,7 @@ impl Permit<'_> {
             }
             Feedback::Throttled => {
                 state.throttled += 1;
-                // Only with the rate: each burst of throttled requests counts once, not once for each of them.
+                // Only when the rate is cut: a burst of throttled requests counts once, not once per request.
                 if state.rate.throttled(now)
                     && let Some(concurrency) = &mut state.concurrency
                 {
@@ -247,7 +247,7 @@ impl Permit<'_> {
             }
             Feedback::Failed => state.breaker.failed(now),
         }
-        // First the permit, then the number of permits: only one that has come back can be withdrawn.
+        // First return the permit, then resize: only a permit that has been returned can be withdrawn.
         self.give_back(&mut state);
         self.limiter.resize(&mut state);
     }

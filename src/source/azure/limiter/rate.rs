@@ -1,40 +1,41 @@
-//! How many requests, and how many bytes, may leave in a second: token buckets, kept as the time at which the next
-//! request conforms (the generic cell rate algorithm, GCRA).
+//! Limits requests and bytes per second. The token buckets are kept as the time at which the next request conforms (the
+//! generic cell rate algorithm, GCRA).
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Time over which answers are counted, throttled ones too, to learn what the service delivers.
+/// The time over which responses are counted, including throttled ones, to learn what the service delivers.
 const WINDOW: Duration = Duration::from_millis(500);
-/// Parts that the window is counted in: the oldest is forgotten as a whole.
+/// The parts of the window: the oldest is dropped as a whole.
 const PARTS: usize = 10;
-/// The shortest time from which a rate is concluded.
+/// The shortest time from which a rate is calculated.
 const SHORTEST: Duration = Duration::from_millis(100);
-/// The least time between two cuts: what is throttled meanwhile left before the first one.
+/// The shortest time between two cuts: requests throttled in between were sent before the first one.
 const BETWEEN_CUTS: Duration = Duration::from_millis(500);
-/// The share of throttled requests that is put up with: services throttle a few at any rate.
+/// The share of throttled requests that is tolerated: services throttle a few at any rate.
 const TOLERATED: f64 = 0.08;
-/// Throttled requests from which a share is concluded, unless so few are sent that there are never as many.
+/// The fewest throttled requests from which a share is calculated, unless the window has fewer than twice as many
+/// responses.
 const ENOUGH: u64 = 3;
-/// What is asked for after a cut, as a part of what was delivered.
+/// The rate after a cut, as a share of the rate delivered before.
 const AFTER_CUT: f64 = 0.95;
-/// Time between two steps of growth.
+/// The time between two steps of growth.
 const STEP: Duration = Duration::from_millis(250);
-/// Growth in a step after the first cut, which rests on few answers: until the next throttled one.
+/// Growth per step after the first cut, which is based on few responses. Applies until the next cut.
 const SLOW_START: f64 = 0.5;
-/// Growth in the first step after any later cut; it doubles with every further one.
+/// Growth in the first step after any later cut; it doubles with every further step.
 const FIRST_GROWTH: f64 = 0.0025;
-/// The most growth in one step after a later cut: a quarter in a second.
+/// The most growth in one step after a later cut: about a quarter per second.
 const MAX_GROWTH: f64 = 0.06;
-/// The lowest rate that is learned, in requests a second.
+/// The lowest learned rate, in requests per second.
 const MIN_RATE: f64 = 1.0;
-/// A learned rate past this many requests a second limits nothing: no account takes more.
+/// A learned rate above this many requests per second is dropped: no account handles more.
 const NO_LIMIT: f64 = 100_000.0;
-/// How far requests may be ahead of their time: a timer is no finer than a millisecond.
+/// How far ahead of their time requests may be sent: timers are no finer than a millisecond.
 const BURST: Duration = Duration::from_millis(5);
 
-/// The rate of requests: at most what the user allows, and what the service was seen to deliver when it throttled some.
+/// The rate of requests: at most what the user allows, and what the service delivered when it throttled some.
 #[derive(Debug)]
 pub(super) struct Rate {
     allowed: Option<f64>,
@@ -47,7 +48,7 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// A rate that is bound by `allowed` alone, in requests a second, until the service throttles one.
+    /// A rate limited only by `allowed`, in requests per second, until the service throttles.
     pub(super) fn new(allowed: Option<f64>) -> Self {
         Self {
             allowed,
@@ -60,9 +61,9 @@ impl Rate {
         }
     }
 
-    /// Takes the next slot in the sequence of requests, and says how long to wait for it.
+    /// Takes the next slot for a request, and returns how long to wait for it.
     pub(super) fn take(&mut self, now: Instant) -> Duration {
-        // First: what is due since the last request counts for this one.
+        // First, so that growth due since the last request applies to this one.
         self.grow(now);
         match self.limit() {
             None => Duration::ZERO,
@@ -75,12 +76,12 @@ impl Rate {
         self.limit().is_some()
     }
 
-    /// A request was answered and not throttled.
+    /// A request got a response and was not throttled.
     pub(super) fn delivered(&mut self, now: Instant) {
         self.recent.part(now).delivered += 1;
     }
 
-    /// The service throttled a request; says whether the rate was cut.
+    /// The service throttled a request. Returns whether the rate was cut.
     pub(super) fn throttled(&mut self, now: Instant) -> bool {
         self.recent.part(now).throttled += 1;
         if self.last_cut.is_some_and(|cut| now.duration_since(cut) < BETWEEN_CUTS) {
@@ -127,12 +128,12 @@ pub(super) struct Bandwidth {
 }
 
 impl Bandwidth {
-    /// At most `allowed` bytes a second.
+    /// At most `allowed` bytes per second.
     pub(super) fn new(allowed: Option<f64>) -> Self {
         Self { allowed, next: None }
     }
 
-    /// Takes the time that `len` bytes need, and says how long to wait until it begins.
+    /// Takes the next slot for `len` bytes, and returns how long to wait for it.
     pub(super) fn take(&mut self, now: Instant, len: u64) -> Duration {
         match self.allowed {
             None => Duration::ZERO,
@@ -146,34 +147,34 @@ impl Bandwidth {
     }
 }
 
-/// Moves the time `next` at which a request conforms on by `interval`, and says how long it is until the time that it
-/// had.
+/// Moves `next`, the time at which the next request conforms, forward by `interval`. Returns how long to wait for its
+/// previous value.
 fn space(next: &mut Option<Instant>, now: Instant, interval: Duration) -> Duration {
-    // Time that was not used is worth no more than a burst: a pause must not be followed by a flood.
+    // Unused time is worth no more than a burst: a pause must not be followed by a flood.
     let earliest = now.checked_sub(BURST).unwrap_or(now);
     let due = next.map_or(now, |next| next.max(earliest));
     *next = Some(due + interval);
     due.saturating_duration_since(now)
 }
 
-/// How requests were answered.
+/// How many requests were delivered and throttled.
 #[derive(Clone, Copy, Debug, Default)]
 struct Answers {
     delivered: u64,
     throttled: u64,
 }
 
-/// Answers in the last [`WINDOW`].
+/// The responses in the last [`WINDOW`].
 #[derive(Debug, Default)]
 struct Window {
     begun: Option<Instant>,
-    /// The part of the time since `begun` that was counted last.
+    /// The number of the last part counted, since `begun`.
     part: u64,
     parts: [Answers; PARTS],
 }
 
 impl Window {
-    /// The part that is counted now.
+    /// The current part.
     fn part(&mut self, now: Instant) -> &mut Answers {
         let begun = *self.begun.get_or_insert(now);
         let part = (now.duration_since(begun).as_nanos() / (WINDOW / PARTS as u32).as_nanos()) as u64;
@@ -191,7 +192,7 @@ impl Window {
         })
     }
 
-    /// The time over which was counted.
+    /// The time over which responses were counted.
     fn time(&self, now: Instant) -> Duration {
         let since = self.begun.map_or(Duration::ZERO, |begun| now.duration_since(begun));
         since.clamp(SHORTEST, WINDOW)
