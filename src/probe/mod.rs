@@ -3,17 +3,21 @@
 //! A [`Probe`] names a range, is given its bytes, and either names the next range or is done. The parsers behind it
 //! are straight-line functions over a [`View`](view::View) of the bytes known so far: one that reaches for bytes that
 //! are not known yet stops with the range it needs, and runs again from the start once they are there. Running again
-//! costs nanoseconds, a round trip costs milliseconds, and so no parser keeps state between two reads.
+//! costs nanoseconds, a round trip costs milliseconds, and so no parser keeps state between two reads, but for the walk
+//! over the boxes of a video, which may take thousands.
 
 mod av1;
 mod bits;
 mod bmff;
 mod codec;
+mod edits;
+mod ffv1;
 mod fragments;
 mod h264;
 mod h265;
 mod heif;
 mod jpeg;
+mod mezzanine;
 mod mp4;
 mod outline;
 mod pixels;
@@ -22,34 +26,39 @@ mod raster;
 mod sample;
 mod sniff;
 mod sps;
+mod table;
 mod tiff;
+mod track;
 mod view;
 mod webp;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::model::{ByteRange, Facts, Format, Gap};
+use crate::model::{ByteRange, Facts, Format, Gap, GapCost};
 pub use outline::Node;
 use view::{Stop, Store, View};
 
 /// Raised when the probe finds more than before: what an older one could not tell is then read again.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The oldest version whose facts still hold. Raised to [`VERSION`] when a wrong answer is mended.
-pub const TRUSTED_SINCE: u32 = 1;
+pub const TRUSTED_SINCE: u32 = 2;
 /// Reads that one blob may cost. A sound file takes one to three; the cap ends a chain of headers made to be endless.
 pub const MAX_ASKS: u32 = 24;
 /// Bytes of one blob that are held at a time: 4 MiB, several times what the largest EXIF block and the sample
 /// descriptions of a long film take together.
 pub const MAX_HELD: u64 = 4 << 20;
-/// Reads that the walk over the fragments of one file may cost. An hour in fragments of ten seconds takes 360.
-pub const MAX_FRAGMENT_ASKS: u32 = 512;
+/// Bytes that are held before those are dropped which the walk over the boxes of a video has passed. They are kept up to
+/// there for a person to look at.
+const MAX_PASSED: u64 = 256 << 10;
+/// Reads that the walk over the boxes of one video may cost besides. An hour in fragments of one second takes 3,600.
+pub const MAX_READS: u32 = 8192;
 /// Length of a read elsewhere in the blob, in bytes.
 const JUMP: u64 = 4 << 10;
 /// Length of a read that goes on where the last one ended, in bytes, by how often that happened in a row: a header that
 /// reached past one read often reaches past two.
 const FOLLOW_UP: [u64; 4] = [16 << 10, 32 << 10, 64 << 10, 128 << 10];
-/// Length of the longest of these reads, in bytes.
-const LONGEST_FOLLOW_UP: u64 = FOLLOW_UP[FOLLOW_UP.len() - 1];
+/// Length of such a read on the walk over the boxes of a video, once it has read the ones before, in bytes.
+const LONG_WALK: u64 = 512 << 10;
 
 /// What a probe wants next.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,8 +82,9 @@ pub enum Want {
 /// The examination of one blob.
 ///
 /// * The facts depend on the blob's bytes, its size, its extension and the wish alone, not on how the bytes were cut.
-/// * At most [`MAX_ASKS`] ranges are asked for, [`MAX_FRAGMENT_ASKS`] where fragments are walked, and at most
+/// * At most [`MAX_ASKS`] ranges are asked for, and [`MAX_READS`] more on the walk over a video's boxes, and at most
 ///   [`MAX_HELD`] bytes are held; a blob that needs more ends with a [`Gap`].
+/// * The work of its parsers is bounded, whatever the blob holds.
 #[derive(Debug)]
 pub struct Probe {
     store: Store,
@@ -85,6 +95,11 @@ pub struct Probe {
     asks: u32,
     /// Asks in a row that went on with the one before.
     in_a_row: usize,
+    max_reads: u32,
+    /// Asks on the walk over a video's boxes, and bytes of them.
+    hops: u32,
+    hopped: u64,
+    walk: Option<Box<mp4::Walk>>,
 }
 
 impl Probe {
@@ -102,10 +117,25 @@ impl Probe {
     /// Likewise, with a first read of `first` bytes, at least one and at most 1 MiB, whatever the name promises.
     pub fn beginning(first: u64, want: Want, size: u64) -> (Self, Step) {
         let asked = ByteRange::new(0, first.clamp(1, LONGEST_FIRST_READ)).within(size);
-        let probe =
-            Self { store: Store::new(size), want, asked, partial: BytesMut::new(), asks: 1, in_a_row: 0 };
+        let probe = Self {
+            store: Store::new(size),
+            want,
+            asked,
+            partial: BytesMut::new(),
+            asks: 1,
+            in_a_row: 0,
+            max_reads: MAX_READS,
+            hops: 0,
+            hopped: 0,
+            walk: None,
+        };
         let step = if asked.is_empty() { Step::Done(Facts::of(Format::Unknown)) } else { Step::Need(asked) };
         (probe, step)
+    }
+
+    /// Sets how many reads the walk over the boxes of a video may take, instead of [`MAX_READS`].
+    pub fn allow_reads(&mut self, max_reads: u32) {
+        self.max_reads = max_reads;
     }
 
     /// Takes the bytes that begin where the asked range begins. Fewer bytes than asked for lead to an ask for the
@@ -142,13 +172,16 @@ impl Probe {
 
     fn advance(&mut self) -> Step {
         let view = self.store.view();
-        let format = match sniff::format(view) {
-            Ok(format) => format,
-            Err(stop) => return self.settle(stop, Facts::of(Format::Unknown)),
+        let format = match &self.walk {
+            Some(walk) => walk.format(),
+            None => match sniff::format(view) {
+                Ok(format) => format,
+                Err(stop) => return self.settle(stop, Facts::of(Format::Unknown)),
+            },
         };
         let mut facts = Facts::of(format);
-        match read_inside(view, self.want, &mut facts) {
-            Ok(()) => Step::Done(facts),
+        match read_inside(view, self.want, self.max_reads, &mut self.walk, &mut facts) {
+            Ok(()) => self.done(facts),
             Err(stop) => self.settle(stop, facts),
         }
     }
@@ -158,38 +191,72 @@ impl Probe {
         let asked = match stop {
             Stop::Malformed(damage) => {
                 facts.malformed = Some(damage.into());
-                return Step::Done(facts);
+                return self.done(facts);
             }
             Stop::Gap(gap) => Err(gap),
             Stop::Need { .. } | Stop::Wish { .. } if self.asks >= MAX_ASKS => Err(Gap::TooManyReads),
-            Stop::NeedFragment { .. } if self.asks >= MAX_FRAGMENT_ASKS => Err(Gap::TooManyFragments),
-            Stop::Need { at, len } | Stop::Wish { at, len } => {
-                let goes_on = self.store.missing(at, len, 1).start() == self.asked.end();
-                self.ask(at, len, goes_on)
+            Stop::Hop { .. } if self.hops >= self.max_reads => {
+                let has_movie = self.walk.as_ref().is_some_and(|walk| walk.has_movie());
+                Err(if has_movie { Gap::TooManyFragments } else { Gap::TooManyReads })
             }
-            Stop::NeedFragment { at, len, dense } => self.ask(at, len, dense),
+            Stop::Need { at, len } | Stop::Wish { at, len } => {
+                self.asks += 1;
+                let goes_on = self.store.missing(at, len, 1).start() == self.asked.end();
+                self.ask(at, len, goes_on, FOLLOW_UP[FOLLOW_UP.len() - 1])
+            }
+            Stop::Hop { at, len, dense } => {
+                self.hops += 1;
+                if let Some(walk) = self.walk.as_ref().filter(|_| self.store.held() > MAX_PASSED) {
+                    let (from, to) = walk.passed();
+                    self.store.forget(from, to);
+                }
+                self.ask(at, len, dense, LONG_WALK).inspect(|range| self.hopped += range.len())
+            }
         };
         match (asked, stop) {
             (Ok(range), _) => Step::Need(range),
-            (Err(_), Stop::Wish { .. }) => Step::Done(facts),
-            (Err(gap), _) => Step::Done(Facts { gap: Some(gap), ..facts }),
+            (Err(_), Stop::Wish { .. }) => self.done(facts),
+            (Err(gap), _) => {
+                facts.gap = Some(gap);
+                facts.gap_cost = (gap == Gap::TooManyFragments).then(|| self.whole_walk());
+                self.done(facts)
+            }
         }
+    }
+
+    /// The end, with what the walk over a video's boxes has found.
+    fn done(&mut self, mut facts: Facts) -> Step {
+        if let Some(walk) = self.walk.take() {
+            walk.tell(&mut facts);
+        }
+        Step::Done(facts)
+    }
+
+    /// What the walk would take to its end: as much for each byte of the blob as up to here, or for each fragment if it
+    /// is known how many there are.
+    fn whole_walk(&self) -> GapCost {
+        let (at, fragments) = self.walk.as_ref().map_or((0, None), |walk| walk.progress());
+        let (hops, hopped) = (u128::from(self.hops.max(1)), u128::from(self.hopped));
+        let reads = fragments.map_or_else(
+            || (hops * u128::from(self.store.view().size())).div_ceil(u128::from(at.max(1))),
+            u128::from,
+        );
+        GapCost { reads: reads as u64, bytes: (hopped * reads / hops) as u64 }
     }
 
     /// Asks for `len` bytes from `at` on, or for as many more as make a sensible read, which is longer where it
     /// `goes_on` with the last one.
-    fn ask(&mut self, at: u64, len: u64, goes_on: bool) -> Result<ByteRange, Gap> {
+    fn ask(&mut self, at: u64, len: u64, goes_on: bool, longest: u64) -> Result<ByteRange, Gap> {
         self.in_a_row = if goes_on { self.in_a_row + 1 } else { 0 };
         let usual = match self.in_a_row {
             0 => JUMP,
-            times => FOLLOW_UP[times.min(FOLLOW_UP.len()) - 1],
+            times => *FOLLOW_UP.get(times - 1).unwrap_or(&longest),
         };
         let range = self.store.missing(at, len, usual);
         if self.store.held() + range.len() > MAX_HELD {
             return Err(Gap::TooManyBytes);
         }
         self.asked = range;
-        self.asks += 1;
         Ok(range)
     }
 }
@@ -208,7 +275,13 @@ pub(crate) fn first_read(extension: Option<&str>) -> u64 {
 }
 
 /// Reads what the rules need of the format found. What is already in `facts` when a parser stops stays there.
-fn read_inside(view: View<'_>, want: Want, facts: &mut Facts) -> Result<(), Stop> {
+fn read_inside(
+    view: View<'_>,
+    want: Want,
+    max_reads: u32,
+    walk: &mut Option<Box<mp4::Walk>>,
+    facts: &mut Facts,
+) -> Result<(), Stop> {
     match facts.format {
         Format::Jpeg => jpeg::read(view, want, facts),
         Format::Png => png::read(view, facts),
@@ -216,7 +289,9 @@ fn read_inside(view: View<'_>, want: Want, facts: &mut Facts) -> Result<(), Stop
         Format::Tiff => tiff::read(view, facts),
         Format::Gif => raster::read_gif(view, facts),
         Format::Bmp => raster::read_bmp(view, facts),
-        Format::Mp4 | Format::Mov | Format::ThreeGp => mp4::read(view, facts),
+        Format::Mp4 | Format::Mov | Format::ThreeGp | Format::Mj2 => {
+            walk.get_or_insert_with(|| Box::new(mp4::Walk::new(facts.format, max_reads))).go_on(view)
+        }
         Format::Heif | Format::Avif => heif::read(view, facts),
         Format::Jp2 => raster::read_jp2(view, facts),
         // No profile accepts these, so nothing inside them matters.
@@ -224,12 +299,18 @@ fn read_inside(view: View<'_>, want: Want, facts: &mut Facts) -> Result<(), Stop
         | Format::Psd
         | Format::Cr3
         | Format::Webm
+        | Format::Matroska
         | Format::Avi
         | Format::Flv
         | Format::Asf
         | Format::MpegTs
         | Format::MpegPs
         | Format::Ogg
+        | Format::Dhav
+        | Format::Rm
+        | Format::Mxf
+        | Format::H264
+        | Format::Hevc
         | Format::Unknown => Ok(()),
     }
 }
