@@ -213,6 +213,10 @@ pub enum Gap {
     TooManyReads,
     /// More bytes than one blob may cost.
     TooManyBytes,
+    /// More segments or chunks than are looked at.
+    TooManyParts,
+    /// The EXIF block is stored in a way that is not read.
+    ExifStorage,
 }
 
 impl Gap {
@@ -223,6 +227,8 @@ impl Gap {
         Self::CompressedHeader,
         Self::TooManyReads,
         Self::TooManyBytes,
+        Self::TooManyParts,
+        Self::ExifStorage,
     ];
 
     /// The short name that plans use, such as `too-many-fragments`.
@@ -233,6 +239,8 @@ impl Gap {
             Self::CompressedHeader => "compressed-header",
             Self::TooManyReads => "too-many-reads",
             Self::TooManyBytes => "too-many-bytes",
+            Self::TooManyParts => "too-many-parts",
+            Self::ExifStorage => "exif-storage",
         }
     }
 }
@@ -245,6 +253,8 @@ impl fmt::Display for Gap {
             Self::CompressedHeader => "the movie header is compressed",
             Self::TooManyReads => "the header takes more reads than one blob may cost",
             Self::TooManyBytes => "the header takes more bytes than one blob may cost",
+            Self::TooManyParts => "the header has more parts than presync looks at",
+            Self::ExifStorage => "the EXIF block is stored in a way that presync does not read",
         })
     }
 }

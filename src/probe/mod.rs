@@ -2,8 +2,9 @@
 //!
 //! A [`Probe`] names a range, is given its bytes, and either names the next range or is done. The parsers behind it
 //! are straight-line functions over a [`View`](view::View) of the bytes known so far: one that reaches for bytes that
-//! are not known yet stops with the range it needs, and runs again from the start once they are there. Running again
-//! costs nanoseconds, a round trip costs milliseconds, and so no parser keeps state between two reads.
+//! are not known yet stops with the range it needs, and runs again once they are there: a header from its start, which
+//! costs nanoseconds where a round trip costs milliseconds, and a walk over the parts of a file from the part that it
+//! had come to.
 
 mod av1;
 mod bits;
@@ -24,27 +25,43 @@ mod sniff;
 mod sps;
 mod tiff;
 mod view;
+mod walk;
 mod webp;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::model::{ByteRange, Facts, Format, Gap};
 pub use outline::Node;
-use view::{Stop, Store, View};
+use view::{Parse, Stop, Store, View};
+use walk::Walk;
 
 /// Raised when the probe finds more than before: what an older one could not tell is then read again.
 pub const VERSION: u32 = 1;
 /// The oldest version whose facts still hold. Raised to [`VERSION`] when a wrong answer is mended.
 pub const TRUSTED_SINCE: u32 = 1;
-/// Reads that one blob may cost. A sound file takes one to three; the cap ends a chain of headers made to be endless.
+/// Reads that a header may cost. A sound one takes one to three; the cap ends a chain of offsets made to be endless.
 pub const MAX_ASKS: u32 = 24;
+/// Reads that the walk over the segments or chunks of an image may cost. 128 MiB of JPEG segments of full length before
+/// the picture take as many.
+pub const MAX_WALK_ASKS: u32 = 2048;
+/// Bytes of one blob that such a walk may read: 16 MiB, twice what all those reads take together, and more than the
+/// private chunks of a drawing program's PNG.
+pub const MAX_WALK_BYTES: u64 = 16 << 20;
 /// Bytes of one blob that are held at a time: 4 MiB, several times what the largest EXIF block and the sample
 /// descriptions of a long film take together.
 pub const MAX_HELD: u64 = 4 << 20;
 /// Reads that the walk over the fragments of one file may cost. An hour in fragments of ten seconds takes 360.
 pub const MAX_FRAGMENT_ASKS: u32 = 512;
+/// Bytes that a walk may leave behind before they are dropped: 256 KiB, so that an outline of what was read is whole for
+/// all but the longest headers.
+const KEPT: u64 = 256 << 10;
 /// Length of a read elsewhere in the blob, in bytes.
 const JUMP: u64 = 4 << 10;
+/// Reads of a walk after which it reads more at a time where the parts are short.
+const PATIENCE: u32 = 16;
+/// Length of these longer reads, in bytes, and the gap between two reads up to which they pay: four parts a read.
+const STRETCH: u64 = 64 << 10;
+const STRETCH_GAP: u64 = 16 << 10;
 /// Length of a read that goes on where the last one ended, in bytes, by how often that happened in a row: a header that
 /// reached past one read often reaches past two.
 const FOLLOW_UP: [u64; 4] = [16 << 10, 32 << 10, 64 << 10, 128 << 10];
@@ -73,16 +90,22 @@ pub enum Want {
 /// The examination of one blob.
 ///
 /// * The facts depend on the blob's bytes, its size, its extension and the wish alone, not on how the bytes were cut.
-/// * At most [`MAX_ASKS`] ranges are asked for, [`MAX_FRAGMENT_ASKS`] where fragments are walked, and at most
-///   [`MAX_HELD`] bytes are held; a blob that needs more ends with a [`Gap`].
+/// * At most [`MAX_ASKS`] ranges are asked for, [`MAX_WALK_ASKS`] and [`MAX_WALK_BYTES`] where the parts of an image are
+///   walked, [`MAX_FRAGMENT_ASKS`] where fragments are, and at most [`MAX_HELD`] bytes are held; a blob that needs more
+///   ends with a [`Gap`].
 #[derive(Debug)]
 pub struct Probe {
     store: Store,
     want: Want,
+    walk: Walk,
+    /// What is known so far; its format once that is.
+    facts: Facts,
     asked: ByteRange,
     /// The part of `asked` that has arrived, when it came in more than one piece.
     partial: BytesMut,
     asks: u32,
+    /// Bytes asked for so far.
+    read: u64,
     /// Asks in a row that went on with the one before.
     in_a_row: usize,
 }
@@ -102,8 +125,17 @@ impl Probe {
     /// Likewise, with a first read of `first` bytes, at least one and at most 1 MiB, whatever the name promises.
     pub fn beginning(first: u64, want: Want, size: u64) -> (Self, Step) {
         let asked = ByteRange::new(0, first.clamp(1, LONGEST_FIRST_READ)).within(size);
-        let probe =
-            Self { store: Store::new(size), want, asked, partial: BytesMut::new(), asks: 1, in_a_row: 0 };
+        let probe = Self {
+            store: Store::new(size),
+            want,
+            walk: Walk::default(),
+            facts: Facts::of(Format::Unknown),
+            asked,
+            partial: BytesMut::new(),
+            asks: 1,
+            read: asked.len(),
+            in_a_row: 0,
+        };
         let step = if asked.is_empty() { Step::Done(Facts::of(Format::Unknown)) } else { Step::Need(asked) };
         (probe, step)
     }
@@ -142,26 +174,32 @@ impl Probe {
 
     fn advance(&mut self) -> Step {
         let view = self.store.view();
-        let format = match sniff::format(view) {
-            Ok(format) => format,
-            Err(stop) => return self.settle(stop, Facts::of(Format::Unknown)),
-        };
-        let mut facts = Facts::of(format);
-        match read_inside(view, self.want, &mut facts) {
-            Ok(()) => Step::Done(facts),
-            Err(stop) => self.settle(stop, facts),
+        if self.facts.format == Format::Unknown {
+            match sniff::format(view) {
+                Ok(format) => self.facts.format = format,
+                Err(stop) => return self.settle(stop),
+            }
+        }
+        match read_inside(view, self.want, &mut self.walk, &mut self.facts) {
+            Ok(()) => self.done(),
+            Err(stop) => self.settle(stop),
         }
     }
 
+    fn done(&mut self) -> Step {
+        Step::Done(std::mem::replace(&mut self.facts, Facts::of(Format::Unknown)))
+    }
+
     /// Turns a parser's stop into the next ask or into the end, keeping what is known of the blob.
-    fn settle(&mut self, stop: Stop, mut facts: Facts) -> Step {
+    fn settle(&mut self, stop: Stop) -> Step {
+        let most = if self.walk.at > 0 { MAX_WALK_ASKS } else { MAX_ASKS };
         let asked = match stop {
             Stop::Malformed(damage) => {
-                facts.malformed = Some(damage.into());
-                return Step::Done(facts);
+                self.facts.malformed = Some(damage.into());
+                return self.done();
             }
             Stop::Gap(gap) => Err(gap),
-            Stop::Need { .. } | Stop::Wish { .. } if self.asks >= MAX_ASKS => Err(Gap::TooManyReads),
+            Stop::Need { .. } | Stop::Wish { .. } if self.asks >= most => Err(Gap::TooManyReads),
             Stop::NeedFragment { .. } if self.asks >= MAX_FRAGMENT_ASKS => Err(Gap::TooManyFragments),
             Stop::Need { at, len } | Stop::Wish { at, len } => {
                 let goes_on = self.store.missing(at, len, 1).start() == self.asked.end();
@@ -170,25 +208,33 @@ impl Probe {
             Stop::NeedFragment { at, len, dense } => self.ask(at, len, dense),
         };
         match (asked, stop) {
-            (Ok(range), _) => Step::Need(range),
-            (Err(_), Stop::Wish { .. }) => Step::Done(facts),
-            (Err(gap), _) => Step::Done(Facts { gap: Some(gap), ..facts }),
+            (Ok(range), _) => return Step::Need(range),
+            (Err(_), Stop::Wish { .. }) => {}
+            (Err(gap), _) => self.facts.gap = Some(gap),
         }
+        self.done()
     }
 
     /// Asks for `len` bytes from `at` on, or for as many more as make a sensible read, which is longer where it
     /// `goes_on` with the last one.
     fn ask(&mut self, at: u64, len: u64, goes_on: bool) -> Result<ByteRange, Gap> {
+        if self.store.held() > KEPT {
+            self.store.release(self.walk.at);
+        }
         self.in_a_row = if goes_on { self.in_a_row + 1 } else { 0 };
+        let gap = at.checked_sub(self.asked.end());
+        let short_parts = self.walk.at > 0 && self.asks > PATIENCE && gap.is_some_and(|gap| gap <= STRETCH_GAP);
         let usual = match self.in_a_row {
+            0 if short_parts => STRETCH,
             0 => JUMP,
             times => FOLLOW_UP[times.min(FOLLOW_UP.len()) - 1],
         };
         let range = self.store.missing(at, len, usual);
-        if self.store.held() + range.len() > MAX_HELD {
+        let read = self.read + range.len();
+        if self.store.held() + range.len() > MAX_HELD || (self.walk.at > 0 && read > MAX_WALK_BYTES) {
             return Err(Gap::TooManyBytes);
         }
-        self.asked = range;
+        (self.asked, self.read) = (range, read);
         self.asks += 1;
         Ok(range)
     }
@@ -207,12 +253,17 @@ pub(crate) fn first_read(extension: Option<&str>) -> u64 {
     }
 }
 
-/// Reads what the rules need of the format found. What is already in `facts` when a parser stops stays there.
-fn read_inside(view: View<'_>, want: Want, facts: &mut Facts) -> Result<(), Stop> {
-    match facts.format {
-        Format::Jpeg => jpeg::read(view, want, facts),
-        Format::Png => png::read(view, facts),
-        Format::Webp => webp::read(view, facts),
+/// Reads what the rules need of the format found. What is already in `facts` when a parser stops stays there; a parser
+/// that is not on a walk begins again with nothing but the format.
+fn read_inside(view: View<'_>, want: Want, walk: &mut Walk, facts: &mut Facts) -> Parse<()> {
+    let format = facts.format;
+    if !matches!(format, Format::Jpeg | Format::Png | Format::Webp) {
+        *facts = Facts::of(format);
+    }
+    match format {
+        Format::Jpeg => jpeg::read(view, want, walk, facts),
+        Format::Png => png::read(view, walk, facts),
+        Format::Webp => webp::read(view, walk, facts),
         Format::Tiff => tiff::read(view, facts),
         Format::Gif => raster::read_gif(view, facts),
         Format::Bmp => raster::read_bmp(view, facts),

@@ -88,6 +88,17 @@ impl Store {
         }
     }
 
+    /// Drops what is known before this offset.
+    pub(super) fn release(&mut self, before: u64) {
+        self.runs.retain(|run| run.end() > before);
+        if let Some(run) = self.runs.first_mut()
+            && run.start < before
+        {
+            run.bytes = run.bytes.slice((before - run.start) as usize..);
+            run.start = before;
+        }
+    }
+
     fn join(&mut self, at: usize) {
         let next = self.runs.remove(at + 1);
         let run = &mut self.runs[at];
