@@ -86,7 +86,8 @@ fn segment(view: View<'_>, at: u64, facts: &mut Facts) -> Parse<Option<u64>> {
 /// (Exif 3.0, 4.7.2.3), but browsers do not look at the sixth byte, and exiftool takes it in any case of its letters and
 /// behind up to four bytes of garbage.
 pub(super) fn exif_identifier(segment: &[u8]) -> Option<u64> {
-    let is_exif = |at: usize| segment.get(at..at + 6).is_some_and(|text| text[..5].eq_ignore_ascii_case(b"Exif\0"));
+    let is_exif =
+        |at: usize| segment.get(at..at + 6).is_some_and(|text| text[..5].eq_ignore_ascii_case(b"Exif\0"));
     (0..=4).find(|at| is_exif(*at)).map(|at| at as u64 + 6)
 }
 

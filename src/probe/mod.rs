@@ -223,7 +223,8 @@ impl Probe {
         }
         self.in_a_row = if goes_on { self.in_a_row + 1 } else { 0 };
         let gap = at.checked_sub(self.asked.end());
-        let short_parts = self.walk.at > 0 && self.asks > PATIENCE && gap.is_some_and(|gap| gap <= STRETCH_GAP);
+        let short_parts =
+            self.walk.at > 0 && self.asks > PATIENCE && gap.is_some_and(|gap| gap <= STRETCH_GAP);
         let usual = match self.in_a_row {
             0 if short_parts => STRETCH,
             0 => JUMP,
@@ -274,6 +275,8 @@ fn read_inside(view: View<'_>, want: Want, walk: &mut Walk, facts: &mut Facts) -
         Format::Jxl
         | Format::Psd
         | Format::Cr3
+        | Format::Raw
+        | Format::HeifSequence
         | Format::Webm
         | Format::Avi
         | Format::Flv

@@ -48,10 +48,10 @@ pub(super) fn read(view: View<'_>, walk: &mut Walk, facts: &mut Facts) -> Parse<
                 lossless_size(view, body, facts)?;
             }
             b"ANMF" => {
+                walk.pictures += 1;
                 if !walk.leapt && next < riff_end && view.known(next).len() < 8 {
                     let place = exif_at_the_end(view, walk, next)?;
                     walk.leapt = true;
-                    walk.pictures += 1;
                     match place {
                         Some(place) => {
                             walk.pass(place)?;
@@ -63,7 +63,6 @@ pub(super) fn read(view: View<'_>, walk: &mut Walk, facts: &mut Facts) -> Parse<
                         None => {}
                     }
                 }
-                walk.pictures += 1;
             }
             b"EXIF" => match tiff::exif_orientation(view, body, body + len)? {
                 Orientation::Absent => {}
