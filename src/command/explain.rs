@@ -193,12 +193,12 @@ impl Explained {
         row_if(
             out,
             "rotation",
-            facts.rotation.map(|degrees| format!("{degrees}° anticlockwise, by irot")).as_deref(),
+            facts.rotation.map(|degrees| format!("{degrees}° anticlockwise")).as_deref(),
         )?;
         row_if(
             out,
             "mirror",
-            facts.mirror.map(|axis| format!("across the {} axis, by imir", axis.as_str())).as_deref(),
+            facts.mirror.map(|axis| format!("across the {} axis", axis.as_str())).as_deref(),
         )?;
         if let Some(video) = &facts.video {
             let brand = video.major_brand.map(|brand| format!("{brand}{}", self.place("major brand")));

@@ -93,8 +93,12 @@ formats! {
     Mov = "mov", Video, ["mov", "qt", "mp4", "m4v", "insv", "360"];
     /// 3GPP and 3GPP2: the major brand begins with `3g`.
     ThreeGp = "3gp", Video, ["3gp", "3g2", "3gpp", "mp4"];
-    /// WebM and Matroska.
-    Webm = "webm", Video, ["webm", "mkv", "mka", "mk3d"];
+    /// Motion JPEG 2000 (ISO/IEC 15444-3).
+    Mj2 = "mj2", Video, ["mj2", "mjp2"];
+    /// Matroska that is not WebM (RFC 9559).
+    Matroska = "matroska", Video, ["mkv", "mka", "mk3d"];
+    /// WebM.
+    Webm = "webm", Video, ["webm", "mkv"];
     /// Audio Video Interleave.
     Avi = "avi", Video, ["avi", "divx"];
     /// Flash Video.
@@ -107,6 +111,16 @@ formats! {
     MpegPs = "mpegps", Video, ["mpg", "mpeg", "vob", "m2p"];
     /// Ogg with any content.
     Ogg = "ogg", Video, ["ogv", "ogg", "ogx", "oga"];
+    /// Dahua's recorders.
+    Dhav = "dhav", Video, ["dav"];
+    /// RealMedia.
+    Rm = "rm", Video, ["rm", "rmvb"];
+    /// Material Exchange Format (SMPTE ST 377-1).
+    Mxf = "mxf", Video, ["mxf"];
+    /// H.264 without a container (ITU-T H.264, annex B).
+    H264 = "h264", Video, ["h264", "264"];
+    /// HEVC without a container (ITU-T H.265, annex B).
+    Hevc = "hevc", Video, ["hevc", "h265", "265"];
     /// Nothing that presync knows, or nothing that was read.
     Unknown = "unknown", Other, [];
 }

@@ -21,7 +21,7 @@ pub(super) fn read(view: View<'_>, want: Want, walk: &mut Walk, facts: &mut Fact
     walk.begin(2);
     loop {
         match segment(view, walk.at, facts) {
-            Ok(Some(next)) => walk.pass(next)?,
+            Ok(Some(next)) => walk.pass(next),
             Ok(None) => {
                 if facts.orientation == Orientation::NotRead {
                     facts.orientation = Orientation::Absent;

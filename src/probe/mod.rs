@@ -2,19 +2,22 @@
 //!
 //! A [`Probe`] names a range, is given its bytes, and either names the next range or is done. The parsers behind it
 //! are straight-line functions over a [`View`](view::View) of the bytes known so far: one that reaches for bytes that
-//! are not known yet stops with the range it needs, and runs again once they are there: a header from its start, which
-//! costs nanoseconds where a round trip costs milliseconds, and a walk over the parts of a file from the part that it
-//! had come to.
+//! are not known yet stops with the range it needs, and runs again once they are there: a header from its start, because
+//! that costs nanoseconds where a round trip costs milliseconds, and a walk over the parts of a file, which may take
+//! thousands of reads, from the part that it had come to.
 
 mod av1;
 mod bits;
 mod bmff;
 mod codec;
+mod edits;
+mod ffv1;
 mod fragments;
 mod h264;
 mod h265;
 mod heif;
 mod jpeg;
+mod mezzanine;
 mod mp4;
 mod outline;
 mod pixels;
@@ -23,22 +26,24 @@ mod raster;
 mod sample;
 mod sniff;
 mod sps;
+mod table;
 mod tiff;
+mod track;
 mod view;
 mod walk;
 mod webp;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::model::{ByteRange, Facts, Format, Gap};
+use crate::model::{ByteRange, Facts, Format, Gap, GapCost};
 pub use outline::Node;
 use view::{Parse, Stop, Store, View};
 use walk::Walk;
 
 /// Raised when the probe finds more than before: what an older one could not tell is then read again.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The oldest version whose facts still hold. Raised to [`VERSION`] when a wrong answer is mended.
-pub const TRUSTED_SINCE: u32 = 1;
+pub const TRUSTED_SINCE: u32 = 2;
 /// Reads that a header may cost. A sound one takes one to three; the cap ends a chain of offsets made to be endless.
 pub const MAX_ASKS: u32 = 24;
 /// Reads that the walk over the segments or chunks of an image may cost. 128 MiB of JPEG segments of full length before
@@ -50,11 +55,11 @@ pub const MAX_WALK_BYTES: u64 = 16 << 20;
 /// Bytes of one blob that are held at a time: 4 MiB, several times what the largest EXIF block and the sample
 /// descriptions of a long film take together.
 pub const MAX_HELD: u64 = 4 << 20;
-/// Reads that the walk over the fragments of one file may cost. An hour in fragments of ten seconds takes 360.
-pub const MAX_FRAGMENT_ASKS: u32 = 512;
-/// Bytes that a walk may leave behind before they are dropped: 256 KiB, so that an outline of what was read is whole for
-/// all but the longest headers.
-const KEPT: u64 = 256 << 10;
+/// Bytes that are held before those are dropped which a walk over the parts of a file has passed. They are kept up to
+/// there for a person to look at.
+const MAX_PASSED: u64 = 256 << 10;
+/// Reads that the walk over the boxes of one video may cost besides. An hour in fragments of one second takes 3,600.
+pub const MAX_READS: u32 = 8192;
 /// Length of a read elsewhere in the blob, in bytes.
 const JUMP: u64 = 4 << 10;
 /// Reads of a walk after which it reads more at a time where the parts are short.
@@ -65,8 +70,8 @@ const STRETCH_GAP: u64 = 16 << 10;
 /// Length of a read that goes on where the last one ended, in bytes, by how often that happened in a row: a header that
 /// reached past one read often reaches past two.
 const FOLLOW_UP: [u64; 4] = [16 << 10, 32 << 10, 64 << 10, 128 << 10];
-/// Length of the longest of these reads, in bytes.
-const LONGEST_FOLLOW_UP: u64 = FOLLOW_UP[FOLLOW_UP.len() - 1];
+/// Length of such a read on the walk over the boxes of a video, once it has read the ones before, in bytes.
+const LONG_WALK: u64 = 512 << 10;
 
 /// What a probe wants next.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,14 +96,16 @@ pub enum Want {
 ///
 /// * The facts depend on the blob's bytes, its size, its extension and the wish alone, not on how the bytes were cut.
 /// * At most [`MAX_ASKS`] ranges are asked for, [`MAX_WALK_ASKS`] and [`MAX_WALK_BYTES`] where the parts of an image are
-///   walked, [`MAX_FRAGMENT_ASKS`] where fragments are, and at most [`MAX_HELD`] bytes are held; a blob that needs more
-///   ends with a [`Gap`].
+///   walked, [`MAX_READS`] more on the walk over a video's boxes, and at most [`MAX_HELD`] bytes are held; a blob that
+///   needs more ends with a [`Gap`].
+/// * The work of its parsers is bounded, whatever the blob holds.
 #[derive(Debug)]
 pub struct Probe {
     store: Store,
     want: Want,
-    walk: Walk,
-    /// What is known so far; its format once that is.
+    /// How far the walk over the segments or chunks of an image has come.
+    parts: Walk,
+    /// What is known so far.
     facts: Facts,
     asked: ByteRange,
     /// The part of `asked` that has arrived, when it came in more than one piece.
@@ -108,6 +115,11 @@ pub struct Probe {
     read: u64,
     /// Asks in a row that went on with the one before.
     in_a_row: usize,
+    max_reads: u32,
+    /// Asks on the walk over a video's boxes, and bytes of them.
+    hops: u32,
+    hopped: u64,
+    walk: Option<Box<mp4::Walk>>,
 }
 
 impl Probe {
@@ -128,16 +140,25 @@ impl Probe {
         let probe = Self {
             store: Store::new(size),
             want,
-            walk: Walk::default(),
+            parts: Walk::default(),
             facts: Facts::of(Format::Unknown),
             asked,
             partial: BytesMut::new(),
             asks: 1,
             read: asked.len(),
             in_a_row: 0,
+            max_reads: MAX_READS,
+            hops: 0,
+            hopped: 0,
+            walk: None,
         };
         let step = if asked.is_empty() { Step::Done(Facts::of(Format::Unknown)) } else { Step::Need(asked) };
         (probe, step)
+    }
+
+    /// Sets how many reads the walk over the boxes of a video may take, instead of [`MAX_READS`].
+    pub fn allow_reads(&mut self, max_reads: u32) {
+        self.max_reads = max_reads;
     }
 
     /// Takes the bytes that begin where the asked range begins. Fewer bytes than asked for lead to an ask for the
@@ -174,25 +195,28 @@ impl Probe {
 
     fn advance(&mut self) -> Step {
         let view = self.store.view();
-        if self.facts.format == Format::Unknown {
-            match sniff::format(view) {
-                Ok(format) => self.facts.format = format,
-                Err(stop) => return self.settle(stop),
-            }
+        let format = match &self.walk {
+            Some(walk) => Ok(walk.format()),
+            None if self.parts.at > 0 => Ok(self.facts.format),
+            None => sniff::format(view),
+        };
+        match format {
+            // A walk over the parts of an image keeps what it has found.
+            Ok(_) if self.parts.at > 0 => {}
+            Ok(format) => self.facts = Facts::of(format),
+            Err(stop) => return self.settle(stop),
         }
-        match read_inside(view, self.want, &mut self.walk, &mut self.facts) {
+        let read =
+            read_inside(view, self.want, self.max_reads, &mut self.parts, &mut self.walk, &mut self.facts);
+        match read {
             Ok(()) => self.done(),
             Err(stop) => self.settle(stop),
         }
     }
 
-    fn done(&mut self) -> Step {
-        Step::Done(std::mem::replace(&mut self.facts, Facts::of(Format::Unknown)))
-    }
-
     /// Turns a parser's stop into the next ask or into the end, keeping what is known of the blob.
     fn settle(&mut self, stop: Stop) -> Step {
-        let most = if self.walk.at > 0 { MAX_WALK_ASKS } else { MAX_ASKS };
+        let most = if self.parts.at > 0 { MAX_WALK_ASKS } else { MAX_ASKS };
         let asked = match stop {
             Stop::Malformed(damage) => {
                 self.facts.malformed = Some(damage.into());
@@ -200,43 +224,77 @@ impl Probe {
             }
             Stop::Gap(gap) => Err(gap),
             Stop::Need { .. } | Stop::Wish { .. } if self.asks >= most => Err(Gap::TooManyReads),
-            Stop::NeedFragment { .. } if self.asks >= MAX_FRAGMENT_ASKS => Err(Gap::TooManyFragments),
-            Stop::Need { at, len } | Stop::Wish { at, len } => {
-                let goes_on = self.store.missing(at, len, 1).start() == self.asked.end();
-                self.ask(at, len, goes_on)
+            Stop::Hop { .. } if self.hops >= self.max_reads => {
+                let has_movie = self.walk.as_ref().is_some_and(|walk| walk.has_movie());
+                Err(if has_movie { Gap::TooManyFragments } else { Gap::TooManyReads })
             }
-            Stop::NeedFragment { at, len, dense } => self.ask(at, len, dense),
+            Stop::Need { at, len } | Stop::Wish { at, len } => {
+                self.asks += 1;
+                if self.store.held() > MAX_PASSED {
+                    self.store.forget(0, self.parts.at);
+                }
+                let goes_on = self.store.missing(at, len, 1).start() == self.asked.end();
+                self.ask(at, len, goes_on, FOLLOW_UP[FOLLOW_UP.len() - 1])
+            }
+            Stop::Hop { at, len, dense } => {
+                self.hops += 1;
+                if let Some(walk) = self.walk.as_ref().filter(|_| self.store.held() > MAX_PASSED) {
+                    let (from, to) = walk.passed();
+                    self.store.forget(from, to);
+                }
+                self.ask(at, len, dense, LONG_WALK).inspect(|range| self.hopped += range.len())
+            }
         };
         match (asked, stop) {
             (Ok(range), _) => return Step::Need(range),
             (Err(_), Stop::Wish { .. }) => {}
-            (Err(gap), _) => self.facts.gap = Some(gap),
+            (Err(gap), _) => {
+                self.facts.gap = Some(gap);
+                self.facts.gap_cost = (gap == Gap::TooManyFragments).then(|| self.whole_walk());
+            }
         }
         self.done()
     }
 
+    /// The end, with what the walk over a video's boxes has found.
+    fn done(&mut self) -> Step {
+        let mut facts = std::mem::replace(&mut self.facts, Facts::of(Format::Unknown));
+        if let Some(walk) = self.walk.take() {
+            walk.tell(&mut facts);
+        }
+        Step::Done(facts)
+    }
+
+    /// What the walk would take to its end: as much for each byte of the blob as up to here, or for each fragment if it
+    /// is known how many there are.
+    fn whole_walk(&self) -> GapCost {
+        let (at, fragments) = self.walk.as_ref().map_or((0, None), |walk| walk.progress());
+        let (hops, hopped) = (u128::from(self.hops.max(1)), u128::from(self.hopped));
+        let reads = fragments.map_or_else(
+            || (hops * u128::from(self.store.view().size())).div_ceil(u128::from(at.max(1))),
+            u128::from,
+        );
+        GapCost { reads: reads as u64, bytes: (hopped * reads / hops) as u64 }
+    }
+
     /// Asks for `len` bytes from `at` on, or for as many more as make a sensible read, which is longer where it
     /// `goes_on` with the last one.
-    fn ask(&mut self, at: u64, len: u64, goes_on: bool) -> Result<ByteRange, Gap> {
-        if self.store.held() > KEPT {
-            self.store.release(self.walk.at);
-        }
+    fn ask(&mut self, at: u64, len: u64, goes_on: bool, longest: u64) -> Result<ByteRange, Gap> {
         self.in_a_row = if goes_on { self.in_a_row + 1 } else { 0 };
         let gap = at.checked_sub(self.asked.end());
         let short_parts =
-            self.walk.at > 0 && self.asks > PATIENCE && gap.is_some_and(|gap| gap <= STRETCH_GAP);
+            self.parts.at > 0 && self.asks > PATIENCE && gap.is_some_and(|gap| gap <= STRETCH_GAP);
         let usual = match self.in_a_row {
             0 if short_parts => STRETCH,
             0 => JUMP,
-            times => FOLLOW_UP[times.min(FOLLOW_UP.len()) - 1],
+            times => *FOLLOW_UP.get(times - 1).unwrap_or(&longest),
         };
         let range = self.store.missing(at, len, usual);
         let read = self.read + range.len();
-        if self.store.held() + range.len() > MAX_HELD || (self.walk.at > 0 && read > MAX_WALK_BYTES) {
+        if self.store.held() + range.len() > MAX_HELD || (self.parts.at > 0 && read > MAX_WALK_BYTES) {
             return Err(Gap::TooManyBytes);
         }
         (self.asked, self.read) = (range, read);
-        self.asks += 1;
         Ok(range)
     }
 }
@@ -254,21 +312,25 @@ pub(crate) fn first_read(extension: Option<&str>) -> u64 {
     }
 }
 
-/// Reads what the rules need of the format found. What is already in `facts` when a parser stops stays there; a parser
-/// that is not on a walk begins again with nothing but the format.
-fn read_inside(view: View<'_>, want: Want, walk: &mut Walk, facts: &mut Facts) -> Parse<()> {
-    let format = facts.format;
-    if !matches!(format, Format::Jpeg | Format::Png | Format::Webp) {
-        *facts = Facts::of(format);
-    }
-    match format {
-        Format::Jpeg => jpeg::read(view, want, walk, facts),
-        Format::Png => png::read(view, walk, facts),
-        Format::Webp => webp::read(view, walk, facts),
+/// Reads what the rules need of the format found. What is already in `facts` when a parser stops stays there.
+fn read_inside(
+    view: View<'_>,
+    want: Want,
+    max_reads: u32,
+    parts: &mut Walk,
+    walk: &mut Option<Box<mp4::Walk>>,
+    facts: &mut Facts,
+) -> Parse<()> {
+    match facts.format {
+        Format::Jpeg => jpeg::read(view, want, parts, facts),
+        Format::Png => png::read(view, parts, facts),
+        Format::Webp => webp::read(view, parts, facts),
         Format::Tiff => tiff::read(view, facts),
         Format::Gif => raster::read_gif(view, facts),
         Format::Bmp => raster::read_bmp(view, facts),
-        Format::Mp4 | Format::Mov | Format::ThreeGp => mp4::read(view, facts),
+        Format::Mp4 | Format::Mov | Format::ThreeGp | Format::Mj2 => {
+            walk.get_or_insert_with(|| Box::new(mp4::Walk::new(facts.format, max_reads))).go_on(view)
+        }
         Format::Heif | Format::Avif => heif::read(view, facts),
         Format::Jp2 => raster::read_jp2(view, facts),
         // No profile accepts these, so nothing inside them matters.
@@ -278,12 +340,18 @@ fn read_inside(view: View<'_>, want: Want, walk: &mut Walk, facts: &mut Facts) -
         | Format::Raw
         | Format::HeifSequence
         | Format::Webm
+        | Format::Matroska
         | Format::Avi
         | Format::Flv
         | Format::Asf
         | Format::MpegTs
         | Format::MpegPs
         | Format::Ogg
+        | Format::Dhav
+        | Format::Rm
+        | Format::Mxf
+        | Format::H264
+        | Format::Hevc
         | Format::Unknown => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::sample::Sample;
 use super::sps::Planes;
-use super::{av1, h264, h265};
+use super::{av1, ffv1, h264, h265, sample};
 
 /// What a codec's configuration tells of the pixel format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,8 +21,15 @@ impl From<Option<&'static str>> for Pixels {
 }
 
 /// The first sequence parameter set in H.264's configuration record (ISO/IEC 14496-15, 5.3.3.1), or the first sample
-/// where the record has none.
+/// where the record has none. Like ffmpeg's decoder, it takes what is no such record for units behind start codes, and
+/// the samples with it.
 pub(super) fn of_avcc(record: &[u8], colr_full_range: Option<bool>) -> Option<Pixels> {
+    if record.first() != Some(&1) {
+        return Some(match sample::unit_behind_start_code(record, h264::classify) {
+            Some(set) => h264(set, colr_full_range).into(),
+            None => Pixels::InSample(Sample::H264 { length_bytes: 0, colr_full_range }),
+        });
+    }
     // Five bytes, the number of sets in five bits, and each with its length in 16.
     if record.get(5)? & 0x1F == 0 {
         let length_bytes = (record[4] & 3) + 1;
@@ -32,8 +39,14 @@ pub(super) fn of_avcc(record: &[u8], colr_full_range: Option<bool>) -> Option<Pi
 }
 
 /// The first sequence parameter set in HEVC's configuration record (8.3.3.1), or the first sample where the record has
-/// none.
+/// none, likewise.
 pub(super) fn of_hvcc(record: &[u8]) -> Option<Pixels> {
+    if record.len() <= 3 || matches!(record, [0, 0, 0 | 1, ..]) {
+        return Some(match sample::unit_behind_start_code(record, h265::classify) {
+            Some(set) => hevc(set).into(),
+            None => Pixels::InSample(Sample::H265 { length_bytes: 0 }),
+        });
+    }
     // 22 bytes, the number of arrays, and for each of them its type in six bits, the number of its sets in 16, and each
     // set with its length.
     let (arrays, mut rest) = record.get(22..)?.split_first()?;
@@ -147,6 +160,30 @@ pub(super) fn vp9(record: &[u8]) -> Option<&'static str> {
         3 => planar(3, depth, false, *record.get(9)? == 0),
         _ => None,
     }
+}
+
+/// What FFV1's configuration record describes.
+pub(super) fn ffv1(record: &[u8]) -> Option<&'static str> {
+    let planes = ffv1::planes(record)?;
+    let depth = planes.depth;
+    Some(match (planes.is_rgb, planes.chroma, planes.has_alpha) {
+        (true, _, false) if depth == 8 => "bgr0",
+        (true, _, true) if depth == 8 => "bgra",
+        (true, _, false) => return planar(3, depth, false, true),
+        (false, None, false) if depth == 16 => "gray16le",
+        (false, None, false) => return gray(depth),
+        (false, None, true) if depth == 8 => "ya8",
+        (false, Some((0, 0)), false) => return planar(3, depth, false, false),
+        (false, Some((1, 0)), false) => return planar(2, depth, false, false),
+        (false, Some((1, 1)), false) => return planar(1, depth, false, false),
+        (false, Some((0, 1)), false) if depth == 8 => "yuv440p",
+        (false, Some((2, 0)), false) if depth == 8 => "yuv411p",
+        (false, Some((2, 2)), false) if depth == 8 => "yuv410p",
+        (false, Some((1, 1)), true) if depth == 8 => "yuva420p",
+        (false, Some((1, 0)), true) if depth == 8 => "yuva422p",
+        (false, Some((0, 0)), true) if depth == 8 => "yuva444p",
+        _ => return None,
+    })
 }
 
 /// The chroma format of the sequence extension (ITU-T H.262, 6.2.2.3); MPEG-1 has none and is 4:2:0.

@@ -1,12 +1,5 @@
 //! How far a walk over the segments or chunks of an image has come, so that it goes on there after each read.
 
-use super::view::{Parse, Stop};
-use crate::model::Gap;
-
-/// Segments or chunks of one image that are passed: a few milliseconds of work. A PNG of 512 MB has as many in chunks
-/// of 8 KiB, and those are leapt over.
-const MAX_PARTS: u32 = 65_536;
-
 /// The state of a walk. What lies before `at` is not looked at again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Walk {
@@ -44,8 +37,7 @@ impl Walk {
     }
 
     /// Goes on at `next`.
-    pub(super) fn pass(&mut self, next: u64) -> Parse<()> {
-        (self.at, self.parts) = (next, self.parts + 1);
-        if self.parts >= MAX_PARTS { Err(Stop::Gap(Gap::TooManyParts)) } else { Ok(()) }
+    pub(super) fn pass(&mut self, next: u64) {
+        (self.at, self.parts) = (next, self.parts.saturating_add(1));
     }
 }

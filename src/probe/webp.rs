@@ -54,7 +54,7 @@ pub(super) fn read(view: View<'_>, walk: &mut Walk, facts: &mut Facts) -> Parse<
                     walk.leapt = true;
                     match place {
                         Some(place) => {
-                            walk.pass(place)?;
+                            walk.pass(place);
                             continue;
                         }
                         None if walk.promise == Promise::Nothing && is_whole_file(view, riff_end) => {
@@ -73,7 +73,7 @@ pub(super) fn read(view: View<'_>, walk: &mut Walk, facts: &mut Facts) -> Parse<
             },
             _ => {}
         }
-        walk.pass(next)?;
+        walk.pass(next);
     }
 }
 

@@ -282,10 +282,7 @@ const KNOWN: &[Known] = &[
         question: "orientation",
         right: Right::Presync,
         why: "An EXIF identifier of other letters or with another sixth byte: exiftool reads on, browsers with the latter.",
-        files: &[
-            ("synth/img/jpg_preamble_ff.jpg", "1", "6"),
-            ("synth/img/jpg_preamble_lower.jpg", "1", "6"),
-        ],
+        files: &[("synth/img/jpg_preamble_ff.jpg", "1", "6"), ("synth/img/jpg_preamble_lower.jpg", "1", "6")],
     },
     Known {
         by: "kamadak-exif",
