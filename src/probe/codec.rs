@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::bmff::{Bmff, Boxes};
+use super::ffv1;
 use super::pixels::{self, Pixels};
 use super::sample::Sample;
 use super::view::{Parse, Stop, View, malformed};
@@ -120,7 +121,10 @@ fn name_codec(kind: FourCc, parts: &Parts<'_>) -> (Cow<'static, str>, Pixels) {
         "hevc" => pixels::of_hvcc(configuration(b"hvcC").unwrap_or_default()).unwrap_or_default(),
         "av1" => configuration(b"av1C").and_then(pixels::av1).into(),
         "vp9" => configuration(b"vpcC").and_then(pixels::vp9).into(),
-        "ffv1" => configuration(b"glbl").and_then(pixels::ffv1).into(),
+        "ffv1" => match configuration(b"glbl") {
+            Some(record) => ffv1::of_record(record).and_then(pixels::ffv1).into(),
+            None => Pixels::InSample(Sample::Ffv1),
+        },
         "vp8" | "h263" | "mpeg4" | "mpeg1video" | "aic" => Pixels::Format("yuv420p"),
         "mpeg2video" => Pixels::InSample(Sample::Mpeg2),
         "mjpeg" | "mjpegb" => Pixels::InSample(Sample::Jpeg),

