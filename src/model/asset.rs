@@ -225,6 +225,8 @@ pub enum Gap {
     TooManyReads,
     /// More bytes than one blob may cost.
     TooManyBytes,
+    /// The EXIF block is stored in a way that is not read.
+    ExifStorage,
     /// More work than one blob may cost.
     TooMuchWork,
 }
@@ -246,6 +248,7 @@ impl Gap {
         Self::CompressedHeader,
         Self::TooManyReads,
         Self::TooManyBytes,
+        Self::ExifStorage,
         Self::TooMuchWork,
     ];
 
@@ -257,6 +260,7 @@ impl Gap {
             Self::CompressedHeader => "compressed-header",
             Self::TooManyReads => "too-many-reads",
             Self::TooManyBytes => "too-many-bytes",
+            Self::ExifStorage => "exif-storage",
             Self::TooMuchWork => "too-much-work",
         }
     }
@@ -270,6 +274,7 @@ impl fmt::Display for Gap {
             Self::CompressedHeader => "the movie header is compressed",
             Self::TooManyReads => "the header takes more reads than one blob may cost",
             Self::TooManyBytes => "the header takes more bytes than one blob may cost",
+            Self::ExifStorage => "the EXIF block is stored in a way that presync does not read",
             Self::TooMuchWork => "the header takes more work than one blob may cost",
         })
     }

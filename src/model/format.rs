@@ -62,9 +62,9 @@ formats! {
     Png = "png", Image, ["png", "apng"];
     /// WebP (RFC 9649).
     Webp = "webp", Image, ["webp"];
-    /// TIFF 6.0 and BigTIFF; also the camera raw files that are built like them.
+    /// TIFF 6.0 and BigTIFF.
     Tiff = "tiff", Image, ["tif", "tiff", "btf"];
-    /// HEIF with HEVC (ISO/IEC 23008-12).
+    /// HEIF with any codec but AV1 (ISO/IEC 23008-12).
     Heif = "heif", Image, ["heic", "heif", "hif"];
     /// AVIF (AV1 Image File Format 1.1).
     Avif = "avif", Image, ["avif", "avifs"];
@@ -80,6 +80,13 @@ formats! {
     Psd = "psd", Image, ["psd", "psb"];
     /// Canon's raw files on ISO base media.
     Cr3 = "cr3", Image, ["cr3"];
+    /// Raw files of other cameras, most of them built like TIFF.
+    Raw = "raw", Image, [
+        "dng", "nef", "nrw", "cr2", "crw", "arw", "sr2", "srf", "orf", "rw2", "rwl", "raf", "pef", "srw", "3fr", "fff",
+        "erf", "iiq", "mrw", "x3f", "dcr", "kdc", "k25", "mef", "mos", "gpr"
+    ];
+    /// A HEIF or AVIF image sequence without a still picture.
+    HeifSequence = "heif-sequence", Image, ["heics", "heifs", "avifs", "heic", "heif", "hif", "avif", "avcs"];
     /// MPEG-4 part 14 and its relatives (ISO/IEC 14496-12).
     Mp4 = "mp4", Video, ["mp4", "m4v", "mov", "qt", "3gp", "3g2", "m4a", "f4v", "mp4v", "insv", "360"];
     /// QuickTime: the major brand is `qt  `, or there is no `ftyp` box.

@@ -2,9 +2,9 @@
 //!
 //! A [`Probe`] names a range, is given its bytes, and either names the next range or is done. The parsers behind it
 //! are straight-line functions over a [`View`](view::View) of the bytes known so far: one that reaches for bytes that
-//! are not known yet stops with the range it needs, and runs again from the start once they are there. Running again
-//! costs nanoseconds, a round trip costs milliseconds, and so no parser keeps state between two reads, but for the walk
-//! over the boxes of a video, which may take thousands.
+//! are not known yet stops with the range it needs, and runs again once they are there: a header from its start, because
+//! that costs nanoseconds where a round trip costs milliseconds, and a walk over the parts of a file, which may take
+//! thousands of reads, from the part that it had come to.
 
 mod av1;
 mod bits;
@@ -30,30 +30,43 @@ mod table;
 mod tiff;
 mod track;
 mod view;
+mod walk;
 mod webp;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::model::{ByteRange, Facts, Format, Gap, GapCost};
 pub use outline::Node;
-use view::{Stop, Store, View};
+use view::{Parse, Stop, Store, View};
+use walk::Walk;
 
 /// Raised when the probe finds more than before: what an older one could not tell is then read again.
 pub const VERSION: u32 = 2;
 /// The oldest version whose facts still hold. Raised to [`VERSION`] when a wrong answer is mended.
 pub const TRUSTED_SINCE: u32 = 2;
-/// Reads that one blob may cost. A sound file takes one to three; the cap ends a chain of headers made to be endless.
+/// Reads that a header may cost. A sound one takes one to three; the cap ends a chain of offsets made to be endless.
 pub const MAX_ASKS: u32 = 24;
+/// Reads that the walk over the segments or chunks of an image may cost. 128 MiB of JPEG segments of full length before
+/// the picture take as many.
+pub const MAX_WALK_ASKS: u32 = 2048;
+/// Bytes of one blob that such a walk may read: 16 MiB, twice what all those reads take together, and more than the
+/// private chunks of a drawing program's PNG.
+pub const MAX_WALK_BYTES: u64 = 16 << 20;
 /// Bytes of one blob that are held at a time: 4 MiB, several times what the largest EXIF block and the sample
 /// descriptions of a long film take together.
 pub const MAX_HELD: u64 = 4 << 20;
-/// Bytes that are held before those are dropped which the walk over the boxes of a video has passed. They are kept up to
+/// Bytes that are held before those are dropped which a walk over the parts of a file has passed. They are kept up to
 /// there for a person to look at.
 const MAX_PASSED: u64 = 256 << 10;
 /// Reads that the walk over the boxes of one video may cost besides. An hour in fragments of one second takes 3,600.
 pub const MAX_READS: u32 = 8192;
 /// Length of a read elsewhere in the blob, in bytes.
 const JUMP: u64 = 4 << 10;
+/// Reads of a walk after which it reads more at a time where the parts are short.
+const PATIENCE: u32 = 16;
+/// Length of these longer reads, in bytes, and the gap between two reads up to which they pay: four parts a read.
+const STRETCH: u64 = 64 << 10;
+const STRETCH_GAP: u64 = 16 << 10;
 /// Length of a read that goes on where the last one ended, in bytes, by how often that happened in a row: a header that
 /// reached past one read often reaches past two.
 const FOLLOW_UP: [u64; 4] = [16 << 10, 32 << 10, 64 << 10, 128 << 10];
@@ -82,17 +95,24 @@ pub enum Want {
 /// The examination of one blob.
 ///
 /// * The facts depend on the blob's bytes, its size, its extension and the wish alone, not on how the bytes were cut.
-/// * At most [`MAX_ASKS`] ranges are asked for, and [`MAX_READS`] more on the walk over a video's boxes, and at most
-///   [`MAX_HELD`] bytes are held; a blob that needs more ends with a [`Gap`].
+/// * At most [`MAX_ASKS`] ranges are asked for, [`MAX_WALK_ASKS`] and [`MAX_WALK_BYTES`] where the parts of an image are
+///   walked, [`MAX_READS`] more on the walk over a video's boxes, and at most [`MAX_HELD`] bytes are held; a blob that
+///   needs more ends with a [`Gap`].
 /// * The work of its parsers is bounded, whatever the blob holds.
 #[derive(Debug)]
 pub struct Probe {
     store: Store,
     want: Want,
+    /// How far the walk over the segments or chunks of an image has come.
+    parts: Walk,
+    /// What is known so far.
+    facts: Facts,
     asked: ByteRange,
     /// The part of `asked` that has arrived, when it came in more than one piece.
     partial: BytesMut,
     asks: u32,
+    /// Bytes asked for so far.
+    read: u64,
     /// Asks in a row that went on with the one before.
     in_a_row: usize,
     max_reads: u32,
@@ -120,9 +140,12 @@ impl Probe {
         let probe = Self {
             store: Store::new(size),
             want,
+            parts: Walk::default(),
+            facts: Facts::of(Format::Unknown),
             asked,
             partial: BytesMut::new(),
             asks: 1,
+            read: asked.len(),
             in_a_row: 0,
             max_reads: MAX_READS,
             hops: 0,
@@ -173,34 +196,43 @@ impl Probe {
     fn advance(&mut self) -> Step {
         let view = self.store.view();
         let format = match &self.walk {
-            Some(walk) => walk.format(),
-            None => match sniff::format(view) {
-                Ok(format) => format,
-                Err(stop) => return self.settle(stop, Facts::of(Format::Unknown)),
-            },
+            Some(walk) => Ok(walk.format()),
+            None if self.parts.at > 0 => Ok(self.facts.format),
+            None => sniff::format(view),
         };
-        let mut facts = Facts::of(format);
-        match read_inside(view, self.want, self.max_reads, &mut self.walk, &mut facts) {
-            Ok(()) => self.done(facts),
-            Err(stop) => self.settle(stop, facts),
+        match format {
+            // A walk over the parts of an image keeps what it has found.
+            Ok(_) if self.parts.at > 0 => {}
+            Ok(format) => self.facts = Facts::of(format),
+            Err(stop) => return self.settle(stop),
+        }
+        let read =
+            read_inside(view, self.want, self.max_reads, &mut self.parts, &mut self.walk, &mut self.facts);
+        match read {
+            Ok(()) => self.done(),
+            Err(stop) => self.settle(stop),
         }
     }
 
     /// Turns a parser's stop into the next ask or into the end, keeping what is known of the blob.
-    fn settle(&mut self, stop: Stop, mut facts: Facts) -> Step {
+    fn settle(&mut self, stop: Stop) -> Step {
+        let most = if self.parts.at > 0 { MAX_WALK_ASKS } else { MAX_ASKS };
         let asked = match stop {
             Stop::Malformed(damage) => {
-                facts.malformed = Some(damage.into());
-                return self.done(facts);
+                self.facts.malformed = Some(damage.into());
+                return self.done();
             }
             Stop::Gap(gap) => Err(gap),
-            Stop::Need { .. } | Stop::Wish { .. } if self.asks >= MAX_ASKS => Err(Gap::TooManyReads),
+            Stop::Need { .. } | Stop::Wish { .. } if self.asks >= most => Err(Gap::TooManyReads),
             Stop::Hop { .. } if self.hops >= self.max_reads => {
                 let has_movie = self.walk.as_ref().is_some_and(|walk| walk.has_movie());
                 Err(if has_movie { Gap::TooManyFragments } else { Gap::TooManyReads })
             }
             Stop::Need { at, len } | Stop::Wish { at, len } => {
                 self.asks += 1;
+                if self.store.held() > MAX_PASSED {
+                    self.store.forget(0, self.parts.at);
+                }
                 let goes_on = self.store.missing(at, len, 1).start() == self.asked.end();
                 self.ask(at, len, goes_on, FOLLOW_UP[FOLLOW_UP.len() - 1])
             }
@@ -214,18 +246,19 @@ impl Probe {
             }
         };
         match (asked, stop) {
-            (Ok(range), _) => Step::Need(range),
-            (Err(_), Stop::Wish { .. }) => self.done(facts),
+            (Ok(range), _) => return Step::Need(range),
+            (Err(_), Stop::Wish { .. }) => {}
             (Err(gap), _) => {
-                facts.gap = Some(gap);
-                facts.gap_cost = (gap == Gap::TooManyFragments).then(|| self.whole_walk());
-                self.done(facts)
+                self.facts.gap = Some(gap);
+                self.facts.gap_cost = (gap == Gap::TooManyFragments).then(|| self.whole_walk());
             }
         }
+        self.done()
     }
 
     /// The end, with what the walk over a video's boxes has found.
-    fn done(&mut self, mut facts: Facts) -> Step {
+    fn done(&mut self) -> Step {
+        let mut facts = std::mem::replace(&mut self.facts, Facts::of(Format::Unknown));
         if let Some(walk) = self.walk.take() {
             walk.tell(&mut facts);
         }
@@ -248,15 +281,20 @@ impl Probe {
     /// `goes_on` with the last one.
     fn ask(&mut self, at: u64, len: u64, goes_on: bool, longest: u64) -> Result<ByteRange, Gap> {
         self.in_a_row = if goes_on { self.in_a_row + 1 } else { 0 };
+        let gap = at.checked_sub(self.asked.end());
+        let short_parts =
+            self.parts.at > 0 && self.asks > PATIENCE && gap.is_some_and(|gap| gap <= STRETCH_GAP);
         let usual = match self.in_a_row {
+            0 if short_parts => STRETCH,
             0 => JUMP,
             times => *FOLLOW_UP.get(times - 1).unwrap_or(&longest),
         };
         let range = self.store.missing(at, len, usual);
-        if self.store.held() + range.len() > MAX_HELD {
+        let read = self.read + range.len();
+        if self.store.held() + range.len() > MAX_HELD || (self.parts.at > 0 && read > MAX_WALK_BYTES) {
             return Err(Gap::TooManyBytes);
         }
-        self.asked = range;
+        (self.asked, self.read) = (range, read);
         Ok(range)
     }
 }
@@ -279,13 +317,14 @@ fn read_inside(
     view: View<'_>,
     want: Want,
     max_reads: u32,
+    parts: &mut Walk,
     walk: &mut Option<Box<mp4::Walk>>,
     facts: &mut Facts,
-) -> Result<(), Stop> {
+) -> Parse<()> {
     match facts.format {
-        Format::Jpeg => jpeg::read(view, want, facts),
-        Format::Png => png::read(view, facts),
-        Format::Webp => webp::read(view, facts),
+        Format::Jpeg => jpeg::read(view, want, parts, facts),
+        Format::Png => png::read(view, parts, facts),
+        Format::Webp => webp::read(view, parts, facts),
         Format::Tiff => tiff::read(view, facts),
         Format::Gif => raster::read_gif(view, facts),
         Format::Bmp => raster::read_bmp(view, facts),
@@ -298,6 +337,8 @@ fn read_inside(
         Format::Jxl
         | Format::Psd
         | Format::Cr3
+        | Format::Raw
+        | Format::HeifSequence
         | Format::Webm
         | Format::Matroska
         | Format::Avi

@@ -89,8 +89,10 @@ fn jpeg_segments(view: View<'_>, nodes: &mut Nodes) -> Parse<()> {
             _ => String::new(),
         };
         nodes.add(0, start, len + 2, name, note);
-        if marker == 0xE1 && signature.starts_with(tiff::EXIF_PREFIX) {
-            tiff_directory(view, start + 10, start + 2 + len, 1, nodes)?;
+        if marker == 0xE1
+            && let Some(prefix) = jpeg::exif_identifier(signature)
+        {
+            tiff_directory(view, start + 4 + prefix, start + 2 + len, 1, nodes)?;
         }
         if marker == 0xDA {
             return Ok(());

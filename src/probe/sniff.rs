@@ -21,6 +21,7 @@ pub(super) fn format(view: View<'_>) -> Parse<Format> {
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => Format::Png,
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Format::Webp,
         [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => Format::Avi,
+        _ if is_raw(head) => Format::Raw,
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Format::Tiff,
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Format::Gif,
         [b'B', b'M', ..] if is_bmp(head) => Format::Bmp,
@@ -128,23 +129,111 @@ fn of_brands(head: &[u8], brands: &[u8]) -> Format {
     let brands = if size == 1 { brands.get(8..).unwrap_or(&[]) } else { brands };
     let Some(major) = brands.first_chunk::<4>() else { return Format::Mp4 };
     let body = (size as usize).saturating_sub(8).min(brands.len());
-    let mut compatible = brands.get(8..body).unwrap_or(&[]).chunks_exact(4);
+    // A file with a minimized header has a brand in place of the minor version (ISO/IEC 23008-12, third edition).
+    let others = if major == b"mif3" { brands.get(4..body) } else { brands.get(8..body) };
+    let mut others = others.unwrap_or(&[]).chunks_exact(4);
     match major {
-        b"avif" | b"avis" => Format::Avif,
-        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" => Format::Heif,
-        b"mif1" | b"msf1" | b"mif2" if compatible.any(|brand| matches!(brand, b"avif" | b"avis")) => {
-            Format::Avif
-        }
-        b"mif1" | b"msf1" | b"mif2" => Format::Heif,
         b"crx " => Format::Cr3,
         b"jp2 " | b"jpx " | b"jpm " => Format::Jp2,
-        major => mp4::family(*major),
+        _ if is_video_brand(major) => mp4::family(*major),
+        _ if is_heif_brand(major) || others.clone().any(is_heif_brand) => {
+            let is_avif = is_avif_brand(major) || (!is_hevc_brand(major) && others.any(is_avif_brand));
+            if is_avif { Format::Avif } else { Format::Heif }
+        }
+        _ => mp4::family(*major),
     }
+}
+
+/// Brands of movies. Such a file may name brands of images, too, when it has a still picture besides.
+fn is_video_brand(brand: &[u8]) -> bool {
+    matches!(
+        brand,
+        b"isom"
+            | b"iso2"
+            | b"iso3"
+            | b"iso4"
+            | b"iso5"
+            | b"iso6"
+            | b"iso7"
+            | b"iso8"
+            | b"iso9"
+            | b"isoa"
+            | b"isob"
+            | b"isoc"
+            | b"mp41"
+            | b"mp42"
+            | b"mp71"
+            | b"avc1"
+            | b"dash"
+            | b"msdh"
+            | b"cmfc"
+            | b"mjp2"
+            | b"mj2s"
+            | b"XAVC"
+            | b"MSNV"
+            | b"qt  "
+            | [b'3', b'g', ..]
+            | [b'M', b'4', b'A' | b'B' | b'P' | b'V', _]
+            | [b'F', b'4', ..]
+    )
+}
+
+/// Brands of HEIF and its codecs, AVIF's among them (ISO/IEC 23008-12, annexes B, E, F, G, J, L and M; ISO/IEC 23000-22;
+/// ISO/IEC 23001-17; AVIF 1.1, 8 and 9).
+fn is_heif_brand(brand: &[u8]) -> bool {
+    is_avif_brand(brand)
+        || is_hevc_brand(brand)
+        || matches!(
+            brand,
+            b"mif1"
+                | b"mif2"
+                | b"mif3"
+                | b"msf1"
+                | b"1pic"
+                | b"avci"
+                | b"avcs"
+                | b"vvic"
+                | b"vvis"
+                | b"evbi"
+                | b"evmi"
+                | b"evbs"
+                | b"evms"
+                | b"jpeg"
+                | b"jpgs"
+                | b"j2ki"
+                | b"j2is"
+                | b"unif"
+                | b"miaf"
+                | [b'M', b'i', b'H' | b'P' | b'A' | b'B' | b'C', _]
+        )
+}
+
+fn is_hevc_brand(brand: &[u8]) -> bool {
+    matches!(brand, b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"hevm" | b"hevs")
+}
+
+fn is_avif_brand(brand: &[u8]) -> bool {
+    matches!(brand, b"avif" | b"avis" | b"avio" | b"MA1A" | b"MA1B")
 }
 
 /// Boxes with which a QuickTime file may begin when it has no `ftyp` (QuickTime File Format, "Movie files").
 fn is_quicktime_box(kind: &[u8; 4]) -> bool {
     matches!(kind, b"moov" | b"mdat" | b"wide" | b"free" | b"skip" | b"pnot" | b"uuid" | b"styp")
+}
+
+/// Marks of cameras' raw files: Canon, Phase One, Olympus, Panasonic and Leica, Fujifilm, Minolta, Sigma. Others look like
+/// TIFF, and their directory tells.
+fn is_raw(head: &[u8]) -> bool {
+    match head {
+        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => {
+            head.get(8..10) == Some(b"CR") || matches!(head.get(8..12), Some(b"IIII" | b"MMMM"))
+        }
+        [b'I', b'I', 0x1A, 0, ..] => head.get(6..14) == Some(b"HEAPCCDR"),
+        [b'I', b'I', b'R', b'O' | b'S', ..] | [b'M', b'M', b'O', b'R', ..] | [b'I', b'I', b'U', 0, ..] => {
+            true
+        }
+        _ => [&b"FUJIFILMCCD-RAW"[..], b"\0MRM", b"FOVb"].iter().any(|mark| head.starts_with(mark)),
+    }
 }
 
 /// `BM` alone begins many texts, so the size of the second header must be one that exists.
@@ -181,9 +270,37 @@ mod tests {
         assert_eq!(sniffed(&ftyp(b"3gp4", b"")), Format::ThreeGp);
         assert_eq!(sniffed(&ftyp(b"mif1", b"heicmif1")), Format::Heif);
         assert_eq!(sniffed(&ftyp(b"mif1", b"mif1avif")), Format::Avif);
+        for major in [b"avci", b"miaf", b"avio", b"MA1B", b"????"] {
+            assert_eq!(sniffed(&ftyp(major, b"avifmif1miaf")), Format::Avif, "{}", major.escape_ascii());
+        }
+        for major in [b"avci", b"j2ki", b"jpeg", b"vvic", b"unif", b"1pic", b"miaf", b"????"] {
+            assert_eq!(sniffed(&ftyp(major, b"mif1")), Format::Heif, "{}", major.escape_ascii());
+        }
+        assert_eq!(sniffed(b"\0\0\0\x10ftypmif3avif"), Format::Avif);
+        assert_eq!(sniffed(&ftyp(b"heic", b"heicmif1avif")), Format::Heif);
+        assert_eq!(sniffed(&ftyp(b"mp42", b"mp42mif1")), Format::Mp4, "a movie with a still picture");
+        assert_eq!(sniffed(&ftyp(b"????", b"iso8")), Format::Mp4);
         assert_eq!(sniffed(b"\0\0\0\x08ftyp"), Format::Mp4);
         let wide = [&1u32.to_be_bytes()[..], b"ftyp", &24u64.to_be_bytes(), b"avif", &[0; 4]].concat();
         assert_eq!(sniffed(&wide), Format::Avif);
+    }
+
+    #[test]
+    fn raw_files_are_known_by_their_makers_marks() {
+        for head in [
+            &b"II\x2a\0\x10\0\0\0CR\x02\0"[..],
+            b"II\x2a\0\x08\0\0\0IIII",
+            b"II\x1a\0\0\0HEAPCCDR",
+            b"IIRO\x08\0\0\0",
+            b"MMOR\0\0\0\x08",
+            b"IIU\0\x18\0\0\0",
+            b"FUJIFILMCCD-RAW 0201",
+            b"\0MRM\0\0",
+            b"FOVb\0\0\x02\0",
+        ] {
+            assert_eq!(sniffed(head), Format::Raw, "{}", head.escape_ascii());
+        }
+        assert_eq!(sniffed(b"II\x2a\0\x08\0\0\0\x0f\0"), Format::Tiff);
     }
 
     #[test]

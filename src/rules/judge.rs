@@ -58,7 +58,11 @@ pub fn without_reading(blob: &Blob, profile: &Profile) -> Option<Asset> {
 pub fn judge(blob: Blob, content: Content, reads: Reads, profile: &Profile) -> Asset {
     let promised = Promise::of(&blob);
     let decision = match content {
-        Content::Facts(facts) => {
+        Content::Facts(mut facts) => {
+            // Some raw files differ from TIFF in nothing but their name.
+            if facts.format == Format::Tiff && promised == Promise::Media(Format::Raw) {
+                facts.format = Format::Raw;
+            }
             let decision = judge_facts(&blob, &facts, promised, profile);
             return decision.into_asset(blob, facts.kind(), facts, reads, profile);
         }
@@ -192,9 +196,11 @@ fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile)
     }
     if !extension.is_empty() && !facts.format.matches_extension(extension) {
         let message = format!("the content is {}, the extension is .{extension}", facts.format.as_str());
-        let fix = facts.format.extensions().first().map(|fitting| format!("Rename it to end in .{fitting}"));
-        // What is to become an MP4 is not to be renamed to something else.
-        let fix = fix.filter(|_| findings.iter().all(|finding| finding.code != Code::NotMp4));
+        // A raw file's extension is its maker's, and what is to become an MP4 is not to be renamed to something else.
+        let keeps =
+            facts.format == Format::Raw || findings.iter().any(|finding| finding.code == Code::NotMp4);
+        let fitting = facts.format.extensions().first().filter(|_| !keeps);
+        let fix = fitting.map(|fitting| format!("Rename it to end in .{fitting}"));
         findings.push(Finding { fix, ..Finding::new(Code::ExtensionMismatch, message) });
     }
     if let Some(end) = facts.truncated {
@@ -230,8 +236,12 @@ fn rounded_up(number: u64) -> u64 {
 fn judge_image(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
     let rules = &profile.images;
     if !rules.formats.iter().any(|format| format == facts.format.as_str()) {
-        let message =
-            format!("the content is {}, which {} does not sync", facts.format.as_str(), profile.title);
+        let content = match facts.format {
+            Format::Raw => "a camera's raw file",
+            Format::HeifSequence => "an image sequence (heif-sequence) without a still picture",
+            format => format.as_str(),
+        };
+        let message = format!("the content is {content}, which {} does not sync", profile.title);
         findings.push(Finding::new(Code::UnsupportedFormat, message));
         return;
     }
