@@ -12,6 +12,7 @@ use crate::checkpoint;
 use crate::config::DryRun;
 use crate::model::Admit;
 use crate::plan_file::ShardOf;
+use crate::probe;
 
 #[derive(Debug, Args)]
 pub(super) struct DryRunArgs {
@@ -57,6 +58,10 @@ pub(super) struct DryRunArgs {
     /// Read on for width and height where what the rules need does not show them
     #[arg(long)]
     dimensions: bool,
+
+    /// Reads that counting the frames of one fragmented video may take
+    #[arg(long, value_name = "N", default_value_t = probe::MAX_READS)]
+    max_reads: u32,
 
     /// How the report is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
@@ -140,6 +145,7 @@ impl DryRunArgs {
             ledger: self.ledger,
             admit: self.admit.into(),
             dimensions: self.dimensions,
+            max_reads: self.max_reads,
             format: self.format.into(),
             output: self.output,
             plan: self.plan,

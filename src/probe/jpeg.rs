@@ -29,11 +29,11 @@ pub(super) fn read(view: View<'_>, want: Want, walk: &mut Walk, facts: &mut Fact
                 return Ok(());
             }
             Err(Stop::Need { at: unknown, len }) if facts.orientation != Orientation::NotRead => {
-                return match want {
+                return match want.dimensions {
                     _ if facts.width.is_some() => Ok(()),
                     _ if view.size() - walk.at <= SHORT_REST => Err(Stop::Need { at: unknown, len }),
-                    Want::Dimensions => Err(Stop::Wish { at: unknown, len }),
-                    Want::Verdict => Ok(()),
+                    true => Err(Stop::Wish { at: unknown, len }),
+                    false => Ok(()),
                 };
             }
             Err(stop) => return Err(stop),
@@ -131,7 +131,7 @@ mod tests {
         let mut store = Store::new(file.len() as u64);
         store.insert(0, Bytes::from(file));
         let mut facts = Facts::of(Format::Jpeg);
-        read(store.view(), Want::Verdict, &mut Walk::default(), &mut facts).map(|()| facts)
+        read(store.view(), Want::default(), &mut Walk::default(), &mut facts).map(|()| facts)
     }
 
     const SOI: &[u8] = &[0xFF, 0xD8];
