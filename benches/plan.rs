@@ -165,6 +165,7 @@ fn video(brand: [u8; 4], drawn: u64) -> Facts {
         frames: Some(frames),
         frames_presented: Some(frames),
         duration_s: Some(frames as f64 / 30.0),
+        ..VideoTrack::default()
     };
     let video = Video {
         major_brand: Some(FourCc(brand)),

@@ -114,7 +114,7 @@ struct Explained {
 }
 
 async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Explained> {
-    let (mut examination, mut next) = Examination::begin(find(source, name).await?, Want::Verdict, None);
+    let (mut examination, mut next) = Examination::begin(find(source, name).await?, Want::default(), None);
     let mut ranges = Vec::new();
     let content = loop {
         next = match next {
@@ -215,12 +215,12 @@ impl Explained {
         row_if(
             out,
             "rotation",
-            facts.rotation.map(|degrees| format!("{degrees}° anticlockwise, by irot")).as_deref(),
+            facts.rotation.map(|degrees| format!("{degrees}° anticlockwise")).as_deref(),
         )?;
         row_if(
             out,
             "mirror",
-            facts.mirror.map(|axis| format!("across the {} axis, by imir", axis.as_str())).as_deref(),
+            facts.mirror.map(|axis| format!("across the {} axis", axis.as_str())).as_deref(),
         )?;
         if let Some(video) = &facts.video {
             let brand = video.major_brand.map(|brand| format!("{brand}{}", self.place("major brand")));

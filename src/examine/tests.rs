@@ -72,7 +72,7 @@ fn examined(
     first: &Version,
     found: &std::result::Result<Option<Version>, ReadError>,
 ) -> (Result<Asset>, Reads, Vec<Option<ReadError>>) {
-    let (mut examination, mut next) = Examination::begin(first.blob.clone(), Want::Verdict, None);
+    let (mut examination, mut next) = Examination::begin(first.blob.clone(), Want::default(), None);
     let (mut version, mut read, mut total, mut failures) = (first, 0, Reads::default(), vec![None]);
     loop {
         let stepped = match next {
@@ -113,7 +113,7 @@ fn examined(
 /// The facts of a version, from a probe that gets all the bytes it needs.
 fn facts(version: &Version) -> Facts {
     let blob = &version.blob;
-    let (mut probe, mut step) = Probe::wanting(Want::Verdict, blob.size, blob.name.extension());
+    let (mut probe, mut step) = Probe::wanting(Want::default(), blob.size, blob.name.extension());
     loop {
         step = match step {
             Step::Done(facts) => return facts,
@@ -171,7 +171,7 @@ fn a_parser_that_panics_costs_one_verdict() {
         last_modified: None,
         access: Access::Online,
     };
-    let (examination, _) = Examination::begin(blob, Want::Verdict, None);
+    let (examination, _) = Examination::begin(blob, Want::default(), None);
     let asset = examination.judge(content, &PROFILE);
     assert_eq!((asset.verdict, asset.findings[0].code), (Verdict::Unknown, Code::Unreadable));
 }

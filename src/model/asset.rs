@@ -19,17 +19,22 @@ pub struct Facts {
     pub height: Option<u32>,
     /// The EXIF orientation.
     pub orientation: Orientation,
-    /// By how many degrees anticlockwise HEIF and AVIF show the picture turned, besides EXIF: 90, 180 or 270
-    /// (`irot`, ISO/IEC 23008-12, 6.5.10).
+    /// By how many degrees anticlockwise the picture is shown turned, besides EXIF: in HEIF and AVIF 90, 180 or 270
+    /// (`irot`, ISO/IEC 23008-12, 6.5.10), in a video 1 to 359 (its track's matrix, ISO/IEC 14496-12, 8.3.2).
     pub rotation: Option<u16>,
-    /// Across which axis HEIF and AVIF show the picture mirrored (`imir`, 6.5.12).
+    /// Across which axis the picture is shown mirrored (`imir`, 6.5.12; or the track's matrix).
     pub mirror: Option<Mirror>,
     /// What an ISO base media file says about its video.
     pub video: Option<Box<Video>>,
     /// Why the header cannot be followed to its end.
     pub malformed: Option<Malformed>,
+    /// Where the file would end if its data were all there, in bytes; only where that is behind the blob's end and the
+    /// bytes that the verdict needed show it.
+    pub truncated: Option<u64>,
     /// What presync could not find out although the header may be sound.
     pub gap: Option<Gap>,
+    /// What it would take to find it out nevertheless.
+    pub gap_cost: Option<GapCost>,
 }
 
 impl Facts {
@@ -44,7 +49,9 @@ impl Facts {
             mirror: None,
             video: None,
             malformed: None,
+            truncated: None,
             gap: None,
+            gap_cost: None,
         }
     }
 
@@ -181,6 +188,11 @@ pub struct VideoTrack {
     pub frames_presented: Option<u64>,
     /// Length in seconds, of what the edit list presents.
     pub duration_s: Option<f64>,
+    /// Whether frames are shown for unequal times, the last one aside, by more than what rounding to the timescale makes
+    /// of a constant rate; `None` where the time-to-sample table does not show it (8.6.1.2).
+    pub variable_frame_rate: Option<bool>,
+    /// Whether the samples are encrypted (8.12).
+    pub encrypted: bool,
 }
 
 /// Why a header cannot be followed to its end.
@@ -213,6 +225,19 @@ pub enum Gap {
     TooManyReads,
     /// More bytes than one blob may cost.
     TooManyBytes,
+    /// The EXIF block is stored in a way that is not read.
+    ExifStorage,
+    /// More work than one blob may cost.
+    TooMuchWork,
+}
+
+/// What it would take to fill a gap, as far as what was read shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GapCost {
+    /// Reads of the blob.
+    pub reads: u64,
+    /// Bytes that they would bring.
+    pub bytes: u64,
 }
 
 impl Gap {
@@ -223,6 +248,8 @@ impl Gap {
         Self::CompressedHeader,
         Self::TooManyReads,
         Self::TooManyBytes,
+        Self::ExifStorage,
+        Self::TooMuchWork,
     ];
 
     /// The short name that plans use, such as `too-many-fragments`.
@@ -233,6 +260,8 @@ impl Gap {
             Self::CompressedHeader => "compressed-header",
             Self::TooManyReads => "too-many-reads",
             Self::TooManyBytes => "too-many-bytes",
+            Self::ExifStorage => "exif-storage",
+            Self::TooMuchWork => "too-much-work",
         }
     }
 }
@@ -245,6 +274,8 @@ impl fmt::Display for Gap {
             Self::CompressedHeader => "the movie header is compressed",
             Self::TooManyReads => "the header takes more reads than one blob may cost",
             Self::TooManyBytes => "the header takes more bytes than one blob may cost",
+            Self::ExifStorage => "the EXIF block is stored in a way that presync does not read",
+            Self::TooMuchWork => "the header takes more work than one blob may cost",
         })
     }
 }

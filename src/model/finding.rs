@@ -74,6 +74,10 @@ codes! {
     FrameCountsDiffer = "VID101", "frame-counts-differ", Warning;
     /// Browsers do not decode the codec.
     CodecNotInBrowsers = "VID102", "codec-not-in-browsers", Warning;
+    /// The frames of a video are shown for unequal times.
+    VariableFrameRate = "VID103", "variable-frame-rate", Warning;
+    /// The matrix of a video's track turns the picture.
+    Rotated = "VID104", "rotated", Warning;
     /// Content that the profile does not accept.
     UnsupportedFormat = "FMT001", "unsupported-format", Error;
     /// Content and extension disagree.
@@ -82,6 +86,8 @@ codes! {
     Malformed = "FMT003", "malformed", Error;
     /// The content is recognised, but a fact that the rules need could not be established.
     Undetermined = "FMT004", "undetermined", Unknown;
+    /// The file ends before its data.
+    Truncated = "FMT005", "truncated", Warning;
     /// No content at all.
     Empty = "BLB001", "empty", Error;
     /// The archive tier cannot be read.

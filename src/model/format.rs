@@ -62,9 +62,9 @@ formats! {
     Png = "png", Image, ["png", "apng"];
     /// WebP (RFC 9649).
     Webp = "webp", Image, ["webp"];
-    /// TIFF 6.0 and BigTIFF; also the camera raw files that are built like them.
+    /// TIFF 6.0 and BigTIFF.
     Tiff = "tiff", Image, ["tif", "tiff", "btf"];
-    /// HEIF with HEVC (ISO/IEC 23008-12).
+    /// HEIF with any codec but AV1 (ISO/IEC 23008-12).
     Heif = "heif", Image, ["heic", "heif", "hif"];
     /// AVIF (AV1 Image File Format 1.1).
     Avif = "avif", Image, ["avif", "avifs"];
@@ -80,14 +80,25 @@ formats! {
     Psd = "psd", Image, ["psd", "psb"];
     /// Canon's raw files on ISO base media.
     Cr3 = "cr3", Image, ["cr3"];
+    /// Raw files of other cameras, most of them built like TIFF.
+    Raw = "raw", Image, [
+        "dng", "nef", "nrw", "cr2", "crw", "arw", "sr2", "srf", "orf", "rw2", "rwl", "raf", "pef", "srw", "3fr", "fff",
+        "erf", "iiq", "mrw", "x3f", "dcr", "kdc", "k25", "mef", "mos", "gpr"
+    ];
+    /// A HEIF or AVIF image sequence without a still picture.
+    HeifSequence = "heif-sequence", Image, ["heics", "heifs", "avifs", "heic", "heif", "hif", "avif", "avcs"];
     /// MPEG-4 part 14 and its relatives (ISO/IEC 14496-12).
     Mp4 = "mp4", Video, ["mp4", "m4v", "mov", "qt", "3gp", "3g2", "m4a", "f4v", "mp4v", "insv", "360"];
     /// QuickTime: the major brand is `qt  `, or there is no `ftyp` box.
     Mov = "mov", Video, ["mov", "qt", "mp4", "m4v", "insv", "360"];
     /// 3GPP and 3GPP2: the major brand begins with `3g`.
     ThreeGp = "3gp", Video, ["3gp", "3g2", "3gpp", "mp4"];
-    /// WebM and Matroska.
-    Webm = "webm", Video, ["webm", "mkv", "mka", "mk3d"];
+    /// Motion JPEG 2000 (ISO/IEC 15444-3).
+    Mj2 = "mj2", Video, ["mj2", "mjp2"];
+    /// Matroska that is not WebM (RFC 9559).
+    Matroska = "matroska", Video, ["mkv", "mka", "mk3d"];
+    /// WebM.
+    Webm = "webm", Video, ["webm", "mkv"];
     /// Audio Video Interleave.
     Avi = "avi", Video, ["avi", "divx"];
     /// Flash Video.
@@ -100,6 +111,16 @@ formats! {
     MpegPs = "mpegps", Video, ["mpg", "mpeg", "vob", "m2p"];
     /// Ogg with any content.
     Ogg = "ogg", Video, ["ogv", "ogg", "ogx", "oga"];
+    /// Dahua's recorders.
+    Dhav = "dhav", Video, ["dav"];
+    /// RealMedia.
+    Rm = "rm", Video, ["rm", "rmvb"];
+    /// Material Exchange Format (SMPTE ST 377-1).
+    Mxf = "mxf", Video, ["mxf"];
+    /// H.264 without a container (ITU-T H.264, annex B).
+    H264 = "h264", Video, ["h264", "264"];
+    /// HEVC without a container (ITU-T H.265, annex B).
+    Hevc = "hevc", Video, ["hevc", "h265", "265"];
     /// Nothing that presync knows, or nothing that was read.
     Unknown = "unknown", Other, [];
 }

@@ -16,7 +16,7 @@ mod totals;
 
 pub use admit::Admit;
 pub use asset::{
-    Asset, Facts, FourCc, Gap, Malformed, Mirror, NoFourCc, Orientation, Skip, Video, VideoTrack,
+    Asset, Facts, FourCc, Gap, GapCost, Malformed, Mirror, NoFourCc, Orientation, Skip, Video, VideoTrack,
 };
 pub use blob::{Access, Blob, BlobName, ETag};
 pub use check::{Check, Outcome};

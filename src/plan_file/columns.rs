@@ -12,8 +12,8 @@ use parquet::schema::types::Type;
 use super::signed;
 use crate::files::parquet_file::Fault;
 use crate::model::{
-    Access, Asset, Blob, BlobName, Code, ETag, Facts, Finding, Format, FourCc, Gap, Kind, Malformed, Mirror,
-    Orientation, Severity, Skip, Verdict, Video, VideoTrack,
+    Access, Asset, Blob, BlobName, Code, ETag, Facts, Finding, Format, FourCc, Gap, GapCost, Kind, Malformed,
+    Mirror, Orientation, Severity, Skip, Verdict, Video, VideoTrack,
 };
 
 /// Nanoseconds per microsecond.
@@ -152,6 +152,18 @@ pub(crate) static COLUMNS: &[Column] = &[
         ),
     ),
     optional(
+        "gap_reads",
+        Int(|a, _| Some(signed(a.facts.gap_cost?.reads)), |a, _, n| fit(&mut gap_cost_mut(a).reads, n)),
+    ),
+    optional(
+        "gap_bytes",
+        Int(|a, _| Some(signed(a.facts.gap_cost?.bytes)), |a, _, n| fit(&mut gap_cost_mut(a).bytes, n)),
+    ),
+    optional(
+        "truncated",
+        Int(|a, _| Some(signed(a.facts.truncated?)), |a, _, end| some(&mut a.facts.truncated, end)),
+    ),
+    optional(
         "major_brand",
         Text(
             |a, _| Some(video(a)?.major_brand?.to_string().into()),
@@ -166,6 +178,7 @@ pub(crate) static COLUMNS: &[Column] = &[
     optional("frames", Int(|a, _| track(a, 0)?.frames.map(signed), ignore)),
     optional("frames_presented", Int(|a, _| track(a, 0)?.frames_presented.map(signed), ignore)),
     optional("duration_s", Real(|a, _| track(a, 0)?.duration_s, ignore)),
+    optional("variable_frame_rate", Flag(|a, _| track(a, 0)?.variable_frame_rate, ignore)),
     Column { name: "tracks", required: false, cells: Cells::List(TRACKS) },
     required(
         "verdict",
@@ -275,6 +288,22 @@ const TRACKS: List = List {
             Real(
                 |a, at| track(a, at)?.duration_s,
                 |a, at, seconds| set(&mut track_mut(a, at).duration_s, Some(seconds)),
+            ),
+        ),
+        field(
+            "variable_frame_rate",
+            false,
+            Flag(
+                |a, at| track(a, at)?.variable_frame_rate,
+                |a, at, varies| set(&mut track_mut(a, at).variable_frame_rate, Some(varies)),
+            ),
+        ),
+        field(
+            "encrypted",
+            true,
+            Flag(
+                |a, at| Some(track(a, at)?.encrypted),
+                |a, at, encrypted| set(&mut track_mut(a, at).encrypted, encrypted),
             ),
         ),
     ],
@@ -421,6 +450,10 @@ fn malformed(asset: &Asset) -> Option<&Malformed> {
 fn malformed_mut(asset: &mut Asset) -> &mut Malformed {
     let blank = || Malformed { part: Cow::Borrowed(""), fault: Cow::Borrowed(""), offset: 0 };
     asset.facts.malformed.get_or_insert_with(blank)
+}
+
+fn gap_cost_mut(asset: &mut Asset) -> &mut GapCost {
+    asset.facts.gap_cost.get_or_insert(GapCost { reads: 0, bytes: 0 })
 }
 
 fn video(asset: &Asset) -> Option<&Video> {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::*;
 use crate::model::{
     Access, Admit, Asset, Blob, BlobName, Code, Cost, ETag, Effect, Effects, Facts, Finding, Format, FourCc,
-    Gap, Kind, Malformed, Mirror, Orientation, Origin, Overrides, PrefixEffects, Quota, Reads, Severity,
-    Skip, Verdict, Video, VideoTrack,
+    Gap, GapCost, Kind, Malformed, Mirror, Orientation, Origin, Overrides, PrefixEffects, Quota, Reads,
+    Severity, Skip, Verdict, Video, VideoTrack,
 };
 use crate::plan::{Budget, RunHeader, Sink};
 use crate::rules::Profile;
@@ -57,9 +57,20 @@ prop_compose! {
     fn track()(
         codec in of(text()), pixel_format in of(text()), width: Option<u32>, height: Option<u32>,
         frames in of(number()), frames_presented in of(number()), duration_s in of(0.0..1e9),
+        variable_frame_rate: Option<bool>, encrypted: bool,
     ) -> VideoTrack {
         let (codec, pixel_format) = (codec.map(Into::into), pixel_format.map(Into::into));
-        VideoTrack { codec, pixel_format, width, height, frames, frames_presented, duration_s }
+        VideoTrack {
+            codec,
+            pixel_format,
+            width,
+            height,
+            frames,
+            frames_presented,
+            duration_s,
+            variable_frame_rate,
+            encrypted,
+        }
     }
 }
 
@@ -89,11 +100,25 @@ prop_compose! {
         format in select(Format::ALL), width: Option<u32>, height: Option<u32>, orientation in orientation(),
         rotation: Option<u16>, mirror in of(select(Mirror::ALL)), video in of(video()),
         malformed in of((text(), text(), number())), gap in of(select(Gap::ALL)),
+        truncated in of(number()), gap_cost in of((number(), number())),
     ) -> Facts {
         let malformed = malformed
             .map(|(part, fault, offset)| Malformed { part: part.into(), fault: fault.into(), offset });
         let video = video.map(Box::new);
-        Facts { format, width, height, orientation, rotation, mirror, video, malformed, gap }
+        let gap_cost = gap_cost.map(|(reads, bytes)| GapCost { reads, bytes });
+        Facts {
+            format,
+            width,
+            height,
+            orientation,
+            rotation,
+            mirror,
+            video,
+            malformed,
+            truncated,
+            gap,
+            gap_cost,
+        }
     }
 }
 

@@ -1,11 +1,7 @@
 //! Boxes of the ISO base media file format (ISO/IEC 14496-12, 4.2).
 
-use super::view::{Parse, View, malformed};
+use super::view::{Parse, Stop, View, malformed};
 use crate::model::FourCc;
-
-/// Boxes of one level that are looked at. A real file has up to some 30, a `moov` as many as it has tracks; padding
-/// can be cut into thousands, and a file into as many fragments.
-const MAX_BOXES: u32 = 65_536;
 
 /// A box: its type, and where its body lies. The body never reaches past the box around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +32,34 @@ impl Bmff {
         view.array(at, part)
     }
 
+    /// The header at `at`, of a box that may end behind `end`; `None` where no header fits before it.
+    #[inline]
+    fn read(view: View<'_>, at: u64, end: u64) -> Parse<Option<Self>> {
+        // A box may end before the place where those inside of it would begin.
+        let Some(left) = end.checked_sub(at) else {
+            return Err(malformed("box", end, "ends before what it should hold"));
+        };
+        // Up to seven bytes left over are padding, as QuickTime's terminator of four zero bytes is.
+        if left < 8 {
+            return Ok(None);
+        }
+        let [s0, s1, s2, s3, kind @ ..] = view.array::<8>(at, "box")?;
+        let (header, size) = match u32::from_be_bytes([s0, s1, s2, s3]) {
+            0 => (8, left),
+            1 => (16, u64::from_be_bytes(view.array(at + 8, "box")?)),
+            size => (8, u64::from(size)),
+        };
+        if size < header {
+            return Err(malformed("box", at, "is smaller than its own header"));
+        }
+        Ok(Some(Self { kind: FourCc(kind), at, body: at + header, end: at.saturating_add(size) }))
+    }
+
+    /// The box of the file's top level at `at`, which may end behind the file's end; `None` at the end.
+    pub(super) fn at_top(view: View<'_>, at: u64) -> Parse<Option<Self>> {
+        Self::read(view, at, view.size())
+    }
+
     pub(super) fn is(self, kind: &[u8; 4]) -> bool {
         &self.kind.0 == kind
     }
@@ -46,12 +70,12 @@ pub(super) struct Boxes<'a> {
     view: View<'a>,
     at: u64,
     end: u64,
-    left: u32,
+    is_lenient: bool,
 }
 
 impl<'a> Boxes<'a> {
     pub(super) fn new(view: View<'a>, at: u64, end: u64) -> Self {
-        Self { view, at, end, left: MAX_BOXES }
+        Self { view, at, end, is_lenient: false }
     }
 
     /// The boxes inside a box.
@@ -59,35 +83,27 @@ impl<'a> Boxes<'a> {
         Self::new(view, parent.body, parent.end)
     }
 
-    /// The next box, `None` at the end. Up to seven bytes left over at the end are padding, as QuickTime's
-    /// terminator of four zero bytes is.
+    /// Likewise, with a wrong size taken as ffmpeg and so most players take it: a box that is larger than what it lies in
+    /// ends there, and one that is smaller than its own header ends the list.
+    pub(super) fn lenient(view: View<'a>, parent: Bmff) -> Self {
+        Self { is_lenient: true, ..Self::inside(view, parent) }
+    }
+
+    /// The next box, `None` at the end.
     pub(super) fn next(&mut self) -> Parse<Option<Bmff>> {
-        // A box may end before the place where those inside of it would begin.
-        let Some(left) = self.end.checked_sub(self.at) else {
-            return Err(malformed("box", self.end, "ends before what it should hold"));
+        let found = match Bmff::read(self.view, self.at, self.end) {
+            Err(Stop::Malformed(_)) if self.is_lenient => None,
+            other => other?,
         };
-        if left < 8 {
-            return Ok(None);
+        let Some(mut found) = found else { return Ok(None) };
+        if found.end > self.end {
+            if !self.is_lenient || found.body > self.end {
+                return Err(malformed("box", found.at, "is larger than what it lies in"));
+            }
+            found.end = self.end;
         }
-        if self.left == 0 {
-            return Err(malformed("list of boxes", self.at, "is longer than any writer makes it"));
-        }
-        self.left -= 1;
-        let at = self.at;
-        let [s0, s1, s2, s3, kind @ ..] = self.view.array::<8>(at, "box")?;
-        let (header, size) = match u32::from_be_bytes([s0, s1, s2, s3]) {
-            0 => (8, left),
-            1 => (16, u64::from_be_bytes(self.view.array(at + 8, "box")?)),
-            size => (8, u64::from(size)),
-        };
-        if size < header {
-            return Err(malformed("box", at, "is smaller than its own header"));
-        }
-        if size > left {
-            return Err(malformed("box", at, "is larger than what it lies in"));
-        }
-        self.at = at + size;
-        Ok(Some(Bmff { kind: FourCc(kind), at, body: at + header, end: at + size }))
+        self.at = found.end;
+        Ok(Some(found))
     }
 
     /// The next box of this type.
@@ -104,7 +120,7 @@ impl<'a> Boxes<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::view::{Stop, Store};
+    use crate::probe::view::Store;
     use bytes::Bytes;
 
     fn kinds(bytes: &[u8]) -> Parse<Vec<(String, u64)>> {
@@ -131,6 +147,20 @@ mod tests {
         let short = Bmff { kind: FourCc(*b"meta"), at: 0, body: 8, end: 11 };
         assert!(matches!(short.full(store.view(), "box"), Err(Stop::Malformed(_))));
         assert!(matches!(Boxes::new(store.view(), 12, 11).next(), Err(Stop::Malformed(_))));
+    }
+
+    #[test]
+    fn a_wrong_size_ends_a_lenient_list() {
+        let bytes = b"\0\0\0\x10moov\0\0\0\x09freez\0\0\0\x07skip";
+        for end in [16, 17, 25] {
+            let mut store = Store::new(25);
+            store.insert(0, Bytes::from_static(bytes));
+            let parent = Bmff { kind: FourCc(*b"moov"), at: 0, body: 8, end };
+            let mut boxes = Boxes::lenient(store.view(), parent);
+            let found = boxes.next().unwrap().expect("a box");
+            assert_eq!((found.is(b"free"), found.end), (true, end.min(17)));
+            assert_eq!(boxes.next(), Ok(None), "up to byte {end}");
+        }
     }
 
     #[test]

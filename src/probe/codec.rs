@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use super::bmff::{Bmff, Boxes};
-use super::pixel_names;
 use super::pixels::{self, Pixels};
 use super::sample::Sample;
 use super::view::{Parse, Stop, View, malformed};
+use super::{ffv1, pixel_names};
 use crate::model::{FourCc, VideoTrack};
 
 /// Length of a visual sample entry before its boxes (12.1.3.2).
@@ -56,11 +56,12 @@ fn describe(view: View<'_>, entry: Bmff) -> Parse<(VideoTrack, Pixels)> {
         other => other?,
     } {
         match &found.kind.0 {
-            b"avcC" | b"hvcC" | b"av1C" | b"vpcC" | b"esds" if parts.configuration.is_none() => {
+            b"avcC" | b"hvcC" | b"av1C" | b"vpcC" | b"esds" | b"glbl" if parts.configuration.is_none() => {
                 let len = (found.end - found.body).min(MAX_CONFIGURATION);
                 parts.configuration = Some((found.kind, view.bytes(found.body, len, "codec configuration")?));
             }
-            b"colr" => parts.full_range = parts.full_range.or(colour_range(view, found)?),
+            // Of several, ffmpeg takes the last.
+            b"colr" => parts.full_range = colour_range(view, found)?.or(parts.full_range),
             b"sinf" => {
                 if let Some(original) = Boxes::inside(view, found).find(b"frma")? {
                     parts.original = Some(FourCc(original.field(view, original.body, "original format")?));
@@ -69,14 +70,14 @@ fn describe(view: View<'_>, entry: Bmff) -> Parse<(VideoTrack, Pixels)> {
             _ => {}
         }
     }
+    let encrypted = parts.original.is_some() || entry.is(b"encv");
     let (codec, mut shown) = name_codec(parts.original.unwrap_or(entry.kind), &parts);
-    if parts.original.is_some() && matches!(shown, Pixels::InSample(_)) {
-        // The sample is encrypted.
+    if encrypted && matches!(shown, Pixels::InSample(_)) {
         shown = Pixels::Unknown;
     }
     let pixels = |high, low| Some(u32::from(u16::from_be_bytes([high, low])));
     let (width, height) = (pixels(w1, w0), pixels(h1, h0));
-    Ok((VideoTrack { codec: Some(codec), width, height, ..VideoTrack::default() }, shown))
+    Ok((VideoTrack { codec: Some(codec), width, height, encrypted, ..VideoTrack::default() }, shown))
 }
 
 /// What the boxes of a sample entry say.
@@ -106,29 +107,109 @@ fn colour_range(view: View<'_>, colr: Bmff) -> Parse<Option<bool>> {
 /// The codec as ffprobe names it, or the four bytes of an unknown one, and what is told of its pixel format.
 fn name_codec(kind: FourCc, parts: &Parts<'_>) -> (Cow<'static, str>, Pixels) {
     let configuration = |kind| parts.configuration(kind);
-    let (name, shown) = match &kind.0 {
-        b"avc1" | b"avc2" | b"avc3" | b"avc4" | b"dva1" | b"dvav" => (
-            "h264",
-            configuration(b"avcC")
-                .and_then(|record| pixels::of_avcc(record, parts.full_range))
-                .unwrap_or_default(),
-        ),
-        b"hvc1" | b"hev1" | b"dvh1" | b"dvhe" => {
-            ("hevc", configuration(b"hvcC").and_then(pixels::of_hvcc).unwrap_or_default())
-        }
-        b"av01" => ("av1", configuration(b"av1C").and_then(pixels::av1).into()),
-        b"vp09" => ("vp9", configuration(b"vpcC").and_then(pixels::vp9).into()),
-        b"vp08" => ("vp8", Pixels::Format("yuv420p")),
+    match &kind.0 {
         b"mp4v" => return mpeg4_systems(configuration(b"esds")),
-        b"s263" | b"h263" | b"H263" => ("h263", Pixels::Format("yuv420p")),
-        b"jpeg" | b"mjpa" | b"mjpb" | b"MJPG" => ("mjpeg", Pixels::InSample(Sample::Jpeg)),
-        b"png " | b"MPNG" => ("png", Pixels::InSample(Sample::Png)),
-        b"mjp2" | b"MJ2C" => ("jpeg2000", Pixels::InSample(Sample::Jpeg2000)),
-        b"apch" | b"apcn" | b"apcs" | b"apco" => ("prores", Pixels::Format("yuv422p10le")),
-        b"ap4h" | b"ap4x" => ("prores", Pixels::Unknown),
-        _ => return (kind.to_string().into(), Pixels::Unknown),
+        // What the encryption hides is not told.
+        b"encv" => return ("encv".into(), Pixels::Unknown),
+        _ => {}
+    }
+    let Some(name) = name(&kind.0) else { return (kind.to_string().into(), Pixels::Unknown) };
+    let shown = match name {
+        "h264" => {
+            pixels::of_avcc(configuration(b"avcC").unwrap_or_default(), parts.full_range).unwrap_or_default()
+        }
+        "hevc" => pixels::of_hvcc(configuration(b"hvcC").unwrap_or_default()).unwrap_or_default(),
+        "av1" => configuration(b"av1C").and_then(pixels::av1).into(),
+        "vp9" => configuration(b"vpcC").and_then(pixels::vp9).into(),
+        "ffv1" => match configuration(b"glbl") {
+            Some(record) => ffv1::of_record(record).and_then(pixel_names::ffv1).into(),
+            None => Pixels::InSample(Sample::Ffv1),
+        },
+        "vp8" | "h263" | "mpeg4" | "mpeg1video" | "aic" => Pixels::Format("yuv420p"),
+        "mpeg2video" => Pixels::InSample(Sample::Mpeg2),
+        "mjpeg" | "mjpegb" => Pixels::InSample(Sample::Jpeg),
+        "png" => Pixels::InSample(Sample::Png),
+        "jpeg2000" => Pixels::InSample(Sample::Jpeg2000),
+        "dvvideo" => Pixels::InSample(Sample::Dv),
+        "dnxhd" => Pixels::InSample(Sample::Dnxhd),
+        "cfhd" => Pixels::InSample(Sample::CineForm),
+        "prores" => match &kind.0 {
+            b"ap4h" | b"ap4x" => Pixels::InSample(Sample::ProRes4444),
+            _ => Pixels::Format("yuv422p10le"),
+        },
+        "v210" => Pixels::Format("yuv422p10le"),
+        "svq1" => Pixels::Format("yuv410p"),
+        "svq3" => Pixels::Format("yuvj420p"),
+        _ => Pixels::Unknown,
     };
     (name.into(), shown)
+}
+
+/// Whether a sample entry of this type is one of video.
+pub(super) fn is_video(kind: &[u8; 4]) -> bool {
+    name(kind).is_some() || matches!(kind, b"encv" | b"drmi" | b"resv")
+}
+
+/// The codec of a sample entry, as ffprobe names it, for all that ffmpeg takes for video in MP4 and QuickTime.
+fn name(kind: &[u8; 4]) -> Option<&'static str> {
+    Some(match kind {
+        b"avc1" | b"avc2" | b"avc3" | b"avc4" | b"dva1" | b"dvav" | b"AVin" | b"aivx" | b"rv64" | b"xalg"
+        | b"avlg" | b"H264" | b"h264" | b"X264" | b"x264" => "h264",
+        // AVC-Intra.
+        [b'a', b'i', b'1' | b'5', b'p' | b'q' | b'2' | b'3' | b'5' | b'6'] => "h264",
+        b"hvc1" | b"hev1" | b"dvh1" | b"dvhe" | b"HEVC" => "hevc",
+        b"vvc1" | b"vvi1" => "vvc",
+        b"evc1" => "evc",
+        b"av01" => "av1",
+        b"vp08" | b"VP80" => "vp8",
+        b"vp09" | b"VP90" => "vp9",
+        b"VP31" => "vp3",
+        b"mp4v" | b"DIVX" | b"XVID" | b"xvid" | b"DX50" | b"3IV2" => "mpeg4",
+        b"s263" | b"h263" | b"H263" => "h263",
+        b"jpeg" | b"mjpa" | b"AVDJ" | b"AVRn" | b"dmb1" | b"MJPG" => "mjpeg",
+        b"mjpb" => "mjpegb",
+        b"png " | b"MNG " | b"MPNG" => "png",
+        b"mjp2" | b"MJ2C" => "jpeg2000",
+        b"m1v " | b"m1v1" | b"mpeg" | b"mp1v" => "mpeg1video",
+        // Camcorders' and Final Cut Pro's: HDV, IMX, XDCAM.
+        b"m2v1" | b"mp2v" | b"AVmp" | b"xdhd" | b"xdh2" => "mpeg2video",
+        [b'h', b'd', b'v', b'1'..=b'9' | b'a'] => "mpeg2video",
+        [b'm', b'x', b'3' | b'4' | b'5', b'n' | b'p'] => "mpeg2video",
+        [b'x', b'd', b'5', b'1' | b'4' | b'5' | b'9' | b'a'..=b'f'] => "mpeg2video",
+        [b'x', b'd', b'v', b'1'..=b'9' | b'a'..=b'f'] => "mpeg2video",
+        b"dvcp" | b"dvc " | b"dvlp" | b"dvl " | b"dvpp" | b"dv5p" | b"dv5n" | b"AVdv" | b"AVd1" => "dvvideo",
+        [b'd', b'v', b'h', b'1'..=b'6' | b'p' | b'q'] => "dvvideo",
+        b"AVdn" | b"AVdh" => "dnxhd",
+        b"apch" | b"apcn" | b"apcs" | b"apco" | b"ap4h" | b"ap4x" => "prores",
+        b"CFHD" => "cfhd",
+        b"FFV1" => "ffv1",
+        b"icod" => "aic",
+        b"SVQ1" | b"svq1" | b"svqi" => "svq1",
+        b"SVQ3" => "svq3",
+        b"v210" | b"bxy2" => "v210",
+        b"r210" => "r210",
+        b"R10k" | b"R10g" => "r10k",
+        b"raw " | b"yuv2" | b"2vuy" | b"yuvs" | b"v308" | b"v408" | b"v410" | b"BGRA" | b"RGBA" | b"ABGR"
+        | b"24BG" | b"L555" | b"L565" | b"B565" | b"b16g" | b"b48r" | b"b64a" | b"WRAW" | b"AV1x"
+        | b"AVup" => "rawvideo",
+        b"rpza" => "rpza",
+        b"cvid" => "cinepak",
+        b"smc " => "smc",
+        b"rle " => "qtrle",
+        b"8BPS" => "8bps",
+        b"gif " => "gif",
+        b"tiff" => "tiff",
+        b"tga " => "targa",
+        b"vc-1" => "vc1",
+        b"drac" => "dirac",
+        b"flic" => "flic",
+        b"pxlt" => "pixlet",
+        [b'H', b'a', b'p', b'1' | b'5' | b'Y' | b'A' | b'M'] => "hap",
+        b"DXD3" | b"DXDI" => "dxv",
+        [b'M', b'8' | b'0' | b'2' | b'4', b'R' | b'Y' | b'G', _] => "magicyuv",
+        [b'S', b'h', b'r', b'0'..=b'7'] => "sheervideo",
+        _ => return None,
+    })
 }
 
 /// The codec behind `mp4v`, by the object type of its elementary stream descriptor (ISO/IEC 14496-1, 7.2.6.6).

@@ -2,99 +2,239 @@
 //!
 //! Every fragment's header must be read, because it alone says how many samples the fragment has. It mostly takes one
 //! read: a `moof` begins where the `mdat` before it ends, and one read takes in the whole header up to the next `mdat`.
-//! A map of the file (`sidx`, `mfra`) shows beforehand when that would be more reads than one blob may cost. It is
-//! believed in nothing else.
+//! A map of the file (`sidx`, `mfra`) that agrees with the first fragments shows beforehand when that would be more reads
+//! than one blob may cost. It is believed in nothing else.
 
+use super::JUMP;
 use super::bmff::{Bmff, Boxes};
-use super::view::{Parse, Stop, View};
-use super::{JUMP, LONGEST_FOLLOW_UP, MAX_FRAGMENT_ASKS};
-use crate::model::{Gap, Video};
+use super::sample::Sample;
+use super::view::{Parse, Stop, View, malformed};
+use crate::model::{Gap, VideoTrack};
 
 /// Bytes of headers between the media data of two fragments that are asked for at once. Real ones take 0.2 KiB, at
 /// p99 4.5.
 const MAX_HEADERS: u64 = 16 << 10;
-/// Fragments, each too long to be read together with another, after which the map at the file's end is looked for. Of
-/// so many, its two reads are few.
-const MAP_AFTER: u32 = 32;
-/// Entries of a map that are looked at: an hour in fragments of two seconds has 1,800.
-const MAX_MAP_ENTRIES: u64 = 2048;
+/// Length in bytes of fragments that are read as a whole, many at a time: so many bytes cost less than a read. A file of
+/// only a few is not worth them.
+const DENSE: u64 = 32 << 10;
+const MANY: u32 = 16;
+/// Fragments, each too long to be read together with another, after which the map is looked for. Of so many, its two
+/// reads are few.
+const MAP_AFTER: usize = 32;
+/// Entries of a map that are compared with the first fragments, and of which most must agree.
+const MAP_ENTRIES: u64 = 2 * MAP_AFTER as u64;
 
-const MAP: &str = "random access map";
-
-/// Adds the frames of the fragments behind a movie header to those of its own sample table. The walk takes the
-/// fragments' headers and none of their samples. Until it is through, no count is known.
-pub(super) fn count(view: View<'_>, movie: Bmff, track: u32, video: &mut Video) -> Parse<()> {
-    let Some(first) = video.tracks.first_mut() else { return Ok(()) };
-    let own = first.frames.take().unwrap_or(0);
-    (first.frames_presented, first.duration_s) = (None, None);
-    let mut walk = Walk { begin: movie.end, headers: 0, dense: false, distant: 0 };
-    let counted = walk.frames(view, track).map_err(|stop| match stop {
-        Stop::Need { at, len } => walk.ask(view, at, len),
-        other => other,
-    })?;
-    first.frames = Some(own.saturating_add(counted));
-    Ok(())
-}
-
-/// Where the walk is, and what the fragment before was like.
-struct Walk {
+/// The walk over the fragments' headers, which takes none of their samples but those that show a pixel format.
+#[derive(Debug)]
+pub(super) struct Fragments {
+    /// Where the next box begins.
+    pub(super) at: u64,
+    /// Where a box ends that reaches past the end of the file.
+    pub(super) cut: Option<u64>,
+    /// How many fragments there are, if a map shows that they are more than may be read.
+    pub(super) mapped: Option<u64>,
+    /// Reads that the walk may take.
+    max_reads: u64,
+    /// The number of the track that is counted, and its frames so far.
+    track: u32,
+    frames: u64,
     /// Where the headers of the fragment begin.
     begin: u64,
     /// Bytes that the headers of the one before took, up to its samples.
     headers: u64,
-    /// Whether the one before was no longer than a read is anyway.
+    /// Whether the one before was so short that a read takes in several.
     dense: bool,
-    /// Fragments so long that no read takes in two of them.
-    distant: u32,
+    /// Where the `moof` boxes of the first fragments begin that are too long for that.
+    distant: Vec<u64>,
+    moof: u64,
+    /// Fragments that were passed.
+    passed: u32,
+    index: Option<Bmff>,
+    /// Tracks whose pixel format their first sample shows: place, number, and what a sample is.
+    samples: Vec<(usize, u32, Sample)>,
 }
 
-impl Walk {
-    fn frames(&mut self, view: View<'_>, track: u32) -> Parse<u64> {
-        let mut boxes = Boxes::new(view, self.begin, view.size());
-        let mut frames: u64 = 0;
-        while let Some(found) = boxes.next()? {
-            match &found.kind.0 {
-                b"moof" => frames = frames.saturating_add(frames_in_fragment(view, found, track)?),
-                b"mdat" => {
-                    self.leap(found);
-                    let wants_map = self.distant == MAP_AFTER && may_be_too_many(view);
-                    if wants_map && believed(random_access_shows_too_many(view))? {
-                        return Err(Stop::Gap(Gap::TooManyFragments));
-                    }
-                }
-                b"sidx" if may_be_too_many(view) && believed(index_shows_too_many(view, found))? => {
-                    return Err(Stop::Gap(Gap::TooManyFragments));
-                }
-                _ => {}
-            }
+impl Fragments {
+    /// The fragments behind a movie header, whose frames are counted to those of its own sample table. Until the walk is
+    /// through, no count is known.
+    pub(super) fn behind(
+        movie: Bmff,
+        track: u32,
+        samples: Vec<(usize, u32, Sample)>,
+        first: &mut VideoTrack,
+        max_reads: u64,
+    ) -> Self {
+        let frames = first.frames.take().unwrap_or(0);
+        (first.frames_presented, first.duration_s, first.variable_frame_rate) = (None, None, None);
+        Self {
+            at: movie.end,
+            cut: None,
+            mapped: None,
+            max_reads,
+            track,
+            frames,
+            begin: movie.end,
+            headers: 0,
+            dense: false,
+            distant: Vec::new(),
+            moof: movie.end,
+            passed: 0,
+            index: None,
+            samples,
         }
-        Ok(frames)
     }
 
-    /// Goes to the fragment behind these samples.
-    fn leap(&mut self, mdat: Bmff) {
+    /// Goes on as far as the known bytes reach.
+    pub(super) fn count(&mut self, view: View<'_>, tracks: &mut [VideoTrack]) -> Parse<()> {
+        self.walk(view, tracks).map_err(|stop| match stop {
+            Stop::Need { at, len } => self.ask(view, at, len),
+            other => other,
+        })?;
+        if let Some(first) = tracks.first_mut() {
+            first.frames = Some(self.frames);
+        }
+        Ok(())
+    }
+
+    fn walk(&mut self, view: View<'_>, tracks: &mut [VideoTrack]) -> Parse<()> {
+        while let Some(found) = Bmff::at_top(view, self.at)? {
+            if found.end > view.size() {
+                let is_data = found.is(b"mdat") || (found.is(b"moof") && self.frames > 0);
+                if !is_data {
+                    return Err(malformed("box", found.at, "is larger than what it lies in"));
+                }
+                // What a recorder wrote before it lost its power; of samples that are cut off, the header tells.
+                self.cut = Some(found.end);
+            }
+            match &found.kind.0 {
+                b"moof" if self.cut.is_none() => {
+                    self.look_at_samples(view, found, tracks)?;
+                    let frames = frames_in_fragment(view, found, self.track)?;
+                    self.frames = self.frames.saturating_add(frames);
+                    self.moof = found.at;
+                }
+                b"mdat" => self.leap(view, found)?,
+                b"sidx" => self.index = self.index.or(Some(found)),
+                _ => {}
+            }
+            self.at = found.end;
+            if self.cut.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes to the fragment behind these samples, or gives up where a map shows that there are too many.
+    fn leap(&mut self, view: View<'_>, mdat: Bmff) -> Parse<()> {
         let len = mdat.end - self.begin;
+        if len > DENSE && self.distant.len() < MAP_AFTER {
+            self.distant.push(self.moof);
+            if self.distant.len() == MAP_AFTER && view.size() / len > self.max_reads {
+                let mapped = match self.count_by_map(view) {
+                    // The map is asked for when this fragment is passed again.
+                    Err(stop @ Stop::Need { .. }) => {
+                        self.distant.pop();
+                        return Err(stop);
+                    }
+                    // A damaged map shows nothing; it is no part of what is counted.
+                    Err(Stop::Malformed(_)) => None,
+                    other => other?,
+                };
+                self.mapped = mapped.filter(|mapped| *mapped > self.max_reads);
+                if self.mapped.is_some() {
+                    return Err(Stop::Gap(Gap::TooManyFragments));
+                }
+            }
+        }
+        self.passed += 1;
+        self.dense = len <= JUMP || (len <= DENSE && self.passed >= MANY);
         self.headers = (mdat.body - self.begin).min(MAX_HEADERS);
-        self.dense = len <= JUMP;
-        self.distant += u32::from(len > LONGEST_FOLLOW_UP);
         self.begin = mdat.end;
+        Ok(())
     }
 
     /// The read that brings the missing bytes, and with them the headers of a fragment like the one before.
     fn ask(&self, view: View<'_>, at: u64, len: u64) -> Stop {
         let headers = (self.begin + self.headers).min(view.size()).saturating_sub(at);
-        Stop::NeedFragment { at, len: len.max(headers), dense: self.dense }
+        Stop::Hop { at, len: len.max(headers), dense: self.dense }
     }
+
+    /// Looks at the first samples of tracks whose pixel format nothing before has shown.
+    fn look_at_samples(&mut self, view: View<'_>, moof: Bmff, tracks: &mut [VideoTrack]) -> Parse<()> {
+        while let Some((place, id, sample)) = self.samples.last().copied()
+            && let Some(at) = first_sample(view, moof, id)?
+        {
+            // What has been passed is not read again.
+            let shown = if at < moof.at { None } else { sample.shown(view, at)? };
+            if let Some(track) = tracks.get_mut(place) {
+                track.pixel_format = shown.map(Into::into);
+            }
+            self.samples.pop();
+        }
+        Ok(())
+    }
+
+    /// How many fragments a map names, if most of its first entries are the fragments that were passed.
+    fn count_by_map(&self, view: View<'_>) -> Parse<Option<u64>> {
+        // What has been passed is not read again.
+        if let Some(index) = self.index.filter(|index| !view.known(index.at).is_empty())
+            && let Some(count) = self.agreed(segment_index(view, index)?)
+        {
+            return Ok(Some(count));
+        }
+        Ok(self.agreed(random_access_map(view)?))
+    }
+
+    fn agreed(&self, map: Option<Map>) -> Option<u64> {
+        let map = map?;
+        let found = map.first.iter().filter(|at| self.distant.contains(at)).count();
+        (found > MAP_AFTER / 2 && map.first.is_sorted_by(|before, after| before < after)).then_some(map.count)
+    }
+}
+
+/// What a map says: how many fragments there are, and where the first of them begin.
+struct Map {
+    count: u64,
+    first: Vec<u64>,
+}
+
+/// Where the first sample of a track's first run in a fragment lies (8.8.7 and 8.8.8).
+fn first_sample(view: View<'_>, moof: Bmff, track: u32) -> Parse<Option<u64>> {
+    let mut boxes = Boxes::inside(view, moof);
+    while let Some(traf) = boxes.find(b"traf")? {
+        let Some(header) = Boxes::inside(view, traf).find(b"tfhd")? else { continue };
+        let (_, body) = header.full(view, "track fragment header")?;
+        if u32::from_be_bytes(header.field(view, body, "track fragment header")?) != track {
+            continue;
+        }
+        let has_base = flags(view, header)? & 1 != 0;
+        let base = match has_base {
+            true => u64::from_be_bytes(header.field(view, body + 4, "track fragment header")?),
+            false => moof.at,
+        };
+        let Some(run) = Boxes::inside(view, traf).find(b"trun")? else { continue };
+        let (_, body) = run.full(view, "track run")?;
+        let offset = match flags(view, run)? & 1 != 0 {
+            true => i32::from_be_bytes(run.field(view, body + 4, "track run")?),
+            false => 0,
+        };
+        return Ok(base.checked_add_signed(offset.into()));
+    }
+    Ok(None)
+}
+
+/// The flags of a full box (4.2.2).
+fn flags(view: View<'_>, found: Bmff) -> Parse<u32> {
+    Ok(u32::from_be_bytes(found.field(view, found.body, "box")?) & 0xFF_FFFF)
 }
 
 /// The samples of one fragment that belong to the track.
 fn frames_in_fragment(view: View<'_>, moof: Bmff, track: u32) -> Parse<u64> {
     let mut boxes = Boxes::inside(view, moof);
     let mut frames: u64 = 0;
-    while let Some(found) = boxes.next()? {
-        if found.is(b"traf") {
-            frames = frames.saturating_add(frames_in_track_fragment(view, found, track)?);
-        }
+    while let Some(traf) = boxes.find(b"traf")? {
+        frames = frames.saturating_add(frames_in_track_fragment(view, traf, track)?);
     }
     Ok(frames)
 }
@@ -121,98 +261,69 @@ fn frames_in_track_fragment(view: View<'_>, traf: Bmff, track: u32) -> Parse<u64
     Ok(frames)
 }
 
-/// What a map shows. A damaged one shows nothing; it is no part of what is counted.
-fn believed(shows_too_many: Parse<bool>) -> Parse<bool> {
-    match shows_too_many {
-        Err(Stop::Malformed(_)) => Ok(false),
-        other => other,
-    }
-}
-
-/// Whether the file is so long that a map of it may show too many fragments.
-fn may_be_too_many(view: View<'_>) -> bool {
-    view.size() / LONGEST_FOLLOW_UP > u64::from(MAX_FRAGMENT_ASKS)
-}
-
-/// Whether these lengths, of which those count that no read takes in together with another, are more than may be read.
-fn too_many(lengths: impl Iterator<Item = u64>) -> bool {
-    lengths.filter(|len| *len > LONGEST_FOLLOW_UP).count() > MAX_FRAGMENT_ASKS as usize
-}
-
-/// Whether a segment index (8.16.3), which says how long the fragments behind it are, names too many. One that names
-/// more bytes than there are is of another file.
-fn index_shows_too_many(view: View<'_>, sidx: Bmff) -> Parse<bool> {
+/// A segment index (8.16.3), which says how long the fragments behind it are. One that leads to others names no
+/// fragments.
+fn segment_index(view: View<'_>, sidx: Bmff) -> Parse<Option<Map>> {
     const PART: &str = "segment index";
     let (version, body) = sidx.full(view, PART)?;
-    let at = body + if version == 0 { 18 } else { 26 };
+    let (at, first) = match version {
+        0 => (body + 18, u64::from(u32::from_be_bytes(sidx.field(view, body + 12, PART)?))),
+        _ => (body + 26, u64::from_be_bytes(sidx.field(view, body + 16, PART)?)),
+    };
     let count = u64::from(u16::from_be_bytes(sidx.field(view, at, PART)?));
-    if count <= u64::from(MAX_FRAGMENT_ASKS) || at + 2 + count * 12 > sidx.end {
-        return Ok(false);
+    if at + 2 + count * 12 > sidx.end {
+        return Ok(None);
     }
-    let entries = view.bytes(at + 2, count.min(MAX_MAP_ENTRIES) * 12, PART)?;
-    // The first bit says that the entry leads to another index.
-    let lengths = entries
-        .as_chunks::<12>()
-        .0
-        .iter()
-        .map(|[l0, l1, l2, l3, ..]| u64::from(u32::from_be_bytes([*l0, *l1, *l2, *l3]) & 0x7FFF_FFFF));
-    Ok(sidx.end + lengths.clone().sum::<u64>() <= view.size() && too_many(lengths))
+    let entries = view.bytes(at + 2, count.min(MAP_ENTRIES) * 12, PART)?.as_chunks::<12>().0;
+    let mut next = sidx.end.saturating_add(first);
+    let first = entries.iter().map(|[l0, l1, l2, l3, ..]| {
+        let at = next;
+        next = next.saturating_add(u64::from(u32::from_be_bytes([*l0, *l1, *l2, *l3]) & 0x7FFF_FFFF));
+        at
+    });
+    Ok(Some(Map { count, first: first.collect() }))
 }
 
-/// Whether the random access map at the end of the file (8.8.9 to 8.8.11), which says where fragments begin, names too
-/// many. Its last box, `mfro`, ends in the map's length.
-fn random_access_shows_too_many(view: View<'_>) -> Parse<bool> {
+/// The random access map at the end of the file (8.8.9 to 8.8.11), which says where fragments begin. Its last box,
+/// `mfro`, ends in the map's length.
+fn random_access_map(view: View<'_>) -> Parse<Option<Map>> {
+    const PART: &str = "random access map";
     let size = view.size();
     let [.., m, f, r, o, _, _, _, _, l0, l1, l2, l3] =
-        view.bytes(size.saturating_sub(JUMP), JUMP.min(size), MAP)?
+        view.bytes(size.saturating_sub(JUMP), JUMP.min(size), PART)?
     else {
-        return Ok(false);
+        return Ok(None);
     };
     let len = u64::from(u32::from_be_bytes([*l0, *l1, *l2, *l3]));
     if &[*m, *f, *r, *o] != b"mfro" || len > size {
-        return Ok(false);
+        return Ok(None);
     }
     let Some(map) = Boxes::new(view, size - len, size).next()?.filter(|map| map.is(b"mfra")) else {
-        return Ok(false);
+        return Ok(None);
     };
-    let mut boxes = Boxes::inside(view, map);
-    while let Some(table) = boxes.find(b"tfra")? {
-        if table_shows_too_many(view, table, map.at)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Whether one track's table of a random access map names too many fragments in front of the map, which begins at `end`.
-fn table_shows_too_many(view: View<'_>, tfra: Bmff, end: u64) -> Parse<bool> {
-    let (version, body) = tfra.full(view, MAP)?;
-    let [.., sizes] = tfra.field::<8>(view, body, MAP)?;
-    let count = u64::from(u32::from_be_bytes(tfra.field(view, body + 8, MAP)?));
+    let Some(table) = Boxes::inside(view, map).find(b"tfra")? else { return Ok(None) };
+    let (version, body) = table.full(view, PART)?;
+    let [.., sizes] = table.field::<8>(view, body, PART)?;
+    let count = u64::from(u32::from_be_bytes(table.field(view, body + 8, PART)?));
     // A time and an offset of the same size, and three numbers of one to four bytes each.
     let offset_len = if version == 1 { 8 } else { 4 };
     let step = 2 * offset_len + u64::from((sizes >> 4 & 3) + (sizes >> 2 & 3) + (sizes & 3)) + 3;
-    if count <= u64::from(MAX_FRAGMENT_ASKS) || body + 12 + count * step > tfra.end {
-        return Ok(false);
+    if body + 12 + count * step > table.end {
+        return Ok(None);
     }
-    let entries = view.bytes(body + 12, count.min(MAX_MAP_ENTRIES) * step, MAP)?;
-    let offsets = entries.chunks_exact(step as usize).map(|entry| {
+    let entries = view.bytes(body + 12, count.min(MAP_ENTRIES) * step, PART)?;
+    let first = entries.chunks_exact(step as usize).map(|entry| {
         let offset = &entry[offset_len as usize..2 * offset_len as usize];
         offset.iter().fold(0, |offset, byte| offset << 8 | u64::from(*byte))
     });
-    let mut last = 0;
-    Ok(too_many(offsets.filter(|at| *at < end).chain([end]).map(|at| {
-        let len = at.saturating_sub(last);
-        last = last.max(at);
-        len
-    })))
+    Ok(Some(Map { count, first: first.collect() }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{Facts, Gap};
-    use crate::probe::{Probe, Step};
+    use crate::probe::{MAX_READS, Probe, Step, Want};
     use bytes::Bytes;
 
     /// Frames of the movie header's own sample table.
@@ -259,15 +370,24 @@ mod tests {
 
     /// The facts, and the length of each read.
     fn probed(file: &[u8]) -> (Facts, Vec<u64>) {
-        let (mut probe, mut step) = Probe::new(file.len() as u64, Some("mp4"));
+        probed_within(MAX_READS, file)
+    }
+
+    fn probed_within(max_reads: u32, file: &[u8]) -> (Facts, Vec<u64>) {
+        probed_from(max_reads, file.len() as u64, |from, to| file[from as usize..to as usize].to_vec())
+    }
+
+    fn probed_from(max_reads: u32, size: u64, read: impl Fn(u64, u64) -> Vec<u8>) -> (Facts, Vec<u64>) {
+        let want = Want { max_reads, ..Want::default() };
+        let (mut probe, mut step) = Probe::wanting(want, size, Some("mp4"));
         let mut reads = Vec::new();
         loop {
+            assert!(probe.held() < 1 << 20, "{} bytes are held", probe.held());
             match step {
                 Step::Done(facts) => return (facts, reads),
                 Step::Need(range) => {
                     reads.push(range.len());
-                    step = probe
-                        .step(Bytes::copy_from_slice(&file[range.start() as usize..range.end() as usize]));
+                    step = probe.step(Bytes::from(read(range.start(), range.end())));
                 }
             }
         }
@@ -294,44 +414,121 @@ mod tests {
         let file = [head(), fragment(1, 0, 60).repeat(10_000)].concat();
         let (facts, reads) = probed(&file);
         assert_eq!(frames(&facts), Some(OWN + 10_000));
-        assert!(reads.len() < 16, "{reads:?}");
+        assert!(reads.len() < 12, "{reads:?}");
+    }
+
+    /// Two hours and some of a recorder that writes a fragment each second, at 1 Mbit/s: `fragments` times the same, of
+    /// which only the first bytes are not zero.
+    fn recording(fragments: u64) -> (u64, impl Fn(u64, u64) -> Vec<u8>) {
+        let (head, one) = (head(), fragment(30, 0, 125_000));
+        let size = head.len() as u64 + one.len() as u64 * fragments;
+        let read = move |from: u64, to: u64| {
+            let byte = |at: u64| match at.checked_sub(head.len() as u64) {
+                None => head[at as usize],
+                Some(at) => one[at as usize % one.len()],
+            };
+            (from..to).map(byte).collect()
+        };
+        (size, read)
+    }
+
+    #[test]
+    fn an_hour_in_fragments_of_a_second_comes_to_its_count() {
+        let (size, read) = recording(3600);
+        let (facts, reads) = probed_from(MAX_READS, size, read);
+        assert_eq!((facts.gap, frames(&facts)), (None, Some(OWN + 3600 * 30)));
+        assert!(reads.len() <= 3600 && reads.iter().sum::<u64>() <= 3600 * JUMP, "{} reads", reads.len());
+    }
+
+    #[test]
+    fn a_recording_that_is_too_long_tells_what_its_count_takes() {
+        let (size, read) = recording(3600);
+        let (facts, reads) = probed_from(100, size, &read);
+        assert_eq!((facts.gap, frames(&facts), reads.len()), (Some(Gap::TooManyFragments), None, 101));
+        let cost = facts.gap_cost.expect("it is told");
+        assert!((3500..3700).contains(&cost.reads) && cost.bytes == cost.reads * JUMP, "{cost:?}");
+        let (facts, reads) = probed_from(cost.reads as u32, size, read);
+        assert_eq!((facts.gap, frames(&facts)), (None, Some(OWN + 3600 * 30)));
+        assert!(reads.len() as u64 <= cost.reads + 1);
+    }
+
+    #[test]
+    fn a_fragment_that_is_cut_off_is_told_and_one_whose_header_is_not_counts() {
+        let whole = [head(), fragment(7, 0, 200_000).repeat(3)].concat();
+        let one = fragment(7, 0, 200_000).len();
+        for (cut, counted) in [(1000, 21), (one - 20, 14), (one - 4, 14)] {
+            let (facts, _) = probed(&whole[..whole.len() - cut]);
+            assert_eq!((frames(&facts), &facts.malformed), (Some(OWN + counted), &None), "{cut} bytes less");
+            assert_eq!(facts.truncated.is_some(), cut < one - 8, "{cut} bytes less");
+        }
+        assert_eq!(probed(&whole).0.truncated, None);
+    }
+
+    /// Reads that a walk may take in these tests, and a file of more fragments than that, each at this offset.
+    const FEW: u32 = 64;
+    fn many() -> (Vec<u8>, Vec<u64>) {
+        let one = fragment(1, 0, DENSE as usize);
+        let offsets = (0..=u64::from(FEW)).map(|at| (head().len() + one.len() * at as usize) as u64);
+        (one.repeat(FEW as usize + 1), offsets.collect())
     }
 
     #[test]
     fn a_map_of_too_many_fragments_spares_the_walk() {
-        let one = fragment(1, 0, LONGEST_FOLLOW_UP as usize);
-        let many = one.repeat(MAX_FRAGMENT_ASKS as usize + 1);
-        let lengths = || (0..=MAX_FRAGMENT_ASKS).map(|_| one.len() as u32).collect::<Vec<_>>().into_iter();
-        let with_index = [head(), sidx(lengths()), many.clone()].concat();
-        let offsets: Vec<u64> =
-            (0..=MAX_FRAGMENT_ASKS).map(|i| (head().len() + one.len() * i as usize) as u64).collect();
-        let with_map = [head(), many, mfra(offsets.into_iter())].concat();
-        for (file, most) in [(with_index, 3), (with_map, MAP_AFTER as usize + 4)] {
-            let (facts, reads) = probed(&file);
+        let (many, offsets) = many();
+        let lengths: Vec<_> = offsets.iter().map(|_| (many.len() / offsets.len()) as u32).collect();
+        let index = sidx(lengths.into_iter());
+        let with_map = [head(), many.clone(), mfra(offsets.into_iter())].concat();
+        let with_index = [head(), index, many].concat();
+        for file in [with_index, with_map] {
+            let (facts, reads) = probed_within(FEW, &file);
             assert_eq!((facts.gap, frames(&facts)), (Some(Gap::TooManyFragments), None));
-            assert!(reads.len() <= most, "{reads:?}");
+            assert_eq!(facts.gap_cost.map(|cost| cost.reads), Some(u64::from(FEW) + 1));
+            assert!(reads.len() <= MAP_AFTER + 4, "{reads:?}");
+            assert_eq!(frames(&probed_within(FEW + 4, &file).0), Some(OWN + u64::from(FEW) + 1));
         }
     }
 
     #[test]
-    fn a_map_that_lies_changes_no_count() {
-        // So long a file that the maps are looked at.
-        let one = fragment(3, 0, 2 << 20);
-        let fragments = one.repeat(MAP_AFTER as usize + 8);
-        let right = Some(OWN + 3 * (u64::from(MAP_AFTER) + 8));
-        for (lie, count) in
-            [(0, 600), (300, 600), (LONGEST_FOLLOW_UP as u32 + 1, 600), (u32::MAX, 600), (1, 3)]
-        {
-            let index = sidx(vec![lie; count].into_iter());
-            let map = mfra((0..count as u64).map(|i| u64::from(lie) * i).collect::<Vec<_>>().into_iter());
-            for file in [[&head()[..], &index, &fragments].concat(), [&head()[..], &fragments, &map].concat()]
-            {
-                let (facts, _) = probed(&file);
-                let given_up = facts.gap == Some(Gap::TooManyFragments);
-                assert_eq!(frames(&facts), right.filter(|_| !given_up), "{count} × {lie}");
-                // Only a lie that the file has room for is believed.
-                assert_eq!(given_up, lie == LONGEST_FOLLOW_UP as u32 + 1, "{count} × {lie}");
+    fn a_map_that_disagrees_is_not_believed() {
+        let (many, offsets) = many();
+        for lie in [0, 1, DENSE as u32, u32::MAX] {
+            let index = sidx(vec![lie; 600].into_iter());
+            let map = mfra((0..600).map(|at| u64::from(lie) * at).collect::<Vec<_>>().into_iter());
+            let late = mfra(offsets.iter().map(|at| at + 8).collect::<Vec<_>>().into_iter());
+            let files = [
+                [&head()[..], &index, &many].concat(),
+                [&head()[..], &many, &map].concat(),
+                [&head()[..], &many, &late].concat(),
+            ];
+            for file in files {
+                let (facts, reads) = probed_within(FEW, &file);
+                // It gives up only when no reads are left.
+                assert_eq!(facts.gap, Some(Gap::TooManyFragments));
+                assert_eq!(reads.len(), FEW as usize + 1);
             }
         }
+    }
+
+    #[test]
+    fn a_first_sample_in_a_fragment_shows_the_pixel_format() {
+        // A baseline set of 4:2:0, behind its length, where the description has none.
+        let sample =
+            [&[0, 0, 0, 10][..], &[0x67, 0x42, 0xC0, 0x1E, 0xDA, 0x02, 0x80, 0xF6, 0x80, 0x6D]].concat();
+        let mut head = head();
+        let at = head.windows(4).position(|kind| kind == b"avcC").expect("a configuration");
+        head[at + 4 + 5] &= 0xE0;
+        // No samples of its own.
+        let stco = head.windows(4).position(|kind| kind == b"stco").expect("a table");
+        head[stco + 8..stco + 12].fill(0);
+        let traf = |offset: u32| {
+            let tfhd = boxed(b"tfhd", &[0, 0, 0, 0, 0, 0, 0, 1]);
+            let trun = boxed(b"trun", &[&[0, 0, 0, 1, 0, 0, 0, 1][..], &offset.to_be_bytes()].concat());
+            boxed(b"moof", &boxed(b"traf", &[tfhd, trun].concat()))
+        };
+        let moof = traf(traf(0).len() as u32 + 8);
+        let file = [head, moof, boxed(b"mdat", &sample)].concat();
+        let (facts, _) = probed(&file);
+        let video = facts.video.expect("a video");
+        assert_eq!(video.tracks[0].pixel_format.as_deref(), Some("yuv420p"));
     }
 }

@@ -2,20 +2,33 @@
 
 use super::bmff::{Bmff, Boxes};
 use super::tiff;
-use super::view::{Parse, Stop, View, malformed};
-use crate::model::{Facts, Mirror, Orientation};
+use super::view::{Parse, Stop, Store, View, malformed};
+use crate::model::{Facts, Format, Gap, Mirror, Orientation};
 
 /// Items that are looked at. A panorama in tiles has some hundreds.
-const MAX_ITEMS: u64 = 16_384;
-/// Properties that are looked at, and associations of one item.
-const MAX_PROPERTIES: u64 = 4_096;
+const MAX_ITEMS: u64 = 65_536;
+/// Bytes of an EXIF item that lies in several pieces: 1 MiB, more than a thumbnail in it takes.
+const MAX_PIECES: u64 = 1 << 20;
 
 /// Finds the EXIF item by its type and its bytes by its location; dimensions, rotation and mirroring are properties of
 /// the primary item.
+///
+/// The boxes that name items are asked for whole before they are read, so that each is read a few times at most and the
+/// work is linear in their length.
 pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     let mut boxes = Boxes::new(view, 0, view.size());
-    let Some(meta) = boxes.find(b"meta")? else {
-        return Err(malformed("file", 0, "has no item header (meta)"));
+    let mut has_movie = false;
+    let meta = loop {
+        match boxes.next()? {
+            Some(found) if found.is(b"meta") => break found,
+            Some(found) if found.is(b"mini") => return read_minimized(view, found, facts),
+            Some(found) => has_movie |= found.is(b"moov"),
+            None if has_movie => {
+                facts.format = Format::HeifSequence;
+                return Ok(());
+            }
+            None => return Err(malformed("file", 0, "has no item header (meta)")),
+        }
     };
     let items = Items::read(view, meta)?;
     if let Some(properties) = items.properties {
@@ -23,28 +36,79 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     }
     facts.orientation = match items.exif {
         None => Orientation::Absent,
-        Some(item) => match items.locate(view, item)? {
-            None => Orientation::Absent,
-            Some((start, end)) => read_exif(view, start, end)?,
-        },
+        Some(item) => read_exif(view, &items.locate(view, item)?)?,
     };
     // The file may be cut behind its header, and without the picture that this describes.
     match items.locate(view, items.primary).and_then(|_| boxes.next()) {
-        Ok(_) | Err(Stop::Need { .. }) => Ok(()),
+        Ok(_) | Err(Stop::Need { .. } | Stop::Gap(_)) => Ok(()),
         Err(stop) => Err(stop),
     }
 }
 
-/// An EXIF item begins with the distance from its fifth byte to the TIFF header (23008-12, A.2.1).
-fn read_exif(view: View<'_>, start: u64, end: u64) -> Parse<Orientation> {
+/// A file whose header is some bits in one box (23008-12, third edition, `MinimizedImageBox`): six flags behind the
+/// version, then whether there are ICC, EXIF and XMP, then 15 or 7 bits each of width and height. An EXIF block would
+/// lie behind the picture, at a place that the rest of the bits tells.
+fn read_minimized(view: View<'_>, mini: Bmff, facts: &mut Facts) -> Parse<()> {
+    let [version, parts, size @ ..] = mini.field::<6>(view, mini.body, "minimized header")?;
+    if version >> 6 != 0 {
+        return Err(malformed("minimized header", mini.at, "has a version that is not defined"));
+    }
+    let bits = u32::from_be_bytes(size);
+    let (width, height) = match bits >> 31 {
+        0 => (bits >> 24 & 0x7F, bits >> 17 & 0x7F),
+        _ => (bits >> 16 & 0x7FFF, bits >> 1 & 0x7FFF),
+    };
+    (facts.width, facts.height) = (Some(width + 1), Some(height + 1));
+    if parts & 0x40 != 0 {
+        return Err(Stop::Gap(Gap::ExifStorage));
+    }
+    facts.orientation = Orientation::Absent;
+    Ok(())
+}
+
+/// The orientation in an EXIF item, wherever its pieces lie.
+fn read_exif(view: View<'_>, pieces: &[Piece]) -> Parse<Orientation> {
+    match pieces {
+        [] => Ok(Orientation::Absent),
+        [piece] => read_block(view, piece.start, piece.end),
+        pieces => {
+            let mut whole = Vec::new();
+            for piece in pieces {
+                if whole.len() as u64 + (piece.end - piece.start) > MAX_PIECES {
+                    return Err(Stop::Gap(Gap::TooManyBytes));
+                }
+                whole.extend_from_slice(view.bytes(piece.start, piece.end - piece.start, "EXIF item")?);
+            }
+            let len = whole.len() as u64;
+            let mut store = Store::new(len);
+            store.insert(0, whole.into());
+            read_block(store.view(), 0, len)
+        }
+    }
+}
+
+/// An EXIF item begins with the distance from its fifth byte to the TIFF header (23008-12, A.2.1). Some writers leave
+/// that out.
+fn read_block(view: View<'_>, start: u64, end: u64) -> Parse<Orientation> {
     if end - start < 4 {
         return Ok(Orientation::Absent);
     }
-    let skip = u64::from(u32::from_be_bytes(view.array(start, "EXIF item")?));
-    match start.checked_add(4).and_then(|start| start.checked_add(skip)) {
+    let first = view.array(start, "EXIF item")?;
+    let header = match &first {
+        b"MM\0\x2a" | b"II\x2a\0" | b"Exif" => Some(start),
+        _ => (start + 4).checked_add(u64::from(u32::from_be_bytes(first))),
+    };
+    match header {
         Some(header) if header < end => tiff::exif_orientation(view, header, end),
         _ => Ok(Orientation::Absent),
     }
+}
+
+/// A piece of an item's data in the blob.
+#[derive(Clone, Copy)]
+struct Piece {
+    start: u64,
+    end: u64,
 }
 
 /// What a meta box says of its items.
@@ -82,9 +146,10 @@ impl Items {
         Ok(items)
     }
 
-    /// Where the first extent of an item lies in the blob (8.11.3): start and end. `None` for an item without one.
-    fn locate(&self, view: View<'_>, wanted: u32) -> Parse<Option<(u64, u64)>> {
-        let Some(iloc) = self.locations else { return Ok(None) };
+    /// Where the data of an item lies in the blob, piece by piece (8.11.3). Nothing for an item without any.
+    fn locate(&self, view: View<'_>, wanted: u32) -> Parse<Vec<Piece>> {
+        let Some(iloc) = self.locations else { return Ok(Vec::new()) };
+        whole(view, iloc, "item locations")?;
         let (version, body) = iloc.full(view, "item locations")?;
         let [sizes, more] = iloc.field(view, body, "item locations")?;
         let (offset_size, length_size) = (u64::from(sizes >> 4), u64::from(sizes & 15));
@@ -106,28 +171,39 @@ impl Items {
                 reader.at = reader.at.saturating_add(extents * step);
                 continue;
             }
-            if extents == 0 {
-                return Ok(None);
+            let (origin, limit) = match (method, self.data) {
+                (0, _) => (0, view.size()),
+                (1, Some(data)) => (data.body, data.end),
+                (1, None) => return Err(malformed("item", iloc.at, "lies in a box that is not there")),
+                // Made of another item, or not defined.
+                _ => return Err(Stop::Gap(Gap::ExifStorage)),
+            };
+            let mut pieces = Vec::new();
+            for _ in 0..extents {
+                reader.number(index_size)?;
+                let (offset, length) = (reader.number(offset_size)?, reader.number(length_size)?);
+                let start = origin.checked_add(base).and_then(|start| start.checked_add(offset));
+                // A length of zero means the rest (8.11.3.3).
+                let end = start.and_then(|start| match length {
+                    0 => Some(limit),
+                    _ => start.checked_add(length),
+                });
+                match (start, end) {
+                    (Some(start), Some(end)) if start <= end && end <= limit => {
+                        pieces.push(Piece { start, end })
+                    }
+                    _ => return Err(malformed("item", iloc.at, "runs past the end of the file")),
+                }
             }
-            reader.at += index_size;
-            let (offset, length) = (reader.number(offset_size)?, reader.number(length_size)?);
-            let origin = match (method, self.data) {
-                (0, _) => 0,
-                (1, Some(data)) => data.body,
-                _ => return Ok(None),
-            };
-            let limit = if method == 1 { self.data.map_or(0, |data| data.end) } else { view.size() };
-            let start = origin.checked_add(base).and_then(|start| start.checked_add(offset));
-            // A length of zero means the rest (8.11.3.3).
-            let end =
-                start.and_then(|start| if length == 0 { Some(limit) } else { start.checked_add(length) });
-            return match (start, end) {
-                (Some(start), Some(end)) if start <= end && end <= limit => Ok(Some((start, end))),
-                _ => Err(malformed("item", iloc.at, "runs past the end of the file")),
-            };
+            return Ok(pieces);
         }
-        Ok(None)
+        Ok(Vec::new())
     }
+}
+
+/// Asks for all of a box at once.
+fn whole(view: View<'_>, found: Bmff, part: &'static str) -> Parse<()> {
+    view.bytes(found.at, found.end - found.at, part).map(|_| ())
 }
 
 fn primary_item(view: View<'_>, pitm: Bmff) -> Parse<u32> {
@@ -140,10 +216,11 @@ fn primary_item(view: View<'_>, pitm: Bmff) -> Parse<u32> {
 
 /// The EXIF item that describes the primary item, else the first one (14496-12, 8.11.6).
 fn exif_item(view: View<'_>, iinf: Bmff, references: Option<Bmff>, primary: u32) -> Parse<Option<u32>> {
+    whole(view, iinf, "item information")?;
     let (version, body) = iinf.full(view, "item information")?;
     let skip = if version == 0 { 2 } else { 4 };
     let mut entries = Boxes::new(view, body + skip, iinf.end);
-    let mut first = None;
+    let mut items = Vec::new();
     while let Some(entry) = entries.next()? {
         let (version, body) = entry.full(view, "item information")?;
         let (id, kind_at) = match version {
@@ -151,38 +228,41 @@ fn exif_item(view: View<'_>, iinf: Bmff, references: Option<Bmff>, primary: u32)
             3 => (u32::from_be_bytes(entry.field(view, body, "item information")?), body + 6),
             _ => continue,
         };
-        if &entry.field::<4>(view, kind_at, "item information")? != b"Exif" {
-            continue;
-        }
-        first = first.or(Some(id));
-        match references {
-            Some(references) if !describes(view, references, id, primary)? => {}
-            _ => return Ok(Some(id)),
+        if &entry.field::<4>(view, kind_at, "item information")? == b"Exif" {
+            items.push(id);
         }
     }
-    Ok(first)
+    let describing = match references {
+        // One item needs no choice.
+        Some(references) if items.len() > 1 => describing(view, references, primary)?,
+        _ => Vec::new(),
+    };
+    let describes = |id: &&u32| describing.binary_search(id).is_ok();
+    Ok(items.iter().find(describes).or(items.first()).copied())
 }
 
-/// Whether the content of item `from` describes item `to` (14496-12, 8.11.12).
-fn describes(view: View<'_>, iref: Bmff, from: u32, to: u32) -> Parse<bool> {
+/// The items whose content describes item `to` (14496-12, 8.11.12), in order.
+fn describing(view: View<'_>, iref: Bmff, to: u32) -> Parse<Vec<u32>> {
+    whole(view, iref, "item references")?;
     let (version, body) = iref.full(view, "item references")?;
     let id_size = if version == 0 { 2 } else { 4 };
     let mut boxes = Boxes::new(view, body, iref.end);
+    let mut from = Vec::new();
     while let Some(found) = boxes.next()? {
         if !found.is(b"cdsc") {
             continue;
         }
         let mut reader = Reader { view, at: found.body, end: found.end, part: "item reference" };
-        if reader.number(id_size)? != u64::from(from) {
-            continue;
-        }
-        for _ in 0..reader.number(2)?.min(MAX_ITEMS) {
+        let item = reader.number(id_size)? as u32;
+        for _ in 0..reader.number(2)? {
             if reader.number(id_size)? == u64::from(to) {
-                return Ok(true);
+                from.push(item);
+                break;
             }
         }
     }
-    Ok(false)
+    from.sort_unstable();
+    Ok(from)
 }
 
 /// The properties that belong to the primary item: dimensions, rotation and mirroring (23008-12, 6.5).
@@ -197,6 +277,7 @@ fn read_properties(view: View<'_>, iprp: Bmff, primary: u32, facts: &mut Facts) 
         }
     }
     let (Some(container), Some(ipma)) = (container, associations) else { return Ok(()) };
+    whole(view, ipma, "property associations")?;
     let (version, body) = ipma.full(view, "property associations")?;
     let [.., flags] = ipma.field::<4>(view, ipma.body, "property associations")?;
     let (id_size, index_size) = (if version == 0 { 2 } else { 4 }, if flags & 1 == 1 { 2 } else { 1 });
@@ -208,27 +289,30 @@ fn read_properties(view: View<'_>, iprp: Bmff, primary: u32, facts: &mut Facts) 
             reader.at = reader.at.saturating_add(count * index_size);
             continue;
         }
+        let mut indices = Vec::new();
         for _ in 0..count {
             // The first bit says that the property is essential.
-            let index = reader.number(index_size)? & if index_size == 2 { 0x7FFF } else { 0x7F };
-            if let Some(property) = property(view, container, index)? {
-                read_property(view, property, facts)?;
-            }
+            indices.push(reader.number(index_size)? & if index_size == 2 { 0x7FFF } else { 0x7F });
         }
-        break;
+        return read_associated(view, container, &indices, facts);
     }
     Ok(())
 }
 
-/// The property with this index, which counts from 1 (14496-12, 8.11.14).
-fn property(view: View<'_>, container: Bmff, index: u64) -> Parse<Option<Bmff>> {
+/// The properties with these indices, which count from 1 (14496-12, 8.11.14), in the order of the indices.
+fn read_associated(view: View<'_>, container: Bmff, indices: &[u64], facts: &mut Facts) -> Parse<()> {
+    let last = indices.iter().copied().max().unwrap_or(0);
+    let mut properties = Vec::new();
     let mut boxes = Boxes::inside(view, container);
-    for _ in 1..index.min(MAX_PROPERTIES) {
-        if boxes.next()?.is_none() {
-            return Ok(None);
-        }
+    while (properties.len() as u64) < last {
+        let Some(property) = boxes.next()? else { break };
+        properties.push(property);
     }
-    if index == 0 { Ok(None) } else { boxes.next() }
+    for index in indices {
+        let property = index.checked_sub(1).and_then(|index| properties.get(index as usize));
+        property.map_or(Ok(()), |property| read_property(view, *property, facts))?;
+    }
+    Ok(())
 }
 
 fn read_property(view: View<'_>, property: Bmff, facts: &mut Facts) -> Parse<()> {

@@ -1,11 +1,12 @@
 //! JPEG (ITU-T T.81, annex B; Exif 3.0, 4.7).
 
 use super::view::{Parse, Stop, View, malformed};
+use super::walk::Walk;
 use super::{Want, tiff};
 use crate::model::{Facts, Orientation};
 
-/// Segments that are looked at. Ultra HDR and multi-part ICC or XMP files have some tens.
-const MAX_SEGMENTS: u32 = 2000;
+/// Bytes before an EXIF block at most: its identifier, and others before that.
+pub(super) const LONGEST_IDENTIFIER: u64 = 10;
 /// Bytes between two segments that belong to neither. Some writers pad there, and readers look for the next marker.
 const MAX_STRAY: u64 = 4096;
 
@@ -16,11 +17,11 @@ const SHORT_REST: u64 = 256;
 /// Reads the segments up to the first scan: the first orientation found counts, and dimensions where their segment
 /// lies in the bytes that are there. An orientation is looked for in every APP1 segment before the first scan, so
 /// its absence is known only then.
-pub(super) fn read(view: View<'_>, want: Want, facts: &mut Facts) -> Parse<()> {
-    let mut at = 2;
-    for _ in 0..MAX_SEGMENTS {
-        match segment(view, at, facts) {
-            Ok(Some(next)) => at = next,
+pub(super) fn read(view: View<'_>, want: Want, walk: &mut Walk, facts: &mut Facts) -> Parse<()> {
+    walk.begin(2);
+    loop {
+        match segment(view, walk.at, facts) {
+            Ok(Some(next)) => walk.pass(next),
             Ok(None) => {
                 if facts.orientation == Orientation::NotRead {
                     facts.orientation = Orientation::Absent;
@@ -28,17 +29,16 @@ pub(super) fn read(view: View<'_>, want: Want, facts: &mut Facts) -> Parse<()> {
                 return Ok(());
             }
             Err(Stop::Need { at: unknown, len }) if facts.orientation != Orientation::NotRead => {
-                return match want {
+                return match want.dimensions {
                     _ if facts.width.is_some() => Ok(()),
-                    _ if view.size() - at <= SHORT_REST => Err(Stop::Need { at: unknown, len }),
-                    Want::Dimensions => Err(Stop::Wish { at: unknown, len }),
-                    Want::Verdict => Ok(()),
+                    _ if view.size() - walk.at <= SHORT_REST => Err(Stop::Need { at: unknown, len }),
+                    true => Err(Stop::Wish { at: unknown, len }),
+                    false => Ok(()),
                 };
             }
             Err(stop) => return Err(stop),
         }
     }
-    Err(malformed("JPEG header", at, "has more segments than any camera writes"))
 }
 
 /// Reads one segment and says where the next one begins; `None` at the first scan, or when everything is known.
@@ -57,11 +57,14 @@ fn segment(view: View<'_>, at: u64, facts: &mut Facts) -> Parse<Option<u64>> {
     }
     let (body, end) = (at + 4, at + 2 + len);
     match marker {
-        0xE1 if look_for_exif && len >= 8 && view.bytes(body, 6, "JPEG segment")? == tiff::EXIF_PREFIX => {
-            // The block may be cut by the file's end, and still hold what is looked for.
-            match tiff::exif_orientation(view, body, end.min(view.size()))? {
-                Orientation::Absent => {}
-                found => facts.orientation = found,
+        0xE1 if look_for_exif => {
+            let identifier = view.bytes(body, (len - 2).min(LONGEST_IDENTIFIER), "JPEG segment")?;
+            if let Some(prefix) = exif_identifier(identifier) {
+                // The block may be cut by the file's end, and still hold what is looked for.
+                let found = tiff::exif_orientation(view, body + prefix, end.min(view.size()))?;
+                if found != Orientation::Absent {
+                    facts.orientation = found;
+                }
             }
         }
         0xC0..=0xCF if !matches!(marker, 0xC4 | 0xC8 | 0xCC) => {
@@ -77,6 +80,15 @@ fn segment(view: View<'_>, at: u64, facts: &mut Facts) -> Parse<Option<u64>> {
     // Of a file that is known to its end, all of the header is looked at: it may be cut.
     let complete = facts.orientation != Orientation::NotRead && facts.width.is_some() && !view.is_whole();
     Ok((!complete).then_some(end))
+}
+
+/// Where the EXIF block begins in a segment that begins so, if it is one of EXIF. The identifier is `Exif` and two NULs
+/// (Exif 3.0, 4.7.2.3), but browsers do not look at the sixth byte, and exiftool takes it in any case of its letters and
+/// behind up to four bytes of garbage.
+pub(super) fn exif_identifier(segment: &[u8]) -> Option<u64> {
+    let is_exif =
+        |at: usize| segment.get(at..at + 6).is_some_and(|text| text[..5].eq_ignore_ascii_case(b"Exif\0"));
+    (0..=4).find(|at| is_exif(*at)).map(|at| at as u64 + 6)
 }
 
 /// The next marker and its offset. It may be preceded by fill bytes (T.81, B.1.1.2) and, in files that break the
@@ -119,7 +131,7 @@ mod tests {
         let mut store = Store::new(file.len() as u64);
         store.insert(0, Bytes::from(file));
         let mut facts = Facts::of(Format::Jpeg);
-        read(store.view(), Want::Verdict, &mut facts).map(|()| facts)
+        read(store.view(), Want::default(), &mut Walk::default(), &mut facts).map(|()| facts)
     }
 
     const SOI: &[u8] = &[0xFF, 0xD8];

@@ -33,13 +33,17 @@ pub(super) fn outline(view: View<'_>) -> Vec<Node> {
         Format::Png => png_chunks(view, &mut nodes),
         Format::Webp => webp_chunks(view, &mut nodes),
         Format::Tiff => tiff_directory(view, 0, view.size(), 0, &mut nodes),
-        Format::Mp4 | Format::Mov | Format::ThreeGp | Format::Heif | Format::Avif | Format::Cr3 => {
-            boxes(view, Boxes::new(view, 0, view.size()), 0, &mut nodes)
-        }
+        Format::Mp4
+        | Format::Mov
+        | Format::ThreeGp
+        | Format::Mj2
+        | Format::Heif
+        | Format::Avif
+        | Format::Cr3 => boxes(view, Boxes::new(view, 0, view.size()), 0, &mut nodes),
         _ => Ok(()),
     });
     match walked {
-        Err(Stop::Need { at, .. } | Stop::NeedFragment { at, .. } | Stop::Wish { at, .. }) => {
+        Err(Stop::Need { at, .. } | Stop::Hop { at, .. } | Stop::Wish { at, .. }) => {
             nodes.add(0, at, 0, "…", "not read")
         }
         Err(Stop::Malformed(damage)) => nodes.add(0, damage.offset, 0, damage.part, damage.fault),
@@ -85,8 +89,10 @@ fn jpeg_segments(view: View<'_>, nodes: &mut Nodes) -> Parse<()> {
             _ => String::new(),
         };
         nodes.add(0, start, len + 2, name, note);
-        if marker == 0xE1 && signature.starts_with(tiff::EXIF_PREFIX) {
-            tiff_directory(view, start + 10, start + 2 + len, 1, nodes)?;
+        if marker == 0xE1
+            && let Some(prefix) = jpeg::exif_identifier(signature)
+        {
+            tiff_directory(view, start + 4 + prefix, start + 2 + len, 1, nodes)?;
         }
         if marker == 0xDA {
             return Ok(());

@@ -1,7 +1,7 @@
 //! ffprobe's names of pixel formats.
 
 use super::sps::Planes;
-use super::{h264, h265};
+use super::{ffv1, h264, h265};
 
 /// What a sequence parameter set of H.264 describes. One that is silent about the range leaves it to `colr`.
 /// Monochrome is decoded into 4:2:0.
@@ -22,6 +22,29 @@ pub(super) fn hevc(set: &[u8]) -> Option<&'static str> {
         (_, 13..) => None,
         _ => planar(chroma, depth, full_range, colour.rgb),
     }
+}
+
+/// What FFV1's parameters describe.
+pub(super) fn ffv1(planes: ffv1::Planes) -> Option<&'static str> {
+    let depth = planes.depth;
+    Some(match (planes.is_rgb, planes.chroma, planes.has_alpha) {
+        (true, _, false) if depth == 8 => "bgr0",
+        (true, _, true) if depth == 8 => "bgra",
+        (true, _, false) => return planar(3, depth, false, true),
+        (false, None, false) if depth == 16 => "gray16le",
+        (false, None, false) => return gray(depth),
+        (false, None, true) if depth == 8 => "ya8",
+        (false, Some((0, 0)), false) => return planar(3, depth, false, false),
+        (false, Some((1, 0)), false) => return planar(2, depth, false, false),
+        (false, Some((1, 1)), false) => return planar(1, depth, false, false),
+        (false, Some((0, 1)), false) if depth == 8 => "yuv440p",
+        (false, Some((2, 0)), false) if depth == 8 => "yuv411p",
+        (false, Some((2, 2)), false) if depth == 8 => "yuv410p",
+        (false, Some((1, 1)), true) if depth == 8 => "yuva420p",
+        (false, Some((1, 0)), true) if depth == 8 => "yuva422p",
+        (false, Some((0, 0)), true) if depth == 8 => "yuva444p",
+        _ => return None,
+    })
 }
 
 /// ffmpeg's name of one plane of samples with `depth` bits.

@@ -2,7 +2,7 @@
 
 use super::pixel_names::{gray, h264, hevc, planar};
 use super::sample::Sample;
-use super::{av1, h265};
+use super::{av1, h264 as h264_units, h265, sample};
 
 /// What a codec's configuration shows of the pixel format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,8 +21,15 @@ impl From<Option<&'static str>> for Pixels {
 }
 
 /// The first sequence parameter set in H.264's configuration record (ISO/IEC 14496-15, 5.3.3.1), or the first sample
-/// where the record has none.
+/// where the record has none. Like ffmpeg's decoder, it takes what is no such record for units behind start codes, and
+/// the samples with it.
 pub(super) fn of_avcc(record: &[u8], colr_full_range: Option<bool>) -> Option<Pixels> {
+    if record.first() != Some(&1) {
+        return Some(match sample::unit_behind_start_code(record, h264_units::classify) {
+            Some(set) => h264(set, colr_full_range).into(),
+            None => Pixels::InSample(Sample::H264 { length_bytes: 0, colr_full_range }),
+        });
+    }
     // Five bytes, the number of sets in five bits, and each with its length in 16.
     if record.get(5)? & 0x1F == 0 {
         let length_bytes = (record[4] & 3) + 1;
@@ -32,8 +39,14 @@ pub(super) fn of_avcc(record: &[u8], colr_full_range: Option<bool>) -> Option<Pi
 }
 
 /// The first sequence parameter set in HEVC's configuration record (8.3.3.1), or the first sample where the record has
-/// none.
+/// none, likewise.
 pub(super) fn of_hvcc(record: &[u8]) -> Option<Pixels> {
+    if record.len() <= 3 || matches!(record, [0, 0, 0 | 1, ..]) {
+        return Some(match sample::unit_behind_start_code(record, h265::classify) {
+            Some(set) => hevc(set).into(),
+            None => Pixels::InSample(Sample::H265 { length_bytes: 0 }),
+        });
+    }
     // 22 bytes, the number of arrays, and for each of them its type in six bits, the number of its sets in 16, and each
     // set with its length.
     let (arrays, mut rest) = record.get(22..)?.split_first()?;

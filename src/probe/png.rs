@@ -2,91 +2,185 @@
 
 use super::tiff;
 use super::view::{Parse, Stop, View, malformed};
+use super::walk::{Promise, Walk};
 use crate::model::{Facts, Orientation};
 
-/// Chunks that are looked at. A PNG of 64 MB in 8 KiB `IDAT` chunks has 8,000 of them.
-const MAX_CHUNKS: u32 = 65_536;
-
 /// Places that are looked at for the last chunk of image data; each may cost a read.
-const MAX_STEPS_BACK: u64 = 3;
-/// Length of the chunk that ends every file.
-const IEND_LEN: u64 = 12;
+const MAX_STEPS_BACK: u64 = 2;
+/// Bytes at the end of the file that are searched for a chain of chunks. Image data comes in chunks of 8 to 64 KiB, and
+/// one of them must lie in the chain.
+const TAILS: [u64; 4] = [16 << 10, 64 << 10, 256 << 10, 1 << 20];
+/// Bytes of which checksums are taken on the search for one chain, as a multiple of the bytes that are searched: in a
+/// sound file none is taken twice.
+const MAX_CHECKED: u64 = 4;
+/// Chunks of the first picture of an animation that are passed before the rest is leapt over: what lies between that
+/// picture and its frames is then seen where the picture is small.
+const FIRST_PICTURE: u32 = 4;
+/// Length of a chunk without its content.
+const FRAME: u64 = 12;
 
-/// Walks the chunk headers to the first `eXIf` or to `IEND`; `eXIf` may lie after the image data (11.3.3.5).
+/// Walks the chunk headers to `eXIf` or to `IEND`; `eXIf` may lie after the image data (11.3.3.5), and a file has one.
 ///
-/// Chunks of image data follow each other without any other between them (5.6), and writers make all but the last of
-/// one size. So the walk leaps to where the last one must begin, if there is one there.
+/// Image data can be long, so the walk leaps over it as soon as the bytes that are there end inside of it.
 ///
 /// Behind an orientation the walk goes on as far as the bytes are there: the file may be cut.
-pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
-    match walk(view, facts) {
+pub(super) fn read(view: View<'_>, walk: &mut Walk, facts: &mut Facts) -> Parse<()> {
+    walk.begin(8);
+    match to_the_end(view, walk, facts) {
         Err(Stop::Need { .. }) if facts.orientation != Orientation::NotRead => Ok(()),
         walked => walked,
     }
 }
 
-fn walk(view: View<'_>, facts: &mut Facts) -> Parse<()> {
-    let mut at = 8;
-    let mut leapt = false;
-    for index in 0..MAX_CHUNKS {
-        let header: [u8; 8] = view.array(at, "PNG chunk")?;
-        let len = u64::from(u32::from_be_bytes([header[0], header[1], header[2], header[3]]));
-        let (body, end) = (at + 8, at + 8 + len + 4);
+fn to_the_end(view: View<'_>, walk: &mut Walk, facts: &mut Facts) -> Parse<()> {
+    loop {
+        let at = walk.at;
+        let Chunk { len, kind } = Chunk::read(view, at)?;
+        let (body, end) = (at + 8, at + FRAME + len);
         if end > view.size() {
             return Err(malformed("PNG chunk", at, "runs past the end of the file"));
         }
-        match &header[4..] {
-            b"IHDR" if index == 0 && len >= 8 => {
+        match &kind {
+            b"IHDR" if walk.parts == 0 && len >= 8 => {
                 let size: [u8; 8] = view.array(body, "PNG header")?;
                 facts.width = Some(u32::from_be_bytes([size[0], size[1], size[2], size[3]]));
                 facts.height = Some(u32::from_be_bytes([size[4], size[5], size[6], size[7]]));
             }
-            _ if index == 0 => return Err(malformed("PNG header", at, "is not the first chunk")),
+            _ if walk.parts == 0 => return Err(malformed("PNG header", at, "is not the first chunk")),
             b"eXIf" if facts.orientation == Orientation::NotRead => {
-                match tiff::exif_orientation(view, body, body + len)? {
-                    Orientation::Absent => {}
-                    found => facts.orientation = found,
-                }
+                facts.orientation = tiff::exif_orientation(view, body, body + len)?;
             }
+            b"acTL" => walk.promise = Promise::Frames,
+            b"iDOT" if len >= 28 => walk.promise = second_run(view, at)?,
             b"IEND" => {
                 if facts.orientation == Orientation::NotRead {
                     facts.orientation = Orientation::Absent;
                 }
                 return Ok(());
             }
-            b"IDAT" if !leapt => {
-                leapt = true;
-                if let Some(last) = last_of_its_size(view, at, len)? {
-                    at = last;
-                    continue;
+            b"IDAT" | b"fdAT" if !walk.leapt && facts.orientation == Orientation::NotRead => {
+                if is_worth_a_leap(view, walk, &kind, at, end) {
+                    let place = leap(view, walk, at, len)?;
+                    walk.leapt = true;
+                    if let Some(place) = place {
+                        walk.pass(place);
+                        continue;
+                    }
                 }
+                walk.pictures += 1;
             }
             _ => {}
         }
-        at = end;
+        walk.pass(end);
     }
-    Err(malformed("PNG file", at, "has more chunks than any writer makes"))
 }
 
-/// Where the last chunk of image data begins when all before it are as long as the first one, which begins at `first`.
-/// Other chunks may follow it, so some places before the last possible one are looked at too. `None` when none of them
-/// begins such a chunk, or when there are too few to leap over.
+/// The header of a chunk.
+struct Chunk {
+    len: u64,
+    kind: [u8; 4],
+}
+
+impl Chunk {
+    fn read(view: View<'_>, at: u64) -> Parse<Self> {
+        let [l0, l1, l2, l3, kind @ ..] = view.array::<8>(at, "PNG chunk")?;
+        Ok(Self { len: u64::from(u32::from_be_bytes([l0, l1, l2, l3])), kind })
+    }
+}
+
+/// Apple's programs write image data in two runs, and in the last of seven numbers how far behind the chunk that says so
+/// the second one begins.
+fn second_run(view: View<'_>, at: u64) -> Parse<Promise> {
+    let distance = u32::from_be_bytes(view.array(at + 8 + 24, "PNG iDOT chunk")?);
+    Ok(Promise::SecondRun(at + u64::from(distance)))
+}
+
+/// Whether the image data goes on where nothing is known yet, behind the chunk from `at` to `end`, and for longer than
+/// another such chunk.
+fn is_worth_a_leap(view: View<'_>, walk: &Walk, kind: &[u8; 4], at: u64, end: u64) -> bool {
+    let is_far = view.size() - end > end - at && view.known(end).len() < 8;
+    let is_frame = kind == b"fdAT" || walk.promise != Promise::Frames;
+    is_far && (is_frame || walk.pictures >= FIRST_PICTURE)
+}
+
+/// Where the walk can go on after the chunk of image data at `at`, without those that follow it.
+fn leap(view: View<'_>, walk: &Walk, at: u64, len: u64) -> Parse<Option<u64>> {
+    let first = match walk.promise {
+        Promise::SecondRun(second) if second > at && second < view.size() => second,
+        _ => at,
+    };
+    if walk.promise != Promise::Frames
+        && let Some(last) = last_of_its_size(view, first, len)?
+    {
+        return Ok(Some(last));
+    }
+    chain_at_the_end(view, at + FRAME + len)
+}
+
+/// Where the last chunk of image data begins when all before it are as long as the first one, which begins at `first`:
+/// such chunks follow each other without any other between them (5.6). Other chunks may follow the last one, so a place
+/// before the last possible one is looked at too. `None` when none of them begins such a chunk, or when there are too
+/// few to leap over.
 fn last_of_its_size(view: View<'_>, first: u64, len: u64) -> Parse<Option<u64>> {
-    let step = len + 12;
+    let step = len + FRAME;
     // The last chunk has at least one byte.
-    let behind = view.size().saturating_sub(first + IEND_LEN + 13);
+    let behind = view.size().saturating_sub(first + FRAME + FRAME + 1);
     for back in 0..MAX_STEPS_BACK {
         let place = first + (behind / step).saturating_sub(back) * step;
         if place <= first + step {
             break;
         }
-        let header: [u8; 8] = view.array(place, "PNG chunk")?;
-        let place_len = u64::from(u32::from_be_bytes([header[0], header[1], header[2], header[3]]));
-        if &header[4..] == b"IDAT" && place_len <= len {
+        let chunk = Chunk::read(view, place)?;
+        if &chunk.kind == b"IDAT" && chunk.len <= len {
             return Ok(Some(place));
         }
     }
     Ok(None)
+}
+
+/// Where the last chunk of image data begins, found from the end of the file: what follows it must be chunks of valid
+/// lengths and checksums, the last of them an `IEND` that ends with the file. `None` when no such chain is found, or
+/// when it would begin before `from`.
+fn chain_at_the_end(view: View<'_>, from: u64) -> Parse<Option<u64>> {
+    for tail in TAILS {
+        let start = view.size().saturating_sub(tail).max(from);
+        let bytes = view.bytes(start, view.size() - start, "PNG file")?;
+        if let Some(place) = last_picture(bytes) {
+            return Ok(Some(start + place as u64));
+        }
+        if start == from {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// The last chunk of image data in the end of a file. The chain is followed from its end: before each chunk that belongs
+/// to it lies one whose length leads there and whose checksum is right.
+fn last_picture(tail: &[u8]) -> Option<usize> {
+    let mut next = tail.len();
+    let mut left = MAX_CHECKED * tail.len() as u64;
+    for at in (0..=tail.len().checked_sub(FRAME as usize)?).rev() {
+        let [l0, l1, l2, l3] = *tail[at..].first_chunk()?;
+        let len = u64::from(u32::from_be_bytes([l0, l1, l2, l3]));
+        if at as u64 + FRAME + len != next as u64 {
+            continue;
+        }
+        left = left.checked_sub(len + 4)?;
+        let (checked, checksum) = tail[at + 4..next].split_at(len as usize + 4);
+        if crc32fast::hash(checked).to_be_bytes() != checksum {
+            continue;
+        }
+        match &checked[..4] {
+            b"IEND" if next == tail.len() => {}
+            // Before the end is found, nothing belongs to the chain.
+            _ if next == tail.len() => continue,
+            b"IDAT" | b"fdAT" => return Some(at),
+            _ => {}
+        }
+        next = at;
+    }
+    None
 }
 
 #[cfg(test)]
@@ -105,7 +199,7 @@ mod tests {
         let mut store = Store::new(file.len() as u64);
         store.insert(0, Bytes::from(file));
         let mut facts = Facts::of(Format::Png);
-        read(store.view(), &mut facts).map(|()| facts)
+        read(store.view(), &mut Walk::default(), &mut facts).map(|()| facts)
     }
 
     const EXIF: &[u8] = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";

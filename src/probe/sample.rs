@@ -1,8 +1,8 @@
 //! What a first sample shows of its pixel format, where the sample description does not.
 
 use super::sps::Unit;
-use super::view::{Parse, View};
-use super::{h264, h265, jpeg, pixel_names};
+use super::view::{Parse, Stop, View};
+use super::{ffv1, h264, h265, jpeg, mezzanine, pixel_names};
 
 /// Segments of a Motion JPEG sample that are looked at.
 const MAX_SEGMENTS: u32 = 64;
@@ -12,6 +12,10 @@ const MAX_SEQUENCE_HEADER: u64 = 256;
 const MAX_JP2_HEAD: u64 = 1024;
 /// NAL units up to the parameter set. A delimiter, another set and some messages may precede it.
 const MAX_UNITS: u32 = 16;
+/// Bytes of a sample without lengths in which its parameter set must begin: an encoder's settings may come before it.
+const MAX_START: u64 = 2 << 10;
+/// Bytes of the header of a frame of DNxHD, CineForm, DV or ProRes.
+const MAX_FRAME_HEADER: u64 = 512;
 /// Bytes of a parameter set that are read. Most take less than 100; with scaling lists, some 700.
 const MAX_PARAMETER_SET: u64 = 1 << 10;
 
@@ -22,7 +26,13 @@ pub(super) enum Sample {
     Png,
     Jpeg2000,
     Mpeg2,
-    /// NAL units, each behind its length in so many bytes, with the range that the sample description states.
+    Dv,
+    Dnxhd,
+    CineForm,
+    ProRes4444,
+    Ffv1,
+    /// NAL units, each behind its length in so many bytes, or behind start codes where that is 0, with the range that the
+    /// sample description states.
     H264 {
         length_bytes: u8,
         colr_full_range: Option<bool>,
@@ -34,16 +44,27 @@ pub(super) enum Sample {
 }
 
 impl Sample {
+    /// The pixel format by the head of the sample that begins at `at`. A sample that is damaged shows nothing; the header
+    /// says all the rest.
+    pub(super) fn shown(self, view: View<'_>, at: u64) -> Parse<Option<&'static str>> {
+        match self.pixel_format(view, at) {
+            Err(Stop::Malformed(_)) => Ok(None),
+            other => other,
+        }
+    }
+
     /// The pixel format by the head of the sample that begins at `at`.
-    pub(super) fn pixel_format(self, view: View<'_>, at: u64) -> Parse<Option<&'static str>> {
+    fn pixel_format(self, view: View<'_>, at: u64) -> Parse<Option<&'static str>> {
         match self {
             Self::Jpeg => motion_jpeg(view, at),
             Self::Png => motion_png(view, at),
             Self::Jpeg2000 => motion_jpeg2000(view, at),
-            Self::Mpeg2 => {
-                let len = MAX_SEQUENCE_HEADER.min(view.size().saturating_sub(at));
-                Ok(pixel_names::mpeg2(view.bytes(at, len, "MPEG-2 sequence header")?))
-            }
+            Self::Mpeg2 => Ok(pixel_names::mpeg2(head(view, at, MAX_SEQUENCE_HEADER)?)),
+            Self::Dv => Ok(mezzanine::dv(head(view, at, MAX_FRAME_HEADER)?)),
+            Self::Dnxhd => Ok(mezzanine::dnxhd(head(view, at, MAX_FRAME_HEADER)?)),
+            Self::CineForm => Ok(mezzanine::cineform(head(view, at, MAX_FRAME_HEADER)?)),
+            Self::ProRes4444 => Ok(mezzanine::prores_4444(head(view, at, MAX_FRAME_HEADER)?)),
+            Self::Ffv1 => Ok(ffv1::of_frame(head(view, at, MAX_FRAME_HEADER)?).and_then(pixel_names::ffv1)),
             Self::H264 { length_bytes, colr_full_range } => {
                 let set = parameter_set(view, at, length_bytes, h264::classify)?;
                 Ok(set.and_then(|set| pixel_names::h264(set, colr_full_range)))
@@ -55,6 +76,26 @@ impl Sample {
     }
 }
 
+/// The first bytes of a sample, at most so many.
+fn head(view: View<'_>, at: u64, len: u64) -> Parse<&[u8]> {
+    view.bytes(at, len.min(view.size().saturating_sub(at)), "sample")
+}
+
+/// The first parameter set among units behind start codes (ITU-T H.264 and H.265, annex B), and what follows it.
+pub(super) fn unit_behind_start_code(bytes: &[u8], classify: fn(u8) -> Unit) -> Option<&[u8]> {
+    let mut rest = bytes;
+    for _ in 0..MAX_UNITS {
+        let at = rest.windows(3).position(|window| window == [0, 0, 1])?;
+        rest = &rest[at + 3..];
+        match classify(*rest.first()?) {
+            Unit::ParameterSet => return Some(&rest[..rest.len().min(MAX_PARAMETER_SET as usize)]),
+            Unit::Picture => return None,
+            Unit::Other => {}
+        }
+    }
+    None
+}
+
 /// The first parameter set of a sample (ISO/IEC 14496-15, 5.3.2). Of the units before it, only the heads are read.
 fn parameter_set(
     view: View<'_>,
@@ -62,6 +103,9 @@ fn parameter_set(
     length_bytes: u8,
     classify: fn(u8) -> Unit,
 ) -> Parse<Option<&[u8]>> {
+    if length_bytes == 0 {
+        return Ok(unit_behind_start_code(head(view, at, MAX_START)?, classify));
+    }
     for _ in 0..MAX_UNITS {
         let [length @ .., header] = view.bytes(at, u64::from(length_bytes) + 1, "NAL unit")? else { break };
         let len = length.iter().fold(0, |len, byte| len << 8 | u64::from(*byte));
@@ -136,7 +180,7 @@ fn motion_png(view: View<'_>, start: u64) -> Parse<Option<&'static str>> {
 /// Components and their subsampling in the image size segment of a codestream (ISO/IEC 15444-1, A.5.1), which may lie in
 /// a box. Without subsampling the colour space is shown elsewhere.
 fn motion_jpeg2000(view: View<'_>, start: u64) -> Parse<Option<&'static str>> {
-    let head = view.bytes(start, MAX_JP2_HEAD.min(view.size().saturating_sub(start)), "JPEG 2000 header")?;
+    let head = head(view, start, MAX_JP2_HEAD)?;
     let Some(siz) = head.windows(4).position(|window| window == [0xFF, 0x4F, 0xFF, 0x51]) else {
         return Ok(None);
     };
@@ -153,7 +197,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::probe::view::{Stop, Store};
+    use crate::probe::view::Store;
 
     /// A baseline set of 4:2:0.
     const SET: [u8; 10] = [0x67, 0x42, 0xC0, 0x1E, 0xDA, 0x02, 0x80, 0xF6, 0x80, 0x6D];
@@ -189,6 +233,20 @@ mod tests {
         assert_eq!(found(&[&[1, 6], &set]), Ok(Some("yuv420p")));
         assert_eq!(found(&[&[1, 5], &set]), Ok(None));
         assert_eq!(found(&[&[1, 6].repeat(16), &set]), Ok(None));
+    }
+
+    #[test]
+    fn a_parameter_set_is_found_behind_a_start_code() {
+        let found = |units: &[&[u8]]| {
+            let file = units.concat();
+            let mut store = Store::new(file.len() as u64);
+            store.insert(0, Bytes::from(file));
+            Sample::H264 { length_bytes: 0, colr_full_range: None }.pixel_format(store.view(), 0)
+        };
+        let set = [&[0, 0, 0, 1][..], &SET].concat();
+        assert_eq!(found(&[&[0, 0, 0, 1, 9, 0xF0], &set, &[0, 0, 1, 0x65]]), Ok(Some("yuv420p")));
+        assert_eq!(found(&[&[0, 0, 1, 0x65, 7], &set]), Ok(None), "behind a picture");
+        assert_eq!(found(&[&[0, 0, 0, 10], &SET]), Ok(None), "a length is no start code");
     }
 
     #[test]

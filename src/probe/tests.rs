@@ -31,7 +31,7 @@ fn probed(name: &str, blob: &[u8], mut cut: impl FnMut(usize) -> usize) -> Facts
         given[start..start + len].fill(true);
         held += len as u64;
         rest_from = (len < end - start).then_some(start + len);
-        assert!(asks <= MAX_ASKS, "{asks} asks");
+        assert!(asks <= MAX_ASKS + MAX_READS, "{asks} asks");
         assert!(held <= MAX_HELD, "{held} bytes are held");
         step = probe.step(Bytes::copy_from_slice(&blob[start..start + len]));
     }
@@ -223,6 +223,12 @@ fn heads() -> impl Strategy<Value = Vec<u8>> {
         b"MM\0\x2b\0\x08\0\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\x03",
         b"\0\0\0\x10ftypmp42\0\0\0\0\0\0\x01\0moov\0\0\0\xe0trak",
         b"\0\0\0\x10ftypmp42\0\0\0\0\0\0\0\0mdat",
+        b"\0\0\0\x08udta\0\0\0\x10ftypmp42\0\0\0\0\0\0\x01\0moov\0\0\0\xe0trak",
+        b"\0\0\0\x10ftypmp42\0\0\0\0\0\0\0\x10moov\0\0\0\x08mvex\0\0\0\x40moof\0\0\0\x38traf",
+        b"\0\0\0\x01\x67\x42\xC0\x1E\xDA\x02",
+        b"\0\0\0\x01\x42\x01\x01\x01\x60\0",
+        b"\x1A\x45\xDF\xA3\xA3\x42\x82\x88",
+        b"IMKH\x01\x01\0\0\0\0\x01\xBA\x44",
     ])
     .prop_map(<[u8]>::to_vec)
 }

@@ -1,15 +1,19 @@
 //! TIFF and BigTIFF, as files and as the EXIF block of other formats (TIFF 6.0, section 2; Exif 3.0, 4.5).
 
 use super::view::{Parse, View, malformed};
-use crate::model::{Facts, Orientation};
+use crate::model::{Facts, Format, Orientation};
 
 pub(super) const ORIENTATION: u16 = 0x0112;
 pub(super) const IMAGE_WIDTH: u16 = 0x0100;
 pub(super) const IMAGE_LENGTH: u16 = 0x0101;
+const NEW_SUBFILE_TYPE: u16 = 0x00FE;
+const PHOTOMETRIC: u16 = 0x0106;
+const SUB_IFDS: u16 = 0x014A;
+const DNG_VERSION: u16 = 0xC612;
 /// Entries of one directory that are looked at. Real ones hold up to some 300; a 16-bit count allows 65,535.
 const MAX_ENTRIES: u64 = 8192;
 
-/// Reads a TIFF file: orientation and dimensions, all in IFD0.
+/// Reads a TIFF file: orientation and dimensions, all in IFD0, and whether it is a camera's raw file.
 pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     let Some(block) = Block::open(view, 0, view.size(), "TIFF header")? else {
         return Err(malformed("TIFF header", 0, "does not point to a directory inside of the file"));
@@ -18,7 +22,19 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     if first.saturating_add(count.saturating_mul(step)) > view.size() {
         return Err(malformed(block.part, block.ifd0, "has a directory that is cut off"));
     }
-    let [orientation, width, height] = block.find([ORIENTATION, IMAGE_WIDTH, IMAGE_LENGTH])?;
+    let [orientation, width, height, marks @ ..] = block.find([
+        ORIENTATION,
+        IMAGE_WIDTH,
+        IMAGE_LENGTH,
+        NEW_SUBFILE_TYPE,
+        PHOTOMETRIC,
+        SUB_IFDS,
+        DNG_VERSION,
+    ])?;
+    if block.is_raw(marks) {
+        facts.format = Format::Raw;
+        return Ok(());
+    }
     facts.width = width.and_then(|entry| block.dimension(entry));
     facts.height = height.and_then(|entry| block.dimension(entry));
     facts.orientation = block.orientation(orientation)?;
@@ -172,6 +188,15 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// Whether a file with these entries in IFD0 is raw: it says so (DNG 1.7, "DNGVersion"), its samples are a sensor's,
+    /// or it is a thumbnail and the picture lies in a directory below, which no picture for viewing does.
+    fn is_raw(&self, [kind, photometric, below, dng]: [Option<Entry>; 4]) -> bool {
+        let value = |entry: Option<Entry>| entry.and_then(|entry| self.integer(entry).ok().flatten());
+        let is_thumbnail = value(kind).is_some_and(|kind| kind & 1 == 1);
+        let is_sensor = matches!(value(photometric), Some(COLOR_FILTER_ARRAY | LINEAR_RAW));
+        dng.is_some() || is_sensor || (is_thumbnail && below.is_some())
+    }
+
     /// A width or height; `None` where the entry is unusual.
     fn dimension(&self, entry: Entry) -> Option<u32> {
         self.integer(entry).ok().flatten().and_then(|value| u32::try_from(value).ok())
@@ -234,6 +259,9 @@ impl<'a> Block<'a> {
 }
 
 const ASCII: u16 = 2;
+/// What a picture of a sensor's samples has as its photometric interpretation (DNG 1.7).
+const COLOR_FILTER_ARRAY: i64 = 32803;
+const LINEAR_RAW: i64 = 34892;
 
 #[cfg(test)]
 mod tests {

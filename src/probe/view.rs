@@ -1,18 +1,24 @@
 //! The bytes of a blob that are known so far.
 
+use std::cell::Cell;
+
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use crate::model::{ByteRange, Gap, Malformed};
+
+/// Times that the parsers of one blob may look at its bytes, over all its reads: some 40 ms of work. Ten hours in
+/// fragments of one second take a fifth of it.
+const MAX_STEPS: u32 = 4 << 20;
 
 /// Why a parser stopped before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     /// It needs these bytes, at least one of which is not known yet. They lie inside the blob.
     Need { at: u64, len: u64 },
-    /// Likewise, on the walk over the fragments of a file, which may take more reads than a header. `dense`: the
-    /// fragments are so short that a read takes in several.
-    NeedFragment { at: u64, len: u64, dense: bool },
+    /// Likewise, on the walk over the boxes of a file's top level, which may take more reads than a header. `dense`: they
+    /// are so short that a read takes in several.
+    Hop { at: u64, len: u64, dense: bool },
     /// Likewise, for a fact that only a wish asks for: the end comes without it when there are no reads left.
     Wish { at: u64, len: u64 },
     /// The header is damaged.
@@ -44,6 +50,8 @@ pub(super) struct Store {
     size: u64,
     /// Mostly one, and then without an allocation.
     runs: SmallVec<[Run; 2]>,
+    /// How often the parsers may still look at them.
+    steps_left: Cell<u32>,
 }
 
 #[derive(Debug)]
@@ -60,7 +68,7 @@ impl Run {
 
 impl Store {
     pub(super) fn new(size: u64) -> Self {
-        Self { size, runs: SmallVec::new() }
+        Self { size, runs: SmallVec::new(), steps_left: Cell::new(MAX_STEPS) }
     }
 
     /// The blob turned out to end here.
@@ -106,6 +114,22 @@ impl Store {
         ByteRange::new(start, needed.max(usual).min(next - start.min(next))).within(self.size)
     }
 
+    /// Drops the bytes of a range that no parser will look at again.
+    pub(super) fn forget(&mut self, from: u64, to: u64) {
+        let kept = self.runs.drain(..).flat_map(|run| {
+            if run.end() <= from || run.start >= to {
+                return [Some(run), None];
+            }
+            // Copies, because a slice would keep the whole buffer in memory.
+            let part = |start: u64, end: u64| {
+                let bytes = &run.bytes[(start - run.start) as usize..(end - run.start) as usize];
+                (start < end).then(|| Run { start, bytes: Bytes::copy_from_slice(bytes) })
+            };
+            [part(run.start, from.max(run.start)), part(to.min(run.end()), run.end())]
+        });
+        self.runs = kept.flatten().collect();
+    }
+
     /// The run that holds this byte.
     fn run_at(&self, at: u64) -> Option<&Run> {
         let after = self.runs.partition_point(|run| run.start <= at);
@@ -143,9 +167,22 @@ impl<'a> View<'a> {
         self.store.runs.first().is_some_and(|run| run.bytes.len() as u64 == self.store.size)
     }
 
+    /// Counts so many steps of work, and stops a parser that takes more of them than one blob may cost.
+    #[inline]
+    pub(super) fn spend(self, steps: u32) -> Parse<()> {
+        match self.store.steps_left.get().checked_sub(steps) {
+            Some(left) => {
+                self.store.steps_left.set(left);
+                Ok(())
+            }
+            None => Err(Stop::Gap(Gap::TooMuchWork)),
+        }
+    }
+
     /// The `len` bytes from `at` on; `part` names what they belong to if the blob ends before them.
     #[inline]
     pub(super) fn bytes(self, at: u64, len: u64, part: &'static str) -> Parse<&'a [u8]> {
+        self.spend(1)?;
         // Mostly what is asked for lies in the head of the blob. What is known of it never reaches past the blob's end.
         if let Some(Run { start: 0, bytes }) = self.store.runs.first()
             && let (Ok(start), Ok(len)) = (usize::try_from(at), usize::try_from(len))
@@ -212,6 +249,23 @@ mod tests {
         let store = store(20, &[(0, b"abcd"), (8, b"ijkl"), (4, b"efgh")]);
         assert_eq!(store.runs.len(), 1);
         assert_eq!(store.view().bytes(2, 8, "x"), Ok(&b"cdefghij"[..]));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_neither_held_nor_known() {
+        let mut store = store(100, &[(0, b"abcdefgh"), (20, b"uvwxyz")]);
+        store.forget(3, 22);
+        assert_eq!((store.held(), store.known(0, 9), store.known(22, 9)), (7, &b"abc"[..], &b"wxyz"[..]));
+        store.forget(0, 100);
+        assert_eq!((store.held(), store.runs.len()), (0, 0));
+    }
+
+    #[test]
+    fn work_is_bounded() {
+        let store = store(4, &[(0, b"abcd")]);
+        let steps = (0u64..).take_while(|_| store.view().bytes(0, 4, "x").is_ok()).count();
+        assert_eq!(steps, MAX_STEPS as usize);
+        assert_eq!(store.view().bytes(0, 4, "x"), Err(Stop::Gap(Gap::TooMuchWork)));
     }
 
     #[test]

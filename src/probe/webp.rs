@@ -2,48 +2,68 @@
 
 use super::tiff;
 use super::view::{Parse, View, malformed};
+use super::walk::{Promise, Walk};
 use crate::model::{Facts, Orientation};
 
-/// Chunks that are looked at: an animation has one a frame.
-const MAX_CHUNKS: u32 = 16_384;
+/// Bytes at the end of an animation that are searched for an EXIF chunk: one that the header announces may hold a large
+/// thumbnail, or have XMP behind it.
+const TAILS: [u64; 5] = [4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
+/// The bit of `VP8X` that announces EXIF (2.7.1).
+const HAS_EXIF: u8 = 8;
 
 /// Walks the chunk headers to the first `EXIF`. Files are found in the wild whose `VP8X` flags or RIFF size do not
-/// own up to an `EXIF` chunk that readers take all the same, so the walk goes to the end of the file.
-pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
-    let riff_len = u64::from(u32::from_le_bytes(view.array(4, "WebP file")?));
-    // A file that is cut between two chunks shows it only here. The padding of the last chunk may be left out.
-    if riff_len + 8 > view.size() + 1 {
-        return Err(malformed("WebP file", 0, "is shorter than it says"));
+/// own up to an `EXIF` chunk that readers take all the same, so the walk goes to the end of the file. Only the frames of
+/// an animation are leapt over: what belongs behind them is looked for from the end.
+pub(super) fn read(view: View<'_>, walk: &mut Walk, facts: &mut Facts) -> Parse<()> {
+    if walk.at == 0 {
+        walk.end = riff_end(view)?;
+        walk.begin(12);
     }
-    let mut at = 12;
-    let mut image_seen = false;
-    for _ in 0..MAX_CHUNKS {
+    let riff_end = walk.end;
+    loop {
+        let at = walk.at;
         // Up to seven bytes after the last chunk are padding, no chunk.
         if at + 8 > view.size() {
-            return ended(image_seen, facts);
+            return ended(walk, facts);
         }
-        let header: [u8; 8] = view.array(at, "WebP chunk")?;
-        let len = u64::from(u32::from_le_bytes([header[4], header[5], header[6], header[7]]));
+        let Chunk { kind, len } = Chunk::read(view, at)?;
         let body = at + 8;
         // What is appended to a file need not be chunks.
-        let is_appended = at >= riff_len + 8 && (header == [0; 8] || body + len > view.size());
+        let is_appended = at >= riff_end && ((kind, len) == ([0; 4], 0) || body + len > view.size());
         if is_appended {
-            return ended(image_seen, facts);
+            return ended(walk, facts);
         }
         if body + len > view.size() {
             return Err(malformed("WebP chunk", at, "runs past the end of the file"));
         }
-        match &header[..4] {
-            b"VP8X" => canvas(view, body, facts)?,
+        let next = body + len + (len & 1);
+        match &kind {
+            b"VP8X" => canvas(view, body, walk, facts)?,
             b"VP8 " => {
-                image_seen = true;
+                walk.pictures += 1;
                 lossy_size(view, body, facts)?;
             }
             b"VP8L" => {
-                image_seen = true;
+                walk.pictures += 1;
                 lossless_size(view, body, facts)?;
             }
-            b"ANMF" => image_seen = true,
+            b"ANMF" => {
+                walk.pictures += 1;
+                if !walk.leapt && next < riff_end && view.known(next).len() < 8 {
+                    let place = exif_at_the_end(view, walk, next)?;
+                    walk.leapt = true;
+                    match place {
+                        Some(place) => {
+                            walk.pass(place);
+                            continue;
+                        }
+                        None if walk.promise == Promise::Nothing && is_whole_file(view, riff_end) => {
+                            return ended(walk, facts);
+                        }
+                        None => {}
+                    }
+                }
+            }
             b"EXIF" => match tiff::exif_orientation(view, body, body + len)? {
                 Orientation::Absent => {}
                 found => {
@@ -53,23 +73,106 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
             },
             _ => {}
         }
-        at = body + len + (len & 1);
+        walk.pass(next);
     }
-    Err(malformed("WebP file", at, "has more chunks than any writer makes"))
+}
+
+/// Where the file must end. One that is cut between two chunks shows it only here. The padding of the last chunk may be
+/// left out.
+fn riff_end(view: View<'_>) -> Parse<u64> {
+    let end = u64::from(u32::from_le_bytes(view.array(4, "WebP file")?)) + 8;
+    if end > view.size() + 1 {
+        return Err(malformed("WebP file", 0, "is shorter than it says"));
+    }
+    Ok(end)
+}
+
+/// The header of a chunk.
+struct Chunk {
+    kind: [u8; 4],
+    len: u64,
+}
+
+impl Chunk {
+    fn read(view: View<'_>, at: u64) -> Parse<Self> {
+        let [k0, k1, k2, k3, length @ ..] = view.array::<8>(at, "WebP chunk")?;
+        Ok(Self { kind: [k0, k1, k2, k3], len: u64::from(u32::from_le_bytes(length)) })
+    }
+}
+
+/// Whether nothing is appended to the file.
+fn is_whole_file(view: View<'_>, riff_end: u64) -> bool {
+    riff_end.abs_diff(view.size()) <= 1
+}
+
+/// Where an EXIF chunk begins behind the frames: it and those after it must be chunks whose lengths lead to the end of
+/// the file. Without an announcement only a short end is searched. `None` also when something is appended to the file.
+fn exif_at_the_end(view: View<'_>, walk: &Walk, from: u64) -> Parse<Option<u64>> {
+    if !is_whole_file(view, walk.end) {
+        return Ok(None);
+    }
+    let tails = if walk.promise == Promise::Exif { &TAILS[..] } else { &TAILS[..1] };
+    for tail in tails {
+        let start = (view.size().saturating_sub(*tail) & !1).max(from);
+        let bytes = view.bytes(start, view.size() - start, "WebP file")?;
+        match first_of_chain(bytes) {
+            Chain::Exif(place) => return Ok(Some(start + place as u64)),
+            // Nothing announced comes before a frame's end.
+            Chain::Frame => return Ok(None),
+            Chain::Unknown if start == from => return Ok(None),
+            Chain::Unknown => {}
+        }
+    }
+    Ok(None)
+}
+
+/// What the chunks at the end of a file begin with, as far as they are followed.
+enum Chain {
+    /// An EXIF chunk at this offset.
+    Exif(usize),
+    /// A frame: there is no EXIF behind the frames.
+    Frame,
+    /// Neither is among the bytes.
+    Unknown,
+}
+
+/// Follows the chunks from the end of the file, `tail`: before each one that belongs to the chain lies one whose length
+/// leads there. Chunks begin at even offsets (2.3), and so does the tail.
+fn first_of_chain(tail: &[u8]) -> Chain {
+    let mut next = tail.len();
+    for at in (0..tail.len().saturating_sub(7)).step_by(2).rev() {
+        let [k0, k1, k2, k3, l0, l1, l2, l3] = *tail[at..].first_chunk().unwrap_or(&[0; 8]);
+        let len = u64::from(u32::from_le_bytes([l0, l1, l2, l3]));
+        let end = at as u64 + 8 + len;
+        // The padding of the last chunk may be left out.
+        let leads_there = end + (len & 1) == next as u64 || (next == tail.len() && end == next as u64);
+        if !leads_there || ![k0, k1, k2, k3].iter().all(|letter| matches!(letter, b' '..=b'~')) {
+            continue;
+        }
+        match &[k0, k1, k2, k3] {
+            b"EXIF" => return Chain::Exif(at),
+            b"ANMF" => return Chain::Frame,
+            _ => next = at,
+        }
+    }
+    Chain::Unknown
 }
 
 /// After the last chunk, without an orientation.
-fn ended(image_seen: bool, facts: &mut Facts) -> Parse<()> {
-    if !image_seen {
+fn ended(walk: &Walk, facts: &mut Facts) -> Parse<()> {
+    if walk.pictures == 0 {
         return Err(malformed("WebP file", 0, "has no image data"));
     }
     facts.orientation = Orientation::Absent;
     Ok(())
 }
 
-/// The canvas of an extended file (2.7).
-fn canvas(view: View<'_>, body: u64, facts: &mut Facts) -> Parse<()> {
-    let [_, _, _, _, w0, w1, w2, h0, h1, h2] = view.array(body, "WebP header")?;
+/// The canvas of an extended file, and whether it announces EXIF (2.7.1).
+fn canvas(view: View<'_>, body: u64, walk: &mut Walk, facts: &mut Facts) -> Parse<()> {
+    let [flags, _, _, _, w0, w1, w2, h0, h1, h2] = view.array(body, "WebP header")?;
+    if flags & HAS_EXIF != 0 {
+        walk.promise = Promise::Exif;
+    }
     facts.width = Some(u32::from_le_bytes([w0, w1, w2, 0]) + 1);
     facts.height = Some(u32::from_le_bytes([h0, h1, h2, 0]) + 1);
     Ok(())

@@ -35,7 +35,7 @@ fn raise(py: Python<'_>, error: &Error) -> PyErr {
 }
 
 fn want(dimensions: bool) -> Want {
-    if dimensions { Want::Dimensions } else { Want::Verdict }
+    Want { dimensions, ..Want::default() }
 }
 
 /// The header of a part of a plan, as JSON: `presync report DIR` needs it in the metadata of each Parquet file. An

@@ -43,6 +43,14 @@ pub(super) struct AssetRecord<'a> {
     pub(super) frames_presented: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) duration_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) variable_frame_rate: Option<bool>,
+    /// Absent where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) encrypted: Option<bool>,
+    /// Where the data would end, behind the file's own end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) truncated: Option<u64>,
     pub(super) verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) skipped: Option<&'static str>,
@@ -110,6 +118,9 @@ impl<'a> AssetRecord<'a> {
             frames: track.and_then(|track| track.frames),
             frames_presented: track.and_then(|track| track.frames_presented),
             duration_s: track.and_then(|track| track.duration_s),
+            variable_frame_rate: track.and_then(|track| track.variable_frame_rate),
+            encrypted: track.map(|track| track.encrypted).filter(|encrypted| *encrypted),
+            truncated: facts.truncated,
             verdict: asset.verdict.as_str(),
             skipped: asset.skipped.map(Skip::as_str),
             cost: CostRecord { images: asset.cost.images, frames: asset.cost.frames },

@@ -2,8 +2,8 @@
 
 use super::Profile;
 use crate::model::{
-    Access, Asset, Blob, Code, Cost, Facts, Finding, Format, Kind, Orientation, Reads, Severity, Skip,
-    Verdict, Video,
+    Access, Asset, Blob, Code, Cost, Facts, Finding, Format, GapCost, Kind, Orientation, Reads, Severity,
+    Skip, Verdict, Video, VideoTrack,
 };
 
 /// Extensions of files that lie beside media and are none: they are skipped without being read.
@@ -54,7 +54,11 @@ pub fn without_reading(blob: &Blob) -> Option<Content> {
 pub fn judge(blob: Blob, content: Content, reads: Reads, profile: &Profile) -> Asset {
     let promised = Promise::of(&blob);
     let decision = match content {
-        Content::Facts(facts) => {
+        Content::Facts(mut facts) => {
+            // Some raw files differ from TIFF in nothing but their name.
+            if facts.format == Format::Tiff && promised == Promise::Media(Format::Raw) {
+                facts.format = Format::Raw;
+            }
             let decision = judge_facts(&blob, &facts, promised, profile);
             return decision.into_asset(blob, facts.kind(), facts, reads, profile);
         }
@@ -172,7 +176,7 @@ fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile)
             Promise::Media(_) => {
                 return Decision::of(Finding::new(
                     Code::UnsupportedFormat,
-                    format!("the content is no image or video, although the name ends in .{extension}"),
+                    format!("no format that presync knows, although the name ends in .{extension}"),
                 ));
             }
             Promise::Sidecar | Promise::Nothing => return Decision::skip(Skip::NoMedia),
@@ -190,8 +194,16 @@ fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile)
     }
     if !extension.is_empty() && !facts.format.matches_extension(extension) {
         let message = format!("the content is {}, the extension is .{extension}", facts.format.as_str());
-        let fix = facts.format.extensions().first().map(|fitting| format!("Rename it to end in .{fitting}"));
+        // A raw file's extension is its maker's, and what is to become an MP4 is not to be renamed to something else.
+        let keeps =
+            facts.format == Format::Raw || findings.iter().any(|finding| finding.code == Code::NotMp4);
+        let fitting = facts.format.extensions().first().filter(|_| !keeps);
+        let fix = fitting.map(|fitting| format!("Rename it to end in .{fitting}"));
         findings.push(Finding { fix, ..Finding::new(Code::ExtensionMismatch, message) });
+    }
+    if let Some(end) = facts.truncated {
+        let message = format!("the file ends at byte {}, its data at byte {end}", blob.size);
+        findings.push(Finding::new(Code::Truncated, message).with_fix("Upload the file again"));
     }
     Decision { findings, skipped: None }
 }
@@ -202,16 +214,32 @@ fn judge_header(facts: &Facts, findings: &mut Vec<Finding>) -> bool {
         findings.push(Finding::new(Code::Malformed, malformed.to_string()));
     }
     if let Some(gap) = facts.gap {
-        findings.push(Finding::new(Code::Undetermined, gap.to_string()));
+        let mut finding = Finding::new(Code::Undetermined, gap.to_string());
+        if let Some(GapCost { reads, bytes }) = facts.gap_cost {
+            let mebibytes = bytes.div_ceil(1 << 20);
+            finding.message += &format!(": about {reads} reads and {mebibytes} MiB");
+            finding.fix = Some(format!("Run again with --max-reads {}", rounded_up(reads)));
+        }
+        findings.push(finding);
     }
     facts.malformed.is_some() || facts.gap.is_some()
+}
+
+/// A number that is a little larger, with two digits that are not 0.
+fn rounded_up(number: u64) -> u64 {
+    let step = 10u64.pow(number.max(1).ilog10().saturating_sub(1));
+    (number / step).saturating_add(1).saturating_mul(step)
 }
 
 fn judge_image(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
     let rules = &profile.images;
     if !rules.formats.iter().any(|format| format == facts.format.as_str()) {
-        let message =
-            format!("the content is {}, which {} does not sync", facts.format.as_str(), profile.title);
+        let content = match facts.format {
+            Format::Raw => "a camera's raw file",
+            Format::HeifSequence => "an image sequence (heif-sequence) without a still picture",
+            format => format.as_str(),
+        };
+        let message = format!("the content is {content}, which {} does not sync", profile.title);
         findings.push(Finding::new(Code::UnsupportedFormat, message));
         return;
     }
@@ -299,19 +327,50 @@ fn judge_video(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
         return;
     };
     judge_pixel_format(video, profile, findings, broken);
-    match (first.frames, first.frames_presented) {
-        (Some(0), _) => findings.push(Finding::new(Code::Malformed, "the video track has no frames")),
-        (Some(frames), Some(presented)) if frames != presented => {
-            let message = format!("{frames} frames are stored, {presented} are presented by the edit list");
-            findings.push(Finding::new(Code::FrameCountsDiffer, message).with_fix(encode_fix(profile)));
-        }
-        _ => {}
+    judge_frames(first, profile, findings);
+    if let Some(finding) = turned(facts) {
+        findings.push(finding.with_fix(encode_fix(profile)));
     }
     let codec = first.codec.as_deref().unwrap_or("unknown");
-    if !profile.videos.browser_codecs.iter().any(|known| known == codec) {
+    if video.tracks.iter().any(|track| track.encrypted) {
+        let message = format!("the {codec} track is encrypted, which no browser plays without a key");
+        findings.push(Finding::new(Code::CodecNotInBrowsers, message));
+    } else if !profile.videos.browser_codecs.iter().any(|known| known == codec) {
         let message = format!("the codec is {codec}, which not every browser plays");
         findings.push(Finding::new(Code::CodecNotInBrowsers, message).with_fix(encode_fix(profile)));
     }
+}
+
+fn judge_frames(track: &VideoTrack, profile: &Profile, findings: &mut Vec<Finding>) {
+    match (track.frames, track.frames_presented) {
+        (Some(0), _) => findings.push(Finding::new(Code::Malformed, "the video track has no frames")),
+        (Some(frames), Some(presented)) if frames != presented => {
+            let message = format!("{frames} frames are stored, {presented} are presented by the edit list");
+            let fix = match presented {
+                // What shows nothing cannot be encoded as it is shown.
+                0 => encode_fix(profile).replacen("ffmpeg", "ffmpeg -ignore_editlist 1", 1),
+                _ => encode_fix(profile),
+            };
+            findings.push(Finding::new(Code::FrameCountsDiffer, message).with_fix(fix));
+        }
+        _ => {}
+    }
+    if track.variable_frame_rate == Some(true) {
+        let message =
+            "the frames are shown for unequal times, so a label made by frame number may be on another frame";
+        let fix = encode_fix(profile).replace("-fps_mode vfr", "-fps_mode cfr");
+        findings.push(Finding::new(Code::VariableFrameRate, message).with_fix(fix));
+    }
+}
+
+/// What the matrix of a video's track does to the picture.
+fn turned(facts: &Facts) -> Option<Finding> {
+    let turn = facts.rotation.map(|degrees| format!("turned by {degrees}° anticlockwise"));
+    let mirrored = facts.mirror.map(|_| "mirrored".to_owned());
+    let how: Vec<_> = turn.into_iter().chain(mirrored).collect();
+    let message =
+        format!("the track's matrix shows the picture {}, which not every tool does", how.join(" and "));
+    (!how.is_empty()).then(|| Finding::new(Code::Rotated, message))
 }
 
 fn judge_brand(video: &Video, profile: &Profile, findings: &mut Vec<Finding>) {

@@ -61,8 +61,9 @@ pub fn text(code: Code) -> Text {
         },
         Code::NotMp4 => Text {
             summary: "the video is not an MP4",
-            why: "WebM, Matroska, AVI, FLV, WMV, MPEG-TS, MPEG-PS and Ogg are recognised by their first bytes, whatever \
-                  the name says. MOV, M4V and 3GP are relatives of MP4 and judged by their brand.",
+            why: "WebM, Matroska, AVI, FLV, WMV, MPEG-TS, MPEG-PS, Ogg, RealMedia, MXF, recorders' own formats and H.264 or \
+                  HEVC without a container are recognised by their first bytes, whatever the name says. MOV, M4V, 3GP \
+                  and Motion JPEG 2000 are relatives of MP4 and judged by their brand.",
             fix: "ffmpeg -i IN -vf scale=out_range=tv,format=yuv420p,crop -fps_mode vfr -c:v libx264 -crf 18 -brand mp42 \
                   OUT.mp4",
             source: "Datature's guide to external storage",
@@ -71,17 +72,39 @@ pub fn text(code: Code) -> Text {
             summary: "stored and presented frames differ; the larger count counts",
             why: "An edit list can present fewer frames than the file stores, as after a cut without encoding. Which \
                   count the platform charges is not documented, so the larger one is budgeted. OpenCV, which it counts \
-                  with elsewhere, ignores edit lists.",
+                  with elsewhere, ignores edit lists. A frame is presented when its presentation begins within an \
+                  edit; an edit of no length presents nothing. Where that would take reading a long table of \
+                  composition times, nothing is said.",
             fix: "Encode the video again, and the two are equal; presync names the command.",
             source: "ISO/IEC 14496-12, 8.6.6; compare ffprobe's nb_frames with -count_frames",
         },
         Code::CodecNotInBrowsers => Text {
             summary: "browsers do not play the codec",
             why: "The platform accepts the file, but annotators see it in a browser. H.264, VP8, VP9 and AV1 play \
-                  everywhere; HEVC depends on the machine; MPEG-4 Part 2, Motion JPEG and ProRes play nowhere.",
+                  everywhere; HEVC depends on the machine; MPEG-4 Part 2, Motion JPEG and ProRes play nowhere. An \
+                  encrypted track plays nowhere without its key, whatever the codec is.",
             fix: "ffmpeg -i IN -vf scale=out_range=tv,format=yuv420p,crop -fps_mode vfr -c:v libx264 -crf 18 -brand mp42 \
                   OUT.mp4",
             source: "what Chrome, Firefox and Safari document about their decoders",
+        },
+        Code::VariableFrameRate => Text {
+            summary: "frames are shown for unequal times",
+            why: "A label that is made for a frame's number belongs to a time, and tools that take the rate for constant \
+                  compute another one: the labels drift. What counts is the time-to-sample table of the first video \
+                  track without the last sample: a duration that is off the mean by more than a tenth, or a frame that \
+                  begins more than a frame from where the mean rate would have it. What rounding to the timescale makes \
+                  of a constant rate does not count. Fragmented files are not checked.",
+            fix: "Encode at a constant rate: ffmpeg -i IN -vf scale=out_range=tv,format=yuv420p,crop -fps_mode cfr -c:v \
+                  libx264 -crf 18 -brand mp42 OUT.mp4. That repeats or drops frames, and so changes their number.",
+            source: "ISO/IEC 14496-12, 8.6.1.2; compare ffprobe's r_frame_rate with avg_frame_rate",
+        },
+        Code::Rotated => Text {
+            summary: "the track's matrix turns or mirrors the picture",
+            why: "Phones store a video as the sensor lies, and in the track's matrix how to turn it. Players turn it, and \
+                  not every tool does, so that labels made on one do not fit what the other shows.",
+            fix: "Turn the pixels: ffmpeg -i IN -vf scale=out_range=tv,format=yuv420p,crop -fps_mode vfr -c:v libx264 -crf \
+                  18 -brand mp42 OUT.mp4",
+            source: "ISO/IEC 14496-12, 6.2.2 and 8.3.2; compare ffprobe's side data 'Display Matrix'",
         },
         Code::UnsupportedFormat => Text {
             summary: "the content is of a format that is not synced",
@@ -109,6 +132,15 @@ pub fn text(code: Code) -> Text {
                   than one file may cost. The verdict is unknown: presync does not guess.",
             fix: "Look at the file with exiftool or ffprobe.",
             source: "the limits are named in presync's probe",
+        },
+        Code::Truncated => Text {
+            summary: "the file ends before its data",
+            why: "A box of a video names more bytes than there are, so an upload or a recording broke off. The rules can be \
+                  checked all the same, because the header is whole, but players stop early. It is found only where the \
+                  bytes that the verdict needs show it: a warning by default, which --severity FMT005=error makes an \
+                  error.",
+            fix: "Upload the file again.",
+            source: "ISO/IEC 14496-12, 4.2",
         },
         Code::Empty => Text {
             summary: "the blob has no content",

@@ -117,12 +117,13 @@ impl Baseline {
     /// Whether reading the asset again would find nothing new.
     fn is_enough(&self, earlier: &Asset, want: Want) -> bool {
         let is_media = earlier.kind != Kind::Other;
-        let lacks_dimensions = want == Want::Dimensions && !self.dimensions && earlier.facts.width.is_none();
+        let lacks_dimensions = want.dimensions && !self.dimensions && earlier.facts.width.is_none();
         let is_undetermined = earlier.facts.gap.is_some()
             || earlier.findings.iter().any(|finding| finding.code == Code::Undetermined);
         self.probe_version >= probe::TRUSTED_SINCE
             && !(is_undetermined && self.probe_version < probe::VERSION)
             && !(is_media && lacks_dimensions)
+            && earlier.facts.gap_cost.is_none_or(|cost| cost.reads > u64::from(want.max_reads))
     }
 }
 

@@ -22,7 +22,7 @@ fn verdict(name: &str, bytes: &Bytes) -> (Verdict, Facts, Reads) {
         last_modified: None,
         access: Access::Online,
     };
-    let (mut examination, mut next) = Examination::begin(blob, Want::Verdict, None);
+    let (mut examination, mut next) = Examination::begin(blob, Want::default(), None);
     loop {
         next = match next {
             Next::Read(range) => {

@@ -113,7 +113,7 @@ fn report(seed: Option<u64>, format: Format, settings: Settings) -> String {
 }
 
 fn settings(concurrency: usize, workers: usize, queue: usize, window: usize) -> Settings {
-    Settings { concurrency, workers, queue, window, want: Want::Verdict, first_read: None }
+    Settings { concurrency, workers, queue, window, want: Want::default(), first_read: None }
 }
 
 #[test]

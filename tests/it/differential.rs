@@ -253,6 +253,7 @@ const KNOWN: &[Known] = &[
         why: "A directory or box outside of the file: exiftool warns, or takes the file for another format.",
         files: &[
             ("real/bigcat88+pillow_heif/tests/images/heif_corrupted/corrupted.heic", "absent", "damaged"),
+            ("real/mindeng+nom-exif/testdata/compatible-brands.heic", "absent", "damaged"),
             ("real/pydicom+pydicom/src/pydicom/data/test_files/MR_small_RLE.dcm", "absent", "damaged"),
             ("real/pydicom+pydicom/src/pydicom/data/test_files/MR_small_padded.dcm", "absent", "damaged"),
             (
@@ -265,6 +266,23 @@ const KNOWN: &[Known] = &[
             ("synth/img/tif_MM_hdr_only.tif", "absent", "damaged"),
             ("synth/img/tif_MM_trunc_before_ifd.tif", "absent", "damaged"),
         ],
+    },
+    Known {
+        by: "kamadak-exif",
+        question: "orientation",
+        right: Right::Presync,
+        why: "An EXIF identifier of other letters or with another sixth byte: exiftool reads on, browsers with the latter.",
+        files: &[
+            ("synth/img/jpg_preamble_ff.jpg", "absent", "6"),
+            ("synth/img/jpg_preamble_lower.jpg", "absent", "6"),
+        ],
+    },
+    Known {
+        by: "image",
+        question: "orientation",
+        right: Right::Presync,
+        why: "An EXIF identifier of other letters or with another sixth byte: exiftool reads on, browsers with the latter.",
+        files: &[("synth/img/jpg_preamble_ff.jpg", "1", "6"), ("synth/img/jpg_preamble_lower.jpg", "1", "6")],
     },
     Known {
         by: "kamadak-exif",
@@ -671,11 +689,7 @@ const KNOWN: &[Known] = &[
         question: "readable",
         right: Right::Presync,
         why: "A part is missing without which no rule can be checked: ffprobe calls the header broken.",
-        files: &[
-            ("synth/vid/s_stsd_count0.mp4", "yes", "no"),
-            ("synth/vid/x_fuzz_moov_08.mp4", "yes", "no"),
-            ("synth/vid/x_nested_3000_trak.mp4", "yes", "no"),
-        ],
+        files: &[("synth/vid/s_stsd_count0.mp4", "yes", "no"), ("synth/vid/x_fuzz_moov_08.mp4", "yes", "no")],
     },
     Known {
         by: "mp4parse",
@@ -707,7 +721,10 @@ const KNOWN: &[Known] = &[
         question: "readable",
         right: Right::Presync,
         why: "Cut short in the samples, behind the whole header: ffprobe reads the header.",
-        files: &[("synth/vid/t_mdat_cut_faststart.mp4", "no", "yes")],
+        files: &[
+            ("synth/vid/t_frag_cut.mp4", "no", "yes"),
+            ("synth/vid/t_mdat_cut_faststart.mp4", "no", "yes"),
+        ],
     },
     Known {
         by: "mp4parse",

@@ -41,4 +41,5 @@ mod rule;
 mod secrets;
 mod shards;
 mod support;
+mod videos;
 mod wheel;

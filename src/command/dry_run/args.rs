@@ -10,7 +10,7 @@ use crate::command::target::Target;
 use crate::command::values::{admit, one_line, shard, whole_number};
 use crate::model::Admit;
 use crate::plan_file::ShardOf;
-use crate::probe::Want;
+use crate::probe::{self, Want};
 use crate::report::Format;
 use crate::run::Settings;
 use crate::source::Depth;
@@ -64,6 +64,10 @@ pub(crate) struct DryRunArgs {
     /// Also read width and height where the rules do not need them
     #[arg(long)]
     pub dimensions: bool,
+
+    /// Maximum reads to count the frames of one fragmented video [default: 8192]
+    #[arg(long, value_name = "N")]
+    pub max_reads: Option<u32>,
 
     /// Format of the report
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
@@ -136,9 +140,8 @@ impl DryRunArgs {
         let mut pipeline = Settings::with_concurrency(self.performance.concurrency.unwrap_or(at_once));
         pipeline.workers = self.performance.workers.unwrap_or(pipeline.workers);
         pipeline.queue = self.performance.queue.unwrap_or(pipeline.queue);
-        if self.dimensions {
-            pipeline.want = Want::Dimensions;
-        }
+        let max_reads = self.max_reads.unwrap_or(probe::MAX_READS);
+        pipeline.want = Want { dimensions: self.dimensions, max_reads };
         pipeline
     }
 }

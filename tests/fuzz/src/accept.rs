@@ -20,7 +20,7 @@ pub fn judged(name: &str, bytes: &[u8]) -> Asset {
         last_modified: None,
         access: Access::Online,
     };
-    let (mut examination, mut next) = Examination::begin(blob, Want::Verdict, None);
+    let (mut examination, mut next) = Examination::begin(blob, Want::default(), None);
     let mut asks = Asks::default();
     let asset = loop {
         next = match next {

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 
 use model::{ByteRange, Facts};
-use probe::{MAX_FRAGMENT_ASKS, MAX_HELD, Probe, Step};
+use probe::{MAX_ASKS, MAX_HELD, MAX_READS, Probe, Step};
 
 /// Nodes that an outline may have, and letters that one of them may have.
 const MAX_NODES: usize = 1000;
@@ -106,7 +106,7 @@ impl<'a> Blob<'a> {
 pub struct Asks {
     given: Vec<Range<u64>>,
     asks: u32,
-    held: u64,
+    read: u64,
     /// Where an answer that was cut ended.
     rest_from: Option<u64>,
 }
@@ -121,12 +121,11 @@ impl Asks {
         // An ask for what an answer left out is no ask of its own.
         if self.rest_from != Some(start) {
             self.asks += 1;
-            assert!(self.asks <= MAX_FRAGMENT_ASKS, "{} asks", self.asks);
+            assert!(self.asks <= MAX_ASKS + MAX_READS, "{} asks", self.asks);
         }
         let answer = blob.read(start, start + len.clamp(1, end - start));
         let got = start..start + answer.len() as u64;
-        self.held += got.end - got.start;
-        assert!(self.held <= MAX_HELD, "{} bytes are held", self.held);
+        self.read += got.end - got.start;
         self.rest_from = (!got.is_empty() && got.end < end).then_some(got.end);
         match self.given.last_mut() {
             Some(last) if last.end == got.start => last.end = got.end,
@@ -145,7 +144,7 @@ pub fn probed(blob: &Blob, extension: Option<&str>, mut cut: impl FnMut(u64) -> 
         step = match step {
             Step::Done(facts) => {
                 check_outline(&probe);
-                return (facts, asks.held);
+                return (facts, asks.read);
             }
             Step::Need(range) => {
                 if asks.asks.is_power_of_two() {

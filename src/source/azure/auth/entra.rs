@@ -51,10 +51,11 @@ impl Finder<'_> {
     fn check_tenant(&self, tenant: &str) -> Result<()> {
         match tenant.chars().find(|c| !(c.is_alphanumeric() || ".-".contains(*c))) {
             None => Ok(()),
-            Some(wrong) => {
-                Err(Error::new(format!("{TENANT_ID} is not a tenant ID: it has a '{}'", wrong.escape_debug()))
-                    .with_hint("set it to the tenant's ID or domain, such as contoso.onmicrosoft.com"))
-            }
+            Some(wrong) => Err(Error::new(format!(
+                "{TENANT_ID} is not a tenant ID: it has a '{}'",
+                wrong.escape_debug()
+            ))
+            .with_hint("set it to the tenant's ID or domain, such as contoso.onmicrosoft.com")),
         }
     }
 
