@@ -87,6 +87,8 @@ pub struct DryRun {
     pub admit: Admit,
     /// Whether to read on for width and height, where the rules do not need them.
     pub dimensions: bool,
+    /// Whether JPEG files are read at their end.
+    pub check_end: bool,
     /// How the report is written.
     pub format: Format,
     /// Where to; stdout when `None`.

@@ -67,7 +67,7 @@ impl Settings {
             workers: cores(),
             queue: 256,
             window: 4096,
-            want: Want::Verdict,
+            want: Want::default(),
             first_read: None,
         }
     }

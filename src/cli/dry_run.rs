@@ -58,6 +58,10 @@ pub(super) struct DryRunArgs {
     #[arg(long)]
     dimensions: bool,
 
+    /// Read the end of each JPEG too, and warn of those whose picture is cut
+    #[arg(long)]
+    check_end: bool,
+
     /// How the report is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: FormatArg,
@@ -140,6 +144,7 @@ impl DryRunArgs {
             ledger: self.ledger,
             admit: self.admit.into(),
             dimensions: self.dimensions,
+            check_end: self.check_end,
             format: self.format.into(),
             output: self.output,
             plan: self.plan,

@@ -62,6 +62,8 @@ const MAX_PASSED: u64 = 256 << 10;
 pub const MAX_READS: u32 = 8192;
 /// Length of a read elsewhere in the blob, in bytes.
 const JUMP: u64 = 4 << 10;
+/// Gap between two reads of a walk, in bytes, up to which the second goes on with the first: the parts are short.
+const SHORT_PART: u64 = 1 << 10;
 /// Reads of a walk after which it reads more at a time where the parts are short.
 const PATIENCE: u32 = 16;
 /// Length of these longer reads, in bytes, and the gap between two reads up to which they pay: four parts a read.
@@ -82,14 +84,13 @@ pub enum Step {
     Done(Facts),
 }
 
-/// Which facts are worth a read.
+/// Which facts are worth a read besides those that the rules need. Others are given where the same bytes show them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Want {
-    /// Those that the rules need. Others are given where the same bytes show them.
-    #[default]
-    Verdict,
-    /// Width and height besides.
-    Dimensions,
+pub struct Want {
+    /// Width and height.
+    pub dimensions: bool,
+    /// Whether a JPEG file ends where its picture does.
+    pub end: bool,
 }
 
 /// The examination of one blob.
@@ -126,7 +127,7 @@ impl Probe {
     /// A probe of a blob of `size` bytes that wants what the rules need, and the first range it asks for. `extension`
     /// decides only how much is read first. An empty blob needs no bytes and has the format `unknown`.
     pub fn new(size: u64, extension: Option<&str>) -> (Self, Step) {
-        Self::wanting(Want::Verdict, size, extension)
+        Self::wanting(Want::default(), size, extension)
     }
 
     /// Likewise, with a wish.
@@ -233,7 +234,8 @@ impl Probe {
                 if self.store.held() > MAX_PASSED {
                     self.store.forget(0, self.parts.at);
                 }
-                let goes_on = self.store.missing(at, len, 1).start() == self.asked.end();
+                let gap = self.store.missing(at, len, 1).start().checked_sub(self.asked.end());
+                let goes_on = gap.is_some_and(|gap| gap == 0 || (self.parts.at > 0 && gap <= SHORT_PART));
                 self.ask(at, len, goes_on, FOLLOW_UP[FOLLOW_UP.len() - 1])
             }
             Stop::Hop { at, len, dense } => {

@@ -30,7 +30,7 @@ fn raise(py: Python<'_>, error: &Error) -> PyErr {
 }
 
 fn want(dimensions: bool) -> Want {
-    if dimensions { Want::Dimensions } else { Want::Verdict }
+    Want { dimensions, ..Want::default() }
 }
 
 /// The header of a part of a plan, as JSON: what `presync report DIR` needs in the metadata of each Parquet file. An empty

@@ -50,7 +50,7 @@ fn late(seed: u64) -> Faults<LocalSource> {
 }
 
 fn settings(concurrency: usize, workers: usize, queue: usize, window: usize) -> Settings {
-    Settings { concurrency, workers, queue, window, want: Want::Verdict, first_read: None }
+    Settings { concurrency, workers, queue, window, want: Want::default(), first_read: None }
 }
 
 #[test]

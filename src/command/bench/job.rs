@@ -161,7 +161,7 @@ fn repeated(mut work: impl FnMut() -> Result<u64>) -> Result<(usize, f64)> {
 
 /// Whether the first read is all that the probe needs.
 fn is_settled(blob: &Blob, head: &Bytes) -> bool {
-    let (mut probe, step) = Probe::wanting(Want::Verdict, blob.size, blob.name.extension());
+    let (mut probe, step) = Probe::wanting(Want::default(), blob.size, blob.name.extension());
     match step {
         Step::Done(_) => true,
         Step::Need(_) => matches!(probe.step(head.clone()), Step::Done(_)),
@@ -313,7 +313,7 @@ impl What {
 }
 
 fn first_range(blob: &Blob) -> ByteRange {
-    match Probe::wanting(Want::Verdict, blob.size, blob.name.extension()).1 {
+    match Probe::wanting(Want::default(), blob.size, blob.name.extension()).1 {
         Step::Need(range) => range,
         Step::Done(_) => ByteRange::new(0, 0),
     }
