@@ -81,7 +81,7 @@ pub(super) fn presented(
     let mut open = edits.0.clone();
     let (mut frames, mut time, mut passed, mut earliest) = (0u64, 0i128, 0u64, i128::MAX);
     let total: u64 = times.iter().map(|bytes| run(bytes).0).sum();
-    loop {
+    while let Some((count, duration, offset)) = samples.next()? {
         view.spend(open.len() as u32)?;
         // No frame from here on is shown before this.
         let from = time - samples.slack;
@@ -103,7 +103,6 @@ pub(super) fn presented(
                 false => Ok(None),
             };
         }
-        let Some((count, duration, offset)) = samples.next()? else { break };
         let shown = time + offset;
         for (start, end) in &open {
             frames = frames.saturating_add(frames_between(shown, count, duration, *start, *end));
@@ -252,7 +251,7 @@ pub(super) mod tests {
         let closed = [&[(1, 512)][..], &[(1, 1536), (2, 0)].repeat(8)].concat();
         let open = [&[(1, 1536), (2, 0)].repeat(8)[..], &[(1, 512)]].concat();
         let times = [(25, 512)];
-        assert_eq!(shown(&[(512, 512 + 25 * 512)], &times, &closed, 0), (Some(25), 1));
+        assert_eq!(shown(&[(512, 512 + 25 * 512)], &times, &closed, 0), (Some(25), 2));
         assert_eq!(
             shown(&[(512, 512 + 25 * 512)], &times, &open, 0),
             (Some(25), 2),

@@ -8,14 +8,16 @@
 use super::JUMP;
 use super::bmff::{Bmff, Boxes};
 use super::sample::Sample;
-use super::view::{Parse, Stop, View};
+use super::view::{Parse, Stop, View, malformed};
 use crate::model::{Gap, VideoTrack};
 
 /// Bytes of headers between the media data of two fragments that are asked for at once. Real ones take 0.2 KiB, at
 /// p99 4.5.
 const MAX_HEADERS: u64 = 16 << 10;
-/// Length in bytes of fragments that are read as a whole, many at a time: so many bytes cost less than a read.
+/// Length in bytes of fragments that are read as a whole, many at a time: so many bytes cost less than a read. A file of
+/// only a few is not worth them.
 const DENSE: u64 = 32 << 10;
+const MANY: u32 = 16;
 /// Fragments, each too long to be read together with another, after which the map is looked for. Of so many, its two
 /// reads are few.
 const MAP_AFTER: usize = 32;
@@ -45,6 +47,8 @@ pub(super) struct Fragments {
     /// Where the `moof` boxes of the first fragments begin that are too long for that.
     distant: Vec<u64>,
     moof: u64,
+    /// Fragments that were passed.
+    passed: u32,
     index: Option<Bmff>,
     /// Tracks whose pixel format their first sample shows: place, number, and what a sample is.
     samples: Vec<(usize, u32, Sample)>,
@@ -74,6 +78,7 @@ impl Fragments {
             dense: false,
             distant: Vec::new(),
             moof: movie.end,
+            passed: 0,
             index: None,
             samples,
         }
@@ -94,6 +99,10 @@ impl Fragments {
     fn walk(&mut self, view: View<'_>, tracks: &mut [VideoTrack]) -> Parse<()> {
         while let Some(found) = Bmff::at_top(view, self.at)? {
             if found.end > view.size() {
+                let is_data = found.is(b"mdat") || (found.is(b"moof") && self.frames > 0);
+                if !is_data {
+                    return Err(malformed("box", found.at, "is larger than what it lies in"));
+                }
                 // What a recorder wrote before it lost its power; of samples that are cut off, the header tells.
                 self.cut = Some(found.end);
             }
@@ -119,8 +128,7 @@ impl Fragments {
     /// Goes to the fragment behind these samples, or gives up where a map shows that there are too many.
     fn leap(&mut self, view: View<'_>, mdat: Bmff) -> Parse<()> {
         let len = mdat.end - self.begin;
-        self.dense = len <= DENSE;
-        if !self.dense && self.distant.len() < MAP_AFTER {
+        if len > DENSE && self.distant.len() < MAP_AFTER {
             self.distant.push(self.moof);
             if self.distant.len() == MAP_AFTER && view.size() / len > self.max_reads {
                 let mapped = match self.count_by_map(view) {
@@ -139,6 +147,8 @@ impl Fragments {
                 }
             }
         }
+        self.passed += 1;
+        self.dense = len <= JUMP || (len <= DENSE && self.passed >= MANY);
         self.headers = (mdat.body - self.begin).min(MAX_HEADERS);
         self.begin = mdat.end;
         Ok(())

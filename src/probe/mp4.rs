@@ -119,7 +119,7 @@ impl Walk {
                 if self.movie.is_none() {
                     return Err(malformed("box", found.at, "is larger than what it lies in"));
                 }
-                self.cut = Some(found.end);
+                self.cut = Some(found.end).filter(|_| found.is(b"mdat"));
                 break;
             }
             if found.is(b"ftyp") && !self.has_brand {
@@ -145,11 +145,11 @@ impl Walk {
         Ok(())
     }
 
-    /// Looks whether a box behind the header, as far as the known bytes show any, reaches past the end of the file.
+    /// Looks whether the samples behind the header, as far as the known bytes show any, reach past the end of the file.
     fn look_ahead(&mut self, view: View<'_>) {
         while let Ok(Some(found)) = Bmff::at_top(view, self.at) {
             if found.end > view.size() {
-                self.cut = Some(found.end);
+                self.cut = self.cut.or(Some(found.end).filter(|_| found.is(b"mdat")));
                 return;
             }
             self.at = found.end;

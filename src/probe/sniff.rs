@@ -63,7 +63,7 @@ fn behind_other_boxes(view: View<'_>) -> Parse<Option<Format>> {
         }
         let [s0, s1, s2, s3, kind @ ..] = view.array::<8>(at, "file")?;
         let size = u64::from(u32::from_be_bytes([s0, s1, s2, s3]));
-        if is_quicktime_box(&kind) {
+        if kind == *b"moov" || (at == 0 && is_quicktime_box(&kind)) {
             without_brand = Some(Format::Mov);
         }
         match &kind {
