@@ -130,16 +130,17 @@ pub(super) fn exif_identifier(segment: &[u8]) -> Option<u64> {
 /// The next marker and its offset. It may be preceded by fill bytes (T.81, B.1.1.2) and, in files that break the
 /// rules, by a few others.
 pub(super) fn marker(view: View<'_>, at: u64) -> Parse<(u8, u64)> {
+    let is_marker = |pair: &[u8]| matches!(pair, [0xFF, 1..=0xFE]);
     let mut next = at;
     while next < at.saturating_add(MAX_STRAY) {
-        match view.array(next, "JPEG segment")? {
-            [0xFF, marker @ (1..=0xFE)] => return Ok((marker, next)),
-            // Nothing up to the next 0xFF can begin a marker.
-            _ => {
-                let rest = &view.known(next)[1..];
-                next += 1 + rest.iter().position(|byte| *byte == 0xFF).unwrap_or(rest.len()) as u64;
-            }
+        let pair: [u8; 2] = view.array(next, "JPEG segment")?;
+        if is_marker(&pair) {
+            return Ok((pair[1], next));
         }
+        // What is known is searched at once; its last byte may begin a marker.
+        let known = view.known(next);
+        let known = &known[..known.len().min(MAX_STRAY as usize)];
+        next += known.windows(2).position(is_marker).unwrap_or(known.len() - 1) as u64;
     }
     Err(malformed("JPEG segment", at, "does not begin with a marker"))
 }
