@@ -63,9 +63,11 @@ const MAX_PASSED: u64 = 256 << 10;
 pub const MAX_READS: u32 = 8192;
 /// Length of a read elsewhere in the blob, in bytes.
 const JUMP: u64 = 4 << 10;
-/// Reads of a walk after which it reads more at a time where the parts are short.
-const PATIENCE: u32 = 16;
-/// Length of these longer reads, in bytes, and the gap between two reads up to which they pay: four parts a read.
+/// Reads of a walk over the parts of an image after which it reads more at a time where the parts are short.
+const PATIENCE: u32 = 8;
+/// Gap between two such reads, in bytes, up to which the second goes on with the first.
+const SHORT_PART: u64 = 1 << 10;
+/// Length of a read where the parts are longer, in bytes, and the gap up to which it pays: four parts a read.
 const STRETCH: u64 = 64 << 10;
 const STRETCH_GAP: u64 = 16 << 10;
 /// Length of a read that goes on where the last one ended, in bytes, by how often that happened in a row: a header that
@@ -83,19 +85,20 @@ pub enum Step {
     Done(Facts),
 }
 
-/// Which facts are worth a read: those that the rules need, and what is wanted here besides. Others are given where the
-/// same bytes show them.
+/// Which facts are worth a read besides those that the rules need. Others are given if the same bytes show them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Want {
     /// Width and height.
     pub dimensions: bool,
-    /// Reads that the walk over the boxes of one video may cost.
+    /// Whether a JPEG file ends where its picture does.
+    pub end: bool,
+    /// Most reads to walk over the boxes of one video.
     pub max_reads: u32,
 }
 
 impl Default for Want {
     fn default() -> Self {
-        Self { dimensions: false, max_reads: MAX_READS }
+        Self { dimensions: false, end: false, max_reads: MAX_READS }
     }
 }
 
@@ -236,8 +239,12 @@ impl Probe {
                 if self.store.held() > MAX_PASSED {
                     self.store.forget(0, self.parts.at);
                 }
-                let goes_on = self.store.missing(at, len, 1).start() == self.asked.end();
-                self.ask(at, len, goes_on, FOLLOW_UP[FOLLOW_UP.len() - 1])
+                let gap = self.store.missing(at, len, 1).start().checked_sub(self.asked.end());
+                let is_within = |most: u64| gap.is_some_and(|gap| gap <= most);
+                let is_patient = self.parts.at == 0 || self.asks <= PATIENCE;
+                let goes_on = is_within(if is_patient { 0 } else { SHORT_PART });
+                let jump = if !is_patient && is_within(STRETCH_GAP) { STRETCH } else { JUMP };
+                self.ask(at, len, goes_on, [jump, FOLLOW_UP[FOLLOW_UP.len() - 1]])
             }
             Stop::Hop { at, len, dense } => {
                 self.hops += 1;
@@ -245,7 +252,7 @@ impl Probe {
                     let (from, to) = walk.passed();
                     self.store.forget(from, to);
                 }
-                self.ask(at, len, dense, LONG_WALK).inspect(|range| self.hopped += range.len())
+                self.ask(at, len, dense, [JUMP, LONG_WALK]).inspect(|range| self.hopped += range.len())
             }
         };
         match (asked, stop) {
@@ -281,15 +288,11 @@ impl Probe {
     }
 
     /// Asks for `len` bytes from `at` on, or for as many more as make a sensible read, which is longer where it
-    /// `goes_on` with the last one.
-    fn ask(&mut self, at: u64, len: u64, goes_on: bool, longest: u64) -> Result<ByteRange, Gap> {
+    /// `goes_on` with the last one: from the length of a `jump` to the `longest`.
+    fn ask(&mut self, at: u64, len: u64, goes_on: bool, [jump, longest]: [u64; 2]) -> Result<ByteRange, Gap> {
         self.in_a_row = if goes_on { self.in_a_row + 1 } else { 0 };
-        let gap = at.checked_sub(self.asked.end());
-        let short_parts =
-            self.parts.at > 0 && self.asks > PATIENCE && gap.is_some_and(|gap| gap <= STRETCH_GAP);
         let usual = match self.in_a_row {
-            0 if short_parts => STRETCH,
-            0 => JUMP,
+            0 => jump,
             times => *FOLLOW_UP.get(times - 1).unwrap_or(&longest),
         };
         let range = self.store.missing(at, len, usual);

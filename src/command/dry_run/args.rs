@@ -65,6 +65,10 @@ pub(crate) struct DryRunArgs {
     #[arg(long)]
     pub dimensions: bool,
 
+    /// Also read the end of each JPEG, to find those that are cut off
+    #[arg(long)]
+    pub check_end: bool,
+
     /// Maximum reads to count the frames of one fragmented video [default: 8192]
     #[arg(long, value_name = "N")]
     pub max_reads: Option<u32>,
@@ -141,7 +145,7 @@ impl DryRunArgs {
         pipeline.workers = self.performance.workers.unwrap_or(pipeline.workers);
         pipeline.queue = self.performance.queue.unwrap_or(pipeline.queue);
         let max_reads = self.max_reads.unwrap_or(probe::MAX_READS);
-        pipeline.want = Want { dimensions: self.dimensions, max_reads };
+        pipeline.want = Want { dimensions: self.dimensions, end: self.check_end, max_reads };
         pipeline
     }
 }
