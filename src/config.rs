@@ -87,6 +87,8 @@ pub struct DryRun {
     pub admit: Admit,
     /// Whether to read on for width and height, where the rules do not need them.
     pub dimensions: bool,
+    /// Whether JPEG files are read at their end.
+    pub check_end: bool,
     /// Reads that counting the frames of one fragmented video may take.
     pub max_reads: u32,
     /// How the report is written.

@@ -63,6 +63,10 @@ pub(super) struct DryRunArgs {
     #[arg(long, value_name = "N", default_value_t = probe::MAX_READS)]
     max_reads: u32,
 
+    /// Read the end of each JPEG too, and warn of those whose picture is cut
+    #[arg(long)]
+    check_end: bool,
+
     /// How the report is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: FormatArg,
@@ -146,6 +150,7 @@ impl DryRunArgs {
             admit: self.admit.into(),
             dimensions: self.dimensions,
             max_reads: self.max_reads,
+            check_end: self.check_end,
             format: self.format.into(),
             output: self.output,
             plan: self.plan,

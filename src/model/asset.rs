@@ -28,7 +28,7 @@ pub struct Facts {
     pub video: Option<Box<Video>>,
     /// Why the header cannot be followed to its end.
     pub malformed: Option<Malformed>,
-    /// Where the file would end if its data were all there, in bytes; only where that is behind the blob's end and the
+    /// Where the file would end at least if its data were all there, in bytes; only where that is behind the blob's end and the
     /// bytes that the verdict needed show it.
     pub truncated: Option<u64>,
     /// What presync could not find out although the header may be sound.

@@ -69,7 +69,7 @@ impl<'a> Coder<'a> {
     }
 
     fn bit(&mut self, state: &mut u8) -> Option<bool> {
-        let split = self.range * u32::from(*state) >> 8;
+        let split = (self.range * u32::from(*state)) >> 8;
         self.range -= split;
         let is_one = self.low >= self.range;
         if is_one {

@@ -5,6 +5,9 @@ use super::walk::Walk;
 use super::{Want, tiff};
 use crate::model::{Facts, Orientation};
 
+/// Bytes at the end of the file in which the end of the picture is looked for. Scan data of this length has some markers
+/// in it, and other data some that no scan has.
+const TAIL: u64 = 4 << 10;
 /// Bytes before an EXIF block at most: its identifier, and others before that.
 pub(super) const LONGEST_IDENTIFIER: u64 = 10;
 /// Bytes between two segments that belong to neither. Some writers pad there, and readers look for the next marker.
@@ -18,6 +21,11 @@ const SHORT_REST: u64 = 256;
 /// lies in the bytes that are there. An orientation is looked for in every APP1 segment before the first scan, so
 /// its absence is known only then.
 pub(super) fn read(view: View<'_>, want: Want, walk: &mut Walk, facts: &mut Facts) -> Parse<()> {
+    to_the_scan(view, want, walk, facts)?;
+    if want.end { look_at_the_end(view, walk, facts) } else { Ok(()) }
+}
+
+fn to_the_scan(view: View<'_>, want: Want, walk: &mut Walk, facts: &mut Facts) -> Parse<()> {
     walk.begin(2);
     loop {
         match segment(view, walk.at, facts) {
@@ -80,6 +88,34 @@ fn segment(view: View<'_>, at: u64, facts: &mut Facts) -> Parse<Option<u64>> {
     // Of a file that is known to its end, all of the header is looked at: it may be cut.
     let complete = facts.orientation != Orientation::NotRead && facts.width.is_some() && !view.is_whole();
     Ok((!complete).then_some(end))
+}
+
+/// Finds out whether the picture is cut: then the file ends in the data of a scan, without the marker that ends a picture.
+fn look_at_the_end(view: View<'_>, walk: &Walk, facts: &mut Facts) -> Parse<()> {
+    let at = view.size().saturating_sub(TAIL).max(walk.at);
+    let tail = view.bytes(at, view.size() - at, "JPEG file").map_err(|stop| match stop {
+        Stop::Need { at, len } => Stop::Wish { at, len },
+        stop => stop,
+    })?;
+    if is_cut(tail) {
+        facts.truncated = Some(view.size() + 2);
+    }
+    Ok(())
+}
+
+/// Whether the end of a file is the data of a scan, or zeros in its place. Other data, and text, was appended to a whole
+/// picture: phones put videos there.
+fn is_cut(tail: &[u8]) -> bool {
+    for pair in tail.windows(2) {
+        match pair {
+            [0xFF, 0xD9] => return false,
+            // What may stand in a scan and between two scans (T.81, B.2).
+            [0xFF, 0 | 0xC4 | 0xCC | 0xD0..=0xD7 | 0xDA..=0xDD | 0xFE | 0xFF] => {}
+            [0xFF, _] => return false,
+            _ => {}
+        }
+    }
+    !tail.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
 }
 
 /// Where the EXIF block begins in a segment that begins so, if it is one of EXIF. The identifier is `Exif` and two NULs
@@ -164,5 +200,47 @@ mod tests {
     fn a_header_that_ends_before_the_scan_is_damage() {
         assert!(matches!(facts(&[SOI, SOF]), Err(Stop::Malformed(_))));
         assert!(matches!(facts(&[SOI, &[0; 5000], SOS]), Err(Stop::Malformed(_))));
+    }
+
+    #[test]
+    fn the_identifier_of_exif_may_differ_from_the_standard() {
+        let block = &exif(6)[6..];
+        for identifier in [
+            &b"Exif\0\0"[..],
+            b"Exif\0\xff",
+            b"Exif\0x",
+            b"EXIF\0\0",
+            b"exif\0\0",
+            b"\0\0\0\x08Exif\0\0",
+            b"xExif\0\0",
+        ] {
+            let read = facts(&[SOI, &segment(0xE1, &[identifier, block].concat()), SOF, SOS]).unwrap();
+            assert_eq!(read.orientation, Orientation::Value(6), "{}", identifier.escape_ascii());
+        }
+        for identifier in [&b"Exif__"[..], b"Exig\0\0", b"12345Exif\0\0"] {
+            let read = facts(&[SOI, &segment(0xE1, &[identifier, block].concat()), SOF, SOS]).unwrap();
+            assert_eq!(read.orientation, Orientation::Absent, "{}", identifier.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_picture_without_its_end_is_cut() {
+        let scan = [&[7; 5000][..], b"\xff\0\xff\xd0"].concat();
+        let truncated = |end: &[u8]| {
+            let file = [SOI, &segment(0xE1, &exif(1)), SOF, SOS, &scan, end].concat();
+            let mut store = Store::new(file.len() as u64);
+            store.insert(0, Bytes::from(file));
+            let mut facts = Facts::of(Format::Jpeg);
+            let want = Want { end: true, ..Want::default() };
+            read(store.view(), want, &mut Walk::default(), &mut facts).map(|()| facts.truncated.is_some())
+        };
+        for end in [&b""[..], b"\xff", &[0; 5000], b"\xff\xc4\0\x04ab\xff\xda\0\x02abc"] {
+            assert_eq!(truncated(end), Ok(true), "{} bytes", end.len());
+        }
+        let video = [&b"\xff\xd9"[..], &b"ftypmp42\xff\xf1".repeat(1000)].concat();
+        let text = [&b"\xff\xd9"[..], &b"<x:xmpmeta>\n".repeat(1000)].concat();
+        for end in [&b"\xff\xd9"[..], b"\xff\xd9\0\0\0", &video, &text] {
+            assert_eq!(truncated(end), Ok(false), "{} bytes", end.len());
+        }
     }
 }

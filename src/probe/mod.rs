@@ -62,6 +62,8 @@ const MAX_PASSED: u64 = 256 << 10;
 pub const MAX_READS: u32 = 8192;
 /// Length of a read elsewhere in the blob, in bytes.
 const JUMP: u64 = 4 << 10;
+/// Gap between two reads of a walk, in bytes, up to which the second goes on with the first: the parts are short.
+const SHORT_PART: u64 = 1 << 10;
 /// Reads of a walk after which it reads more at a time where the parts are short.
 const PATIENCE: u32 = 16;
 /// Length of these longer reads, in bytes, and the gap between two reads up to which they pay: four parts a read.
@@ -82,19 +84,20 @@ pub enum Step {
     Done(Facts),
 }
 
-/// Which facts are worth a read: those that the rules need, and what is wanted here besides. Others are given where the
-/// same bytes show them.
+/// Which facts are worth a read besides those that the rules need. Others are given where the same bytes show them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Want {
     /// Width and height.
     pub dimensions: bool,
+    /// Whether a JPEG file ends where its picture does.
+    pub end: bool,
     /// Reads that the walk over the boxes of one video may cost.
     pub max_reads: u32,
 }
 
 impl Default for Want {
     fn default() -> Self {
-        Self { dimensions: false, max_reads: MAX_READS }
+        Self { dimensions: false, end: false, max_reads: MAX_READS }
     }
 }
 
@@ -235,7 +238,8 @@ impl Probe {
                 if self.store.held() > MAX_PASSED {
                     self.store.forget(0, self.parts.at);
                 }
-                let goes_on = self.store.missing(at, len, 1).start() == self.asked.end();
+                let gap = self.store.missing(at, len, 1).start().checked_sub(self.asked.end());
+                let goes_on = gap.is_some_and(|gap| gap == 0 || (self.parts.at > 0 && gap <= SHORT_PART));
                 self.ask(at, len, goes_on, FOLLOW_UP[FOLLOW_UP.len() - 1])
             }
             Stop::Hop { at, len, dense } => {

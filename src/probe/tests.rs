@@ -1,6 +1,8 @@
 //! Properties of the probe: it always ends, asks only for new bytes inside the blob, keeps to its caps, gives the same
 //! answer however the bytes were cut, and accepts nothing of which a part is missing.
 
+mod images;
+
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -14,7 +16,7 @@ use crate::rules::{self, Content, Profile};
 fn probed(name: &str, blob: &[u8], mut cut: impl FnMut(usize) -> usize) -> Facts {
     let (mut probe, mut step) = Probe::new(blob.len() as u64, BlobName::new(name).extension());
     let mut given = vec![false; blob.len()];
-    let (mut asks, mut held, mut rest_from) = (0, 0, None);
+    let (mut asks, mut rest_from) = (0, None);
     loop {
         let range = match step {
             Step::Done(facts) => return facts,
@@ -29,11 +31,10 @@ fn probed(name: &str, blob: &[u8], mut cut: impl FnMut(usize) -> usize) -> Facts
         }
         let len = cut(end - start).clamp(1, end - start);
         given[start..start + len].fill(true);
-        held += len as u64;
         rest_from = (len < end - start).then_some(start + len);
         assert!(asks <= MAX_ASKS + MAX_READS, "{asks} asks");
-        assert!(held <= MAX_HELD, "{held} bytes are held");
         step = probe.step(Bytes::copy_from_slice(&blob[start..start + len]));
+        assert!(probe.store.held() <= MAX_HELD, "{} bytes are held", probe.store.held());
     }
 }
 

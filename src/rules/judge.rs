@@ -202,7 +202,10 @@ fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile)
         findings.push(Finding { fix, ..Finding::new(Code::ExtensionMismatch, message) });
     }
     if let Some(end) = facts.truncated {
-        let message = format!("the file ends at byte {}, its data at byte {end}", blob.size);
+        let message = match facts.format {
+            Format::Jpeg => "the file ends inside of its picture, without the marker that ends it".to_owned(),
+            _ => format!("the file ends at byte {}, its data at byte {end}", blob.size),
+        };
         findings.push(Finding::new(Code::Truncated, message).with_fix("Upload the file again"));
     }
     Decision { findings, skipped: None }

@@ -28,8 +28,9 @@ pub fn text(code: Code) -> Text {
             why: "Cameras store a picture as the sensor lies and note in EXIF how to turn it. Annotations refer to the \
                   pixels as they are stored, so the platform leaves out images that would have to be turned. What \
                   counts is the first tag 0x0112 in IFD0 of the image's own EXIF, with any integer type, also when its \
-                  value is none of 1 to 8. XMP, the thumbnail's IFD1, HEIF's rotation and a PNG's text chunks do not \
-                  count.",
+                  value is none of 1 to 8. JPEG's EXIF counts as exiftool finds it: with any sixth byte behind Exif and a \
+                  NUL, in any case of the letters, and behind up to four other bytes. XMP, the thumbnail's IFD1, HEIF's \
+                  rotation and a PNG's text chunks do not count.",
             fix: "Turn the pixels and set the tag to 1; presync names the command for each file. Cameras can often be \
                   told to do so themselves.",
             source: "Datature's guide to external storage; Exif 3.0, 4.6.5.1.6; compare exiftool -n -IFD0:Orientation",
@@ -109,7 +110,10 @@ pub fn text(code: Code) -> Text {
         Code::UnsupportedFormat => Text {
             summary: "the content is of a format that is not synced",
             why: "The name ends like an image's or a video's, but the content is something else, such as an error page \
-                  that was saved as .jpg, or a format that the profile does not list.",
+                  that was saved as .jpg, or a format that the profile does not list. A camera's raw file is not a \
+                  TIFF image, although most are built like one: it is known by its maker's marks, by a directory that \
+                  holds a sensor's samples, or by its extension. A HEIF file that holds only an image sequence has no \
+                  still picture.",
             fix: "Upload the file again, or convert it to JPEG or PNG.",
             source: "the profile's list of formats",
         },
@@ -137,10 +141,11 @@ pub fn text(code: Code) -> Text {
             summary: "the file ends before its data",
             why: "A box of a video names more bytes than there are, so an upload or a recording broke off. The rules can be \
                   checked all the same, because the header is whole, but players stop early. It is found only where the \
-                  bytes that the verdict needs show it: a warning by default, which --severity FMT005=error makes an \
-                  error.",
+                  bytes that the verdict needs show it, and in JPEG files with --check-end, which reads the last 4 KiB \
+                  of each: there the marker that ends a picture (EOI) is missing. It is a warning by default, which \
+                  --severity FMT005=error makes an error.",
             fix: "Upload the file again.",
-            source: "ISO/IEC 14496-12, 4.2",
+            source: "ISO/IEC 14496-12, 4.2; ITU-T T.81, B.2.1",
         },
         Code::Empty => Text {
             summary: "the blob has no content",

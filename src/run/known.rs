@@ -1,7 +1,7 @@
 //! What earlier runs know of the blobs that are listed.
 
 use crate::error::Result;
-use crate::model::{Asset, Blob, Code, Kind};
+use crate::model::{Asset, Blob, Code, Format, Kind};
 use crate::plan::{Changes, Earlier, Group, is_unchanged};
 use crate::plan_file::Plan;
 use crate::probe::{self, Want};
@@ -120,13 +120,16 @@ impl Baseline {
     /// Whether reading again would find no more than the earlier run did.
     fn is_enough(&self, earlier: &Asset, want: Want) -> bool {
         let is_media = earlier.kind != Kind::Other;
-        let lacks_dimensions = want.dimensions && !self.dimensions && earlier.facts.width.is_none();
+        let facts = &earlier.facts;
+        let lacks_dimensions = want.dimensions && !self.dimensions && facts.width.is_none();
+        // A plan does not say whether the ends of its files were looked at.
+        let lacks_end = want.end && facts.format == Format::Jpeg && facts.truncated.is_none();
         let is_undetermined = earlier.facts.gap.is_some()
             || earlier.findings.iter().any(|finding| finding.code == Code::Undetermined);
         self.probe_version >= probe::TRUSTED_SINCE
             && !(is_undetermined && self.probe_version < probe::VERSION)
-            && !(is_media && lacks_dimensions)
-            && !earlier.facts.gap_cost.is_some_and(|cost| cost.reads <= u64::from(want.max_reads))
+            && !((is_media && lacks_dimensions) || lacks_end)
+            && facts.gap_cost.is_none_or(|cost| cost.reads > u64::from(want.max_reads))
     }
 }
 
