@@ -89,6 +89,8 @@ pub struct DryRun {
     pub dimensions: bool,
     /// Whether JPEG files are read at their end.
     pub check_end: bool,
+    /// Reads that counting the frames of one fragmented video may take.
+    pub max_reads: u32,
     /// How the report is written.
     pub format: Format,
     /// Where to; stdout when `None`.

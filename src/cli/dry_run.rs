@@ -12,6 +12,7 @@ use crate::checkpoint;
 use crate::config::DryRun;
 use crate::model::Admit;
 use crate::plan_file::ShardOf;
+use crate::probe;
 
 #[derive(Debug, Args)]
 pub(super) struct DryRunArgs {
@@ -57,6 +58,10 @@ pub(super) struct DryRunArgs {
     /// Read on for width and height where what the rules need does not show them
     #[arg(long)]
     dimensions: bool,
+
+    /// Reads that counting the frames of one fragmented video may take
+    #[arg(long, value_name = "N", default_value_t = probe::MAX_READS)]
+    max_reads: u32,
 
     /// Read the end of each JPEG too, and warn of those whose picture is cut
     #[arg(long)]
@@ -144,6 +149,7 @@ impl DryRunArgs {
             ledger: self.ledger,
             admit: self.admit.into(),
             dimensions: self.dimensions,
+            max_reads: self.max_reads,
             check_end: self.check_end,
             format: self.format.into(),
             output: self.output,

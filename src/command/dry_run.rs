@@ -188,7 +188,8 @@ pub(super) fn pipeline(source: &AnySource, settings: &DryRun) -> Settings {
     let mut pipeline = Settings::with_concurrency(settings.limits.concurrency.unwrap_or(at_once));
     pipeline.workers = settings.workers.unwrap_or(pipeline.workers);
     pipeline.queue = settings.queue.unwrap_or(pipeline.queue);
-    pipeline.want = Want { dimensions: settings.dimensions, end: settings.check_end };
+    pipeline.want =
+        Want { dimensions: settings.dimensions, end: settings.check_end, max_reads: settings.max_reads };
     pipeline
 }
 

@@ -7,8 +7,14 @@ use crate::model::Gap;
 
 /// Edits of a track that are looked at. Editors write one or two.
 const MAX_EDITS: u64 = 4096;
+/// Runs of the composition table that are read one by one. Mostly the first few tell that all frames are shown.
+const FEW_COMPOSITION_RUNS: u64 = 64;
 /// Runs of the composition table that are looked at: 1 MiB, an hour of reordered frames and more.
 const MAX_COMPOSITION_RUNS: u64 = 131_072;
+/// Steps of work that it takes to count frames by their time.
+const COUNTING: u32 = 8;
+const TABLE: &str = "composition offset table";
+
 /// Frames by which one may be shown earlier than it is stored: no codec reorders more of them (ITU-T H.264, A.3.1).
 const MAX_REORDERED: i128 = 16;
 
@@ -96,7 +102,7 @@ pub(super) fn presented(
         if open.is_empty() {
             break;
         }
-        if samples.looked_at > MAX_COMPOSITION_RUNS {
+        if samples.are_too_many() {
             // What is shown more than once must be counted, what is left out need not be.
             return match i128::from(edits.length()) > whole + last {
                 true => Err(Stop::Gap(Gap::Frames)),
@@ -104,11 +110,13 @@ pub(super) fn presented(
             };
         }
         let shown = time + offset;
-        for (start, end) in &open {
+        let length = i128::from(count) * i128::from(duration);
+        for (start, end) in open.iter().filter(|(start, end)| shown < *end && *start <= shown + length) {
+            view.spend(COUNTING)?;
             frames = frames.saturating_add(frames_between(shown, count, duration, *start, *end));
         }
         earliest = earliest.min(shown);
-        time += i128::from(count) * i128::from(duration);
+        time += length;
         passed += count;
     }
     Ok(Some(frames))
@@ -132,10 +140,11 @@ struct Samples<'a> {
     times: std::slice::Iter<'a, [u8; 8]>,
     /// Samples that are left of the run at hand, and their duration.
     time: (u64, u64),
-    /// The table of composition offsets from its first entry on, and how many it has.
-    composition: Option<(Bmff, u64, u64)>,
+    /// The table of composition offsets: where its next entry is, how many are left, and how many were taken.
+    next: u64,
+    left: u64,
+    taken: u64,
     offset: (u64, i128),
-    looked_at: u64,
     /// The longest duration of a sample.
     longest: i128,
     /// By how much a frame may be shown before its time of decoding.
@@ -144,18 +153,42 @@ struct Samples<'a> {
 
 impl<'a> Samples<'a> {
     fn new(view: View<'a>, times: &'a [[u8; 8]], composition: Option<Bmff>) -> Parse<Self> {
-        const PART: &str = "composition offset table";
         let longest = i128::from(times.iter().map(|bytes| run(bytes).1).max().unwrap_or(0));
-        let (mut slack, mut table) = (0, None);
+        let (mut slack, mut next, mut left) = (0, 0, 0);
         if let Some(ctts) = composition {
-            let (version, body) = ctts.full(view, PART)?;
-            let entries = u64::from(u32::from_be_bytes(ctts.field(view, body, PART)?));
-            table = Some((ctts, body + 4, entries.min((ctts.end - body - 4) / 8)));
+            let (version, body) = ctts.full(view, TABLE)?;
+            left =
+                u64::from(u32::from_be_bytes(ctts.field(view, body, TABLE)?)).min((ctts.end - body - 4) / 8);
+            next = body + 4;
             // Only offsets of version 1 are signed, but some writers use those of version 0 so as well.
             slack = if version == 0 { 0 } else { MAX_REORDERED * longest };
         }
         let (time, offset) = ((0, 0), (0, 0));
-        Ok(Self { view, times: times.iter(), time, composition: table, offset, looked_at: 0, longest, slack })
+        Ok(Self { view, times: times.iter(), time, next, left, taken: 0, offset, longest, slack })
+    }
+
+    /// Whether what is left of the composition table is not read.
+    fn are_too_many(&self) -> bool {
+        self.taken >= FEW_COMPOSITION_RUNS && self.taken + self.left > MAX_COMPOSITION_RUNS
+    }
+
+    /// The next entry of the composition table: how many samples, and their offset.
+    fn entry(&mut self) -> Parse<(u64, i128)> {
+        if self.left == 0 {
+            return Ok((u64::MAX, 0));
+        }
+        if self.taken == FEW_COMPOSITION_RUNS {
+            // All the rest in one read.
+            self.view.bytes(self.next, self.left * 8, TABLE)?;
+        }
+        let entry = self.view.array::<8>(self.next, TABLE)?;
+        (self.next, self.left, self.taken) = (self.next + 8, self.left - 1, self.taken + 1);
+        let [.., o0, o1, o2, o3] = entry;
+        let offset = i128::from(i32::from_be_bytes([o0, o1, o2, o3]));
+        if offset < 0 {
+            self.slack = MAX_REORDERED * self.longest;
+        }
+        Ok((run(&entry).0, offset))
     }
 
     /// Count, duration and composition offset of the next run.
@@ -167,20 +200,7 @@ impl<'a> Samples<'a> {
             }
         }
         while self.offset.0 == 0 {
-            self.offset = match &mut self.composition {
-                Some((ctts, at, left @ 1..)) => {
-                    let entry = ctts.field::<8>(self.view, *at, "composition offset table")?;
-                    (*at, *left) = (*at + 8, *left - 1);
-                    self.looked_at += 1;
-                    let [.., o0, o1, o2, o3] = entry;
-                    let offset = i128::from(i32::from_be_bytes([o0, o1, o2, o3]));
-                    if offset < 0 {
-                        self.slack = MAX_REORDERED * self.longest;
-                    }
-                    (run(&entry).0, offset)
-                }
-                _ => (u64::MAX, 0),
-            };
+            self.offset = self.entry()?;
         }
         let count = self.time.0.min(self.offset.0);
         self.time.0 -= count;
@@ -254,7 +274,7 @@ pub(super) mod tests {
         assert_eq!(shown(&[(512, 512 + 25 * 512)], &times, &closed, 0), (Some(25), 2));
         assert_eq!(
             shown(&[(512, 512 + 25 * 512)], &times, &open, 0),
-            (Some(25), 2),
+            (Some(25), 3),
             "the first is not shown first"
         );
         assert_eq!(shown(&[(1536, 1536 + 25 * 512)], &times, &open, 0).0, Some(23), "two are left out");

@@ -323,7 +323,7 @@ fn random_access_map(view: View<'_>) -> Parse<Option<Map>> {
 mod tests {
     use super::*;
     use crate::model::{Facts, Gap};
-    use crate::probe::{Probe, Step};
+    use crate::probe::{MAX_READS, Probe, Step, Want};
     use bytes::Bytes;
 
     /// Frames of the movie header's own sample table.
@@ -370,7 +370,7 @@ mod tests {
 
     /// The facts, and the length of each read.
     fn probed(file: &[u8]) -> (Facts, Vec<u64>) {
-        probed_within(crate::probe::MAX_READS, file)
+        probed_within(MAX_READS, file)
     }
 
     fn probed_within(max_reads: u32, file: &[u8]) -> (Facts, Vec<u64>) {
@@ -378,11 +378,11 @@ mod tests {
     }
 
     fn probed_from(max_reads: u32, size: u64, read: impl Fn(u64, u64) -> Vec<u8>) -> (Facts, Vec<u64>) {
-        let (mut probe, mut step) = Probe::new(size, Some("mp4"));
-        probe.allow_reads(max_reads);
+        let want = Want { max_reads, ..Want::default() };
+        let (mut probe, mut step) = Probe::wanting(want, size, Some("mp4"));
         let mut reads = Vec::new();
         loop {
-            assert!(probe.store.held() < 1 << 20, "{} bytes are held", probe.store.held());
+            assert!(probe.held() < 1 << 20, "{} bytes are held", probe.held());
             match step {
                 Step::Done(facts) => return (facts, reads),
                 Step::Need(range) => {
@@ -435,7 +435,7 @@ mod tests {
     #[test]
     fn an_hour_in_fragments_of_a_second_comes_to_its_count() {
         let (size, read) = recording(3600);
-        let (facts, reads) = probed_from(crate::probe::MAX_READS, size, read);
+        let (facts, reads) = probed_from(MAX_READS, size, read);
         assert_eq!((facts.gap, frames(&facts)), (None, Some(OWN + 3600 * 30)));
         assert!(reads.len() <= 3600 && reads.iter().sum::<u64>() <= 3600 * JUMP, "{} reads", reads.len());
     }

@@ -37,11 +37,11 @@ fn to_the_scan(view: View<'_>, want: Want, walk: &mut Walk, facts: &mut Facts) -
                 return Ok(());
             }
             Err(Stop::Need { at: unknown, len }) if facts.orientation != Orientation::NotRead => {
-                return match want {
+                return match want.dimensions {
                     _ if facts.width.is_some() => Ok(()),
                     _ if view.size() - walk.at <= SHORT_REST => Err(Stop::Need { at: unknown, len }),
-                    Want { dimensions: true, .. } => Err(Stop::Wish { at: unknown, len }),
-                    _ => Ok(()),
+                    true => Err(Stop::Wish { at: unknown, len }),
+                    false => Ok(()),
                 };
             }
             Err(stop) => return Err(stop),

@@ -85,12 +85,20 @@ pub enum Step {
 }
 
 /// Which facts are worth a read besides those that the rules need. Others are given where the same bytes show them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Want {
     /// Width and height.
     pub dimensions: bool,
     /// Whether a JPEG file ends where its picture does.
     pub end: bool,
+    /// Reads that the walk over the boxes of one video may cost.
+    pub max_reads: u32,
+}
+
+impl Default for Want {
+    fn default() -> Self {
+        Self { dimensions: false, end: false, max_reads: MAX_READS }
+    }
 }
 
 /// The examination of one blob.
@@ -116,7 +124,6 @@ pub struct Probe {
     read: u64,
     /// Asks in a row that went on with the one before.
     in_a_row: usize,
-    max_reads: u32,
     /// Asks on the walk over a video's boxes, and bytes of them.
     hops: u32,
     hopped: u64,
@@ -148,18 +155,12 @@ impl Probe {
             asks: 1,
             read: asked.len(),
             in_a_row: 0,
-            max_reads: MAX_READS,
             hops: 0,
             hopped: 0,
             walk: None,
         };
         let step = if asked.is_empty() { Step::Done(Facts::of(Format::Unknown)) } else { Step::Need(asked) };
         (probe, step)
-    }
-
-    /// Sets how many reads the walk over the boxes of a video may take, instead of [`MAX_READS`].
-    pub fn allow_reads(&mut self, max_reads: u32) {
-        self.max_reads = max_reads;
     }
 
     /// Takes the bytes that begin where the asked range begins. Fewer bytes than asked for lead to an ask for the
@@ -189,6 +190,11 @@ impl Probe {
         outline::outline(self.store.view())
     }
 
+    /// Bytes of the blob that are held.
+    pub fn held(&self) -> u64 {
+        self.store.held()
+    }
+
     /// The bytes from `at` on, as far as they are known in one run and at most `len`.
     pub fn known(&self, at: u64, len: u64) -> &[u8] {
         self.store.known(at, len)
@@ -207,9 +213,7 @@ impl Probe {
             Ok(format) => self.facts = Facts::of(format),
             Err(stop) => return self.settle(stop),
         }
-        let read =
-            read_inside(view, self.want, self.max_reads, &mut self.parts, &mut self.walk, &mut self.facts);
-        match read {
+        match read_inside(view, self.want, &mut self.parts, &mut self.walk, &mut self.facts) {
             Ok(()) => self.done(),
             Err(stop) => self.settle(stop),
         }
@@ -225,7 +229,7 @@ impl Probe {
             }
             Stop::Gap(gap) => Err(gap),
             Stop::Need { .. } | Stop::Wish { .. } if self.asks >= most => Err(Gap::TooManyReads),
-            Stop::Hop { .. } if self.hops >= self.max_reads => {
+            Stop::Hop { .. } if self.hops >= self.want.max_reads => {
                 let has_movie = self.walk.as_ref().is_some_and(|walk| walk.has_movie());
                 Err(if has_movie { Gap::TooManyFragments } else { Gap::TooManyReads })
             }
@@ -317,7 +321,6 @@ pub(crate) fn first_read(extension: Option<&str>) -> u64 {
 fn read_inside(
     view: View<'_>,
     want: Want,
-    max_reads: u32,
     parts: &mut Walk,
     walk: &mut Option<Box<mp4::Walk>>,
     facts: &mut Facts,
@@ -330,7 +333,7 @@ fn read_inside(
         Format::Gif => raster::read_gif(view, facts),
         Format::Bmp => raster::read_bmp(view, facts),
         Format::Mp4 | Format::Mov | Format::ThreeGp | Format::Mj2 => {
-            walk.get_or_insert_with(|| Box::new(mp4::Walk::new(facts.format, max_reads))).go_on(view)
+            walk.get_or_insert_with(|| Box::new(mp4::Walk::new(facts.format, want.max_reads))).go_on(view)
         }
         Format::Heif | Format::Avif => heif::read(view, facts),
         Format::Jp2 => raster::read_jp2(view, facts),

@@ -7,9 +7,9 @@ use smallvec::SmallVec;
 
 use crate::model::{ByteRange, Gap, Malformed};
 
-/// Times that the parsers of one blob may look at its bytes, over all its reads: some 40 ms of work, and 100 times what
-/// the longest of the corpus takes.
-const MAX_STEPS: u32 = 8 << 20;
+/// Times that the parsers of one blob may look at its bytes, over all its reads: some 40 ms of work. Ten hours in
+/// fragments of one second take a fifth of it.
+const MAX_STEPS: u32 = 4 << 20;
 
 /// Why a parser stopped before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -157,18 +157,21 @@ mod tests {
         assert_eq!(choice(&[], &[], &[]), "");
         assert_eq!(
             choice(&[], &["VID1", "exif-orientation"], &[]),
-            "IMG001 ignored, VID101 ignored, VID102 ignored"
+            "IMG001 ignored, VID101 ignored, VID102 ignored, VID103 ignored, VID104 ignored"
         );
         assert_eq!(
             choice(&[], &["fmt"], &[]),
-            "FMT001 ignored, FMT002 ignored, FMT003 ignored",
+            "FMT001 ignored, FMT002 ignored, FMT003 ignored, FMT005 ignored",
             "not FMT004"
         );
         assert_eq!(
             choice(&["VID", "IMG", "FMT", "NAM", "BLB"], &["VID1", "vid10"], &[]),
-            "VID101 ignored, VID102 ignored"
+            "VID101 ignored, VID102 ignored, VID103 ignored, VID104 ignored"
         );
-        assert_eq!(choice(&["VID", "IMG", "FMT", "NAM", "BLB", "VID101"], &["VID1"], &[]), "VID102 ignored");
+        assert_eq!(
+            choice(&["VID", "IMG", "FMT", "NAM", "BLB", "VID101"], &["VID1"], &[]),
+            "VID102 ignored, VID103 ignored, VID104 ignored"
+        );
         let only_images = choice(&["IMG"], &[], &[]);
         assert!(
             !only_images.contains("IMG") && only_images.contains("VID001") && !only_images.contains("NET")
@@ -176,14 +179,15 @@ mod tests {
         let severity = [("VID", Level::Warning), ("VID102", Level::Error), ("VID1", Level::Warning)];
         assert_eq!(
             choice(&[], &["VID00"], &severity),
-            "VID001 ignored, VID002 ignored, VID003 ignored, VID004 ignored, VID101 warning, VID102 error"
+            "VID001 ignored, VID002 ignored, VID003 ignored, VID004 ignored, VID101 warning, VID102 error, \
+             VID103 warning, VID104 warning"
         );
     }
 
     #[test]
     fn a_selector_that_means_nothing_is_an_error() {
         for (text, hint) in [
-            ("VID103", "did you mean VID10"),
+            ("VID105", "did you mean VID10"),
             ("IMG01", "did you mean IMG001?"),
             ("exif-orientaton", "did you mean exif-orientation?"),
             ("", "presync rule lists"),

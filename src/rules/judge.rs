@@ -176,9 +176,7 @@ fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile)
             Promise::Media(_) => {
                 return Decision::of(Finding::new(
                     Code::UnsupportedFormat,
-                    format!(
-                        "the content is of no format that presync knows, although the name ends in .{extension}"
-                    ),
+                    format!("no format that presync knows, although the name ends in .{extension}"),
                 ));
             }
             Promise::Sidecar | Promise::Nothing => return Decision::skip(Skip::NoMedia),

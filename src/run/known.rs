@@ -129,6 +129,7 @@ impl Baseline {
         self.probe_version >= probe::TRUSTED_SINCE
             && !(is_undetermined && self.probe_version < probe::VERSION)
             && !((is_media && lacks_dimensions) || lacks_end)
+            && facts.gap_cost.is_none_or(|cost| cost.reads > u64::from(want.max_reads))
     }
 }
 

@@ -103,6 +103,54 @@ fn of_videos_that_need_more_than_their_codec_changed() {
 }
 
 #[test]
+fn of_videos_with_a_warning() {
+    let bench = Bench::new();
+    let mp4 = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-brand", "mp42"];
+    let uneven = ["-vf", "select='mod(n,3)',format=yuv420p", "-fps_mode", "vfr"];
+    bench.paint("uneven.mp4", &[&uneven[..], &mp4].concat());
+    // A quarter clockwise, and an edit of no length.
+    let turn = [0, 1 << 16, 0, u32::MAX << 16, 0].map(u32::to_be_bytes);
+    for (name, kind, at, bytes) in
+        [("turned.mp4", b"tkhd", 44, turn.as_flattened()), ("presents nothing.mp4", b"elst", 12, &[0; 4])]
+    {
+        bench.paint(name, &mp4);
+        let mut file = fs::read(bench.before().join(name)).expect("it is written");
+        let at = at + file.windows(4).position(|window| window == kind).expect("it has such a box");
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+        bench.put(name, &file);
+    }
+    let mended = bench.mend();
+    let codes: Vec<_> = mended.iter().map(|mended| mended.code.as_str()).collect();
+    assert_eq!(codes, ["VID101", "VID104", "VID103"]);
+    // The others get other frames than what was shown: more, or all.
+    mended[1].looks_as_before();
+    for (mended, frames) in [(&mended[0], 15), (&mended[2], 14)] {
+        assert_eq!(frames_of(&mended.output), frames, "{}", mended.fix);
+    }
+}
+
+#[test]
+fn of_videos_in_other_containers() {
+    let bench = Bench::new();
+    let mpeg2 = ["-c:v", "mpeg2video", "-q:v", "2", "-pix_fmt", "yuv420p", "-r", "25"];
+    bench.paint("recorder.mpg", &[&mpeg2[..], &["-f", "vob"]].concat());
+    let stream = fs::read(bench.before().join("recorder.mpg")).expect("it is written");
+    bench.put("recorder.mp4", &[&b"IMKH\x01\x01"[..], &[0; 34], &stream].concat());
+    fs::remove_file(bench.before().join("recorder.mpg")).expect("it is there");
+    bench.paint("camera.mxf", &mpeg2);
+    bench.paint("bare.h264", &["-c:v", "libx264", "-bf", "0", "-pix_fmt", "yuv420p"]);
+    bench.paint(
+        "bare.h265",
+        &["-c:v", "libx265", "-bf", "0", "-x265-params", "log-level=none", "-pix_fmt", "yuv420p"],
+    );
+    bench.paint("old.rm", &["-c:v", "rv10", "-q:v", "2", "-s", "96x64"]);
+    bench.paint("film.mkv", &["-c:v", "libx264", "-pix_fmt", "yuv420p"]);
+    let mended = bench.mend();
+    assert_eq!(mended.len(), 6);
+    mended.iter().for_each(Mended::plays_as_before);
+}
+
+#[test]
 fn that_say_to_rename() {
     let bench = Bench::new();
     bench.put("scan.jpg", &fs::read(demo().join("drone/mosaic.png")).expect("it can be read"));
@@ -332,6 +380,14 @@ fn frames(file: &Path, view: &str) -> Vec<u8> {
     let out =
         ["-map", "0:V:0", "-vf", view, "-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo"];
     run(Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(file).args(out).arg("-"))
+}
+
+/// How many frames the header of a file names.
+fn frames_of(file: &Path) -> u64 {
+    let show =
+        ["-v", "error", "-select_streams", "v:0", "-show_entries", "stream=nb_frames", "-of", "csv=p=0"];
+    let frames = run(Command::new("ffprobe").args(show).arg(file));
+    String::from_utf8_lossy(&frames).trim().parse().expect("a number")
 }
 
 /// A picture in RGB, row by row.

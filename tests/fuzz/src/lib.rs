@@ -23,7 +23,7 @@ use bytes::Bytes;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 
 use model::Facts;
-use probe::{MAX_FRAGMENT_ASKS, MAX_HELD, Probe, Step};
+use probe::{MAX_ASKS, MAX_HELD, MAX_READS, Probe, Step};
 
 /// Nodes that an outline may have, and letters that one of them may have.
 const MAX_NODES: usize = 1000;
@@ -106,12 +106,12 @@ impl<'a> Blob<'a> {
 pub fn probed(blob: &Blob, extension: Option<&str>, mut cut: impl FnMut(u64) -> u64) -> (Facts, u64) {
     let (mut probe, mut step) = Probe::new(blob.listed(), extension);
     let mut given: Vec<Range<u64>> = Vec::new();
-    let (mut asks, mut held, mut rest_from) = (0u32, 0, None);
+    let (mut asks, mut read, mut rest_from) = (0u32, 0, None);
     loop {
         let range = match step {
             Step::Done(facts) => {
                 check_outline(&probe);
-                return (facts, held);
+                return (facts, read);
             }
             Step::Need(range) => range,
         };
@@ -121,21 +121,21 @@ pub fn probed(blob: &Blob, extension: Option<&str>, mut cut: impl FnMut(u64) -> 
         // An ask for what an answer left out is no ask of its own.
         if rest_from != Some(start) {
             asks += 1;
-            assert!(asks <= MAX_FRAGMENT_ASKS, "{asks} asks");
+            assert!(asks <= MAX_ASKS + MAX_READS, "{asks} asks");
             if asks.is_power_of_two() {
                 check_outline(&probe);
             }
         }
         let answer = blob.read(start, start + cut(end - start).clamp(1, end - start));
         let got = start..start + answer.len() as u64;
-        held += got.end - got.start;
-        assert!(held <= MAX_HELD, "{held} bytes are held");
+        read += got.end - got.start;
         rest_from = (!got.is_empty() && got.end < end).then_some(got.end);
         match given.last_mut() {
             Some(last) if last.end == got.start => last.end = got.end,
             _ => given.push(got),
         }
         step = probe.step(answer);
+        assert!(probe.held() <= MAX_HELD, "{} bytes are held", probe.held());
     }
 }
 

@@ -217,6 +217,12 @@ impl Track {
         (length > 0).then(|| length as u64 as f64 / f64::from(self.timescale()))
     }
 
+    /// Whether the time-to-sample table is so long that presync does not read it, and an edit list may show some of it
+    /// twice.
+    pub fn leaves_frames_open(&self) -> bool {
+        self.edits().count() > 0 && self.runs.len().min(MAX_RUNS) * (usize::from(self.repeats) % MAX_REPEATS + 1) > 512
+    }
+
     fn timescale(&self) -> u32 {
         self.timescale.max(1)
     }
