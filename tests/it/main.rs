@@ -10,6 +10,7 @@ mod architecture;
 mod audit;
 mod bad_input;
 mod bench;
+mod check_end;
 mod choice;
 mod commit;
 mod connect;
