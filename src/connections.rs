@@ -38,11 +38,11 @@ mod parse;
 mod rules;
 mod write;
 
-pub use rules::Rules;
-pub use write::{Added, add};
+pub(crate) use rules::Rules;
+pub(crate) use write::{Added, add};
 
 /// The file's name.
-pub const FILE_NAME: &str = "presync.toml";
+pub(crate) const FILE_NAME: &str = "presync.toml";
 
 /// Names that an error lists; more would hide the message.
 const MAX_LISTED: usize = 12;
@@ -52,7 +52,7 @@ const ALIKE: f64 = 0.8;
 
 /// A container with the settings that go with it. `None` means that the file does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// The storage account.
     pub account: Option<String>,
     /// The container's name, which follows Azure's rules.
@@ -82,7 +82,7 @@ impl Connection {
     /// # Errors
     ///
     /// Returns an error if no account is known, or if `account` is not the connection's.
-    pub fn url(&self, account: Option<&str>, prefix: &str, env: &Environment) -> Result<ContainerUrl> {
+    pub(crate) fn url(&self, account: Option<&str>, prefix: &str, env: &Environment) -> Result<ContainerUrl> {
         if let (Some(own), Some(asked)) = (self.account.as_deref(), account)
             && own != asked
         {
@@ -101,7 +101,7 @@ impl Connection {
 
 /// The connections and the rules of a file.
 #[derive(Clone, Debug)]
-pub struct Connections {
+pub(crate) struct Connections {
     path: PathBuf,
     by_name: BTreeMap<String, Connection>,
     rules: Rules,
@@ -113,7 +113,7 @@ impl Connections {
     /// # Errors
     ///
     /// Returns an error if the file cannot be read, or, with line and column, if it is not valid.
-    pub fn load(path: impl Into<PathBuf>) -> Result<Self> {
+    pub(crate) fn load(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let text = std::fs::read_to_string(&path).map_err(|error| {
             Error::new(format!("cannot read '{}': {}", path.display(), reason(&error)))
@@ -124,17 +124,17 @@ impl Connections {
     }
 
     /// The file's rules.
-    pub fn rules(&self) -> &Rules {
+    pub(crate) fn rules(&self) -> &Rules {
         &self.rules
     }
 
     /// The folder of the file, to which paths in it are relative.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
     /// The names of all connections, in alphabetical order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)
     }
 
@@ -143,7 +143,7 @@ impl Connections {
     /// # Errors
     ///
     /// Returns an error if there is no connection of this name; the hint lists those that exist.
-    pub fn get(&self, name: &str) -> Result<&Connection> {
+    pub(crate) fn get(&self, name: &str) -> Result<&Connection> {
         self.by_name.get(name).ok_or_else(|| {
             let path = self.path.display();
             Error::new(format!("there is no connection '@{}' in '{path}'", name.escape_debug()))
@@ -170,7 +170,7 @@ impl Connections {
 }
 
 /// The file in `folder` or the nearest one above it.
-pub fn find(folder: &Path) -> Option<PathBuf> {
+pub(crate) fn find(folder: &Path) -> Option<PathBuf> {
     folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())
 }
 
@@ -179,7 +179,7 @@ pub fn find(folder: &Path) -> Option<PathBuf> {
 /// # Errors
 ///
 /// Returns an error if it carries a SAS, which would become part of a printed name.
-pub fn reference(source: &str) -> Result<Option<(&str, &str)>> {
+pub(crate) fn reference(source: &str) -> Result<Option<(&str, &str)>> {
     let Some(reference) = source.strip_prefix('@') else { return Ok(None) };
     if reference.split_once('?').is_some_and(|(_, query)| Sas::parse(query).is_some()) {
         return Err(Error::new("an @NAME cannot carry a SAS").with_hint("set AZURE_STORAGE_SAS_TOKEN"));

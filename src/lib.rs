@@ -15,12 +15,14 @@
 //! into manifests, [`ledger`] records monthly quotas and what plans have reserved of them, and [`loopback`] is a blob
 //! server for tests and benchmarks.
 
+#![warn(unreachable_pub)]
+
 pub mod bench;
 pub mod command;
 pub mod commit;
-pub mod connections;
+mod connections;
 pub mod examine;
-pub mod files;
+mod files;
 pub mod ledger;
 pub mod loopback;
 pub mod model;

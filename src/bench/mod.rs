@@ -136,12 +136,12 @@ impl Measured {
     }
 
     /// The average per blob of a sum over all blobs.
-    pub fn per_blob(&self, sum: f64) -> f64 {
+    pub(crate) fn per_blob(&self, sum: f64) -> f64 {
         sum / (self.blobs.max(1)) as f64
     }
 }
 
 /// The fastest run.
-pub fn fastest(runs: &[Measured]) -> Option<&Measured> {
+pub(crate) fn fastest(runs: &[Measured]) -> Option<&Measured> {
     runs.iter().max_by(|a, b| a.rate().total_cmp(&b.rate()))
 }

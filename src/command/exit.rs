@@ -21,7 +21,7 @@ pub enum Exit {
 
 impl Exit {
     /// The exit of a run over one asset.
-    pub fn of_verdict(verdict: Verdict) -> Self {
+    pub(crate) fn of_verdict(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Accept | Verdict::Skip => Self::Clean,
             Verdict::Reject => Self::Findings,
@@ -30,7 +30,7 @@ impl Exit {
     }
 
     /// The exit of `presync doctor`: clean if no step failed.
-    pub fn of_checks(checks: &[Check]) -> Self {
+    pub(crate) fn of_checks(checks: &[Check]) -> Self {
         match checks.iter().any(|check| check.outcome == Outcome::Failed) {
             true => Self::Failed,
             false => Self::Clean,
@@ -38,7 +38,7 @@ impl Exit {
     }
 
     /// The exit of an audit. One incomplete container makes the whole audit incomplete.
-    pub fn of_audit(audit: &Audit, exit_zero: bool) -> Self {
+    pub(crate) fn of_audit(audit: &Audit, exit_zero: bool) -> Self {
         let totals = audit.totals();
         let is_over = audit.together.iter().any(|together| together.excess() > 0);
         match audit.is_complete() && totals.unknown == 0 {

@@ -48,7 +48,7 @@ impl Comparison {
     }
 
     /// Adds shortages of the quota.
-    pub fn add_shortages(&mut self, shortages: &[KindShortage]) {
+    pub(crate) fn add_shortages(&mut self, shortages: &[KindShortage]) {
         for KindShortage { kind, needed, left } in shortages {
             self.obstacles.add(ObstacleKind::Quota, kind.unit(), || format!("{needed} needed, {left} left"));
         }
@@ -103,7 +103,7 @@ impl Comparison {
     }
 
     /// Returns the obstacles.
-    pub fn into_obstacles(self) -> Obstacles {
+    pub(crate) fn into_obstacles(self) -> Obstacles {
         self.obstacles
     }
 }

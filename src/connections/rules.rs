@@ -12,7 +12,7 @@ use crate::rules::{Choice, Level, Selector};
 
 /// The rules of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// For every blob.
     pub everywhere: Choice,
     /// For the blobs whose names begin with a prefix, in the order of the file.
@@ -21,7 +21,7 @@ pub struct Rules {
 
 impl Rules {
     /// The overrides: for all blobs, those of the command line, or the file's where the command line has none.
-    pub fn overrides(&self, command_line: &Choice) -> Overrides {
+    pub(crate) fn overrides(&self, command_line: &Choice) -> Overrides {
         let everywhere = command_line.clone().or(self.everywhere.clone()).effects();
         Overrides { everywhere, prefixes: self.prefixes.clone() }
     }

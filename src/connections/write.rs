@@ -12,7 +12,7 @@ use crate::model::error::{Error, Result, reason};
 
 /// The result of adding a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Added {
+pub(crate) enum Added {
     /// It was written.
     New,
     /// The same one was already there.
@@ -25,7 +25,7 @@ pub enum Added {
 ///
 /// Returns an error if `name` is not valid or belongs to another connection, or if the file is not valid or cannot be
 /// written.
-pub fn add(path: &Path, name: &str, connection: &Connection) -> Result<Added> {
+pub(crate) fn add(path: &Path, name: &str, connection: &Connection) -> Result<Added> {
     if !is_name(name) {
         return Err(
             Error::new(format!("'{}' is not a connection's name", name.escape_debug())).with_hint(NAME_RULE)

@@ -17,7 +17,7 @@ use super::parquet_file::Fault;
 
 /// A value as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Value<'a> {
+pub(crate) enum Value<'a> {
     /// `BOOLEAN`.
     Bool(bool),
     /// `INT32` and `INT64`; of `INT96` the microseconds since 1970, UTC.
@@ -29,7 +29,7 @@ pub enum Value<'a> {
 }
 
 /// Reads the rows of a leaf column of a row group.
-pub struct LeafReader {
+pub(crate) struct LeafReader {
     store: Box<dyn Store>,
     levels: Levels,
     /// The definition levels of the decoded rows; empty if no value can be missing.
@@ -54,7 +54,7 @@ impl LeafReader {
     ///
     /// # Errors
     /// Returns an error if the file doesn't have the leaf, or if it is in a list of lists.
-    pub fn open(group: &dyn RowGroupReader, leaf: usize) -> Result<Self> {
+    pub(crate) fn open(group: &dyn RowGroupReader, leaf: usize) -> Result<Self> {
         let schema = group.metadata().schema_descr();
         let column = schema.columns().get(leaf).ok_or_else(|| general("it has fewer columns".to_owned()))?;
         if column.max_rep_level() > 1 {
@@ -75,7 +75,7 @@ impl LeafReader {
     ///
     /// # Errors
     /// Returns an error if the bytes are damaged.
-    pub fn decode(&mut self, rows: usize) -> Result<usize> {
+    pub(crate) fn decode(&mut self, rows: usize) -> Result<usize> {
         self.definition.clear();
         self.repetition.clear();
         (self.next_level, self.next_value) = (0, 0);
@@ -85,7 +85,7 @@ impl LeafReader {
     }
 
     /// How many elements the next row's list has; `None` if there is no list. Always 1 outside lists.
-    pub fn row_len(&self) -> Option<usize> {
+    pub(crate) fn row_len(&self) -> Option<usize> {
         match self.level(self.next_level) {
             level if level < self.levels.list => None,
             level if level < self.levels.element => Some(0),
@@ -98,7 +98,7 @@ impl LeafReader {
     ///
     /// # Errors
     /// Returns the first error of `take`.
-    pub fn next_row(
+    pub(crate) fn next_row(
         &mut self,
         mut take: impl FnMut(usize, Option<Value<'_>>) -> std::result::Result<(), Fault>,
     ) -> std::result::Result<(), Fault> {

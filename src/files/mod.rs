@@ -1,5 +1,5 @@
 //! Files on this machine: atomic writes, and Parquet files that may be damaged or hostile.
 
-pub mod leaf;
-pub mod parquet_file;
-pub mod whole;
+pub(crate) mod leaf;
+pub(crate) mod parquet_file;
+pub(crate) mod whole;

@@ -21,11 +21,11 @@ const MAGIC: [u8; 4] = *b"PAR1";
 const TAIL: u64 = 8;
 
 /// What is wrong with a file, as a sentence that begins with "it" or "its".
-pub type Fault = String;
+pub(crate) type Fault = String;
 
 /// Why a file cannot be read as Parquet.
 #[derive(Debug)]
-pub enum Refused {
+pub(crate) enum Refused {
     /// The file cannot be read.
     Unreadable(io::Error),
     /// The file isn't Parquet.
@@ -36,7 +36,7 @@ pub enum Refused {
 
 impl Refused {
     /// What is wrong, as a sentence whose subject is the file.
-    pub fn why(&self) -> Fault {
+    pub(crate) fn why(&self) -> Fault {
         match self {
             Self::Unreadable(error) => format!("it cannot be read: {}", reason(error)),
             Self::Foreign => "it isn't a Parquet file".to_owned(),
@@ -49,13 +49,13 @@ impl Refused {
 ///
 /// # Errors
 /// Returns an error if the file isn't Parquet or is damaged, or if its footer is longer than 64 MiB.
-pub fn open(mut file: File) -> Result<SerializedFileReader<File>, Refused> {
+pub(crate) fn open(mut file: File) -> Result<SerializedFileReader<File>, Refused> {
     check_ends(&mut file).map_err(Refused::Unreadable)??;
     guarded(|| SerializedFileReader::new(file)).map_err(Refused::Damaged)
 }
 
 /// The key-value metadata of a file.
-pub fn pairs(file: &SerializedFileReader<File>) -> &[KeyValue] {
+pub(crate) fn pairs(file: &SerializedFileReader<File>) -> &[KeyValue] {
     file.metadata().file_metadata().key_value_metadata().map_or(&[], Vec::as_slice)
 }
 
@@ -86,7 +86,7 @@ thread_local! {
 }
 
 /// Whether this thread is decoding a file. A panic is then caught and becomes an error, so it need not be printed.
-pub fn is_decoding() -> bool {
+pub(crate) fn is_decoding() -> bool {
     DECODING.get()
 }
 
@@ -94,7 +94,7 @@ pub fn is_decoding() -> bool {
 ///
 /// # Errors
 /// Returns an error if the decoder fails or panics.
-pub fn guarded<T, E: std::fmt::Display>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, Fault> {
+pub(crate) fn guarded<T, E: std::fmt::Display>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, Fault> {
     DECODING.set(true);
     let decoded = catch_unwind(AssertUnwindSafe(decode));
     DECODING.set(false);

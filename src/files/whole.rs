@@ -11,7 +11,7 @@ use crate::model::error::{Error, Result, reason};
 /// A file that is written under a temporary name. Until it is committed, an older file at its path stays as it is. If
 /// it is dropped before that, nothing is left behind.
 #[derive(Debug)]
-pub struct WholeFile {
+pub(crate) struct WholeFile {
     file: NamedTempFile,
     path: PathBuf,
 }
@@ -21,7 +21,7 @@ impl WholeFile {
     ///
     /// # Errors
     /// Returns an error if `path` is a folder, or if its folder cannot be written to.
-    pub fn create(path: &Path) -> Result<Self> {
+    pub(crate) fn create(path: &Path) -> Result<Self> {
         let path = target(path)?;
         let file = temporary(folder_of(&path)).map_err(|error| not_writable(&path, &error))?;
         Ok(Self { file, path })
@@ -32,7 +32,7 @@ impl WholeFile {
     ///
     /// # Errors
     /// Returns an error if `folder` cannot be written to.
-    pub fn create_in(folder: &Path, path: &Path) -> Result<Self> {
+    pub(crate) fn create_in(folder: &Path, path: &Path) -> Result<Self> {
         let file = temporary(folder).map_err(|error| not_writable(path, &error))?;
         Ok(Self { file, path: path.to_owned() })
     }
@@ -41,7 +41,7 @@ impl WholeFile {
     ///
     /// # Errors
     /// Returns an error if the system has no more handles.
-    pub fn writer(&self) -> io::Result<File> {
+    pub(crate) fn writer(&self) -> io::Result<File> {
         self.file.as_file().try_clone()
     }
 
@@ -49,7 +49,7 @@ impl WholeFile {
     ///
     /// # Errors
     /// Returns an error if that fails; the old file is then still there.
-    pub fn commit(self) -> Result<()> {
+    pub(crate) fn commit(self) -> Result<()> {
         let Self { file, path } = self;
         let failed =
             |error: io::Error| Error::new(format!("cannot write '{}': {}", path.display(), reason(&error)));
@@ -79,7 +79,7 @@ impl Write for WholeFile {
 ///
 /// # Errors
 /// Returns an error if something other than a file is there.
-pub fn target(path: &Path) -> Result<PathBuf> {
+pub(crate) fn target(path: &Path) -> Result<PathBuf> {
     if path.is_dir() {
         return Err(Error::new(format!("'{}' is a folder, not a file", path.display()))
             .with_hint("give the name of a file in it"));
@@ -91,7 +91,7 @@ pub fn target(path: &Path) -> Result<PathBuf> {
 }
 
 /// The error for a folder in which the file at `path` cannot be created.
-pub fn not_writable(path: &Path, error: &io::Error) -> Error {
+pub(crate) fn not_writable(path: &Path, error: &io::Error) -> Error {
     let folder = folder_of(path).display();
     Error::new(format!("cannot write to the folder '{folder}': {}", reason(error)))
         .with_hint("check that it exists and that you may write to it")

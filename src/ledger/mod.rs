@@ -80,7 +80,7 @@ impl Ledger {
     /// # Errors
     ///
     /// The same as for [`open`](Self::open).
-    pub fn open_existing(path: &Path) -> Result<Option<Self>> {
+    pub(crate) fn open_existing(path: &Path) -> Result<Option<Self>> {
         let connection = file::connect(path)?;
         Ok(connection.map(|connection| Self { path: path.to_owned(), connection }))
     }

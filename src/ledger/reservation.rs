@@ -138,7 +138,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Returns an error if the ledger cannot be read.
-    pub fn held_by(&self, plan: &str) -> Result<Option<Reservation>> {
+    pub(crate) fn held_by(&self, plan: &str) -> Result<Option<Reservation>> {
         self.read(|connection| held_by(connection, plan))
     }
 

@@ -210,7 +210,7 @@ impl Config {
     }
 
     /// Every container with its content, including those of the fleet.
-    pub fn all_containers(&self) -> impl Iterator<Item = (String, Content)> {
+    pub(crate) fn all_containers(&self) -> impl Iterator<Item = (String, Content)> {
         let fleet = self.fleet.iter().flat_map(|Fleet { name, containers, shape }| {
             (0..*containers).map(move |number| {
                 // Seeds are far apart, so that a container is not a shifted copy of the next one.

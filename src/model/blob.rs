@@ -64,7 +64,7 @@ impl ETag {
     }
 
     /// Creates an ETag from text that is not quoted, even if it starts or ends with a quote.
-    pub fn unquoted(etag: &str) -> Self {
+    pub(crate) fn unquoted(etag: &str) -> Self {
         Self(etag.into())
     }
 

@@ -62,7 +62,7 @@ impl Check {
     }
 
     /// Adds how to fix it.
-    pub fn cure(self, cure: impl Into<String>) -> Self {
+    pub(crate) fn cure(self, cure: impl Into<String>) -> Self {
         Self { cure: Some(cure.into()), ..self }
     }
 

@@ -23,17 +23,17 @@ impl Error {
     }
 
     /// Adds a hint that says how to fix it.
-    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
     /// The reader of the output has closed it, as `head` does. This is not reported.
-    pub fn closed_output() -> Self {
+    pub(crate) fn closed_output() -> Self {
         Self { closed_output: true, ..Self::new("the output was closed") }
     }
 
     /// Whether the run ended because its output was closed.
-    pub fn is_closed_output(&self) -> bool {
+    pub(crate) fn is_closed_output(&self) -> bool {
         self.closed_output
     }
 

@@ -109,7 +109,7 @@ codes! {
 impl Code {
     /// Whether a user may ignore the rule or change its severity. Of a blob that was not judged nothing is known that
     /// could be ignored, and what does not fit the quota does not fit.
-    pub fn is_changeable(self) -> bool {
+    pub(crate) fn is_changeable(self) -> bool {
         !matches!(
             self,
             Self::Undetermined

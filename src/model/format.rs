@@ -127,12 +127,12 @@ formats! {
 
 impl Format {
     /// Whether content of this format may well carry this extension (any case).
-    pub fn matches_extension(self, extension: &str) -> bool {
+    pub(crate) fn matches_extension(self, extension: &str) -> bool {
         self.extensions().iter().any(|known| known.eq_ignore_ascii_case(extension))
     }
 
     /// The first format that uses this extension (any case), or `None` for one that no media format uses.
-    pub fn of_extension(extension: &str) -> Option<Self> {
+    pub(crate) fn of_extension(extension: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|format| format.matches_extension(extension))
     }
 }

@@ -107,7 +107,7 @@ impl Gauge {
 
     /// Spends `amount` and returns `true` if that much is left. Otherwise spends nothing, clears `fits` and returns
     /// `false`.
-    pub fn spend(&mut self, amount: u64) -> bool {
+    pub(crate) fn spend(&mut self, amount: u64) -> bool {
         let fits = self.left().is_none_or(|left| amount <= left);
         match fits {
             true => self.cost = self.cost.saturating_add(amount),
@@ -145,7 +145,7 @@ impl Quota {
     }
 
     /// Replaces the gauges of the given kinds by ones with this much left. The kinds then no longer share a limit.
-    pub fn with_left(self, images: Option<u64>, frames: Option<u64>) -> Self {
+    pub(crate) fn with_left(self, images: Option<u64>, frames: Option<u64>) -> Self {
         if images.or(frames).is_none() {
             return self;
         }
@@ -154,7 +154,7 @@ impl Quota {
     }
 
     /// Whether images and frames share one limit.
-    pub fn is_shared(&self) -> bool {
+    pub(crate) fn is_shared(&self) -> bool {
         self.is_shared
     }
 
@@ -169,7 +169,7 @@ impl Quota {
 
     /// Spends `amount` on an asset of this kind, as [`Gauge::spend`] does. Anything but images and videos costs
     /// nothing.
-    pub fn spend(&mut self, kind: Kind, amount: u64) -> bool {
+    pub(crate) fn spend(&mut self, kind: Kind, amount: u64) -> bool {
         let is_shared = self.is_shared;
         let Some((gauge, other)) = self.gauges_mut(kind) else { return true };
         let fits = gauge.spend(amount);

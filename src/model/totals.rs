@@ -52,7 +52,7 @@ impl Totals {
     }
 
     /// Adds the totals of another run.
-    pub fn add_all(&mut self, other: &Self) {
+    pub(crate) fn add_all(&mut self, other: &Self) {
         let pairs = [
             (&mut self.listed, other.listed),
             (&mut self.accepted, other.accepted),
@@ -72,7 +72,7 @@ impl Totals {
     }
 
     /// Whether every listed entry has exactly one verdict.
-    pub fn reconcile(&self) -> bool {
+    pub(crate) fn reconcile(&self) -> bool {
         self.listed == self.accepted + self.rejected + self.skipped + self.unknown
     }
 }

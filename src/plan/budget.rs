@@ -74,7 +74,7 @@ impl Budget {
     }
 
     /// Sets the user's overrides, which apply to duplicate basenames.
-    pub fn with_overrides(self, overrides: Overrides) -> Self {
+    pub(crate) fn with_overrides(self, overrides: Overrides) -> Self {
         Self { overrides, ..self }
     }
 

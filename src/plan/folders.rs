@@ -59,7 +59,7 @@ impl<S: FolderSum> TopFolders<S> {
     }
 
     /// Adds the folders of other containers.
-    pub fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         other.top.into_iter().for_each(|folder| self.add(folder));
         self.more += other.more;
         self.rest.add(other.rest);

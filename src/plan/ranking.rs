@@ -48,7 +48,7 @@ impl Ranking {
     }
 
     /// Spends the quota in ranking order, and returns the budget that settles the same assets accordingly.
-    pub fn decide(self) -> Budget {
+    pub(crate) fn decide(self) -> Budget {
         let Self { admit, quota, mut claims } = self;
         // Ties are in listing order, so that the same listing always gives the same plan.
         claims.sort_unstable_by_key(|claim| (claim.rank, claim.place));

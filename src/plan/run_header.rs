@@ -53,7 +53,7 @@ impl RunHeader {
     }
 
     /// Whether two runs list the same source in the same way.
-    pub fn lists_the_same(&self, other: &Self) -> bool {
+    pub(crate) fn lists_the_same(&self, other: &Self) -> bool {
         let of = |header: &Self| {
             let Origin { provider, location, prefix, .. } = &header.origin;
             let root = header.root.as_ref().unwrap_or(location);

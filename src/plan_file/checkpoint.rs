@@ -100,7 +100,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Returns an error if the plan cannot be written.
-    pub fn begin_plan(&self) -> Result<PlanWriter> {
+    pub(crate) fn begin_plan(&self) -> Result<PlanWriter> {
         PlanWriter::create_in(&self.folder, &self.plan, self.header.clone())
     }
 

@@ -65,7 +65,8 @@ impl PartHeader {
 
     /// The origin of parts whose folders name the container. `endpoint` is that of all accounts, with `{account}` in
     /// it; `None` for Azure's own.
-    pub fn origin_by_folder(endpoint: Option<&str>, prefix: &str) -> Origin {
+    #[cfg(feature = "python")]
+    pub(crate) fn origin_by_folder(endpoint: Option<&str>, prefix: &str) -> Origin {
         Origin {
             provider: "azure".into(),
             location: endpoint.unwrap_or(AZURE_ENDPOINT).to_owned(),
@@ -179,7 +180,7 @@ impl PartReader {
     }
 
     /// A lower bound for the part's names, if its file has one.
-    pub fn least_name(&self) -> Option<Vec<u8>> {
+    pub(crate) fn least_name(&self) -> Option<Vec<u8>> {
         self.assets.least_name()
     }
 

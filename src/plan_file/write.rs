@@ -46,7 +46,7 @@ impl PlanWriter {
     ///
     /// # Errors
     /// Returns an error if the file cannot be created in `folder`.
-    pub fn create_in(folder: &Path, path: &Path, header: RunHeader) -> Result<Self> {
+    pub(crate) fn create_in(folder: &Path, path: &Path, header: RunHeader) -> Result<Self> {
         Self::new(WholeFile::create_in(folder, path)?, path, header)
     }
 

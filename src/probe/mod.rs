@@ -139,7 +139,7 @@ impl Probe {
     }
 
     /// Likewise, with a wish.
-    pub fn wanting(want: Want, size: u64, extension: Option<&str>) -> (Self, Step) {
+    pub(crate) fn wanting(want: Want, size: u64, extension: Option<&str>) -> (Self, Step) {
         Self::beginning(first_read(extension), want, size)
     }
 

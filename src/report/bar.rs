@@ -33,7 +33,7 @@ pub struct ProgressBar {
 
 impl ProgressBar {
     /// Shows the progress of a listing on stderr, without reads.
-    pub fn show_listing(progress: Arc<Progress>) -> Self {
+    pub(crate) fn show_listing(progress: Arc<Progress>) -> Self {
         Self::draw(move |stopped| {
             let bar = Bar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(style(LISTED));

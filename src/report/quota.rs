@@ -55,7 +55,7 @@ pub fn write(format: TextOrJson, statement: &Statement<'_>, out: impl Write, wid
 }
 
 /// `1,204 images, 90 frames`.
-pub fn amounts(amounts: &Amounts) -> String {
+pub(crate) fn amounts(amounts: &Amounts) -> String {
     let amounts = amounts.iter().map(|(kind, amount)| format!("{} {}", number(*amount), kind.unit()));
     amounts.collect::<Vec<_>>().join(", ")
 }

@@ -41,7 +41,7 @@ impl Selector {
     ///
     /// # Errors
     /// Returns an error if there is no such rule, or none of them [can be changed](Code::is_changeable).
-    pub fn parse_changeable(text: &str) -> Result<Self> {
+    pub(crate) fn parse_changeable(text: &str) -> Result<Self> {
         let selector = Self::parse(text)?;
         match selector.codes.iter().any(|code| code.is_changeable()) {
             true => Ok(selector),

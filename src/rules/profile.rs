@@ -66,7 +66,7 @@ impl Profile {
     pub const BUILT_IN: [&'static str; 2] = ["nexus", "vi"];
 
     /// The name by which [`load`](Self::load) finds the same profile from any folder: for a file, its absolute path.
-    pub fn whole_name(name: &str) -> String {
+    pub(crate) fn whole_name(name: &str) -> String {
         match Self::BUILT_IN.contains(&name) {
             true => name.to_owned(),
             false => std::path::absolute(name)

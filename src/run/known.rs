@@ -44,12 +44,12 @@ struct Baseline {
 
 impl Known {
     /// Resumes an interrupted run from the assets of its earlier attempts, newest first.
-    pub fn with_kept(self, kept: Vec<Assets>) -> Self {
+    pub(crate) fn with_kept(self, kept: Vec<Assets>) -> Self {
         Self { kept: kept.into_iter().map(Earlier::new).collect(), ..self }
     }
 
     /// Compares with an earlier plan of the same source.
-    pub fn with_baseline(self, plan: &Plan, assets: Assets) -> Self {
+    pub(crate) fn with_baseline(self, plan: &Plan, assets: Assets) -> Self {
         let before = &plan.summary.totals;
         let changes = Changes {
             plan: plan.id.clone(),

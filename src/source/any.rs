@@ -45,7 +45,7 @@ impl AnySource {
     /// # Errors
     ///
     /// Same as [`open`](Self::open).
-    pub fn open_in(
+    pub(crate) fn open_in(
         session: &Session,
         location: Location,
         auth: AuthMode,

@@ -135,7 +135,7 @@ impl ContainerUrl {
     ///
     /// Returns an error if `endpoint` is not a blob endpoint or names another account, or if a name breaks a naming
     /// rule.
-    pub fn at_endpoint(
+    pub(crate) fn at_endpoint(
         endpoint: &str,
         account: Option<&str>,
         container: &str,
@@ -270,7 +270,7 @@ impl ContainerUrl {
     }
 
     /// Whether the endpoint is reached over TLS.
-    pub fn is_https(&self) -> bool {
+    pub(crate) fn is_https(&self) -> bool {
         self.endpoint.starts_with("https://")
     }
 

@@ -100,7 +100,7 @@ impl ContainerOutcome {
     }
 
     /// Whether every blob was examined.
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         matches!(self, Self::Complete(_))
     }
 }
@@ -141,7 +141,7 @@ impl Audit {
     }
 
     /// Whether every container was fully examined.
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.containers.iter().all(|container| container.outcome.is_complete())
     }
 

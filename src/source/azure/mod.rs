@@ -114,7 +114,7 @@ impl AzureSource {
     /// # Errors
     ///
     /// Same as [`new`](Self::new).
-    pub fn in_session(
+    pub(crate) fn in_session(
         url: ContainerUrl,
         mode: AuthMode,
         env: &Environment,
@@ -148,12 +148,12 @@ impl AzureSource {
     }
 
     /// Figures of the requests to the account so far.
-    pub fn traffic(&self) -> Traffic {
+    pub(crate) fn traffic(&self) -> Traffic {
         self.limiter.traffic()
     }
 
     /// The CPU time spent on parsing pages of the listing so far.
-    pub fn parsing(&self) -> Duration {
+    pub(crate) fn parsing(&self) -> Duration {
         Duration::from_nanos(self.parsing.load(Ordering::Relaxed))
     }
 

@@ -9,19 +9,19 @@ use super::failure::Failure;
 use super::limiter::{Feedback, Limiter};
 
 /// The most attempts at one request, including the first.
-pub const MAX_ATTEMPTS: u32 = 4;
+pub(super) const MAX_ATTEMPTS: u32 = 4;
 
 /// The longest wait before the second attempt; it doubles with each further attempt.
-pub const FIRST_WAIT: Duration = Duration::from_millis(500);
+pub(super) const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// The longest wait that presync chooses on its own.
-pub const MAX_WAIT: Duration = Duration::from_secs(15);
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(15);
 
 /// The longest wait that the service can ask for: one header must not stall a run.
-pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// How many times one request may be throttled: about two minutes, including the waits.
-pub const MAX_THROTTLED: u32 = 12;
+pub(super) const MAX_THROTTLED: u32 = 12;
 
 /// How requests are retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -92,7 +92,7 @@ impl ConnectionString {
     /// # Errors
     ///
     /// Returns an error if the variable is set but is not a connection string for blobs.
-    pub fn from_env(env: &Environment) -> Result<Option<Self>> {
+    pub(crate) fn from_env(env: &Environment) -> Result<Option<Self>> {
         env.var(VARIABLE).map(|text| Self::parse(&text)).transpose()
     }
 

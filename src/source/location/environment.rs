@@ -17,7 +17,7 @@ pub struct Environment(Arc<Lookup>);
 
 impl Environment {
     /// The environment of the process.
-    pub fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         Self(Arc::new(|name| std::env::var_os(name)))
     }
 
