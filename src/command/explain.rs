@@ -215,7 +215,7 @@ impl Explained {
         row_if(
             out,
             "rotation",
-            facts.rotation.map(|degrees| format!("{degrees}° anticlockwise")).as_deref(),
+            facts.rotation.map(|degrees| format!("{degrees}° counterclockwise")).as_deref(),
         )?;
         row_if(
             out,

@@ -1,4 +1,4 @@
-//! Facts about a blob's content, and the asset: a blob with its facts and what was decided.
+//! Facts about a blob's content, and the asset: a blob with its facts, findings and verdict.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,37 +8,37 @@ use smallvec::SmallVec;
 
 use super::{Blob, Cost, Finding, Format, Kind, Reads, Verdict};
 
-/// What the bytes of a blob say, without any policy.
+/// What the bytes of a blob show, without any policy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
     /// The content's format.
     pub format: Format,
-    /// Width in pixels, where the bytes that the verdict needed show it.
+    /// Width in pixels, where the bytes read for the verdict show it.
     pub width: Option<u32>,
-    /// Height in pixels, likewise.
+    /// Height in pixels, where the bytes read for the verdict show it.
     pub height: Option<u32>,
     /// The EXIF orientation.
     pub orientation: Orientation,
-    /// By how many degrees anticlockwise the picture is shown turned, besides EXIF: in HEIF and AVIF 90, 180 or 270
-    /// (`irot`, ISO/IEC 23008-12, 6.5.10), in a video 1 to 359 (its track's matrix, ISO/IEC 14496-12, 8.3.2).
+    /// Rotation in degrees counterclockwise at which the picture is shown, besides EXIF: 90, 180 or 270 in HEIF and
+    /// AVIF (`irot`, ISO/IEC 23008-12, 6.5.10), 1 to 359 in a video (its track's matrix, ISO/IEC 14496-12, 8.3.2).
     pub rotation: Option<u16>,
-    /// Across which axis the picture is shown mirrored (`imir`, 6.5.12; or the track's matrix).
+    /// The axis across which the picture is shown mirrored (`imir`, 6.5.12; or the track's matrix).
     pub mirror: Option<Mirror>,
-    /// What an ISO base media file says about its video.
+    /// What an ISO base media file shows about its video.
     pub video: Option<Box<Video>>,
-    /// Why the header cannot be followed to its end.
+    /// Why the header cannot be read completely.
     pub malformed: Option<Malformed>,
-    /// Where the file would end at least if its data were all there, in bytes; only where that is behind the blob's end and the
-    /// bytes that the verdict needed show it.
+    /// The least size in bytes that the file would have if its data were complete. Set only if that is more than the
+    /// blob's size and the bytes read for the verdict show it.
     pub truncated: Option<u64>,
-    /// What presync could not find out although the header may be sound.
+    /// What presync could not determine, although the header may be valid.
     pub gap: Option<Gap>,
-    /// What it would take to find it out nevertheless.
+    /// What it would cost to fill the gap.
     pub gap_cost: Option<GapCost>,
 }
 
 impl Facts {
-    /// Nothing but a format.
+    /// Creates facts with only a format.
     pub fn of(format: Format) -> Self {
         Self {
             format,
@@ -55,7 +55,7 @@ impl Facts {
         }
     }
 
-    /// Whether the content is an image, a video or neither.
+    /// Returns whether the content is an image, a video or neither.
     pub fn kind(&self) -> Kind {
         self.format.kind()
     }
@@ -64,16 +64,16 @@ impl Facts {
 /// The value of tag 0x0112 in IFD0 of an image's own EXIF (Exif 3.0, 4.6.5.1.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Orientation {
-    /// The bytes that were read do not tell.
+    /// The bytes that were read do not show it.
     NotRead,
     /// There is no such tag.
     Absent,
-    /// There is one with this value, also when it is not one of 1 to 8.
+    /// The tag has this value, which may be outside 1 to 8.
     Value(i64),
 }
 
 impl Orientation {
-    /// The value, if there is a tag.
+    /// Returns the value, if there is a tag.
     pub fn value(self) -> Option<i64> {
         match self {
             Self::Value(value) => Some(value),
@@ -117,7 +117,7 @@ impl fmt::Display for FourCc {
 impl FromStr for FourCc {
     type Err = NoFourCc;
 
-    /// Takes what [`Display`](fmt::Display) gives.
+    /// Parses the output of [`Display`](fmt::Display).
     fn from_str(text: &str) -> Result<Self, NoFourCc> {
         let mut letters = text.bytes();
         let mut code = [0; 4];
@@ -131,11 +131,11 @@ impl FromStr for FourCc {
     }
 }
 
-/// A text that names no four bytes.
+/// The error for text that isn't a four-character code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoFourCc;
 
-/// The next byte of a text that [`escape_ascii`](u8::escape_ascii) has made.
+/// Reads the next byte of text escaped by [`escape_ascii`](u8::escape_ascii).
 fn unescaped(letters: &mut std::str::Bytes<'_>) -> Option<u8> {
     let hex = |digit: u8| char::from(digit).to_digit(16).map(|digit| digit as u8);
     match letters.next()? {
@@ -157,7 +157,8 @@ impl fmt::Debug for FourCc {
     }
 }
 
-/// Compatible brands that take no allocation. Real files name one to five, and some that stream up to twelve.
+/// Number of compatible brands stored without an allocation. Real files have one to five, some streaming files up to
+/// twelve.
 const USUAL_BRANDS: usize = 8;
 
 /// What an ISO base media file says about itself (ISO/IEC 14496-12).
@@ -165,9 +166,9 @@ const USUAL_BRANDS: usize = 8;
 pub struct Video {
     /// The first `ftyp` box's major brand; `None` without such a box (4.3).
     pub major_brand: Option<FourCc>,
-    /// The compatible brands in the order of the box.
+    /// The compatible brands, in the order of the box.
     pub compatible_brands: SmallVec<[FourCc; USUAL_BRANDS]>,
-    /// The video tracks that are no attached picture, in the order of the file.
+    /// The video tracks except attached pictures, in file order.
     pub tracks: SmallVec<[VideoTrack; 1]>,
 }
 
@@ -178,31 +179,31 @@ pub struct VideoTrack {
     pub codec: Option<Cow<'static, str>>,
     /// The pixel format as ffprobe names it (`pix_fmt`).
     pub pixel_format: Option<Cow<'static, str>>,
-    /// Width in pixels, of the sample entry (12.1.3).
+    /// Width in pixels, from the sample entry (12.1.3).
     pub width: Option<u32>,
-    /// Height in pixels.
+    /// Height in pixels, from the sample entry.
     pub height: Option<u32>,
-    /// Samples that the sample table names: ffprobe's `nb_frames`.
+    /// Number of samples in the sample table: ffprobe's `nb_frames`.
     pub frames: Option<u64>,
-    /// Samples that the edit list presents.
+    /// Number of samples that the edit list presents.
     pub frames_presented: Option<u64>,
-    /// Length in seconds, of what the edit list presents.
+    /// Duration in seconds that the edit list presents.
     pub duration_s: Option<f64>,
-    /// Whether frames are shown for unequal times, the last one aside, by more than what rounding to the timescale makes
-    /// of a constant rate; `None` where the time-to-sample table does not show it (8.6.1.2).
+    /// Whether frames, except for the last one, are shown for different lengths of time, by more than rounding to the
+    /// timescale explains; `None` if the time-to-sample table does not show it (8.6.1.2).
     pub variable_frame_rate: Option<bool>,
     /// Whether the samples are encrypted (8.12).
     pub encrypted: bool,
 }
 
-/// Why a header cannot be followed to its end.
+/// Why a header cannot be read completely.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     /// The part that is damaged, such as `PNG chunk`.
     pub part: Cow<'static, str>,
     /// What is wrong with it, such as `runs past the end of the file`.
     pub fault: Cow<'static, str>,
-    /// Where the part begins, in bytes from the start of the blob.
+    /// The offset of the part in bytes from the start of the blob.
     pub offset: u64,
 }
 
@@ -212,31 +213,31 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// What presync could not find out, although the header may be sound.
+/// What presync could not determine, although the header may be valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gap {
-    /// The frames lie in more fragments than one blob may cost reads.
+    /// The frames are in more fragments than presync reads per blob.
     TooManyFragments,
-    /// The track has a sample table that does not tell the number of frames.
+    /// The track's sample table does not show the number of frames.
     Frames,
     /// The movie header is compressed (`cmov`).
     CompressedHeader,
-    /// More reads than one blob may cost.
+    /// The header needs more reads than presync allows per blob.
     TooManyReads,
-    /// More bytes than one blob may cost.
+    /// The header needs more bytes than presync reads per blob.
     TooManyBytes,
-    /// The EXIF block is stored in a way that is not read.
+    /// The EXIF block is stored in a way that presync does not support.
     ExifStorage,
-    /// More work than one blob may cost.
+    /// The header needs more parsing steps than presync allows per blob.
     TooMuchWork,
 }
 
-/// What it would take to fill a gap, as far as what was read shows.
+/// What it would cost to fill a gap, estimated from the bytes read so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GapCost {
-    /// Reads of the blob.
+    /// Number of reads.
     pub reads: u64,
-    /// Bytes that they would bring.
+    /// Bytes that the reads would return.
     pub bytes: u64,
 }
 
@@ -252,7 +253,7 @@ impl Gap {
         Self::TooMuchWork,
     ];
 
-    /// The short name that plans use, such as `too-many-fragments`.
+    /// Returns the short name used in plans, such as `too-many-fragments`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TooManyFragments => "too-many-fragments",
@@ -269,29 +270,29 @@ impl Gap {
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::TooManyFragments => "the frames lie in more fragments than one blob may cost reads",
+            Self::TooManyFragments => "the frames are in more fragments than presync reads per blob",
             Self::Frames => "the sample table does not show the number of frames",
             Self::CompressedHeader => "the movie header is compressed",
-            Self::TooManyReads => "the header takes more reads than one blob may cost",
-            Self::TooManyBytes => "the header takes more bytes than one blob may cost",
-            Self::ExifStorage => "the EXIF block is stored in a way that presync does not read",
-            Self::TooMuchWork => "the header takes more work than one blob may cost",
+            Self::TooManyReads => "the header needs more reads than presync allows per blob",
+            Self::TooManyBytes => "the header needs more bytes than presync reads per blob",
+            Self::ExifStorage => "the EXIF block is stored in a way that presync does not support",
+            Self::TooMuchWork => "the header needs more parsing steps than presync allows per blob",
         })
     }
 }
 
-/// Why a listed blob is no asset.
+/// Why a listed blob isn't an asset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skip {
-    /// It stands for a folder.
+    /// The blob is a folder marker.
     FolderMarker,
-    /// It stands for a folder that the listing did not go into.
+    /// The entry is a folder that the listing did not descend into.
     NotEntered,
-    /// Its extension is one of files that lie beside media and are none.
+    /// The extension belongs to files that accompany media but aren't media.
     Sidecar,
-    /// Its content is neither an image nor a video, and its name promises neither.
+    /// The content is neither an image nor a video, and the name does not suggest either.
     NoMedia,
-    /// It was deleted after it was listed.
+    /// The blob was deleted after it was listed.
     Gone,
 }
 
@@ -300,7 +301,7 @@ impl Skip {
     pub const ALL: &[Self] =
         &[Self::FolderMarker, Self::NotEntered, Self::Sidecar, Self::NoMedia, Self::Gone];
 
-    /// The reason as reports give it.
+    /// Returns the reason as shown in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::FolderMarker => "folder marker",
@@ -312,24 +313,24 @@ impl Skip {
     }
 }
 
-/// One listed blob, with everything that was found out and decided about it.
+/// One listed blob with its facts, findings and verdict.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asset {
     /// The blob as it was listed.
     pub blob: Blob,
-    /// What its content is; when that was not read, what its name promises.
+    /// The kind of its content or, if that was not read, the kind that its name suggests.
     pub kind: Kind,
-    /// What its bytes say.
+    /// What its bytes show.
     pub facts: Facts,
-    /// What will become of it.
+    /// The decision on it.
     pub verdict: Verdict,
-    /// What it uses of the quota if it is accepted.
+    /// The quota that it uses if it is accepted.
     pub cost: Cost,
-    /// What the rules have to say.
+    /// What the rules found.
     pub findings: Vec<Finding>,
-    /// Why it is skipped.
+    /// Why it is skipped, if it is.
     pub skipped: Option<Skip>,
-    /// What reading it cost.
+    /// The reads that it took.
     pub reads: Reads,
 }
 

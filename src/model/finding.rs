@@ -1,13 +1,13 @@
-//! Findings: what a rule has to say about one asset.
+//! Findings: violations of rules by one asset.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// What a finding does to the verdict.
+/// The effect of a finding on the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// It is worth knowing; the asset is accepted all the same.
+    /// The asset is still accepted.
     Warning,
     /// The asset could not be judged.
     Unknown,
@@ -19,7 +19,7 @@ impl Severity {
     /// Every severity.
     pub const ALL: &[Self] = &[Self::Warning, Self::Unknown, Self::Error];
 
-    /// `warning`, `unknown` or `error`.
+    /// Returns `warning`, `unknown` or `error`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Warning => "warning",
@@ -41,17 +41,17 @@ macro_rules! codes {
             /// Every code, in the order in which reports show them.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The code that scripts use, such as `IMG001`.
+            /// Returns the code, such as `IMG001`.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $code,)* }
             }
 
-            /// The offence in kebab case, such as `exif-orientation`.
+            /// Returns the name in kebab case, such as `exif-orientation`.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// What the rule does to an asset's verdict.
+            /// Returns the rule's default severity.
             pub fn severity(self) -> Severity {
                 match self { $(Self::$variant => Severity::$severity,)* }
             }
@@ -62,53 +62,53 @@ macro_rules! codes {
 codes! {
     /// An image's EXIF orientation is neither absent nor 1.
     ExifOrientation = "IMG001", "exif-orientation", Error;
-    /// A video's major brand is not one that the profile accepts.
+    /// The profile does not accept the video's major brand.
     MajorBrand = "VID001", "major-brand", Error;
-    /// A video stream's pixel format is not one that the profile accepts.
+    /// The profile does not accept the pixel format of a video track.
     PixelFormat = "VID002", "pixel-format", Error;
-    /// A video file without a video track.
+    /// The file has no video track.
     NoVideoTrack = "VID003", "no-video-track", Error;
-    /// A video that is no ISO base media file.
+    /// The video isn't an ISO base media file.
     NotMp4 = "VID004", "not-mp4", Error;
-    /// The sample table and what is presented differ.
+    /// The number of samples and the number of presented frames differ.
     FrameCountsDiffer = "VID101", "frame-counts-differ", Warning;
     /// Browsers do not decode the codec.
     CodecNotInBrowsers = "VID102", "codec-not-in-browsers", Warning;
-    /// The frames of a video are shown for unequal times.
+    /// Frames are shown for different lengths of time.
     VariableFrameRate = "VID103", "variable-frame-rate", Warning;
-    /// The matrix of a video's track turns the picture.
+    /// The video track's matrix turns or mirrors the picture.
     Rotated = "VID104", "rotated", Warning;
-    /// Content that the profile does not accept.
+    /// The profile does not list the content's format.
     UnsupportedFormat = "FMT001", "unsupported-format", Error;
-    /// Content and extension disagree.
+    /// The content does not match the extension.
     ExtensionMismatch = "FMT002", "extension-mismatch", Warning;
     /// The header is damaged.
     Malformed = "FMT003", "malformed", Error;
-    /// The content is recognised, but a fact that the rules need could not be established.
+    /// The format is recognized, but a fact that the rules need could not be established.
     Undetermined = "FMT004", "undetermined", Unknown;
     /// The file ends before its data.
     Truncated = "FMT005", "truncated", Warning;
-    /// No content at all.
+    /// The blob has no content.
     Empty = "BLB001", "empty", Error;
-    /// The archive tier cannot be read.
+    /// The blob is in the archive tier.
     Archived = "BLB002", "archived", Error;
-    /// Larger than the profile's cap.
+    /// The blob is larger than the profile's limit.
     TooLarge = "BLB003", "too-large", Error;
     /// An earlier asset of the listing has the same basename.
     DuplicateBasename = "NAM001", "duplicate-basename", Warning;
     /// No image quota is left.
     ImageQuota = "QTA001", "image-quota", Error;
-    /// More frames than what is left of the frame quota.
+    /// The video has more frames than the quota has left.
     FrameQuota = "QTA002", "frame-quota", Error;
-    /// Not read after retries.
+    /// The blob could not be read after retries.
     Unreadable = "NET001", "unreadable", Unknown;
-    /// Changed between listing and reading.
+    /// The blob changed between listing and reading.
     Changed = "NET002", "changed", Unknown;
 }
 
 impl Code {
-    /// Whether a user may ignore the rule or change its severity. Of a blob that was not judged nothing is known that
-    /// could be ignored, and what does not fit the quota does not fit.
+    /// Returns whether a user may ignore the rule or change its severity. Rules about blobs that could not be judged,
+    /// and the quota's rules, cannot be overridden.
     pub(crate) fn is_changeable(self) -> bool {
         !matches!(
             self,
@@ -132,7 +132,7 @@ impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let code = Self::ALL.iter().find(|code| code.as_str() == text);
-        code.copied().ok_or_else(|| de::Error::custom("there is no such rule"))
+        code.copied().ok_or_else(|| de::Error::custom("unknown rule code"))
     }
 }
 
@@ -142,26 +142,26 @@ impl fmt::Display for Code {
     }
 }
 
-/// One thing that a rule has to say about one asset.
+/// One violation of a rule by one asset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Which rule.
+    /// The code of the rule.
     pub code: Code,
-    /// What it does to the verdict.
+    /// The effect on the verdict.
     pub severity: Severity,
-    /// The facts, in one sentence without a full stop.
+    /// The facts, in one sentence without a final period.
     pub message: String,
-    /// What to do about it: a command where there is one.
+    /// How to fix it, as a command where possible.
     pub fix: Option<String>,
 }
 
 impl Finding {
-    /// A finding with its rule's own severity and no fix.
+    /// Creates a finding with its rule's default severity and no fix.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, severity: code.severity(), message: message.into(), fix: None }
     }
 
-    /// The same finding with a fix.
+    /// Returns the finding with a fix.
     pub fn with_fix(self, fix: impl Into<String>) -> Self {
         Self { fix: Some(fix.into()), ..self }
     }

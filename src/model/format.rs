@@ -1,11 +1,11 @@
-//! What kinds of content there are.
+//! Kinds and formats of content.
 
-/// What an asset is to the platform.
+/// The kind of an asset, as the platform distinguishes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// A still or animated picture.
     Image,
-    /// A container of moving pictures, whether or not it is an MP4.
+    /// A video container, MP4 or not.
     Video,
     /// Anything else.
     Other,
@@ -15,7 +15,7 @@ impl Kind {
     /// Every kind.
     pub const ALL: &[Self] = &[Self::Image, Self::Video, Self::Other];
 
-    /// `image`, `video` or `other`.
+    /// Returns `image`, `video` or `other`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Image => "image",
@@ -27,7 +27,7 @@ impl Kind {
 
 macro_rules! formats {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $kind:ident, [$($extension:literal),*];)*) => {
-        /// A format of content, found by its bytes.
+        /// A content format, detected from the bytes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Format {
             $($(#[$doc])* $variant,)*
@@ -37,17 +37,17 @@ macro_rules! formats {
             /// Every format, in the order of the declaration.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The name that reports and profiles use, such as `jpeg`.
+            /// Returns the name used in reports and profiles, such as `jpeg`.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// Whether content of this format is an image, a video or neither.
+            /// Returns whether content of this format is an image, a video or neither.
             pub fn kind(self) -> Kind {
                 match self { $(Self::$variant => Kind::$kind,)* }
             }
 
-            /// The extensions, in lower case, that files of this format carry.
+            /// Returns the extensions of files in this format, in lower case.
             pub fn extensions(self) -> &'static [&'static str] {
                 match self { $(Self::$variant => &[$($extension),*],)* }
             }
@@ -64,7 +64,7 @@ formats! {
     Webp = "webp", Image, ["webp"];
     /// TIFF 6.0 and BigTIFF.
     Tiff = "tiff", Image, ["tif", "tiff", "btf"];
-    /// HEIF with any codec but AV1 (ISO/IEC 23008-12).
+    /// HEIF with any codec except AV1 (ISO/IEC 23008-12).
     Heif = "heif", Image, ["heic", "heif", "hif"];
     /// AVIF (AV1 Image File Format 1.1).
     Avif = "avif", Image, ["avif", "avifs"];
@@ -78,16 +78,16 @@ formats! {
     Jxl = "jxl", Image, ["jxl"];
     /// Adobe Photoshop.
     Psd = "psd", Image, ["psd", "psb"];
-    /// Canon's raw files on ISO base media.
+    /// Canon's raw files in ISO base media containers.
     Cr3 = "cr3", Image, ["cr3"];
-    /// Raw files of other cameras, most of them built like TIFF.
+    /// Raw files of other cameras, most of them structured like TIFF.
     Raw = "raw", Image, [
         "dng", "nef", "nrw", "cr2", "crw", "arw", "sr2", "srf", "orf", "rw2", "rwl", "raf", "pef", "srw", "3fr", "fff",
         "erf", "iiq", "mrw", "x3f", "dcr", "kdc", "k25", "mef", "mos", "gpr"
     ];
     /// A HEIF or AVIF image sequence without a still picture.
     HeifSequence = "heif-sequence", Image, ["heics", "heifs", "avifs", "heic", "heif", "hif", "avif", "avcs"];
-    /// MPEG-4 part 14 and its relatives (ISO/IEC 14496-12).
+    /// MPEG-4 Part 14 and related formats (ISO/IEC 14496-12).
     Mp4 = "mp4", Video, ["mp4", "m4v", "mov", "qt", "3gp", "3g2", "m4a", "f4v", "mp4v", "insv", "360"];
     /// QuickTime: the major brand is `qt  `, or there is no `ftyp` box.
     Mov = "mov", Video, ["mov", "qt", "mp4", "m4v", "insv", "360"];
@@ -95,7 +95,7 @@ formats! {
     ThreeGp = "3gp", Video, ["3gp", "3g2", "3gpp", "mp4"];
     /// Motion JPEG 2000 (ISO/IEC 15444-3).
     Mj2 = "mj2", Video, ["mj2", "mjp2"];
-    /// Matroska that is not WebM (RFC 9559).
+    /// Matroska other than WebM (RFC 9559).
     Matroska = "matroska", Video, ["mkv", "mka", "mk3d"];
     /// WebM.
     Webm = "webm", Video, ["webm", "mkv"];
@@ -111,7 +111,7 @@ formats! {
     MpegPs = "mpegps", Video, ["mpg", "mpeg", "vob", "m2p"];
     /// Ogg with any content.
     Ogg = "ogg", Video, ["ogv", "ogg", "ogx", "oga"];
-    /// Dahua's recorders.
+    /// Files of Dahua recorders.
     Dhav = "dhav", Video, ["dav"];
     /// RealMedia.
     Rm = "rm", Video, ["rm", "rmvb"];
@@ -121,17 +121,17 @@ formats! {
     H264 = "h264", Video, ["h264", "264"];
     /// HEVC without a container (ITU-T H.265, annex B).
     Hevc = "hevc", Video, ["hevc", "h265", "265"];
-    /// Nothing that presync knows, or nothing that was read.
+    /// Not a known format, or not read.
     Unknown = "unknown", Other, [];
 }
 
 impl Format {
-    /// Whether content of this format may well carry this extension (any case).
+    /// Returns whether this extension (any case) is usual for the format.
     pub(crate) fn matches_extension(self, extension: &str) -> bool {
         self.extensions().iter().any(|known| known.eq_ignore_ascii_case(extension))
     }
 
-    /// The first format that uses this extension (any case), or `None` for one that no media format uses.
+    /// Returns the first format that uses this extension (any case), or `None` if no media format does.
     pub(crate) fn of_extension(extension: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|format| format.matches_extension(extension))
     }

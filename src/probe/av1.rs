@@ -1,17 +1,17 @@
-//! The sequence header of AV1 (AV1 Bitstream & Decoding Process Specification, 5.5), as far as its matrix.
+//! The sequence header of AV1 (AV1 Bitstream & Decoding Process Specification, 5.5), up to its matrix.
 
 use super::bits::Bits;
 use super::sps::IDENTITY_MATRIX;
 
 /// Type of an open bitstream unit that is a sequence header (6.2.2).
 const SEQUENCE_HEADER: u32 = 1;
-/// Bytes of a number of variable length (`leb128`, 4.10.5).
+/// Maximum bytes of a variable-length number (`leb128`, 4.10.5).
 const MAX_LEB128: usize = 8;
 /// Operating levels above this one have a tier (5.5.1).
 const HIGHEST_WITHOUT_TIER: u32 = 7;
 
-/// Whether the sequence header with which some bytes begin says that the planes are green, blue and red; `None` if they
-/// begin with none, or it is damaged.
+/// Returns whether the sequence header at the start of these bytes describes green, blue and red planes; `None` if
+/// there is no sequence header, or it is damaged.
 pub(super) fn is_rgb(units: &[u8]) -> Option<bool> {
     let mut bits = Bits::new(units);
     bits.skip(1)?;
@@ -88,7 +88,7 @@ fn skip_dimensions_and_tools(bits: &mut Bits<'_>, is_reduced: bool) -> Option<()
         let has_frame_numbers = bits.flag()?;
         bits.skip(if has_frame_numbers { 4 + 3 } else { 0 })?;
     }
-    // Size of superblocks, and two filters of intra prediction.
+    // Superblock size and two intra prediction filters.
     bits.skip(3)?;
     if !is_reduced {
         skip_inter_tools(bits)?;
@@ -101,8 +101,8 @@ fn skip_inter_tools(bits: &mut Bits<'_>) -> Option<()> {
     bits.skip(4)?;
     let has_order_hint = bits.flag()?;
     bits.skip(if has_order_hint { 2 } else { 0 })?;
-    // Whether each frame chooses its screen content tools, or else whether all have them; then likewise whether motion
-    // vectors are whole.
+    // Whether each frame chooses its screen content tools, or else whether all frames have them; then the same for
+    // integer motion vectors.
     let is_chosen = bits.flag()?;
     let may_be_screen = is_chosen || bits.flag()?;
     if may_be_screen {
@@ -112,7 +112,7 @@ fn skip_inter_tools(bits: &mut Bits<'_>) -> Option<()> {
     bits.skip(if has_order_hint { 3 } else { 0 })
 }
 
-/// The colour configuration (5.5.2).
+/// Reads the color configuration (5.5.2).
 fn matrix_is_identity(bits: &mut Bits<'_>, profile: u32) -> Option<bool> {
     let is_deep = bits.flag()?;
     bits.skip(u32::from(profile == 2 && is_deep))?;

@@ -1,15 +1,15 @@
-//! The bits of a codec's header, most significant first.
+//! A bit reader for codec headers, most significant bit first.
 
-/// Leading zeros of the longest Exp-Golomb code there is: with them, a number takes 32 bits (ITU-T H.264, 9.1).
+/// Maximum leading zeros of an Exp-Golomb code, at which a number takes 32 bits (ITU-T H.264, 9.1).
 const MAX_LEADING_ZEROS: u32 = 31;
 
-/// A reader over bits. Every read past the end is a `None`, and none allocates.
+/// A bit reader. Every read past the end returns `None`, and none allocates.
 pub(super) struct Bits<'a> {
     rest: std::slice::Iter<'a, u8>,
-    /// The bits that were taken from the bytes and not yet read, from the highest down; the others are 0.
+    /// Bits taken from the bytes but not read yet, starting at the most significant bit; the others are 0.
     next: u64,
     held: u32,
-    /// Zero bytes in a row before `rest`; `None` where none are followed by a byte that only keeps them apart.
+    /// Number of consecutive zero bytes before `rest`; `None` if there are no emulation prevention bytes.
     zeros: Option<u8>,
 }
 
@@ -18,13 +18,13 @@ impl<'a> Bits<'a> {
         Self { rest: bytes.iter(), next: 0, held: 0, zeros: None }
     }
 
-    /// The bits of a NAL unit, without the 3 that follows each two zero bytes so that no start code appears
-    /// (ITU-T H.264, 7.4.1.1; H.265, 7.4.2).
+    /// Creates a reader for a NAL unit, which skips the emulation prevention byte 3 after two zero bytes (ITU-T
+    /// H.264, 7.4.1.1; H.265, 7.4.2).
     pub(super) fn of_unit(unit: &'a [u8]) -> Self {
         Self { zeros: Some(0), ..Self::new(unit) }
     }
 
-    /// Takes bytes until 57 bits or more are held, or none are left.
+    /// Takes bytes until at least 57 bits are buffered, or none are left.
     fn fill(&mut self) {
         while self.held <= 56 {
             let Some(byte) = self.rest.next() else { return };
@@ -40,7 +40,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// `u(n)`: an unsigned number of up to 32 bits.
+    /// `u(n)`: reads an unsigned number of up to 32 bits.
     #[inline]
     pub(super) fn u(&mut self, bits: u32) -> Option<u32> {
         debug_assert!(bits <= 32, "{bits} bits do not fit into the answer");
@@ -53,13 +53,13 @@ impl<'a> Bits<'a> {
         Some(value as u32)
     }
 
-    /// `u(1)`.
+    /// `u(1)`: reads a flag.
     #[inline]
     pub(super) fn flag(&mut self) -> Option<bool> {
         Some(self.u(1)? == 1)
     }
 
-    /// Passes over so many bits.
+    /// Skips this many bits.
     #[inline]
     pub(super) fn skip(&mut self, mut bits: u32) -> Option<()> {
         while bits > 32 {
@@ -69,7 +69,7 @@ impl<'a> Bits<'a> {
         self.u(bits).map(drop)
     }
 
-    /// The zeros before the next one, which remains to be read.
+    /// Skips the zeros before the next 1, which is still to be read, and counts them.
     #[inline]
     pub(super) fn leading_zeros(&mut self) -> Option<u32> {
         if self.held <= MAX_LEADING_ZEROS {
@@ -81,7 +81,7 @@ impl<'a> Bits<'a> {
         Some(zeros)
     }
 
-    /// `ue(v)`: an unsigned Exp-Golomb number (ITU-T H.264, 9.1).
+    /// `ue(v)`: reads an unsigned Exp-Golomb number (ITU-T H.264, 9.1).
     #[inline]
     pub(super) fn ue(&mut self) -> Option<u32> {
         match self.leading_zeros()? {
@@ -90,19 +90,19 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Passes over so many Exp-Golomb numbers, of either kind.
+    /// Skips this many Exp-Golomb numbers, signed or unsigned.
     #[inline]
     pub(super) fn skip_golomb(&mut self, count: u32) -> Option<()> {
         (0..count).try_for_each(|_| self.ue().map(drop))
     }
 
-    /// Passes over a `uvlc()` (AV1, 4.10.3): an Exp-Golomb number, but behind 32 zeros or more nothing follows.
+    /// Skips a `uvlc()` (AV1, 4.10.3): an Exp-Golomb number, but after 32 zeros or more nothing follows.
     pub(super) fn skip_uvlc(&mut self) -> Option<()> {
         let zeros = self.leading_zeros()?;
         self.skip(if zeros < 32 { zeros + 1 } else { 1 })
     }
 
-    /// `se(v)`: a signed Exp-Golomb number (9.1.1), of 0, 1, -1, 2, -2 and so on.
+    /// `se(v)`: reads a signed Exp-Golomb number (9.1.1): 0, 1, -1, 2, -2 and so on.
     #[inline]
     pub(super) fn se(&mut self) -> Option<i64> {
         let code = i64::from(self.ue()?);

@@ -3,7 +3,7 @@
 use super::view::{Parse, Stop, View, malformed};
 use crate::model::FourCc;
 
-/// A box: its type, and where its body lies. The body never reaches past the box around it.
+/// A box: its type and the range of its body. The body never extends past the enclosing box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bmff {
     pub(super) kind: FourCc,
@@ -16,14 +16,14 @@ pub(super) struct Bmff {
 }
 
 impl Bmff {
-    /// The body of a full box: past its version and flags (4.2.2), with the version.
+    /// Returns the version and the body of a full box: what follows its version and flags (4.2.2).
     pub(super) fn full(self, view: View<'_>, part: &'static str) -> Parse<(u8, u64)> {
         let [version, ..] = self.field::<4>(view, self.body, part)?;
         Ok((version, self.body + 4))
     }
 
-    /// `N` bytes of the box from offset `at` of the blob on. A box that ends before them is damaged: what follows belongs
-    /// to another.
+    /// Returns `N` bytes of the box from offset `at` of the blob on. A box that ends before them is damaged: what
+    /// follows belongs to another box.
     #[inline]
     pub(super) fn field<const N: usize>(self, view: View<'_>, at: u64, part: &'static str) -> Parse<[u8; N]> {
         if at.checked_add(N as u64).is_none_or(|end| end > self.end) {
@@ -32,14 +32,14 @@ impl Bmff {
         view.array(at, part)
     }
 
-    /// The header at `at`, of a box that may end behind `end`; `None` where no header fits before it.
+    /// Reads the header of the box at `at`, which may extend past `end`; `None` if no header fits before `end`.
     #[inline]
     fn read(view: View<'_>, at: u64, end: u64) -> Parse<Option<Self>> {
-        // A box may end before the place where those inside of it would begin.
+        // A box may end before its child boxes would start.
         let Some(left) = end.checked_sub(at) else {
-            return Err(malformed("box", end, "ends before what it should hold"));
+            return Err(malformed("box", end, "ends before its content"));
         };
-        // Up to seven bytes left over are padding, as QuickTime's terminator of four zero bytes is.
+        // Up to seven trailing bytes are padding, such as QuickTime's terminator of four zero bytes.
         if left < 8 {
             return Ok(None);
         }
@@ -55,7 +55,7 @@ impl Bmff {
         Ok(Some(Self { kind: FourCc(kind), at, body: at + header, end: at.saturating_add(size) }))
     }
 
-    /// The box of the file's top level at `at`, which may end behind the file's end; `None` at the end.
+    /// Reads the box at `at` on the file's top level, which may extend past the file's end; `None` at the end.
     pub(super) fn at_top(view: View<'_>, at: u64) -> Parse<Option<Self>> {
         Self::read(view, at, view.size())
     }
@@ -65,7 +65,7 @@ impl Bmff {
     }
 }
 
-/// The boxes from one offset to another, one after the other.
+/// An iterator over the boxes from one offset to another.
 pub(super) struct Boxes<'a> {
     view: View<'a>,
     at: u64,
@@ -78,18 +78,18 @@ impl<'a> Boxes<'a> {
         Self { view, at, end, is_lenient: false }
     }
 
-    /// The boxes inside a box.
+    /// Iterates over the boxes inside a box.
     pub(super) fn inside(view: View<'a>, parent: Bmff) -> Self {
         Self::new(view, parent.body, parent.end)
     }
 
-    /// Likewise, with a wrong size taken as ffmpeg and so most players take it: a box that is larger than what it lies in
+    /// Iterates like ffmpeg, and so like most players, in spite of wrong sizes: a box that extends past its parent
     /// ends there, and one that is smaller than its own header ends the list.
     pub(super) fn lenient(view: View<'a>, parent: Bmff) -> Self {
         Self { is_lenient: true, ..Self::inside(view, parent) }
     }
 
-    /// The next box, `None` at the end.
+    /// Returns the next box, or `None` at the end.
     pub(super) fn next(&mut self) -> Parse<Option<Bmff>> {
         let found = match Bmff::read(self.view, self.at, self.end) {
             Err(Stop::Malformed(_)) if self.is_lenient => None,
@@ -98,7 +98,7 @@ impl<'a> Boxes<'a> {
         let Some(mut found) = found else { return Ok(None) };
         if found.end > self.end {
             if !self.is_lenient || found.body > self.end {
-                return Err(malformed("box", found.at, "is larger than what it lies in"));
+                return Err(malformed("box", found.at, "runs past the end of its parent"));
             }
             found.end = self.end;
         }
@@ -106,7 +106,7 @@ impl<'a> Boxes<'a> {
         Ok(Some(found))
     }
 
-    /// The next box of this type.
+    /// Returns the next box of this type.
     pub(super) fn find(&mut self, kind: &[u8; 4]) -> Parse<Option<Bmff>> {
         while let Some(found) = self.next()? {
             if found.is(kind) {
@@ -115,6 +115,12 @@ impl<'a> Boxes<'a> {
         }
         Ok(None)
     }
+}
+
+/// Reads the sample count and duration, in the track's timescale, of one run.
+pub(super) fn run(bytes: &[u8; 8]) -> (u64, u64) {
+    let [c0, c1, c2, c3, d0, d1, d2, d3] = *bytes;
+    (u64::from(u32::from_be_bytes([c0, c1, c2, c3])), u64::from(u32::from_be_bytes([d0, d1, d2, d3])))
 }
 
 #[cfg(test)]

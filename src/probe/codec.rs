@@ -11,13 +11,13 @@ use crate::model::{FourCc, VideoTrack};
 
 /// Length of a visual sample entry before its boxes (12.1.3.2).
 const VISUAL_ENTRY: u64 = 78;
-/// Sample descriptions that are looked at. Files joined from several sources have two or three.
+/// Maximum sample descriptions read. Files joined from several sources have two or three.
 const MAX_DESCRIPTIONS: u64 = 32;
-/// Bytes of a codec's configuration that are read. Real ones take 40 to 200, and some 4 KiB with many parameter sets.
+/// Maximum bytes read of a codec's configuration. Real ones take 40 to 200, some with many parameter sets 4 KiB.
 const MAX_CONFIGURATION: u64 = 64 << 10;
 
-/// Reads codec, pixel format and dimensions into `track`, and says how the first sample shows the pixel format where no
-/// description does. With several descriptions, all must agree on it, or it is not known.
+/// Reads codec, pixel format and dimensions into `track`, and returns how the first sample shows the pixel format if
+/// no description does. If there are several descriptions that disagree on the pixel format, it is unknown.
 pub(super) fn read(view: View<'_>, stsd: Bmff, track: &mut VideoTrack) -> Parse<Option<Sample>> {
     let (_, body) = stsd.full(view, "sample descriptions")?;
     let count = u64::from(u32::from_be_bytes(stsd.field(view, body, "sample descriptions")?));
@@ -33,7 +33,7 @@ pub(super) fn read(view: View<'_>, stsd: Bmff, track: &mut VideoTrack) -> Parse<
         }
     }
     if track.codec.is_none() {
-        return Err(malformed("sample descriptions", stsd.at, "have no entry"));
+        return Err(malformed("sample descriptions", stsd.at, "have no entries"));
     }
     match pixels {
         Pixels::Format(format) => track.pixel_format = Some(format.into()),
@@ -50,7 +50,7 @@ fn describe(view: View<'_>, entry: Bmff) -> Parse<(VideoTrack, Pixels)> {
     let [w1, w0, h1, h0] = view.array(entry.body + 24, "sample description")?;
     let mut parts = Parts::default();
     let mut boxes = Boxes::new(view, entry.body + VISUAL_ENTRY, entry.end);
-    // Old QuickTime entries end in bytes that are no boxes: what was found before them counts.
+    // Old QuickTime entries end in bytes that aren't boxes: the boxes before them still count.
     while let Some(found) = match boxes.next() {
         Err(Stop::Malformed(_)) => None,
         other => other?,
@@ -60,7 +60,7 @@ fn describe(view: View<'_>, entry: Bmff) -> Parse<(VideoTrack, Pixels)> {
                 let len = (found.end - found.body).min(MAX_CONFIGURATION);
                 parts.configuration = Some((found.kind, view.bytes(found.body, len, "codec configuration")?));
             }
-            // Of several, ffmpeg takes the last.
+            // Of several, ffmpeg uses the last.
             b"colr" => parts.full_range = colour_range(view, found)?.or(parts.full_range),
             b"sinf" => {
                 if let Some(original) = Boxes::inside(view, found).find(b"frma")? {
@@ -80,13 +80,13 @@ fn describe(view: View<'_>, entry: Bmff) -> Parse<(VideoTrack, Pixels)> {
     Ok((VideoTrack { codec: Some(codec), width, height, encrypted, ..VideoTrack::default() }, shown))
 }
 
-/// What the boxes of a sample entry say.
+/// The boxes of a sample entry.
 #[derive(Default)]
 struct Parts<'a> {
     configuration: Option<(FourCc, &'a [u8])>,
     /// The full-range flag of `colr` of type `nclx` (12.1.5).
     full_range: Option<bool>,
-    /// The format under an encryption (8.12.3).
+    /// The original format of an encrypted track (8.12.3).
     original: Option<FourCc>,
 }
 
@@ -97,19 +97,19 @@ impl<'a> Parts<'a> {
 }
 
 fn colour_range(view: View<'_>, colr: Bmff) -> Parse<Option<bool>> {
-    if colr.end - colr.body < 11 || &view.array::<4>(colr.body, "colour information")? != b"nclx" {
+    if colr.end - colr.body < 11 || &view.array::<4>(colr.body, "color information")? != b"nclx" {
         return Ok(None);
     }
-    let [flags] = view.array(colr.body + 10, "colour information")?;
+    let [flags] = view.array(colr.body + 10, "color information")?;
     Ok(Some(flags & 0x80 != 0))
 }
 
-/// The codec as ffprobe names it, or the four bytes of an unknown one, and what is told of its pixel format.
+/// Returns the codec as ffprobe names it, or the four bytes of an unknown one, and what is known of its pixel format.
 fn name_codec(kind: FourCc, parts: &Parts<'_>) -> (Cow<'static, str>, Pixels) {
     let configuration = |kind| parts.configuration(kind);
     match &kind.0 {
         b"mp4v" => return mpeg4_systems(configuration(b"esds")),
-        // What the encryption hides is not told.
+        // Encryption hides the pixel format.
         b"encv" => return ("encv".into(), Pixels::Unknown),
         _ => {}
     }
@@ -145,12 +145,13 @@ fn name_codec(kind: FourCc, parts: &Parts<'_>) -> (Cow<'static, str>, Pixels) {
     (name.into(), shown)
 }
 
-/// Whether a sample entry of this type is one of video.
+/// Returns whether a sample entry of this type is a video one.
 pub(super) fn is_video(kind: &[u8; 4]) -> bool {
     name(kind).is_some() || matches!(kind, b"encv" | b"drmi" | b"resv")
 }
 
-/// The codec of a sample entry, as ffprobe names it, for all that ffmpeg takes for video in MP4 and QuickTime.
+/// Returns the codec of a sample entry, as ffprobe names it, for everything that ffmpeg accepts as video in MP4 and
+/// QuickTime.
 fn name(kind: &[u8; 4]) -> Option<&'static str> {
     Some(match kind {
         b"avc1" | b"avc2" | b"avc3" | b"avc4" | b"dva1" | b"dvav" | b"AVin" | b"aivx" | b"rv64" | b"xalg"
@@ -171,7 +172,7 @@ fn name(kind: &[u8; 4]) -> Option<&'static str> {
         b"png " | b"MNG " | b"MPNG" => "png",
         b"mjp2" | b"MJ2C" => "jpeg2000",
         b"m1v " | b"m1v1" | b"mpeg" | b"mp1v" => "mpeg1video",
-        // Camcorders' and Final Cut Pro's: HDV, IMX, XDCAM.
+        // Used by camcorders and Final Cut Pro: HDV, IMX, XDCAM.
         b"m2v1" | b"mp2v" | b"AVmp" | b"xdhd" | b"xdh2" => "mpeg2video",
         [b'h', b'd', b'v', b'1'..=b'9' | b'a'] => "mpeg2video",
         [b'm', b'x', b'3' | b'4' | b'5', b'n' | b'p'] => "mpeg2video",
@@ -212,12 +213,13 @@ fn name(kind: &[u8; 4]) -> Option<&'static str> {
     })
 }
 
-/// The codec behind `mp4v`, by the object type of its elementary stream descriptor (ISO/IEC 14496-1, 7.2.6.6).
+/// Returns the codec of an `mp4v` entry, by the object type of its elementary stream descriptor (ISO/IEC 14496-1,
+/// 7.2.6.6).
 fn mpeg4_systems(esds: Option<&[u8]>) -> (Cow<'static, str>, Pixels) {
     let configuration = esds.and_then(decoder_configuration);
     let (name, shown) = match configuration.and_then(|configuration| configuration.first()) {
         Some(0x20) | None => ("mpeg4", Pixels::Format("yuv420p")),
-        // Writers give the main profile's number to every profile, 4:2:2 included.
+        // Writers use the Main profile's number for every profile, including 4:2:2.
         Some(0x60..=0x65) => {
             let format = configuration.and_then(decoder_information).and_then(pixel_names::mpeg2);
             ("mpeg2video", format.map_or(Pixels::InSample(Sample::Mpeg2), Pixels::Format))
@@ -233,13 +235,14 @@ fn mpeg4_systems(esds: Option<&[u8]>) -> (Cow<'static, str>, Pixels) {
     (name.into(), shown)
 }
 
-/// The body of the decoder configuration (tag 4) in the stream's descriptor (tag 3); it begins with the object type.
+/// Returns the body of the decoder configuration (tag 4) in the stream's descriptor (tag 3); it starts with the
+/// object type.
 fn decoder_configuration(esds: &[u8]) -> Option<&[u8]> {
     let (tag, body) = descriptor(esds.get(4..)?)?;
     if tag == 4 {
         return Some(body);
     }
-    // Behind the stream's number: flags, and what they announce.
+    // After the stream's ID: flags, and the fields that they announce.
     let flags = *body.get(2)?;
     let mut at = 3;
     if flags & 0x80 != 0 {
@@ -257,13 +260,13 @@ fn decoder_configuration(esds: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What the decoder is told (tag 5), behind the 13 bytes of a decoder configuration (7.2.6.6).
+/// Returns the decoder-specific information (tag 5), after the 13 bytes of a decoder configuration (7.2.6.6).
 fn decoder_information(configuration: &[u8]) -> Option<&[u8]> {
     let (tag, body) = descriptor(configuration.get(13..)?)?;
     (tag == 5).then_some(body)
 }
 
-/// A descriptor's tag and body (ISO/IEC 14496-1, 8.3.3): its length takes one to four bytes of seven bits each.
+/// Reads a descriptor's tag and body (ISO/IEC 14496-1, 8.3.3): its length takes one to four bytes of seven bits each.
 fn descriptor(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let (tag, rest) = bytes.split_first()?;
     let (mut len, mut at) = (0usize, 0);

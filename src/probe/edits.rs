@@ -1,30 +1,30 @@
-//! What an edit list shows of a track's frames (ISO/IEC 14496-12, 8.6.1.3 and 8.6.6).
+//! Counts which of a track's frames its edit list presents (ISO/IEC 14496-12, 8.6.1.3 and 8.6.6).
 
-use super::bmff::Bmff;
-use super::table::run;
+use super::bmff::{Bmff, run};
 use super::view::{Parse, Stop, View};
 use crate::model::Gap;
 
-/// Edits of a track that are looked at. Editors write one or two.
+/// Maximum edits read per track. Editors write one or two.
 const MAX_EDITS: u64 = 4096;
-/// Runs of the composition table that are read one by one. Mostly the first few tell that all frames are shown.
+/// Runs of the composition table that are read one by one. Usually the first few show that all frames are presented.
 const FEW_COMPOSITION_RUNS: u64 = 64;
-/// Runs of the composition table that are looked at: 1 MiB, an hour of reordered frames and more.
+/// Maximum runs of the composition table: 1 MiB, more than an hour of reordered frames.
 const MAX_COMPOSITION_RUNS: u64 = 131_072;
-/// Steps of work that it takes to count frames by their time.
+/// Steps of work that counting frames by their time takes.
 const COUNTING: u32 = 8;
 const TABLE: &str = "composition offset table";
 
-/// Frames by which one may be shown earlier than it is stored: no codec reorders more of them (ITU-T H.264, A.3.1).
+/// Maximum number of frames by which a frame may be presented earlier than it is stored: no codec reorders more
+/// (ITU-T H.264, A.3.1).
 const MAX_REORDERED: i128 = 16;
 
-/// The edits of a track that show something (8.6.6): start and end, in units of the track's timescale. A length of 64
-/// bits in units of the movie's timescale can take 96 in those. An edit without a length shows nothing: only in
-/// fragmented files, where nothing is counted by edits, does it stand for all the rest.
+/// The edits of a track that present something (8.6.6): start and end in the track's timescale. A 64-bit length in
+/// the movie's timescale can take 96 bits in the track's. An edit of zero length presents nothing: it stands for the
+/// rest only in fragmented files, where frames are not counted by edits.
 pub(super) struct Edits(Vec<(i128, i128)>);
 
 impl Edits {
-    /// Reads an edit list; `None` for one that does not tell what is presented.
+    /// Reads an edit list; `None` if it does not show what is presented.
     pub(super) fn read(
         view: View<'_>,
         list: Bmff,
@@ -54,7 +54,7 @@ impl Edits {
                     (u64::from(u32::from_be_bytes(list.field(view, at, "edit list")?)), i64::from(start))
                 }
             };
-            // An empty edit shows nothing for a while.
+            // An empty edit presents nothing for its duration.
             if start >= 0 {
                 let length = u128::from(duration) * u128::from(timescale);
                 let length = length.div_ceil(u128::from(movie_timescale)) as i128;
@@ -64,14 +64,15 @@ impl Edits {
         Ok(Some(Self(edits)))
     }
 
-    /// How long all edits take together.
+    /// Returns the total length of all edits.
     pub(super) fn length(&self) -> u64 {
         let length: i128 = self.0.iter().map(|(start, end)| end - start).sum();
         u64::try_from(length).unwrap_or(u64::MAX)
     }
 }
 
-/// Frames whose presentation begins in an edit; `None` if that would take more of the composition table than is read.
+/// Counts the frames whose presentation starts within an edit; `None` if that would take more of the composition
+/// table than is read.
 pub(super) fn presented(
     view: View<'_>,
     edits: &Edits,
@@ -89,10 +90,10 @@ pub(super) fn presented(
     let total: u64 = times.iter().map(|bytes| run(bytes).0).sum();
     while let Some((count, duration, offset)) = samples.next()? {
         view.spend(open.len() as u32)?;
-        // No frame from here on is shown before this.
+        // No later frame is presented before this time.
         let from = time - samples.slack;
         open.retain(|(start, end)| {
-            // Frames are shown one by one from the earliest on, for as long as the table says.
+            // Frames are presented one by one from the earliest, as long as the table lists them.
             let shows_the_rest = *start <= from && earliest <= from && *end > earliest + whole - last;
             if shows_the_rest {
                 frames = frames.saturating_add(total - passed);
@@ -103,7 +104,7 @@ pub(super) fn presented(
             break;
         }
         if samples.are_too_many() {
-            // What is shown more than once must be counted, what is left out need not be.
+            // Frames presented more than once must be counted; frames left out need not be.
             return match i128::from(edits.length()) > whole + last {
                 true => Err(Stop::Gap(Gap::Frames)),
                 false => Ok(None),
@@ -122,7 +123,7 @@ pub(super) fn presented(
     Ok(Some(frames))
 }
 
-/// Frames of a run that begins at `time` of which the presentation begins from `start` on and before `end`, in units of
+/// Counts the frames of a run starting at `time` whose presentation starts at or after `start` and before `end`, in
 /// the track's timescale.
 fn frames_between(time: i128, count: u64, duration: u64, start: i128, end: i128) -> u64 {
     let (count, duration) = (i128::from(count), i128::from(duration));
@@ -134,20 +135,20 @@ fn frames_between(time: i128, count: u64, duration: u64, start: i128, end: i128)
     u64::try_from(before(end) - before(start)).unwrap_or(0)
 }
 
-/// The samples of a track as they are stored, in runs of equal duration and composition offset.
+/// The samples of a track in storage order, in runs of equal duration and composition offset.
 struct Samples<'a> {
     view: View<'a>,
     times: std::slice::Iter<'a, [u8; 8]>,
-    /// Samples that are left of the run at hand, and their duration.
+    /// Remaining samples of the current run, and their duration.
     time: (u64, u64),
-    /// The table of composition offsets: where its next entry is, how many are left, and how many were taken.
+    /// The table of composition offsets: where its next entry is, how many are left, and how many were read.
     next: u64,
     left: u64,
     taken: u64,
     offset: (u64, i128),
     /// The longest duration of a sample.
     longest: i128,
-    /// By how much a frame may be shown before its time of decoding.
+    /// How far before its decoding time a frame may be presented.
     slack: i128,
 }
 
@@ -160,25 +161,25 @@ impl<'a> Samples<'a> {
             left =
                 u64::from(u32::from_be_bytes(ctts.field(view, body, TABLE)?)).min((ctts.end - body - 4) / 8);
             next = body + 4;
-            // Only offsets of version 1 are signed, but some writers use those of version 0 so as well.
+            // Only version 1 has signed offsets, but some writers use signed offsets in version 0 too.
             slack = if version == 0 { 0 } else { MAX_REORDERED * longest };
         }
         let (time, offset) = ((0, 0), (0, 0));
         Ok(Self { view, times: times.iter(), time, next, left, taken: 0, offset, longest, slack })
     }
 
-    /// Whether what is left of the composition table is not read.
+    /// Returns whether the rest of the composition table is too long to read.
     fn are_too_many(&self) -> bool {
         self.taken >= FEW_COMPOSITION_RUNS && self.taken + self.left > MAX_COMPOSITION_RUNS
     }
 
-    /// The next entry of the composition table: how many samples, and their offset.
+    /// Reads the next entry of the composition table: sample count and offset.
     fn entry(&mut self) -> Parse<(u64, i128)> {
         if self.left == 0 {
             return Ok((u64::MAX, 0));
         }
         if self.taken == FEW_COMPOSITION_RUNS {
-            // All the rest in one read.
+            // Request the whole rest in one read.
             self.view.bytes(self.next, self.left * 8, TABLE)?;
         }
         let entry = self.view.array::<8>(self.next, TABLE)?;
@@ -191,7 +192,7 @@ impl<'a> Samples<'a> {
         Ok((run(&entry).0, offset))
     }
 
-    /// Count, duration and composition offset of the next run.
+    /// Returns count, duration and composition offset of the next run.
     fn next(&mut self) -> Parse<Option<(u64, u64, i128)>> {
         while self.time.0 == 0 {
             match self.times.next() {

@@ -1,17 +1,17 @@
-//! The configuration record of FFV1, version 3 (RFC 9043, 4.2), and the head of a key frame of versions 0 and 1, which
-//! have none. Both are coded by a range coder.
+//! The configuration record of FFV1, version 3 (RFC 9043, 4.2), and the header of a key frame of versions 0 and 1,
+//! which have no record. Both are range-coded.
 
-/// Bits of a symbol's exponent. A longer one is damage.
+/// Maximum bits of a symbol's exponent. A longer one means damage.
 const MAX_EXPONENT: usize = 31;
-/// States of the coder's context.
+/// Number of states in the coder's context.
 const CONTEXT: usize = 32;
 
-/// What the planes of the pictures hold.
+/// What the planes of the pictures contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Planes {
     pub(super) is_rgb: bool,
     pub(super) depth: u32,
-    /// By how many bits the chroma planes' width and height are smaller; `None` without chroma.
+    /// log2 of the horizontal and vertical subsampling of the chroma planes; `None` without chroma.
     pub(super) chroma: Option<(u32, u32)>,
     pub(super) has_alpha: bool,
 }
@@ -25,7 +25,7 @@ pub(super) fn of_record(record: &[u8]) -> Option<Planes> {
     matches!(version, 3 | 4).then(|| parameters(&mut coder, &mut context, version)).flatten()
 }
 
-/// Reads the head of a frame; `None` for one of another version, and for one that is no key frame.
+/// Reads the header of a frame; `None` for other versions and for frames that aren't key frames.
 pub(super) fn of_frame(frame: &[u8]) -> Option<Planes> {
     let mut coder = Coder::new(frame)?;
     if !coder.bit(&mut 128)? {
@@ -38,7 +38,7 @@ pub(super) fn of_frame(frame: &[u8]) -> Option<Planes> {
 
 fn parameters(coder: &mut Coder<'_>, context: &mut [u8; CONTEXT], version: u32) -> Option<Planes> {
     if coder.symbol(context)? > 1 {
-        // Differences to the table of state transitions.
+        // Differences from the default state transition table.
         for _ in 1..256 {
             coder.signed_symbol(context)?;
         }
@@ -57,7 +57,7 @@ struct Coder<'a> {
     low: u32,
     range: u32,
     rest: std::slice::Iter<'a, u8>,
-    /// The state behind each one, after a bit that was set.
+    /// The next state for each state after a bit of 1.
     transitions: [u8; 256],
 }
 
@@ -86,7 +86,7 @@ impl<'a> Coder<'a> {
         Some(is_one)
     }
 
-    /// A number of which no sign is coded (3.8.1.2).
+    /// Reads an unsigned number (3.8.1.2).
     fn symbol(&mut self, context: &mut [u8; CONTEXT]) -> Option<u32> {
         if self.bit(&mut context[0])? {
             return Some(0);
@@ -115,8 +115,8 @@ impl<'a> Coder<'a> {
     }
 }
 
-/// The default table of state transitions (3.8.1.3), by the rule that makes it: each state is a probability of 256, which
-/// a bit that was set brings nearer to 248 by a twentieth.
+/// Computes the default state transition table (3.8.1.3): each state is a probability out of 256, which a bit of 1
+/// moves a twentieth of the way toward 248.
 fn transitions() -> [u8; 256] {
     const ONE: i64 = 1 << 32;
     const FACTOR: i64 = ONE / 20;

@@ -1,9 +1,9 @@
-//! Frames in the fragments of a video file (ISO/IEC 14496-12, 8.8).
+//! Counts frames in the fragments of a video file (ISO/IEC 14496-12, 8.8).
 //!
-//! Every fragment's header must be read, because it alone says how many samples the fragment has. It mostly takes one
-//! read: a `moof` begins where the `mdat` before it ends, and one read takes in the whole header up to the next `mdat`.
-//! A map of the file (`sidx`, `mfra`) that agrees with the first fragments shows beforehand when that would be more reads
-//! than one blob may cost. It is believed in nothing else.
+//! Every fragment's header must be read, because nothing else shows how many samples the fragment has. This usually
+//! takes one read: a `moof` starts where the `mdat` before it ends, and one read covers the whole header up to the
+//! next `mdat`. An index in the file (`sidx`, `mfra`) that agrees with the first fragments shows beforehand whether
+//! that would exceed the read limit per blob. It is used for nothing else.
 
 use super::JUMP;
 use super::bmff::{Bmff, Boxes};
@@ -11,52 +11,52 @@ use super::sample::Sample;
 use super::view::{Parse, Stop, View, malformed};
 use crate::model::{Gap, VideoTrack};
 
-/// Bytes of headers between the media data of two fragments that are asked for at once. Real ones take 0.2 KiB, at
-/// p99 4.5.
+/// Bytes of headers between the media data of two fragments that are requested at once. Real ones take 0.2 KiB, 4.5
+/// KiB at p99.
 const MAX_HEADERS: u64 = 16 << 10;
-/// Length in bytes of fragments that are read as a whole, many at a time: so many bytes cost less than a read. A file of
-/// only a few is not worth them.
+/// Length in bytes of fragments that are read as a whole, many at a time, because that many bytes cost less than a
+/// read. This does not pay off for a file with only a few.
 const DENSE: u64 = 32 << 10;
 const MANY: u32 = 16;
-/// Fragments, each too long to be read together with another, after which the map is looked for. Of so many, its two
-/// reads are few.
+/// Number of fragments, each too long to share a read with another, after which the index is read. By then its two
+/// reads are comparatively few.
 const MAP_AFTER: usize = 32;
-/// Entries of a map that are compared with the first fragments, and of which most must agree.
+/// Index entries that are compared with the first fragments; most must agree.
 const MAP_ENTRIES: u64 = 2 * MAP_AFTER as u64;
 
-/// The walk over the fragments' headers, which takes none of their samples but those that show a pixel format.
+/// The walk over the fragments' headers. It reads samples only where they show a pixel format.
 #[derive(Debug)]
 pub(super) struct Fragments {
-    /// Where the next box begins.
+    /// Where the next box starts.
     pub(super) at: u64,
-    /// Where a box ends that reaches past the end of the file.
+    /// Where a box ends that extends past the end of the file.
     pub(super) cut: Option<u64>,
-    /// How many fragments there are, if a map shows that they are more than may be read.
+    /// The number of fragments, if an index shows that there are more than may be read.
     pub(super) mapped: Option<u64>,
-    /// Reads that the walk may take.
+    /// Maximum reads of the walk.
     max_reads: u64,
-    /// The number of the track that is counted, and its frames so far.
+    /// The ID of the track that is counted, and its frames so far.
     track: u32,
     frames: u64,
-    /// Where the headers of the fragment begin.
+    /// Where the headers of the fragment start.
     begin: u64,
-    /// Bytes that the headers of the one before took, up to its samples.
+    /// Length in bytes of the headers of the fragment before, up to its samples.
     headers: u64,
-    /// Whether the one before was so short that a read takes in several.
+    /// Whether the fragment before was short enough that one read covers several.
     dense: bool,
-    /// Where the `moof` boxes of the first fragments begin that are too long for that.
+    /// Where the `moof` boxes of the first fragments start that are too long for that.
     distant: Vec<u64>,
     moof: u64,
-    /// Fragments that were passed.
+    /// Number of fragments passed.
     passed: u32,
     index: Option<Bmff>,
-    /// Tracks whose pixel format their first sample shows: place, number, and what a sample is.
+    /// Tracks whose pixel format their first sample shows: index, ID, and kind of sample.
     samples: Vec<(usize, u32, Sample)>,
 }
 
 impl Fragments {
-    /// The fragments behind a movie header, whose frames are counted to those of its own sample table. Until the walk is
-    /// through, no count is known.
+    /// Creates the walk over the fragments after a movie header, whose frames are added to those of its own sample
+    /// table. Until the walk has finished, the count is unknown.
     pub(super) fn behind(
         movie: Bmff,
         track: u32,
@@ -84,7 +84,7 @@ impl Fragments {
         }
     }
 
-    /// Goes on as far as the known bytes reach.
+    /// Continues as far as the known bytes allow.
     pub(super) fn count(&mut self, view: View<'_>, tracks: &mut [VideoTrack]) -> Parse<()> {
         self.walk(view, tracks).map_err(|stop| match stop {
             Stop::Need { at, len } => self.ask(view, at, len),
@@ -101,9 +101,10 @@ impl Fragments {
             if found.end > view.size() {
                 let is_data = found.is(b"mdat") || (found.is(b"moof") && self.frames > 0);
                 if !is_data {
-                    return Err(malformed("box", found.at, "is larger than what it lies in"));
+                    return Err(malformed("box", found.at, "runs past the end of the file"));
                 }
-                // What a recorder wrote before it lost its power; of samples that are cut off, the header tells.
+                // The recorder lost power here. The header still shows the number of samples, even if they are cut
+                // off.
                 self.cut = Some(found.end);
             }
             match &found.kind.0 {
@@ -125,19 +126,19 @@ impl Fragments {
         Ok(())
     }
 
-    /// Goes to the fragment behind these samples, or gives up where a map shows that there are too many.
+    /// Moves on to the fragment after these samples, or gives up if an index shows that there are too many.
     fn leap(&mut self, view: View<'_>, mdat: Bmff) -> Parse<()> {
         let len = mdat.end - self.begin;
         if len > DENSE && self.distant.len() < MAP_AFTER {
             self.distant.push(self.moof);
             if self.distant.len() == MAP_AFTER && view.size() / len > self.max_reads {
                 let mapped = match self.count_by_map(view) {
-                    // The map is asked for when this fragment is passed again.
+                    // The index is requested again when this fragment is passed again.
                     Err(stop @ Stop::Need { .. }) => {
                         self.distant.pop();
                         return Err(stop);
                     }
-                    // A damaged map shows nothing; it is no part of what is counted.
+                    // A damaged index is ignored; the count does not depend on it.
                     Err(Stop::Malformed(_)) => None,
                     other => other?,
                 };
@@ -154,18 +155,18 @@ impl Fragments {
         Ok(())
     }
 
-    /// The read that brings the missing bytes, and with them the headers of a fragment like the one before.
+    /// Requests the missing bytes together with the headers of a fragment like the last one.
     fn ask(&self, view: View<'_>, at: u64, len: u64) -> Stop {
         let headers = (self.begin + self.headers).min(view.size()).saturating_sub(at);
         Stop::Hop { at, len: len.max(headers), dense: self.dense }
     }
 
-    /// Looks at the first samples of tracks whose pixel format nothing before has shown.
+    /// Reads the first samples of tracks whose pixel format is still unknown.
     fn look_at_samples(&mut self, view: View<'_>, moof: Bmff, tracks: &mut [VideoTrack]) -> Parse<()> {
         while let Some((place, id, sample)) = self.samples.last().copied()
             && let Some(at) = first_sample(view, moof, id)?
         {
-            // What has been passed is not read again.
+            // Bytes that were passed are not read again.
             let shown = if at < moof.at { None } else { sample.shown(view, at)? };
             if let Some(track) = tracks.get_mut(place) {
                 track.pixel_format = shown.map(Into::into);
@@ -175,9 +176,9 @@ impl Fragments {
         Ok(())
     }
 
-    /// How many fragments a map names, if most of its first entries are the fragments that were passed.
+    /// Returns the number of fragments in an index, if most of its first entries match the fragments passed.
     fn count_by_map(&self, view: View<'_>) -> Parse<Option<u64>> {
-        // What has been passed is not read again.
+        // Bytes that were passed are not read again.
         if let Some(index) = self.index.filter(|index| !view.known(index.at).is_empty())
             && let Some(count) = self.agreed(segment_index(view, index)?)
         {
@@ -193,13 +194,13 @@ impl Fragments {
     }
 }
 
-/// What a map says: how many fragments there are, and where the first of them begin.
+/// The content of an index: the number of fragments, and where the first of them start.
 struct Map {
     count: u64,
     first: Vec<u64>,
 }
 
-/// Where the first sample of a track's first run in a fragment lies (8.8.7 and 8.8.8).
+/// Returns where the first sample of a track's first run in a fragment is (8.8.7 and 8.8.8).
 fn first_sample(view: View<'_>, moof: Bmff, track: u32) -> Parse<Option<u64>> {
     let mut boxes = Boxes::inside(view, moof);
     while let Some(traf) = boxes.find(b"traf")? {
@@ -224,12 +225,12 @@ fn first_sample(view: View<'_>, moof: Bmff, track: u32) -> Parse<Option<u64>> {
     Ok(None)
 }
 
-/// The flags of a full box (4.2.2).
+/// Reads the flags of a full box (4.2.2).
 fn flags(view: View<'_>, found: Bmff) -> Parse<u32> {
     Ok(u32::from_be_bytes(found.field(view, found.body, "box")?) & 0xFF_FFFF)
 }
 
-/// The samples of one fragment that belong to the track.
+/// Counts the track's samples in one fragment.
 fn frames_in_fragment(view: View<'_>, moof: Bmff, track: u32) -> Parse<u64> {
     let mut boxes = Boxes::inside(view, moof);
     let mut frames: u64 = 0;
@@ -239,7 +240,7 @@ fn frames_in_fragment(view: View<'_>, moof: Bmff, track: u32) -> Parse<u64> {
     Ok(frames)
 }
 
-/// The samples of a track fragment's runs, if it belongs to the track (8.8.7 and 8.8.8).
+/// Counts the samples of a track fragment's runs, if it belongs to the track (8.8.7 and 8.8.8).
 fn frames_in_track_fragment(view: View<'_>, traf: Bmff, track: u32) -> Parse<u64> {
     let mut boxes = Boxes::inside(view, traf);
     let mut frames: u64 = 0;
@@ -261,8 +262,8 @@ fn frames_in_track_fragment(view: View<'_>, traf: Bmff, track: u32) -> Parse<u64
     Ok(frames)
 }
 
-/// A segment index (8.16.3), which says how long the fragments behind it are. One that leads to others names no
-/// fragments.
+/// Reads a segment index (8.16.3), which lists the lengths of the fragments after it. An index that refers to other
+/// indexes lists no fragments.
 fn segment_index(view: View<'_>, sidx: Bmff) -> Parse<Option<Map>> {
     const PART: &str = "segment index";
     let (version, body) = sidx.full(view, PART)?;
@@ -284,8 +285,8 @@ fn segment_index(view: View<'_>, sidx: Bmff) -> Parse<Option<Map>> {
     Ok(Some(Map { count, first: first.collect() }))
 }
 
-/// The random access map at the end of the file (8.8.9 to 8.8.11), which says where fragments begin. Its last box,
-/// `mfro`, ends in the map's length.
+/// Reads the random access index at the end of the file (8.8.9 to 8.8.11), which lists where fragments start. Its
+/// last box, `mfro`, ends in the index's length.
 fn random_access_map(view: View<'_>) -> Parse<Option<Map>> {
     const PART: &str = "random access map";
     let size = view.size();
@@ -326,10 +327,10 @@ mod tests {
     use crate::probe::{MAX_READS, Probe, Step, Want};
     use bytes::Bytes;
 
-    /// Frames of the movie header's own sample table.
+    /// Number of frames in the movie header's own sample table.
     const OWN: u64 = 30;
 
-    /// The head of a fragmented file: `ftyp`, and a `moov` that announces fragments.
+    /// Returns the start of a fragmented file: `ftyp`, and a `moov` that announces fragments.
     fn head() -> Vec<u8> {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/demo/videos/from-ffmpeg.mp4");
         let file = std::fs::read(path).expect("the demo container is there");
@@ -343,7 +344,7 @@ mod tests {
         [&(body.len() as u32 + 8).to_be_bytes(), &kind[..], body].concat()
     }
 
-    /// A fragment of this many samples, with a `moof` that is `padding` bytes longer than it must be.
+    /// Returns a fragment with this many samples, whose `moof` has `padding` extra bytes.
     fn fragment(samples: u32, padding: usize, mdat: usize) -> Vec<u8> {
         let tfhd = boxed(b"tfhd", &[0, 0, 0, 0, 0, 0, 0, 1]);
         let trun = boxed(b"trun", &[&[0; 4][..], &samples.to_be_bytes()].concat());
@@ -358,7 +359,7 @@ mod tests {
         boxed(b"sidx", &body)
     }
 
-    /// A map of version 1 with numbers of one byte.
+    /// Returns an index of version 1 with one-byte numbers.
     fn mfra(offsets: impl ExactSizeIterator<Item = u64>) -> Vec<u8> {
         let mut body = vec![1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
         body.extend((offsets.len() as u32).to_be_bytes());
@@ -368,7 +369,7 @@ mod tests {
         boxed(b"mfra", &[tfra, boxed(b"mfro", &[[0; 4], len.to_be_bytes()].concat())].concat())
     }
 
-    /// The facts, and the length of each read.
+    /// Returns the facts, and the length of each read.
     fn probed(file: &[u8]) -> (Facts, Vec<u64>) {
         probed_within(MAX_READS, file)
     }
@@ -403,7 +404,7 @@ mod tests {
             let file = [head(), fragment(7, padding, 200_000).repeat(20)].concat();
             let (facts, reads) = probed(&file);
             assert_eq!(frames(&facts), Some(OWN + 140));
-            // The first read holds the first fragment's header, or where it begins.
+            // The first read contains the first fragment's header, or shows where it starts.
             assert!(reads.len() <= 21, "{reads:?}");
             assert!(reads.iter().all(|len| *len <= MAX_HEADERS), "{reads:?}");
         }
@@ -417,8 +418,8 @@ mod tests {
         assert!(reads.len() < 12, "{reads:?}");
     }
 
-    /// Two hours and some of a recorder that writes a fragment each second, at 1 Mbit/s: `fragments` times the same, of
-    /// which only the first bytes are not zero.
+    /// More than two hours from a recorder that writes one fragment per second at 1 Mbit/s: `fragments` identical
+    /// ones, with only the first bytes not zero.
     fn recording(fragments: u64) -> (u64, impl Fn(u64, u64) -> Vec<u8>) {
         let (head, one) = (head(), fragment(30, 0, 125_000));
         let size = head.len() as u64 + one.len() as u64 * fragments;
@@ -445,7 +446,7 @@ mod tests {
         let (size, read) = recording(3600);
         let (facts, reads) = probed_from(100, size, &read);
         assert_eq!((facts.gap, frames(&facts), reads.len()), (Some(Gap::TooManyFragments), None, 101));
-        let cost = facts.gap_cost.expect("it is told");
+        let cost = facts.gap_cost.expect("the count is known");
         assert!((3500..3700).contains(&cost.reads) && cost.bytes == cost.reads * JUMP, "{cost:?}");
         let (facts, reads) = probed_from(cost.reads as u32, size, read);
         assert_eq!((facts.gap, frames(&facts)), (None, Some(OWN + 3600 * 30)));
@@ -464,7 +465,7 @@ mod tests {
         assert_eq!(probed(&whole).0.truncated, None);
     }
 
-    /// Reads that a walk may take in these tests, and a file of more fragments than that, each at this offset.
+    /// Returns the read limit in these tests, and a file with more fragments than that, each at this offset.
     const FEW: u32 = 64;
     fn many() -> (Vec<u8>, Vec<u64>) {
         let one = fragment(1, 0, DENSE as usize);
@@ -511,7 +512,7 @@ mod tests {
 
     #[test]
     fn a_first_sample_in_a_fragment_shows_the_pixel_format() {
-        // A baseline set of 4:2:0, behind its length, where the description has none.
+        // A 4:2:0 Baseline set, after its length, where the description has none.
         let sample =
             [&[0, 0, 0, 10][..], &[0x67, 0x42, 0xC0, 0x1E, 0xDA, 0x02, 0x80, 0xF6, 0x80, 0x6D]].concat();
         let mut head = head();

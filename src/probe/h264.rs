@@ -1,12 +1,12 @@
-//! The sequence parameter set of H.264 (ITU-T H.264, 7.3.2.1.1), as far as it tells the pixel format.
+//! The sequence parameter set of H.264 (ITU-T H.264, 7.3.2.1.1), as far as the pixel format needs it.
 
 use super::bits::Bits;
 use super::sps::{Colour, Planes, Unit};
 
-/// Frames of a picture order cycle (`num_ref_frames_in_pic_order_cnt_cycle`, 7.4.2.1.1).
+/// Maximum frames of a picture order cycle (`num_ref_frames_in_pic_order_cnt_cycle`, 7.4.2.1.1).
 const MAX_ORDER_CYCLE: u32 = 255;
 
-/// What a NAL unit is, by the type in its header (7.3.1 and table 7-1).
+/// Classifies a NAL unit by the type in its header (7.3.1 and table 7-1).
 pub(super) fn classify(header: u8) -> Unit {
     match header & 0x1F {
         7 => Unit::ParameterSet,
@@ -15,7 +15,7 @@ pub(super) fn classify(header: u8) -> Unit {
     }
 }
 
-/// Reads a NAL unit; `None` if it is no parameter set, is damaged, or describes planes of unequal depths.
+/// Reads a NAL unit; `None` if it isn't a parameter set, is damaged, or describes planes of different depths.
 pub(super) fn planes(unit: &[u8]) -> Option<Planes> {
     let (header, set) = unit.split_first()?;
     if classify(*header) != Unit::ParameterSet {
@@ -23,7 +23,7 @@ pub(super) fn planes(unit: &[u8]) -> Option<Planes> {
     }
     let mut bits = Bits::of_unit(set);
     let profile = bits.u(8)?;
-    // Constraints and level, then the set's number.
+    // Constraints and level, then the set's ID.
     bits.skip(2 * 8)?;
     bits.ue()?;
     let (chroma, depth) = if names_chroma(profile) { chroma_and_depth(&mut bits)? } else { (1, 8) };
@@ -44,14 +44,14 @@ pub(super) fn planes(unit: &[u8]) -> Option<Planes> {
     Some(Planes { chroma, depth, colour })
 }
 
-/// Whether a profile's sets name the chroma format; in all others it is 4:2:0 of 8 bits.
+/// Returns whether sets of this profile contain the chroma format; in all others it is 8-bit 4:2:0.
 fn names_chroma(profile: u32) -> bool {
     matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135)
 }
 
 fn chroma_and_depth(bits: &mut Bits<'_>) -> Option<(u32, u32)> {
     let chroma = bits.ue()?;
-    // Planes that are coded like three monochrome pictures: decoders do not take them.
+    // Planes coded like three monochrome pictures: decoders do not support them.
     let separate = chroma == 3 && bits.flag()?;
     let (luma, of_chroma) = (bits.ue()?, bits.ue()?);
     if chroma > 3 || separate || luma > 6 || (chroma != 0 && luma != of_chroma) {
@@ -70,7 +70,7 @@ fn chroma_and_depth(bits: &mut Bits<'_>) -> Option<(u32, u32)> {
     Some((chroma, luma + 8))
 }
 
-/// Differences from one factor to the next, of which a next factor of 0 is the last (7.3.2.1.1.1).
+/// Skips the differences from one factor to the next; a next factor of 0 ends the list (7.3.2.1.1.1).
 fn skip_scaling_list(bits: &mut Bits<'_>, len: u32) -> Option<()> {
     let mut factor = 8;
     for _ in 0..len {

@@ -1,4 +1,4 @@
-//! The sequence parameter set of H.265 (ITU-T H.265, 7.3.2.2.1), as far as it tells the pixel format.
+//! The sequence parameter set of H.265 (ITU-T H.265, 7.3.2.2.1), as far as the pixel format needs it.
 
 use smallvec::SmallVec;
 
@@ -7,20 +7,20 @@ use super::sps::{Colour, Planes, Unit};
 
 /// Type of a sequence parameter set (table 7-1).
 pub(super) const SPS: u8 = 33;
-/// Temporal sub-layers below the highest (`sps_max_sub_layers_minus1`, 7.4.3.2.1).
+/// Maximum temporal sub-layers below the highest (`sps_max_sub_layers_minus1`, 7.4.3.2.1).
 const MAX_LOWER_LAYERS: u32 = 6;
-/// Bits of a picture order count, less 4 (`log2_max_pic_order_cnt_lsb_minus4`).
+/// Maximum bits of a picture order count, minus 4 (`log2_max_pic_order_cnt_lsb_minus4`).
 const MAX_ORDER_BITS: u32 = 12;
-/// Reference picture sets (`num_short_term_ref_pic_sets`).
+/// Maximum reference picture sets (`num_short_term_ref_pic_sets`).
 const MAX_REFERENCE_SETS: u32 = 64;
-/// Pictures of one such set: the decoded picture buffer holds no more (A.4.2).
+/// Maximum pictures of one such set, the size of the decoded picture buffer (A.4.2).
 const MAX_REFERENCES: u32 = 16;
-/// How far from a picture one that it refers to may be in output order (`delta_poc_s0_minus1`, 7.4.8).
+/// Maximum distance in output order to a reference picture (`delta_poc_s0_minus1`, 7.4.8).
 const MAX_DISTANCE: u32 = 1 << 15;
-/// Long-term reference pictures (`num_long_term_ref_pics_sps`).
+/// Maximum long-term reference pictures (`num_long_term_ref_pics_sps`).
 const MAX_LONG_TERM: u32 = 32;
 
-/// What a NAL unit is, by the type in the first byte of its header (7.3.1.2).
+/// Classifies a NAL unit by the type in the first byte of its header (7.3.1.2).
 pub(super) fn classify(header: u8) -> Unit {
     match header >> 1 & 0x3F {
         SPS => Unit::ParameterSet,
@@ -29,7 +29,7 @@ pub(super) fn classify(header: u8) -> Unit {
     }
 }
 
-/// Reads a NAL unit; `None` if it is no parameter set, is damaged, or describes planes of unequal depths.
+/// Reads a NAL unit; `None` if it isn't a parameter set, is damaged, or describes planes of different depths.
 pub(super) fn planes(unit: &[u8]) -> Option<Planes> {
     let ([header, _], set) = unit.split_first_chunk()?;
     if classify(*header) != Unit::ParameterSet {
@@ -42,7 +42,7 @@ pub(super) fn planes(unit: &[u8]) -> Option<Planes> {
     skip_profile_and_level(&mut bits, lower_layers)?;
     bits.ue()?;
     let format = bits.ue()?;
-    // Planes that are coded like three monochrome pictures are decoded as one.
+    // Planes coded like three monochrome pictures are decoded as one.
     let is_separate = format == 3 && bits.flag()?;
     let chroma = if is_separate { 0 } else { format };
     bits.skip_golomb(2)?;
@@ -60,7 +60,7 @@ pub(super) fn planes(unit: &[u8]) -> Option<Planes> {
     Some(Planes { chroma, depth: luma + 8, colour })
 }
 
-/// Profile, tier and level, of the whole and of the lower sub-layers (7.3.3).
+/// Skips profile, tier and level, general and of the lower sub-layers (7.3.3).
 fn skip_profile_and_level(bits: &mut Bits<'_>, lower_layers: u32) -> Option<()> {
     const PROFILE: u32 = 88;
     const LEVEL: u32 = 8;
@@ -68,7 +68,7 @@ fn skip_profile_and_level(bits: &mut Bits<'_>, lower_layers: u32) -> Option<()> 
     match lower_layers {
         0 => Some(()),
         1..=MAX_LOWER_LAYERS => {
-            // Two flags for each of eight layers, of which those that are not there are zero.
+            // Two flags for each of eight layers; flags of layers that do not exist are zero.
             let mut has = bits.u(2 * 8)?;
             for _ in 0..lower_layers {
                 bits.skip((has >> 15 & 1) * PROFILE + (has >> 14 & 1) * LEVEL)?;
@@ -80,7 +80,7 @@ fn skip_profile_and_level(bits: &mut Bits<'_>, lower_layers: u32) -> Option<()> 
     }
 }
 
-/// Everything from the picture order count to the usability information.
+/// Skips everything from the picture order count to the usability information.
 fn skip_coding_tools(bits: &mut Bits<'_>, lower_layers: u32) -> Option<()> {
     let order_bits = bits.ue()?;
     if order_bits > MAX_ORDER_BITS {
@@ -88,7 +88,7 @@ fn skip_coding_tools(bits: &mut Bits<'_>, lower_layers: u32) -> Option<()> {
     }
     let every_layer = bits.flag()?;
     bits.skip_golomb(3 * if every_layer { lower_layers + 1 } else { 1 })?;
-    // Sizes of blocks and depths of their trees.
+    // Block sizes and tree depths.
     bits.skip_golomb(6)?;
     let has_scaling = bits.flag()?;
     if has_scaling && bits.flag()? {
@@ -111,11 +111,11 @@ fn skip_coding_tools(bits: &mut Bits<'_>, lower_layers: u32) -> Option<()> {
         }
         bits.skip(pictures * (order_bits + 4 + 1))?;
     }
-    // Prediction of motion in time and smoothing of reference samples.
+    // Temporal motion prediction and smoothing of reference samples.
     bits.skip(2)
 }
 
-/// The scaling lists of four sizes (7.3.4).
+/// Skips the scaling lists of four sizes (7.3.4).
 fn skip_scaling_lists(bits: &mut Bits<'_>) -> Option<()> {
     for size in 0..4 {
         let lists = if size == 3 { 2 } else { 6 };
@@ -146,8 +146,9 @@ fn skip_reference_sets(bits: &mut Bits<'_>) -> Option<()> {
     Some(())
 }
 
-/// A short-term reference picture set (7.3.7): how far each picture is from the current one in output order, first
-/// those before it and then those behind it, nearest first. It is kept because the next set may be told by it.
+/// A short-term reference picture set (7.3.7): the distance of each picture from the current one in output order,
+/// first those before it, then those after it, nearest first. It is kept because the next set may be predicted from
+/// it.
 #[derive(Default)]
 struct ReferenceSet(SmallVec<[i32; MAX_REFERENCES as usize]>);
 
@@ -169,8 +170,8 @@ impl ReferenceSet {
         Some(Self(pictures))
     }
 
-    /// The set that is told by which pictures of this one, and whether the one that this one belongs to, it keeps, and
-    /// by how far all of them have moved (7-61 and 7-62).
+    /// Predicts a set from this one, by which of this set's pictures, and whether its current picture, the new set
+    /// keeps, and by how far all of them have moved (7-61 and 7-62).
     fn next(&self, bits: &mut Bits<'_>) -> Option<Self> {
         let is_back = bits.flag()?;
         let step = read_step(bits)?;
@@ -191,7 +192,7 @@ impl ReferenceSet {
     }
 }
 
-/// A distance from one picture to another, of 1 or more.
+/// Reads a distance between two pictures, at least 1.
 fn read_step(bits: &mut Bits<'_>) -> Option<i32> {
     match bits.ue()? {
         distance @ ..MAX_DISTANCE => i32::try_from(distance + 1).ok(),

@@ -1,19 +1,19 @@
-//! HEIF and AVIF: the EXIF item, and what the primary image's properties say (ISO/IEC 14496-12, 8.11; 23008-12).
+//! HEIF and AVIF: the EXIF item and the primary image's properties (ISO/IEC 14496-12, 8.11; 23008-12).
 
 use super::bmff::{Bmff, Boxes};
 use super::tiff;
 use super::view::{Parse, Stop, Store, View, malformed};
 use crate::model::{Facts, Format, Gap, Mirror, Orientation};
 
-/// Items that are looked at. A panorama in tiles has some hundreds.
+/// Maximum items read. A tiled panorama has several hundred.
 const MAX_ITEMS: u64 = 65_536;
-/// Bytes of an EXIF item that lies in several pieces: 1 MiB, more than a thumbnail in it takes.
+/// Maximum bytes of an EXIF item that is stored in several pieces: 1 MiB, more than one with a thumbnail takes.
 const MAX_PIECES: u64 = 1 << 20;
 
-/// Finds the EXIF item by its type and its bytes by its location; dimensions, rotation and mirroring are properties of
-/// the primary item.
+/// Finds the EXIF item by its type and its bytes by its location; dimensions, rotation and mirroring are properties
+/// of the primary item.
 ///
-/// The boxes that name items are asked for whole before they are read, so that each is read a few times at most and the
+/// The boxes that list items are requested in full before they are read, so each is read only a few times and the
 /// work is linear in their length.
 pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     let mut boxes = Boxes::new(view, 0, view.size());
@@ -38,20 +38,20 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
         None => Orientation::Absent,
         Some(item) => read_exif(view, &items.locate(view, item)?)?,
     };
-    // The file may be cut behind its header, and without the picture that this describes.
+    // The file may be cut off after its header, without the picture that the header describes.
     match items.locate(view, items.primary).and_then(|_| boxes.next()) {
         Ok(_) | Err(Stop::Need { .. } | Stop::Gap(_)) => Ok(()),
         Err(stop) => Err(stop),
     }
 }
 
-/// A file whose header is some bits in one box (23008-12, third edition, `MinimizedImageBox`): six flags behind the
-/// version, then whether there are ICC, EXIF and XMP, then 15 or 7 bits each of width and height. An EXIF block would
-/// lie behind the picture, at a place that the rest of the bits tells.
+/// Reads a file whose header is packed into one box (23008-12, third edition, `MinimizedImageBox`): six flags after
+/// the version, then whether there are ICC, EXIF and XMP, then 15 or 7 bits each of width and height. An EXIF block
+/// would be after the picture, at an offset that the remaining bits give.
 fn read_minimized(view: View<'_>, mini: Bmff, facts: &mut Facts) -> Parse<()> {
     let [version, parts, size @ ..] = mini.field::<6>(view, mini.body, "minimized header")?;
     if version >> 6 != 0 {
-        return Err(malformed("minimized header", mini.at, "has a version that is not defined"));
+        return Err(malformed("minimized header", mini.at, "has an undefined version"));
     }
     let bits = u32::from_be_bytes(size);
     let (width, height) = match bits >> 31 {
@@ -66,7 +66,7 @@ fn read_minimized(view: View<'_>, mini: Bmff, facts: &mut Facts) -> Parse<()> {
     Ok(())
 }
 
-/// The orientation in an EXIF item, wherever its pieces lie.
+/// Reads the orientation from an EXIF item, wherever its pieces are.
 fn read_exif(view: View<'_>, pieces: &[Piece]) -> Parse<Orientation> {
     match pieces {
         [] => Ok(Orientation::Absent),
@@ -87,8 +87,8 @@ fn read_exif(view: View<'_>, pieces: &[Piece]) -> Parse<Orientation> {
     }
 }
 
-/// An EXIF item begins with the distance from its fifth byte to the TIFF header (23008-12, A.2.1). Some writers leave
-/// that out.
+/// Returns where the TIFF header is. An EXIF item starts with the distance from its fifth byte to that header
+/// (23008-12, A.2.1); some writers omit it.
 fn read_block(view: View<'_>, start: u64, end: u64) -> Parse<Orientation> {
     if end - start < 4 {
         return Ok(Orientation::Absent);
@@ -104,22 +104,22 @@ fn read_block(view: View<'_>, start: u64, end: u64) -> Parse<Orientation> {
     }
 }
 
-/// A piece of an item's data in the blob.
+/// A range of the blob with a piece of an item's data.
 #[derive(Clone, Copy)]
 struct Piece {
     start: u64,
     end: u64,
 }
 
-/// What a meta box says of its items.
+/// The items in a meta box.
 struct Items {
     /// The primary item (14496-12, 8.11.4).
     primary: u32,
-    /// The EXIF item of the primary item, else the first one.
+    /// The EXIF item of the primary item, or else the first one.
     exif: Option<u32>,
     locations: Option<Bmff>,
     properties: Option<Bmff>,
-    /// Data inside of the meta box (8.11.11).
+    /// Data inside the meta box (8.11.11).
     data: Option<Bmff>,
 }
 
@@ -146,7 +146,7 @@ impl Items {
         Ok(items)
     }
 
-    /// Where the data of an item lies in the blob, piece by piece (8.11.3). Nothing for an item without any.
+    /// Returns where the data of an item is in the blob, piece by piece (8.11.3); empty for an item without data.
     fn locate(&self, view: View<'_>, wanted: u32) -> Parse<Vec<Piece>> {
         let Some(iloc) = self.locations else { return Ok(Vec::new()) };
         whole(view, iloc, "item locations")?;
@@ -156,7 +156,7 @@ impl Items {
         let (base_size, index_size) =
             (u64::from(more >> 4), if version == 0 { 0 } else { u64::from(more & 15) });
         if [offset_size, length_size, base_size, index_size].iter().any(|size| !matches!(size, 0 | 4 | 8)) {
-            return Err(malformed("item locations", iloc.at, "have fields of a size that is not allowed"));
+            return Err(malformed("item locations", iloc.at, "have fields of an invalid size"));
         }
         let mut reader = Reader { view, at: body + 2, end: iloc.end, part: "item locations" };
         let id_size = if version == 2 { 4 } else { 2 };
@@ -174,8 +174,8 @@ impl Items {
             let (origin, limit) = match (method, self.data) {
                 (0, _) => (0, view.size()),
                 (1, Some(data)) => (data.body, data.end),
-                (1, None) => return Err(malformed("item", iloc.at, "lies in a box that is not there")),
-                // Made of another item, or not defined.
+                (1, None) => return Err(malformed("item", iloc.at, "is in a missing box (idat)")),
+                // Derived from another item, or undefined.
                 _ => return Err(Stop::Gap(Gap::ExifStorage)),
             };
             let mut pieces = Vec::new();
@@ -201,7 +201,7 @@ impl Items {
     }
 }
 
-/// Asks for all of a box at once.
+/// Requests all of a box at once.
 fn whole(view: View<'_>, found: Bmff, part: &'static str) -> Parse<()> {
     view.bytes(found.at, found.end - found.at, part).map(|_| ())
 }
@@ -214,7 +214,7 @@ fn primary_item(view: View<'_>, pitm: Bmff) -> Parse<u32> {
     })
 }
 
-/// The EXIF item that describes the primary item, else the first one (14496-12, 8.11.6).
+/// Finds the EXIF item that describes the primary item, or else the first one (14496-12, 8.11.6).
 fn exif_item(view: View<'_>, iinf: Bmff, references: Option<Bmff>, primary: u32) -> Parse<Option<u32>> {
     whole(view, iinf, "item information")?;
     let (version, body) = iinf.full(view, "item information")?;
@@ -233,7 +233,7 @@ fn exif_item(view: View<'_>, iinf: Bmff, references: Option<Bmff>, primary: u32)
         }
     }
     let describing = match references {
-        // One item needs no choice.
+        // With a single item there is nothing to choose.
         Some(references) if items.len() > 1 => describing(view, references, primary)?,
         _ => Vec::new(),
     };
@@ -241,7 +241,7 @@ fn exif_item(view: View<'_>, iinf: Bmff, references: Option<Bmff>, primary: u32)
     Ok(items.iter().find(describes).or(items.first()).copied())
 }
 
-/// The items whose content describes item `to` (14496-12, 8.11.12), in order.
+/// Returns the items whose content describes item `to` (14496-12, 8.11.12), in order.
 fn describing(view: View<'_>, iref: Bmff, to: u32) -> Parse<Vec<u32>> {
     whole(view, iref, "item references")?;
     let (version, body) = iref.full(view, "item references")?;
@@ -265,7 +265,7 @@ fn describing(view: View<'_>, iref: Bmff, to: u32) -> Parse<Vec<u32>> {
     Ok(from)
 }
 
-/// The properties that belong to the primary item: dimensions, rotation and mirroring (23008-12, 6.5).
+/// Reads the properties of the primary item: dimensions, rotation and mirroring (23008-12, 6.5).
 fn read_properties(view: View<'_>, iprp: Bmff, primary: u32, facts: &mut Facts) -> Parse<()> {
     let mut boxes = Boxes::inside(view, iprp);
     let (mut container, mut associations) = (None, None);
@@ -291,7 +291,7 @@ fn read_properties(view: View<'_>, iprp: Bmff, primary: u32, facts: &mut Facts) 
         }
         let mut indices = Vec::new();
         for _ in 0..count {
-            // The first bit says that the property is essential.
+            // The first bit marks the property as essential.
             indices.push(reader.number(index_size)? & if index_size == 2 { 0x7FFF } else { 0x7F });
         }
         return read_associated(view, container, &indices, facts);
@@ -299,7 +299,7 @@ fn read_properties(view: View<'_>, iprp: Bmff, primary: u32, facts: &mut Facts) 
     Ok(())
 }
 
-/// The properties with these indices, which count from 1 (14496-12, 8.11.14), in the order of the indices.
+/// Returns the properties with these indices, which start at 1 (14496-12, 8.11.14), in the order of the indices.
 fn read_associated(view: View<'_>, container: Bmff, indices: &[u64], facts: &mut Facts) -> Parse<()> {
     let last = indices.iter().copied().max().unwrap_or(0);
     let mut properties = Vec::new();
@@ -335,7 +335,7 @@ fn read_property(view: View<'_>, property: Bmff, facts: &mut Facts) -> Parse<()>
     Ok(())
 }
 
-/// Reads one number after the other inside a box.
+/// Reads consecutive numbers inside a box.
 struct Reader<'a> {
     view: View<'a>,
     at: u64,
@@ -344,7 +344,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The next number of 0 to 8 bytes; 0 bytes give 0.
+    /// Reads the next number of 0 to 8 bytes; 0 bytes give 0.
     fn number(&mut self, size: u64) -> Parse<u64> {
         let at = self.at;
         if at.checked_add(size).is_none_or(|end| end > self.end) {

@@ -5,21 +5,22 @@ use super::walk::Walk;
 use super::{Want, tiff};
 use crate::model::{Facts, Orientation};
 
-/// Bytes at the end of the file in which the end of the picture is looked for. Scan data of this length has some markers
-/// in it, and other data some that no scan has.
+/// Bytes at the end of the file that are searched for the end of the picture. Scan data of this length contains
+/// markers, and other data usually contains some that never occur in a scan.
 const TAIL: u64 = 4 << 10;
-/// Bytes before an EXIF block at most: its identifier, and others before that.
+/// Maximum bytes before an EXIF block: its identifier, and what may precede that.
 pub(super) const LONGEST_IDENTIFIER: u64 = 10;
-/// Bytes between two segments that belong to neither. Some writers pad there, and readers look for the next marker.
+/// Maximum bytes between two segments that belong to neither. Some writers pad there, and readers search for the next
+/// marker.
 const MAX_STRAY: u64 = 4096;
 
-/// Bytes that the tables and headers of a picture hardly stay below. Where fewer are left of a file, and none of them
-/// has been read, the file is probably a header without a picture, and worth a read.
+/// Minimum length in bytes of the tables and headers of most pictures. If less is left of a file and none of it has
+/// been read, the file is probably a header without a picture, so the rest is worth a read.
 const SHORT_REST: u64 = 256;
 
-/// Reads the segments up to the first scan: the first orientation found counts, and dimensions where their segment
-/// lies in the bytes that are there. An orientation is looked for in every APP1 segment before the first scan, so
-/// its absence is known only then.
+/// Reads the segments up to the first scan: the first orientation found, and the dimensions if their segment is
+/// within the known bytes. Every APP1 segment before the first scan may contain the orientation, so only then is its
+/// absence known.
 pub(super) fn read(view: View<'_>, want: Want, walk: &mut Walk, facts: &mut Facts) -> Parse<()> {
     to_the_scan(view, want, walk, facts)?;
     if want.end { look_at_the_end(view, walk, facts) } else { Ok(()) }
@@ -49,7 +50,7 @@ fn to_the_scan(view: View<'_>, want: Want, walk: &mut Walk, facts: &mut Facts) -
     }
 }
 
-/// Reads one segment and says where the next one begins; `None` at the first scan, or when everything is known.
+/// Reads one segment and returns where the next one starts; `None` at the first scan, or when everything is known.
 fn segment(view: View<'_>, at: u64, facts: &mut Facts) -> Parse<Option<u64>> {
     let look_for_exif = facts.orientation == Orientation::NotRead;
     let (marker, at) = marker(view, at)?;
@@ -68,7 +69,7 @@ fn segment(view: View<'_>, at: u64, facts: &mut Facts) -> Parse<Option<u64>> {
         0xE1 if look_for_exif => {
             let identifier = view.bytes(body, (len - 2).min(LONGEST_IDENTIFIER), "JPEG segment")?;
             if let Some(prefix) = exif_identifier(identifier) {
-                // The block may be cut by the file's end, and still hold what is looked for.
+                // The block may be cut off by the file's end and still contain the orientation.
                 let found = tiff::exif_orientation(view, body + prefix, end.min(view.size()))?;
                 if found != Orientation::Absent {
                     facts.orientation = found;
@@ -85,12 +86,12 @@ fn segment(view: View<'_>, at: u64, facts: &mut Facts) -> Parse<Option<u64>> {
     if end > view.size() {
         return Err(malformed("JPEG segment", at, "runs past the end of the file"));
     }
-    // Of a file that is known to its end, all of the header is looked at: it may be cut.
+    // If the whole file is known, read all of the header: it may be cut off.
     let complete = facts.orientation != Orientation::NotRead && facts.width.is_some() && !view.is_whole();
     Ok((!complete).then_some(end))
 }
 
-/// Finds out whether the picture is cut: then the file ends in the data of a scan, without the marker that ends a picture.
+/// Determines whether the picture is cut off: then the file ends in scan data, without an end-of-image marker.
 fn look_at_the_end(view: View<'_>, walk: &Walk, facts: &mut Facts) -> Parse<()> {
     let at = view.size().saturating_sub(TAIL).max(walk.at);
     let tail = view.bytes(at, view.size() - at, "JPEG file").map_err(|stop| match stop {
@@ -103,13 +104,13 @@ fn look_at_the_end(view: View<'_>, walk: &Walk, facts: &mut Facts) -> Parse<()> 
     Ok(())
 }
 
-/// Whether the end of a file is the data of a scan, or zeros in its place. Other data, and text, was appended to a whole
-/// picture: phones put videos there.
+/// Returns whether the end of a file is scan data, or zeros in its place. Other data, including text, was appended to
+/// a complete picture, as phones do with videos.
 fn is_cut(tail: &[u8]) -> bool {
     for pair in tail.windows(2) {
         match pair {
             [0xFF, 0xD9] => return false,
-            // What may stand in a scan and between two scans (T.81, B.2).
+            // Markers allowed within a scan and between scans (T.81, B.2).
             [0xFF, 0 | 0xC4 | 0xCC | 0xD0..=0xD7 | 0xDA..=0xDD | 0xFE | 0xFF] => {}
             [0xFF, _] => return false,
             _ => {}
@@ -118,17 +119,17 @@ fn is_cut(tail: &[u8]) -> bool {
     !tail.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
 }
 
-/// Where the EXIF block begins in a segment that begins so, if it is one of EXIF. The identifier is `Exif` and two NULs
-/// (Exif 3.0, 4.7.2.3), but browsers do not look at the sixth byte, and exiftool takes it in any case of its letters and
-/// behind up to four bytes of garbage.
+/// Returns where the EXIF block starts, if a segment that starts with these bytes is EXIF. The identifier is `Exif`
+/// and two NULs (Exif 3.0, 4.7.2.3), but browsers ignore the sixth byte, and exiftool accepts any case and up to four
+/// bytes of garbage before it.
 pub(super) fn exif_identifier(segment: &[u8]) -> Option<u64> {
     let is_exif =
         |at: usize| segment.get(at..at + 6).is_some_and(|text| text[..5].eq_ignore_ascii_case(b"Exif\0"));
     (0..=4).find(|at| is_exif(*at)).map(|at| at as u64 + 6)
 }
 
-/// The next marker and its offset. It may be preceded by fill bytes (T.81, B.1.1.2) and, in files that break the
-/// rules, by a few others.
+/// Returns the next marker and its offset. Fill bytes may precede it (T.81, B.1.1.2) and, in invalid files, a few
+/// other bytes.
 pub(super) fn marker(view: View<'_>, at: u64) -> Parse<(u8, u64)> {
     let is_marker = |pair: &[u8]| matches!(pair, [0xFF, 1..=0xFE]);
     let mut next = at;
@@ -137,7 +138,7 @@ pub(super) fn marker(view: View<'_>, at: u64) -> Parse<(u8, u64)> {
         if is_marker(&pair) {
             return Ok((pair[1], next));
         }
-        // What is known is searched at once; its last byte may begin a marker.
+        // Search the known bytes in one pass; the last one may start a marker.
         let known = view.known(next);
         let known = &known[..known.len().min(MAX_STRAY as usize)];
         next += known.windows(2).position(is_marker).unwrap_or(known.len() - 1) as u64;

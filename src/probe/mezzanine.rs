@@ -1,13 +1,13 @@
-//! Pixel formats by the heads of frames that cameras and editors write: DV, DNxHD, CineForm and ProRes.
+//! Pixel formats from the frame headers of formats for recording and editing: DV, DNxHD, CineForm and ProRes.
 
-/// The sampling of a DV frame (SMPTE ST 314 and 370): by the system and the type of signal, as ffmpeg tells the profiles
-/// apart.
+/// Returns the sampling of a DV frame (SMPTE ST 314 and 370): by system and signal type, the way ffmpeg distinguishes
+/// the profiles.
 pub(super) fn dv(frame: &[u8]) -> Option<&'static str> {
     // The header block, and the pack that describes the video, in the sixth block of 80 bytes.
     let [0x1F, 7, 0, system, track, ..] = frame else { return None };
     let signal = frame.get(5 * 80 + 48 + 3)? & 0x1F;
     Some(match (system >> 7, signal) {
-        // Consumers' DV from Europe differs from DVCPRO by its application number.
+        // European consumer DV differs from DVCPRO in its application ID.
         (1, 0) if track & 7 == 0 => "yuv420p",
         (_, 0) => "yuv411p",
         (1, 1) => "yuv420p",
@@ -16,7 +16,7 @@ pub(super) fn dv(frame: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// Depth, subsampling and colour space of a DNxHD or DNxHR frame (SMPTE ST 2019-1, 7.3).
+/// Reads depth, subsampling and color space of a DNxHD or DNxHR frame (SMPTE ST 2019-1, 7.3).
 pub(super) fn dnxhd(frame: &[u8]) -> Option<&'static str> {
     let [0, 0, 2, 0x80, 1..=3, ..] = frame else { return None };
     let (depth, colour) = (frame.get(0x21)? >> 5, frame.get(0x2C)?);
@@ -32,14 +32,14 @@ pub(super) fn dnxhd(frame: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// The encoded format of a CineForm sample (SMPTE ST 2073-1, annex B), one of its pairs of tag and value.
+/// Reads the encoded format of a CineForm sample (SMPTE ST 2073-1, annex B), one of its tag-value pairs.
 pub(super) fn cineform(sample: &[u8]) -> Option<&'static str> {
     const ENCODED_FORMAT: u16 = 84;
     const LOWPASS: u16 = 26;
     let (pairs, _) = sample.as_chunks::<4>();
     let mut pairs =
         pairs.iter().map(|[t1, t0, v1, v0]| (u16::from_be_bytes([*t1, *t0]), u16::from_be_bytes([*v1, *v0])));
-    // Sample marker, then what it holds.
+    // The sample marker, then its content.
     if pairs.next()?.0 != 1 {
         return None;
     }
@@ -52,7 +52,7 @@ pub(super) fn cineform(sample: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Chroma and alpha of a frame of ProRes 4444, of 12 bits (SMPTE RDD 36, 5.1.1).
+/// Reads chroma and alpha of a 12-bit ProRes 4444 frame (SMPTE RDD 36, 5.1.1).
 pub(super) fn prores_4444(frame: &[u8]) -> Option<&'static str> {
     let [_, _, _, _, b'i', b'c', b'p', b'f', ..] = frame else { return None };
     let (chroma, alpha) = (frame.get(20)? >> 6, frame.get(25)? & 15);

@@ -1,10 +1,10 @@
-//! What a blob's content is, from as few of its bytes as possible, without doing any I/O.
+//! Detects the format and facts of a blob's content from as few of its bytes as possible, without doing any I/O.
 //!
-//! A [`Probe`] names a range, is given its bytes, and either names the next range or is done. The parsers behind it
-//! are straight-line functions over a [`View`](view::View) of the bytes known so far: one that reaches for bytes that
-//! are not known yet stops with the range it needs, and runs again once they are there: a header from its start, because
-//! that costs nanoseconds where a round trip costs milliseconds, and a walk over the parts of a file, which may take
-//! thousands of reads, from the part that it had come to.
+//! A [`Probe`] requests a range, is given its bytes, and then either requests the next range or is done. The parsers
+//! behind it are straight-line functions over a [`View`](view::View) of the bytes known so far. A parser that reaches
+//! unknown bytes stops with the range it needs and runs again once they are known. Header parsers run again from the
+//! start, because that costs nanoseconds where a round trip costs milliseconds. Walks over the parts of a file, which
+//! may take thousands of reads, continue where they stopped.
 
 mod av1;
 mod bits;
@@ -41,58 +41,61 @@ pub use outline::Node;
 use view::{Parse, Stop, Store, View};
 use walk::Walk;
 
-/// Raised when the probe finds more than before: what an older one could not tell is then read again.
+/// Raised when the probe can determine more than before. What an older version could not determine is then read
+/// again.
 pub const VERSION: u32 = 2;
-/// The oldest version whose facts still hold. Raised to [`VERSION`] when a wrong answer is mended.
+/// The oldest version whose facts are still valid. Raised to [`VERSION`] when a wrong answer is fixed.
 pub const TRUSTED_SINCE: u32 = 2;
-/// Reads that a header may cost. A sound one takes one to three; the cap ends a chain of offsets made to be endless.
+/// Maximum reads for a header. A valid one takes one to three; the cap ends endless chains of offsets.
 pub const MAX_ASKS: u32 = 24;
-/// Reads that the walk over the segments or chunks of an image may cost. 128 MiB of JPEG segments of full length before
-/// the picture take as many.
+/// Maximum reads for the walk over the segments or chunks of an image. 128 MiB of full-length JPEG segments before
+/// the picture take this many.
 pub const MAX_WALK_ASKS: u32 = 2048;
-/// Bytes of one blob that such a walk may read: 16 MiB, twice what all those reads take together, and more than the
-/// private chunks of a drawing program's PNG.
+/// Maximum bytes of one blob that such a walk may read: 16 MiB, twice what all those reads take together, and more
+/// than the private chunks in a drawing program's PNG.
 pub const MAX_WALK_BYTES: u64 = 16 << 20;
-/// Bytes of one blob that are held at a time: 4 MiB, several times what the largest EXIF block and the sample
+/// Maximum bytes of one blob held at a time: 4 MiB, several times what the largest EXIF block and the sample
 /// descriptions of a long film take together.
 pub const MAX_HELD: u64 = 4 << 20;
-/// Bytes that are held before those are dropped which a walk over the parts of a file has passed. They are kept up to
-/// there for a person to look at.
+/// Bytes held before a walk over the parts of a file drops those that it has passed. Up to this size they are kept
+/// for `presync explain`.
 const MAX_PASSED: u64 = 256 << 10;
-/// Reads that the walk over the boxes of one video may cost besides. An hour in fragments of one second takes 3,600.
+/// Maximum additional reads for the walk over the boxes of one video. One hour in one-second fragments takes 3,600.
 pub const MAX_READS: u32 = 8192;
-/// Length of a read elsewhere in the blob, in bytes.
+/// Length in bytes of a read that does not continue the last one.
 const JUMP: u64 = 4 << 10;
-/// Reads of a walk over the parts of an image after which it reads more at a time where the parts are short.
+/// Reads of a walk over the parts of an image after which reads become longer if the parts are short.
 const PATIENCE: u32 = 8;
-/// Gap between two such reads, in bytes, up to which the second goes on with the first.
+/// Maximum gap in bytes between two such reads at which the second counts as continuing the first.
 const SHORT_PART: u64 = 1 << 10;
-/// Length of a read where the parts are longer, in bytes, and the gap up to which it pays: four parts a read.
+/// Length in bytes of a read where the parts are longer, and the maximum gap at which it pays off: four parts per
+/// read.
 const STRETCH: u64 = 64 << 10;
 const STRETCH_GAP: u64 = 16 << 10;
-/// Length of a read that goes on where the last one ended, in bytes, by how often that happened in a row: a header that
-/// reached past one read often reaches past two.
+/// Length in bytes of a read that continues the last one, by how many reads in a row did so: a header that goes past
+/// one read often goes past two.
 const FOLLOW_UP: [u64; 4] = [16 << 10, 32 << 10, 64 << 10, 128 << 10];
-/// Length of such a read on the walk over the boxes of a video, once it has read the ones before, in bytes.
+/// Length in bytes of such a read on the walk over the boxes of a video, after the earlier ones.
 const LONG_WALK: u64 = 512 << 10;
 
-/// What a probe wants next.
+/// What a probe needs next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// These bytes: inside the blob, never empty, never bytes that were given before.
+    /// These bytes: within the blob, never empty, and never bytes that were given before.
     Need(ByteRange),
     /// Nothing more.
     Done(Facts),
 }
 
-/// Which facts are worth a read besides those that the rules need. Others are given if the same bytes show them.
+/// Additional facts that are worth a read besides those the rules need. Other facts are reported if the same bytes
+/// show them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Want {
     /// Width and height.
     pub dimensions: bool,
-    /// Whether a JPEG file ends where its picture does.
+    /// Whether a JPEG file ends with its picture.
     pub end: bool,
-    /// Most reads to walk over the boxes of one video.
+    /// Maximum reads for the walk over the boxes of one video.
     pub max_reads: u32,
 }
 
@@ -104,46 +107,48 @@ impl Default for Want {
 
 /// The examination of one blob.
 ///
-/// * The facts depend on the blob's bytes, its size, its extension and the wish alone, not on how the bytes were cut.
-/// * At most [`MAX_ASKS`] ranges are asked for, [`MAX_WALK_ASKS`] and [`MAX_WALK_BYTES`] where the parts of an image are
-///   walked, [`MAX_READS`] more on the walk over a video's boxes, and at most [`MAX_HELD`] bytes are held; a blob that
-///   needs more ends with a [`Gap`].
-/// * The work of its parsers is bounded, whatever the blob holds.
+/// * The facts depend only on the blob's bytes, its size, its extension and the `Want`, not on how the bytes were
+///   split.
+/// * At most [`MAX_ASKS`] ranges are requested, [`MAX_WALK_ASKS`] and [`MAX_WALK_BYTES`] for a walk over the parts of
+///   an image, [`MAX_READS`] more for the walk over a video's boxes, and at most [`MAX_HELD`] bytes are held. A blob
+///   that needs more ends with a [`Gap`].
+/// * The work of the parsers is bounded, whatever the blob contains.
 #[derive(Debug)]
 pub struct Probe {
     store: Store,
     want: Want,
-    /// How far the walk over the segments or chunks of an image has come.
+    /// State of the walk over the segments or chunks of an image.
     parts: Walk,
-    /// What is known so far.
+    /// The facts known so far.
     facts: Facts,
     asked: ByteRange,
-    /// The part of `asked` that has arrived, when it came in more than one piece.
+    /// The part of `asked` that has arrived, if it came in more than one piece.
     partial: BytesMut,
     asks: u32,
-    /// Bytes asked for so far.
+    /// Bytes requested so far.
     read: u64,
-    /// Asks in a row that went on with the one before.
+    /// Number of requests in a row that continued the one before.
     in_a_row: usize,
-    /// Asks on the walk over a video's boxes, and bytes of them.
+    /// Requests and bytes of the walk over a video's boxes.
     hops: u32,
     hopped: u64,
     walk: Option<Box<mp4::Walk>>,
 }
 
 impl Probe {
-    /// A probe of a blob of `size` bytes that wants what the rules need, and the first range it asks for. `extension`
-    /// decides only how much is read first. An empty blob needs no bytes and has the format `unknown`.
+    /// Creates a probe for a blob of `size` bytes that determines what the rules need, and returns it with its first
+    /// request. `extension` affects only the length of the first read. An empty blob needs no bytes and has the
+    /// format `unknown`.
     pub fn new(size: u64, extension: Option<&str>) -> (Self, Step) {
         Self::wanting(Want::default(), size, extension)
     }
 
-    /// Likewise, with a wish.
+    /// Creates a probe that also determines the facts in `want`; see [`new`](Self::new).
     pub(crate) fn wanting(want: Want, size: u64, extension: Option<&str>) -> (Self, Step) {
         Self::beginning(first_read(extension), want, size)
     }
 
-    /// Likewise, with a first read of `first` bytes, at least one and at most 1 MiB, whatever the name promises.
+    /// Creates a probe with a first read of `first` bytes, from 1 byte to 1 MiB, whatever the extension.
     pub fn beginning(first: u64, want: Want, size: u64) -> (Self, Step) {
         let asked = ByteRange::new(0, first.clamp(1, LONGEST_FIRST_READ)).within(size);
         let probe = Self {
@@ -164,11 +169,12 @@ impl Probe {
         (probe, step)
     }
 
-    /// Takes the bytes that begin where the asked range begins. Fewer bytes than asked for lead to an ask for the
-    /// rest; none at all mean that the blob ends there. Bytes past the asked range are ignored.
+    /// Takes the bytes that start at the requested range. If there are fewer than requested, the rest is requested
+    /// next; an empty slice means that the blob ends there. Bytes past the requested range are ignored.
     pub fn step(&mut self, bytes: Bytes) -> Step {
         let wanted = self.asked.len() as usize - self.partial.len();
         if bytes.is_empty() {
+            // Parsers then see the blob end here; otherwise they would request the same bytes forever.
             self.store.end_at(self.asked.start() + self.partial.len() as u64);
         } else if bytes.len() < wanted {
             self.partial.extend_from_slice(&bytes);
@@ -186,17 +192,17 @@ impl Probe {
         self.advance()
     }
 
-    /// The structure of the blob as far as its bytes were read, for a person to look at.
+    /// Returns the structure of the blob, as far as its bytes were read, for display.
     pub fn outline(&self) -> Vec<Node> {
         outline::outline(self.store.view())
     }
 
-    /// Bytes of the blob that are held, at most [`MAX_HELD`].
+    /// Returns the number of bytes held, at most [`MAX_HELD`].
     pub fn held(&self) -> u64 {
         self.store.held() + self.partial.len() as u64
     }
 
-    /// The bytes from `at` on, as far as they are known in one run and at most `len`.
+    /// Returns the bytes from `at` on, up to `len` and to the end of the known run.
     pub fn known(&self, at: u64, len: u64) -> &[u8] {
         self.store.known(at, len)
     }
@@ -211,6 +217,7 @@ impl Probe {
         match format {
             // A walk over the parts of an image keeps what it has found.
             Ok(_) if self.parts.at > 0 => {}
+            // A header parser starts over, so no facts of its last attempt may remain.
             Ok(format) => self.facts = Facts::of(format),
             Err(stop) => return self.settle(stop),
         }
@@ -220,7 +227,7 @@ impl Probe {
         }
     }
 
-    /// Turns a parser's stop into the next ask or into the end, keeping what is known of the blob.
+    /// Turns a parser's stop into the next request or the end, keeping the facts known so far.
     fn settle(&mut self, stop: Stop) -> Step {
         let most = if self.parts.at > 0 { MAX_WALK_ASKS } else { MAX_ASKS };
         let asked = match stop {
@@ -257,6 +264,7 @@ impl Probe {
         };
         match (asked, stop) {
             (Ok(range), _) => return Step::Need(range),
+            // The rules do not need a wished fact, so its absence must not become a gap, and the verdict `unknown`.
             (Err(_), Stop::Wish { .. }) => {}
             (Err(gap), _) => {
                 self.facts.gap = Some(gap);
@@ -266,7 +274,7 @@ impl Probe {
         self.done()
     }
 
-    /// The end, with what the walk over a video's boxes has found.
+    /// Ends with what the walk over a video's boxes has found.
     fn done(&mut self) -> Step {
         let mut facts = std::mem::replace(&mut self.facts, Facts::of(Format::Unknown));
         if let Some(walk) = self.walk.take() {
@@ -275,8 +283,8 @@ impl Probe {
         Step::Done(facts)
     }
 
-    /// What the walk would take to its end: as much for each byte of the blob as up to here, or for each fragment if it
-    /// is known how many there are.
+    /// Estimates the cost of finishing the walk: per byte of the blob as much as so far or, if the number of
+    /// fragments is known, per fragment.
     fn whole_walk(&self) -> GapCost {
         let (at, fragments) = self.walk.as_ref().map_or((0, None), |walk| walk.progress());
         let (hops, hopped) = (u128::from(self.hops.max(1)), u128::from(self.hopped));
@@ -287,8 +295,8 @@ impl Probe {
         GapCost { reads: reads as u64, bytes: (hopped * reads / hops) as u64 }
     }
 
-    /// Asks for `len` bytes from `at` on, or for as many more as make a sensible read, which is longer where it
-    /// `goes_on` with the last one: from the length of a `jump` to the `longest`.
+    /// Requests `len` bytes from `at` on, or more to make a read worthwhile. The read is longer if it continues the
+    /// last one (`goes_on`): from the length of a `jump` to the `longest`.
     fn ask(&mut self, at: u64, len: u64, goes_on: bool, [jump, longest]: [u64; 2]) -> Result<ByteRange, Gap> {
         self.in_a_row = if goes_on { self.in_a_row + 1 } else { 0 };
         let usual = match self.in_a_row {
@@ -305,11 +313,11 @@ impl Probe {
     }
 }
 
-/// Length of the longest first read, in bytes.
+/// Maximum length of the first read, in bytes.
 const LONGEST_FIRST_READ: u64 = 1 << 20;
 
-/// How much is read first, in bytes, by what the name promises. Images whose dimensions and EXIF lie in the first
-/// 16 KiB are settled in one request; in the other formats 4 KiB hold the header or tell where it is.
+/// Length of the first read in bytes, by the extension. Images whose dimensions and EXIF are in the first 16 KiB take
+/// one request; in the other formats, 4 KiB contain the header or show where it is.
 pub(crate) fn first_read(extension: Option<&str>) -> u64 {
     let formats = [Format::Jpeg, Format::Webp, Format::Heif, Format::Avif];
     match extension {
@@ -318,7 +326,7 @@ pub(crate) fn first_read(extension: Option<&str>) -> u64 {
     }
 }
 
-/// Reads what the rules need of the format found. What is already in `facts` when a parser stops stays there.
+/// Reads what the rules need for the detected format. Facts set before a parser stops are kept.
 fn read_inside(
     view: View<'_>,
     want: Want,
@@ -338,7 +346,7 @@ fn read_inside(
         }
         Format::Heif | Format::Avif => heif::read(view, facts),
         Format::Jp2 => raster::read_jp2(view, facts),
-        // No profile accepts these, so nothing inside them matters.
+        // No profile accepts these formats, so nothing inside them matters.
         Format::Jxl
         | Format::Psd
         | Format::Cr3

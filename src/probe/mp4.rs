@@ -1,4 +1,4 @@
-//! MP4, QuickTime, 3GPP and Motion JPEG 2000: the boxes of the top level and the brands (ISO/IEC 14496-12).
+//! MP4, QuickTime, 3GPP and Motion JPEG 2000: the top-level boxes and the brands (ISO/IEC 14496-12).
 
 use super::JUMP;
 use super::bmff::Bmff;
@@ -7,27 +7,27 @@ use super::track::{self, Movie};
 use super::view::{Parse, Stop, View, malformed};
 use crate::model::{Facts, Format, FourCc, Mirror, Video};
 
-/// Compatible brands that are kept; real files name up to some twelve.
+/// Maximum compatible brands kept; real files have up to about twelve.
 const MAX_BRANDS: u64 = 64;
 
-/// The walk over the boxes of a file's top level, to the first `ftyp` and the first `moov`, wherever they are, and over
-/// the fragments behind them. It goes on where it stopped, so that every box is passed once.
+/// The walk over the top-level boxes of a file, to the first `ftyp` and the first `moov`, wherever they are, and over
+/// the fragments after them. It continues where it stopped, so each box is read once.
 #[derive(Debug)]
 pub(super) struct Walk {
-    /// The format by the first bytes.
+    /// The format detected from the first bytes.
     format: Format,
-    /// Reads that the walk may take.
+    /// Maximum reads of the walk.
     max_reads: u32,
-    /// Where the next box begins.
+    /// Where the next box starts.
     at: u64,
-    /// Whether the box before was no longer than a read is anyway.
+    /// Whether the last box was no longer than a usual read.
     dense: bool,
     has_brand: bool,
     movie: Option<Bmff>,
     video: Box<Video>,
     rotation: Option<u16>,
     mirror: Option<Mirror>,
-    /// Where a box ends that reaches past the end of the file.
+    /// Where a box ends that extends past the end of the file.
     cut: Option<u64>,
     is_read: bool,
     fragments: Option<Fragments>,
@@ -51,7 +51,7 @@ impl Walk {
         }
     }
 
-    /// Goes on as far as the known bytes reach.
+    /// Continues as far as the known bytes allow.
     pub(super) fn go_on(&mut self, view: View<'_>) -> Parse<()> {
         self.find_header(view)?;
         let Some(movie) = self.movie else {
@@ -77,7 +77,7 @@ impl Walk {
         self.format
     }
 
-    /// What the walk has found.
+    /// Returns what the walk has found.
     pub(super) fn tell(self, facts: &mut Facts) {
         facts.format = self.video.major_brand.map_or(self.format, |brand| family(brand.0));
         if let Some(first) = self.video.tracks.first() {
@@ -87,12 +87,12 @@ impl Walk {
         facts.video = Some(self.video);
     }
 
-    /// Whether the movie header has been found, so that what the walk wants more are fragments.
+    /// Returns whether the movie header has been found, so that further reads are for fragments.
     pub(super) fn has_movie(&self) -> bool {
         self.movie.is_some()
     }
 
-    /// How far the walk is, and how many fragments the file has if its own map shows that.
+    /// Returns how far the walk is and, if the file's own index shows it, how many fragments there are.
     pub(super) fn progress(&self) -> (u64, Option<u64>) {
         match &self.fragments {
             Some(fragments) => (fragments.at, fragments.mapped),
@@ -100,7 +100,8 @@ impl Walk {
         }
     }
 
-    /// The range that the walk has passed for good. What tells the format is kept, and the movie header.
+    /// Returns the range that the walk no longer needs. The bytes that identify the format are kept, and so is the
+    /// movie header.
     pub(super) fn passed(&self) -> (u64, u64) {
         (self.movie.map_or(JUMP, |movie| movie.end), self.progress().0)
     }
@@ -111,13 +112,13 @@ impl Walk {
                 Ok(Some(found)) => found,
                 Ok(None) => break,
                 Err(Stop::Need { at, len }) => return Err(Stop::Hop { at, len, dense: self.dense }),
-                // A file whose movie header is found is judged by it, whatever damage follows.
+                // A file whose movie header was found is judged by it, even if there is damage after it.
                 Err(Stop::Malformed(_)) if self.movie.is_some() => break,
                 Err(stop) => return Err(stop),
             };
             if found.end > view.size() {
                 if self.movie.is_none() {
-                    return Err(malformed("box", found.at, "is larger than what it lies in"));
+                    return Err(malformed("box", found.at, "runs past the end of the file"));
                 }
                 self.cut = Some(found.end).filter(|_| found.is(b"mdat"));
                 break;
@@ -145,7 +146,8 @@ impl Walk {
         Ok(())
     }
 
-    /// Looks whether the samples behind the header, as far as the known bytes show any, reach past the end of the file.
+    /// Checks whether the samples after the header, as far as the known bytes show them, extend past the end of the
+    /// file.
     fn look_ahead(&mut self, view: View<'_>) {
         while let Ok(Some(found)) = Bmff::at_top(view, self.at) {
             if found.end > view.size() {
@@ -157,7 +159,7 @@ impl Walk {
     }
 }
 
-/// The major and compatible brands (4.3).
+/// Reads the major and compatible brands (4.3).
 fn brands(view: View<'_>, ftyp: Bmff, video: &mut Video) -> Parse<()> {
     if ftyp.end - ftyp.body < 8 {
         return Err(malformed("file type box", ftyp.at, "is too short for a brand"));
@@ -170,7 +172,7 @@ fn brands(view: View<'_>, ftyp: Bmff, video: &mut Video) -> Parse<()> {
     Ok(())
 }
 
-/// The format of a video by its major brand.
+/// Returns the format of a video by its major brand.
 pub(super) fn family(major: [u8; 4]) -> Format {
     match &major {
         b"qt  " => Format::Mov,

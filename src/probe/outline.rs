@@ -5,27 +5,28 @@ use super::view::{Parse, Stop, View};
 use super::{jpeg, sniff, tiff};
 use crate::model::Format;
 
-/// Nodes that an outline may have; what comes after is left out.
+/// Maximum nodes of an outline; further ones are left out.
 const MAX_NODES: usize = 1000;
-/// Levels of boxes inside boxes. The deepest that matters, a sample entry's box, lies on the eighth.
+/// Maximum nesting of boxes. The deepest that matters, a box in a sample entry, is on the eighth level.
 const MAX_DEPTH: u8 = 10;
 
 /// One part of a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// How deep it lies in others, from 0 on.
+    /// Its depth in the outline, from 0.
     pub depth: u8,
     /// Offset of its first byte.
     pub at: u64,
     /// Its length in bytes, with its header.
     pub len: u64,
-    /// What it is, such as `APP1` or `moov`.
+    /// Its name, such as `APP1` or `moov`.
     pub name: String,
-    /// What it says, where that is short and known.
+    /// A short note on its content, if known.
     pub note: String,
 }
 
-/// The outline of what is known of a blob. It ends where the bytes that were read end, and says so in its last node.
+/// Returns the outline of the known bytes of a blob. If the outline ends where the bytes that were read end, its last
+/// node says so.
 pub(super) fn outline(view: View<'_>) -> Vec<Node> {
     let mut nodes = Nodes(Vec::new());
     let walked = sniff::format(view).and_then(|format| match format {
@@ -102,7 +103,7 @@ fn jpeg_segments(view: View<'_>, nodes: &mut Nodes) -> Parse<()> {
     Ok(())
 }
 
-/// The marker's name (ITU-T T.81, table B.1).
+/// Returns the marker's name (ITU-T T.81, table B.1).
 fn segment_name(marker: u8) -> String {
     match marker {
         0xC4 => "DHT".into(),
@@ -189,7 +190,7 @@ fn boxes(view: View<'_>, mut list: Boxes<'_>, depth: u8, nodes: &mut Nodes) -> P
     Ok(())
 }
 
-/// Where the boxes inside of a box begin; `None` for one that holds none.
+/// Returns where the boxes inside a box start; `None` for a box that contains none.
 fn children(view: View<'_>, found: Bmff) -> Parse<Option<u64>> {
     Ok(match &found.kind.0 {
         b"moov" | b"trak" | b"edts" | b"mdia" | b"minf" | b"stbl" | b"mvex" | b"moof" | b"traf" | b"iprp"
@@ -203,7 +204,7 @@ fn children(view: View<'_>, found: Bmff) -> Parse<Option<u64>> {
     })
 }
 
-/// What a box says, where it says it shortly.
+/// Returns a short note on the content of a box.
 fn note(view: View<'_>, found: Bmff) -> Parse<String> {
     let number = |at| Ok(u32::from_be_bytes(found.field(view, at, "box")?));
     Ok(match &found.kind.0 {

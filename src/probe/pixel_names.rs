@@ -3,28 +3,28 @@
 use super::sps::Planes;
 use super::{ffv1, h264, h265};
 
-/// What a sequence parameter set of H.264 describes. One that is silent about the range leaves it to `colr`.
-/// Monochrome is decoded into 4:2:0.
+/// Returns the format described by a sequence parameter set of H.264. If the set does not give the range, `colr`
+/// does. Monochrome is decoded into 4:2:0.
 pub(super) fn h264(set: &[u8], colr_full_range: Option<bool>) -> Option<&'static str> {
     let Planes { chroma, depth, colour } = h264::planes(set)?;
     let full_range = colour.full_range.or(colr_full_range).unwrap_or(false);
     planar(chroma.max(1), depth, full_range, colour.rgb)
 }
 
-/// What a sequence parameter set of HEVC describes. `colr` does not change the range, and full range has a name of its
-/// own for 4:2:0 only.
+/// Returns the format described by a sequence parameter set of HEVC. `colr` does not change the range, and full range
+/// has its own name only for 4:2:0.
 pub(super) fn hevc(set: &[u8]) -> Option<&'static str> {
     let Planes { chroma, depth, colour } = h265::planes(set)?;
     let full_range = chroma == 1 && colour.full_range == Some(true);
     match (chroma, depth) {
         (0, depth) => gray(depth),
-        // ffmpeg's decoder takes no more.
+        // ffmpeg's decoder supports no others.
         (_, 13..) => None,
         _ => planar(chroma, depth, full_range, colour.rgb),
     }
 }
 
-/// What FFV1's parameters describe.
+/// Returns the format described by FFV1's parameters.
 pub(super) fn ffv1(planes: ffv1::Planes) -> Option<&'static str> {
     let depth = planes.depth;
     Some(match (planes.is_rgb, planes.chroma, planes.has_alpha) {
@@ -47,7 +47,7 @@ pub(super) fn ffv1(planes: ffv1::Planes) -> Option<&'static str> {
     })
 }
 
-/// ffmpeg's name of one plane of samples with `depth` bits.
+/// Returns ffmpeg's name for one plane of samples with `depth` bits.
 pub(super) fn gray(depth: u32) -> Option<&'static str> {
     Some(match depth {
         8 => "gray",
@@ -58,7 +58,7 @@ pub(super) fn gray(depth: u32) -> Option<&'static str> {
     })
 }
 
-/// ffmpeg's name of three planes of samples with `depth` bits. Full range has names of its own for 8 bits only.
+/// Returns ffmpeg's name for three planes of samples with `depth` bits. Full range has its own names only for 8 bits.
 pub(super) fn planar(chroma: u32, depth: u32, full_range: bool, rgb: bool) -> Option<&'static str> {
     Some(match (chroma, depth, full_range, rgb) {
         (3, 8, _, true) => "gbrp",
@@ -88,7 +88,7 @@ pub(super) fn planar(chroma: u32, depth: u32, full_range: bool, rgb: bool) -> Op
     })
 }
 
-/// The chroma format of the sequence extension (ITU-T H.262, 6.2.2.3); MPEG-1 has none and is 4:2:0.
+/// Reads the chroma format from the sequence extension (ITU-T H.262, 6.2.2.3); MPEG-1 has none and is 4:2:0.
 pub(super) fn mpeg2(sequence: &[u8]) -> Option<&'static str> {
     if !sequence.starts_with(&[0, 0, 1, 0xB3]) {
         return None;

@@ -1,4 +1,4 @@
-//! Pixel formats as ffprobe names them, from codec configurations.
+//! Pixel formats, as ffprobe names them, from codec configurations.
 
 use super::pixel_names::{gray, h264, hevc, planar};
 use super::sample::Sample;
@@ -8,7 +8,7 @@ use super::{av1, h264 as h264_units, h265, sample};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Pixels {
     Format(&'static str),
-    /// Nothing, but the first sample does.
+    /// Nothing; the first sample does.
     InSample(Sample),
     #[default]
     Unknown,
@@ -20,9 +20,9 @@ impl From<Option<&'static str>> for Pixels {
     }
 }
 
-/// The first sequence parameter set in H.264's configuration record (ISO/IEC 14496-15, 5.3.3.1), or the first sample
-/// where the record has none. Like ffmpeg's decoder, it takes what is no such record for units behind start codes, and
-/// the samples with it.
+/// Reads the first sequence parameter set in H.264's configuration record (ISO/IEC 14496-15, 5.3.3.1), or in the
+/// first sample if the record has none. Like ffmpeg's decoder, it treats other content as units after start codes,
+/// and the samples too.
 pub(super) fn of_avcc(record: &[u8], colr_full_range: Option<bool>) -> Option<Pixels> {
     if record.first() != Some(&1) {
         return Some(match sample::unit_behind_start_code(record, h264_units::classify) {
@@ -30,7 +30,7 @@ pub(super) fn of_avcc(record: &[u8], colr_full_range: Option<bool>) -> Option<Pi
             None => Pixels::InSample(Sample::H264 { length_bytes: 0, colr_full_range }),
         });
     }
-    // Five bytes, the number of sets in five bits, and each with its length in 16.
+    // Five bytes, the number of sets in five bits, then each set after its 16-bit length.
     if record.get(5)? & 0x1F == 0 {
         let length_bytes = (record[4] & 3) + 1;
         return Some(Pixels::InSample(Sample::H264 { length_bytes, colr_full_range }));
@@ -38,8 +38,8 @@ pub(super) fn of_avcc(record: &[u8], colr_full_range: Option<bool>) -> Option<Pi
     Some(h264(sized(record.get(6..)?)?, colr_full_range).into())
 }
 
-/// The first sequence parameter set in HEVC's configuration record (8.3.3.1), or the first sample where the record has
-/// none, likewise.
+/// Reads the first sequence parameter set in HEVC's configuration record (8.3.3.1), or in the first sample if the
+/// record has none, like [`of_avcc`].
 pub(super) fn of_hvcc(record: &[u8]) -> Option<Pixels> {
     if record.len() <= 3 || matches!(record, [0, 0, 0 | 1, ..]) {
         return Some(match sample::unit_behind_start_code(record, h265::classify) {
@@ -47,8 +47,8 @@ pub(super) fn of_hvcc(record: &[u8]) -> Option<Pixels> {
             None => Pixels::InSample(Sample::H265 { length_bytes: 0 }),
         });
     }
-    // 22 bytes, the number of arrays, and for each of them its type in six bits, the number of its sets in 16, and each
-    // set with its length.
+    // 22 bytes, the number of arrays, and for each array its type in six bits, its number of sets in 16, and each set
+    // after its length.
     let (arrays, mut rest) = record.get(22..)?.split_first()?;
     for _ in 0..*arrays {
         let ([kind, high, low], sets) = rest.split_first_chunk()?;
@@ -64,14 +64,14 @@ pub(super) fn of_hvcc(record: &[u8]) -> Option<Pixels> {
     Some(Pixels::InSample(Sample::H265 { length_bytes: (record[21] & 3) + 1 }))
 }
 
-/// The bytes behind their length in 16 bits.
+/// Returns the bytes after their 16-bit length.
 fn sized(bytes: &[u8]) -> Option<&[u8]> {
     let (len, rest) = bytes.split_first_chunk()?;
     rest.get(..usize::from(u16::from_be_bytes(*len)))
 }
 
-/// What AV1's configuration record shows in its third byte (AV1 in ISOBMFF 1.2, 2.3.3). For 4:4:4 that leaves open
-/// whether it is RGB, which the sequence header behind it shows. Full range has no name of its own.
+/// Reads the third byte of AV1's configuration record (AV1 in ISOBMFF 1.2, 2.3.3). For 4:4:4 that does not show
+/// whether it is RGB, but the sequence header after it does. Full range has no name of its own.
 pub(super) fn av1(record: &[u8]) -> Option<&'static str> {
     let bits = record.get(2)?;
     let (high, twelve, mono) = (bits & 0x40 != 0, bits & 0x20 != 0, bits & 0x10 != 0);
@@ -88,7 +88,8 @@ pub(super) fn av1(record: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Bit depth, subsampling and matrix (VP Codec ISO Media File Format Binding 1.0). Full range has no name of its own.
+/// Reads bit depth, subsampling and matrix (VP Codec ISO Media File Format Binding 1.0). Full range has no name of
+/// its own.
 pub(super) fn vp9(record: &[u8]) -> Option<&'static str> {
     let bits = record.get(6)?;
     let depth = u32::from(bits >> 4);

@@ -5,25 +5,26 @@ use super::view::{Parse, Stop, View, malformed};
 use super::walk::{Promise, Walk};
 use crate::model::{Facts, Orientation};
 
-/// Places that are looked at for the last chunk of image data; each may cost a read.
+/// Maximum offsets tried for the last chunk of image data; each may cost a read.
 const MAX_STEPS_BACK: u64 = 2;
-/// Bytes at the end of the file that are searched for a chain of chunks. Image data comes in chunks of 8 to 64 KiB, and
-/// one of them must lie in the chain.
+/// Bytes at the end of the file that are searched for a chain of chunks. Image data comes in chunks of 8 to 64 KiB,
+/// one of which must be in the chain.
 const TAILS: [u64; 4] = [16 << 10, 64 << 10, 256 << 10, 1 << 20];
-/// Bytes of which checksums are taken on the search for one chain, as a multiple of the bytes that are searched: in a
-/// sound file none is taken twice.
+/// Limit on the bytes checksummed while searching for one chain, as a multiple of the bytes searched: in a valid
+/// file, every byte is checksummed once at most.
 const MAX_CHECKED: u64 = 4;
-/// Chunks of the first picture of an animation that are passed before the rest is leapt over: what lies between that
-/// picture and its frames is then seen where the picture is small.
+/// Chunks of an animation's first picture that are passed before the rest is skipped: if the picture is small, what
+/// is between it and its frames is then seen.
 const FIRST_PICTURE: u32 = 4;
 /// Length of a chunk without its content.
 const FRAME: u64 = 12;
 
-/// Walks the chunk headers to `eXIf` or to `IEND`; `eXIf` may lie after the image data (11.3.3.5), and a file has one.
+/// Walks the chunk headers to `eXIf` or to `IEND`; `eXIf` may come after the image data (11.3.3.5), and a file has at
+/// most one.
 ///
-/// Image data can be long, so the walk leaps over it as soon as the bytes that are there end inside of it.
+/// Image data can be long, so the walk skips it as soon as the known bytes end within it.
 ///
-/// Behind an orientation the walk goes on as far as the bytes are there: the file may be cut.
+/// After an orientation, the walk continues to the end of the known bytes: the file may be cut off.
 pub(super) fn read(view: View<'_>, walk: &mut Walk, facts: &mut Facts) -> Parse<()> {
     walk.begin(8);
     match to_the_end(view, walk, facts) {
@@ -75,7 +76,7 @@ fn to_the_end(view: View<'_>, walk: &mut Walk, facts: &mut Facts) -> Parse<()> {
     }
 }
 
-/// The header of a chunk.
+/// Reads the header of a chunk.
 struct Chunk {
     len: u64,
     kind: [u8; 4],
@@ -88,22 +89,22 @@ impl Chunk {
     }
 }
 
-/// Apple's programs write image data in two runs, and in the last of seven numbers how far behind the chunk that says so
-/// the second one begins.
+/// Returns where the second run of image data starts. Apple's programs write two runs, and the last of seven numbers
+/// in `iDOT` is the distance from that chunk to the second run.
 fn second_run(view: View<'_>, at: u64) -> Parse<Promise> {
     let distance = u32::from_be_bytes(view.array(at + 8 + 24, "PNG iDOT chunk")?);
     Ok(Promise::SecondRun(at + u64::from(distance)))
 }
 
-/// Whether the image data goes on where nothing is known yet, behind the chunk from `at` to `end`, and for longer than
-/// another such chunk.
+/// Returns whether the image data continues into unknown bytes, after the chunk from `at` to `end`, for longer than
+/// another chunk of that length.
 fn is_worth_a_leap(view: View<'_>, walk: &Walk, kind: &[u8; 4], at: u64, end: u64) -> bool {
     let is_far = view.size() - end > end - at && view.known(end).len() < 8;
     let is_frame = kind == b"fdAT" || walk.promise != Promise::Frames;
     is_far && (is_frame || walk.pictures >= FIRST_PICTURE)
 }
 
-/// Where the walk can go on after the chunk of image data at `at`, without those that follow it.
+/// Returns where the walk can continue after the chunk of image data at `at`, skipping those that follow it.
 fn leap(view: View<'_>, walk: &Walk, at: u64, len: u64) -> Parse<Option<u64>> {
     let first = match walk.promise {
         Promise::SecondRun(second) if second > at && second < view.size() => second,
@@ -117,10 +118,9 @@ fn leap(view: View<'_>, walk: &Walk, at: u64, len: u64) -> Parse<Option<u64>> {
     chain_at_the_end(view, at + FRAME + len)
 }
 
-/// Where the last chunk of image data begins when all before it are as long as the first one, which begins at `first`:
-/// such chunks follow each other without any other between them (5.6). Other chunks may follow the last one, so a place
-/// before the last possible one is looked at too. `None` when none of them begins such a chunk, or when there are too
-/// few to leap over.
+/// Returns where the last chunk of image data starts, if all before it are as long as the one at `first`: image data
+/// chunks are consecutive (5.6). Other chunks may follow the last one, so offsets before the last possible one are
+/// tried too. `None` if no such chunk starts at any of them, or if there are too few chunks to skip.
 fn last_of_its_size(view: View<'_>, first: u64, len: u64) -> Parse<Option<u64>> {
     let step = len + FRAME;
     // The last chunk has at least one byte.
@@ -138,9 +138,9 @@ fn last_of_its_size(view: View<'_>, first: u64, len: u64) -> Parse<Option<u64>> 
     Ok(None)
 }
 
-/// Where the last chunk of image data begins, found from the end of the file: what follows it must be chunks of valid
-/// lengths and checksums, the last of them an `IEND` that ends with the file. `None` when no such chain is found, or
-/// when it would begin before `from`.
+/// Returns where the last chunk of image data starts, found from the end of the file: it must be followed by chunks
+/// with valid lengths and checksums up to an `IEND` at the end of the file. `None` if there is no such chain, or if
+/// it would start before `from`.
 fn chain_at_the_end(view: View<'_>, from: u64) -> Parse<Option<u64>> {
     for tail in TAILS {
         let start = view.size().saturating_sub(tail).max(from);
@@ -155,8 +155,8 @@ fn chain_at_the_end(view: View<'_>, from: u64) -> Parse<Option<u64>> {
     Ok(None)
 }
 
-/// The last chunk of image data in the end of a file. The chain is followed from its end: before each chunk that belongs
-/// to it lies one whose length leads there and whose checksum is right.
+/// Finds the last chunk of image data in the end of a file. The chain is followed backwards: each chunk in it is
+/// preceded by one whose length leads to it and whose checksum is valid.
 fn last_picture(tail: &[u8]) -> Option<usize> {
     let mut next = tail.len();
     let mut left = MAX_CHECKED * tail.len() as u64;
@@ -173,7 +173,7 @@ fn last_picture(tail: &[u8]) -> Option<usize> {
         }
         match &checked[..4] {
             b"IEND" if next == tail.len() => {}
-            // Before the end is found, nothing belongs to the chain.
+            // Nothing belongs to the chain before its end is found.
             _ if next == tail.len() => continue,
             b"IDAT" | b"fdAT" => return Some(at),
             _ => {}

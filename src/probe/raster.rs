@@ -1,10 +1,10 @@
-//! Formats without an EXIF block of their own: GIF, BMP and JPEG 2000.
+//! Formats that presync reads no EXIF from: GIF, BMP and JPEG 2000.
 
 use super::bmff::{Bmff, Boxes};
 use super::view::{Parse, View, malformed};
 use crate::model::{Facts, Orientation};
 
-/// The logical screen and the colours that belong to it (GIF89a, 18 and 19).
+/// Reads the logical screen and its color table (GIF89a, 18 and 19).
 pub(super) fn read_gif(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     let [w0, w1, h0, h1, flags, _, _] = view.array(6, "GIF header")?;
     let colours = if flags & 0x80 == 0 { 0 } else { 2u64 << (flags & 7) };
@@ -17,8 +17,8 @@ pub(super) fn read_gif(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     Ok(())
 }
 
-/// The bitmap header: OS/2's has 16-bit dimensions, the others signed 32-bit ones, of which a negative height means
-/// that the rows are stored from the top (Windows GDI, `BITMAPINFOHEADER`).
+/// Reads the bitmap header: OS/2's has 16-bit dimensions, the others signed 32-bit ones, where a negative height
+/// means that rows are stored from the top (Windows GDI, `BITMAPINFOHEADER`).
 pub(super) fn read_bmp(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     let pixels = u64::from(u32::from_le_bytes(view.array(10, "BMP header")?));
     let header_len = u64::from(u32::from_le_bytes(view.array(14, "BMP header")?));
@@ -41,8 +41,8 @@ pub(super) fn read_bmp(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     Ok(())
 }
 
-/// JPEG 2000 has no place for EXIF in its boxes (ISO/IEC 15444-1, annex I); some writers put it into a `uuid` box, which
-/// is no part of the format. So what is to be read is only whether the picture is there, and its dimensions.
+/// Reads whether the picture is there, and its dimensions. JPEG 2000 has no box for EXIF (ISO/IEC 15444-1, annex I);
+/// some writers put it into a `uuid` box, which isn't part of the format.
 pub(super) fn read_jp2(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     if view.array(0, "JPEG 2000 file")? == [0xFF, 0x4F, 0xFF, 0x51] {
         codestream_size(view, facts)?;
@@ -50,7 +50,7 @@ pub(super) fn read_jp2(view: View<'_>, facts: &mut Facts) -> Parse<()> {
         let mut boxes = Boxes::new(view, 0, view.size());
         loop {
             let Some(found) = boxes.next()? else {
-                return Err(malformed("JPEG 2000 file", 0, "has no picture (jp2c)"));
+                return Err(malformed("JPEG 2000 file", 0, "has no codestream (jp2c)"));
             };
             match &found.kind.0 {
                 b"jp2h" => header_size(view, found, facts)?,
@@ -64,7 +64,7 @@ pub(super) fn read_jp2(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     Ok(())
 }
 
-/// The dimensions in the image header box (I.5.3.1).
+/// Reads the dimensions from the image header box (I.5.3.1).
 fn header_size(view: View<'_>, jp2h: Bmff, facts: &mut Facts) -> Parse<()> {
     if let Some(header) = Boxes::inside(view, jp2h).find(b"ihdr")? {
         facts.height = Some(u32::from_be_bytes(header.field(view, header.body, "image header")?));
@@ -73,7 +73,7 @@ fn header_size(view: View<'_>, jp2h: Bmff, facts: &mut Facts) -> Parse<()> {
     Ok(())
 }
 
-/// The size of the reference grid without the margin in front of the picture (A.5.1).
+/// Reads the size of the reference grid without the image offset (A.5.1).
 fn codestream_size(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     let number = |at| Ok(u32::from_be_bytes(view.array(at, "JPEG 2000 header")?));
     facts.width = number(8)?.checked_sub(number(16)?);
@@ -95,7 +95,8 @@ mod tests {
         read(store.view(), &mut facts).map(|()| facts)
     }
 
-    /// What `read` says of a file of 40 × 30 pixels, and that it finds every shorter one up to `header` bytes damaged.
+    /// Returns what `read` finds in a file of 40 × 30 pixels, and checks that every prefix up to `header` bytes is
+    /// damaged.
     fn check(read: fn(View<'_>, &mut Facts) -> Parse<()>, file: &[u8], header: usize) {
         let whole = facts(read, file).unwrap();
         assert_eq!((whole.width, whole.height, whole.orientation), (Some(40), Some(30), Orientation::Absent));

@@ -1,25 +1,26 @@
-//! What a first sample shows of its pixel format, where the sample description does not.
+//! Determines the pixel format from a track's first sample, if the sample description does not show it.
 
 use super::sps::Unit;
 use super::view::{Parse, Stop, View};
 use super::{ffv1, h264, h265, jpeg, mezzanine, pixel_names};
 
-/// Segments of a Motion JPEG sample that are looked at.
+/// Maximum segments read of a Motion JPEG sample.
 const MAX_SEGMENTS: u32 = 64;
-/// Bytes of an MPEG-2 sequence header with its two matrices and its extension.
+/// Length in bytes of an MPEG-2 sequence header with its two matrices and its extension.
 const MAX_SEQUENCE_HEADER: u64 = 256;
-/// Bytes of a JPEG 2000 sample in which its codestream must begin.
+/// Bytes of a JPEG 2000 sample within which its codestream must start.
 const MAX_JP2_HEAD: u64 = 1024;
-/// NAL units up to the parameter set. A delimiter, another set and some messages may precede it.
+/// Maximum NAL units up to the parameter set. A delimiter, another set and some messages may come first.
 const MAX_UNITS: u32 = 16;
-/// Bytes of a sample without lengths in which its parameter set must begin: an encoder's settings may come before it.
+/// Bytes of a sample without lengths within which its parameter set must start: the encoder's settings may come
+/// first.
 const MAX_START: u64 = 2 << 10;
-/// Bytes of the header of a frame of DNxHD, CineForm, DV or ProRes.
+/// Length in bytes of the frame header of DNxHD, CineForm, DV or ProRes.
 const MAX_FRAME_HEADER: u64 = 512;
-/// Bytes of a parameter set that are read. Most take less than 100; with scaling lists, some 700.
+/// Maximum bytes read of a parameter set. Most take less than 100; with scaling lists, about 700.
 const MAX_PARAMETER_SET: u64 = 1 << 10;
 
-/// What a sample is made of.
+/// The kind of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sample {
     Jpeg,
@@ -31,21 +32,21 @@ pub(super) enum Sample {
     CineForm,
     ProRes4444,
     Ffv1,
-    /// NAL units, each behind its length in so many bytes, or behind start codes where that is 0, with the range that the
-    /// sample description states.
+    /// H.264 NAL units, each after a length of this many bytes, or after start codes if that is 0, with the range
+    /// from the sample description.
     H264 {
         length_bytes: u8,
         colr_full_range: Option<bool>,
     },
-    /// Likewise.
+    /// HEVC NAL units, each after a length of this many bytes, or after start codes if that is 0.
     H265 {
         length_bytes: u8,
     },
 }
 
 impl Sample {
-    /// The pixel format by the head of the sample that begins at `at`. A sample that is damaged shows nothing; the header
-    /// says all the rest.
+    /// Returns the pixel format shown by the start of the sample at `at`. A damaged sample shows nothing; the header
+    /// has everything else.
     pub(super) fn shown(self, view: View<'_>, at: u64) -> Parse<Option<&'static str>> {
         match self.pixel_format(view, at) {
             Err(Stop::Malformed(_)) => Ok(None),
@@ -53,7 +54,7 @@ impl Sample {
         }
     }
 
-    /// The pixel format by the head of the sample that begins at `at`.
+    /// Reads the pixel format from the start of the sample at `at`.
     fn pixel_format(self, view: View<'_>, at: u64) -> Parse<Option<&'static str>> {
         match self {
             Self::Jpeg => motion_jpeg(view, at),
@@ -76,12 +77,13 @@ impl Sample {
     }
 }
 
-/// The first bytes of a sample, at most so many.
+/// Returns the first bytes of a sample, up to this many.
 fn head(view: View<'_>, at: u64, len: u64) -> Parse<&[u8]> {
     view.bytes(at, len.min(view.size().saturating_sub(at)), "sample")
 }
 
-/// The first parameter set among units behind start codes (ITU-T H.264 and H.265, annex B), and what follows it.
+/// Returns the first parameter set among units after start codes (ITU-T H.264 and H.265, annex B), and what follows
+/// it.
 pub(super) fn unit_behind_start_code(bytes: &[u8], classify: fn(u8) -> Unit) -> Option<&[u8]> {
     let mut rest = bytes;
     for _ in 0..MAX_UNITS {
@@ -96,7 +98,8 @@ pub(super) fn unit_behind_start_code(bytes: &[u8], classify: fn(u8) -> Unit) -> 
     None
 }
 
-/// The first parameter set of a sample (ISO/IEC 14496-15, 5.3.2). Of the units before it, only the heads are read.
+/// Returns the first parameter set of a sample (ISO/IEC 14496-15, 5.3.2). Only the headers of the units before it are
+/// read.
 fn parameter_set(
     view: View<'_>,
     mut at: u64,
@@ -110,7 +113,7 @@ fn parameter_set(
         let [length @ .., header] = view.bytes(at, u64::from(length_bytes) + 1, "NAL unit")? else { break };
         let len = length.iter().fold(0, |len, byte| len << 8 | u64::from(*byte));
         at += u64::from(length_bytes);
-        // What follows an empty unit is the length of the next one.
+        // An empty unit is followed by the length of the next one.
         match if len == 0 { Unit::Other } else { classify(*header) } {
             Unit::ParameterSet => {
                 return view.bytes(at, len.min(MAX_PARAMETER_SET), "parameter set").map(Some);
@@ -122,7 +125,7 @@ fn parameter_set(
     Ok(None)
 }
 
-/// Sampling factors of the frame header (ITU-T T.81, B.2.2). JPEG is always of full range.
+/// Reads the sampling factors of the frame header (ITU-T T.81, B.2.2). JPEG always has full range.
 fn motion_jpeg(view: View<'_>, start: u64) -> Parse<Option<&'static str>> {
     let mut at = start.saturating_add(2);
     for _ in 0..MAX_SEGMENTS {
@@ -144,7 +147,7 @@ fn motion_jpeg(view: View<'_>, start: u64) -> Parse<Option<&'static str>> {
     Ok(None)
 }
 
-/// The format by the sampling factors of three components, of which only the ratios count.
+/// Returns the format for the sampling factors of three components, of which only the ratios matter.
 fn motion_jpeg_format(first: u8, second: u8, third: u8) -> Option<&'static str> {
     let ratio = |first: u8, second: u8| first.checked_div(second).filter(|ratio| ratio * second == first);
     match (ratio(first >> 4, second >> 4)?, ratio(first & 15, second & 15)?) {
@@ -158,7 +161,7 @@ fn motion_jpeg_format(first: u8, second: u8, third: u8) -> Option<&'static str> 
     }
 }
 
-/// Bit depth and colour type (W3C PNG, third edition, 11.2.1).
+/// Reads bit depth and color type (W3C PNG, third edition, 11.2.1).
 fn motion_png(view: View<'_>, start: u64) -> Parse<Option<&'static str>> {
     let header: [u8; 26] = view.array(start, "PNG header")?;
     if &header[12..16] != b"IHDR" {
@@ -177,8 +180,8 @@ fn motion_png(view: View<'_>, start: u64) -> Parse<Option<&'static str>> {
     })
 }
 
-/// Components and their subsampling in the image size segment of a codestream (ISO/IEC 15444-1, A.5.1), which may lie in
-/// a box. Without subsampling the colour space is shown elsewhere.
+/// Reads components and their subsampling from the image size segment of a codestream (ISO/IEC 15444-1, A.5.1), which
+/// may be in a box. Without subsampling, the color space is stored elsewhere.
 fn motion_jpeg2000(view: View<'_>, start: u64) -> Parse<Option<&'static str>> {
     let head = head(view, start, MAX_JP2_HEAD)?;
     let Some(siz) = head.windows(4).position(|window| window == [0xFF, 0x4F, 0xFF, 0x51]) else {
@@ -199,7 +202,7 @@ mod tests {
     use super::*;
     use crate::probe::view::Store;
 
-    /// A baseline set of 4:2:0.
+    /// A 4:2:0 Baseline set.
     const SET: [u8; 10] = [0x67, 0x42, 0xC0, 0x1E, 0xDA, 0x02, 0x80, 0xF6, 0x80, 0x6D];
 
     #[test]

@@ -1,17 +1,17 @@
-//! The format, by the first bytes.
+//! Detects the format from the first bytes.
 
 use super::view::{Parse, View};
 use super::{h264, h265, mp4, sample};
 use crate::model::Format;
 
-/// Bytes that every signature below lies in, behind what some recorders write before it.
+/// Bytes that contain every signature below, after what some recorders write first.
 const HEAD: u64 = 1024;
-/// Boxes before `ftyp` that are passed.
+/// Maximum boxes skipped before `ftyp`.
 const MAX_LEADING_BOXES: u32 = 8;
 /// Length of an MPEG transport stream packet (ISO/IEC 13818-1, 2.4.3.2); M2TS puts 4 bytes before each.
 const TS_PACKET: usize = 188;
 
-/// The format that the blob's head shows; [`Format::Unknown`] when it is none that presync knows.
+/// Detects the format from the start of a blob; [`Format::Unknown`] if no known signature matches.
 pub(super) fn format(view: View<'_>) -> Parse<Format> {
     let head = view.head(HEAD)?;
     Ok(match head {
@@ -52,8 +52,8 @@ pub(super) fn format(view: View<'_>) -> Parse<Format> {
     })
 }
 
-/// The family of an ISO base media file whose `ftyp` lies behind other boxes, or that has none; `None` if it is no such
-/// file. What is taken for a box lies in the file, and its type looks like one.
+/// Detects the family of an ISO base media file whose `ftyp` comes after other boxes or is missing; `None` for other
+/// files. Every box must be within the file and have a plausible type.
 fn behind_other_boxes(view: View<'_>) -> Parse<Option<Format>> {
     let (mut at, mut without_brand) = (0, None);
     for _ in 0..MAX_LEADING_BOXES {
@@ -71,7 +71,7 @@ fn behind_other_boxes(view: View<'_>) -> Parse<Option<Format>> {
                 let head = view.bytes(at, size.min(left).min(HEAD), "file")?;
                 return Ok(head.get(8..).map(|brands| of_brands(head, brands)));
             }
-            // What holds the samples is long, and no image begins with it.
+            // Sample data is long, and no image starts with it.
             b"moov" | b"mdat" => break,
             _ => {}
         }
@@ -83,18 +83,18 @@ fn behind_other_boxes(view: View<'_>) -> Parse<Option<Format>> {
     Ok(without_brand)
 }
 
-/// Whether the `DocType` of an EBML header (RFC 8794, 11.2.4) is WebM's.
+/// Returns whether the `DocType` of an EBML header (RFC 8794, 11.2.4) is WebM's.
 fn is_webm(head: &[u8]) -> bool {
     const DOC_TYPE: [u8; 2] = [0x42, 0x82];
     let Some(at) = head.windows(2).position(|id| id == DOC_TYPE) else { return false };
     matches!(head.get(at + 2..), Some([0x84, b'w', b'e', b'b', b'm', ..]))
 }
 
-/// H.264 or HEVC without a container, by a whole parameter set behind a start code, and nothing before it but what may
-/// be.
+/// Detects raw H.264 or HEVC by a complete parameter set after a start code, preceded only by units that may come
+/// before it.
 fn elementary_stream(head: &[u8]) -> Option<Format> {
     let ([0, 0, 1, first, ..] | [0, 0, 0, 1, first, ..]) = head else { return None };
-    // The first bit of a unit is never set.
+    // The first bit of a unit is always 0.
     if first & 0x80 != 0 {
         return None;
     }
@@ -105,8 +105,8 @@ fn elementary_stream(head: &[u8]) -> Option<Format> {
     h265::planes(set).is_some().then_some(Format::Hevc)
 }
 
-/// Whether the pack header of a program stream (ISO/IEC 13818-1, 2.5.3.3; MPEG-1: 11172-1, 2.4.3.2) lies in these bytes,
-/// behind what a recorder wrote before it, and another start code behind it.
+/// Returns whether these bytes contain the pack header of a program stream (ISO/IEC 13818-1, 2.5.3.3; MPEG-1:
+/// 11172-1, 2.4.3.2), after what a recorder may write first, followed by another start code.
 fn holds_program_stream(head: &[u8]) -> bool {
     let is_pack = |at: usize| {
         let behind = match head.get(at + 4..) {
@@ -122,14 +122,14 @@ fn holds_program_stream(head: &[u8]) -> bool {
     head.windows(4).enumerate().any(|(at, code)| code == [0, 0, 1, 0xBA] && is_pack(at))
 }
 
-/// The family of an ISO base media file by the brands of its `ftyp` box (ISO/IEC 14496-12, 4.3).
+/// Detects the family of an ISO base media file from the brands of its `ftyp` box (ISO/IEC 14496-12, 4.3).
 fn of_brands(head: &[u8], brands: &[u8]) -> Format {
     let size = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
-    // A box with a 64-bit size has eight more bytes before its brands.
+    // With a 64-bit size, the brands start eight bytes later.
     let brands = if size == 1 { brands.get(8..).unwrap_or(&[]) } else { brands };
     let Some(major) = brands.first_chunk::<4>() else { return Format::Mp4 };
     let body = (size as usize).saturating_sub(8).min(brands.len());
-    // A file with a minimized header has a brand in place of the minor version (ISO/IEC 23008-12, third edition).
+    // A file with a minimized header has a brand instead of the minor version (ISO/IEC 23008-12, third edition).
     let others = if major == b"mif3" { brands.get(4..body) } else { brands.get(8..body) };
     let mut others = others.unwrap_or(&[]).chunks_exact(4);
     match major {
@@ -144,7 +144,7 @@ fn of_brands(head: &[u8], brands: &[u8]) -> Format {
     }
 }
 
-/// Brands of movies. Such a file may name brands of images, too, when it has a still picture besides.
+/// Brands of movies. Such a file may also have image brands if it contains a still picture.
 fn is_video_brand(brand: &[u8]) -> bool {
     matches!(
         brand,
@@ -178,7 +178,7 @@ fn is_video_brand(brand: &[u8]) -> bool {
     )
 }
 
-/// Brands of HEIF and its codecs, AVIF's among them (ISO/IEC 23008-12, annexes B, E, F, G, J, L and M; ISO/IEC 23000-22;
+/// Brands of HEIF and its codecs, including AVIF (ISO/IEC 23008-12, annexes B, E, F, G, J, L and M; ISO/IEC 23000-22;
 /// ISO/IEC 23001-17; AVIF 1.1, 8 and 9).
 fn is_heif_brand(brand: &[u8]) -> bool {
     is_avif_brand(brand)
@@ -216,13 +216,13 @@ fn is_avif_brand(brand: &[u8]) -> bool {
     matches!(brand, b"avif" | b"avis" | b"avio" | b"MA1A" | b"MA1B")
 }
 
-/// Boxes with which a QuickTime file may begin when it has no `ftyp` (QuickTime File Format, "Movie files").
+/// Boxes that a QuickTime file without `ftyp` may start with (QuickTime File Format, "Movie files").
 fn is_quicktime_box(kind: &[u8; 4]) -> bool {
     matches!(kind, b"moov" | b"mdat" | b"wide" | b"free" | b"skip" | b"pnot" | b"uuid" | b"styp")
 }
 
-/// Marks of cameras' raw files: Canon, Phase One, Olympus, Panasonic and Leica, Fujifilm, Minolta, Sigma. Others look like
-/// TIFF, and their directory tells.
+/// Signatures of camera raw files: Canon, Phase One, Olympus, Panasonic and Leica, Fujifilm, Minolta, Sigma. Other
+/// raw files look like TIFF and are recognized by their directory.
 fn is_raw(head: &[u8]) -> bool {
     match head {
         [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => {
@@ -236,12 +236,12 @@ fn is_raw(head: &[u8]) -> bool {
     }
 }
 
-/// `BM` alone begins many texts, so the size of the second header must be one that exists.
+/// Many texts start with `BM`, so the size of the second header must be a defined one as well.
 fn is_bmp(head: &[u8]) -> bool {
     matches!(head.get(14..18), Some([12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
 }
 
-/// A sync byte in two packets in a row.
+/// Returns whether two consecutive packets have a sync byte.
 fn is_transport_stream(head: &[u8]) -> bool {
     let sync = |at: usize| head.get(at) == Some(&0x47);
     (sync(0) && sync(TS_PACKET)) || (sync(4) && sync(4 + TS_PACKET + 4))

@@ -2,41 +2,41 @@
 
 use super::bits::Bits;
 
-/// Aspect ratio that is not in the table and follows (ITU-T H.264, table E-1).
+/// Value for an aspect ratio that is not in the table and follows explicitly (ITU-T H.264, table E-1).
 const EXTENDED_SAR: u32 = 255;
-/// The matrix of planes that are green, blue and red (ITU-T H.273, table 4).
+/// Matrix value for green, blue and red planes (ITU-T H.273, table 4).
 pub(super) const IDENTITY_MATRIX: u32 = 0;
 
-/// What a NAL unit is to a search for the sequence parameter set.
+/// The role of a NAL unit in the search for the sequence parameter set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
     ParameterSet,
-    /// A part of a picture, behind which no parameter set of that picture comes.
+    /// A part of a picture: no parameter set of that picture comes after it.
     Picture,
     Other,
 }
 
-/// What the planes of a video's pictures hold.
+/// What the planes of a video's pictures contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Planes {
     /// Chroma format: 0 for none, 1 for 4:2:0, 2 for 4:2:2, 3 for 4:4:4 (ITU-T H.264, table 6-1).
     pub(super) chroma: u32,
-    /// Bits of a sample.
+    /// Bits per sample.
     pub(super) depth: u32,
     pub(super) colour: Colour,
 }
 
-/// What the usability information says of the samples' meaning.
+/// What the usability information says about the samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Colour {
-    /// Whether the samples use the full range; `None` when nothing is said.
+    /// Whether the samples use the full range; `None` if not specified.
     pub(super) full_range: Option<bool>,
     /// Whether the planes are green, blue and red.
     pub(super) rgb: bool,
 }
 
 impl Colour {
-    /// Reads the usability information up to the colour description (ITU-T H.264, E.1.1; H.265, E.2.1).
+    /// Reads the usability information up to the color description (ITU-T H.264, E.1.1; H.265, E.2.1).
     pub(super) fn read(bits: &mut Bits<'_>) -> Option<Self> {
         let has_aspect_ratio = bits.flag()?;
         if has_aspect_ratio && bits.u(8)? == EXTENDED_SAR {

@@ -1,22 +1,22 @@
-//! A track's sample table: codec, frames and how they follow each other (ISO/IEC 14496-12, 8.5 to 8.7).
+//! A track's sample table: codec, frames and their timing (ISO/IEC 14496-12, 8.5 to 8.7).
 
-use super::bmff::{Bmff, Boxes};
+use super::bmff::{Bmff, Boxes, run};
 use super::codec;
 use super::edits::{self, Edits};
 use super::sample::Sample;
 use super::view::{Parse, Stop, View, malformed};
 use crate::model::{Gap, VideoTrack};
 
-/// Runs of the time-to-sample table that are added up: 4 KiB. A table that is longer belongs to a variable frame
-/// rate, and then the sample size table's count is taken, which needs no table.
+/// Maximum runs of the time-to-sample table that are added up: 4 KiB. A longer table means a variable frame rate;
+/// then the count comes from the sample size table's header.
 const MAX_TIME_RUNS: u64 = 512;
 /// Runs of a longer table that show whether the frame rate varies.
 const SHOWN_TIME_RUNS: u64 = 64;
-/// A frame that is shown for longer or shorter than the mean by this part of it is no work of rounding.
+/// Fraction of the mean by which a frame's duration may differ before rounding no longer explains it.
 const JITTER: u64 = 10;
 
-/// Reads what a sample table says of codec and frames. The sample is what would show the pixel format, if no
-/// description and no sample of this table does.
+/// Reads codec and frames from a sample table. The returned sample would show the pixel format if neither the
+/// description nor a sample of this table does.
 pub(super) fn read(
     view: View<'_>,
     table: Bmff,
@@ -35,7 +35,7 @@ pub(super) fn read(
             }
             b"stts" => times = Some(Times::read(view, found)?),
             b"ctts" => composition = Some(found),
-            // The count is at the same place in both forms of the table (8.7.3).
+            // The count is at the same offset in both forms of the table (8.7.3).
             b"stsz" | b"stz2" => {
                 let at = found.full(view, "sample size table")?.1 + 4;
                 count = Some(u64::from(u32::from_be_bytes(found.field(view, at, "sample size table")?)));
@@ -43,7 +43,7 @@ pub(super) fn read(
             b"stco" | b"co64" => chunks = Some(found),
             _ => {}
         }
-        // The rest of the table is where the bytes are, and mostly none of it is needed.
+        // The rest of the table has most of the bytes, and usually none of them are needed.
         let counted = times.as_ref().is_some_and(|times| match times.is_whole {
             true => edits.is_none() || composition.is_some(),
             false => count.is_some(),
@@ -70,7 +70,7 @@ pub(super) fn read(
         };
     } else {
         track.frames = count;
-        // Of the times, no more is known than what they add up to.
+        // Only the sum of the times is known.
         let frame = |duration: u64| duration / count.unwrap_or(0).max(1);
         let fits =
             |edits: &Edits| duration.is_some_and(|all| edits.length() <= all.saturating_add(frame(all)));
@@ -84,8 +84,8 @@ pub(super) fn read(
     }
 }
 
-/// Refuses tables that promise more than there is, as far as they have been read anyway: most files have the long ones at
-/// the end, where nothing else is needed.
+/// Rejects tables that declare more entries than there is room for, as far as they were read anyway: most files have
+/// the long ones at the end, where nothing else is needed.
 pub(super) fn check_promises(view: View<'_>, table: Bmff) -> Parse<()> {
     let mut boxes = Boxes::lenient(view, table);
     while let Ok(Some(found)) = boxes.next() {
@@ -97,16 +97,16 @@ pub(super) fn check_promises(view: View<'_>, table: Bmff) -> Parse<()> {
     Ok(())
 }
 
-/// Refuses a table with more entries than the file has room for. ffprobe does so too, and takes one that is merely longer
-/// than its box; only the sample-to-chunk table makes no sense to it then.
+/// Rejects a table with more entries than the file has room for. So does ffprobe, which accepts a table that is
+/// merely longer than its box, except for the sample-to-chunk table.
 fn check_promise(view: View<'_>, found: Bmff) -> Parse<()> {
     const PART: &str = "sample table";
-    // Behind version and flags: the number of entries and they themselves (8.6.1, 8.6.2, 8.7.4, 8.7.5).
+    // After version and flags: the number of entries, then the entries (8.6.1, 8.6.2, 8.7.4, 8.7.5).
     let (at, entry_len, end) = match &found.kind.0 {
         b"ctts" | b"co64" => (found.body + 4, 8, view.size()),
         b"stco" | b"stss" => (found.body + 4, 4, view.size()),
         b"stsc" => (found.body + 4, 12, found.end),
-        // Sizes are listed only where they are not all the same (8.7.3.2).
+        // Sizes are listed only if they differ (8.7.3.2).
         b"stsz" => match found.field(view, found.body + 4, PART)? {
             [0, 0, 0, 0] => (found.body + 8, 4, view.size()),
             _ => return Ok(()),
@@ -116,11 +116,11 @@ fn check_promise(view: View<'_>, found: Bmff) -> Parse<()> {
     let count = u64::from(u32::from_be_bytes(found.field(view, at, PART)?));
     match at + 4 + count * entry_len <= end {
         true => Ok(()),
-        false => Err(malformed(PART, found.at, "has more entries than there is room for")),
+        false => Err(malformed(PART, found.at, "has more entries than can fit")),
     }
 }
 
-/// Where the first sample is: at the beginning of the first chunk (8.7.5).
+/// Returns where the first sample is: at the start of the first chunk (8.7.5).
 fn first_chunk(view: View<'_>, chunks: Bmff) -> Parse<Option<u64>> {
     const PART: &str = "chunk offset table";
     let (_, body) = chunks.full(view, PART)?;
@@ -133,7 +133,7 @@ fn first_chunk(view: View<'_>, chunks: Bmff) -> Parse<Option<u64>> {
     }))
 }
 
-/// The time-to-sample table (8.6.1.2): runs of (count, duration). Of a table that is too long to be read, the first ones.
+/// The time-to-sample table (8.6.1.2): runs of (count, duration). If the table is too long, only the first runs.
 struct Times<'a> {
     runs: &'a [[u8; 8]],
     is_whole: bool,
@@ -145,7 +145,7 @@ impl<'a> Times<'a> {
         let (_, body) = stts.full(view, PART)?;
         let entries = u64::from(u32::from_be_bytes(stts.field(view, body, PART)?));
         if body + 4 + entries * 8 > stts.end {
-            return Err(malformed(PART, stts.at, "has fewer entries than it says"));
+            return Err(malformed(PART, stts.at, "has fewer entries than it declares"));
         }
         if entries <= MAX_TIME_RUNS {
             let runs = view.bytes(body + 4, entries * 8, PART)?.as_chunks().0;
@@ -165,7 +165,8 @@ impl<'a> Times<'a> {
         self.runs.iter().map(|bytes| run(bytes).0).sum()
     }
 
-    /// Whether the frames, but for the last, are shown for times that no constant rate makes, rounded to the timescale.
+    /// Returns whether the frames, except for the last one, are shown for times that rounding a constant rate does
+    /// not explain.
     fn vary(&self) -> Option<bool> {
         let frames = self.frames();
         let (last, runs) = self.runs.split_last()?;
@@ -175,13 +176,14 @@ impl<'a> Times<'a> {
         let count = frames - u64::from(self.is_whole && frames > 0);
         let (shortest, longest) = (runs().map(|run| run.1).min()?, runs().map(|run| run.1).max()?);
         let total: u128 = runs().map(|(count, duration)| u128::from(count) * u128::from(duration)).sum();
-        // Each duration is compared with the mean, both times the number of frames.
+        // Compare each duration with the mean, both multiplied by the number of frames.
         let count = u128::from(count);
         let is_off = |duration: u64| {
             let off = (u128::from(duration) * count).abs_diff(total);
             off >= count && off * u128::from(JITTER) > total
         };
-        // And each time with that at the mean rate: by a frame off, a label made by frame number is on another frame.
+        // Also compare each start time with that at the mean rate: one frame off, and a label by frame number is on
+        // the wrong frame.
         let (mut before, mut time) = (0u128, 0u128);
         let drifts = runs().any(|(frames, duration)| {
             before += u128::from(frames);
@@ -190,12 +192,6 @@ impl<'a> Times<'a> {
         });
         Some(longest >= 2 * shortest.max(1) || is_off(shortest) || is_off(longest) || drifts)
     }
-}
-
-/// Samples and duration, in units of the track's timescale, of one run.
-pub(super) fn run(bytes: &[u8; 8]) -> (u64, u64) {
-    let [c0, c1, c2, c3, d0, d1, d2, d3] = *bytes;
-    (u64::from(u32::from_be_bytes([c0, c1, c2, c3])), u64::from(u32::from_be_bytes([d0, d1, d2, d3])))
 }
 
 #[cfg(test)]

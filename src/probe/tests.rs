@@ -1,5 +1,5 @@
-//! Properties of the probe: it always ends, asks only for new bytes inside the blob, keeps to its caps, gives the same
-//! answer however the bytes were cut, and accepts nothing of which a part is missing.
+//! Properties of the probe: it always ends, requests only new bytes within the blob, respects its limits, gives the
+//! same result however the bytes are split, and accepts nothing with a part missing.
 
 mod images;
 
@@ -12,7 +12,7 @@ use super::*;
 use crate::model::{Access, Blob, BlobName, Reads, Verdict};
 use crate::rules::{self, Content, Profile};
 
-/// Runs a probe over a blob that is wholly in memory, checking every ask, and cutting every answer with `cut`.
+/// Runs a probe over a blob in memory, checks every request, and splits every answer with `cut`.
 fn probed(name: &str, blob: &[u8], mut cut: impl FnMut(usize) -> usize) -> Facts {
     let (mut probe, mut step) = Probe::new(blob.len() as u64, BlobName::new(name).extension());
     let mut given = vec![false; blob.len()];
@@ -24,7 +24,7 @@ fn probed(name: &str, blob: &[u8], mut cut: impl FnMut(usize) -> usize) -> Facts
         };
         assert!(!range.is_empty() && range.end() <= blob.len() as u64, "{range} of {} bytes", blob.len());
         let (start, end) = (range.start() as usize, range.end() as usize);
-        // An ask for what an answer left out is no ask of its own.
+        // A request for the rest of an answer does not count.
         if rest_from != Some(start) {
             asks += 1;
             assert!(!given[start..end].contains(&true), "{range} was given before");
@@ -57,7 +57,7 @@ fn verdict(name: &str, blob: &[u8]) -> Verdict {
     rules::judge(listed, content, Reads::default(), profile).verdict
 }
 
-/// Every file of the demo container.
+/// Returns every file of the demo container.
 static DEMO: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
     fn walk(folder: &Path, files: &mut Vec<(String, Vec<u8>)>) {
         let entries =
@@ -77,8 +77,9 @@ static DEMO: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
     files
 });
 
-/// How many bytes of a sound file must be there: up to the first scan of a JPEG; all of what comes in chunks or boxes
-/// that say how long they are, or has its directory at the end. Of the others, the facts show whether a part is missing.
+/// Returns how many bytes of a valid file are required: up to the first scan of a JPEG; everything in formats whose
+/// chunks or boxes have lengths, or whose directory is at the end. In the others, the facts show whether a part is
+/// missing.
 fn least(facts: &Facts, file: &[u8]) -> usize {
     match facts.format {
         Format::Jpeg => {
@@ -88,7 +89,7 @@ fn least(facts: &Facts, file: &[u8]) -> usize {
             }
             at + 2
         }
-        // A byte of padding may be left out at the end.
+        // A padding byte at the end may be missing.
         Format::Webp => file.len() - 1,
         Format::Png | Format::Heif | Format::Avif | Format::Jp2 => file.len(),
         _ => 0,
@@ -105,7 +106,7 @@ fn no_file_is_accepted_without_its_whole_header() {
             let cut = &file[..len];
             if verdict(name, cut) == Verdict::Accept {
                 assert!(len >= least, "{name} cut to {len} bytes");
-                // What is accepted must be what the whole file says: nothing that counts was cut off.
+                // An accepted prefix must have the facts of the whole file: nothing relevant was cut off.
                 let of_cut = whole(name, cut);
                 assert_eq!(of_cut.format, facts.format, "{name} cut to {len} bytes");
                 assert_eq!(of_cut.orientation, facts.orientation, "{name} cut to {len} bytes");
@@ -156,7 +157,7 @@ fn a_box_that_is_too_short_for_its_own_fields_is_never_accepted() {
     assert_eq!(verdict("a.heic", &short_items), Verdict::Reject);
 }
 
-/// `file` with a box cut to `len` bytes, the rest of it filled with another box.
+/// Cuts a box of `file` to `len` bytes, and fills the rest with another box.
 fn with_short_box(file: &[u8], kind: &[u8; 4], len: usize) -> Vec<u8> {
     let at = file.windows(4).position(|bytes| bytes == kind).expect("it has such a box") - 4;
     let size = u32::from_be_bytes(file[at..at + 4].try_into().expect("four bytes")) as usize;
@@ -213,7 +214,7 @@ fn a_table_that_promises_more_than_the_file_holds_is_damage() {
     }
 }
 
-/// The head of one of the formats, so that random bytes get past the first look.
+/// The start of one of the formats, so that random bytes pass format detection.
 fn heads() -> impl Strategy<Value = Vec<u8>> {
     prop::sample::select(vec![
         &b""[..],
@@ -256,7 +257,7 @@ proptest! {
     ) {
         let (name, bytes) = &DEMO[file % DEMO.len()];
         let mut bytes = bytes.clone();
-        // Headers are where damage matters.
+        // Damage matters in headers.
         let reach = bytes.len().min(3000);
         for (place, byte) in damage {
             if let Some(target) = bytes.get_mut((place * reach as f64) as usize) {

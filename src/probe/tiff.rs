@@ -10,13 +10,13 @@ const NEW_SUBFILE_TYPE: u16 = 0x00FE;
 const PHOTOMETRIC: u16 = 0x0106;
 const SUB_IFDS: u16 = 0x014A;
 const DNG_VERSION: u16 = 0xC612;
-/// Entries of one directory that are looked at. Real ones hold up to some 300; a 16-bit count allows 65,535.
+/// Maximum entries read of one directory. Real ones have up to about 300; a 16-bit count allows 65,535.
 const MAX_ENTRIES: u64 = 8192;
 
-/// Reads a TIFF file: orientation and dimensions, all in IFD0, and whether it is a camera's raw file.
+/// Reads a TIFF file: orientation and dimensions, all in IFD0, and whether it is a camera raw file.
 pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     let Some(block) = Block::open(view, 0, view.size(), "TIFF header")? else {
-        return Err(malformed("TIFF header", 0, "does not point to a directory inside of the file"));
+        return Err(malformed("TIFF header", 0, "does not point to a directory within the file"));
     };
     let (count, first, step) = block.directory()?;
     if first.saturating_add(count.saturating_mul(step)) > view.size() {
@@ -41,12 +41,12 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
     Ok(())
 }
 
-/// What JPEG puts before an EXIF block (Exif 3.0, 4.7.2.3).
+/// JPEG's prefix of an EXIF block (Exif 3.0, 4.7.2.3).
 pub(super) const EXIF_PREFIX: &[u8; 6] = b"Exif\0\0";
 
-/// The orientation in an EXIF block that lies between two offsets of the blob. JPEG's prefix may come first: it is no
-/// part of the other formats, but writers put it there and readers skip it. A block that does not even begin like one
-/// holds no tag; readers pass it over.
+/// Reads the orientation from an EXIF block between two offsets of the blob. JPEG's prefix is allowed in other
+/// formats too: it isn't part of them, but writers put it there and readers skip it. A block without a valid header
+/// has no tag; readers ignore it.
 pub(super) fn exif_orientation(view: View<'_>, start: u64, end: u64) -> Parse<Orientation> {
     let prefixed = end - start > 6 && view.bytes(start, 6, "EXIF block")? == EXIF_PREFIX;
     let start = if prefixed { start + 6 } else { start };
@@ -55,16 +55,16 @@ pub(super) fn exif_orientation(view: View<'_>, start: u64, end: u64) -> Parse<Or
     block.orientation(entry)
 }
 
-/// A directory entry as an outline shows it.
+/// A directory entry for an outline.
 pub(super) struct Shown {
     pub(super) at: u64,
     pub(super) len: u64,
     pub(super) tag: u16,
-    /// The value, if it is one integer.
+    /// The value, if it is a single integer.
     pub(super) value: Option<i64>,
 }
 
-/// The entries of IFD0, as far as they are known.
+/// Returns the entries of IFD0, as far as they are known.
 pub(super) fn entries(view: View<'_>, start: u64, end: u64) -> Parse<Vec<Shown>> {
     let mut shown = Vec::new();
     let Some(block) = Block::open(view, start, end, "EXIF block")? else { return Ok(shown) };
@@ -78,7 +78,7 @@ pub(super) fn entries(view: View<'_>, start: u64, end: u64) -> Parse<Vec<Shown>>
     Ok(shown)
 }
 
-/// A TIFF structure: all its offsets count from `start`, and nothing of it lies at or past `end`.
+/// A TIFF structure: all its offsets are relative to `start`, and it ends before `end`.
 #[derive(Clone, Copy)]
 struct Block<'a> {
     view: View<'a>,
@@ -91,7 +91,7 @@ struct Block<'a> {
     part: &'static str,
 }
 
-/// One directory entry: its value lies at `value`, in the entry itself when it is small enough.
+/// One directory entry. Its value is in the entry itself if it is small enough.
 #[derive(Clone, Copy)]
 struct Entry {
     at: u64,
@@ -102,7 +102,7 @@ struct Entry {
 }
 
 impl<'a> Block<'a> {
-    /// `None` for bytes that are no TIFF structure: no byte order mark, or no directory inside of them.
+    /// Returns `None` for bytes that aren't a TIFF structure: no byte order mark, or no directory within them.
     fn open(view: View<'a>, start: u64, end: u64, part: &'static str) -> Parse<Option<Self>> {
         let mut block = Self { view, start, end, big_endian: false, wide: false, ifd0: 0, part };
         if end.saturating_sub(start) < 8 {
@@ -114,7 +114,7 @@ impl<'a> Block<'a> {
             [b'M', b'M', ..] => true,
             _ => return Ok(None),
         };
-        // Readers do not insist on 42: Olympus and Panasonic write other numbers in their raw files.
+        // Readers do not require 42: Olympus and Panasonic use other numbers in their raw files.
         block.wide = block.short(start + 2)? == 43;
         let offset = if block.wide { block.long8(start + 8)? } else { u64::from(block.long(start + 4)?) };
         match start.checked_add(offset) {
@@ -123,7 +123,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// IFD0: how many entries it has, where the first one is, and how long each is.
+    /// Returns IFD0: the number of entries, where the first one is, and the length of each.
     fn directory(&self) -> Parse<(u64, u64, u64)> {
         Ok(match self.wide {
             false => (u64::from(self.short(self.ifd0)?), self.ifd0 + 2, 12),
@@ -131,14 +131,14 @@ impl<'a> Block<'a> {
         })
     }
 
-    /// The first entry of IFD0 for each of `tags`.
+    /// Returns the first entry of IFD0 for each of `tags`.
     fn find<const N: usize>(&self, tags: [u16; N]) -> Parse<[Option<Entry>; N]> {
         let (count, first, step) = self.directory()?;
         let mut found = [None; N];
         for index in 0..count.min(MAX_ENTRIES) {
             let at = first + index * step;
             if at + step > self.end {
-                // A directory that is cut off still counts for what is there; what is not there is not known.
+                // Entries before the cut still count; whether the others exist is unknown.
                 return match found.first() {
                     Some(Some(_)) => Ok(found),
                     _ => Err(malformed(self.part, self.ifd0, "has a directory that is cut off")),
@@ -154,11 +154,7 @@ impl<'a> Block<'a> {
             }
         }
         if count > MAX_ENTRIES && found.first().is_some_and(Option::is_none) {
-            return Err(malformed(
-                self.part,
-                self.ifd0,
-                "has a directory with more entries than any camera writes",
-            ));
+            return Err(malformed(self.part, self.ifd0, "has a directory with too many entries"));
         }
         Ok(found)
     }
@@ -171,8 +167,8 @@ impl<'a> Block<'a> {
         })
     }
 
-    /// The tag's value, whatever integer type it was written with: cameras use SHORT, some software LONG, SLONG or
-    /// BYTE, and readers take them all.
+    /// Returns the tag's value, whatever integer type it was written with: cameras use SHORT, some software LONG,
+    /// SLONG or BYTE, and readers accept all of them.
     fn orientation(&self, entry: Option<Entry>) -> Parse<Orientation> {
         let Some(entry) = entry else { return Ok(Orientation::Absent) };
         let fault = |fault| malformed("orientation tag", entry.at, fault);
@@ -184,12 +180,13 @@ impl<'a> Block<'a> {
         }
         match self.integer(entry)? {
             Some(value) => Ok(Orientation::Value(value)),
-            None => Err(fault("has a type that holds no number")),
+            None => Err(fault("has a non-numeric type")),
         }
     }
 
-    /// Whether a file with these entries in IFD0 is raw: it says so (DNG 1.7, "DNGVersion"), its samples are a sensor's,
-    /// or it is a thumbnail and the picture lies in a directory below, which no picture for viewing does.
+    /// Returns whether a file with these entries in IFD0 is raw: it is marked as such (DNG 1.7, "DNGVersion"), its
+    /// samples are raw sensor data, or IFD0 is a thumbnail and the picture is in a sub-directory, which images for
+    /// viewing never do.
     fn is_raw(&self, [kind, photometric, below, dng]: [Option<Entry>; 4]) -> bool {
         let value = |entry: Option<Entry>| entry.and_then(|entry| self.integer(entry).ok().flatten());
         let is_thumbnail = value(kind).is_some_and(|kind| kind & 1 == 1);
@@ -197,12 +194,13 @@ impl<'a> Block<'a> {
         dng.is_some() || is_sensor || (is_thumbnail && below.is_some())
     }
 
-    /// A width or height; `None` where the entry is unusual.
+    /// Returns a width or height; `None` if the entry is unusual.
     fn dimension(&self, entry: Entry) -> Option<u32> {
         self.integer(entry).ok().flatten().and_then(|value| u32::try_from(value).ok())
     }
 
-    /// One value of an integer type or a whole rational (TIFF 6.0, section 2, "Types"; the last three: BigTIFF).
+    /// Reads one value of an integer type or an integral rational (TIFF 6.0, section 2, "Types"; the last three:
+    /// BigTIFF).
     fn integer(&self, entry: Entry) -> Parse<Option<i64>> {
         let at = entry.value;
         Ok(match entry.field_type {
@@ -220,14 +218,14 @@ impl<'a> Block<'a> {
         })
     }
 
-    /// The quotient of two numbers that `part` reads, if it is whole.
+    /// Returns the quotient of two numbers that `part` reads, if it is an integer.
     fn whole_rational(&self, value: u64, part: fn(u32) -> i64) -> Parse<Option<i64>> {
         let at = if self.wide { value } else { self.start + u64::from(self.long(value)?) };
         let (numerator, denominator) = (part(self.long(at)?), part(self.long(at + 4)?));
         Ok((denominator != 0 && numerator % denominator == 0).then(|| numerator / denominator))
     }
 
-    /// A number written as text inside the entry.
+    /// Reads a number written as text inside the entry.
     fn ascii(&self, entry: Entry) -> Option<i64> {
         let room = if self.wide { 8 } else { 4 };
         let len = entry.count.min(room);
@@ -259,7 +257,7 @@ impl<'a> Block<'a> {
 }
 
 const ASCII: u16 = 2;
-/// What a picture of a sensor's samples has as its photometric interpretation (DNG 1.7).
+/// The photometric interpretations of raw sensor data (DNG 1.7).
 const COLOR_FILTER_ARRAY: i64 = 32803;
 const LINEAR_RAW: i64 = 34892;
 
@@ -275,7 +273,7 @@ mod tests {
         exif_orientation(store.view(), 0, block.len() as u64)
     }
 
-    /// A little-endian block with one entry.
+    /// Creates a little-endian block with one entry.
     fn block(field_type: u16, count: u32, value: [u8; 4]) -> Vec<u8> {
         let mut block = b"II\x2a\0\x08\0\0\0\x01\0\x12\x01".to_vec();
         block.extend(field_type.to_le_bytes());

@@ -1,4 +1,4 @@
-//! The movie header: which tracks are video, and what they say (ISO/IEC 14496-12, 8.2 to 8.5).
+//! The movie header: the video tracks and their properties (ISO/IEC 14496-12, 8.2 to 8.5).
 
 use smallvec::SmallVec;
 
@@ -10,37 +10,37 @@ use super::table;
 use super::view::{Parse, Stop, View, malformed};
 use crate::model::{Gap, Mirror, VideoTrack};
 
-/// Chapter tracks that are remembered.
+/// Maximum chapter tracks remembered.
 const MAX_CHAPTER_TRACKS: usize = 64;
-/// Video tracks that are kept. Multi-camera files have up to nine.
+/// Maximum video tracks kept. Multi-camera files have up to nine.
 const MAX_VIDEO_TRACKS: usize = 64;
-/// Sample descriptions that ffmpeg takes.
+/// Maximum sample descriptions that ffmpeg accepts.
 const MAX_DESCRIPTIONS: u64 = 1024;
 
-/// What a movie header says.
+/// The content of a movie header.
 pub(super) struct Movie {
     pub(super) tracks: SmallVec<[VideoTrack; 1]>,
-    /// How the first track is turned, in degrees anticlockwise, and mirrored.
+    /// The rotation of the first track in degrees counterclockwise, and its mirroring.
     pub(super) rotation: Option<u16>,
     pub(super) mirror: Option<Mirror>,
-    /// The number of the first video track of a file that goes on in fragments.
+    /// The ID of the first video track, if the file continues in fragments.
     pub(super) fragmented: Option<u32>,
-    /// Tracks whose pixel format only a sample in a fragment would show: place in `tracks`, number, and what a sample is.
+    /// Tracks whose pixel format only a sample in a fragment would show: index in `tracks`, ID, and kind of sample.
     pub(super) samples: Vec<(usize, u32, Sample)>,
 }
 
-/// What a track says before it is known whether it counts.
+/// The content of a track before it is known whether it counts.
 struct Track {
     id: u32,
     matrix: Option<[i32; 4]>,
-    /// Of a track that has no samples of its own to show its pixel format.
+    /// Set for a track that has no samples of its own to show its pixel format.
     sample: Option<Sample>,
     video: VideoTrack,
 }
 
 /// Reads a movie header.
 pub(super) fn read_movie(view: View<'_>, movie: Bmff) -> Parse<Movie> {
-    // Edits are measured in its units. It should be the first box, but need not be (6.2.3).
+    // Edits use its timescale. It should be the first box, but need not be (6.2.3).
     let (timescale, matrix) = match Boxes::lenient(view, movie).find(b"mvhd")? {
         Some(header) => {
             let (version, body) = header.full(view, "movie header")?;
@@ -65,7 +65,8 @@ pub(super) fn read_movie(view: View<'_>, movie: Bmff) -> Parse<Movie> {
             _ => {}
         }
     }
-    // A video track that another one names as its chapters holds their pictures: ffprobe calls it an attached picture.
+    // A video track that another track references as its chapters contains chapter images: ffprobe calls it an
+    // attached picture.
     tracks.retain(|track| !chapters.contains(&track.id));
     let first = tracks.first();
     let (rotation, mirror) = first.map_or((None, None), |first| turn(first.matrix, matrix));
@@ -76,7 +77,7 @@ pub(super) fn read_movie(view: View<'_>, movie: Bmff) -> Parse<Movie> {
     Ok(Movie { tracks, rotation, mirror, fragmented, samples })
 }
 
-/// Reads a video track; `None` for a track of another kind, and for one without media, which players pass over.
+/// Reads a video track; `None` for a track of another kind and for one without media, which players ignore.
 fn read_track(
     view: View<'_>,
     trak: Bmff,
@@ -85,7 +86,7 @@ fn read_track(
 ) -> Parse<Option<Track>> {
     let (mut id, mut turned, mut edits, mut media) = (0, None, None, None);
     let mut boxes = Boxes::lenient(view, trak);
-    // What counts lies in front of the media box, or right behind it.
+    // The relevant boxes come before the media box, or directly after it.
     while let Some(found) = boxes.next()? {
         match &found.kind.0 {
             b"tkhd" => {
@@ -119,7 +120,7 @@ fn read_track(
     Ok(Some(Track { id, matrix: turned, sample, video }))
 }
 
-/// The tracks that a track names as its chapters (QuickTime File Format, "Chapter lists").
+/// Returns the tracks that a track references as its chapters (QuickTime File Format, "Chapter lists").
 fn read_chapters(view: View<'_>, tref: Bmff, chapters: &mut Vec<u32>) -> Parse<()> {
     if let Some(list) = Boxes::lenient(view, tref).find(b"chap")? {
         let len = (list.end - list.body).min(4 * MAX_CHAPTER_TRACKS as u64);
@@ -130,7 +131,7 @@ fn read_chapters(view: View<'_>, tref: Bmff, chapters: &mut Vec<u32>) -> Parse<(
     Ok(())
 }
 
-/// Timescale and duration of a movie or media header (8.2.2, 8.4.2); all ones in the duration mean unknown.
+/// Reads timescale and duration from a movie or media header (8.2.2, 8.4.2); a duration of all ones means unknown.
 fn clock(view: View<'_>, header: Bmff, part: &'static str) -> Parse<(u32, Option<u64>)> {
     let (version, body) = header.full(view, part)?;
     Ok(if version == 1 {
@@ -144,8 +145,8 @@ fn clock(view: View<'_>, header: Bmff, part: &'static str) -> Parse<(u32, Option
     })
 }
 
-/// What turns and scales in a matrix (6.2.2), as a, b, c and d of x' = ax + cy, y' = bx + dy; `None` in a header that is
-/// too short for one.
+/// Reads the rotation and scaling of a matrix (6.2.2) as a, b, c and d of x' = ax + cy, y' = bx + dy; `None` if the
+/// header is too short for one.
 fn matrix(view: View<'_>, header: Bmff, at: u64) -> Parse<Option<[i32; 4]>> {
     if at + 20 > header.end {
         return Ok(None);
@@ -155,7 +156,8 @@ fn matrix(view: View<'_>, header: Bmff, at: u64) -> Parse<Option<[i32; 4]>> {
     Ok(Some([number(0), number(4), number(12), number(16)]))
 }
 
-/// How the matrices of a track and of the movie together show the picture: degrees anticlockwise, and mirrored.
+/// Returns how the matrices of a track and of the movie together turn the picture: degrees counterclockwise, and
+/// mirroring.
 fn turn(track: Option<[i32; 4]>, movie: Option<[i32; 4]>) -> (Option<u16>, Option<Mirror>) {
     let identity = [1 << 16, 0, 0, 1 << 16];
     let [a, b, c, d] = track.unwrap_or(identity).map(f64::from);
@@ -165,10 +167,10 @@ fn turn(track: Option<[i32; 4]>, movie: Option<[i32; 4]>) -> (Option<u16>, Optio
     if determinant == 0.0 {
         return (None, None);
     }
-    // A mirrored picture is one that is turned and then has left and right swapped.
+    // A mirrored picture is treated as rotated first, then flipped horizontally.
     let is_mirrored = determinant < 0.0;
     let (x, y) = if is_mirrored { (-a, b) } else { (a, b) };
-    // Downwards is positive, so that the angle is clockwise.
+    // The y axis points down, so the angle is clockwise.
     let clockwise = y.atan2(x).to_degrees().round() as i32;
     let clockwise = if is_mirrored { -clockwise } else { clockwise };
     match (is_mirrored, (-clockwise).rem_euclid(360) as u16) {
@@ -180,14 +182,14 @@ fn turn(track: Option<[i32; 4]>, movie: Option<[i32; 4]>) -> (Option<u16>, Optio
     }
 }
 
-/// A media box of video.
+/// The media box of a video track.
 struct Media {
     timescale: u32,
     duration: Option<u64>,
     table: Bmff,
 }
 
-/// What the handler of a media box says that it is (8.4.3).
+/// Returns the handler type of a media box (8.4.3).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Handler {
     Video,
@@ -195,8 +197,8 @@ enum Handler {
     Other,
 }
 
-/// Reads a media box; `None` if it is not one of video. Like ffmpeg, it takes every track for video that has a video's
-/// sample entry, but for one of sound.
+/// Reads a media box; `None` if it isn't video. Like ffmpeg, it treats every track with a video sample entry as
+/// video, except for audio tracks.
 fn read_media(view: View<'_>, media: Bmff) -> Parse<Option<Media>> {
     let mut boxes = Boxes::lenient(view, media);
     let (mut timing, mut handler, mut information) = (None, None, None);
@@ -238,17 +240,17 @@ fn read_media(view: View<'_>, media: Bmff) -> Parse<Option<Media>> {
     Ok(is_video.then_some(media))
 }
 
-/// The type of the first sample description. A number of them that cannot be makes ffmpeg and browsers refuse the whole
-/// file, whatever the track is.
+/// Returns the type of the first sample description. ffmpeg and browsers reject the whole file if the number of
+/// descriptions is impossible, whatever kind the track is.
 fn first_description(view: View<'_>, stsd: Bmff) -> Parse<Option<[u8; 4]>> {
     const PART: &str = "sample descriptions";
     let (_, body) = stsd.full(view, PART)?;
     let count = u64::from(u32::from_be_bytes(stsd.field(view, body, PART)?));
     if count == 0 {
-        return Err(malformed(PART, stsd.at, "have no entry"));
+        return Err(malformed(PART, stsd.at, "have no entries"));
     }
     if count > MAX_DESCRIPTIONS || count > (stsd.end - stsd.body) / 8 {
-        return Err(malformed(PART, stsd.at, "have more entries than there is room for"));
+        return Err(malformed(PART, stsd.at, "have too many entries"));
     }
     Ok(Some(stsd.field(view, body + 8, PART)?))
 }

@@ -1,4 +1,4 @@
-//! The bytes of a blob that are known so far.
+//! The known bytes of a blob.
 
 use std::cell::Cell;
 
@@ -7,27 +7,28 @@ use smallvec::SmallVec;
 
 use crate::model::{ByteRange, Gap, Malformed};
 
-/// Times that the parsers of one blob may look at its bytes, over all its reads: some 40 ms of work. Ten hours in
-/// fragments of one second take a fifth of it.
+/// Maximum accesses to a blob's bytes by its parsers, over all its reads: about 40 ms of work. Ten hours in
+/// one-second fragments take a fifth of it.
 const MAX_STEPS: u32 = 4 << 20;
 
-/// Why a parser stopped before its end.
+/// Why a parser stopped early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// It needs these bytes, at least one of which is not known yet. They lie inside the blob.
+    /// It needs these bytes, at least one of which is not known yet. They are within the blob.
     Need { at: u64, len: u64 },
-    /// Likewise, on the walk over the boxes of a file's top level, which may take more reads than a header. `dense`: they
-    /// are so short that a read takes in several.
+    /// It needs these bytes for the walk over the boxes at a file's top level, which may take more reads than a
+    /// header. `dense`: the boxes are short enough that one read covers several.
     Hop { at: u64, len: u64, dense: bool },
-    /// Likewise, for a fact that only a wish asks for: the end comes without it when there are no reads left.
+    /// It needs these bytes for a fact that only the `Want` asks for. If no reads are left, the probe ends without
+    /// the fact.
     Wish { at: u64, len: u64 },
     /// The header is damaged.
     Malformed(Damage),
-    /// The header may be sound, but presync does not read it.
+    /// The header may be valid, but presync cannot read it.
     Gap(Gap),
 }
 
-/// [`Malformed`] in the parser's own words: a stop is copied on the way up.
+/// [`Malformed`] in static strings: a stop is copied on its way up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Damage {
     pub(super) part: &'static str,
@@ -41,16 +42,16 @@ impl From<Damage> for Malformed {
     }
 }
 
-/// What a parser gives back.
+/// The result of a parser.
 pub(super) type Parse<T> = Result<T, Stop>;
 
-/// The known bytes of one blob: runs that neither overlap nor touch, in order.
+/// The known bytes of one blob: runs in order, which neither overlap nor touch.
 #[derive(Debug)]
 pub(super) struct Store {
     size: u64,
-    /// Mostly one, and then without an allocation.
+    /// Usually one run, which needs no allocation.
     runs: SmallVec<[Run; 2]>,
-    /// How often the parsers may still look at them.
+    /// Remaining accesses by the parsers.
     steps_left: Cell<u32>,
 }
 
@@ -71,17 +72,17 @@ impl Store {
         Self { size, runs: SmallVec::new(), steps_left: Cell::new(MAX_STEPS) }
     }
 
-    /// The blob turned out to end here.
+    /// Sets the blob's end, if it turned out to be earlier than listed.
     pub(super) fn end_at(&mut self, size: u64) {
         self.size = self.size.min(size);
     }
 
-    /// Bytes held, over all runs.
+    /// Returns the number of bytes held, over all runs.
     pub(super) fn held(&self) -> u64 {
         self.runs.iter().map(|run| run.bytes.len() as u64).sum()
     }
 
-    /// Adds bytes that were not known before, and joins them with the runs that they touch.
+    /// Adds bytes that were not known before, and merges them with adjacent runs.
     pub(super) fn insert(&mut self, start: u64, bytes: Bytes) {
         if bytes.is_empty() {
             return;
@@ -105,8 +106,8 @@ impl Store {
         run.bytes = joined.freeze();
     }
 
-    /// The range to read so that `len` bytes from `at` on come closer to being known: it begins at the first unknown
-    /// byte, is at least `usual` long where the blob and the known runs leave room, and holds no known byte.
+    /// Returns the next range to read toward `len` bytes from `at` on. It starts at the first unknown byte, is at
+    /// least `usual` long where the blob and the known runs leave room, and contains no known byte.
     pub(super) fn missing(&self, at: u64, len: u64, usual: u64) -> ByteRange {
         let start = self.run_at(at).map_or(at, Run::end);
         let next = self.runs.iter().map(|run| run.start).find(|run| *run > start).unwrap_or(self.size);
@@ -114,13 +115,13 @@ impl Store {
         ByteRange::new(start, needed.max(usual).min(next - start.min(next))).within(self.size)
     }
 
-    /// Drops the bytes of a range that no parser will look at again.
+    /// Drops the bytes of a range that no parser will access again.
     pub(super) fn forget(&mut self, from: u64, to: u64) {
         let kept = self.runs.drain(..).flat_map(|run| {
             if run.end() <= from || run.start >= to {
                 return [Some(run), None];
             }
-            // Copies, because a slice would keep the whole buffer in memory.
+            // Copy, because a slice would keep the whole buffer in memory.
             let part = |start: u64, end: u64| {
                 let bytes = &run.bytes[(start - run.start) as usize..(end - run.start) as usize];
                 (start < end).then(|| Run { start, bytes: Bytes::copy_from_slice(bytes) })
@@ -130,13 +131,13 @@ impl Store {
         self.runs = kept.flatten().collect();
     }
 
-    /// The run that holds this byte.
+    /// Returns the run that contains this byte.
     fn run_at(&self, at: u64) -> Option<&Run> {
         let after = self.runs.partition_point(|run| run.start <= at);
         self.runs[..after].last().filter(|run| at < run.end())
     }
 
-    /// The bytes from `at` on, as far as they are known in one run and at most `len`.
+    /// Returns the bytes from `at` on, up to `len` and to the end of the known run.
     pub(super) fn known(&self, at: u64, len: u64) -> &[u8] {
         let Some(run) = self.run_at(at) else { return &[] };
         let bytes = &run.bytes[(at - run.start) as usize..];
@@ -148,26 +149,26 @@ impl Store {
     }
 }
 
-/// Read access to the known bytes. Whoever reaches for others is stopped with the range that is missing; whoever
-/// reaches past the blob's end is told that the file is cut short.
+/// Read access to the known bytes. A parser that reads unknown bytes is stopped with the missing range. Reading past
+/// the blob's end is reported as a truncated file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View<'a> {
     store: &'a Store,
 }
 
 impl<'a> View<'a> {
-    /// The blob's size in bytes.
+    /// Returns the blob's size in bytes.
     pub(super) fn size(self) -> u64 {
         self.store.size
     }
 
-    /// Whether every byte of the blob is known.
+    /// Returns whether all bytes of the blob are known.
     #[inline]
     pub(super) fn is_whole(self) -> bool {
         self.store.runs.first().is_some_and(|run| run.bytes.len() as u64 == self.store.size)
     }
 
-    /// Counts so many steps of work, and stops a parser that takes more of them than one blob may cost.
+    /// Counts steps of work, and stops a parser that exceeds the limit per blob.
     #[inline]
     pub(super) fn spend(self, steps: u32) -> Parse<()> {
         match self.store.steps_left.get().checked_sub(steps) {
@@ -179,11 +180,11 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The `len` bytes from `at` on; `part` names what they belong to if the blob ends before them.
+    /// Returns `len` bytes from `at` on; `part` is the part reported as damaged if the blob ends before them.
     #[inline]
     pub(super) fn bytes(self, at: u64, len: u64, part: &'static str) -> Parse<&'a [u8]> {
         self.spend(1)?;
-        // Mostly what is asked for lies in the head of the blob. What is known of it never reaches past the blob's end.
+        // Fast path: most accesses are in the blob's first run. Known bytes never reach past the blob's end.
         if let Some(Run { start: 0, bytes }) = self.store.runs.first()
             && let (Ok(start), Ok(len)) = (usize::try_from(at), usize::try_from(len))
             && let Some(found) = bytes.get(start..).and_then(|rest| rest.get(..len))
@@ -209,17 +210,17 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The first `len` bytes, or all of a shorter blob.
+    /// Returns the first `len` bytes, or all of a shorter blob.
     pub(super) fn head(self, len: u64) -> Parse<&'a [u8]> {
         self.bytes(0, len.min(self.store.size), "file")
     }
 
-    /// The bytes from `at` on, as far as they are known in one run.
+    /// Returns the bytes from `at` to the end of the known run.
     pub(super) fn known(self, at: u64) -> &'a [u8] {
         self.store.known(at, u64::MAX)
     }
 
-    /// `N` bytes from `at` on.
+    /// Returns `N` bytes from `at` on.
     #[inline]
     pub(super) fn array<const N: usize>(self, at: u64, part: &'static str) -> Parse<[u8; N]> {
         let bytes = self.bytes(at, N as u64, part)?;
@@ -227,7 +228,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// A stop because of damage.
+/// Creates a stop because of damage.
 pub(super) fn malformed(part: &'static str, offset: u64, fault: &'static str) -> Stop {
     Stop::Malformed(Damage { part, fault, offset })
 }

@@ -5,15 +5,15 @@ use super::view::{Parse, View, malformed};
 use super::walk::{Promise, Walk};
 use crate::model::{Facts, Orientation};
 
-/// Bytes at the end of an animation that are searched for an EXIF chunk: one that the header announces may hold a large
-/// thumbnail, or have XMP behind it.
+/// Bytes at the end of an animation that are searched for an EXIF chunk: an announced one may contain a large
+/// thumbnail, or be followed by XMP.
 const TAILS: [u64; 5] = [4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
 /// The bit of `VP8X` that announces EXIF (2.7.1).
 const HAS_EXIF: u8 = 8;
 
-/// Walks the chunk headers to the first `EXIF`. Files are found in the wild whose `VP8X` flags or RIFF size do not
-/// own up to an `EXIF` chunk that readers take all the same, so the walk goes to the end of the file. Only the frames of
-/// an animation are leapt over: what belongs behind them is looked for from the end.
+/// Walks the chunk headers to the first `EXIF`. Some real files have `VP8X` flags or a RIFF size that do not cover an
+/// `EXIF` chunk that readers accept anyway, so the walk goes to the end of the file. Only an animation's frames are
+/// skipped: chunks after them are searched for from the end.
 pub(super) fn read(view: View<'_>, walk: &mut Walk, facts: &mut Facts) -> Parse<()> {
     if walk.at == 0 {
         walk.end = riff_end(view)?;
@@ -22,13 +22,13 @@ pub(super) fn read(view: View<'_>, walk: &mut Walk, facts: &mut Facts) -> Parse<
     let riff_end = walk.end;
     loop {
         let at = walk.at;
-        // Up to seven bytes after the last chunk are padding, no chunk.
+        // Up to seven bytes after the last chunk are padding, not a chunk.
         if at + 8 > view.size() {
             return ended(walk, facts);
         }
         let Chunk { kind, len } = Chunk::read(view, at)?;
         let body = at + 8;
-        // What is appended to a file need not be chunks.
+        // Data appended to a file need not be chunks.
         let is_appended = at >= riff_end && ((kind, len) == ([0; 4], 0) || body + len > view.size());
         if is_appended {
             return ended(walk, facts);
@@ -77,17 +77,17 @@ pub(super) fn read(view: View<'_>, walk: &mut Walk, facts: &mut Facts) -> Parse<
     }
 }
 
-/// Where the file must end. One that is cut between two chunks shows it only here. The padding of the last chunk may be
-/// left out.
+/// Returns where the file must end. If it is cut off between two chunks, only this shows it. The padding of the last
+/// chunk may be missing.
 fn riff_end(view: View<'_>) -> Parse<u64> {
     let end = u64::from(u32::from_le_bytes(view.array(4, "WebP file")?)) + 8;
     if end > view.size() + 1 {
-        return Err(malformed("WebP file", 0, "is shorter than it says"));
+        return Err(malformed("WebP file", 0, "is shorter than its header declares"));
     }
     Ok(end)
 }
 
-/// The header of a chunk.
+/// Reads the header of a chunk.
 struct Chunk {
     kind: [u8; 4],
     len: u64,
@@ -100,13 +100,14 @@ impl Chunk {
     }
 }
 
-/// Whether nothing is appended to the file.
+/// Returns whether nothing is appended to the file.
 fn is_whole_file(view: View<'_>, riff_end: u64) -> bool {
     riff_end.abs_diff(view.size()) <= 1
 }
 
-/// Where an EXIF chunk begins behind the frames: it and those after it must be chunks whose lengths lead to the end of
-/// the file. Without an announcement only a short end is searched. `None` also when something is appended to the file.
+/// Returns where an EXIF chunk starts after the frames: it and the chunks after it must have lengths that lead to the
+/// end of the file. Without an announcement, only a short end is searched. Also `None` if data is appended to the
+/// file.
 fn exif_at_the_end(view: View<'_>, walk: &Walk, from: u64) -> Parse<Option<u64>> {
     if !is_whole_file(view, walk.end) {
         return Ok(None);
@@ -117,7 +118,7 @@ fn exif_at_the_end(view: View<'_>, walk: &Walk, from: u64) -> Parse<Option<u64>>
         let bytes = view.bytes(start, view.size() - start, "WebP file")?;
         match first_of_chain(bytes) {
             Chain::Exif(place) => return Ok(Some(start + place as u64)),
-            // Nothing announced comes before a frame's end.
+            // Without an announced chunk, nothing can come before the end of a frame.
             Chain::Frame => return Ok(None),
             Chain::Unknown if start == from => return Ok(None),
             Chain::Unknown => {}
@@ -126,25 +127,25 @@ fn exif_at_the_end(view: View<'_>, walk: &Walk, from: u64) -> Parse<Option<u64>>
     Ok(None)
 }
 
-/// What the chunks at the end of a file begin with, as far as they are followed.
+/// How the chunks at the end of a file start, as far as they were followed.
 enum Chain {
     /// An EXIF chunk at this offset.
     Exif(usize),
-    /// A frame: there is no EXIF behind the frames.
+    /// A frame: there is no EXIF after the frames.
     Frame,
-    /// Neither is among the bytes.
+    /// Neither was found in the bytes.
     Unknown,
 }
 
-/// Follows the chunks from the end of the file, `tail`: before each one that belongs to the chain lies one whose length
-/// leads there. Chunks begin at even offsets (2.3), and so does the tail.
+/// Follows the chunks backwards from the end of the file, `tail`: each chunk in the chain is preceded by one whose
+/// length leads to it. Chunks start at even offsets (2.3), and so does the tail.
 fn first_of_chain(tail: &[u8]) -> Chain {
     let mut next = tail.len();
     for at in (0..tail.len().saturating_sub(7)).step_by(2).rev() {
         let [k0, k1, k2, k3, l0, l1, l2, l3] = *tail[at..].first_chunk().unwrap_or(&[0; 8]);
         let len = u64::from(u32::from_le_bytes([l0, l1, l2, l3]));
         let end = at as u64 + 8 + len;
-        // The padding of the last chunk may be left out.
+        // The padding of the last chunk may be missing.
         let leads_there = end + (len & 1) == next as u64 || (next == tail.len() && end == next as u64);
         if !leads_there || ![k0, k1, k2, k3].iter().all(|letter| matches!(letter, b' '..=b'~')) {
             continue;
@@ -158,7 +159,7 @@ fn first_of_chain(tail: &[u8]) -> Chain {
     Chain::Unknown
 }
 
-/// After the last chunk, without an orientation.
+/// Ends the walk after the last chunk, without an orientation.
 fn ended(walk: &Walk, facts: &mut Facts) -> Parse<()> {
     if walk.pictures == 0 {
         return Err(malformed("WebP file", 0, "has no image data"));
@@ -167,7 +168,7 @@ fn ended(walk: &Walk, facts: &mut Facts) -> Parse<()> {
     Ok(())
 }
 
-/// The canvas of an extended file, and whether it announces EXIF (2.7.1).
+/// Reads the canvas of an extended file, and whether it announces EXIF (2.7.1).
 fn canvas(view: View<'_>, body: u64, walk: &mut Walk, facts: &mut Facts) -> Parse<()> {
     let [flags, _, _, _, w0, w1, w2, h0, h1, h2] = view.array(body, "WebP header")?;
     if flags & HAS_EXIF != 0 {
@@ -178,7 +179,7 @@ fn canvas(view: View<'_>, body: u64, walk: &mut Walk, facts: &mut Facts) -> Pars
     Ok(())
 }
 
-/// The key frame header of VP8 (RFC 6386, 9.1), unless the canvas is known.
+/// Reads the key frame header of VP8 (RFC 6386, 9.1), unless the canvas is known.
 fn lossy_size(view: View<'_>, body: u64, facts: &mut Facts) -> Parse<()> {
     if facts.width.is_none() {
         let [_, _, _, _, _, _, w0, w1, h0, h1] = view.array(body, "WebP image")?;
@@ -188,7 +189,7 @@ fn lossy_size(view: View<'_>, body: u64, facts: &mut Facts) -> Parse<()> {
     Ok(())
 }
 
-/// The header of VP8L (RFC 9649, 3.4), unless the canvas is known.
+/// Reads the header of VP8L (RFC 9649, 3.4), unless the canvas is known.
 fn lossless_size(view: View<'_>, body: u64, facts: &mut Facts) -> Parse<()> {
     if facts.width.is_none() {
         let [_, b0, b1, b2, b3] = view.array(body, "WebP image")?;

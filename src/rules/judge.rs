@@ -1,4 +1,4 @@
-//! One asset's findings and verdict. Nothing here knows of quotas or of other assets.
+//! The findings and verdict of a single asset, independent of quotas and other assets.
 
 use super::Profile;
 use crate::model::{
@@ -6,7 +6,7 @@ use crate::model::{
     Skip, Verdict, Video, VideoTrack,
 };
 
-/// Extensions of files that lie beside media and are none: they are skipped without being read.
+/// Extensions of files that accompany media but aren't media: they are skipped without being read.
 const SIDECARS: &[&str] = &[
     "cfg", "conf", "csv", "db", "doc", "docx", "gz", "htm", "html", "ini", "ipynb", "jsonl", "json", "log",
     "md", "npy", "npz", "parquet", "pdf", "pkl", "py", "rar", "sh", "sql", "srt", "tar", "thm", "toml",
@@ -18,23 +18,25 @@ const SIDECARS: &[&str] = &[
 pub enum Content {
     /// Its facts.
     Facts(Facts),
-    /// Nothing, because it is no asset.
+    /// Not known, because the blob isn't an asset.
     Skipped(Skip),
-    /// It has none.
+    /// The blob has no content.
     Empty,
-    /// It is listed but cannot be addressed, for this reason.
+    /// The blob is listed but cannot be addressed, for this reason.
     Unreachable(Box<str>),
-    /// It is in the archive tier.
+    /// The blob is in the archive tier.
     Archived,
-    /// It has another ETag than the one listed.
+    /// The blob's ETag differs from the listed one.
     Changed,
-    /// It could not be read, for this reason.
+    /// The blob could not be read, for this reason.
     Unreadable(String),
 }
 
-/// What the listing alone says about a blob's content; `None` when the blob must be read.
+/// Returns what the listing alone says about a blob's content, or `None` if the blob must be read.
 pub fn without_reading(blob: &Blob) -> Option<Content> {
     let promised = Promise::of(blob);
+    // The order matters: a sidecar is skipped even if it is empty or archived, and an empty blob is rejected as empty
+    // even if it is archived, because rehydrating it would not help.
     match &blob.access {
         Access::Directory => Some(Content::Skipped(Skip::FolderMarker)),
         Access::NotEntered => Some(Content::Skipped(Skip::NotEntered)),
@@ -50,12 +52,12 @@ pub fn without_reading(blob: &Blob) -> Option<Content> {
     }
 }
 
-/// The verdict on a blob, by what is known of its content.
+/// Judges a blob by what is known of its content.
 pub fn judge(blob: Blob, content: Content, reads: Reads, profile: &Profile) -> Asset {
     let promised = Promise::of(&blob);
     let decision = match content {
         Content::Facts(mut facts) => {
-            // Some raw files differ from TIFF in nothing but their name.
+            // Some raw files differ from TIFF only in their name.
             if facts.format == Format::Tiff && promised == Promise::Media(Format::Raw) {
                 facts.format = Format::Raw;
             }
@@ -77,10 +79,11 @@ pub fn judge(blob: Blob, content: Content, reads: Reads, profile: &Profile) -> A
     decision.into_asset(blob, promised.kind(), Facts::of(Format::Unknown), reads, profile)
 }
 
-/// The verdict on a blob of which an earlier run holds the facts, by today's rules; `None` when it must be read: because
-/// it is another version, or because it was not read then. Nothing of the earlier verdict is taken over.
+/// Judges a blob again, by the current rules, from the facts of an earlier run. Returns `None` if the blob must be
+/// read, because its version changed or it was not read then. The earlier verdict is not reused.
 pub fn from_earlier(blob: &Blob, earlier: Asset, profile: &Profile) -> Option<Asset> {
     let again = |content| judge(blob.clone(), content, Reads::default(), profile);
+    // First, because the blob may have been archived since, which does not change its ETag.
     if let Some(content) = without_reading(blob) {
         return Some(again(content));
     }
@@ -135,6 +138,7 @@ impl Decision {
     }
 
     fn into_asset(mut self, blob: Blob, kind: Kind, facts: Facts, reads: Reads, profile: &Profile) -> Asset {
+        // Before the verdict, which follows from the severities after overrides.
         profile.overrides.apply(blob.name.as_str(), &mut self.findings);
         self.findings.sort_by_key(|finding| finding.code);
         let worst = self.findings.iter().map(|finding| finding.severity).max();
@@ -149,7 +153,7 @@ impl Decision {
     }
 }
 
-/// What the asset uses of the quota if it is accepted: of two counts of frames, the larger one.
+/// Returns what the asset costs if it is accepted. If the two frame counts differ, the larger one counts.
 fn cost(kind: Kind, facts: &Facts, profile: &Profile) -> Cost {
     match kind {
         Kind::Image => Cost { images: profile.images.cost, frames: 0 },
@@ -163,7 +167,7 @@ fn cost(kind: Kind, facts: &Facts, profile: &Profile) -> Cost {
 }
 
 fn archived() -> Finding {
-    Finding::new(Code::Archived, "the blob lies in the archive tier and cannot be read").with_fix(
+    Finding::new(Code::Archived, "the blob is in the archive tier and cannot be read").with_fix(
         "az storage blob set-tier --tier Hot --account-name ACCOUNT --container-name CONTAINER --name NAME",
     )
 }
@@ -176,7 +180,7 @@ fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile)
             Promise::Media(_) => {
                 return Decision::of(Finding::new(
                     Code::UnsupportedFormat,
-                    format!("no format that presync knows, although the name ends in .{extension}"),
+                    format!("the content is not a known format, although the extension is .{extension}"),
                 ));
             }
             Promise::Sidecar | Promise::Nothing => return Decision::skip(Skip::NoMedia),
@@ -189,12 +193,12 @@ fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile)
         _ => (profile.images.max_bytes, "image"),
     };
     if blob.size > max_bytes {
-        let message = format!("the {kind} has {} bytes, at most {max_bytes} are accepted", blob.size);
+        let message = format!("the {kind} has {} bytes, the limit is {max_bytes}", blob.size);
         findings.push(Finding::new(Code::TooLarge, message));
     }
     if !extension.is_empty() && !facts.format.matches_extension(extension) {
         let message = format!("the content is {}, the extension is .{extension}", facts.format.as_str());
-        // A raw file's extension is its maker's, and what is to become an MP4 is not to be renamed to something else.
+        // A raw file keeps its vendor's extension, and a video that has to become an MP4 should not be renamed first.
         let keeps =
             facts.format == Format::Raw || findings.iter().any(|finding| finding.code == Code::NotMp4);
         let fitting = facts.format.extensions().first().filter(|_| !keeps);
@@ -203,15 +207,15 @@ fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile)
     }
     if let Some(end) = facts.truncated {
         let message = match facts.format {
-            Format::Jpeg => "the file ends inside of its picture, without the marker that ends it".to_owned(),
-            _ => format!("the file ends at byte {}, its data at byte {end}", blob.size),
+            Format::Jpeg => "the file ends within its image data, without an EOI marker".to_owned(),
+            _ => format!("the file ends at byte {}, but its data would end at byte {end}", blob.size),
         };
         findings.push(Finding::new(Code::Truncated, message).with_fix("Upload the file again"));
     }
     Decision { findings, skipped: None }
 }
 
-/// Damage or a gap in what could be read; says whether there is one.
+/// Adds findings for damage and gaps in the header. Returns whether there are any.
 fn judge_header(facts: &Facts, findings: &mut Vec<Finding>) -> bool {
     if let Some(malformed) = &facts.malformed {
         findings.push(Finding::new(Code::Malformed, malformed.to_string()));
@@ -220,7 +224,7 @@ fn judge_header(facts: &Facts, findings: &mut Vec<Finding>) -> bool {
         let mut finding = Finding::new(Code::Undetermined, gap.to_string());
         if let Some(GapCost { reads, bytes }) = facts.gap_cost {
             let mebibytes = bytes.div_ceil(1 << 20);
-            finding.message += &format!(": about {reads} reads and {mebibytes} MiB");
+            finding.message += &format!(": it would take about {reads} reads and {mebibytes} MiB");
             finding.fix = Some(format!("Run again with --max-reads {}", rounded_up(reads)));
         }
         findings.push(finding);
@@ -228,7 +232,7 @@ fn judge_header(facts: &Facts, findings: &mut Vec<Finding>) -> bool {
     facts.malformed.is_some() || facts.gap.is_some()
 }
 
-/// A number that is a little larger, with two digits that are not 0.
+/// Rounds up to a slightly larger number with two significant digits.
 fn rounded_up(number: u64) -> u64 {
     let step = 10u64.pow(number.max(1).ilog10().saturating_sub(1));
     (number / step).saturating_add(1).saturating_mul(step)
@@ -238,7 +242,7 @@ fn judge_image(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
     let rules = &profile.images;
     if !rules.formats.iter().any(|format| format == facts.format.as_str()) {
         let content = match facts.format {
-            Format::Raw => "a camera's raw file",
+            Format::Raw => "a camera raw file",
             Format::HeifSequence => "an image sequence (heif-sequence) without a still picture",
             format => format.as_str(),
         };
@@ -258,13 +262,13 @@ fn judge_image(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
             findings.push(Finding::new(Code::ExifOrientation, message).with_fix(fix));
         }
         Orientation::NotRead if !broken => {
-            findings.push(Finding::new(Code::Undetermined, "the EXIF orientation was not found"));
+            findings.push(Finding::new(Code::Undetermined, "the EXIF orientation could not be determined"));
         }
         Orientation::Value(_) | Orientation::Absent | Orientation::NotRead => {}
     }
 }
 
-/// How the picture has to be turned to be shown upright (Exif 3.0, 4.6.5.1.6).
+/// Describes an orientation: how the picture must be turned to be shown upright (Exif 3.0, 4.6.5.1.6).
 pub fn orientation_text(value: i64) -> &'static str {
     match value {
         1 => "upright",
@@ -275,33 +279,33 @@ pub fn orientation_text(value: i64) -> &'static str {
         6 => "rotated 90° CW",
         7 => "mirrored and rotated 90° CW",
         8 => "rotated 270° CW",
-        _ => "not a value that is defined",
+        _ => "not a defined value",
     }
 }
 
-/// A command after which the tag says 1 and the picture looks as before.
+/// Returns a command that sets the tag to 1 and keeps the picture's appearance.
 fn orientation_fix(format: Format, value: i64) -> String {
     let out = format.extensions().first().map_or("OUT".to_owned(), |extension| format!("OUT.{extension}"));
     match (format, turn(value)) {
-        // What is less than a whole block at an edge cannot be turned without loss and would stay behind wrongly.
+        // Partial blocks at an edge cannot be rotated losslessly: without -trim they would stay unrotated.
         (Format::Jpeg, Some((turn, _))) => format!(
             "jpegtran -copy all {turn} -trim -outfile {out} IN && \
              exiftool -overwrite_original -n -Orientation=1 -ThumbnailImage= {out}"
         ),
-        // HEIF and AVIF are shown as their own properties say, whatever EXIF says (ISO/IEC 23008-12).
+        // HEIF and AVIF are displayed by their own properties, whatever EXIF says (ISO/IEC 23008-12).
         (Format::Heif | Format::Avif, _) => format!("exiftool -n -Orientation=1 -o {out} IN"),
         // ImageMagick 6 does not see the tag in PNG and WebP, so -auto-orient would not turn them.
         (Format::Webp, Some((_, turn))) => {
             format!("cp IN {out} && mogrify {turn} +repage -orient TopLeft -quality 95 {out}")
         }
         (_, Some((_, turn))) => format!("cp IN {out} && mogrify {turn} +repage -orient TopLeft {out}"),
-        // exiftool 12.57 does not write WebP yet.
+        // exiftool 12.57 cannot write WebP.
         (Format::Webp, None) => format!("webpmux -strip exif IN -o {out}"),
         (_, None) => format!("exiftool -n -Orientation=1 -o {out} IN"),
     }
 }
 
-/// What turns the pixels as the orientation says, for jpegtran and for ImageMagick.
+/// Returns the options of jpegtran and of ImageMagick that apply the orientation to the pixels.
 fn turn(value: i64) -> Option<(&'static str, &'static str)> {
     match value {
         2 => Some(("-flip horizontal", "-flop")),
@@ -336,10 +340,10 @@ fn judge_video(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
     }
     let codec = first.codec.as_deref().unwrap_or("unknown");
     if video.tracks.iter().any(|track| track.encrypted) {
-        let message = format!("the {codec} track is encrypted, which no browser plays without a key");
+        let message = format!("the {codec} track is encrypted, so browsers cannot play it without its key");
         findings.push(Finding::new(Code::CodecNotInBrowsers, message));
     } else if !profile.videos.browser_codecs.iter().any(|known| known == codec) {
-        let message = format!("the codec is {codec}, which not every browser plays");
+        let message = format!("codec is {codec}, which not all browsers play");
         findings.push(Finding::new(Code::CodecNotInBrowsers, message).with_fix(encode_fix(profile)));
     }
 }
@@ -348,9 +352,9 @@ fn judge_frames(track: &VideoTrack, profile: &Profile, findings: &mut Vec<Findin
     match (track.frames, track.frames_presented) {
         (Some(0), _) => findings.push(Finding::new(Code::Malformed, "the video track has no frames")),
         (Some(frames), Some(presented)) if frames != presented => {
-            let message = format!("{frames} frames are stored, {presented} are presented by the edit list");
+            let message = format!("{frames} frames are stored, but the edit list presents {presented}");
             let fix = match presented {
-                // What shows nothing cannot be encoded as it is shown.
+                // With no frame presented, ffmpeg would encode an empty video.
                 0 => encode_fix(profile).replacen("ffmpeg", "ffmpeg -ignore_editlist 1", 1),
                 _ => encode_fix(profile),
             };
@@ -359,20 +363,19 @@ fn judge_frames(track: &VideoTrack, profile: &Profile, findings: &mut Vec<Findin
         _ => {}
     }
     if track.variable_frame_rate == Some(true) {
-        let message =
-            "the frames are shown for unequal times, so a label made by frame number may be on another frame";
+        let message = "frames are shown for different lengths of time, so labels by frame number may drift";
         let fix = encode_fix(profile).replace("-fps_mode vfr", "-fps_mode cfr");
         findings.push(Finding::new(Code::VariableFrameRate, message).with_fix(fix));
     }
 }
 
-/// What the matrix of a video's track does to the picture.
+/// Reports how the matrix of the video track turns or mirrors the picture, if it does.
 fn turned(facts: &Facts) -> Option<Finding> {
-    let turn = facts.rotation.map(|degrees| format!("turned by {degrees}° anticlockwise"));
+    let turn = facts.rotation.map(|degrees| format!("rotated {degrees}° counterclockwise"));
     let mirrored = facts.mirror.map(|_| "mirrored".to_owned());
     let how: Vec<_> = turn.into_iter().chain(mirrored).collect();
     let message =
-        format!("the track's matrix shows the picture {}, which not every tool does", how.join(" and "));
+        format!("the track's matrix shows the picture {}, but not every tool applies it", how.join(" and "));
     (!how.is_empty()).then(|| Finding::new(Code::Rotated, message))
 }
 
@@ -385,7 +388,7 @@ fn judge_brand(video: &Video, profile: &Profile, findings: &mut Vec<Finding>) {
     let must = list(accepted.iter().map(|brand| format!("'{brand}'")));
     let message = match brand {
         Some(brand) => format!("major brand is '{brand}', must be {must}"),
-        None => format!("there is no major brand, must be {must}"),
+        None => format!("major brand is missing, must be {must}"),
     };
     let fix = match wrong_pixel_format(video, profile) {
         Some(_) => encode_fix(profile),
@@ -394,8 +397,8 @@ fn judge_brand(video: &Video, profile: &Profile, findings: &mut Vec<Finding>) {
     findings.push(Finding::new(Code::MajorBrand, message).with_fix(fix));
 }
 
-/// A command that gives the video an accepted brand and copies its pictures. QuickTime and 3GP hold sound that MP4 does
-/// not take, such as PCM and AMR, so only an MP4's is copied.
+/// Returns a command that sets an accepted brand without re-encoding the video. QuickTime and 3GP may contain audio
+/// that MP4 does not support, such as PCM and AMR, so audio is copied only from an MP4.
 fn brand_fix(video: &Video, profile: &Profile) -> String {
     let brand = video.major_brand.map(|brand| brand.to_string());
     let is_mp4 = brand.is_some_and(|brand| !brand.starts_with("qt") && !brand.starts_with("3g"));
@@ -403,9 +406,9 @@ fn brand_fix(video: &Video, profile: &Profile) -> String {
     format!("ffmpeg -i IN {codec} -brand {} OUT.mp4", first_or(&profile.videos.major_brands, "mp42"))
 }
 
-/// A command that encodes the video anew, so that all rules are kept and every frame that is presented is there once.
-/// The range is said because x264 would otherwise keep a full one (yuvj420p), `-fps_mode` because ffmpeg 5.1
-/// repeats frames to even out their times, and `crop` leaves out the last column and row of an odd size.
+/// Returns a command that re-encodes the video to satisfy all rules, with every presented frame exactly once.
+/// `out_range` is needed because x264 would otherwise keep full range (yuvj420p), `-fps_mode` because ffmpeg 5.1
+/// repeats frames to even out their times, and `crop` because 4:2:0 needs an even width and height.
 fn encode_fix(profile: &Profile) -> String {
     let brand = first_or(&profile.videos.major_brands, "mp42");
     let pixel_format = first_or(&profile.videos.pixel_formats, "yuv420p");
@@ -419,14 +422,14 @@ fn first_or<'a>(accepted: &'a [String], default: &'a str) -> &'a str {
     accepted.first().map_or(default, String::as_str)
 }
 
-/// The first pixel format that is not accepted.
+/// Returns the first pixel format that is not accepted.
 fn wrong_pixel_format<'a>(video: &'a Video, profile: &Profile) -> Option<&'a str> {
     let accepted = &profile.videos.pixel_formats;
     let mut known = video.tracks.iter().filter_map(|track| track.pixel_format.as_deref());
     known.find(|format| accepted.iter().all(|accepted| accepted != format))
 }
 
-/// Every video stream must have an accepted format, and one whose format is not known is not accepted.
+/// Checks that every video track has an accepted pixel format. A track whose format is unknown is not accepted.
 fn judge_pixel_format(video: &Video, profile: &Profile, findings: &mut Vec<Finding>, broken: bool) {
     if let Some(format) = wrong_pixel_format(video, profile) {
         let accepted = profile.videos.pixel_formats.iter().cloned();
@@ -435,12 +438,12 @@ fn judge_pixel_format(video: &Video, profile: &Profile, findings: &mut Vec<Findi
     } else if !broken && video.tracks.iter().any(|track| track.pixel_format.is_none()) {
         let codec = video.tracks.iter().find(|track| track.pixel_format.is_none());
         let codec = codec.and_then(|track| track.codec.as_deref()).unwrap_or("unknown");
-        let message = format!("the pixel format of the {codec} track is not shown by its configuration");
+        let message = format!("the configuration of the {codec} track does not show its pixel format");
         findings.push(Finding::new(Code::Undetermined, message));
     }
 }
 
-/// `a`, `a or b`, `a, b or c`.
+/// Joins items: `a`, `a or b`, `a, b or c`.
 fn list(items: impl Iterator<Item = String>) -> String {
     let items: Vec<_> = items.collect();
     match items.split_last() {

@@ -1,4 +1,4 @@
-//! `presync dry-run --check-end`: a JPEG whose picture is cut is warned of, and nothing else changes.
+//! `presync dry-run --check-end`: warns about JPEG files whose picture is cut off, and changes nothing else.
 
 use crate::support::presync::{Presync, demo};
 

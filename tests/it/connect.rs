@@ -167,7 +167,7 @@ fn a_sas_is_neither_written_nor_shown() {
     let ran =
         connect(&[&format!("{SOURCE}?sp=rl&sig=c2VjcmV0"), "--write", "cams"]).inside(folder.path()).run();
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stderr.contains("the SAS is not written"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the SAS was not written"), "{}", ran.stderr);
     let text = fs::read_to_string(folder.path().join("presync.toml")).expect("it is there");
     assert!(![&text, &ran.stdout, &ran.stderr].iter().any(|text| text.contains("c2VjcmV0")));
 }

@@ -280,7 +280,11 @@ fn parquet_is_the_plan() {
     assert!(nowhere.stderr.contains("--output <FILE>"), "{}", nowhere.stderr);
     let twice = run(&["--output", "/nowhere/a", "--plan", "/nowhere/b"]);
     assert_eq!(twice.code, 2);
-    assert!(twice.stderr.starts_with("error: --format parquet writes the plan"), "{}", twice.stderr);
+    assert!(
+        twice.stderr.starts_with("error: --format parquet and --plan both write the plan"),
+        "{}",
+        twice.stderr
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Videos that cameras, recorders and editors write, and that break off: each kind by a recipe, judged by the binary. What
-//! players open is compared with ffprobe.
+//! Videos as cameras, recorders and editors write them, and interrupted ones: each kind from a recipe, judged by the
+//! binary. Results for playable files are compared with ffprobe.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,15 +13,15 @@ use tempfile::TempDir;
 use crate::support::presync::Presync;
 use crate::support::run;
 
-/// Frames of [`movie`].
+/// Number of frames in [`movie`].
 const FRAMES: u64 = 60;
 
-/// A film of H.264 with reordered frames, its header behind its samples, encoded with these options as well.
+/// Creates an H.264 movie with reordered frames and its header after its samples, with additional encoder options.
 fn movie(options: &[&str]) -> Vec<u8> {
     film(&[], options)
 }
 
-/// Likewise, with these inputs as well.
+/// Creates a [`movie`] with additional inputs.
 fn film(inputs: &[&str], options: &[&str]) -> Vec<u8> {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("movie.mp4");
@@ -43,7 +43,8 @@ fn set(file: &mut [u8], at: usize, number: usize) {
     file[at..at + 4].copy_from_slice(&(number as u32).to_be_bytes());
 }
 
-/// Where the boxes along this path begin, each the first of its kind in the one before, and where the last one lies.
+/// Returns where the boxes along this path start, each the first of its type in the one before, and the range of the
+/// last one.
 fn along(file: &[u8], path: &str) -> (Vec<usize>, Range<usize>) {
     let (mut starts, mut inside) = (Vec::new(), 0..file.len());
     for kind in path.split('/') {
@@ -53,7 +54,7 @@ fn along(file: &[u8], path: &str) -> (Vec<usize>, Range<usize>) {
             assert!(at < inside.end, "no {kind} of {path}");
         }
         starts.push(at);
-        // Sample entries lie behind a count, and their boxes behind 78 bytes of fields.
+        // Sample entries come after a count, and their boxes after 78 bytes of fields.
         let fields = match kind {
             "stsd" => 8,
             "avc1" => 78,
@@ -65,12 +66,12 @@ fn along(file: &[u8], path: &str) -> (Vec<usize>, Range<usize>) {
     (starts, last..inside.end)
 }
 
-/// Where the box at the end of this path lies.
+/// Returns the range of the box at the end of this path.
 fn place(file: &[u8], path: &str) -> Range<usize> {
     along(file, path).1
 }
 
-/// The file with the box at the end of a path in `moov` replaced; those around it grow and shrink with it.
+/// Replaces the box at the end of a path in `moov`, and adjusts the sizes of the enclosing boxes.
 fn with(file: &[u8], path: &str, replacement: &[u8]) -> Vec<u8> {
     let (starts, place) = along(file, path);
     let mut file = file.to_vec();
@@ -82,7 +83,7 @@ fn with(file: &[u8], path: &str, replacement: &[u8]) -> Vec<u8> {
     file
 }
 
-/// The file with a box at the end of the one at the end of this path.
+/// Appends a box to the one at the end of this path.
 fn with_child(file: &[u8], path: &str, child: &[u8]) -> Vec<u8> {
     let place = place(file, path);
     let mut grown = [&file[place.clone()], child].concat();
@@ -91,7 +92,7 @@ fn with_child(file: &[u8], path: &str, child: &[u8]) -> Vec<u8> {
     with(file, path, &grown)
 }
 
-/// The file behind other boxes, with chunk offsets that still lead to its samples.
+/// Puts other boxes before the file's, and adjusts its chunk offsets.
 fn behind(leading: &[u8], file: &[u8]) -> Vec<u8> {
     let mut file = file.to_vec();
     let table = place(&file, "moov/trak/mdia/minf/stbl/stco").start;
@@ -103,7 +104,7 @@ fn behind(leading: &[u8], file: &[u8]) -> Vec<u8> {
     [leading, &file].concat()
 }
 
-/// Files in a folder, and what is expected of each.
+/// Files in a folder, with the expected findings of each.
 struct Shelf(TempDir);
 
 impl Shelf {
@@ -119,13 +120,13 @@ impl Shelf {
         self.0.path()
     }
 
-    /// What presync says of each file.
+    /// Returns presync's record of each file.
     fn judged(&self, args: &[&str]) -> BTreeMap<String, Value> {
         let assets = Presync::dry_run(self.path()).args(["--format", "jsonl"]).args(args).run().jsonl();
         assets.into_iter().map(|asset| (asset["name"].as_str().expect("a name").to_owned(), asset)).collect()
     }
 
-    /// All are accepted, with these codes, and have the frames and the pixel format that ffprobe names.
+    /// Checks that all are accepted with these codes, and have the frames and the pixel format that ffprobe reports.
     fn is_accepted_as_ffprobe_reads_it(&self, codes: &[&str]) {
         let judged = self.judged(&[]);
         assert!(!judged.is_empty());
@@ -219,7 +220,7 @@ fn are_those_of_video_by_their_sample_entry() {
     }
     shelf.is_accepted_as_ffprobe_reads_it(&[]);
 
-    // A second track that is not of 4:2:0, whatever it calls itself. Its samples are nowhere; only its header counts.
+    // A second track that isn't 4:2:0, whatever it claims. It has no samples; only its header counts.
     let other = self::movie(&["-pix_fmt", "yuv444p"]);
     let shelf = Shelf::new();
     for handler in [b"vide", b"auxv", b"text", b"soun"] {
@@ -239,7 +240,7 @@ fn that_no_player_opens_are_refused() {
     for (count, number) in [("none", 0), ("too many", 2000)] {
         let mut file = movie.clone();
         let first = place(&file, "moov/trak");
-        // Of the second track, the one of sound.
+        // In the second track, the audio one.
         let at = first.end + file[first.end..].windows(4).position(|kind| kind == b"stsd").expect("a table");
         set(&mut file, at + 8, number);
         shelf.put(&format!("{count}.mp4"), &file);
@@ -255,7 +256,7 @@ fn that_no_player_opens_are_refused() {
 fn whose_parameter_sets_lie_behind_start_codes_show_their_pixel_format() {
     let shelf = Shelf::new();
     for format in ["yuv420p", "yuvj420p", "yuv444p"] {
-        // A bare stream, whose first sample has its parameter sets.
+        // A raw stream, whose first sample contains its parameter sets.
         let options = ["-pix_fmt", format, "-bf", "0", "-bsf:v", "h264_mp4toannexb,dump_extra", "-f", "h264"];
         let stream = movie(&options);
         let mut file = movie(&["-pix_fmt", format, "-bf", "0"]);
@@ -280,7 +281,7 @@ fn with_two_colour_boxes_go_by_the_last() {
     let (shelf, movie) = (Shelf::new(), movie(&[]));
     let colour = |full: u8| boxed(b"colr", &[&b"nclx\0\x01\0\x01\0\x01"[..], &[full << 7]].concat());
     let entry = "moov/trak/mdia/minf/stbl/stsd/avc1";
-    // An entry of sample descriptions is in a table: only its box and those around it grow.
+    // A sample entry is in a table: only its box and the enclosing ones grow.
     for (first, last) in [(0, 1), (1, 0)] {
         let file = with_child(&with_child(&movie, entry, &colour(first)), entry, &colour(last));
         shelf.put(&format!("{last}.mp4"), &file);
@@ -292,7 +293,7 @@ fn with_two_colour_boxes_go_by_the_last() {
     );
 }
 
-/// The film with an edit list of these lengths, in milliseconds, each from the first frame on.
+/// Returns the movie with an edit list of these durations in milliseconds, each from the first frame.
 fn edited(movie: &[u8], lengths: &[u32]) -> Vec<u8> {
     let list = place(movie, "moov/trak/edts/elst").start;
     let start = number(movie, list + 20) as u32;
@@ -326,7 +327,7 @@ fn cost_what_is_stored_or_presented_whichever_is_more() {
 
 #[test]
 fn that_begin_with_an_open_group_of_pictures_present_all_frames() {
-    // The first picture that is stored is the third that is shown.
+    // The first stored frame is the third one presented.
     let (shelf, movie) = (Shelf::new(), movie(&["-bf", "0"]));
     let mut offsets = [[1u32, 1536], [2, 0]].repeat(FRAMES as usize / 3);
     offsets.splice(FRAMES as usize / 3 * 2 - 2.., [[1, 512], [2, 512]]);
@@ -388,14 +389,14 @@ fn that_warn_are_accepted() {
 #[test]
 fn at_a_constant_rate_that_the_timescale_rounds_do_not_warn() {
     let shelf = Shelf::new();
-    // 30 frames a second in milliseconds.
+    // 30 frames per second in milliseconds.
     shelf.put("rounded.mp4", &movie(&["-video_track_timescale", "1000"]));
     let asset = &shelf.judged(&[])["rounded.mp4"];
     assert_eq!((codes_of(asset), &asset["variable_frame_rate"]), (vec![], &false.into()), "{asset}");
 }
 
 impl Shelf {
-    /// Likewise, each with the code that its name is.
+    /// Checks that all are accepted, each with the code that it is named after, as ffprobe reports it.
     fn is_accepted_as_ffprobe_reads_it_each_with_its_code(&self) {
         for (name, bytes) in
             self.judged(&[]).into_keys().map(|name| (name.clone(), fs::read(self.path().join(name))))

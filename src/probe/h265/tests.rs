@@ -7,7 +7,7 @@ use scuffle_h265::SpsNALUnit;
 
 use super::*;
 
-/// A parameter set that is written bit by bit.
+/// A parameter set written bit by bit.
 #[derive(Default)]
 struct Set(Vec<bool>);
 
@@ -26,14 +26,14 @@ impl Set {
         values.into_iter().for_each(|value| self.ue(value));
     }
 
-    /// A flag that is set as often as not.
+    /// Writes a random flag.
     fn any(&mut self, rng: &mut TestRng) -> bool {
         let flag = rng.random();
         self.0.push(flag);
         flag
     }
 
-    /// The NAL unit, with its header, its stop bit and the bytes that keep zeros apart.
+    /// Returns the NAL unit, with its header, stop bit and emulation prevention bytes.
     fn unit(mut self) -> Vec<u8> {
         self.u(1, 1);
         let mut unit = vec![SPS << 1, 1];
@@ -48,7 +48,7 @@ impl Set {
     }
 }
 
-/// Any parameter set that keeps the rules, of pictures of 64 by 64.
+/// Generates any valid parameter set for pictures of 64 by 64.
 fn any_set(rng: &mut TestRng) -> Vec<u8> {
     let mut set = Set::default();
     let lower_layers = rng.random_range(0..=MAX_LOWER_LAYERS);
@@ -108,7 +108,7 @@ fn write_layers(set: &mut Set, rng: &mut TestRng, lower_layers: u32) {
     };
     profile(set);
     set.u(8, 30);
-    // A profile and a level together are left out: scuffle-h265 0.2.2 reads that level twice.
+    // Profile and level are not both present: scuffle-h265 0.2.2 reads that level twice.
     let has: Vec<_> = (0..lower_layers).map(|_| rng.random_range(0..3)).collect();
     has.iter().for_each(|has| set.u(2, *has));
     if lower_layers > 0 {
@@ -149,7 +149,7 @@ fn write_reference_sets(set: &mut Set, rng: &mut TestRng) {
             let (before, behind): (Vec<_>, Vec<_>) = last.iter().copied().partition(|distance| *distance < 0);
             let told = before.into_iter().rev().chain(behind).chain([0]);
             let kept = told.filter(|distance| {
-                // One that would become the picture itself is not kept.
+                // A picture that would become the current one is dropped.
                 if distance + moved == 0 {
                     set.u(2, 0);
                     return false;
@@ -196,16 +196,16 @@ fn write_usability(set: &mut Set, rng: &mut TestRng, chroma: u32) {
             set.u(24, 0x01_01_00 | rng.random_range(u32::from(chroma != 3)..3));
         }
     }
-    // No places of chroma samples, neutral chroma, fields, field information, display window, timing or limits.
+    // No chroma sample locations, neutral chroma, fields, field information, display window, timing or limits.
     set.u(7, 0);
 }
 
-/// What an independent parser makes of the same unit.
+/// Returns what an independent parser reads from the same unit.
 fn by_scuffle(unit: &[u8]) -> Option<Planes> {
     let sps = SpsNALUnit::parse(Cursor::new(unit)).ok()?.rbsp;
     let signal = sps.vui_parameters.as_ref().map(|vui| &vui.video_signal_type);
     let colour = Colour {
-        // It makes no difference between the range that is told and the one that is meant where none is.
+        // It does not distinguish an explicit range from the default one.
         full_range: signal.map(|signal| signal.video_full_range_flag).filter(|full| *full),
         rgb: signal.is_some_and(|signal| signal.matrix_coeffs == 0),
     };
@@ -228,7 +228,8 @@ fn an_independent_parser_reads_the_same() {
 fn a_scaling_list_refers_to_none_before_the_first() {
     let lists = |refer_to: u32| {
         let mut bits = Set::default();
-        // The first list of the smallest size refers to itself, which means the default one; the second to another.
+        // The first list of the smallest size refers to itself, which means the default list; the second refers to
+        // another one.
         bits.u(1, 0);
         bits.ue(0);
         bits.u(1, 0);
@@ -245,7 +246,7 @@ fn a_cut_set_and_another_unit_tell_nothing() {
     let mut rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let unit = any_set(&mut rng);
     let ends = (0..=unit.len()).find(|len| planes(&unit[..*len]).is_some()).expect("it keeps the rules");
-    // What lies behind the usability information is not read: its seven flags, and the stop bit.
+    // What follows the usability information is not read: its seven flags, and the stop bit.
     assert!(ends + 2 >= unit.len(), "{ends} of {}", unit.len());
     assert_eq!(planes(&[&[32 << 1], &unit[1..]].concat()), None);
 }

@@ -1,9 +1,9 @@
-//! Images whose header is long, or whose EXIF lies where it is rarely found: each kind is built here.
+//! Images with long headers, or with EXIF in unusual places: each kind is built here.
 
 use super::*;
 use crate::model::Orientation;
 
-/// What a kind of file costs at most, and what it says.
+/// The maximum cost of a kind of file, and its expected result.
 struct Kind {
     name: &'static str,
     file: Vec<u8>,
@@ -23,19 +23,19 @@ fn counted(name: &str, file: &[u8]) -> (Facts, u32) {
     (facts, requests)
 }
 
-/// Bytes without a pattern, the same each time.
+/// Returns bytes without a pattern, the same each time.
 fn noise(len: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(len as u64);
     std::iter::repeat_with(|| random.u8(..)).take(len).collect()
 }
 
-/// An EXIF block with this orientation, and with `len` bytes of a thumbnail behind it.
+/// Creates an EXIF block with this orientation, followed by a thumbnail of `len` bytes.
 fn exif(orientation: u8, len: usize) -> Vec<u8> {
     let head = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0";
     [&head[..], &[orientation, 0, 0, 0, 0, 0, 0], &noise(len)].concat()
 }
 
-/// An EXIF block with a width and no orientation.
+/// Creates an EXIF block with a width and no orientation.
 fn exif_without_orientation() -> Vec<u8> {
     b"MM\0\x2a\0\0\0\x08\0\x01\x01\0\0\x03\0\0\0\x01\0\x09\0\0\0\0\0\0".to_vec()
 }
@@ -55,8 +55,8 @@ fn image_data(lengths: impl IntoIterator<Item = usize>) -> Vec<u8> {
     lengths.into_iter().flat_map(|len| chunk(b"IDAT", &noise(len))).collect()
 }
 
-/// As macOS writes screenshots: two runs of image data in chunks of 16,384 bytes, each with a shorter one at its end, and
-/// in `iDOT` where the second one begins.
+/// Creates a PNG like a macOS screenshot: two runs of image data in chunks of 16,384 bytes, each ending with a
+/// shorter one, and an `iDOT` that gives the start of the second run.
 fn screenshot(before: &[Vec<u8>]) -> Vec<u8> {
     let first = image_data([16_384; 20].into_iter().chain([9_000]));
     let second = image_data([16_384; 17].into_iter().chain([8_405]));
@@ -65,7 +65,7 @@ fn screenshot(before: &[Vec<u8>]) -> Vec<u8> {
     png(&[before.concat(), offsets, first, second])
 }
 
-/// An animation with so many frames besides the first picture.
+/// Creates an animation with this many frames besides the first picture.
 fn animation(frames: u32, behind: &[u8]) -> Vec<u8> {
     let control = |number: u32| chunk(b"fcTL", &[&number.to_be_bytes()[..], &[0; 22]].concat());
     let frame = |number: u32| {
@@ -102,14 +102,14 @@ fn app1(block: &[u8]) -> Vec<u8> {
     segment(0xE1, &[b"Exif\0\0", block].concat())
 }
 
-/// A JPEG with these segments before its picture.
+/// Creates a JPEG with these segments before its picture.
 fn jpeg(segments: &[Vec<u8>]) -> Vec<u8> {
     let frame = segment(0xC0, b"\x08\0\x1e\0\x28\x01\x01\x11\0");
     let picture = [segment(0xDA, b"\x01\x01\0\0\x3f\0"), vec![7; 3_000], b"\xff\xd9".to_vec()].concat();
     [b"\xff\xd8".to_vec(), segments.concat(), frame, picture].concat()
 }
 
-/// So many segments of full length that begin so.
+/// Creates this many full-length segments that start with these bytes.
 fn long_segments(marker: u8, identifier: &[u8], count: usize) -> Vec<u8> {
     let body = [identifier, &noise(65_533 - identifier.len())].concat();
     segment(marker, &body).repeat(count)
@@ -169,11 +169,11 @@ fn long_headers_are_followed_to_their_end() {
 
 #[test]
 fn a_long_header_that_is_cut_is_never_accepted() {
-    // What the first read settles is settled whatever follows.
+    // What the first read settles does not depend on what follows.
     let kinds = long_headers().into_iter().filter(|kind| kind.orientation == ABSENT && kind.requests > 1);
     for Kind { name, file, .. } in kinds {
         let head = name.ends_with(".jpg");
-        // What is appended may be cut, and so may the picture behind a JPEG's header.
+        // Appended data may be cut off, and so may the picture after a JPEG's header.
         let whole = if head { file.len() - 3_011 } else { file.len() - 110 };
         for part in 1..24 {
             let len = if part < 20 { whole * part / 20 } else { whole - (part - 20) };
@@ -185,14 +185,14 @@ fn a_long_header_that_is_cut_is_never_accepted() {
 
 #[test]
 fn a_chain_that_does_not_hold_is_not_believed() {
-    // The checksum of a chunk behind the image data is wrong, so the walk goes through all of it.
+    // The checksum of a chunk after the image data is wrong, so the walk goes through all of it.
     let mut file = png(&[uneven(), chunk(b"tEXt", b"a\0b"), chunk(b"eXIf", &exif(6, 0))]);
     let at = file.len() - 12 - 38 - 1;
     file[at] ^= 1;
     let (facts, requests) = counted("a.png", &file);
     assert_eq!(facts.orientation, TURNED);
     assert!(requests > 8, "{requests} requests");
-    // A number that is no distance to image data, and one that points behind the file.
+    // A number that isn't a distance to image data, and one that points past the end of the file.
     for distance in [3u32, 500, 100_000, u32::MAX] {
         let offsets = chunk(b"iDOT", &[&[0; 24][..], &distance.to_be_bytes()].concat());
         let file = png(&[offsets, uneven(), chunk(b"eXIf", &exif(6, 0))]);
@@ -228,11 +228,11 @@ fn full(kind: &[u8; 4], version: u8, body: &[u8]) -> Vec<u8> {
     bmff(kind, &[&[version, 0, 0, 0], body].concat())
 }
 
-/// One entry of `iloc`: the item, how it is constructed, and its extents.
+/// One entry of `iloc`: the item, its construction method, and its extents.
 type Location = (u16, u16, Vec<(u32, u32)>);
 
-/// A HEIF file with a primary item 1, items of EXIF, and data in `idat` and `mdat`. Offsets of method 0 count from the
-/// data in `mdat`.
+/// Creates a HEIF file with primary item 1, EXIF items, and data in `idat` and `mdat`. Offsets of method 0 are
+/// relative to the data in `mdat`.
 fn heif(exif: &[u16], locations: &[Location], references: &[u8], data: &[u8]) -> Vec<u8> {
     let entry =
         |id: u16, kind: &[u8; 4]| full(b"infe", 2, &[&id.to_be_bytes()[..], &[0; 2], kind, &[0]].concat());
@@ -366,7 +366,7 @@ fn raw_files_in_the_clothes_of_tiff_are_raw() {
     let pyramid = tiff(&[(0x00FE, 4, 0), size[0], size[1], (0x014A, 4, 200), upright]);
     let is_raw = |name: &str, file: &[u8]| {
         findings(name, file).first().is_some_and(|found| {
-            found == "FMT001: the content is a camera's raw file, which Datature Nexus does not sync"
+            found == "FMT001: the content is a camera raw file, which Datature Nexus does not sync"
         })
     };
     for (name, file) in [

@@ -99,7 +99,7 @@ fn the_summary_is_that_of_single_runs_and_failures_are_told() {
     assert!(error(7).contains("site-00007") && error(7).contains("403"), "{}", error(7));
     assert!(all[7].get("totals").is_none() && all[7].get("plan").is_none(), "{}", all[7]);
     assert!(all[13]["totals"]["listed"].as_u64() < Some(50) && all[13].get("plan").is_none());
-    assert!(error(20).contains("broke off after 14 blobs"), "{}", error(20));
+    assert!(error(20).contains("failed after 14 blobs"), "{}", error(20));
     assert_eq!(all[20]["totals"]["listed"], 14);
 
     // The same numbers as a run over each of them, and together their sum.

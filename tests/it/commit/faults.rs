@@ -90,7 +90,7 @@ fn a_listing_that_breaks_changes_nothing() {
     server.set_faults(Faults { rules: vec![broken], ..Faults::default() }).expect("it is set");
     let ran = place.commit(&[]);
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
-    assert!(ran.stderr.contains("broke off after 5000 blobs"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("failed after 5000 blobs"), "{}", ran.stderr);
     place.assert_untouched(&[]);
 }
 

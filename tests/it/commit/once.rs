@@ -180,7 +180,7 @@ fn a_reservation_without_its_folder_is_taken_up_again() {
     let ran = place.presync(&["commit", plan.to_str().expect("UTF-8")]).run();
     assert_eq!(ran.code, 1);
     let hint = format!(
-        "An earlier run reserved its quota; to release it: presync quota release {}\n",
+        "An earlier run reserved the quota. To release it: presync quota release {}\n",
         place.reservations()[0].plan
     );
     assert!(ran.stdout.ends_with(&hint), "{}", ran.stdout);

@@ -173,7 +173,7 @@ fn a_dry_run_spends_what_the_ledger_has_left() {
         document["totals"]["elapsed_s"] = Value::Null;
     }
     // The messages name the limit, not what is left of it.
-    let stated = stated.to_string().replace("is left of 20", "is left of 120");
+    let stated = stated.to_string().replace("image quota of 20 is", "image quota of 120 is");
     assert_eq!(document.to_string(), stated);
 }
 

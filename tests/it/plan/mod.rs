@@ -150,7 +150,7 @@ fn a_broken_listing_leaves_a_plan_that_says_so_but_none_over_another() {
     assert!(ran.stderr.contains(&said), "{}", ran.stderr);
     let (plan, assets) = read(&path);
     assert_eq!(assets.len(), 5_000);
-    assert!(plan.summary.incomplete.is_some_and(|why| why.contains("broke off after 5000 blobs")));
+    assert!(plan.summary.incomplete.is_some_and(|why| why.contains("failed after 5000 blobs")));
     let again = report(&path, &[]);
     assert_eq!((again.code, again.stdout), (3, ran.stdout), "an incomplete run never looks clean");
 
