@@ -4,20 +4,20 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
 use parquet::errors::Result;
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::Type;
 
-use super::signed;
-use crate::files::parquet_file::Fault;
-use crate::model::{
-    Access, Asset, Blob, BlobName, Code, ETag, Facts, Finding, Format, FourCc, Gap, GapCost, Kind, Malformed,
-    Mirror, Orientation, Severity, Skip, Verdict, Video, VideoTrack,
+use super::fields::{
+    Done, access_reason, add_nanoseconds, blank_finding, etag, fit, four_cc, gap_cost_mut, ignore,
+    ignore_text, malformed, malformed_mut, modified, owned, pick, pick_some, set, set_access,
+    set_access_reason, set_format, set_modified, set_orientation_read, some, text, track, track_mut, video,
+    video_mut,
 };
-
-/// Nanoseconds per microsecond.
-const MICROSECOND: i128 = 1_000;
+use super::signed;
+use crate::model::{
+    Asset, BlobName, Code, ETag, FourCc, Gap, Kind, Mirror, Orientation, Severity, Skip, Verdict, VideoTrack,
+};
 
 /// A column.
 pub(crate) struct Column {
@@ -51,7 +51,6 @@ pub(crate) struct Field {
 }
 
 type Set<T> = fn(&mut Asset, usize, T) -> Done;
-type Done = std::result::Result<(), Fault>;
 
 /// A column's type, with a getter and a setter for an asset's value. The number is the index of the list's element, 0
 /// outside lists. Values are set in the order of the columns. Only types that Spark has are used.
@@ -392,168 +391,4 @@ impl Leaf {
 
 fn repetition(required: bool) -> &'static str {
     if required { "required" } else { "optional" }
-}
-
-fn blank_finding() -> Finding {
-    Finding { code: Code::ALL[0], severity: Severity::Error, message: String::new(), fix: None }
-}
-
-/// An asset without any values yet.
-pub(super) fn blank() -> Asset {
-    Asset {
-        blob: Blob {
-            name: BlobName::new(""),
-            size: 0,
-            etag: None,
-            last_modified: None,
-            access: Access::Online,
-        },
-        kind: Kind::Other,
-        facts: Facts::of(Format::Unknown),
-        verdict: Verdict::Unknown,
-        cost: crate::model::Cost::default(),
-        findings: Vec::new(),
-        skipped: None,
-        reads: crate::model::Reads::default(),
-    }
-}
-
-fn text(text: &str) -> Option<Cow<'_, str>> {
-    Some(Cow::Borrowed(text))
-}
-
-fn owned(text: &str) -> Cow<'static, str> {
-    Cow::Owned(text.to_owned())
-}
-
-fn etag(asset: &Asset, _: usize) -> Option<Cow<'_, str>> {
-    text(asset.blob.etag.as_ref()?.as_str())
-}
-
-fn access_reason(asset: &Asset, _: usize) -> Option<Cow<'_, str>> {
-    match &asset.blob.access {
-        Access::Unreachable(why) => text(why),
-        _ => None,
-    }
-}
-
-/// The whole microseconds, and the remaining nanoseconds.
-fn modified(asset: &Asset) -> Option<(i64, i64)> {
-    let nanoseconds = asset.blob.last_modified?.as_nanosecond();
-    Some((nanoseconds.div_euclid(MICROSECOND) as i64, nanoseconds.rem_euclid(MICROSECOND) as i64))
-}
-
-fn malformed(asset: &Asset) -> Option<&Malformed> {
-    asset.facts.malformed.as_ref()
-}
-
-fn malformed_mut(asset: &mut Asset) -> &mut Malformed {
-    let blank = || Malformed { part: Cow::Borrowed(""), fault: Cow::Borrowed(""), offset: 0 };
-    asset.facts.malformed.get_or_insert_with(blank)
-}
-
-fn gap_cost_mut(asset: &mut Asset) -> &mut GapCost {
-    asset.facts.gap_cost.get_or_insert(GapCost { reads: 0, bytes: 0 })
-}
-
-fn video(asset: &Asset) -> Option<&Video> {
-    asset.facts.video.as_deref()
-}
-
-fn video_mut(asset: &mut Asset) -> &mut Video {
-    asset.facts.video.get_or_insert_default()
-}
-
-fn track(asset: &Asset, at: usize) -> Option<&VideoTrack> {
-    video(asset)?.tracks.get(at)
-}
-
-fn track_mut(asset: &mut Asset, at: usize) -> &mut VideoTrack {
-    &mut video_mut(asset).tracks[at]
-}
-
-fn ignore_text(_: &mut Asset, _: usize, _: &str) -> Done {
-    Ok(())
-}
-
-fn ignore<T>(_: &mut Asset, _: usize, _: T) -> Done {
-    Ok(())
-}
-
-fn set<T>(slot: &mut T, value: T) -> Done {
-    *slot = value;
-    Ok(())
-}
-
-/// Sets a number whose type may be smaller than that of the column.
-fn fit<N: TryFrom<i64>>(slot: &mut N, value: i64) -> Done {
-    *slot = value.try_into().map_err(|_| format!("it has the number {value}, which is out of range"))?;
-    Ok(())
-}
-
-fn some<N: TryFrom<i64> + Default>(slot: &mut Option<N>, value: i64) -> Done {
-    fit(slot.insert(N::default()), value)
-}
-
-/// Sets the value of `all` that has this name.
-fn pick<T: Copy>(slot: &mut T, all: &[T], as_str: fn(T) -> &'static str, name: &str, what: &str) -> Done {
-    let picked = all.iter().copied().find(|one| as_str(*one) == name).ok_or_else(|| unknown(what, name))?;
-    set(slot, picked)
-}
-
-fn pick_some<T: Copy>(
-    slot: &mut Option<T>,
-    all: &[T],
-    as_str: fn(T) -> &'static str,
-    name: &str,
-    what: &str,
-) -> Done {
-    let mut picked = all[0];
-    pick(&mut picked, all, as_str, name, what)?;
-    set(slot, Some(picked))
-}
-
-fn set_modified(asset: &mut Asset, _: usize, microseconds: i64) -> Done {
-    let time = Timestamp::from_microsecond(microseconds);
-    set(&mut asset.blob.last_modified, Some(time.map_err(|_| no_time(microseconds))?))
-}
-
-fn add_nanoseconds(asset: &mut Asset, _: usize, rest: i64) -> Done {
-    let Some(time) = asset.blob.last_modified else { return Ok(()) };
-    let time = Timestamp::from_nanosecond(time.as_nanosecond() + i128::from(rest));
-    set(&mut asset.blob.last_modified, Some(time.map_err(|_| no_time(rest))?))
-}
-
-fn no_time(number: i64) -> Fault {
-    format!("it has the time {number}, which is out of range")
-}
-
-fn set_access(asset: &mut Asset, _: usize, name: &str) -> Done {
-    set(&mut asset.blob.access, Access::named(name, "").ok_or_else(|| unknown("access", name))?)
-}
-
-fn set_access_reason(asset: &mut Asset, _: usize, why: &str) -> Done {
-    if let Access::Unreachable(reason) = &mut asset.blob.access {
-        *reason = why.into();
-    }
-    Ok(())
-}
-
-fn set_format(asset: &mut Asset, _: usize, name: &str) -> Done {
-    pick(&mut asset.facts.format, Format::ALL, Format::as_str, name, "format")
-}
-
-fn set_orientation_read(asset: &mut Asset, _: usize, was_read: bool) -> Done {
-    if was_read && asset.facts.orientation == Orientation::NotRead {
-        asset.facts.orientation = Orientation::Absent;
-    }
-    Ok(())
-}
-
-fn four_cc(text: &str) -> std::result::Result<FourCc, Fault> {
-    text.parse().map_err(|_| unknown("brand", text))
-}
-
-fn unknown(what: &str, text: &str) -> Fault {
-    format!("this presync does not know the {what} '{}'", text.escape_debug())
 }

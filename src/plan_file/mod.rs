@@ -12,6 +12,7 @@ mod buffer;
 pub mod checkpoint;
 mod columns;
 mod digest;
+mod fields;
 mod folder;
 mod metadata;
 mod part;

@@ -5,7 +5,8 @@ use parquet::errors::Result as Decoded;
 use parquet::file::reader::RowGroupReader;
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
-use super::columns::{COLUMNS, Cells, Column, Field, Leaf, blank};
+use super::columns::{COLUMNS, Cells, Column, Field, Leaf};
+use super::fields::blank;
 use crate::files::leaf::{LeafReader, Value};
 use crate::files::parquet_file::{Fault, guarded};
 use crate::model::Asset;

@@ -46,5 +46,5 @@ fn a_profile_is_printed_as_it_is_written() {
     fs::write(&broken, "name = 1").expect("it is written");
     let ran = Presync::new(["rule".as_ref(), "--profile".as_ref(), broken.as_os_str()]).run();
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
-    assert!(ran.stderr.contains("presync rule --profile nexus prints"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("run 'presync rule --profile nexus'"), "{}", ran.stderr);
 }
