@@ -41,18 +41,13 @@ impl Edits {
         if entries > MAX_EDITS {
             return Err(Stop::Gap(Gap::Frames));
         }
+        let rows = view.bytes(body + 4, entries * step, "edit list")?;
         let mut edits = Vec::new();
-        for index in 0..entries {
-            let at = body + 4 + index * step;
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        for row in rows.chunks_exact(step as usize) {
             let (duration, start) = match version {
-                1 => {
-                    let start = i64::from_be_bytes(list.field(view, at + 8, "edit list")?);
-                    (u64::from_be_bytes(list.field(view, at, "edit list")?), start)
-                }
-                _ => {
-                    let start = i32::from_be_bytes(list.field(view, at + 4, "edit list")?);
-                    (u64::from(u32::from_be_bytes(list.field(view, at, "edit list")?)), i64::from(start))
-                }
+                1 => (number(&row[..8]), number(&row[8..16]).cast_signed()),
+                _ => (number(&row[..4]), i64::from((number(&row[4..8]) as u32).cast_signed())),
             };
             // An empty edit presents nothing for its duration.
             if start >= 0 {
