@@ -458,3 +458,20 @@ fn of_motion_jpeg_2000_are_videos() {
     assert_eq!(said, (&"video".into(), &"mj2".into(), &FRAMES.into(), &"mjp2".into()), "{asset}");
     assert_eq!(codes_of(asset), ["VID001", "VID102"], "{asset}");
 }
+
+#[test]
+fn in_too_many_fragments_say_how_many_reads_their_count_takes() {
+    let shelf = Shelf::new();
+    shelf.put(
+        "film.mp4",
+        &movie(&["-g", "2", "-bf", "0", "-b:v", "4M", "-movflags", "empty_moov+frag_keyframe"]),
+    );
+    let asset = &shelf.judged(&["--max-reads", "1"])["film.mp4"];
+    assert_eq!((&asset["verdict"], codes_of(asset)), (&"unknown".into(), vec!["FMT004"]), "{asset}");
+    let finding = &asset["findings"][0];
+    assert!(finding["message"].as_str().is_some_and(|text| text.contains("reads and 1 MiB")), "{asset}");
+    let fix = finding["fix"].as_str().and_then(|fix| fix.strip_prefix("Run again with "));
+    let enough: Vec<_> = fix.expect("an option").split(' ').collect();
+    let asset = &shelf.judged(&enough)["film.mp4"];
+    assert_eq!((&asset["verdict"], &asset["frames"]), (&"accept".into(), &FRAMES.into()), "{asset}");
+}
