@@ -7,9 +7,9 @@ use smallvec::SmallVec;
 
 use crate::model::{ByteRange, Gap, Malformed};
 
-/// Maximum accesses to a blob's bytes by its parsers, over all its reads: about 40 ms of work. Ten hours in
-/// one-second fragments take a fifth of it.
-const MAX_STEPS: u32 = 4 << 20;
+/// Maximum accesses to a blob's bytes by its parsers, over all its reads: 20 to 80 ms of work, by how busy the machine is.
+/// Ten hours in one-second fragments take two fifths of it.
+const MAX_STEPS: u32 = 2 << 20;
 
 /// Why a parser stopped early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
