@@ -102,14 +102,18 @@ pub(super) fn measure(job: &Job, server: Option<&Server>) -> Result<Found> {
     serde_json::from_str(&found).map_err(|_| Error::new("a measurement failed").with_hint("see above"))
 }
 
+/// The interpreter that runs the wheel's command. The executable of the process isn't it in a virtual environment, where
+/// it is a link.
+const INTERPRETER: &str = "PRESYNC_PYTHON";
+
 /// A command that runs this program.
 fn this_program() -> Result<Command> {
+    if let Some(interpreter) = std::env::var_os(INTERPRETER).filter(|_| cfg!(feature = "python")) {
+        let mut command = Command::new(interpreter);
+        command.args(["-m", "presync"]);
+        return Ok(command);
+    }
     let program = std::env::current_exe()
         .map_err(|error| Error::new(format!("cannot find presync's own executable: {}", reason(&error))))?;
-    let mut command = Command::new(program);
-    if cfg!(feature = "python") {
-        // In the wheel, the program is the Python interpreter.
-        command.args(["-m", "presync"]);
-    }
-    Ok(command)
+    Ok(Command::new(program))
 }
