@@ -42,7 +42,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<Exit> {
         Some(_) => None,
     };
     let (what, shown, kind) = subject(args, server.as_ref())?;
-    let told = |line: &str| {
+    let announce = |line: &str| {
         if !args.quiet {
             say(line);
         }
@@ -61,22 +61,22 @@ pub(super) fn run(args: &BenchArgs) -> Result<Exit> {
         concurrencies.sort_unstable();
         concurrencies.dedup();
         for concurrency in concurrencies {
-            told(&format!("measuring {concurrency} requests in flight"));
+            announce(&format!("measuring {concurrency} requests in flight"));
             by_concurrency.push(run(Some(concurrency), None)?);
         }
     }
-    told("measuring presync's own choice");
+    announce("measuring presync's own choice");
     by_concurrency.push(run(None, None)?);
     let recommended_concurrency = bench::recommended(&by_concurrency);
     let mut by_first_read = Vec::new();
     for first_read in &args.first_read {
-        told(&format!("measuring a first read of {first_read} bytes"));
+        announce(&format!("measuring a first read of {first_read} bytes"));
         by_first_read.push(run(recommended_concurrency, Some(*first_read))?);
     }
 
     let mut floors = Vec::new();
     if !args.no_floor {
-        told("measuring the lower bound");
+        announce("measuring the lower bound");
         floors = measure_floors(&what, kind, recommended_concurrency, server.as_ref(), run)?;
     }
     let assumptions =
