@@ -16,13 +16,14 @@ use super::doctor::DoctorArgs;
 use super::dry_run::args::DryRunArgs;
 use super::exit::Exit;
 use super::explain::ExplainArgs;
+use super::fix::FixArgs;
 use super::loopback::LoopbackArgs;
 use super::preview::PreviewArgs;
 use super::quota::QuotaArgs;
 use super::report::ReportArgs;
 use super::rule::RuleArgs;
 use super::{
-    about, audit, bench, commit, connect, doctor, dry_run, explain, loopback, preview, quota, report, rule,
+    about, audit, bench, commit, connect, doctor, dry_run, explain, fix, loopback, preview, quota, report, rule,
 };
 use crate::files::parquet_file;
 use crate::model::error::{Error, Result};
@@ -108,6 +109,8 @@ enum Command {
     Report(ReportArgs),
     /// Reserve a plan's quota and write its manifests, unless the plan no longer holds
     Commit(CommitArgs),
+    /// Fix what keeps assets from syncing; writes only with --apply
+    Fix(Box<FixArgs>),
     /// Explain one asset: every range read, what was found where, the verdict and the fix
     Explain(ExplainArgs),
     /// Print the Azure CLI commands that let the platform read a container
@@ -148,6 +151,7 @@ impl Cli {
             Command::Audit(args) => audit::run(&args),
             Command::Report(args) => report::run(&args),
             Command::Commit(args) => commit::run(&args),
+            Command::Fix(args) => fix::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Connect(args) => connect::run(&args),
             Command::Doctor(args) => doctor::run(&args),

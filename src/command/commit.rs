@@ -9,7 +9,7 @@
 //! 2. The ledger reserves the quota in one transaction. A plan has at most one reservation, so a later run finds it.
 //! 3. The folder is moved into place as a whole.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -99,7 +99,7 @@ pub(super) struct CommitArgs {
 pub(super) fn run(args: &CommitArgs) -> Result<Exit> {
     let (environment, begun) = (Environment::of_process(), Instant::now());
     let reader = parts::open(&args.plan, Weigh::default())?;
-    let resolved = resolve(args, &reader.plan().header, &environment)?;
+    let resolved = resolve(args.source.as_deref(), &args.azure, &reader.plan().header, &environment)?;
     let ledger = ledger::path(args.ledger.as_deref(), &environment)?;
     let mut commit = prepare(args, reader.plan(), &resolved, &ledger)?;
     let outcome = match commit::committed(&commit.dir, &commit.plan.id)? {
@@ -131,11 +131,16 @@ pub(super) fn run(args: &CommitArgs) -> Result<Exit> {
 }
 
 /// Resolves the plan's source and its settings. A `--source` must be the plan's own.
-fn resolve(args: &CommitArgs, header: &RunHeader, environment: &Environment) -> Result<Resolved> {
+pub(super) fn resolve(
+    source: Option<&OsStr>,
+    azure: &AzureArgs,
+    header: &RunHeader,
+    environment: &Environment,
+) -> Result<Resolved> {
     let origin = &header.origin;
-    let mut azure = args.azure.clone();
-    let named = match (&args.source, &header.root) {
-        (Some(source), _) => source.as_os_str(),
+    let mut azure = azure.clone();
+    let named = match (source, &header.root) {
+        (Some(source), _) => source,
         (None, Some(root)) => root.as_ref(),
         (None, None) if origin.container.is_some() => {
             azure.account = azure.account.or_else(|| origin.account.clone());
@@ -154,7 +159,7 @@ fn resolve(args: &CommitArgs, header: &RunHeader, environment: &Environment) -> 
         (Location::Folder(path), None) => path.display().to_string() == origin.location,
     };
     if let Location::Container(url) = &resolved.location
-        && args.source.is_none()
+        && source.is_none()
         && !url.is_trusted()
     {
         // A plan from someone else must not decide where a credential is sent.

@@ -22,6 +22,7 @@ pub(crate) mod dry_run;
 mod examine;
 mod exit;
 mod explain;
+mod fix;
 mod interrupt;
 mod ledger;
 mod loopback;

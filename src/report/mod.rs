@@ -8,6 +8,7 @@ mod changes;
 pub mod commit;
 mod csv;
 mod doctor;
+pub mod fix;
 mod github;
 mod groups;
 mod html;

@@ -56,6 +56,11 @@ impl LocalSource {
         }
     }
 
+    /// The folder's path, as given.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Lists only names that begin with `prefix`.
     pub fn with_prefix(self, prefix: impl Into<String>) -> Self {
         Self { prefix: prefix.into(), ..self }

@@ -32,6 +32,7 @@ mod requests;
 mod retry;
 mod session;
 mod sign;
+mod write;
 
 pub use account::{MAX_CONTAINERS, containers};
 pub use auth::{AuthMode, Credential};
@@ -41,6 +42,7 @@ pub use limiter::{Limits, MAX_CONCURRENCY, Traffic};
 pub use list_page::{Page, parse as parse_page};
 pub use retry::Retry;
 pub use session::Session;
+pub(crate) use write::Content;
 
 use answer::Version;
 use failure::Failure;

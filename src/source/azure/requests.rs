@@ -81,7 +81,7 @@ impl Requests {
         if let Some(etag) = &blob.etag {
             headers.insert(IF_MATCH, value(format!("\"{}\"", etag.as_str()))?);
         }
-        self.request(target, headers).await
+        self.request(Method::GET, target, headers, Bytes::new()).await
     }
 
     /// The request target of a blob: its path, with the SAS if there is one.
@@ -91,11 +91,29 @@ impl Requests {
         target
     }
 
-    fn path_of(&self, name: &BlobName) -> String {
+    /// The path of a blob.
+    pub(super) fn path_of(&self, name: &BlobName) -> String {
         let name = name.as_str();
         let mut path = String::with_capacity(self.path.len() + 2 * name.len() + 16);
         let _ = write!(path, "{}/{}", self.path, utf8_percent_encode(name, SEGMENT_SET));
         path
+    }
+
+    /// The request target of the account, with a query.
+    pub(super) fn service_target(&self, query: &str) -> String {
+        let account = self.path.rsplit_once('/').map_or("", |(account, _)| account);
+        format!("{account}/?{query}")
+    }
+
+    /// The value of `Authorization` for a request that another service makes.
+    ///
+    /// # Errors
+    /// Returns an error if no token can be obtained, or if requests are not authorized by one.
+    pub(super) async fn token(&self) -> Result<HeaderValue, Failure> {
+        match &self.authorization {
+            Authorization::Token(credential) => self.bearer(credential.as_ref()).await,
+            _ => Err(Failure::unsendable()),
+        }
     }
 
     fn add_sas(&self, target: &mut String) {
@@ -120,14 +138,20 @@ impl Requests {
         }
         let mut headers = self.headers.clone();
         headers.insert(ACCEPT, XML);
-        self.request(target, headers).await
+        self.request(Method::GET, target, headers, Bytes::new()).await
     }
 
-    async fn request(
+    /// The request with this target and body. `headers` may have any number besides those of every request.
+    pub(super) async fn request(
         &self,
+        method: Method,
         mut target: String,
         mut headers: HeaderMap,
+        body: Bytes,
     ) -> Result<Request<Full<Bytes>>, Failure> {
+        if !headers.contains_key(HOST) {
+            headers.extend(self.headers.clone());
+        }
         match &self.authorization {
             Authorization::Anonymous => {}
             Authorization::Sas(_) => self.add_sas(&mut target),
@@ -144,12 +168,12 @@ impl Requests {
                     .iter()
                     .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
                     .collect();
-                let authorization = key.authorization("GET", path, query, fields)?;
+                let authorization = key.authorization(method.as_str(), path, query, fields)?;
                 headers.insert(AUTHORIZATION, value(authorization)?);
             }
         }
-        let mut request = Request::new(Full::default());
-        *request.method_mut() = Method::GET;
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
         *request.uri_mut() =
             PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Failure::unsendable())?.into();
         *request.headers_mut() = headers;
@@ -179,6 +203,6 @@ impl Requests {
     }
 }
 
-fn value(text: String) -> Result<HeaderValue, Failure> {
+pub(super) fn value(text: String) -> Result<HeaderValue, Failure> {
     HeaderValue::from_maybe_shared(Bytes::from(text)).map_err(|_| Failure::unsendable())
 }
