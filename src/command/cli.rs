@@ -23,7 +23,8 @@ use super::quota::QuotaArgs;
 use super::report::ReportArgs;
 use super::rule::RuleArgs;
 use super::{
-    about, audit, bench, commit, connect, doctor, dry_run, explain, fix, loopback, preview, quota, report, rule,
+    about, audit, bench, commit, connect, doctor, dry_run, explain, fix, loopback, preview, quota, report,
+    rule,
 };
 use crate::files::parquet_file;
 use crate::model::error::{Error, Result};

@@ -39,10 +39,12 @@ pub(super) fn edges() -> impl TypedValueParser<Value = Edges> {
         PossibleValue::new(edges.as_str()).help(match edges {
             Edges::Reencode => "Encode the picture again: its size stays, so existing labels fit",
             Edges::Trim => "Cut off less than a block: the rest is lossless, but existing labels shift",
+            Edges::Leave => "Leave the file as it is",
         })
     };
-    PossibleValuesParser::new(Edges::ALL.iter().map(value))
-        .try_map(|name| Edges::ALL.into_iter().find(|edges| edges.as_str() == name).ok_or("it is no such choice"))
+    PossibleValuesParser::new(Edges::ALL.iter().map(value)).try_map(|name| {
+        Edges::ALL.into_iter().find(|edges| edges.as_str() == name).ok_or("it is no such choice")
+    })
 }
 
 /// A shard such as `3/16`, counted from 0.

@@ -307,7 +307,12 @@ fn text(
         writeln!(out, "{BOLD}Cannot be fixed{BOLD:#}")?;
         for (code, count) in &summary.unfixable {
             let advice = crate::rules::text(*code).fix;
-            writeln!(out, "  {code}  {:>8}  {DIM}{}{DIM:#}", number(*count), cut(advice, width.saturating_sub(20)))?;
+            writeln!(
+                out,
+                "  {code}  {:>8}  {DIM}{}{DIM:#}",
+                number(*count),
+                cut(advice, width.saturating_sub(20))
+            )?;
         }
         if summary.left_out > 0 {
             let assets = counted(summary.left_out, "asset", "assets");

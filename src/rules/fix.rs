@@ -10,12 +10,12 @@ use crate::model::{Asset, Code, Format, FourCc, Orientation, Severity, Video};
 const QUALITY: &str = "95";
 
 /// Brands of files whose other structures fit ISO/IEC 14496-14, so that a new major brand is the only change needed.
-const PLAIN_BRANDS: [&[u8; 4]; 8] =
-    [b"isom", b"iso2", b"iso3", b"iso4", b"mp41", b"mp42", b"avc1", b"M4V "];
+const PLAIN_BRANDS: [&[u8; 4]; 8] = [b"isom", b"iso2", b"iso3", b"iso4", b"mp41", b"mp42", b"avc1", b"M4V "];
 
 /// Brands that only fragmented files or other containers carry: their structures need to be written again.
 const OTHER_BRANDS: [&[u8; 4]; 12] = [
-    b"iso5", b"iso6", b"iso7", b"iso8", b"iso9", b"dash", b"msdh", b"msix", b"cmfc", b"cmf2", b"hlsf", b"qt  ",
+    b"iso5", b"iso6", b"iso7", b"iso8", b"iso9", b"dash", b"msdh", b"msix", b"cmfc", b"cmf2", b"hlsf",
+    b"qt  ",
 ];
 
 /// A word of a command: text, or the place of a file.
@@ -106,17 +106,20 @@ pub enum Edges {
     Reencode,
     /// Cut off less than one block (8 or 16 pixels): the rest is lossless, but existing labels shift
     Trim,
+    /// Leave the file as it is
+    Leave,
 }
 
 impl Edges {
     /// Every choice, in the order of the declaration.
-    pub const ALL: [Self; 2] = [Self::Reencode, Self::Trim];
+    pub const ALL: [Self; 3] = [Self::Reencode, Self::Trim, Self::Leave];
 
     /// Returns the name used on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Reencode => "reencode",
             Self::Trim => "trim",
+            Self::Leave => "leave",
         }
     }
 }
@@ -125,8 +128,14 @@ impl Edges {
 ///
 /// # Errors
 /// Returns the code that cannot be fixed.
-pub fn fix(asset: &Asset, profile: &Profile, edges: Edges, wanted: impl Fn(Code) -> bool) -> Result<Fix, Code> {
-    let codes: Vec<_> = asset.findings.iter().map(|finding| finding.code).filter(|code| wanted(*code)).collect();
+pub fn fix(
+    asset: &Asset,
+    profile: &Profile,
+    edges: Edges,
+    wanted: impl Fn(Code) -> bool,
+) -> Result<Fix, Code> {
+    let codes: Vec<_> =
+        asset.findings.iter().map(|finding| finding.code).filter(|code| wanted(*code)).collect();
     let errors = asset.findings.iter().filter(|finding| finding.severity == Severity::Error);
     let fixable = |code: &Code| {
         use Code::*;
@@ -191,9 +200,13 @@ pub(super) fn orientation(format: Format, value: i64, edges: Edges) -> Recipe {
         (Format::Jpeg, Some((turn, pixels))) => {
             let otherwise = match edges {
                 Edges::Reencode => {
-                    vec![command("cp IN OUT"), command(&format!("mogrify {pixels} +repage -quality {QUALITY} OUT"))]
+                    vec![
+                        command("cp IN OUT"),
+                        command(&format!("mogrify {pixels} +repage -quality {QUALITY} OUT")),
+                    ]
                 }
                 Edges::Trim => vec![command(&format!("jpegtran -copy all -trim {turn} -outfile OUT IN"))],
+                Edges::Leave => Vec::new(),
             };
             let turned = Step {
                 command: command(&format!("jpegtran -copy all -perfect {turn} -outfile OUT IN")),

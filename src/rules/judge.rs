@@ -10,8 +10,8 @@ use crate::model::{
 /// Extensions of files that accompany media but aren't media: they are skipped without being read.
 const SIDECARS: &[&str] = &[
     "cfg", "conf", "csv", "db", "doc", "docx", "gz", "htm", "html", "ini", "ipynb", "jsonl", "json", "log",
-    "md", "npy", "npz", "parquet", "pdf", "pkl", "py", "rar", "sh", "sql", "srt", "tar", "thm", "toml",
-    "tsv", "txt", "vtt", "xls", "xlsx", "xml", "xmp", "yaml", "yml", "zip",
+    "md", "npy", "npz", "orig", "parquet", "pdf", "pkl", "py", "rar", "sh", "sql", "srt", "tar", "thm",
+    "toml", "tsv", "txt", "vtt", "xls", "xlsx", "xml", "xmp", "yaml", "yml", "zip",
 ];
 
 /// What is known of a blob's content.
@@ -309,7 +309,9 @@ fn judge_video(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
         findings.push(Finding::new(Code::CodecNotInBrowsers, message));
     } else if !profile.videos.browser_codecs.iter().any(|known| known == codec) {
         let message = format!("codec is {codec}, which not all browsers play");
-        findings.push(Finding::new(Code::CodecNotInBrowsers, message).with_fix(fix::encode(profile, false, false)));
+        findings.push(
+            Finding::new(Code::CodecNotInBrowsers, message).with_fix(fix::encode(profile, false, false)),
+        );
     }
 }
 

@@ -26,6 +26,7 @@ mod doctor;
 mod dry_run;
 mod explain;
 mod faults;
+mod fix;
 mod fixes;
 mod formats;
 mod generated;

@@ -51,7 +51,7 @@ pub(in crate::command) struct FixArgs {
     #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = selector)]
     pub only: Option<Vec<Selector>>,
 
-    /// Leave out fixes that encode pixels or frames again
+    /// Leave out fixes that encode pixels or frames again; implies --edges leave
     #[arg(long)]
     pub lossless_only: bool,
 
@@ -79,4 +79,11 @@ pub(in crate::command) struct FixArgs {
 
     #[command(flatten, next_help_heading = "Display")]
     pub display: DisplayArgs,
+}
+
+impl FixArgs {
+    /// What to do about JPEGs whose edges cannot be turned without loss.
+    pub(super) fn edges(&self) -> Edges {
+        if self.lossless_only { Edges::Leave } else { self.edges }
+    }
 }

@@ -26,7 +26,9 @@ impl ContainerPlace {
             return Ok(());
         }
         let properties = self.container.properties(example).await.map_err(|error| broken(example, error))?;
-        if properties.is_versioned || self.container.keeps_deleted().await.map_err(|error| broken(example, error))? == Some(true) {
+        if properties.is_versioned
+            || self.container.keeps_deleted().await.map_err(|error| broken(example, error))? == Some(true)
+        {
             return Ok(());
         }
         Err(Error::new("the account keeps no old versions of blobs, so a replaced blob could not be restored").with_hint(
@@ -53,7 +55,12 @@ impl ContainerPlace {
     ///
     /// # Errors
     /// Returns an error if that fails; the blob is then as it was.
-    pub(super) async fn put(&self, blob: &Blob, name: &BlobName, file: &Path) -> std::result::Result<Put, ReadError> {
+    pub(super) async fn put(
+        &self,
+        blob: &Blob,
+        name: &BlobName,
+        file: &Path,
+    ) -> std::result::Result<Put, ReadError> {
         let bytes = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
         let properties = self.container.properties(blob).await?;
         self.container.write(blob, name, &properties, Content::File(file)).await?;
@@ -76,7 +83,9 @@ impl ContainerPlace {
 fn broken(blob: &Blob, error: ReadError) -> Error {
     match error {
         ReadError::Fatal(error) => error,
-        ReadError::Unreadable(why) => Error::new(format!("'{}' cannot be fixed: {why}", shown(blob.name.as_str()))),
+        ReadError::Unreadable(why) => {
+            Error::new(format!("'{}' cannot be fixed: {why}", shown(blob.name.as_str())))
+        }
         ReadError::Changed | ReadError::Gone | ReadError::Archived => {
             Error::new(format!("'{}' has changed since it was judged", shown(blob.name.as_str())))
                 .with_hint("run the command again")

@@ -75,8 +75,15 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
             survey.summary.done = Some(done);
         }
         let summary = &survey.summary;
-        report::fix::write(args.format, &header, summary, &next_command(args, &header), &mut out, output.width)
-            .map_err(|error| report::output(&error))?;
+        report::fix::write(
+            args.format,
+            &header,
+            summary,
+            &next_command(args, &header),
+            &mut out,
+            output.width,
+        )
+        .map_err(|error| report::output(&error))?;
         let left = match &summary.done {
             Some(done) => done.failed,
             None => summary.fixable(),
@@ -132,7 +139,8 @@ impl Judged {
             Some(name) => Profile { overrides, ..Profile::load(name)? },
             None => (*header.profile).clone(),
         };
-        let source = AnySource::open(resolved.location, resolved.auth, azure::Options::default(), environment)?;
+        let source =
+            AnySource::open(resolved.location, resolved.auth, azure::Options::default(), environment)?;
         let header = RunHeader { profile: Arc::new(profile), ..header };
         Ok(Self { source, header, plan: Plan::Given(path.to_owned()), is_stopped: false })
     }
@@ -142,11 +150,11 @@ impl Judged {
         let resolved = Resolved::source(target, environment)?;
         let profile = Arc::new(resolved.profile(&Choice::from(&args.rules))?);
         let provenance = Provenance::of(&resolved, None);
-        let source = AnySource::open(resolved.location, resolved.auth, azure::Options::default(), environment)?;
+        let source =
+            AnySource::open(resolved.location, resolved.auth, azure::Options::default(), environment)?;
         let header = provenance.header(source.origin(), Arc::clone(&profile));
-        let folder = tempfile::tempdir().map_err(|error| {
-            Error::new(format!("cannot create a temporary folder: {}", reason(&error)))
-        })?;
+        let folder = tempfile::tempdir()
+            .map_err(|error| Error::new(format!("cannot create a temporary folder: {}", reason(&error))))?;
         let writer = PlanWriter::create(&folder.path().join(PLAN), header.clone())?;
         let at_once = match &source {
             AnySource::Folder(_) => FILES_AT_ONCE,
@@ -256,12 +264,13 @@ fn choose(args: &FixArgs, asset: &Asset, profile: &Profile) -> Choose {
         Some(selectors) => selectors.iter().any(|selector| selector.selects(code)),
         None => asset.findings.iter().any(|found| found.code == code && found.severity == Severity::Error),
     };
-    let codes: Vec<_> = asset.findings.iter().map(|finding| finding.code).filter(|code| is_wanted(*code)).collect();
+    let codes: Vec<_> =
+        asset.findings.iter().map(|finding| finding.code).filter(|code| is_wanted(*code)).collect();
     // An asset that could not be judged is not fixed: what is wrong with it is not known.
     if codes.is_empty() || matches!(asset.verdict, Verdict::Skip | Verdict::Unknown) {
         return Choose::Nothing;
     }
-    match fix(asset, profile, args.edges, is_wanted) {
+    match fix(asset, profile, args.edges(), is_wanted) {
         Ok(fix) if args.lossless_only && fix.effort() == Effort::Encode => Choose::LeftOut,
         Ok(fix) => Choose::Fix(fix, codes),
         Err(code) => Choose::Unfixable(code),
@@ -278,7 +287,7 @@ async fn apply(args: &FixArgs, judged: Judged, example: Option<&Blob>, out: &mut
     let fixer = Fixer {
         source: judged.source.clone(),
         profile: (*judged.header.profile).clone(),
-        edges: args.edges,
+        edges: args.edges(),
         work: work.path().to_owned(),
         place,
     };
@@ -345,7 +354,9 @@ async fn place(args: &FixArgs, judged: &Judged, example: &Blob) -> Result<(Place
             Ok((Place::Folder(FolderPlace::open(&root, originals)?), root))
         }
         (AnySource::Folder(_), None) => Err(Error::new("--apply needs to know where the fixed files go")
-            .with_hint("add --out DIR for copies, or --in-place to replace the files and keep each as NAME.orig")),
+            .with_hint(
+                "add --out DIR for copies, or --in-place to replace the files and keep each as NAME.orig",
+            )),
         (AnySource::Container(container), None) => {
             let backup = match &args.backup {
                 Some(folder) => Some(FolderPlace::open(folder, Originals::Untouched)?),

@@ -70,7 +70,8 @@ impl FolderPlace {
         let relative = Path::new(name);
         let plain = |part| matches!(part, Component::Normal(_));
         // `a//b`, `./a` and `trail/` would be other names than the blob's.
-        let same = relative.components().map(|part| part.as_os_str().len() + 1).sum::<usize>() == name.len() + 1;
+        let same =
+            relative.components().map(|part| part.as_os_str().len() + 1).sum::<usize>() == name.len() + 1;
         if !relative.components().all(plain) || !same {
             return Err("its name cannot be the name of a file in a folder".to_owned());
         }
@@ -204,7 +205,11 @@ impl WorkFolder {
     /// Returns an error if that fails.
     pub(super) fn create(parent: &Path) -> Result<Self> {
         let failed = |error: io::Error| {
-            Error::new(format!("cannot create a temporary folder in '{}': {}", parent.display(), reason(&error)))
+            Error::new(format!(
+                "cannot create a temporary folder in '{}': {}",
+                parent.display(),
+                reason(&error)
+            ))
         };
         remove_abandoned(parent);
         let folder = tempfile::Builder::new().prefix(WORK).tempdir_in(parent).map_err(failed)?;

@@ -61,7 +61,8 @@ pub(super) fn check_installed(programs: &BTreeSet<String>) -> Result<()> {
 
 fn is_installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| folder.join(program).with_extension(env::consts::EXE_EXTENSION).is_file())
+    env::split_paths(&path)
+        .any(|folder| folder.join(program).with_extension(env::consts::EXE_EXTENSION).is_file())
 }
 
 /// Runs a recipe on `input`; the fixed file will be at `output`, which must not exist yet.
@@ -86,7 +87,9 @@ pub(super) async fn run(recipe: &Recipe, input: &Path, output: &Path) -> std::re
 async fn start(command: &Command, input: &Path, output: &Path) -> std::result::Result<(), String> {
     let Some(program) = program(command) else { return Err("the recipe names no program".to_owned()) };
     if program == "cp" {
-        return std::fs::copy(input, output).map(drop).map_err(|error| format!("it cannot be copied: {}", reason(&error)));
+        return std::fs::copy(input, output)
+            .map(drop)
+            .map_err(|error| format!("it cannot be copied: {}", reason(&error)));
     }
     let mut process = Process::new(program);
     if program == "ffmpeg" {

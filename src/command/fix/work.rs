@@ -139,7 +139,8 @@ impl Fixer {
         let (mut blob, mut at) = (blob.clone(), 0);
         while at < blob.size {
             let range = ByteRange::new(at, (at + PIECE).min(blob.size));
-            let bytes = self.source.read(&mut blob, range, &mut Reads::default()).await.map_err(unreadable)?;
+            let bytes =
+                self.source.read(&mut blob, range, &mut Reads::default()).await.map_err(unreadable)?;
             if bytes.len() as u64 != range.len() {
                 return Err(unreadable(ReadError::Changed));
             }
@@ -194,17 +195,26 @@ impl Fixer {
         let range = ByteRange::new(0, HEAD.min(blob.size));
         let head = self.source.read(&mut blob, range, &mut Reads::default()).await.map_err(unreadable)?;
         let no_brand = || Left::Failed("its ftyp box is not at its beginning".to_owned());
-        let at = brand_offset(|at, buffer| Cursor::new(head.get(at as usize..).unwrap_or_default()).read_exact(buffer));
+        let at = brand_offset(|at, buffer| {
+            Cursor::new(head.get(at as usize..).unwrap_or_default()).read_exact(buffer)
+        });
         let at = at.map_err(|_| no_brand())? as usize;
         let mut head = head.get(..at + brand.len()).ok_or_else(no_brand)?.to_vec();
         head[at..].copy_from_slice(&brand);
-        let after = self.judge_with(&self.source, blob.clone(), |range, bytes| overlaid(&head, range, bytes)).await?;
+        let after =
+            self.judge_with(&self.source, blob.clone(), |range, bytes| overlaid(&head, range, bytes)).await?;
         self.check(asset, asset, &after, Effort::Patch).map_err(Left::Failed)?;
         container.patch(&blob, head.into()).await.map_err(unreadable)
     }
 
     /// Checks that the result is accepted and shows the same as the original.
-    fn check(&self, asset: &Asset, before: &Asset, after: &Asset, effort: Effort) -> std::result::Result<(), String> {
+    fn check(
+        &self,
+        asset: &Asset,
+        before: &Asset,
+        after: &Asset,
+        effort: Effort,
+    ) -> std::result::Result<(), String> {
         if after.verdict != Verdict::Accept {
             let why = after.findings.first().map_or("it isn't an asset", |finding| &finding.message);
             return Err(format!("the result would still be left out: {why}"));
@@ -225,7 +235,9 @@ impl Fixer {
             && !matches!(before.format, crate::model::Format::Heif | crate::model::Format::Avif)
             && matches!(before.orientation.value(), Some(5..=8));
         let shown = if turned { (size.1, size.0) } else { size };
-        let trimmed = |before: u32, after: u32| self.edges == Edges::Trim && before.checked_sub(after) < Some(MAX_TRIMMED);
+        let trimmed = |before: u32, after: u32| {
+            self.edges == Edges::Trim && before.checked_sub(after) < Some(MAX_TRIMMED)
+        };
         match shown == new || (trimmed(shown.0, new.0) && trimmed(shown.1, new.1)) {
             true => Ok(()),
             false => Err(format!("the result is {} × {} instead of {} × {}", new.0, new.1, shown.0, shown.1)),
@@ -291,7 +303,9 @@ fn set_brand(path: &Path, FourCc(brand): FourCc) -> io::Result<()> {
 
 /// The bytes of a range after its first ones have been overwritten by `head`.
 fn overlaid(head: &[u8], range: ByteRange, bytes: Bytes) -> Bytes {
-    let Some(new) = usize::try_from(range.start()).ok().and_then(|start| head.get(start..)) else { return bytes };
+    let Some(new) = usize::try_from(range.start()).ok().and_then(|start| head.get(start..)) else {
+        return bytes;
+    };
     let mut edited = bytes.to_vec();
     let len = new.len().min(edited.len());
     edited[..len].copy_from_slice(&new[..len]);
@@ -305,7 +319,9 @@ fn brand_offset(mut read: impl FnMut(u64, &mut [u8]) -> io::Result<()>) -> io::R
         let mut head = [0; 16];
         read(at, &mut head)?;
         let [a, b, c, d, kind @ .., _, _, _, _, _, _, _, _] = head;
-        let wide = u64::from_be_bytes([head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15]]);
+        let wide = u64::from_be_bytes([
+            head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15],
+        ]);
         let (len, header) = match u32::from_be_bytes([a, b, c, d]) {
             1 => (wide, 16),
             len => (u64::from(len), 8),

@@ -9,19 +9,19 @@ use azure_core::hmac::hmac_sha256;
 use azure_core::time::OffsetDateTime;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use hyper::Method;
+use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use percent_encoding::utf8_percent_encode;
 use quick_xml::escape::unescape;
 use url::form_urlencoded;
 
+use super::AzureSource;
 use super::auth::Authorization;
 use super::failure::{Failure, Head};
 use super::http::{Length, MAX_ERROR_BYTES};
 use super::requests::value;
 use super::retry::{Deadline, Failed, Retry, with_retries};
 use super::sign::SharedKey;
-use super::AzureSource;
 use crate::model::error::{Error, reason};
 use crate::model::{Blob, BlobName, ByteRange, ReadError};
 use crate::source::location::SEGMENT_SET;
@@ -75,10 +75,14 @@ impl AzureSource {
         let target = self.requests.path_of(&blob.name);
         let (given, _) = self.send(Method::HEAD, target, &conditions, Bytes::new()).await?;
         if given.field("x-ms-blob-type").is_some_and(|kind| kind != "BlockBlob") {
-            return Err(ReadError::Unreadable("it isn't a block blob, so its content cannot be replaced".into()));
+            return Err(ReadError::Unreadable(
+                "it isn't a block blob, so its content cannot be replaced".into(),
+            ));
         }
         let mut headers = HeaderMap::new();
-        let renamed = |(from, to): &(&str, &'static str)| Some((HeaderName::from_static(to), given.get(*from)?.clone()));
+        let renamed = |(from, to): &(&str, &'static str)| {
+            Some((HeaderName::from_static(to), given.get(*from)?.clone()))
+        };
         headers.extend(PROPERTIES.iter().filter_map(renamed).map(|(name, value)| (Some(name), value)));
         let is_kept = |name: &HeaderName| {
             name.as_str().starts_with("x-ms-meta-")
@@ -136,7 +140,8 @@ impl AzureSource {
             Some(etag) if original.name == *name => headers.insert(IF_MATCH, quoted(etag.as_str())?),
             _ => headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*")),
         };
-        let latest = (0..blocks).map(|block| format!("<Latest>{}</Latest>", block_id(block))).collect::<String>();
+        let latest =
+            (0..blocks).map(|block| format!("<Latest>{}</Latest>", block_id(block))).collect::<String>();
         let list = format!("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>{latest}</BlockList>");
         let target = format!("{}?comp=blocklist", self.requests.path_of(name));
         // Once: if the response is lost, a second attempt would find the new version and take it for someone else's.
@@ -268,7 +273,9 @@ impl AzureSource {
         let deadline = Deadline::Fixed(WRITE_DEADLINE);
         let sent = with_retries(&self.limiter, retry, body.len() as u64, deadline, attempt).await;
         sent.map_err(|Failed { failure, attempts }| match &failure {
-            Failure::Status { status: 412, .. } if failure.code() == Some("ConditionNotMet") => ReadError::Changed,
+            Failure::Status { status: 412, .. } if failure.code() == Some("ConditionNotMet") => {
+                ReadError::Changed
+            }
             Failure::Status { status: 409, .. } if failure.code() == Some("BlobAlreadyExists") => {
                 ReadError::Unreadable("another blob has the name already".into())
             }
