@@ -321,7 +321,8 @@ fn text(
         writeln!(out)?;
     }
     if summary.renamed > 0 {
-        writeln!(out, "{BOLD}New names{BOLD:#}  {DIM}annotations are matched by name{DIM:#}")?;
+        let stay = if is_container { "; the blobs with the old names stay" } else { "" };
+        writeln!(out, "{BOLD}New names{BOLD:#}  {DIM}annotations are matched by name{stay}{DIM:#}")?;
         for (from, to) in &summary.renames {
             let (from, to) = (shown(from.as_str()), shown(to.as_str()));
             writeln!(out, "  {}", cut(&format!("{from} → {to}"), width - 2))?;

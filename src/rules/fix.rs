@@ -5,8 +5,8 @@ use std::fmt;
 use super::Profile;
 use crate::model::{Asset, Code, Format, FourCc, Orientation, Severity, Video};
 
-/// The quality of a JPEG or WebP that is encoded again, of 100: 44 dB against the original on the demo's photos, where
-/// differences are no longer seen.
+/// The quality of a JPEG or WebP that is encoded again, of 100. With full color resolution, a JPEG of the demo then has
+/// 37 to 38 dB against the original; with the usual half, only 33 to 35, because its blocks no longer fall together.
 const QUALITY: &str = "95";
 
 /// Brands of files whose other structures fit ISO/IEC 14496-14, so that a new major brand is the only change needed.
@@ -202,7 +202,7 @@ pub(super) fn orientation(format: Format, value: i64, edges: Edges) -> Recipe {
                 Edges::Reencode => {
                     vec![
                         command("cp IN OUT"),
-                        command(&format!("mogrify {pixels} +repage -quality {QUALITY} OUT")),
+                        command(&format!("mogrify {pixels} +repage -quality {QUALITY} -sampling-factor 1x1 OUT")),
                     ]
                 }
                 Edges::Trim => vec![command(&format!("jpegtran -copy all -trim {turn} -outfile OUT IN"))],

@@ -37,6 +37,25 @@ impl ContainerPlace {
         ))
     }
 
+    /// Whether an earlier run has already written the fixed blob, which has another name than its original.
+    ///
+    /// # Errors
+    /// Returns an error if another blob has that name, or if it cannot be read.
+    pub(super) async fn has(&self, blob: &Blob, name: &BlobName) -> std::result::Result<bool, ReadError> {
+        if blob.name == *name {
+            return Ok(false);
+        }
+        match self.container.properties(&Blob { name: name.clone(), etag: None, ..blob.clone() }).await {
+            Ok(found) if found.is_fixed_from(blob) => Ok(true),
+            Ok(_) => Err(ReadError::Unreadable(format!(
+                "another blob has the name '{}' already",
+                shown(name.as_str())
+            ))),
+            Err(ReadError::Gone) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Keeps a copy of the original, which is the file `input`, if the user wants one.
     ///
     /// # Errors

@@ -152,6 +152,10 @@ impl Judged {
         let provenance = Provenance::of(&resolved, None);
         let source =
             AnySource::open(resolved.location, resolved.auth, azure::Options::default(), environment)?;
+        if let (true, AnySource::Folder(folder)) = (args.apply, &source) {
+            // Otherwise, the listing would have the files that a run which died was working on.
+            place::remove_abandoned(folder.root());
+        }
         let header = provenance.header(source.origin(), Arc::clone(&profile));
         let folder = tempfile::tempdir()
             .map_err(|error| Error::new(format!("cannot create a temporary folder: {}", reason(&error))))?;

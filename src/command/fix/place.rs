@@ -224,7 +224,7 @@ impl WorkFolder {
 }
 
 /// Removes the folders of runs that died. What cannot be removed stays.
-fn remove_abandoned(parent: &Path) {
+pub(super) fn remove_abandoned(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
         let is_ours = entry.file_name().to_string_lossy().starts_with(WORK)

@@ -88,6 +88,9 @@ impl Fixer {
                 folder.put(&asset.blob, name, &output).map_err(Left::Unreachable)
             }
             Place::Container(container) => {
+                if container.has(&asset.blob, name).await.map_err(unreadable)? {
+                    return Ok(Put::Already);
+                }
                 if let (Fix::Brand(brand), None) = (fix, &container.backup) {
                     return self.patch(container, asset, *brand).await;
                 }

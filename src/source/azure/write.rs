@@ -38,6 +38,9 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(300);
 /// How long a source's SAS is valid, in minutes.
 const SAS_MINUTES: i64 = 60;
 
+/// The metadata with the ETag of the original of a fixed blob that has another name.
+const FIXED_FROM: &str = "x-ms-meta-presync_fixed_from";
+
 /// The properties that replacing a blob would reset, each with the header that sets it ("Put Block List").
 const PROPERTIES: [(&str, &str); 5] = [
     ("content-type", "x-ms-blob-content-type"),
@@ -52,6 +55,14 @@ pub(crate) struct Properties {
     headers: HeaderMap,
     /// Whether the service keeps old versions of the blob.
     pub is_versioned: bool,
+}
+
+impl Properties {
+    /// Whether the blob was written from this version of `original`, under another name.
+    pub(crate) fn is_fixed_from(&self, original: &Blob) -> bool {
+        let etag = self.headers.field(FIXED_FROM);
+        etag.is_some_and(|etag| original.etag.as_ref().is_some_and(|listed| listed.is(etag)))
+    }
 }
 
 /// The content of a blob that is written.
@@ -138,7 +149,12 @@ impl AzureSource {
         let mut headers = properties.headers.clone();
         match &original.etag {
             Some(etag) if original.name == *name => headers.insert(IF_MATCH, quoted(etag.as_str())?),
-            _ => headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*")),
+            etag => {
+                if let Some(etag) = etag {
+                    headers.insert(FIXED_FROM, header(etag.as_str().to_owned())?);
+                }
+                headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"))
+            }
         };
         let latest =
             (0..blocks).map(|block| format!("<Latest>{}</Latest>", block_id(block))).collect::<String>();
