@@ -116,6 +116,15 @@ fn gaps(column: &Column) -> Fault {
     format!("its column '{}' has gaps", column.name)
 }
 
+/// The leaf of the column of names.
+pub(super) fn name_leaf(schema: &SchemaDescriptor) -> Result<usize, Fault> {
+    let column = COLUMNS.iter().find(|column| column.name == "name");
+    match column.map(|column| (column, &column.cells)) {
+        Some((column, Cells::One(leaf))) => find(schema, column, "", leaf),
+        _ => Err("it has no column 'name'".to_owned()),
+    }
+}
+
 /// The leaf of a column, or of a list's element, that has values of this type.
 fn find(schema: &SchemaDescriptor, column: &Column, field: &str, leaf: &Leaf) -> Result<usize, Fault> {
     let is_it = |path: &[String]| match (path, field) {
