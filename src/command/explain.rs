@@ -114,7 +114,8 @@ struct Explained {
 }
 
 async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Explained> {
-    let (mut examination, mut next) = Examination::begin(find(source, name).await?, Want::default(), None);
+    let (mut examination, mut next) =
+        Examination::begin(find(source, name).await?, Want { outline: true, ..Want::default() }, None);
     let mut ranges = Vec::new();
     let content = loop {
         next = match next {
