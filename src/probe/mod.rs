@@ -101,13 +101,15 @@ pub struct Want {
     pub end: bool,
     /// Maximum reads for the walk over the boxes of one video.
     pub max_reads: u32,
+    /// Whether to read the headers of videos other than MP4 and its relatives.
+    pub containers: bool,
     /// Whether to keep bytes that are no longer needed, up to 256 KiB, for [`Probe::outline`].
     pub outline: bool,
 }
 
 impl Default for Want {
     fn default() -> Self {
-        Self { dimensions: false, end: false, max_reads: MAX_READS, outline: false }
+        Self { dimensions: false, end: false, max_reads: MAX_READS, containers: false, outline: false }
     }
 }
 
