@@ -10,6 +10,7 @@ mod av1;
 mod bits;
 mod bmff;
 mod codec;
+mod containers;
 mod edits;
 mod ffv1;
 mod fragments;
@@ -370,6 +371,19 @@ fn read_inside(
         }
         Format::Heif | Format::Avif => heif::read(view, facts),
         Format::Jp2 => raster::read_jp2(view, facts),
+        Format::Webm
+        | Format::Matroska
+        | Format::Avi
+        | Format::Flv
+        | Format::Asf
+        | Format::MpegTs
+        | Format::MpegPs
+        | Format::Ogg
+        | Format::Rm
+            if want.containers =>
+        {
+            containers::read(view, facts)
+        }
         // No profile accepts these formats, so nothing inside them matters.
         Format::Jxl
         | Format::Psd
