@@ -16,7 +16,10 @@ pub(super) fn read(view: View<'_>, found: &mut Found) -> Parse<()> {
     let (mut at, mut header_end) = (12, None);
     let mut is_first_video = false;
     let (mut first_part, mut all_parts) = (0, 0);
-    while header_end.is_none_or(|end| at + 8 <= end) {
+    // A file with several parts has a count of all of them, behind the streams.
+    let has_parts = end + 1 < view.size();
+    let is_known = |track: &Option<VideoTrack>| track.as_ref().is_some_and(|track| track.width.is_some());
+    while header_end.is_none_or(|end| at + 8 <= end && (has_parts || !is_known(&found.track))) {
         let [k0, k1, k2, k3, length @ ..] = view.array::<8>(at, PART)?;
         let (body, end) = (at + 8, at + 8 + u64::from(u32::from_le_bytes(length)));
         let is_list = [k0, k1, k2, k3] == *b"LIST";

@@ -228,8 +228,11 @@ impl<'a> Movie<'a> {
         let mut all = Elements::inside(view, tags);
         while let Some(tag) = all.next()? {
             let (mut target, mut frames, mut seconds, mut app) = (None, None, None, None);
+            if tag.id != TAG {
+                continue;
+            }
             let mut parts = Elements::inside(view, tag);
-            while let Some(part) = parts.next()?.filter(|_| tag.id == TAG) {
+            while let Some(part) = parts.next()? {
                 match part.id {
                     TARGETS => {
                         let mut targets = Elements::inside(view, part);
@@ -308,8 +311,11 @@ fn video_track(view: View<'_>, entry: Element) -> Parse<Option<(VideoTrack, u64)
 fn is_encrypted(view: View<'_>, encodings: Element) -> Parse<bool> {
     let mut all = Elements::inside(view, encodings);
     while let Some(encoding) = all.next()? {
+        if encoding.id != CONTENT_ENCODING {
+            continue;
+        }
         let mut parts = Elements::inside(view, encoding);
-        while let Some(part) = parts.next()?.filter(|_| encoding.id == CONTENT_ENCODING) {
+        while let Some(part) = parts.next()? {
             if part.id == CONTENT_ENCRYPTION {
                 return Ok(true);
             }
