@@ -22,7 +22,7 @@ pub use blob::{Access, Blob, BlobName, ETag};
 pub use check::{Check, Outcome};
 pub use finding::{Code, Finding, Severity};
 pub use format::{Format, Kind};
-pub use month::Month;
+pub use month::{Month, PeriodKind};
 pub use origin::Origin;
 pub use overrides::{Effect, Effects, Overrides, PrefixEffects};
 pub use quota::{Cost, Gauge, Quota, QuotaKind, Verdict};
