@@ -60,7 +60,7 @@ mod tests {
             kind: Kind::Other,
             facts: Facts::of(Format::Unknown),
             verdict: Verdict::Skip,
-            cost: Cost::default(),
+            cost: Cost::default(), synced: None,
             findings: Vec::new(),
             skipped: None,
             reads: Reads::default(),
