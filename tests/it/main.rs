@@ -41,6 +41,7 @@ mod readme;
 mod rule;
 mod secrets;
 mod shards;
+mod sign_in;
 mod support;
 mod videos;
 mod wheel;
