@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use hyper::header::HeaderValue;
 
+use super::commands::{Account, Shell};
 use super::sign::SharedKey;
 use crate::model::error::{Error, Result};
 use crate::source::location::{ConnectionString, ContainerUrl, Environment, Sas};
@@ -417,11 +418,11 @@ impl<'f> Finder<'f> {
         label: &'static str,
     ) -> Result<Credential> {
         hmac_sha256("", &key).map_err(|_| {
-            let list = format!("copy the whole key: az storage account keys list --account-name {account}");
+            let list = Account::named(Some(account)).list_keys().line(Shell::Bash);
             Error::new(format!("the key in {variable} is not base64")).with_hint(
                 match self.url.is_emulator() {
                     true => "copy the whole key".to_owned(),
-                    false => list,
+                    false => format!("copy the whole key: {list}"),
                 },
             )
         })?;

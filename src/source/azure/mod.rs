@@ -23,6 +23,7 @@ mod account;
 mod answer;
 mod auth;
 mod cli;
+pub mod commands;
 mod doctor;
 mod explain;
 mod failure;
@@ -37,7 +38,7 @@ mod sign;
 
 pub use account::{MAX_CONTAINERS, containers};
 pub use auth::{AuthMode, Credential};
-pub use doctor::{Diagnosis, role_condition};
+pub use doctor::Diagnosis;
 pub use http::connector;
 pub use limiter::{Limits, MAX_CONCURRENCY, Traffic};
 pub use list_page::{Page, parse as parse_page};
