@@ -43,6 +43,7 @@ mod readme;
 mod rule;
 mod secrets;
 mod shards;
+mod sign_in;
 mod support;
 mod videos;
 mod wheel;
