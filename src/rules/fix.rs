@@ -202,7 +202,9 @@ pub(super) fn orientation(format: Format, value: i64, edges: Edges) -> Recipe {
                 Edges::Reencode => {
                     vec![
                         command("cp IN OUT"),
-                        command(&format!("mogrify {pixels} +repage -quality {QUALITY} -sampling-factor 1x1 OUT")),
+                        command(&format!(
+                            "mogrify {pixels} +repage -quality {QUALITY} -sampling-factor 1x1 OUT"
+                        )),
                     ]
                 }
                 Edges::Trim => vec![command(&format!("jpegtran -copy all -trim {turn} -outfile OUT IN"))],

@@ -91,7 +91,7 @@ impl Default for Options {
     }
 }
 
-/// The blobs of a container whose names begin with a prefix. Nothing is ever written.
+/// The blobs of a container whose names begin with a prefix.
 ///
 /// * `Debug` shows no secret.
 /// * Must be used within a tokio runtime.

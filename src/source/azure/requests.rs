@@ -97,17 +97,6 @@ impl Requests {
         format!("{account}/?{query}")
     }
 
-    /// The value of `Authorization` for a request that another service makes.
-    ///
-    /// # Errors
-    /// Returns an error if no token can be obtained, or if requests are not authorized by one.
-    pub(super) async fn token(&self) -> Result<HeaderValue, Failure> {
-        match &self.authorization {
-            Authorization::Token(credential) => self.bearer(credential.as_ref()).await,
-            _ => Err(Failure::unsendable()),
-        }
-    }
-
     fn add_sas(&self, target: &mut String) {
         if let Authorization::Sas(sas) = &self.authorization {
             target.push(if target.contains('?') { '&' } else { '?' });

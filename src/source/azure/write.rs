@@ -84,7 +84,7 @@ impl AzureSource {
             conditions.insert(IF_MATCH, quoted(etag.as_str())?);
         }
         let target = self.requests.path_of(&blob.name);
-        let (given, _) = self.send(Method::HEAD, target, &conditions, Bytes::new()).await?;
+        let (given, _) = self.exchange(Method::HEAD, target, &conditions, Bytes::new()).await?;
         if given.field("x-ms-blob-type").is_some_and(|kind| kind != "BlockBlob") {
             return Err(ReadError::Unreadable(
                 "it isn't a block blob, so its content cannot be replaced".into(),
@@ -113,7 +113,7 @@ impl AzureSource {
     /// The tags of a blob as `x-ms-tags` takes them.
     async fn tags(&self, name: &BlobName) -> Result<HeaderValue, ReadError> {
         let target = format!("{}?comp=tags", self.requests.path_of(name));
-        let (_, body) = self.send(Method::GET, target, &HeaderMap::new(), Bytes::new()).await?;
+        let (_, body) = self.exchange(Method::GET, target, &HeaderMap::new(), Bytes::new()).await?;
         let body = String::from_utf8_lossy(&body);
         let mut tags = form_urlencoded::Serializer::new(String::new());
         for tag in body.split("<Tag>").skip(1) {
@@ -162,7 +162,7 @@ impl AzureSource {
         let target = format!("{}?comp=blocklist", self.requests.path_of(name));
         // Once: if the response is lost, a second attempt would find the new version and take it for someone else's.
         let once = Retry { attempts: 1, ..self.options.retry };
-        self.send_with(once, Method::PUT, target, &headers, list.into()).await.map(drop)
+        self.exchange_with(once, Method::PUT, target, &headers, list.into()).await.map(drop)
     }
 
     /// Puts `head` as the first block, and lets the service copy the rest of `original`. Returns the number of blocks.
@@ -183,7 +183,7 @@ impl AzureSource {
             if let Some(etag) = &original.etag {
                 headers.insert("x-ms-source-if-match", quoted(etag.as_str())?);
             }
-            self.send(Method::PUT, self.block_target(name, block), &headers, Bytes::new()).await
+            self.exchange(Method::PUT, self.block_target(name, block), &headers, Bytes::new()).await
         });
         stream::iter(copies).buffer_unordered(BLOCKS_AT_ONCE).try_for_each(|_| async { Ok(()) }).await?;
         Ok(count)
@@ -197,8 +197,8 @@ impl AzureSource {
         url.push_str(&self.requests.target(name));
         match &self.credential.authorization {
             Authorization::Anonymous | Authorization::Sas(_) => {}
-            Authorization::Token(_) => {
-                let bearer = self.requests.token().await.map_err(|failure| self.refused(failure))?;
+            Authorization::Token(tokens) => {
+                let bearer = tokens.bearer().await.map_err(|failure| self.refused(failure))?;
                 headers.insert("x-ms-copy-source-authorization", bearer);
             }
             Authorization::Key(key) => {
@@ -232,7 +232,7 @@ impl AzureSource {
 
     async fn put_block(&self, name: &BlobName, block: u64, bytes: Bytes) -> Result<(), ReadError> {
         let target = self.block_target(name, block);
-        self.send(Method::PUT, target, &HeaderMap::new(), bytes).await.map(drop)
+        self.exchange(Method::PUT, target, &HeaderMap::new(), bytes).await.map(drop)
     }
 
     fn block_target(&self, name: &BlobName, block: u64) -> String {
@@ -242,7 +242,7 @@ impl AzureSource {
     /// Whether the account keeps deleted and overwritten blobs for some time; `None` if the credential may not see it.
     pub(crate) async fn keeps_deleted(&self) -> Result<Option<bool>, ReadError> {
         let target = self.requests.service_target("restype=service&comp=properties");
-        match self.send(Method::GET, target, &HeaderMap::new(), Bytes::new()).await {
+        match self.exchange(Method::GET, target, &HeaderMap::new(), Bytes::new()).await {
             Ok((_, body)) => {
                 let body = String::from_utf8_lossy(&body);
                 let policy = body.split_once("<DeleteRetentionPolicy>").map(|(_, rest)| rest);
@@ -255,17 +255,17 @@ impl AzureSource {
     }
 
     /// Sends a request with retries, and returns the headers and the body of the response.
-    async fn send(
+    async fn exchange(
         &self,
         method: Method,
         target: String,
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<(HeaderMap, Bytes), ReadError> {
-        self.send_with(self.options.retry, method, target, headers, body).await
+        self.exchange_with(self.options.retry, method, target, headers, body).await
     }
 
-    async fn send_with(
+    async fn exchange_with(
         &self,
         retry: Retry,
         method: Method,
@@ -280,8 +280,9 @@ impl AzureSource {
                 if method == Method::PUT {
                     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
                 }
-                let request = self.requests.request(method, target, headers, body).await?;
-                let response = self.endpoint.send(request).await?.error_for_status().await?;
+                let request =
+                    || self.requests.request(method.clone(), target.clone(), headers.clone(), body.clone());
+                let response = self.send(request).await?;
                 let head = response.headers().clone();
                 Ok((head, response.body(Length::AtMost(MAX_ERROR_BYTES)).await?))
             }
@@ -305,7 +306,7 @@ impl AzureSource {
     /// The error for a credential that may not write, which is the same for every blob.
     fn refused(&self, failure: Failure) -> ReadError {
         ReadError::Fatal(Error::new(format!("the service refuses to write to '{}': {failure}", self.url)).with_hint(
-            "presync fix --apply needs the role Storage Blob Data Contributor, or a SAS with the permissions rwt",
+            "presync fix --apply needs the role Storage Blob Data Contributor, or a SAS with the permissions rwlt",
         ))
     }
 }
