@@ -141,6 +141,19 @@ fn headers_say_what_ffprobe_reads() {
 }
 
 #[test]
+fn containers_that_know_their_length_tell_that_they_are_cut() {
+    let folder = TempDir::new().expect("a folder");
+    for (name, file, ..) in written(folder.path()) {
+        let len = file.len() - 4_000;
+        let knows = ["avi", "mkv", "webm", "wmv"].iter().any(|known| name.ends_with(known));
+        let (facts, _) = probed(name, &file.slice(..len), 4 << 10);
+        let cut = facts.truncated.filter(|_| name != "live.webm");
+        assert_eq!(cut.is_some(), knows && name != "live.webm", "{name}");
+        assert!(cut.is_none_or(|end| end.abs_diff(file.len() as u64) <= 1), "{name}: {cut:?}");
+    }
+}
+
+#[test]
 fn nothing_is_read_of_other_containers_unless_it_is_wanted() {
     let folder = TempDir::new().expect("a folder");
     for (name, file, ..) in written(folder.path()) {

@@ -31,7 +31,12 @@ pub(super) fn read(view: View<'_>, found: &mut Found) -> Parse<()> {
         }
         let body = at + 24;
         match id {
-            FILE_PROPERTIES => seconds = duration(view, body)?,
+            FILE_PROPERTIES => {
+                seconds = duration(view, body)?;
+                // The file's size is valid where its times are (3.2).
+                let size = length(view, body + 16)?;
+                found.end = Some(size).filter(|size| seconds.is_some() && *size > view.size());
+            }
             // Its objects are listed like those of the header (3.4).
             HEADER_EXTENSION => {
                 at = body + 22;

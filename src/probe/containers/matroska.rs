@@ -50,6 +50,7 @@ const NANOSECONDS: f64 = 1e9;
 /// file since. Otherwise the duration and the default duration of a frame give a bound.
 pub(super) fn read(view: View<'_>, found: &mut Found) -> Parse<()> {
     let segment = segment(view)?;
+    found.end = Some(segment.stated_end).filter(|end| *end > view.size());
     let mut movie = Movie { scale: 1_000_000, ..Movie::default() };
     let mut has_tags = false;
     let mut elements = Elements { view, at: segment.body, end: segment.end };
@@ -96,7 +97,9 @@ fn segment(view: View<'_>) -> Parse<Element> {
 struct Element {
     id: u32,
     body: u64,
+    /// Where it ends, and where it would end if its parent were long enough.
     end: u64,
+    stated_end: u64,
 }
 
 /// Consecutive elements.
@@ -121,12 +124,13 @@ impl<'a> Elements<'a> {
         let body = at + id_len + size_len;
         let ones = (1u64 << (7 * size_len)) - 1;
         // Without the bit that shows its own length, a size of all ones is unknown.
-        let end = match size & ones {
+        let stated_end = match size & ones {
             size if size == ones => self.end,
-            size => body.saturating_add(size).min(self.end),
+            size => body.saturating_add(size),
         };
+        let end = stated_end.min(self.end).max(body);
         self.at = end;
-        Ok(Some(Element { id: id as u32, body, end }))
+        Ok(Some(Element { id: id as u32, body, end, stated_end }))
     }
 
     /// Reads a number with the bit that shows its length, and returns that length (RFC 8794, 4).

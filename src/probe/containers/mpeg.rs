@@ -63,15 +63,21 @@ fn stamp(bytes: [u8; 5]) -> Option<u64> {
 }
 
 /// Sets the duration of a stream, from when its first picture is decoded to the end of its last one, by the time stamps
-/// at the end of the file; and its frame rate, if its header does not have it. Returns whether there is any time stamp.
+/// at the end of the file; and its frame rate, if its header has none or one that is too low. Returns whether there is any time stamp.
 pub(super) fn set_timing(track: &mut VideoTrack, first: u64, end: impl Iterator<Item = Pes>) -> bool {
     let mut stamps: Vec<u64> = end.take(MAX_STAMPS).map(|times| times.presented).collect();
     stamps.sort_unstable();
     stamps.dedup();
     let Some(last) = stamps.last().copied() else { return false };
-    if stamps.len() >= MIN_STAMPS && track.frame_rate.is_none() {
-        let frame = stamps.windows(2).map(|pair| pair[1] - pair[0]).min();
-        track.frame_rate = frame.and_then(|ticks| ratio(CLOCK, ticks as f64));
+    if stamps.len() >= MIN_STAMPS {
+        let mut lengths: Vec<u64> = stamps.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        lengths.sort_unstable();
+        let shown = lengths.get(lengths.len() / 2).and_then(|usual| ratio(CLOCK, *usual as f64));
+        // Some encoders state half of it, because a tick is a field's.
+        track.frame_rate = match (track.frame_rate, shown) {
+            (Some(stated), Some(shown)) if shown < 1.1 * stated => Some(stated),
+            (stated, shown) => shown.or(stated),
+        };
     }
     let ticks = match last < first && first - last > WRAP / 2 {
         true => last + WRAP - first,
