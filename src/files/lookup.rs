@@ -275,7 +275,7 @@ mod tests {
 
     fn lookup(rows: &[Named]) -> Lookup<Named> {
         let names: Vec<_> = rows.iter().map(|row| Ok(BlobName::new(row.0.as_str()))).collect();
-        Lookup::new(rows.to_vec().into_iter().map(Ok), names.into_iter())
+        Lookup::new(Vec::from(rows).into_iter().map(Ok), names.into_iter())
     }
 
     /// The numbers of the rows found for each name, and of those that are left.
