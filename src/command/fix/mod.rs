@@ -43,8 +43,8 @@ mod work;
 
 pub(super) use args::FixArgs;
 use container::ContainerPlace;
-use place::{FolderPlace, Originals, Place, WorkFolder};
-use work::Fixer;
+use place::{FolderPlace, Originals, WorkFolder};
+use work::{Fixer, Place};
 
 /// How many blobs are patched at a time: each waits for the service most of the time.
 const PATCHES_AT_ONCE: usize = 16;

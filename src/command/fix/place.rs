@@ -7,7 +7,6 @@ use std::time::SystemTime;
 
 use tempfile::{TempDir, TempPath};
 
-use super::container::ContainerPlace;
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Blob, BlobName};
 
@@ -15,12 +14,6 @@ use crate::model::{Blob, BlobName};
 const WORK: &str = ".presync-fix-";
 /// The file in such a folder that is locked while a run uses it.
 const LOCK: &str = "lock";
-
-/// Where fixed assets go.
-pub(super) enum Place {
-    Folder(FolderPlace),
-    Container(Box<ContainerPlace>),
-}
 
 /// What putting an asset in place did.
 pub(super) enum Put {

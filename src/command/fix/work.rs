@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::container::ContainerPlace;
-use super::place::{Place, Put};
+use super::place::{FolderPlace, Put};
 use super::tools;
 use crate::examine::{Examination, Next};
 use crate::model::error::{Error, Result, reason};
@@ -32,6 +32,12 @@ const MAX_BOXES: usize = 16;
 const MAX_TRIMMED: u32 = 32;
 /// The most characters of an extension that are passed to a program.
 const MAX_EXTENSION: usize = 8;
+
+/// Where fixed assets go.
+pub(super) enum Place {
+    Folder(FolderPlace),
+    Container(Box<ContainerPlace>),
+}
 
 /// Fixes assets of one source.
 pub(super) struct Fixer {
