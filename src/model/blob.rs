@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The name of a blob within its container; for a file in a folder, its relative path with `/`.
 ///
 /// * UTF-8, not normalised, at least one character: `a//b.jpg`, `/lead.jpg` and `trail/` are all valid.
-/// * Ordered by bytes, as the service lists names.
+/// * Ordered by bytes. A service may list names in another order.
 /// * Never includes the container or a SAS.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -51,6 +51,26 @@ fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
 }
 
 #[test]
+fn folders_stay_where_the_service_lists_them() {
+    let page = |items: &[&str]| {
+        let item = |name: &&str| match name.ends_with('/') {
+            true => format!("<BlobPrefix><Name>{name}</Name></BlobPrefix>"),
+            false => format!(
+                "<Blob><Name>{name}</Name><Properties><Content-Length>1</Content-Length></Properties></Blob>"
+            ),
+        };
+        let items: String = items.iter().map(item).collect();
+        let page =
+            parse(format!("<EnumerationResults><Blobs>{items}</Blobs></EnumerationResults>").as_bytes());
+        names(&page.unwrap()).join(" ")
+    };
+    for listed in [["a/", "a-b/", "a.jpg"], ["a.jpg", "b/", "b-c/"], ["c.jpg", "b.jpg", "a/"]] {
+        assert_eq!(page(&listed), listed.join(" "), "as the service lists them");
+    }
+    assert_eq!(page(&["a.jpg", "c.jpg", "b/", "d/"]), "a.jpg b/ c.jpg d/", "as an emulator lists them");
+}
+
+#[test]
 fn directories_are_told_from_blobs() {
     let page = parse(HIERARCHICAL.as_bytes()).unwrap();
     assert_eq!(names(&page), ["2026", "2026/11", "2026/11/marked.jpg", "2026/12/"]);
