@@ -127,13 +127,11 @@ async fn patiently(source: &AzureSource, args: &DoctorArgs) -> Vec<Check> {
             return found.checks;
         }
         let pause = wait.min(left);
-        // A closed stderr is ignored.
-        let _ = writeln!(
-            io::stderr(),
+        super::say(&format!(
             "the role assignment has not propagated yet; retrying in {} s, for at most {} s",
             pause.as_secs_f64().ceil(),
             left.as_secs_f64().ceil()
-        );
+        ));
         tokio::time::sleep(pause).await;
         wait = wait.saturating_mul(2).min(MAX_WAIT);
     }

@@ -12,6 +12,8 @@ mod origin;
 mod overrides;
 mod quota;
 mod range;
+pub mod secret;
+mod shown;
 mod totals;
 
 pub use admit::Admit;
@@ -27,4 +29,5 @@ pub use origin::Origin;
 pub use overrides::{Effect, Effects, Overrides, PrefixEffects};
 pub use quota::{Cost, Gauge, Quota, QuotaKind, Verdict};
 pub use range::{ByteRange, ReadError, Reads};
+pub use shown::{is_unseen, shown};
 pub use totals::Totals;
