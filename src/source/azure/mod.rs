@@ -30,6 +30,7 @@ mod list_page;
 mod policy;
 mod requests;
 mod retry;
+mod said;
 mod session;
 mod sign;
 
@@ -39,12 +40,13 @@ pub use doctor::{Diagnosis, role_condition};
 pub use http::connector;
 pub use limiter::{Limits, MAX_CONCURRENCY, Traffic};
 pub use list_page::{Page, parse as parse_page};
+pub use requests::ApiVersion;
 pub use retry::Retry;
 pub use session::Session;
 
 use answer::Version;
 use failure::Failure;
-use http::{Endpoint, Length};
+use http::{Endpoint, Length, Response};
 use limiter::Limiter;
 use requests::{PageQuery, Requests};
 use retry::{Deadline, Failed, with_retries};
@@ -70,6 +72,8 @@ pub struct Options {
     pub limits: Limits,
     /// How far below the prefix the listing goes.
     pub depth: Depth,
+    /// The version of the REST API; by default the newest that the service supports.
+    pub api_version: Option<ApiVersion>,
 }
 
 impl Default for Options {
@@ -79,6 +83,7 @@ impl Default for Options {
             retry: Retry::default(),
             limits: Limits::default(),
             depth: Depth::All,
+            api_version: None,
         }
     }
 }
@@ -128,7 +133,8 @@ impl AzureSource {
     /// Prepares the client with a credential.
     fn with(url: ContainerUrl, credential: Credential, options: Options, session: &Session) -> Result<Self> {
         let endpoint = session.endpoint(url.endpoint())?;
-        let requests = Requests::new(&url, endpoint.authority(), &credential.authorization)?;
+        let requests =
+            Requests::new(&url, endpoint.authority(), &credential.authorization, options.api_version)?;
         let limiter = session.limiter(url.endpoint());
         Ok(Self { url, credential, endpoint, requests, limiter, options, parsing: AtomicU64::new(0) })
     }
@@ -222,9 +228,23 @@ impl AzureSource {
     async fn page_body(&self, from: &Cursor<'_>) -> std::result::Result<Bytes, Failure> {
         let (prefix, marker, max_results) = (&*from.prefix, from.marker.as_deref(), from.page_size);
         let query = PageQuery { prefix, marker, max_results, depth: self.options.depth };
-        let request = self.requests.page(query).await?;
-        let response = self.endpoint.send(request).await?.error_for_status().await?;
+        let response = self.send(Asked::Page(query)).await?;
         response.body(Length::AtMost(MAX_PAGE_BYTES)).await
+    }
+
+    /// Sends a request, again with an older version of the API as long as the service does not know it.
+    async fn send(&self, asked: Asked<'_>) -> std::result::Result<Response<'_>, Failure> {
+        loop {
+            let version = self.requests.version();
+            let request = match asked {
+                Asked::Page(query) => self.requests.page(query).await?,
+                Asked::Range(blob, range) => self.requests.range(blob, range).await?,
+            };
+            match self.endpoint.send(request).await?.error_for_status().await {
+                Err(failure) if self.requests.falls_back(version, &failure) => {}
+                response => return response,
+            }
+        }
     }
 
     async fn try_read(
@@ -235,8 +255,7 @@ impl AzureSource {
     ) -> std::result::Result<(Bytes, Version), Failure> {
         let too_long = |_| Failure::Other(format!("{range} is more than this machine can address"));
         let length = Length::Exactly(usize::try_from(range.len()).map_err(too_long)?);
-        let request = self.requests.range(blob, range).await?;
-        let response = self.endpoint.send(request).await?.error_for_status().await?;
+        let response = self.send(Asked::Range(blob, range)).await?;
         // Before the body: the body of a response that does not match the request is not worth reading.
         answer::check(blob, range, response.status(), response.headers())?;
         let version = match blob.etag.is_none() || blob.last_modified.is_none() {
@@ -266,7 +285,13 @@ impl AzureSource {
                 | (409, "ContainerBeingDeleted" | "PublicAccessNotPermitted") => {
                     ReadError::Fatal(self.explain(failed))
                 }
-                _ => ReadError::Unreadable(failed.to_string()),
+                _ => {
+                    let why = match failure.said().to_string() {
+                        says if says.is_empty() => failed.to_string(),
+                        says => format!("{failed}; {says}"),
+                    };
+                    if failure.is_passing() { ReadError::Unreadable(why) } else { ReadError::Refused(why) }
+                }
             },
             _ => ReadError::Unreadable(failed.to_string()),
         }
@@ -282,7 +307,7 @@ impl Reader for AzureSource {
     ) -> std::result::Result<Bytes, ReadError> {
         match &blob.access {
             Access::Online => {}
-            Access::Archived => return Err(ReadError::Archived),
+            Access::Archived | Access::Rehydrating => return Err(ReadError::Archived),
             Access::Directory | Access::NotEntered => return Ok(Bytes::new()),
             Access::Unreachable(why) => return Err(ReadError::Unreadable(why.to_string())),
         }
@@ -327,6 +352,13 @@ impl fmt::Debug for AzureSource {
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy)]
+enum Asked<'a> {
+    Page(PageQuery<'a>),
+    Range(&'a Blob, ByteRange),
 }
 
 /// The position in a listing of the names with a prefix.

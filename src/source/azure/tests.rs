@@ -206,8 +206,8 @@ async fn every_code_has_its_meaning() {
         ("416 Range Not Satisfiable", "InvalidRange", ReadError::Changed),
         ("404 Not Found", "BlobNotFound", ReadError::Gone),
         ("409 Conflict", "BlobArchived", ReadError::Archived),
-        ("409 Conflict", "LeaseLost", ReadError::Unreadable("409 LeaseLost".into())),
-        ("400 Bad Request", "InvalidHeaderValue", ReadError::Unreadable("400 InvalidHeaderValue".into())),
+        ("409 Conflict", "LeaseLost", ReadError::Refused("409 LeaseLost".into())),
+        ("400 Bad Request", "InvalidHeaderValue", ReadError::Refused("400 InvalidHeaderValue".into())),
     ] {
         let (bytes, reads) = read_after(vec![refusal(status, code)]).await;
         assert_eq!((bytes, reads.requests), (Err(meaning), 1), "{code}");
@@ -341,7 +341,8 @@ async fn in_the_cloud_the_network_rules_come_first_and_the_account_is_named() {
     let Location::Container(url) = Location::parse(url, None, &env).unwrap() else { panic!() };
     let source = AzureSource::new(url, AuthMode::Key, &env, Options::default()).unwrap();
     let explain = |status, code: &str| {
-        let failure = Failure::Status { status, code: Some(code.into()), retry_after: None };
+        let failure =
+            Failure::Status { status, code: Some(code.into()), retry_after: None, said: Box::default() };
         source.explain(&Failed { failure, attempts: 1 })
     };
     let refused = explain(403, "AuthorizationFailure");

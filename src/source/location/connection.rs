@@ -81,6 +81,11 @@ impl Sas {
         time(&self.field("se")?)
     }
 
+    /// When the user delegation key that signed it expires (`ske`).
+    pub(crate) fn key_expires(&self) -> Option<Timestamp> {
+        time(&self.field("ske")?)
+    }
+
     /// When it becomes valid (`st`).
     pub(crate) fn starts(&self) -> Option<Timestamp> {
         time(&self.field("st")?)

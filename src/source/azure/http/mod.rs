@@ -28,7 +28,7 @@ mod transport;
 
 pub use connect::connector;
 pub(super) use endpoint::Endpoint;
-pub(super) use response::{Length, MAX_ERROR_BYTES};
+pub(super) use response::{Length, MAX_ERROR_BYTES, Response};
 
 /// The connections to every endpoint used so far, and what is needed to open them. Sends nothing on its own.
 pub(super) struct Client {
