@@ -300,6 +300,11 @@ impl ContainerUrl {
         self.endpoint.starts_with("https://")
     }
 
+    /// Whether others can read what is sent there: it is neither encrypted nor to this machine.
+    pub(crate) fn is_exposed(&self) -> bool {
+        !self.is_https() && !Url::parse(&self.endpoint).is_ok_and(|url| is_this_machine(&url))
+    }
+
     /// Whether this looks like an emulator: the account is in the path, or the host is this machine.
     pub(crate) fn is_emulator(&self) -> bool {
         Url::parse(&self.endpoint).is_ok_and(|url| is_this_machine(&url) || url.path() != "/")

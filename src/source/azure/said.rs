@@ -139,7 +139,9 @@ impl fmt::Display for Said {
         let parts = [&self.message, &self.detail].into_iter().filter(|text| !text.is_empty());
         let mut text = parts.map(String::as_str).collect::<Vec<_>>().join(" ");
         if !self.subject.is_empty() {
-            text += &format!(" ({}: {})", self.subject, self.value);
+            let value = Some(&self.value).filter(|value| !value.is_empty());
+            let value = value.map(|value| format!(": {value}")).unwrap_or_default();
+            text += &format!(" ({}{value})", self.subject);
         }
         match text.is_empty() {
             true => Ok(()),

@@ -78,7 +78,7 @@ const ROWS: &[Row] = &[
             "MetadataTooLarge",
         ],
         &[Always],
-        "the service does not accept the header {subject}",
+        "the service does not accept a header {subject}",
         "a proxy or gateway may add or change headers: list the host in NO_PROXY, or ask who runs it",
     ),
     // Network and account.
@@ -86,7 +86,7 @@ const ROWS: &[Row] = &[
         &["AuthorizationSourceIPMismatch"],
         &[Always],
         "the SAS is for other IP addresses",
-        "create a SAS for the address that the service names (sip), or for any",
+        "create a SAS for {address} (sip), or for any address",
     ),
     (&["AuthorizationFailure"], &[Anonymous], "the service refused it", "sign in with {sign in}"),
     // An emulator has no network rules, and refuses a wrong credential with this code.
@@ -222,7 +222,7 @@ const ROWS: &[Row] = &[
     (
         &["InvalidQueryParameterValue", "OutOfRangeQueryParameterValue", "MissingRequiredQueryParameter"],
         &[Sas],
-        "the service does not accept the field {subject} of the URL, which is probably one of the SAS",
+        "the service does not accept a field {subject} of the URL, which is probably one of the SAS",
         "create a new SAS, or copy it again: its fields cannot be changed",
     ),
     (
@@ -284,7 +284,7 @@ const ROWS: &[Row] = &[
     (
         &["OutOfRangeQueryParameterValue", "InvalidQueryParameterValue", "UnsupportedQueryParameter"],
         &[Always],
-        "the service does not accept the parameter {subject} of a listing",
+        "the service does not accept a parameter {subject} of a listing",
         "if something other than Azure responds there, check that it supports List Blobs; otherwise report this",
     ),
     (
@@ -361,10 +361,17 @@ impl Case<'_> {
             ),
         };
         let subject = match self.said.subject.as_str() {
-            "" => "that it names".to_owned(),
-            name => format!("'{name}'"),
+            "" => String::new(),
+            name => format!(" '{name}'"),
         };
-        let text = text.replace("{keys}", keys).replace("{tenant}", &tenant).replace("{subject}", &subject);
+        // The address in "… using this source IP 203.0.113.7."
+        let address = self.said.message.split_once("source IP ").map_or("", |(_, rest)| rest);
+        let address = match address.split(' ').next().unwrap_or_default().trim_end_matches('.') {
+            "" => "this machine's address",
+            address => address,
+        };
+        let text = text.replace("{keys}", keys).replace("{tenant}", &tenant).replace(" {subject}", &subject);
+        let text = text.replace("{address}", address);
         let text = text.replace("{managed key}", MANAGED_KEY).replace("{sign in}", sign_in(self.url));
         let text = text.replace("{account}", self.url.account().unwrap_or("ACCOUNT"));
         text.replace("{container}", self.url.container())
