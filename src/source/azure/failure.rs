@@ -441,4 +441,40 @@ mod tests {
         assert_eq!(text(garbled), "the response contains no token");
         assert_eq!(text(azure_core::Error::with_message(ErrorKind::Credential, "")), "no reason was given");
     }
+
+    #[test]
+    fn a_certificate_is_told_by_what_is_wrong_with_it() {
+        let of = |fault: CertificateError| {
+            let error = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(fault));
+            match Failure::of_connect(&error, None) {
+                Failure::Connect { kind, cause } => (kind, cause),
+                other => panic!("{other:?}"),
+            }
+        };
+        for (fault, kind, says) in [
+            (CertificateError::Expired, CertificateFault::Expired, "expired"),
+            (CertificateError::NotValidYet, CertificateFault::NotYetValid, "not valid yet"),
+            (CertificateError::NotValidForName, CertificateFault::OtherName, "another host"),
+            (CertificateError::UnknownIssuer, CertificateFault::UnknownIssuer, "issuer"),
+            (CertificateError::BadSignature, CertificateFault::Other, "not valid"),
+        ] {
+            let (found, cause) = of(fault);
+            assert_eq!(found, ConnectFault::Certificate(kind));
+            assert!(cause.contains(says), "{cause}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_named_without_its_password() {
+        let proxy = Uri::from_static("http://user:secret@proxy.test:3128/");
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let failure = Failure::of_connect(&refused, Some(&proxy));
+        assert!(matches!(failure, Failure::Connect { kind: ConnectFault::Proxy, .. }), "{failure:?}");
+        assert_eq!(failure.to_string(), "the proxy proxy.test:3128: connection refused");
+        let tls = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError);
+        assert!(matches!(
+            Failure::of_connect(&tls, Some(&proxy)),
+            Failure::Connect { kind: ConnectFault::Tls, .. }
+        ));
+    }
 }
