@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::auth::{AuthMode, Authorization, Credential};
+use super::commands::{Account, Shell};
 use super::failure::{CertificateFault, ConnectFault, Failure, UNSENDABLE};
 use super::retry::Failed;
 use crate::model::error::Error;
@@ -137,8 +138,8 @@ fn of_status(case: &Case<'_>, attempt: &str, credential: &Credential, now: Times
             match url.is_emulator() {
                 true => "check the spelling".to_owned(),
                 false => format!(
-                    "check the spelling: az storage container list --auth-mode login --account-name {}",
-                    url.account().unwrap_or("ACCOUNT")
+                    "check the spelling: {}",
+                    Account::named(url.account()).list_containers().line(Shell::Bash)
                 ),
             },
         ),

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Mutex, PoisonError};
 
-use azure_core::credentials::TokenCredential;
-use azure_core::time::{Duration, OffsetDateTime, to_rfc7231};
+use azure_core::time::{OffsetDateTime, to_rfc7231};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
@@ -32,10 +30,6 @@ const X_MS_DATE: HeaderName = HeaderName::from_static("x-ms-date");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("presync/", env!("CARGO_PKG_VERSION")));
 const XML: HeaderValue = HeaderValue::from_static("application/xml");
 
-/// The scope of a token.
-const SCOPE: &str = "https://storage.azure.com/.default";
-/// How long before it expires a token is renewed, in minutes.
-const EARLY: i64 = 5;
 /// Room for all headers of a request.
 const HEADERS: usize = 8;
 
@@ -63,8 +57,6 @@ pub(super) struct Requests {
     /// The headers of every request.
     headers: HeaderMap,
     authorization: Authorization,
-    /// The last token, as the value of `Authorization`, and when it expires.
-    token: Mutex<Option<(HeaderValue, OffsetDateTime)>>,
     /// The position in [`VERSIONS`]; `None` if the version is the user's choice.
     version: Option<AtomicUsize>,
 }
@@ -96,7 +88,7 @@ impl Requests {
         headers.insert(X_MS_VERSION, HeaderValue::from_str(&header).map_err(unusable)?);
         let path = url.container_url()?.path().to_owned();
         let version = version.is_none().then(AtomicUsize::default);
-        Ok(Self { path, headers, authorization: authorization.clone(), token: Mutex::default(), version })
+        Ok(Self { path, headers, authorization: authorization.clone(), version })
     }
 
     /// The version of the API that the next request asks for.
@@ -184,8 +176,8 @@ impl Requests {
         match &self.authorization {
             Authorization::Anonymous => {}
             Authorization::Sas(_) => self.add_sas(&mut target),
-            Authorization::Token(credential) => {
-                headers.insert(AUTHORIZATION, self.bearer(credential.as_ref()).await?);
+            Authorization::Token(tokens) => {
+                headers.insert(AUTHORIZATION, tokens.bearer().await?);
             }
             Authorization::Key(key) => {
                 headers.insert(X_MS_DATE, value(to_rfc7231(&OffsetDateTime::now_utc()))?);
@@ -207,28 +199,6 @@ impl Requests {
             PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Failure::unsendable())?.into();
         *request.headers_mut() = headers;
         Ok(request)
-    }
-
-    /// The value of `Authorization`, with a token that is valid for some time.
-    async fn bearer(&self, credential: &dyn TokenCredential) -> Result<HeaderValue, Failure> {
-        let now = OffsetDateTime::now_utc();
-        let held = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((header, end)) = &held
-            && *end - Duration::minutes(EARLY) > now
-        {
-            return Ok(header.clone());
-        }
-        // No lock is held here: the credential caches tokens itself, and asks only once for all that wait. If it fails,
-        // the held token is used until it expires.
-        let token = match (credential.get_token(&[SCOPE], None).await, held) {
-            (Ok(token), _) => token,
-            (Err(_), Some((header, end))) if end > now => return Ok(header),
-            (Err(error), _) => return Err(error.into()),
-        };
-        let mut header = value(format!("Bearer {}", token.token.secret()))?;
-        header.set_sensitive(true);
-        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some((header.clone(), token.expires_on));
-        Ok(header)
     }
 }
 

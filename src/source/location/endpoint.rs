@@ -7,7 +7,7 @@ use crate::model::error::{Error, Result};
 
 /// The domains of blob endpoints in the public and the national clouds ("Storage account overview", endpoints; "Azure
 /// Government" and "Azure operated by 21Vianet", endpoint mappings).
-const AZURE_DOMAINS: [&str; 4] = [
+pub(super) const AZURE_DOMAINS: [&str; 4] = [
     ".blob.core.windows.net",
     ".blob.storage.azure.net",
     ".blob.core.usgovcloudapi.net",

@@ -2,6 +2,7 @@
 //! error codes"; the details of authentication errors are as the service words them).
 
 use super::super::auth::Authorization;
+use super::super::commands::{Account, Shell};
 use super::super::said::Said;
 use crate::source::location::ContainerUrl;
 
@@ -45,8 +46,6 @@ type Row = (&'static [&'static str], &'static [When], &'static str, &'static str
 
 use When::{Always, Anonymous, Emulator, Key, Sas, Says, Secondary, Token, Version};
 
-const KEYS: &str = "check that the key belongs to this account and has not been rotated: az storage account keys list \
-                    --account-name {account}";
 const NEW_SAS: &str = "create a SAS for the container with the permissions read and list (sr=c, sp=rl)";
 const COPY_SAS: &str = "copy the whole SAS again and quote it; a tool may have decoded or encoded a part of it, such as \
                         '+' in its signature, which is %2B in a URL";
@@ -189,8 +188,7 @@ const ROWS: &[Row] = &[
         &["AuthenticationFailed"],
         &[Sas, Says(&["access policy", "signedidentifier", "signed identifier"])],
         "the stored access policy of the SAS is gone",
-        "create the policy again, or a new SAS: az storage container policy list --container-name {container} \
-         --account-name {account}",
+        "create the policy again, or a new SAS: {policies}",
     ),
     (
         &["AuthenticationFailed"],
@@ -348,10 +346,13 @@ impl Case<'_> {
     }
 
     fn fill(&self, text: &str) -> String {
+        let az = Account::named(self.url.account());
+        let keys = "check that the key belongs to this account and has not been rotated";
         let keys = match self.url.is_emulator() {
-            true => "check that the key belongs to this account and has not been rotated",
-            false => KEYS,
+            true => keys.to_owned(),
+            false => format!("{keys}: {}", az.list_keys().line(Shell::Bash)),
         };
+        let policies = az.list_policies(self.url.container()).line(Shell::Bash);
         let tenant = match self.said.tenant.as_str() {
             "" => {
                 "sign in to the account's tenant: az login --tenant TENANT, or set AZURE_TENANT_ID".to_owned()
@@ -370,11 +371,13 @@ impl Case<'_> {
             "" => "this machine's address",
             address => address,
         };
-        let text = text.replace("{keys}", keys).replace("{tenant}", &tenant).replace(" {subject}", &subject);
+        let text = text
+            .replace("{keys}", &keys)
+            .replace("{policies}", &policies)
+            .replace("{tenant}", &tenant)
+            .replace(" {subject}", &subject);
         let text = text.replace("{address}", address);
-        let text = text.replace("{managed key}", MANAGED_KEY).replace("{sign in}", sign_in(self.url));
-        let text = text.replace("{account}", self.url.account().unwrap_or("ACCOUNT"));
-        text.replace("{container}", self.url.container())
+        text.replace("{managed key}", MANAGED_KEY).replace("{sign in}", sign_in(self.url))
     }
 }
 

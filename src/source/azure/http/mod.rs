@@ -44,6 +44,11 @@ impl Client {
         Self { proxies: Matcher::from_env(), tls: OnceLock::new(), endpoints: Mutex::default() }
     }
 
+    /// A client that uses no proxy.
+    pub(super) fn direct() -> Self {
+        Self { proxies: Matcher::builder().build(), ..Self::new() }
+    }
+
     /// The endpoint that a URL such as `https://media.blob.core.windows.net/path` is on.
     ///
     /// # Errors
