@@ -17,7 +17,7 @@ use crate::model::error::{Error, Result};
 use crate::model::{Access, Blob, ByteRange, Check, Origin, Outcome, ReadError, Reads};
 use crate::report::{self, TextOrJson};
 use crate::source::Reader;
-use crate::source::azure::{self, AzureSource};
+use crate::source::azure::AzureSource;
 use crate::source::local::LocalSource;
 use crate::source::location::{ContainerUrl, Environment, Location};
 
@@ -94,7 +94,7 @@ async fn examine(args: &DoctorArgs) -> (Option<Origin>, Vec<Check>) {
         Location::Container(url) => url,
     };
     let mut checks = vec![Check::new("names", Outcome::Ok, names(&url))];
-    match AzureSource::new(url, auth, &environment, azure::Options::default()) {
+    match AzureSource::new(url, auth, &environment, args.azure.options()) {
         Err(error) => {
             checks.push(failed("credential", &error));
             (None, rest_skipped(checks, EARLIER))
@@ -127,13 +127,11 @@ async fn patiently(source: &AzureSource, args: &DoctorArgs) -> Vec<Check> {
             return found.checks;
         }
         let pause = wait.min(left);
-        // A closed stderr is ignored.
-        let _ = writeln!(
-            io::stderr(),
+        super::say(&format!(
             "the role assignment has not propagated yet; retrying in {} s, for at most {} s",
             pause.as_secs_f64().ceil(),
             left.as_secs_f64().ceil()
-        );
+        ));
         tokio::time::sleep(pause).await;
         wait = wait.saturating_mul(2).min(MAX_WAIT);
     }

@@ -35,6 +35,7 @@ mod html;
 mod inventory;
 mod ledger;
 mod loopback;
+mod misplaced;
 mod order;
 mod pixel_formats;
 mod plan;

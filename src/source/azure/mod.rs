@@ -33,6 +33,7 @@ mod list_page;
 mod policy;
 mod requests;
 mod retry;
+mod said;
 mod session;
 mod sign;
 mod write;
@@ -43,6 +44,7 @@ pub use doctor::Diagnosis;
 pub use http::connector;
 pub use limiter::{Limits, MAX_CONCURRENCY, Traffic};
 pub use list_page::{Page, parse as parse_page};
+pub use requests::ApiVersion;
 pub use retry::Retry;
 pub use session::Session;
 pub(crate) use write::Content;
@@ -78,6 +80,8 @@ pub struct Options {
     pub limits: Limits,
     /// How far below the prefix the listing goes.
     pub depth: Depth,
+    /// The version of the REST API; by default the newest that the service supports.
+    pub api_version: Option<ApiVersion>,
 }
 
 impl Default for Options {
@@ -87,6 +91,7 @@ impl Default for Options {
             retry: Retry::default(),
             limits: Limits::default(),
             depth: Depth::All,
+            api_version: None,
         }
     }
 }
@@ -136,7 +141,8 @@ impl AzureSource {
     /// Prepares the client with a credential.
     fn with(url: ContainerUrl, credential: Credential, options: Options, session: &Session) -> Result<Self> {
         let endpoint = session.endpoint(url.endpoint())?;
-        let requests = Requests::new(&url, endpoint.authority(), &credential.authorization)?;
+        let requests =
+            Requests::new(&url, endpoint.authority(), &credential.authorization, options.api_version)?;
         let limiter = session.limiter(url.endpoint());
         Ok(Self { url, credential, endpoint, requests, limiter, options, parsing: AtomicU64::new(0) })
     }
@@ -258,21 +264,30 @@ impl AzureSource {
     }
 
     /// Sends a request. If the service rejects its token, sends it once more with another one: a token may have been
-    /// revoked, or have been issued before a change of permissions.
+    /// revoked, or have been issued before a change of permissions. If the service does not know the version of its API,
+    /// sends it again with an older one.
     async fn send<F>(&self, request: impl Fn() -> F) -> std::result::Result<Response<'_>, Failure>
     where
         F: Future<Output = std::result::Result<Request<Full<Bytes>>, Failure>>,
     {
-        let first = request().await?;
-        let used = first.headers().get(AUTHORIZATION).cloned();
-        let response = self.endpoint.send(first).await?;
-        let is_rejected = response.status() == StatusCode::UNAUTHORIZED;
-        if is_rejected && used.is_some_and(|used| self.credential.reject(&used)) {
-            // Read to its end, so that the connection can be reused.
-            response.body(Length::First(MAX_ERROR_BYTES)).await?;
-            return self.endpoint.send(request().await?).await?.error_for_status().await;
+        let mut renewed = false;
+        loop {
+            let version = self.requests.version();
+            let sent = request().await?;
+            let used = sent.headers().get(AUTHORIZATION).cloned();
+            let response = self.endpoint.send(sent).await?;
+            let is_rejected = response.status() == StatusCode::UNAUTHORIZED && !renewed;
+            if is_rejected && used.is_some_and(|used| self.credential.reject(&used)) {
+                // Read to its end, so that the connection can be reused.
+                response.body(Length::First(MAX_ERROR_BYTES)).await?;
+                renewed = true;
+                continue;
+            }
+            match response.error_for_status().await {
+                Err(failure) if self.requests.falls_back(version, &failure) => {}
+                response => return response,
+            }
         }
-        response.error_for_status().await
     }
 
     fn explain(&self, failed: &Failed) -> Error {
@@ -306,7 +321,13 @@ impl AzureSource {
                 | (409, "ContainerBeingDeleted" | "PublicAccessNotPermitted") => {
                     ReadError::Fatal(self.explain(failed))
                 }
-                _ => ReadError::Unreadable(failed.to_string()),
+                _ => {
+                    let why = match failure.said().to_string() {
+                        says if says.is_empty() => failed.to_string(),
+                        says => format!("{failed}; {says}"),
+                    };
+                    if failure.is_passing() { ReadError::Unreadable(why) } else { ReadError::Refused(why) }
+                }
             },
             _ => ReadError::Unreadable(failed.to_string()),
         }
@@ -322,7 +343,7 @@ impl Reader for AzureSource {
     ) -> std::result::Result<Bytes, ReadError> {
         match &blob.access {
             Access::Online => {}
-            Access::Archived => return Err(ReadError::Archived),
+            Access::Archived | Access::Rehydrating => return Err(ReadError::Archived),
             Access::Directory | Access::NotEntered => return Ok(Bytes::new()),
             Access::Unreachable(why) => return Err(ReadError::Unreadable(why.to_string())),
         }
