@@ -435,17 +435,19 @@ fn with_earlier(all: &[Reservation], plans: &[String]) -> Result<Vec<Reservation
     // From the last to the first: what a later sync includes, includes others in turn.
     for earlier in all.iter().rev().filter(|held| !plans.contains(&held.plan)) {
         let Some(own) = &earlier.pending else { continue };
-        let mut later = all.iter().filter(|held| {
-            held.id > earlier.id && held.workspace == earlier.workspace && confirmed.contains(&held.id)
-        });
-        let overlapping = later.find_map(|held| {
-            let scope = &held.pending.as_ref()?.scope;
-            own.scope.overlaps(scope).then_some((held, own.scope.is_within(scope)))
-        });
-        match overlapping {
+        let later: Vec<_> = all
+            .iter()
+            .filter(|held| held.id > earlier.id && held.workspace == earlier.workspace)
+            .filter(|held| confirmed.contains(&held.id))
+            .filter_map(|held| Some((held, &held.pending.as_ref()?.scope)))
+            .filter(|(_, scope)| own.scope.overlaps(scope))
+            .collect();
+        match later.first() {
             None => {}
-            Some((_, true)) => _ = confirmed.insert(earlier.id),
-            Some((held, false)) => {
+            Some(_) if later.iter().any(|(_, scope)| own.scope.is_within(scope)) => {
+                confirmed.insert(earlier.id);
+            }
+            Some((held, _)) => {
                 return Err(Error::new(format!(
                     "the plan {} overlaps {}, which was committed before it and is not confirmed",
                     held.plan, earlier.plan
