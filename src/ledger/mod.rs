@@ -17,6 +17,7 @@ mod failure;
 mod file;
 mod history;
 mod limits;
+mod pending;
 mod platform;
 mod reservation;
 mod sql;
@@ -25,7 +26,8 @@ mod tests;
 
 pub use file::default_path;
 pub use history::{Change, Subject};
-pub use platform::{Counting, FilesLock, Known, Pending, SyncedSource};
+pub use pending::{Counting, Pending};
+pub use platform::{FilesLock, Known, SyncedSource};
 pub use reservation::{Claim, KindShortage, Release, Reservation, Reserve};
 
 /// The balance of one kind of quota in a period. The default is no limit and no use.

@@ -13,41 +13,15 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::history::{self, Change, Subject};
 use super::limits::{balances, put};
-use super::reservation::{active, end, put_amounts, record_reserved};
-use super::{Amounts, Change, Ledger, Reservation, Subject, history};
+use super::pending::Pending;
+use super::reservation::{Release, Reservation, active, end, latest, put_amounts, record_reserved};
+use super::{Amounts, Ledger};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, Cost, QuotaKind, Scope};
 use crate::plan_file::Plan;
-use crate::plan_file::synced::{Applied, Merge, SyncedFile, SyncedRow, apply, rows_of};
-
-/// What will be on the platform after the sync of a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pending {
-    /// What the plan lists.
-    pub scope: Scope,
-    /// The file, in the folder beside the ledger.
-    pub file: String,
-    /// How the plan's cost for images and for frames is counted.
-    pub counting: Counting,
-    /// Assets in its scope.
-    pub assets: u64,
-    /// What these cost.
-    pub cost: Cost,
-}
-
-/// How a profile counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counting {
-    /// The kind of quota that images use.
-    pub images: QuotaKind,
-    /// The kind of quota that videos use.
-    pub frames: QuotaKind,
-    /// Whether a changed asset costs its whole cost again.
-    pub recounts: bool,
-    /// Whether the quota is a stock, of which what is gone gives something back.
-    pub is_stock: bool,
-}
+use crate::plan_file::synced::{Merge, SyncedFile, SyncedRow, apply, rows_of};
 
 /// What is known to be on the platform of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,76 +55,6 @@ pub(super) struct Rebuilt {
     pending: Pending,
     costs: Amounts,
     returned: Amounts,
-}
-
-impl Counting {
-    /// What a sync takes, and what it gives back beyond that.
-    pub fn amounts(&self, applied: &Applied) -> (Amounts, Amounts) {
-        let (mut costs, mut returned) = (Amounts::new(), Amounts::new());
-        for (kind, charge, back) in [
-            (self.images, applied.charge.images, applied.returned.images),
-            (self.frames, applied.charge.frames, applied.returned.frames),
-        ] {
-            for (sum, more) in [(&mut costs, charge), (&mut returned, if self.is_stock { back } else { 0 })] {
-                let sum = sum.entry(kind).or_default();
-                *sum = more.saturating_add(*sum);
-            }
-        }
-        for (kind, cost) in &mut costs {
-            let back = returned.entry(*kind).or_default();
-            (*cost, *back) = (cost.saturating_sub(*back), back.saturating_sub(*cost));
-        }
-        costs.retain(|_, cost| *cost > 0);
-        returned.retain(|_, back| *back > 0);
-        (costs, returned)
-    }
-}
-
-impl Pending {
-    pub(super) fn of_row(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Self>> {
-        let Some(container) = row.get(first)? else { return Ok(None) };
-        let counting: String = row.get(first + 4)?;
-        Ok(Some(Self {
-            scope: Scope { container, prefix: row.get(first + 1)?, recursive: row.get(first + 2)? },
-            file: row.get(first + 3)?,
-            counting: Counting::parse(&counting).ok_or(rusqlite::Error::InvalidQuery)?,
-            assets: row.get(first + 5)?,
-            cost: Cost { images: row.get(first + 6)?, frames: row.get(first + 7)? },
-        }))
-    }
-
-    pub(super) fn put(&self, connection: &Connection, id: i64) -> rusqlite::Result<()> {
-        let Self { scope: Scope { container, prefix, recursive }, file, counting, assets, cost } = self;
-        let put = "UPDATE reservation SET container = ?2, prefix = ?3, recursive = ?4, file = ?5, counting = ?6, \
-                   assets = ?7, images = ?8, frames = ?9 WHERE id = ?1";
-        let counting = counting.text();
-        let (images, frames) = (cost.images, cost.frames);
-        connection
-            .execute(put, (id, container, prefix, recursive, file, counting, assets, images, frames))
-            .map(drop)
-    }
-}
-
-impl Counting {
-    /// `images frames`, and `recounts` and `stock` where that is so.
-    fn text(&self) -> String {
-        let mut text = format!("{} {}", self.images.as_str(), self.frames.as_str());
-        for (name, is_so) in [(" recounts", self.recounts), (" stock", self.is_stock)] {
-            text += if is_so { name } else { "" };
-        }
-        text
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let mut words = text.split(' ');
-        let mut kind = || {
-            let word = words.next()?;
-            QuotaKind::ALL.into_iter().find(|kind| kind.as_str() == word)
-        };
-        let (images, frames) = (kind()?, kind()?);
-        let rest: Vec<_> = words.collect();
-        Some(Self { images, frames, recounts: rest.contains(&"recounts"), is_stock: rest.contains(&"stock") })
-    }
 }
 
 /// The lock on the folder of files, released when it is dropped.
@@ -229,7 +133,12 @@ impl Ledger {
     ///
     /// Returns an error if a plan has no active reservation, if an earlier plan overlaps one of them but is not within
     /// it, or if the ledger or a file cannot be read or written.
-    pub fn confirm(&mut self, plans: &[String], is_counted: bool, now: Timestamp) -> Result<Vec<Reservation>> {
+    pub fn confirm(
+        &mut self,
+        plans: &[String],
+        is_counted: bool,
+        now: Timestamp,
+    ) -> Result<Vec<Reservation>> {
         let all = self.active(None)?;
         let has_files = all.iter().any(|held| held.pending.is_some() && plans.contains(&held.plan));
         let _lock = has_files.then(|| self.lock_files()).transpose()?;
@@ -300,6 +209,36 @@ impl Ledger {
         }
     }
 
+    /// Releases the reservation of a plan, because it has not been synced. What it would have brought to the platform
+    /// is forgotten, and later reservations of the same container take over what they need of it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the ledger or a file of what is synced cannot be read or written.
+    pub fn release(&mut self, plan: &str, now: Timestamp) -> Result<Release> {
+        let has_file = self.held_by(plan)?.is_some_and(|held| held.pending.is_some());
+        let _lock = has_file.then(|| self.lock_files()).transpose()?;
+        // Read again: another process may have been here before the lock.
+        let rebuilt = match self.held_by(plan)? {
+            Some(held) => self.rebuild_without(&held)?,
+            None => Vec::new(),
+        };
+        let released = self.write(|connection| {
+            // Read in the same transaction as the update, so that it cannot be released twice.
+            let Some(held) = latest(connection, plan)? else { return Ok(Release::Unknown) };
+            if held.released_at.is_some() {
+                return Ok(Release::ReleasedBefore(held));
+            }
+            end(connection, &held, now)?;
+            put_rebuilt(connection, &rebuilt, now)?;
+            Ok(Release::Released(Reservation { released_at: Some(now), ..held }))
+        })?;
+        if has_file {
+            self.clean();
+        }
+        Ok(released)
+    }
+
     /// Forgets what is known to be synced of a source.
     ///
     /// # Errors
@@ -341,10 +280,8 @@ impl Ledger {
     pub(super) fn rebuild_without(&self, held: &Reservation) -> Result<Vec<Rebuilt>> {
         let Some(pending) = &held.pending else { return Ok(Vec::new()) };
         let (chain, confirmed) = self.states(&held.workspace, &pending.scope.container)?;
-        let (before, after): (Vec<_>, Vec<_>) = chain
-            .into_iter()
-            .filter(|other| other.id != held.id)
-            .partition(|other| other.id < held.id);
+        let (before, after): (Vec<_>, Vec<_>) =
+            chain.into_iter().filter(|other| other.id != held.id).partition(|other| other.id < held.id);
         let base = before.last().and_then(|held| Some(held.pending.as_ref()?.file.clone())).or(confirmed);
         self.rebuild(base, after)
     }
@@ -386,7 +323,8 @@ impl Ledger {
             };
             let rows = SyncedFile::open(&self.folder().join(&pending.file))?.rows().filter(of_plan);
             let below = base.map(|name| self.folder().join(name));
-            let merge = Merge { scope: &pending.scope, recounts: pending.counting.recounts, out: Some(&path) };
+            let merge =
+                Merge { scope: &pending.scope, recounts: pending.counting.recounts, out: Some(&path) };
             let applied = apply(rows, below.as_deref(), &merge)?;
             let (costs, returned) = pending.counting.amounts(&applied);
             let pending =
@@ -460,9 +398,8 @@ fn with_earlier(all: &[Reservation], plans: &[String]) -> Result<Vec<Reservation
 }
 
 fn containers(confirmed: &[Reservation]) -> BTreeSet<(String, String)> {
-    let container = |held: &Reservation| {
-        Some((held.workspace.clone(), held.pending.as_ref()?.scope.container.clone()))
-    };
+    let container =
+        |held: &Reservation| Some((held.workspace.clone(), held.pending.as_ref()?.scope.container.clone()));
     confirmed.iter().filter_map(container).collect()
 }
 

@@ -7,8 +7,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
-use crate::model::{Month, Period};
 use crate::model::QuotaKind::{DataRows, Frames, Images};
+use crate::model::{Month, Period};
 
 const WORKSPACE: &str = "default";
 
@@ -320,7 +320,8 @@ fn a_ledger_of_the_first_version_is_taken_over() {
     let mut ledger = Ledger::open(&path).expect("it is taken over");
     let balances = ledger.balances(WORKSPACE, month()).expect("it can be read");
     assert_eq!(balances, [(Images, Balance { limit: Some(100), used: 7, reserved: 20 })].into());
-    let stock = |ledger: &Ledger| ledger.balances(WORKSPACE, Period::Stock).expect("it can be read")[&DataRows];
+    let stock =
+        |ledger: &Ledger| ledger.balances(WORKSPACE, Period::Stock).expect("it can be read")[&DataRows];
     assert_eq!(stock(&ledger), Balance { limit: Some(500), used: 60, reserved: 30 });
     let now: Timestamp = "2026-11-22T10:00:00Z".parse().expect("a time");
     let confirmed = ledger.confirm(&["ab2".to_owned()], false, now).expect("it can be confirmed");

@@ -14,9 +14,11 @@ use super::output::Output;
 use super::{ledger, say};
 use crate::command::exit::Exit;
 use crate::ledger::{Amounts, Balance};
-use crate::model::error::{Error, Result, reason};
 use crate::model::QuotaKind;
-use crate::plan::audit::{self, Audit, Container, ContainerOutcome, ProjectBasenames, SharedBasenames, Together};
+use crate::model::error::{Error, Result, reason};
+use crate::plan::audit::{
+    self, Audit, Container, ContainerOutcome, ProjectBasenames, SharedBasenames, Together,
+};
 use crate::report::{self, ProgressBars, shown};
 use crate::rules::Profile;
 use crate::run::{Resources, Settings};

@@ -190,7 +190,9 @@ fn note_overlaps(targets: &mut [Target]) {
             *other != index && own.is_within(&target.scope) && (!is_same || *other < index)
         });
         let within = others.min_by_key(|(other, target)| (target.scope.prefix.len(), *other));
-        let Some((within, name)) = within.map(|(within, target)| (within, target.name.clone())) else { continue };
+        let Some((within, name)) = within.map(|(within, target)| (within, target.name.clone())) else {
+            continue;
+        };
         targets[index].within = Some(within);
         targets[index].notes.push(format!("its blobs are also in '{name}', and count once, there"));
     }

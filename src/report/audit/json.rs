@@ -117,7 +117,11 @@ pub(super) fn write(audit: &Audit, out: &mut impl Write) -> io::Result<()> {
         format_version: FORMAT_VERSION,
         tool: ToolRecord::this(),
         complete: audit.is_complete(),
-        containers: audit.containers.iter().map(|container| ContainerRecord::new(container, &names)).collect(),
+        containers: audit
+            .containers
+            .iter()
+            .map(|container| ContainerRecord::new(container, &names))
+            .collect(),
         left_out: &audit.left_out,
         totals: TotalsRecord::new(&audit.totals(), audit.elapsed.as_secs_f64()),
         findings_by_code: CodeCounts(&findings),

@@ -116,12 +116,18 @@ fn commit(ledger: &mut Ledger, plan: &Planned, rules: Rules, period: Period) {
     let rows = plan.rows().into_iter().map(Ok);
     let applied = apply(rows, known.file.as_deref(), &merge).expect("it can be applied");
     let (recounts, is_stock) = (rules.recounts, rules.is_stock);
-    let counting =
-        Counting { images: QuotaKind::Images, frames: QuotaKind::Frames, recounts, is_stock };
+    let counting = Counting { images: QuotaKind::Images, frames: QuotaKind::Frames, recounts, is_stock };
     let (costs, returned) = counting.amounts(&applied);
     let pending = Some(Pending { scope, file, counting, assets: applied.assets, cost: applied.cost });
-    let claim =
-        Claim { plan: &plan.id, workspace: WORKSPACE, period, source: plan.container, costs, returned, pending };
+    let claim = Claim {
+        plan: &plan.id,
+        workspace: WORKSPACE,
+        period,
+        source: plan.container,
+        costs,
+        returned,
+        pending,
+    };
     let reserved = ledger.reserve(&claim, Timestamp::now()).expect("it can be reserved");
     assert!(matches!(reserved, Reserve::Reserved(_)), "{reserved:?}");
 }
@@ -191,8 +197,9 @@ impl Beside {
         let last = &self.pending[index];
         let mut outer = vec![(last.container, last.prefix, index)];
         for (earlier, plan) in self.pending.iter().enumerate().take(index).rev() {
-            let is_within =
-                |(container, prefix, _): &(&str, &str, usize)| plan.container == *container && plan.prefix.starts_with(prefix);
+            let is_within = |(container, prefix, _): &(&str, &str, usize)| {
+                plan.container == *container && plan.prefix.starts_with(prefix)
+            };
             if outer.iter().any(is_within) {
                 outer.push((plan.container, plan.prefix, earlier));
             }
@@ -377,7 +384,8 @@ fn a_killed_process_leaves_the_old_state_or_the_new_one() {
     }
     eprintln!("{left_over} files that nothing named");
     let mut ledger = place.open();
-    let all: Vec<_> = ledger.active(None).expect("it can be read").into_iter().map(|held| held.plan).collect();
+    let all: Vec<_> =
+        ledger.active(None).expect("it can be read").into_iter().map(|held| held.plan).collect();
     ledger.confirm(&all, false, Timestamp::now()).expect("it can be confirmed");
     check_files(&ledger, &ledger.folder());
     assert_eq!(files(&ledger), 1, "whoever writes next removes what nothing names");
@@ -408,7 +416,8 @@ fn amounts_are_what_is_left_after_what_is_given_back() {
         is_stock: true,
     };
     let cost = |images, frames| Cost { images, frames };
-    let applied = |charge, returned| presync::plan_file::synced::Applied { charge, returned, ..Default::default() };
+    let applied =
+        |charge, returned| presync::plan_file::synced::Applied { charge, returned, ..Default::default() };
     let rows = |amount: u64| Amounts::from([(QuotaKind::DataRows, amount)]);
     assert_eq!(counting.amounts(&applied(cost(5, 60), cost(20, 0))), (rows(45), Amounts::new()));
     assert_eq!(counting.amounts(&applied(cost(5, 0), cost(5, 60))), (Amounts::new(), rows(60)));
