@@ -13,6 +13,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::model::error::{Error, Result};
 use crate::model::{Gauge, QuotaKind};
 
+mod confirm;
 mod failure;
 mod file;
 mod history;
