@@ -188,7 +188,7 @@ fn prepare(args: &CommitArgs, plan: &Plan, resolved: &Resolved, ledger: &Path) -
     let mut commit = Commit {
         workspace: workspace.to_owned(),
         period: plan.header.profile.quota.period.at(plan.header.begun),
-        costs: ledger::costs(&plan.header.profile, &plan.summary.quota)?,
+        costs: ledger::costs(&plan.header.profile, &plan.summary)?,
         returned: Amounts::new(),
         was_reserved: false,
         left: Amounts::new(),

@@ -17,10 +17,11 @@ use url::form_urlencoded;
 
 use super::AzureSource;
 use super::auth::Authorization;
-use super::failure::{Failure, Head};
+use super::failure::Failure;
 use super::http::{Length, MAX_ERROR_BYTES};
 use super::requests::value;
 use super::retry::{Deadline, Failed, Retry, with_retries};
+use super::said::Head;
 use super::sign::SharedKey;
 use crate::model::error::{Error, reason};
 use crate::model::{Blob, BlobName, ByteRange, ReadError};
