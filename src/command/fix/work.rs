@@ -349,6 +349,7 @@ fn unreadable(error: ReadError) -> Left {
         ReadError::Gone => Left::Unreachable("it no longer exists".to_owned()),
         ReadError::Archived => Left::Failed("it is in the archive tier".to_owned()),
         ReadError::Unreadable(why) => Left::Unreachable(why),
+        ReadError::Refused(why) => Left::Failed(why),
         ReadError::Fatal(error) => Left::Broken(error),
     }
 }

@@ -250,7 +250,7 @@ impl AzureSource {
                 let policy = policy.and_then(|rest| rest.split_once("</DeleteRetentionPolicy>"));
                 Ok(Some(policy.is_some_and(|(policy, _)| policy.contains("<Enabled>true</Enabled>"))))
             }
-            Err(ReadError::Fatal(_) | ReadError::Unreadable(_)) => Ok(None),
+            Err(ReadError::Fatal(_) | ReadError::Refused(_) | ReadError::Unreadable(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }
