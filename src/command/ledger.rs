@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::files::own;
 use crate::ledger::{self, Amounts, Balance, Ledger};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Month, Quota, QuotaKind, Totals};
@@ -13,10 +14,12 @@ use crate::source::location::Environment;
 /// Where the ledger is: `--ledger`, else `PRESYNC_LEDGER`, else the user's data folder.
 pub(super) fn path(option: Option<&Path>, environment: &Environment) -> Result<PathBuf> {
     let named = || environment.var_os("PRESYNC_LEDGER").map(PathBuf::from);
-    match option.map(Path::to_owned).or_else(named) {
-        Some(path) => Ok(path),
-        None => ledger::default_path(),
-    }
+    let path = match option.map(Path::to_owned).or_else(named) {
+        Some(path) => path,
+        None => ledger::default_path()?,
+    };
+    own::check_links(&path)?;
+    Ok(path)
 }
 
 /// Opens the ledger, which is created if needed; at the default path, so is its folder.

@@ -16,6 +16,7 @@ use parquet::schema::types::ColumnPath;
 use super::buffer::Rows;
 use super::digest::Digest;
 use super::{GROUP_ROWS, Plan, TOOL, columns, metadata};
+use crate::files::scratch;
 use crate::files::whole::WholeFile;
 use crate::model::Asset;
 use crate::model::error::{Error, Result, reason};
@@ -133,6 +134,7 @@ fn properties() -> std::result::Result<WriterProperties, ParquetError> {
 fn failed(path: &str, error: ParquetError) -> Error {
     let why = match &error {
         ParquetError::External(cause) => match cause.downcast_ref::<io::Error>() {
+            Some(error) if scratch::holds(Path::new(path)) => return scratch::failed(error),
             Some(error) => reason(error),
             None => cause.to_string(),
         },

@@ -17,10 +17,10 @@ const PARTS: &[(&str, &[&str])] = &[
     ("plan", &["model", "rules"]),
     ("plan_file", &["files", "model", "plan", "rules"]),
     ("ledger", &["model"]),
-    ("commit", &["ledger", "model", "plan_file", "rules"]),
+    ("commit", &["files", "ledger", "model", "plan_file", "rules"]),
     ("run", &["examine", "model", "plan", "plan_file", "probe", "rules", "source"]),
     ("bench", &["model", "source"]),
-    ("report", &["bench", "commit", "ledger", "model", "plan", "plan_file", "rules", "run"]),
+    ("report", &["bench", "commit", "files", "ledger", "model", "plan", "plan_file", "rules", "run"]),
     ("connections", &["files", "model", "rules", "source"]),
     ("loopback", &["model"]),
     (

@@ -13,6 +13,7 @@ use super::interrupt::interrupted_saying;
 use super::output::Output;
 use super::{ledger, say};
 use crate::command::exit::Exit;
+use crate::files::own;
 use crate::ledger::{Amounts, Balance};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Month, QuotaKind};
@@ -179,6 +180,7 @@ fn make_out(out: &Path) -> Result<()> {
         return Err(Error::new(format!("'{shown}' is not a folder"))
             .with_hint("give --out a folder; it is created if needed"));
     }
+    own::check_links(out)?;
     fs::create_dir_all(out).map_err(|error| {
         Error::new(format!("cannot create the folder '{shown}': {}", reason(&error)))
             .with_hint("give --out a folder that you may write to")

@@ -1,8 +1,9 @@
 //! Sorts rows into the order of a listing: a report may have several files, and none guarantees an order.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, ErrorCode, Row, params};
 
+use crate::files::scratch;
 use crate::model::error::{Error, Result};
 use crate::model::{Access, Blob, BlobName, ETag};
 
@@ -98,6 +99,9 @@ fn blob(row: &Row<'_>) -> rusqlite::Result<Blob> {
 }
 
 fn failed(error: &rusqlite::Error) -> Error {
+    if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+        return scratch::full_of_sqlite();
+    }
     Error::new(format!("the inventory cannot be sorted: {error}"))
         .with_hint("its rows are sorted in the temporary folder (TMPDIR): check that it has enough space")
 }
