@@ -22,7 +22,8 @@ use super::quota::QuotaArgs;
 use super::report::ReportArgs;
 use super::rule::RuleArgs;
 use super::{
-    about, audit, bench, commit, connect, doctor, dry_run, explain, loopback, preview, quota, report, rule,
+    about, audit, bench, commit, connect, doctor, dry_run, explain, loopback, output, preview, quota, report,
+    rule,
 };
 use crate::files::parquet_file;
 use crate::model::error::{Error, Result};
@@ -46,9 +47,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     match Cli::try_parse_from(args) {
         Ok(cli) => cli.run().unwrap_or_else(|error| fail(&error)),
         Err(error) => {
-            // If stderr cannot be written, there is nowhere else to report it.
-            let _ = error.print();
-            if error.use_stderr() { Exit::Failed } else { Exit::Clean }
+            // If they cannot be written, there is nowhere else to report it.
+            if !error.use_stderr() {
+                let _ = error.print();
+                return Exit::Clean;
+            }
+            let _ = write!(output::stderr(), "{}", error.render().ansi());
+            Exit::Failed
         }
     }
 }
@@ -70,7 +75,7 @@ fn fail(error: &Error) -> Exit {
     const ERROR: Style = AnsiColor::Red.on_default().bold();
     const HELP: Style = AnsiColor::Cyan.on_default().bold();
     if !error.is_closed_output() {
-        let mut stderr = anstream::stderr();
+        let mut stderr = output::stderr();
         // If stderr cannot be written, there is nowhere else to report it.
         let _ = writeln!(stderr, "{ERROR}error:{ERROR:#} {error}");
         if let Some(hint) = error.hint() {

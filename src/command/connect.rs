@@ -6,16 +6,17 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anstream::AutoStream;
 use clap::Args;
 
 use super::args::{AzureArgs, ColorArgs};
 use super::exit::Exit;
+use super::output::stdout;
 use super::say;
 use super::target::{Resolved, Target};
 use super::values::{one_line, origin};
 use crate::connections::{self, Added, Connection, FILE_NAME};
 use crate::model::error::{Error, Result};
+use crate::report::runner::Syntax;
 use crate::report::style::{BOLD, DIM};
 use crate::report::{self, shown};
 use crate::source::azure;
@@ -97,7 +98,7 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit> {
             say("the SAS was not written, because the file is shared: set AZURE_STORAGE_SAS_TOKEN");
         }
     }
-    let mut out = AutoStream::new(io::stdout(), args.color.choice());
+    let mut out = stdout(Syntax::Text, args.color.choice());
     print(&mut out, url, &steps).and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
     Ok(Exit::Clean)
 }

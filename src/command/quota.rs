@@ -1,16 +1,18 @@
 //! `presync quota`: shows and changes a month's quota in the ledger.
 
-use std::io::{self, Write};
+use std::io::Write;
 
+use anstream::ColorChoice;
 use jiff::Timestamp;
 
 use super::exit::Exit;
 use super::ledger;
-use super::output::Output;
+use super::output::{Output, stdout};
 use crate::ledger::{Ledger, Release};
 use crate::model::Month;
 use crate::model::error::{Error, Result};
 use crate::report::quota::{self, Statement, Workspace};
+use crate::report::runner::Syntax;
 use crate::report::{self, shown};
 use crate::source::location::Environment;
 
@@ -53,7 +55,7 @@ fn show(args: &ShowArgs, environment: &Environment, now: Timestamp) -> Result<()
     } else if args.history {
         statement.history = Some(Vec::new());
     }
-    let output = Output::open(None, args.color.choice())?;
+    let output = Output::open(None, args.format, args.color.choice())?;
     quota::write(args.format, &statement, output.writer(), output.width)
         .map_err(|error| report::output(&error))
 }
@@ -98,7 +100,7 @@ fn release(args: &ReleaseArgs, environment: &Environment, now: Timestamp) -> Res
 
 /// Prints lines to stdout.
 fn say_result(lines: impl IntoIterator<Item = String>) -> Result<()> {
-    let mut out = io::stdout();
+    let mut out = stdout(Syntax::Text, ColorChoice::Auto);
     let print = || lines.into_iter().try_for_each(|line| writeln!(out, "{line}"));
     print().map_err(|error| report::output(&error))
 }

@@ -4,6 +4,8 @@
 pub(crate) mod cell;
 pub(crate) mod leaf;
 pub(crate) mod own;
+pub(crate) mod pages;
 pub(crate) mod parquet_file;
 pub(crate) mod scratch;
+pub(crate) mod seal;
 pub(crate) mod whole;

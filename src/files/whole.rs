@@ -60,7 +60,9 @@ impl WholeFile {
         let failed =
             |error: io::Error| Error::new(format!("cannot write '{}': {}", path.display(), reason(&error)));
         // Someone else's file could have been put there to make this one writable for everybody.
-        if let Some(before) = fs::symlink_metadata(&path).ok().filter(|there| there.is_file() && own::is_ours(there)) {
+        if let Some(before) =
+            fs::symlink_metadata(&path).ok().filter(|there| there.is_file() && own::is_ours(there))
+        {
             file.as_file().set_permissions(rights(&before)).map_err(failed)?;
         }
         // Before the rename: after a power loss, the path must hold the old or the new bytes, not an empty file.
@@ -128,7 +130,9 @@ fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
 /// Whether an unfinished file may have this name.
 pub(crate) fn is_unfinished(name: &str) -> bool {
     let random = name.strip_prefix(TEMPORARY);
-    random.is_some_and(|random| random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    random.is_some_and(|random| {
+        random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }
 
 fn folder_of(path: &Path) -> &Path {

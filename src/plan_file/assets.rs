@@ -3,30 +3,29 @@
 use std::fs::File;
 use std::path::Path;
 
-use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 
-use super::GROUP_ROWS;
 use super::rows::GroupRows;
+use crate::files::pages::Limits;
 use crate::files::parquet_file::{self, Fault, Refused, guarded};
+use crate::files::seal::{self, Seal};
 use crate::model::Asset;
 
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 1 << 10;
-/// The most values of a column per row, including those in lists: enough for a video with as many tracks as presync
-/// reads.
-const VALUES_A_ROW: usize = 128;
-
 /// The rows of a file, in its order.
 ///
 /// * Nothing follows after an error.
-/// * One row group is open at a time, and each of its columns has at most 128 values per row. The length that a page
-///   states is bounded only by Parquet, at 2 GiB.
+/// * One row group is open at a time, and its pages keep to the [`Limits`].
 pub(super) struct Assets {
     file: SerializedFileReader<File>,
+    seal: Seal,
+    limits: Limits,
     max_rows: usize,
+    /// Rows of the open group that are decoded at a time.
+    batch: usize,
     next_group: usize,
     rows: Option<GroupRows>,
     read: u64,
@@ -35,8 +34,17 @@ pub(super) struct Assets {
 impl Assets {
     /// Opens the file at `path`, no row group of which may have more rows than `max_rows`.
     pub(super) fn open(path: &Path, max_rows: usize) -> Result<Self, Refused> {
-        let file = parquet_file::open(File::open(path).map_err(Refused::Unreadable)?)?;
-        Ok(Self { file, max_rows, next_group: 0, rows: None, read: 0 })
+        let mut handle = File::open(path).map_err(Refused::Unreadable)?;
+        let file = parquet_file::open(handle.try_clone().map_err(Refused::Unreadable)?)?;
+        let seal = seal::check(&mut handle).map_err(Refused::Unreadable)?;
+        let rows = file.metadata().file_metadata().num_rows();
+        let limits = Limits::of(handle, rows).map_err(Refused::Damaged)?;
+        Ok(Self { file, seal, limits, max_rows, batch: 0, next_group: 0, rows: None, read: 0 })
+    }
+
+    /// Whether the file is as presync wrote it.
+    pub(super) fn seal(&self) -> Seal {
+        self.seal
     }
 
     /// The file's key-value metadata.
@@ -79,7 +87,7 @@ impl Assets {
                 continue;
             };
             if rows.left() == 0 {
-                rows.decode(BATCH_ROWS)?;
+                rows.decode(self.batch)?;
             }
             if rows.left() > 0 {
                 self.read += 1;
@@ -89,33 +97,15 @@ impl Assets {
         }
     }
 
-    fn open_group(&self, group: usize) -> Result<GroupRows, Fault> {
-        guarded(|| check_group(&self.file, group, self.max_rows))?;
-        GroupRows::open(&*guarded(|| self.file.get_row_group(group))?)
-    }
-}
-
-/// Counts the values of a row group's columns from their page headers, before memory is allocated for them: a few bytes
-/// can stand for billions of values.
-fn check_group(file: &SerializedFileReader<File>, group: usize, max_rows: usize) -> Result<(), ParquetError> {
-    let too_many = |what| Err(ParquetError::General(format!("it has more {what} than a plan may have")));
-    let group = file.get_row_group(group)?;
-    let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(usize::MAX);
-    if rows > max_rows {
-        return too_many("rows in one group");
-    }
-    let max_values = VALUES_A_ROW * rows.max(GROUP_ROWS);
-    for column in 0..group.num_columns() {
-        let mut pages = group.get_column_page_reader(column)?;
-        let mut values = 0usize;
-        while let Some(page) = pages.peek_next_page()? {
-            let of_page = page.num_levels.unwrap_or(0).saturating_add(page.num_rows.unwrap_or(0));
-            values = values.saturating_add(of_page);
-            if values > max_values || of_page > VALUES_A_ROW * GROUP_ROWS {
-                return too_many("values");
-            }
-            pages.skip_next_page()?;
+    fn open_group(&mut self, group: usize) -> Result<GroupRows, Fault> {
+        let rows = self.file.metadata().row_group(group).num_rows();
+        if usize::try_from(rows).is_ok_and(|rows| rows > self.max_rows) {
+            return Err("it has more rows in one group than a plan may have".to_owned());
         }
+        let opened = guarded(|| self.file.get_row_group(group))?;
+        let (rows, leaves) = GroupRows::open(&*opened)?;
+        self.batch =
+            guarded(|| self.limits.check(self.file.metadata().row_group(group), leaves, BATCH_ROWS))?;
+        Ok(rows)
     }
-    Ok(())
 }

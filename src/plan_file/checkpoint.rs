@@ -259,8 +259,9 @@ fn remove(folder: &Path) {
 
 /// The error for a folder that presync did not make.
 fn foreign(what: String) -> Error {
-    Error::new(what)
-        .with_hint("presync keeps what a run has done so far in that folder: move yours away, or use another name")
+    Error::new(what).with_hint(
+        "presync keeps what a run has done so far in that folder: move yours away, or use another name",
+    )
 }
 
 /// Locks the checkpoint. The system releases the lock when the process ends, even if it is killed.
@@ -269,7 +270,9 @@ fn lock(folder: &Path, plan: &Path) -> Result<File> {
     let new = OpenOptions::new().write(true).create_new(true).open(&path);
     let file = match new {
         // Nothing is written to it, in case it is something else by now.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => OpenOptions::new().write(true).open(&path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            OpenOptions::new().write(true).open(&path)
+        }
         new => new,
     };
     let file = file.map_err(|error| failed(folder, &error))?;

@@ -11,6 +11,9 @@ use crate::files::leaf::{LeafReader, Value};
 use crate::files::parquet_file::{Fault, guarded};
 use crate::model::Asset;
 
+/// The most bytes of text in a row: 256 KiB, for a name of 4 KiB in every message and fix of many findings.
+const MAX_ROW_TEXT: usize = 256 << 10;
+
 /// The rows of a row group, some of which are decoded. Columns with other names are ignored.
 pub(super) struct GroupRows {
     /// The leaves of each of [`COLUMNS`].
@@ -19,10 +22,11 @@ pub(super) struct GroupRows {
 }
 
 impl GroupRows {
-    /// Opens a row group.
-    pub(super) fn open(group: &dyn RowGroupReader) -> Result<Self, Fault> {
+    /// Opens a row group. Also returns the indices of the leaves that are read. Nothing is decoded yet.
+    pub(super) fn open(group: &dyn RowGroupReader) -> Result<(Self, Vec<usize>), Fault> {
         let schema = group.metadata().schema_descr();
         let mut columns = Vec::with_capacity(COLUMNS.len());
+        let mut all = Vec::new();
         for column in COLUMNS {
             let leaves = match &column.cells {
                 Cells::One(leaf) => vec![find(schema, column, "", leaf)?],
@@ -31,11 +35,12 @@ impl GroupRows {
                     list.fields.iter().map(find).collect::<Result<_, _>>()?
                 }
             };
+            all.extend_from_slice(&leaves);
             let open =
                 || leaves.into_iter().map(|leaf| LeafReader::open(group, leaf)).collect::<Decoded<_>>();
             columns.push(guarded(open)?);
         }
-        Ok(Self { columns, left: 0 })
+        Ok((Self { columns, left: 0 }, all))
     }
 
     /// Rows that are decoded but not taken yet.
@@ -60,11 +65,12 @@ impl GroupRows {
     /// The asset in the next row, of which one must be [left](Self::left).
     pub(super) fn next_asset(&mut self) -> Result<Asset, Fault> {
         let mut asset = blank();
+        let mut text_left = MAX_ROW_TEXT;
         for (column, leaves) in COLUMNS.iter().zip(&mut self.columns) {
             match &column.cells {
                 Cells::One(leaf) => {
                     for cells in leaves {
-                        set(&mut asset, cells, column, column.required, leaf)?;
+                        set(&mut asset, &mut text_left, cells, column, column.required, leaf)?;
                     }
                 }
                 Cells::List(list) => {
@@ -78,7 +84,7 @@ impl GroupRows {
                         if cells.row_len() != len {
                             return Err(format!("its column '{}' has uneven lists", column.name));
                         }
-                        set(&mut asset, cells, column, field.required, &field.leaf)?;
+                        set(&mut asset, &mut text_left, cells, column, field.required, &field.leaf)?;
                     }
                 }
             }
@@ -91,6 +97,7 @@ impl GroupRows {
 /// Sets the asset's values from the next row of a leaf column.
 fn set(
     asset: &mut Asset,
+    text_left: &mut usize,
     cells: &mut LeafReader,
     column: &Column,
     required: bool,
@@ -100,6 +107,9 @@ fn set(
         (_, None) if required => Err(gaps(column)),
         (_, None) => Ok(()),
         (Leaf::Text(_, set), Some(Value::Bytes(bytes))) => {
+            let left = text_left.checked_sub(bytes.len());
+            *text_left =
+                left.ok_or_else(|| format!("it has a row with more than {MAX_ROW_TEXT} bytes of text"))?;
             let text = std::str::from_utf8(bytes);
             set(asset, element, text.map_err(|_| format!("its column '{}' is not UTF-8", column.name))?)
         }

@@ -17,6 +17,7 @@ mod layout;
 pub mod preview;
 pub mod quota;
 mod record;
+pub mod runner;
 mod sarif;
 mod shortage;
 pub mod style;

@@ -57,7 +57,7 @@ async fn audit(args: &AuditArgs, environment: Environment) -> Result<Exit> {
         None => None,
     };
     make_out(&args.out)?;
-    let output = Output::open(args.output.as_deref(), args.display.color.choice())?;
+    let output = Output::open(args.output.as_deref(), args.format, args.display.color.choice())?;
 
     let at_once = CONTAINERS_AT_ONCE.min(targets.len());
     let most = limits.concurrency.unwrap_or(azure::MAX_CONCURRENCY);
