@@ -201,6 +201,12 @@ impl Connections {
     }
 }
 
+/// Reads the text of a file, and checks all of it.
+#[cfg(feature = "fuzz")]
+pub(crate) fn read(text: &str) -> Result<()> {
+    parse::parse(text, Path::new(FILE_NAME)).map(drop)
+}
+
 /// The file in `folder` or the nearest one above it.
 pub(crate) fn find(folder: &Path) -> Option<PathBuf> {
     folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())

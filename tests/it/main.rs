@@ -44,5 +44,6 @@ mod runners;
 mod secrets;
 mod shards;
 mod support;
+mod trust;
 mod videos;
 mod wheel;

@@ -267,9 +267,9 @@ mod tests {
     #[test]
     fn a_prefix_without_rows_is_no_other_container() {
         let scope = scope();
-        assert_eq!(scope.within("other/a/x.jpg"), None);
+        assert_eq!(scope.within("other/a/x.jpg", 1), Err(LeftOut::Elsewhere));
         assert!(scope.is_elsewhere());
-        assert_eq!(scope.within("cam/b/x.jpg"), None);
+        assert_eq!(scope.within("cam/b/x.jpg", 1), Err(LeftOut::Elsewhere));
         assert!(!scope.is_elsewhere());
     }
 
