@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// A spreadsheet treats a cell that starts with one of these as a formula (OWASP, "CSV Injection"). Some also accept
 /// the full-width forms.
-const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r', '\n'];
 /// Characters that end a cell where a spreadsheet splits lines at something other than commas, as it does in many
 /// countries. Quotes do not protect a cell there: they count only where that spreadsheet sees a cell begin.
 const SEPARATORS: [char; 5] = [';', '\t', '|', '\r', '\n'];
@@ -23,7 +23,8 @@ pub(crate) fn cell(text: &str) -> Cow<'_, str> {
         let (part, after) = rest.split_at(end + 1);
         cell.push_str(part);
         // Spaces and quotes before a formula may be dropped there.
-        if after.trim_start_matches([' ', '"']).starts_with(FORMULA) {
+        let after_them = after.trim_start_matches([' ', '"']);
+        if after_them.starts_with(FORMULA) && !after_them.starts_with(SEPARATORS) {
             cell.push('\'');
         }
         rest = after;
@@ -50,7 +51,7 @@ mod tests {
             ("a; \"=1\"", "a;' \"=1\""),
             ("a\t-1", "a\t'-1"),
             ("a|+1", "a|'+1"),
-            ("a\r\n=1", "a\r'\n'=1"),
+            ("a\r\n=1", "a\r\n'=1"),
             ("\t=1", "'\t'=1"),
             ("＝1;＠", "'＝1;'＠"),
             ("-1", "'-1"),

@@ -111,7 +111,7 @@ fn what_a_killed_commit_left_is_removed_and_nothing_else() {
         files.iter().for_each(|file| fs::write(at(name).join(file), "x").expect("it is written"));
     };
     make(".presync-commit-aB3xYz", &["accepted.jsonl", "rejected.csv"]);
-    let kept = [".presync-commit-backup", ".presync-commit-cD4xYz", ".presync-commit-eF5xYz", "photos"];
+    let kept = [".presync-commit-my-backup", ".presync-commit-cD4xYz", ".presync-commit-eF5xYz", "photos"];
     make(kept[0], &["accepted.jsonl"]);
     make(kept[1], &["accepted.jsonl", "thesis.txt"]);
     make("photos", &["accepted.jsonl"]);

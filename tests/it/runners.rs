@@ -169,7 +169,7 @@ fn no_name_is_a_command_in_an_explanation_or_an_error() {
     let config = inside("presync.toml");
     fs::write(&config, format!("[connections.a]\ncontainer = \"{hostile}\"\n")).expect("it is written");
     let profile = inside("mine.toml");
-    fs::write(&profile, format!("::error::x\n{hostile} = 1\n")).expect("it is written");
+    fs::write(&profile, format!("x = '{hostile}'\n")).expect("it is written");
     let asset = inside(&format!("{hostile}b.jpg"));
     let missing = inside(&format!("{hostile}.parquet"));
     let demo = demo().to_str().expect("UTF-8").to_owned();

@@ -26,7 +26,8 @@ fn run(folder: &Path, args: &[&str]) -> Ran {
 
 #[test]
 fn a_file_that_was_found_sends_no_credential_to_a_foreign_host() {
-    let toml = "[connections.cams]\ncontainer = 'cam'\nendpoint = 'https://blobs.example.com/media'\n";
+    let toml =
+        "[connections.cams]\naccount = 'media'\ncontainer = 'cam'\nendpoint = 'https://blobs.example.com'\n";
     let folder = project(toml);
     let config = folder.path().join("presync.toml");
     let config = config.to_str().expect("UTF-8");

@@ -27,7 +27,7 @@ import pyarrow as pa, pyarrow.parquet as pq
 table = pq.read_table(sys.argv[1])
 metadata = dict(table.schema.metadata)
 {change}
-pq.write_table(table.replace_schema_metadata(metadata), sys.argv[1], store_schema=False)
+pq.write_table(table.replace_schema_metadata(metadata), sys.argv[1])
 kept = pq.read_metadata(sys.argv[1]).metadata
 print(json.dumps(kept[b'presync.digest'] == metadata[b'presync.digest']))"
         );
