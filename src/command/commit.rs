@@ -31,7 +31,7 @@ use crate::commit::{self, Commit, CommitFolder, CommitOutcome, Comparison, Kept,
 use crate::ledger::{Amounts, Claim, KindShortage, Ledger, Reservation, Reserve};
 use crate::model::error::{Error, Result};
 use crate::model::{Blob, Month};
-use crate::plan::{Earlier, RunHeader};
+use crate::plan::RunHeader;
 use crate::plan_file::Plan;
 use crate::probe;
 use crate::report::{self, ProgressBar, TextOrJson, shown};
@@ -320,12 +320,12 @@ async fn list(source: &AnySource, pages: mpsc::Sender<Vec<Blob>>, progress: &Pro
 }
 
 impl Examined {
-    /// Walks the listing and the plan side by side, to the end of both.
+    /// Compares every blob of the listing with the plan, and finds out which assets are no longer listed.
     fn compare(mut self, mut pages: mpsc::Receiver<Vec<Blob>>, reader: Opened) -> Result<Self> {
-        let mut planned = Earlier::new(reader);
+        let mut planned = reader.lookup();
         while let Some(page) = pages.blocking_recv() {
             for blob in page {
-                let asset = planned.take(&blob.name, |asset| self.comparison.removed(&asset))?;
+                let asset = planned.find(&blob.name)?;
                 if let Some(asset) = asset.as_ref().filter(|_| self.comparison.obstacles().is_empty()) {
                     self.manifests.take(asset)?;
                 }

@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::values::{admit, whole_number};
-use crate::files::scratch;
+use crate::files::temporary;
 use crate::model::error::{Error, Result};
 use crate::model::{Admit, Asset, Origin};
 use crate::plan::audit::{self, Audit, Container, ContainerOutcome};
 use crate::plan::{Folders, RunHeader, Sink, Summary, TopFolders};
-use crate::plan_file::{self, PartFolder, PartHeader, Plan, PlanReader, PlanWriter};
+use crate::plan_file::{self, Lookup, PartFolder, PartHeader, Plan, PlanReader, PlanWriter};
 use crate::run;
 use crate::source::location::{Environment, Location};
 
@@ -44,6 +44,12 @@ impl Opened {
     pub(super) fn plan(&self) -> &Plan {
         self.reader.plan()
     }
+
+    /// Finds its assets by name.
+    pub(super) fn lookup(self) -> Lookup<Asset> {
+        let names = self.reader.names();
+        Lookup::new(self, names)
+    }
 }
 
 impl Iterator for Opened {
@@ -66,7 +72,7 @@ pub(super) fn open(path: &Path, weigh: Weigh) -> Result<Opened> {
         };
     }
     let parts = PartFolder::open(path)?;
-    let folder = scratch::folder()?;
+    let folder = temporary::folder()?;
     let plan = folder.path().join("plan.parquet");
     merge(path, &parts, weigh, &plan)?;
     Ok(Opened { reader: PlanReader::open(&plan)?, _folder: Some(folder) })

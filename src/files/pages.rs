@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::sync::Arc;
 
 use parquet::basic::Encoding;
 use parquet::column::page::{Page, PageMetadata, PageReader};
@@ -39,9 +40,11 @@ const MAX_DEPTH: u8 = 8;
 /// What is left of the limits for a whole file.
 #[derive(Debug)]
 pub(crate) struct Limits {
-    file: File,
+    file: Arc<File>,
     /// Bytes before compression.
     bytes: u64,
+    /// The same for a file of which nothing was read.
+    most: u64,
 }
 
 impl Limits {
@@ -55,7 +58,13 @@ impl Limits {
         if u64::try_from(rows).is_ok_and(|rows| rows > limit(MAX_ROWS)) {
             return Err(format!("it has {rows} rows in only {len} bytes"));
         }
-        Ok(Self { file, bytes: limit(MAX_RATIO) })
+        let most = limit(MAX_RATIO);
+        Ok(Self { file: Arc::new(file), bytes: most, most })
+    }
+
+    /// The same limits for reading the file once more.
+    pub(crate) fn again(&self) -> Self {
+        Self { file: Arc::clone(&self.file), bytes: self.most, most: self.most }
     }
 
     /// Checks the headers of all pages of these columns of a row group. Returns how many rows may be decoded at a time, at
@@ -85,8 +94,9 @@ impl Limits {
 
     fn check_column(&mut self, column: &ColumnChunkMetaData) -> Result<Sizes> {
         let (start, len) = column.byte_range();
-        self.file.seek(SeekFrom::Start(start))?;
-        let mut chunk = BufReader::new(&self.file).take(len);
+        let mut file = &*self.file;
+        file.seek(SeekFrom::Start(start))?;
+        let mut chunk = BufReader::new(file).take(len);
         let mut sizes = Sizes::default();
         while chunk.limit() > 0 {
             let page = Header::read(&mut (&mut chunk).take(MAX_HEADER))?;

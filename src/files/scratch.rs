@@ -1,73 +1,72 @@
-//! Temporary files, and the errors of the folder that they are in.
+//! A temporary file that is appended to and read at any place.
 
-use std::env;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use tempfile::TempDir;
+use super::temporary::failed;
+use crate::model::error::Result;
 
-use crate::model::error::{Error, Result, reason};
+/// Bytes that are written at a time.
+const AT_ONCE: usize = 256 << 10;
 
-/// What the names of temporary folders begin with.
-const PREFIX: &str = "presync-scratch-";
-
-/// A new folder in the system's folder for temporary files, which only this user can read: it may hold the names of a
-/// whole container. It is removed on drop.
-///
-/// # Errors
-/// Returns an error if it cannot be created.
-pub(crate) fn folder() -> Result<TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(PREFIX);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    builder.tempdir().map_err(|error| failed(&error))
+/// A file without a name, in the system's folder for temporary files. The system removes it when it is dropped, even if
+/// the process is killed.
+pub(crate) struct Scratch {
+    file: File,
+    written: u64,
+    pending: Vec<u8>,
 }
 
-/// Whether the path is in a temporary [`folder`].
-pub(crate) fn holds(path: &Path) -> bool {
-    let folder = path.parent().and_then(Path::file_name);
-    folder.is_some_and(|name| name.to_string_lossy().starts_with(PREFIX))
-}
-
-/// The error for a temporary file that cannot be created or written.
-pub(crate) fn failed(error: &io::Error) -> Error {
-    let folder = env::temp_dir();
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => full(&folder),
-        _ => Error::new(format!(
-            "cannot write to the temporary folder '{}': {}",
-            folder.display(),
-            reason(error)
-        ))
-        .with_hint("set TMPDIR to a folder that you may write to"),
+impl Scratch {
+    /// Creates an empty file.
+    ///
+    /// # Errors
+    /// Returns an error if the folder cannot be written to.
+    pub(crate) fn new() -> Result<Self> {
+        let file = tempfile::tempfile().map_err(|error| failed(&error))?;
+        Ok(Self { file, written: 0, pending: Vec::new() })
     }
-}
 
-/// The error for a folder of temporary files without any space left.
-fn full(folder: &Path) -> Error {
-    Error::new(format!("the temporary folder '{}' is full", folder.display()))
-        .with_hint("free some space there, or set TMPDIR to a folder with more")
-}
+    /// The number of bytes so far.
+    pub(crate) fn len(&self) -> u64 {
+        self.written + self.pending.len() as u64
+    }
 
-/// The error for the folder in which SQLite keeps temporary files, when it has no space left ("Temporary Files Used By
-/// SQLite", section 5).
-pub(crate) fn full_of_sqlite() -> Error {
-    let named = ["SQLITE_TMPDIR", "TMPDIR"].into_iter().find_map(env::var_os).map(PathBuf::from);
-    let usual = || Some(PathBuf::from("/var/tmp")).filter(|folder| folder.is_dir());
-    full(&named.or_else(usual).unwrap_or_else(env::temp_dir))
-}
+    /// Appends these bytes.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be written.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.pending.extend_from_slice(bytes);
+        if self.pending.len() >= AT_ONCE { self.flush() } else { Ok(()) }
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Replaces `bytes` by those from `begin` up to `end`, which must not be beyond the last byte.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub(crate) fn read(&mut self, begin: u64, end: u64, bytes: &mut Vec<u8>) -> Result<()> {
+        if end > self.written {
+            self.flush()?;
+        }
+        bytes.clear();
+        let mut read = || {
+            self.file.seek(SeekFrom::Start(begin))?;
+            let len = end.saturating_sub(begin);
+            let read = (&mut self.file).take(len).read_to_end(bytes)?;
+            if read as u64 == len { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        };
+        read().map_err(|error| failed(&error))
+    }
 
-    #[test]
-    fn a_full_folder_is_named() {
-        let error = failed(&io::ErrorKind::StorageFull.into());
-        assert!(error.message().contains(&env::temp_dir().display().to_string()), "{error}");
-        assert!(error.message().ends_with("is full"), "{error}");
-        let folder = folder().expect("a folder");
-        assert!(holds(&folder.path().join("assets")) && !holds(Path::new("/tmp/plan.parquet")));
+    fn flush(&mut self) -> Result<()> {
+        let mut write = || {
+            self.file.seek(SeekFrom::Start(self.written))?;
+            self.file.write_all(&self.pending)
+        };
+        write().map_err(|error| failed(&error))?;
+        self.written += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
     }
 }

@@ -2,25 +2,25 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use parquet::file::metadata::KeyValue;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 
-use super::rows::GroupRows;
+use super::names::Names;
+use super::rows::{GroupRows, check_group, position_leaf};
 use crate::files::pages::Limits;
 use crate::files::parquet_file::{self, Fault, Refused, guarded};
 use crate::files::seal::{self, Seal};
 use crate::model::Asset;
 
-/// Rows that are decoded at a time.
-const BATCH_ROWS: usize = 1 << 10;
 /// The rows of a file, in its order.
 ///
 /// * Nothing follows after an error.
 /// * One row group is open at a time, and its pages keep to the [`Limits`].
 pub(super) struct Assets {
-    file: SerializedFileReader<File>,
+    file: Arc<SerializedFileReader<File>>,
     seal: Seal,
     limits: Limits,
     max_rows: usize,
@@ -35,7 +35,7 @@ impl Assets {
     /// Opens the file at `path`, no row group of which may have more rows than `max_rows`.
     pub(super) fn open(path: &Path, max_rows: usize) -> Result<Self, Refused> {
         let mut handle = File::open(path).map_err(Refused::Unreadable)?;
-        let file = parquet_file::open(handle.try_clone().map_err(Refused::Unreadable)?)?;
+        let file = Arc::new(parquet_file::open(handle.try_clone().map_err(Refused::Unreadable)?)?);
         let seal = seal::check(&mut handle).map_err(Refused::Unreadable)?;
         let rows = file.metadata().file_metadata().num_rows();
         let limits = Limits::of(handle, rows).map_err(Refused::Damaged)?;
@@ -50,6 +50,11 @@ impl Assets {
     /// The file's key-value metadata.
     pub(super) fn pairs(&self) -> &[KeyValue] {
         parquet_file::pairs(&self.file)
+    }
+
+    /// The names of all rows.
+    pub(super) fn names(&self) -> Names {
+        Names::new(Arc::clone(&self.file), self.limits.again(), self.max_rows)
     }
 
     /// Rows read so far.
@@ -76,7 +81,13 @@ impl Assets {
         groups?.into_iter().min()
     }
 
-    pub(super) fn next(&mut self) -> Result<Option<Asset>, Fault> {
+    /// Whether each row has its position in the listing.
+    pub(super) fn has_positions(&self) -> bool {
+        position_leaf(self.file.metadata().file_metadata().schema_descr()).is_some()
+    }
+
+    /// The next asset and its position, 0 if the file has none.
+    pub(super) fn next(&mut self) -> Result<Option<(u64, Asset)>, Fault> {
         loop {
             let Some(rows) = &mut self.rows else {
                 if self.next_group == self.file.metadata().num_row_groups() {
@@ -98,14 +109,10 @@ impl Assets {
     }
 
     fn open_group(&mut self, group: usize) -> Result<GroupRows, Fault> {
-        let rows = self.file.metadata().row_group(group).num_rows();
-        if usize::try_from(rows).is_ok_and(|rows| rows > self.max_rows) {
-            return Err("it has more rows in one group than a plan may have".to_owned());
-        }
         let opened = guarded(|| self.file.get_row_group(group))?;
         let (rows, leaves) = GroupRows::open(&*opened)?;
-        self.batch =
-            guarded(|| self.limits.check(self.file.metadata().row_group(group), leaves, BATCH_ROWS))?;
+        let metadata = self.file.metadata().row_group(group);
+        self.batch = check_group(&mut self.limits, metadata, leaves, self.max_rows)?;
         Ok(rows)
     }
 }

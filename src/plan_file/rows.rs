@@ -2,15 +2,19 @@
 
 use parquet::basic::Type as Physical;
 use parquet::errors::Result as Decoded;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::RowGroupReader;
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
-use super::columns::{COLUMNS, Cells, Column, Field, Leaf};
+use super::columns::{COLUMNS, Cells, Column, Field, Leaf, POSITION};
 use super::fields::blank;
 use crate::files::leaf::{LeafReader, Value};
+use crate::files::pages::Limits;
 use crate::files::parquet_file::{Fault, guarded};
 use crate::model::Asset;
 
+/// Rows that are decoded at a time, at most.
+pub(super) const BATCH_ROWS: usize = 1 << 10;
 /// The most bytes of text in a row: 256 KiB, for a name of 4 KiB in every message and fix of many findings.
 const MAX_ROW_TEXT: usize = 256 << 10;
 
@@ -18,6 +22,8 @@ const MAX_ROW_TEXT: usize = 256 << 10;
 pub(super) struct GroupRows {
     /// The leaves of each of [`COLUMNS`].
     columns: Vec<Vec<LeafReader>>,
+    /// The positions of the rows, if the file has them.
+    positions: Option<LeafReader>,
     left: usize,
 }
 
@@ -40,7 +46,10 @@ impl GroupRows {
                 || leaves.into_iter().map(|leaf| LeafReader::open(group, leaf)).collect::<Decoded<_>>();
             columns.push(guarded(open)?);
         }
-        Ok((Self { columns, left: 0 }, all))
+        let position = position_leaf(schema);
+        let positions = position.map(|leaf| guarded(|| LeafReader::open(group, leaf))).transpose()?;
+        all.extend(position);
+        Ok((Self { columns, positions, left: 0 }, all))
     }
 
     /// Rows that are decoded but not taken yet.
@@ -51,7 +60,7 @@ impl GroupRows {
     /// Decodes up to `rows` more rows; at the end of the group, there are none.
     pub(super) fn decode(&mut self, rows: usize) -> Result<(), Fault> {
         let mut least_and_most = (rows, 0);
-        for leaf in self.columns.iter_mut().flatten() {
+        for leaf in self.columns.iter_mut().flatten().chain(&mut self.positions) {
             let decoded = guarded(|| leaf.decode(rows))?;
             least_and_most = (least_and_most.0.min(decoded), least_and_most.1.max(decoded));
         }
@@ -62,10 +71,21 @@ impl GroupRows {
         Ok(())
     }
 
-    /// The asset in the next row, of which one must be [left](Self::left).
-    pub(super) fn next_asset(&mut self) -> Result<Asset, Fault> {
+    /// The asset in the next row, of which one must be [left](Self::left), and its position, 0 if the file has none.
+    pub(super) fn next_asset(&mut self) -> Result<(u64, Asset), Fault> {
         let mut asset = blank();
         let mut text_left = MAX_ROW_TEXT;
+        let mut position = 0;
+        if let Some(positions) = &mut self.positions {
+            positions.next_row(|_, value| {
+                let value =
+                    value.and_then(|value| if let Value::Int(value) = value { Some(value) } else { None });
+                let value = value.and_then(|value| u64::try_from(value).ok());
+                position =
+                    value.ok_or_else(|| format!("its column '{POSITION}' has a row without a position"))?;
+                Ok(())
+            })?;
+        }
         for (column, leaves) in COLUMNS.iter().zip(&mut self.columns) {
             match &column.cells {
                 Cells::One(leaf) => {
@@ -90,7 +110,7 @@ impl GroupRows {
             }
         }
         self.left -= 1;
-        Ok(asset)
+        Ok((position, asset))
     }
 }
 
@@ -126,6 +146,25 @@ fn gaps(column: &Column) -> Fault {
     format!("its column '{}' has gaps", column.name)
 }
 
+/// The leaf of the column of positions, if there is one.
+pub(super) fn position_leaf(schema: &SchemaDescriptor) -> Option<usize> {
+    let is_it = |leaf: &ColumnDescriptor| {
+        leaf.path().parts() == [POSITION]
+            && leaf.physical_type() == Physical::INT64
+            && leaf.max_rep_level() == 0
+    };
+    schema.columns().iter().position(|leaf| is_it(leaf))
+}
+
+/// The leaf of the column of names.
+pub(super) fn name_leaf(schema: &SchemaDescriptor) -> Result<usize, Fault> {
+    let column = COLUMNS.iter().find(|column| column.name == "name");
+    match column.map(|column| (column, &column.cells)) {
+        Some((column, Cells::One(leaf))) => find(schema, column, "", leaf),
+        _ => Err("it has no column 'name'".to_owned()),
+    }
+}
+
 /// The leaf of a column, or of a list's element, that has values of this type.
 fn find(schema: &SchemaDescriptor, column: &Column, field: &str, leaf: &Leaf) -> Result<usize, Fault> {
     let is_it = |path: &[String]| match (path, field) {
@@ -155,4 +194,18 @@ fn is_of(column: &ColumnDescriptor, leaf: &Leaf) -> bool {
         Leaf::Real(..) => physical == Physical::DOUBLE,
         Leaf::Flag(..) => physical == Physical::BOOLEAN,
     }
+}
+
+/// Checks these columns of a row group before memory is allocated for them. Returns how many rows to decode at a time.
+pub(super) fn check_group(
+    limits: &mut Limits,
+    group: &RowGroupMetaData,
+    leaves: impl IntoIterator<Item = usize>,
+    max_rows: usize,
+) -> Result<usize, Fault> {
+    let rows = usize::try_from(group.num_rows()).unwrap_or(usize::MAX);
+    if rows > max_rows {
+        return Err("it has more rows in one group than a plan may have".to_owned());
+    }
+    guarded(|| limits.check(group, leaves, BATCH_ROWS))
 }

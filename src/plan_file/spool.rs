@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::{PlanReader, PlanWriter};
-use crate::files::scratch;
+use crate::files::temporary;
 use crate::model::error::Result;
 use crate::model::{Asset, Origin, Quota, Totals};
 use crate::plan::{Budget, RunHeader, Sink, Summary};
@@ -27,7 +27,7 @@ impl Spool {
     /// # Errors
     /// Returns an error if that folder cannot be written to.
     pub fn new(profile: Arc<Profile>) -> Result<Self> {
-        let folder = scratch::folder()?;
+        let folder = temporary::folder()?;
         let rows = PlanWriter::create(&folder.path().join("assets"), placeholder(profile))?;
         Ok(Self { rows, totals: Totals::default(), folder })
     }

@@ -10,7 +10,7 @@ use serde::ser::{SerializeMap, Serializer};
 use super::changes::ChangesRecord;
 use super::record::{AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord};
 use super::{Out, written};
-use crate::files::scratch;
+use crate::files::temporary;
 use crate::model::error::Result;
 use crate::model::{Asset, Code, Overrides};
 use crate::plan::{RunHeader, Sink, Summary};
@@ -50,7 +50,7 @@ pub(super) struct Json {
 
 impl Json {
     pub(super) fn new(header: RunHeader, out: Out) -> Result<Self> {
-        let assets = tempfile::tempfile().map_err(|error| scratch::failed(&error))?;
+        let assets = tempfile::tempfile().map_err(|error| temporary::failed(&error))?;
         Ok(Self { header, out, assets: BufWriter::new(assets), empty: true })
     }
 }
@@ -95,7 +95,7 @@ impl Sink for Json {
             self.empty = false;
             Ok(serde_json::to_writer(&mut self.assets, &AssetRecord::new(asset))?)
         };
-        add().map_err(|error| scratch::failed(&error))
+        add().map_err(|error| temporary::failed(&error))
     }
 
     fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> Result<()> {
@@ -114,7 +114,7 @@ impl Sink for Json {
             findings_by_code: CodeCounts(&summary.findings),
         };
         let assets = assets.into_inner().map_err(io::IntoInnerError::into_error);
-        let mut assets = assets.map_err(|error| scratch::failed(&error))?;
+        let mut assets = assets.map_err(|error| temporary::failed(&error))?;
         written(|| {
             let head = serde_json::to_vec(&document)?;
             // Without the closing brace: one more field follows.

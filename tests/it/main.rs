@@ -33,6 +33,7 @@ mod html;
 mod inventory;
 mod ledger;
 mod loopback;
+mod order;
 mod own_files;
 mod pixel_formats;
 mod plan;

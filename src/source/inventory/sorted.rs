@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, Row, params};
 
-use crate::files::scratch;
+use crate::files::temporary;
 use crate::model::error::{Error, Result};
 use crate::model::{Access, Blob, BlobName, ETag};
 
@@ -100,7 +100,7 @@ fn blob(row: &Row<'_>) -> rusqlite::Result<Blob> {
 
 fn failed(error: &rusqlite::Error) -> Error {
     if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
-        return scratch::full_of_sqlite();
+        return temporary::full_of_sqlite();
     }
     Error::new(format!("the inventory cannot be sorted: {error}"))
         .with_hint("its rows are sorted in the temporary folder (TMPDIR): check that it has enough space")
