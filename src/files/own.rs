@@ -4,7 +4,7 @@
 //! followed only if this user or root made it, as Linux itself does in such folders (`fs.protected_symlinks`).
 
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -79,6 +79,22 @@ pub(crate) fn check_links(path: &Path) -> Result<()> {
 fn parts(path: &Path) -> Vec<OsString> {
     let named = path.components().filter(|part| !matches!(part, Component::CurDir));
     named.rev().map(|part| part.as_os_str().to_owned()).collect()
+}
+
+/// Opens a file to lock, which is created if needed. One that is there is not changed, and a link is not followed.
+///
+/// # Errors
+/// Returns an error if it cannot be opened, or isn't a file.
+pub(crate) fn lock_file(path: &Path) -> io::Result<File> {
+    let new = OpenOptions::new().write(true).create_new(true).open(path);
+    match new {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        new => return new,
+    }
+    // Opening a pipe would wait for a reader.
+    let is_file = fs::symlink_metadata(path)?.is_file();
+    let file = if is_file { Some(OpenOptions::new().write(true).open(path)?) } else { None };
+    file.filter(|file| is_at(file, path)).ok_or_else(|| io::Error::other("its lock isn't a file"))
 }
 
 /// Whether the open file is still what the path itself names, and not what a link there leads to.

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -268,15 +268,7 @@ fn foreign(what: String) -> Error {
 /// Locks the checkpoint. The system releases the lock when the process ends, even if it is killed.
 fn lock(folder: &Path, plan: &Path) -> Result<File> {
     let path = folder.join(LOCK);
-    let new = OpenOptions::new().write(true).create_new(true).open(&path);
-    let file = match new {
-        // Nothing is written to it, in case it is something else by now.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            OpenOptions::new().write(true).open(&path)
-        }
-        new => new,
-    };
-    let file = file.map_err(|error| failed(folder, &error))?;
+    let file = own::lock_file(&path).map_err(|error| failed(folder, &error))?;
     let busy = || {
         Error::new(format!("another presync is writing the plan '{}'", plan.display()))
             .with_hint("wait until it is done, or give --plan another file")

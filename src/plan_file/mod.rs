@@ -21,6 +21,7 @@ mod read;
 mod record;
 mod rows;
 mod spool;
+pub mod synced;
 mod write;
 
 use jiff::Timestamp;

@@ -34,11 +34,15 @@ impl GroupRows {
         let mut columns = Vec::with_capacity(COLUMNS.len());
         let mut all = Vec::new();
         for column in COLUMNS {
-            let leaves = match &column.cells {
-                Cells::One(leaf) => vec![find(schema, column, "", leaf)?],
+            let leaves: Vec<usize> = match &column.cells {
+                // A plan of an older presync lacks columns that were added since.
+                Cells::One(leaf) => find(schema, column, "", leaf)?.into_iter().collect(),
                 Cells::List(list) => {
                     let find = |field: &Field| find(schema, column, field.name, &field.leaf);
-                    list.fields.iter().map(find).collect::<Result<_, _>>()?
+                    list.fields
+                        .iter()
+                        .filter_map(|field| find(field).transpose())
+                        .collect::<Result<_, _>>()?
                 }
             };
             all.extend_from_slice(&leaves);
@@ -159,14 +163,21 @@ pub(super) fn position_leaf(schema: &SchemaDescriptor) -> Option<usize> {
 /// The leaf of the column of names.
 pub(super) fn name_leaf(schema: &SchemaDescriptor) -> Result<usize, Fault> {
     let column = COLUMNS.iter().find(|column| column.name == "name");
-    match column.map(|column| (column, &column.cells)) {
-        Some((column, Cells::One(leaf))) => find(schema, column, "", leaf),
-        _ => Err("it has no column 'name'".to_owned()),
-    }
+    let found = match column.map(|column| (column, &column.cells)) {
+        Some((column, Cells::One(leaf))) => find(schema, column, "", leaf)?,
+        _ => None,
+    };
+    found.ok_or_else(|| "it has no column 'name'".to_owned())
 }
 
-/// The leaf of a column, or of a list's element, that has values of this type.
-fn find(schema: &SchemaDescriptor, column: &Column, field: &str, leaf: &Leaf) -> Result<usize, Fault> {
+/// The leaf of a column, or of a list's element, that has values of this type. Only a column that need not have a value
+/// may be missing.
+fn find(
+    schema: &SchemaDescriptor,
+    column: &Column,
+    field: &str,
+    leaf: &Leaf,
+) -> Result<Option<usize>, Fault> {
     let is_it = |path: &[String]| match (path, field) {
         ([name], "") => name == column.name,
         // The element and the group around it have several names (Parquet, LogicalTypes.md, "Lists").
@@ -176,9 +187,13 @@ fn find(schema: &SchemaDescriptor, column: &Column, field: &str, leaf: &Leaf) ->
     };
     let columns = schema.columns();
     let found = columns.iter().position(|leaf| is_it(leaf.path().parts()));
-    let found = found.ok_or_else(|| format!("it has no column '{}'", column.name))?;
+    let found = match found {
+        Some(found) => found,
+        None if !column.required && matches!(column.cells, Cells::One(_)) => return Ok(None),
+        None => return Err(format!("it has no column '{}'", column.name)),
+    };
     match is_of(&columns[found], leaf) {
-        true => Ok(found),
+        true => Ok(Some(found)),
         false => Err(format!("its column '{}' has the type {}", column.name, columns[found].physical_type())),
     }
 }

@@ -56,7 +56,8 @@ prop_compose! {
 prop_compose! {
     fn track()(
         codec in of(text()), pixel_format in of(text()), width: Option<u32>, height: Option<u32>,
-        frames in of(number()), frames_presented in of(number()), duration_s in of(0.0..1e9),
+        frames in of(number()), frames_presented in of(number()), frames_at_most in of(number()),
+        frame_rate in of(0.0..1e4), duration_s in of(0.0..1e9),
         variable_frame_rate: Option<bool>, encrypted: bool,
     ) -> VideoTrack {
         let (codec, pixel_format) = (codec.map(Into::into), pixel_format.map(Into::into));
@@ -67,6 +68,8 @@ prop_compose! {
             height,
             frames,
             frames_presented,
+            frames_at_most,
+            frame_rate,
             duration_s,
             variable_frame_rate,
             encrypted,
@@ -137,7 +140,7 @@ prop_compose! {
         skipped in of(select(Skip::ALL)), requests: u32, retries: u32, bytes in number(),
     ) -> Asset {
         let (cost, reads) = (Cost { images, frames }, Reads { requests, retries, bytes });
-        Asset { blob, kind, facts, verdict, cost, findings, skipped, reads }
+        Asset { blob, kind, facts, verdict, cost, synced: None, findings, skipped, reads }
     }
 }
 
@@ -243,6 +246,7 @@ fn row_groups_follow_one_another() {
             facts: Facts::of(Format::Jpeg),
             verdict: Verdict::Accept,
             cost: Cost { images: 1, frames: 0 },
+            synced: None,
             findings: Vec::new(),
             skipped: None,
             reads: Reads::default(),
@@ -262,7 +266,8 @@ fn the_id_is_that_of_the_content() {
         let facts = Facts::of(Format::Unknown);
         let (cost, reads) = (Cost::default(), Reads::default());
         let (kind, verdict, skipped) = (Kind::Other, Verdict::Skip, None);
-        let asset = Asset { blob, kind, facts, verdict, cost, findings: Vec::new(), skipped, reads };
+        let asset =
+            Asset { blob, kind, facts, verdict, cost, synced: None, findings: Vec::new(), skipped, reads };
         write(&path, &mut [asset], None);
         PlanReader::open(&path).expect("it is a plan").plan().id.clone()
     };
@@ -287,7 +292,8 @@ fn a_number_that_no_column_holds_is_the_greatest_that_one_does() {
     };
     let cost = Cost { images: 0, frames: u64::MAX };
     let (kind, verdict, reads) = (Kind::Video, Verdict::Reject, Reads::default());
-    let asset = Asset { blob, kind, facts, verdict, cost, findings: Vec::new(), skipped: None, reads };
+    let asset =
+        Asset { blob, kind, facts, verdict, cost, synced: None, findings: Vec::new(), skipped: None, reads };
     write(&path, &mut [asset], None);
     let read: Vec<_> =
         PlanReader::open(&path).expect("a plan").map(|asset| asset.expect("it is whole")).collect();

@@ -135,11 +135,13 @@ impl Baseline {
         let lacks_dimensions = want.dimensions && !self.dimensions && facts.width.is_none();
         // A plan does not say whether the ends of its files were looked at.
         let lacks_end = want.end && facts.format == Format::Jpeg && facts.truncated.is_none();
+        // A run for another platform may not have read the headers of this container.
+        let lacks_header = want.containers && facts.video.is_none() && probe::reads_on_request(facts.format);
         let is_undetermined = earlier.facts.gap.is_some()
             || earlier.findings.iter().any(|finding| finding.code == Code::Undetermined);
         self.probe_version >= probe::TRUSTED_SINCE
             && !(is_undetermined && self.probe_version < probe::VERSION)
-            && !((is_media && lacks_dimensions) || lacks_end)
+            && !((is_media && lacks_dimensions) || lacks_end || lacks_header)
             && facts.gap_cost.is_none_or(|cost| cost.reads > u64::from(want.max_reads))
     }
 }

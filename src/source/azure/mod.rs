@@ -9,7 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use cpu_time::ThreadTime;
 use futures::{StreamExt, stream};
-use hyper::Uri;
+use http_body_util::Full;
+use hyper::header::AUTHORIZATION;
+use hyper::{Request, StatusCode, Uri};
 use jiff::Timestamp;
 
 use super::location::{ContainerUrl, Environment};
@@ -21,6 +23,7 @@ mod account;
 mod answer;
 mod auth;
 mod cli;
+pub mod commands;
 mod doctor;
 mod explain;
 mod failure;
@@ -35,7 +38,7 @@ mod sign;
 
 pub use account::{MAX_CONTAINERS, containers};
 pub use auth::{AuthMode, Credential};
-pub use doctor::{Diagnosis, role_condition};
+pub use doctor::Diagnosis;
 pub use http::connector;
 pub use limiter::{Limits, MAX_CONCURRENCY, Traffic};
 pub use list_page::{Page, parse as parse_page};
@@ -44,7 +47,7 @@ pub use session::Session;
 
 use answer::Version;
 use failure::Failure;
-use http::{Endpoint, Length};
+use http::{Endpoint, Length, MAX_ERROR_BYTES, Response};
 use limiter::Limiter;
 use requests::{PageQuery, Requests};
 use retry::{Deadline, Failed, with_retries};
@@ -150,6 +153,11 @@ impl AzureSource {
         Self::with(url, Credential::given(token), options, &Session::new(options.limits))
     }
 
+    /// What [`AuthMode::Auto`] looked at and could not use, with the reason.
+    pub(crate) fn passed_over(&self) -> &[String] {
+        self.credential.passed_over()
+    }
+
     /// Figures of the requests to the account so far.
     pub(crate) fn traffic(&self) -> Traffic {
         self.limiter.traffic()
@@ -225,8 +233,7 @@ impl AzureSource {
     async fn page_body(&self, from: &Cursor<'_>) -> std::result::Result<Bytes, Failure> {
         let (prefix, marker, max_results) = (&*from.prefix, from.marker.as_deref(), from.page_size);
         let query = PageQuery { prefix, marker, max_results, depth: self.options.depth };
-        let request = self.requests.page(query).await?;
-        let response = self.endpoint.send(request).await?.error_for_status().await?;
+        let response = self.send(|| self.requests.page(query)).await?;
         response.body(Length::AtMost(MAX_PAGE_BYTES)).await
     }
 
@@ -238,8 +245,7 @@ impl AzureSource {
     ) -> std::result::Result<(Bytes, Version), Failure> {
         let too_long = |_| Failure::Other(format!("{range} is more than this machine can address"));
         let length = Length::Exactly(usize::try_from(range.len()).map_err(too_long)?);
-        let request = self.requests.range(blob, range).await?;
-        let response = self.endpoint.send(request).await?.error_for_status().await?;
+        let response = self.send(|| self.requests.range(blob, range)).await?;
         // Before the body: the body of a response that does not match the request is not worth reading.
         answer::check(blob, range, response.status(), response.headers())?;
         let version = match blob.etag.is_none() || blob.last_modified.is_none() {
@@ -249,8 +255,37 @@ impl AzureSource {
         Ok((response.counted_body(length, received).await?, version))
     }
 
+    /// Sends a request. If the service rejects its token, sends it once more with another one: a token may have been
+    /// revoked, or have been issued before a change of permissions.
+    async fn send<F>(&self, request: impl Fn() -> F) -> std::result::Result<Response<'_>, Failure>
+    where
+        F: Future<Output = std::result::Result<Request<Full<Bytes>>, Failure>>,
+    {
+        let first = request().await?;
+        let used = first.headers().get(AUTHORIZATION).cloned();
+        let response = self.endpoint.send(first).await?;
+        let is_rejected = response.status() == StatusCode::UNAUTHORIZED;
+        if is_rejected && used.is_some_and(|used| self.credential.reject(&used)) {
+            // Read to its end, so that the connection can be reused.
+            response.body(Length::First(MAX_ERROR_BYTES)).await?;
+            return self.endpoint.send(request().await?).await?.error_for_status().await;
+        }
+        response.error_for_status().await
+    }
+
     fn explain(&self, failed: &Failed) -> Error {
-        explain::explain(failed, &self.url, &self.credential, Timestamp::now())
+        let error = explain::explain(failed, &self.url, &self.credential, Timestamp::now());
+        let passed_over = self.credential.passed_over().join("; ");
+        // Only where another credential could make a difference.
+        match failed.failure {
+            Failure::Credential { .. } | Failure::Status { status: 401 | 403 | 404 | 409, .. }
+                if !passed_over.is_empty() =>
+            {
+                let hint = error.hint().unwrap_or_default();
+                Error::new(error.message()).with_hint(format!("{hint} (--auth auto: {passed_over})"))
+            }
+            _ => error,
+        }
     }
 
     /// What a failed read means for its blob ("Status and error codes", "Blob service error codes").
