@@ -23,8 +23,8 @@ use super::quota::QuotaArgs;
 use super::report::ReportArgs;
 use super::rule::RuleArgs;
 use super::{
-    about, audit, bench, commit, connect, doctor, dry_run, explain, fix, loopback, preview, quota, report,
-    rule, secrets,
+    about, audit, bench, commit, connect, doctor, dry_run, explain, fix, loopback, output, preview, quota,
+    report, rule, secrets,
 };
 use crate::files::parquet_file;
 use crate::model::error::{Error, Result};
@@ -70,7 +70,7 @@ fn print_usage(error: &clap::Error) {
     let text = redact(&text);
     // If it cannot be written, there is nowhere else to report it.
     let _ = match error.use_stderr() {
-        true => write!(anstream::stderr(), "{text}"),
+        true => write!(output::stderr(), "{text}"),
         false => write!(anstream::stdout(), "{text}"),
     };
 }
@@ -92,7 +92,7 @@ fn fail(error: &Error) -> Exit {
     const ERROR: Style = AnsiColor::Red.on_default().bold();
     const HELP: Style = AnsiColor::Cyan.on_default().bold();
     if !error.is_closed_output() {
-        let mut stderr = anstream::stderr();
+        let mut stderr = output::stderr();
         // If stderr cannot be written, there is nowhere else to report it.
         let _ = writeln!(stderr, "{ERROR}error:{ERROR:#} {}", shown(error.message()));
         for line in error.excerpt().unwrap_or_default().lines() {

@@ -70,6 +70,11 @@ pub(super) struct CommitArgs {
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
 
+    /// Refuse the plan if the rules of this profile are not the plan's: nexus, vi, or a TOML file [default: the plan's own,
+    /// or presync's if the plan's is built in]
+    #[arg(long, value_name = "NAME|FILE")]
+    profile: Option<String>,
+
     /// Folder for the manifests, which must not exist yet [default: the plan's name with -commit]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -115,7 +120,7 @@ pub(super) fn run(args: &CommitArgs) -> Result<Exit> {
             decide(&mut commit, &ledger, &scope, examined)?
         }
     };
-    let output = Output::open(None, args.display.color.choice())?;
+    let output = Output::open(None, args.format, args.display.color.choice())?;
     report::commit::write(args.format, &commit, &outcome, output.writer(), output.width)
         .map_err(|error| report::output(&error))?;
     if let CommitOutcome::Committed(written) | CommitOutcome::WouldCommit(written) = &outcome {
@@ -233,10 +238,12 @@ fn elsewhere(workspace: &str, period: Period, plan: &str) -> Error {
 /// Begins the comparison with everything that needs no listing.
 fn begin(args: &CommitArgs, commit: &Commit, ledger: &Path) -> Result<Comparison> {
     let RunHeader { profile_from, profile: planned, .. } = &commit.plan.header;
-    let profile = Profile::load(profile_from).map_err(|error| {
-        Error::new(error.message().to_owned())
-            .with_hint("the plan was judged by this profile: restore it, or make a plan with another one")
-    })?;
+    let profile = match &args.profile {
+        Some(name) => Profile::load(name)?,
+        None if Profile::BUILT_IN.contains(&profile_from.as_str()) => Profile::load(profile_from)?,
+        // A plan from someone else must not decide which file is read.
+        None => planned.as_ref().clone(),
+    };
     // The rule overrides of the command line are recorded only in the plan.
     let profile = Profile { overrides: planned.overrides.clone(), ..profile };
     let (plan, period) = (&commit.plan, commit.period_now());

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use crate::files::{own, temporary};
 use crate::ledger::{self, Amounts, Balance, Counting, Known, Ledger};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Period, PeriodKind, Quota, QuotaKind, Scope};
@@ -22,10 +23,12 @@ const ATTEMPTS: usize = 5;
 /// Where the ledger is: `--ledger`, else `PRESYNC_LEDGER`, else the user's data folder.
 pub(super) fn path(option: Option<&Path>, environment: &Environment) -> Result<PathBuf> {
     let named = || environment.var_os("PRESYNC_LEDGER").map(PathBuf::from);
-    match option.map(Path::to_owned).or_else(named) {
-        Some(path) => Ok(path),
-        None => ledger::default_path(),
-    }
+    let path = match option.map(Path::to_owned).or_else(named) {
+        Some(path) => path,
+        None => ledger::default_path()?,
+    };
+    own::check_links(&path)?;
+    Ok(path)
 }
 
 /// Opens the ledger, which is created if needed; at the default path, so is its folder.
@@ -129,9 +132,7 @@ fn with_plan(plan: &Path, scope: &Scope, known: Known) -> Result<OnPlatform> {
         ))
         .with_hint("give --synced a plan of the same container"));
     }
-    let failed =
-        |error: std::io::Error| Error::new(format!("cannot create a temporary folder: {}", reason(&error)));
-    let folder = tempfile::Builder::new().prefix("presync-").tempdir().map_err(failed)?;
+    let folder = temporary::folder()?;
     let file = folder.path().join("synced.parquet");
     plan_file::synced::of_plan(plan, &of_plan, known.file.as_deref(), &file)?;
     let mut sources = known.sources;

@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::Ledger;
 use super::reservation::{Reservation, active};
+use crate::files::own;
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, Cost, Scope};
 use crate::plan_file::Plan;
@@ -71,7 +72,7 @@ impl Ledger {
                 .with_hint("check that you may write to the ledger's folder")
         };
         fs::create_dir_all(&folder).map_err(failed)?;
-        let file = File::create(folder.join("lock")).map_err(failed)?;
+        let file = own::lock_file(&folder.join("lock")).map_err(failed)?;
         file.lock().map_err(failed)?;
         Ok(FilesLock { _file: file })
     }

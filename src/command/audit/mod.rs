@@ -13,6 +13,7 @@ use super::interrupt::interrupted_saying;
 use super::output::Output;
 use super::{ledger, say};
 use crate::command::exit::Exit;
+use crate::files::own;
 use crate::ledger::{Amounts, Balance};
 use crate::model::QuotaKind;
 use crate::model::error::{Error, Result, reason};
@@ -62,7 +63,7 @@ async fn audit_sources(args: &AuditArgs, environment: Environment) -> Result<Exi
         None => None,
     };
     make_out(&args.out)?;
-    let output = Output::open(args.output.as_deref(), args.display.color.choice())?;
+    let output = Output::open(args.output.as_deref(), args.format, args.display.color.choice())?;
 
     let at_once = CONTAINERS_AT_ONCE.min(targets.len());
     let most = limits.concurrency.unwrap_or(azure::MAX_CONCURRENCY);
@@ -189,6 +190,7 @@ fn make_out(out: &Path) -> Result<()> {
         return Err(Error::new(format!("'{shown}' is not a folder"))
             .with_hint("give --out a folder; it is created if needed"));
     }
+    own::check_links(out)?;
     fs::create_dir_all(out).map_err(|error| {
         Error::new(format!("cannot create the folder '{shown}': {}", reason(&error)))
             .with_hint("give --out a folder that you may write to")

@@ -11,6 +11,7 @@ use futures::future::{BoxFuture, Shared};
 use super::targets::Target;
 use crate::command::examine::{Planned, check_baseline};
 use crate::command::ledger;
+use crate::files::own;
 use crate::model::error::{Error, Result, reason};
 use crate::plan::audit::{
     Container, ContainerBasenames, ContainerOutcome, FolderCounts, ProjectBasenames, worst,
@@ -137,8 +138,9 @@ impl Auditor {
         // An interrupted audit with other rules cannot be resumed: start over.
         let opened = if is_fresh { open(false) } else { open(true).or_else(|_| open(false)) };
         let (checkpoint, kept) = opened.map_err(|error| {
-            Error::new(error.message())
-                .with_hint("check that you may write there, and that no other audit is running")
+            Error::new(error.message()).with_hint(
+                "check that you may write there, that no other audit is running, and that nothing else is in its folder",
+            )
         })?;
         let mut known = Known::default().with_kept(kept);
         if path.exists() && !is_fresh {
@@ -196,6 +198,7 @@ fn read_again(error: &Error) -> String {
 /// Creates the folder of the plan at `path`.
 fn make_folder(path: &Path) -> Result<()> {
     let folder = path.parent().unwrap_or(path);
+    own::check_links(folder)?;
     fs::create_dir_all(folder).map_err(|error| {
         Error::new(format!("cannot create the folder '{}': {}", folder.display(), reason(&error)))
             .with_hint("give --out a folder that you may write to")

@@ -102,7 +102,7 @@ impl ContainerPlace {
 fn broken(blob: &Blob, error: ReadError) -> Error {
     match error {
         ReadError::Fatal(error) => error,
-        ReadError::Unreadable(why) => {
+        ReadError::Unreadable(why) | ReadError::Refused(why) => {
             Error::new(format!("'{}' cannot be fixed: {why}", shown(blob.name.as_str())))
         }
         ReadError::Changed | ReadError::Gone | ReadError::Archived => {

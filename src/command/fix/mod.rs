@@ -27,7 +27,7 @@ use crate::model::{Asset, Blob, Code, Quota, Severity, Verdict};
 use crate::plan::RunHeader;
 use crate::plan_file::PlanWriter;
 use crate::report::fix::{Done, FixFormat, Summary};
-use crate::report::{self, ProgressBar};
+use crate::report::{self, ProgressBar, TextOrJson};
 use crate::rules::fix::{Effort, Fix, fix};
 use crate::rules::{Choice, Profile, from_earlier};
 use crate::run::{self, End, Progress, Settings, Task};
@@ -64,7 +64,11 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
         for asset in judged.assets()? {
             survey.add(&judged.rejudged(asset?), &judged.header.profile);
         }
-        let output = Output::open(None, args.display.color.choice())?;
+        let format = match args.format {
+            FixFormat::Text => TextOrJson::Text,
+            FixFormat::Json | FixFormat::Jsonl => TextOrJson::Json,
+        };
+        let output = Output::open(None, format, args.display.color.choice())?;
         let mut out = output.writer();
         let header = judged.header.clone();
         let mut incomplete = false;

@@ -4,8 +4,9 @@
 //! `hdi_isfolder`), and these accounts list folder by folder. Others list by bytes.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, ErrorCode, Row, params};
 
+use crate::files::temporary;
 use crate::model::error::{Error, Result};
 use crate::model::{Access, Blob, BlobName, ETag};
 
@@ -123,6 +124,9 @@ fn blob(row: &Row<'_>) -> rusqlite::Result<Blob> {
 }
 
 fn failed(error: &rusqlite::Error) -> Error {
+    if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+        return temporary::full_of_sqlite();
+    }
     Error::new(format!("the inventory cannot be sorted: {error}"))
         .with_hint("its rows are sorted in the temporary folder (TMPDIR): check that it has enough space")
 }
