@@ -35,6 +35,7 @@ mod ledger;
 mod loopback;
 mod pixel_formats;
 mod plan;
+mod platform;
 mod preview;
 mod proxy;
 mod readme;

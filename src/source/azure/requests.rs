@@ -14,6 +14,7 @@ use hyper::{Method, Request};
 use percent_encoding::utf8_percent_encode;
 
 use super::auth::Authorization;
+use super::encryption::EncryptionKey;
 use super::failure::Failure;
 use crate::model::{Blob, BlobName, ByteRange};
 use crate::source::Depth;
@@ -27,7 +28,7 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("presync/", env!("CA
 const XML: HeaderValue = HeaderValue::from_static("application/xml");
 
 /// Room for all headers of a request.
-const HEADERS: usize = 8;
+const HEADERS: usize = 12;
 
 /// What the requests to one container have in common.
 pub(super) struct Requests {
@@ -66,14 +67,35 @@ impl Requests {
     }
 
     /// The request for a range of a blob, in the version that was listed.
-    pub(super) async fn range(&self, blob: &Blob, range: ByteRange) -> Result<Request<Full<Bytes>>, Failure> {
+    pub(super) async fn range(
+        &self,
+        blob: &Blob,
+        range: ByteRange,
+        encryption: Option<&EncryptionKey>,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
         let target = self.path_of(&blob.name);
         let mut headers = self.headers.clone();
+        if let Some(key) = encryption {
+            key.add_to(&mut headers);
+        }
         headers.insert(RANGE, value(format!("bytes={range}"))?);
         if let Some(etag) = &blob.etag {
             headers.insert(IF_MATCH, value(format!("\"{}\"", etag.as_str()))?);
         }
-        self.request(target, headers).await
+        self.request(Method::GET, target, headers).await
+    }
+
+    /// The request for a blob's properties, which needs no more than the permission to read it.
+    pub(super) async fn properties(
+        &self,
+        name: &BlobName,
+        encryption: Option<&EncryptionKey>,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        let mut headers = self.headers.clone();
+        if let Some(key) = encryption {
+            key.add_to(&mut headers);
+        }
+        self.request(Method::HEAD, self.path_of(name), headers).await
     }
 
     /// The request target of a blob: its path, with the SAS if there is one.
@@ -112,11 +134,12 @@ impl Requests {
         }
         let mut headers = self.headers.clone();
         headers.insert(ACCEPT, XML);
-        self.request(target, headers).await
+        self.request(Method::GET, target, headers).await
     }
 
     async fn request(
         &self,
+        method: Method,
         mut target: String,
         mut headers: HeaderMap,
     ) -> Result<Request<Full<Bytes>>, Failure> {
@@ -136,12 +159,12 @@ impl Requests {
                     .iter()
                     .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
                     .collect();
-                let authorization = key.authorization("GET", path, query, fields)?;
+                let authorization = key.authorization(method.as_str(), path, query, fields)?;
                 headers.insert(AUTHORIZATION, value(authorization)?);
             }
         }
         let mut request = Request::new(Full::default());
-        *request.method_mut() = Method::GET;
+        *request.method_mut() = method;
         *request.uri_mut() =
             PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Failure::unsendable())?.into();
         *request.headers_mut() = headers;
