@@ -103,7 +103,7 @@ mod tests {
             kind: Kind::Video,
             facts: Facts::of(Format::Mp4),
             verdict: Verdict::Reject,
-            cost: Cost::default(),
+            cost: Cost::default(), synced: None,
             findings,
             skipped: None,
             reads: Reads::default(),

@@ -59,7 +59,7 @@ mod tests {
             kind: Kind::Image,
             facts: Facts::of(Format::Unknown),
             verdict,
-            cost: Cost::default(),
+            cost: Cost::default(), synced: None,
             findings: Vec::new(),
             skipped: None,
             reads: Reads::default(),

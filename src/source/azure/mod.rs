@@ -55,6 +55,9 @@ use retry::{Deadline, Failed, with_retries};
 
 /// The most bytes of one page: 5,000 blobs with names and metadata of maximum length stay below it.
 const MAX_PAGE_BYTES: usize = 128 * 1024 * 1024;
+/// How many names that begin with a blob's whole name are listed in search of the blob, in case the service lists in no
+/// order: it is rare that any does.
+const MAX_LONGER_NAMES: u64 = 20_000;
 
 /// How long one attempt at a range may take: a server that trickles bytes must not hold up a run. The first attempt
 /// gets less time, and each further one twice as much as the one before, so that a slow connection succeeds.
@@ -326,16 +329,17 @@ impl Reader for AzureSource {
     }
 
     async fn find(&self, name: &BlobName) -> std::result::Result<Option<Blob>, ReadError> {
+        // In any order of names, the name itself comes first of all that begin with it.
         let mut cursor = Cursor::new(name.as_str(), 1);
         loop {
             let page = self.page(&cursor).await.map_err(ReadError::Fatal)?;
             let is_last = !cursor.move_on(&page).map_err(ReadError::Fatal)?;
-            // Of all names with this prefix, the name itself comes first. A page may be empty without being the last.
-            match page.blobs.into_iter().next() {
-                Some(blob) => return Ok(Some(blob).filter(|blob| blob.name == *name)),
-                None if is_last => return Ok(None),
-                None => {}
+            let found = page.blobs.into_iter().find(|blob| blob.name == *name);
+            if found.is_some() || is_last || cursor.listed > MAX_LONGER_NAMES {
+                return Ok(found);
             }
+            // A page may be empty without being the last.
+            cursor.page_size = list_page::MAX_BLOBS;
         }
     }
 }
