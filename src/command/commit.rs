@@ -28,7 +28,7 @@ use super::target::{Resolved, Target};
 use super::values::one_line;
 use super::{ledger, say, say_rate};
 use crate::commit::{self, Commit, CommitFolder, CommitOutcome, Comparison, Kept, Manifests, Written};
-use crate::ledger::{Amounts, Claim, Known, KindShortage, Ledger, Pending, Reservation, Reserve};
+use crate::ledger::{Amounts, Claim, KindShortage, Known, Ledger, Pending, Reservation, Reserve};
 use crate::model::error::{Error, Result};
 use crate::model::{Blob, Period, Scope};
 use crate::plan::RunHeader;

@@ -88,7 +88,8 @@ fn set(args: &SetArgs, environment: &Environment, now: Timestamp) -> Result<()> 
         let limits: Vec<_> = args.limits().into_iter().filter(|(of, _)| *of == kind).collect();
         let used: Vec<_> = args.used().into_iter().filter(|(of, _)| *of == kind).collect();
         let changes = ledger.set(&args.workspace, period, &limits, &used, now)?;
-        lines.extend(changes.iter().map(|change| format!("{workspace}, {period}, {}", quota::change(change))));
+        lines
+            .extend(changes.iter().map(|change| format!("{workspace}, {period}, {}", quota::change(change))));
         if !used.is_empty() {
             let reserved = ledger.reservations(&args.workspace, period)?;
             waiting = waiting.max(reserved.iter().filter(|held| held.costs.contains_key(&kind)).count());
@@ -172,7 +173,8 @@ fn release(args: &ReleaseArgs, environment: &Environment, now: Timestamp) -> Res
         lines.push(match ledger.release(plan, now)? {
             Release::Released(held) => {
                 let (workspace, period) = (shown(&held.workspace), held.period);
-                let costs = if held.costs.is_empty() { "nothing".to_owned() } else { quota::amounts(&held.costs) };
+                let costs =
+                    if held.costs.is_empty() { "nothing".to_owned() } else { quota::amounts(&held.costs) };
                 format!("released {costs} of {workspace} for {period}")
             }
             Release::ReleasedBefore(_) => "already released".to_owned(),
@@ -209,7 +211,9 @@ fn forget(args: &ForgetArgs, environment: &Environment) -> Result<()> {
     match forgotten.is_empty() {
         true => say_result(["nothing was known to be synced".to_owned()]),
         false => say_result(
-            forgotten.iter().map(|synced| format!("forgot {} assets of {}", synced.assets, shown(&synced.source))),
+            forgotten
+                .iter()
+                .map(|synced| format!("forgot {} assets of {}", synced.assets, shown(&synced.source))),
         ),
     }
 }

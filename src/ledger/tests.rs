@@ -7,8 +7,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
-use crate::model::{Month, Period};
 use crate::model::QuotaKind::{DataRows, Frames, Images};
+use crate::model::{Month, Period};
 
 const WORKSPACE: &str = "default";
 

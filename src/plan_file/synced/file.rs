@@ -59,7 +59,11 @@ impl SyncedWriter {
     pub fn create(path: &Path) -> Result<Self> {
         let file = WholeFile::create(path)?;
         let open = || -> Encoded<_> {
-            SerializedFileWriter::new(file.writer()?, Arc::new(parse_message_type(SCHEMA)?), properties()?.into())
+            SerializedFileWriter::new(
+                file.writer()?,
+                Arc::new(parse_message_type(SCHEMA)?),
+                properties()?.into(),
+            )
         };
         let groups = open().map_err(|error| not_written(path, &error.to_string()))?;
         Ok(Self { path: path.to_owned(), file, groups, rows: Columns::default() })

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use azure_core::credentials::Secret;
 use azure_core::http::Transport;
 
 use clap::ValueEnum;
