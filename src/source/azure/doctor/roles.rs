@@ -148,12 +148,10 @@ fn allows(condition: &str, container: &str) -> Option<bool> {
         let (operator, values) = part.trim_start().split_once(char::is_whitespace)?;
         let operator = operator.rsplit(':').next().unwrap_or_default();
         // One value, or several in braces; anything after them is not a value.
-        let values = match values.trim_start().strip_prefix('{') {
-            Some(values) => values.split('}').next().unwrap_or_default(),
-            None => values,
-        };
-        let is_list = part.contains('{');
-        let values = values.split('\'').skip(1).step_by(2).take(if is_list { usize::MAX } else { 1 });
+        let list =
+            values.trim_start().strip_prefix('{').map(|list| list.split('}').next().unwrap_or_default());
+        let count = if list.is_some() { usize::MAX } else { 1 };
+        let values = list.unwrap_or(values).split('\'').skip(1).step_by(2).take(count);
         let lower = container.to_lowercase();
         let (mut values, is_negative) = (values, operator.contains("Not"));
         let matches = match operator.replace("Not", "").as_str() {
