@@ -40,6 +40,7 @@ mod order;
 mod own_files;
 mod pixel_formats;
 mod plan;
+mod platform;
 mod preview;
 mod proxy;
 mod readme;

@@ -25,7 +25,7 @@ impl ContainerPlace {
         if self.backup.is_some() {
             return Ok(());
         }
-        let properties = self.container.properties(example).await.map_err(|error| broken(example, error))?;
+        let properties = self.container.kept(example).await.map_err(|error| broken(example, error))?;
         if properties.is_versioned
             || self.container.keeps_deleted().await.map_err(|error| broken(example, error))? == Some(true)
         {
@@ -45,7 +45,7 @@ impl ContainerPlace {
         if blob.name == *name {
             return Ok(false);
         }
-        match self.container.properties(&Blob { name: name.clone(), etag: None, ..blob.clone() }).await {
+        match self.container.kept(&Blob { name: name.clone(), etag: None, ..blob.clone() }).await {
             Ok(found) if found.is_fixed_from(blob) => Ok(true),
             Ok(_) => Err(ReadError::Unreadable(format!(
                 "another blob has the name '{}' already",
@@ -81,7 +81,7 @@ impl ContainerPlace {
         file: &Path,
     ) -> std::result::Result<Put, ReadError> {
         let bytes = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
-        let properties = self.container.properties(blob).await?;
+        let properties = self.container.kept(blob).await?;
         self.container.write(blob, name, &properties, Content::File(file)).await?;
         Ok(Put::New { bytes })
     }
@@ -92,7 +92,7 @@ impl ContainerPlace {
     /// Returns an error if that fails; the blob is then as it was.
     pub(super) async fn patch(&self, blob: &Blob, head: bytes::Bytes) -> std::result::Result<Put, ReadError> {
         let bytes = head.len() as u64;
-        let properties = self.container.properties(blob).await?;
+        let properties = self.container.kept(blob).await?;
         self.container.write(blob, &blob.name, &properties, Content::Head(head)).await?;
         Ok(Put::New { bytes })
     }

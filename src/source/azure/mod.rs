@@ -9,9 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cpu_time::ThreadTime;
 use futures::{StreamExt, stream};
-use http_body_util::Full;
-use hyper::header::AUTHORIZATION;
-use hyper::{Request, StatusCode, Uri};
+use hyper::Uri;
 use jiff::Timestamp;
 
 use super::location::{ContainerUrl, Environment};
@@ -25,22 +23,25 @@ mod auth;
 mod cli;
 pub mod commands;
 mod doctor;
+mod encryption;
 mod explain;
 mod failure;
 mod http;
 mod limiter;
 mod list_page;
 mod policy;
+mod properties;
 mod requests;
 mod retry;
 mod said;
+mod send;
 mod session;
 mod sign;
 mod write;
 
 pub use account::{MAX_CONTAINERS, containers};
 pub use auth::{AuthMode, Credential};
-pub use doctor::Diagnosis;
+pub use doctor::{Diagnosis, platform};
 pub use http::connector;
 pub use limiter::{Limits, MAX_CONCURRENCY, Traffic};
 pub use list_page::{Page, parse as parse_page};
@@ -51,7 +52,7 @@ pub(crate) use write::Content;
 
 use answer::Version;
 use failure::Failure;
-use http::{Endpoint, Length, MAX_ERROR_BYTES, Response};
+use http::{Endpoint, Length};
 use limiter::Limiter;
 use requests::{PageQuery, Requests};
 use retry::{Deadline, Failed, with_retries};
@@ -253,7 +254,7 @@ impl AzureSource {
     ) -> std::result::Result<(Bytes, Version), Failure> {
         let too_long = |_| Failure::Other(format!("{range} is more than this machine can address"));
         let length = Length::Exactly(usize::try_from(range.len()).map_err(too_long)?);
-        let response = self.send(|| self.requests.range(blob, range)).await?;
+        let response = self.keyed(|key| self.requests.range(blob, range, key)).await?;
         // Before the body: the body of a response that does not match the request is not worth reading.
         answer::check(blob, range, response.status(), response.headers())?;
         let version = match blob.etag.is_none() || blob.last_modified.is_none() {
@@ -261,33 +262,6 @@ impl AzureSource {
             false => Version::default(),
         };
         Ok((response.counted_body(length, received).await?, version))
-    }
-
-    /// Sends a request. If the service rejects its token, sends it once more with another one: a token may have been
-    /// revoked, or have been issued before a change of permissions. If the service does not know the version of its API,
-    /// sends it again with an older one.
-    async fn send<F>(&self, request: impl Fn() -> F) -> std::result::Result<Response<'_>, Failure>
-    where
-        F: Future<Output = std::result::Result<Request<Full<Bytes>>, Failure>>,
-    {
-        let mut renewed = false;
-        loop {
-            let version = self.requests.version();
-            let sent = request().await?;
-            let used = sent.headers().get(AUTHORIZATION).cloned();
-            let response = self.endpoint.send(sent).await?;
-            let is_rejected = response.status() == StatusCode::UNAUTHORIZED && !renewed;
-            if is_rejected && used.is_some_and(|used| self.credential.reject(&used)) {
-                // Read to its end, so that the connection can be reused.
-                response.body(Length::First(MAX_ERROR_BYTES)).await?;
-                renewed = true;
-                continue;
-            }
-            match response.error_for_status().await {
-                Err(failure) if self.requests.falls_back(version, &failure) => {}
-                response => return response,
-            }
-        }
     }
 
     fn explain(&self, failed: &Failed) -> Error {
@@ -321,10 +295,11 @@ impl AzureSource {
                 | (409, "ContainerBeingDeleted" | "PublicAccessNotPermitted") => {
                     ReadError::Fatal(self.explain(failed))
                 }
-                _ => {
-                    let why = match failure.said().to_string() {
-                        says if says.is_empty() => failed.to_string(),
-                        says => format!("{failed}; {says}"),
+                (_, code) => {
+                    let why = match (encryption::fault(code), failure.said().to_string()) {
+                        (Some(fault), _) => format!("{fault} ({failed})"),
+                        (None, says) if says.is_empty() => failed.to_string(),
+                        (None, says) => format!("{failed}; {says}"),
                     };
                     if failure.is_passing() { ReadError::Unreadable(why) } else { ReadError::Refused(why) }
                 }

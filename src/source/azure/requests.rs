@@ -17,6 +17,7 @@ use jiff::civil::Date;
 use percent_encoding::utf8_percent_encode;
 
 use super::auth::Authorization;
+use super::encryption::EncryptionKey;
 use super::failure::Failure;
 use crate::model::{Blob, BlobName, ByteRange};
 use crate::source::Depth;
@@ -31,7 +32,7 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("presync/", env!("CA
 const XML: HeaderValue = HeaderValue::from_static("application/xml");
 
 /// Room for all headers of a request.
-const HEADERS: usize = 8;
+const HEADERS: usize = 12;
 
 /// A version of the REST API, which is a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,14 +120,35 @@ impl Requests {
     }
 
     /// The request for a range of a blob, in the version that was listed.
-    pub(super) async fn range(&self, blob: &Blob, range: ByteRange) -> Result<Request<Full<Bytes>>, Failure> {
+    pub(super) async fn range(
+        &self,
+        blob: &Blob,
+        range: ByteRange,
+        encryption: Option<&EncryptionKey>,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
         let target = self.path_of(&blob.name);
         let mut headers = self.headers();
+        if let Some(key) = encryption {
+            key.add_to(&mut headers);
+        }
         headers.insert(RANGE, value(format!("bytes={range}"))?);
         if let Some(etag) = &blob.etag {
             headers.insert(IF_MATCH, value(format!("\"{}\"", etag.as_str()))?);
         }
         self.request(Method::GET, target, headers, Bytes::new()).await
+    }
+
+    /// The request for a blob's properties, which needs no more than the permission to read it.
+    pub(super) async fn properties(
+        &self,
+        name: &BlobName,
+        encryption: Option<&EncryptionKey>,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        let mut headers = self.headers();
+        if let Some(key) = encryption {
+            key.add_to(&mut headers);
+        }
+        self.request(Method::HEAD, self.path_of(name), headers, Bytes::new()).await
     }
 
     /// The request target of a blob: its path, with the SAS if there is one.
@@ -184,7 +206,7 @@ impl Requests {
         body: Bytes,
     ) -> Result<Request<Full<Bytes>>, Failure> {
         if !headers.contains_key(HOST) {
-            headers.extend(self.headers.clone());
+            headers.extend(self.headers());
         }
         match &self.authorization {
             Authorization::Anonymous => {}

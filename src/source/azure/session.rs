@@ -109,6 +109,11 @@ impl Session {
         credentials.insert(key, found.clone());
         Ok(found)
     }
+
+    /// The sign-in with Entra ID for services other than blobs.
+    pub(super) fn entra(&self, mode: AuthMode, url: &ContainerUrl, env: &Environment) -> Result<Credential> {
+        Credential::entra(mode, url, env, &self.transport())
+    }
 }
 
 impl fmt::Debug for Session {

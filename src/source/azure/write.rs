@@ -79,7 +79,7 @@ impl AzureSource {
     ///
     /// # Errors
     /// Returns an error if the blob cannot be read, has changed, or isn't a block blob.
-    pub(crate) async fn properties(&self, blob: &Blob) -> Result<Properties, ReadError> {
+    pub(crate) async fn kept(&self, blob: &Blob) -> Result<Properties, ReadError> {
         let mut conditions = HeaderMap::new();
         if let Some(etag) = &blob.etag {
             conditions.insert(IF_MATCH, quoted(etag.as_str())?);

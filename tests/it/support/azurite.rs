@@ -176,14 +176,12 @@ impl Azurite {
     /// A service SAS for a container: the query string, without `?`. `permissions`, such as `rl`, must be in the
     /// order that the service requires.
     pub fn sas(&self, container: &str, permissions: &str, expiry: Timestamp) -> String {
-        let expiry = expiry.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let resource = format!("/blob/{ACCOUNT}/{container}");
-        // Permissions, start, expiry, resource, identifier, IP, protocol, version, kind, snapshot, encryption
-        // scope, and five response headers.
-        let fields =
-            [permissions, "", &expiry, &resource, "", "", "", API_VERSION, "c", "", "", "", "", "", "", ""];
-        let signature = sign(&fields.join("\n"));
-        format!("sv={API_VERSION}&sr=c&sp={permissions}&se={}&sig={}", encode(&expiry), encode(&signature))
+        sas(container, "c", permissions, expiry)
+    }
+
+    /// A SAS for one blob.
+    pub fn blob_sas(&self, container: &str, name: &str, permissions: &str, expiry: Timestamp) -> String {
+        sas(&format!("{container}/{name}"), "b", permissions, expiry)
     }
 
     /// Sends a request, signed with the account's key, and panics unless it succeeds.
@@ -255,6 +253,18 @@ pub fn fake_az(dir: &Path, token: &str) {
     let az = dir.join("az");
     fs::write(&az, script).expect("az can be written");
     fs::set_permissions(&az, Permissions::from_mode(0o755)).expect("az can be made executable");
+}
+
+/// A SAS for a container or a blob of this path; `kind` is `c` or `b`.
+fn sas(path: &str, kind: &str, permissions: &str, expiry: Timestamp) -> String {
+    let expiry = expiry.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let resource = format!("/blob/{ACCOUNT}/{path}");
+    // Permissions, start, expiry, resource, identifier, IP, protocol, version, kind, snapshot, encryption scope, and
+    // five response headers.
+    let fields =
+        [permissions, "", &expiry, &resource, "", "", "", API_VERSION, kind, "", "", "", "", "", "", ""];
+    let signature = sign(&fields.join("\n"));
+    format!("sv={API_VERSION}&sr={kind}&sp={permissions}&se={}&sig={}", encode(&expiry), encode(&signature))
 }
 
 /// The service in `cell`, started on first use. A failure is stored too, so that every test reports it.
