@@ -4,9 +4,8 @@
 //! driver does the reading, waiting and counting, in a loop with three arms. The shortest driver is the one for
 //! folders, in `run/folder.rs`.
 //!
-//! The only bytes that an examination holds are those in its probe; [`held`](Examination::held) counts them. A cap on
-//! the bytes held by all examinations of a run belongs in the driver, where it admits a [`Next::Read`]: it knows the
-//! range and the bytes held. A parser that can resume would keep its position in the probe; nothing would change here.
+//! The only bytes that an examination holds are those in its probe; [`held`](Examination::held) counts them. The cap on
+//! the bytes held by all examinations of a run is in the driver, `run/memory.rs`, which admits each [`Next::Read`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

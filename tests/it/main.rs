@@ -33,6 +33,7 @@ mod html;
 mod inventory;
 mod ledger;
 mod loopback;
+mod memory;
 mod pixel_formats;
 mod plan;
 mod preview;

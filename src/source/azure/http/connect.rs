@@ -25,7 +25,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most bytes of one read from a connection: enough for a response with 16 KiB of content and its head, so that the
 /// content arrives in one piece and need not be assembled.
-const READ_BUFFER: usize = 18 << 10;
+pub(super) const READ_BUFFER: usize = 18 << 10;
 
 /// TCP to the first address that responds, and TLS if the URL is https.
 type Tcp = HttpsConnector<HttpConnector>;

@@ -11,6 +11,7 @@ use hyper::header::HeaderMap;
 use hyper::http::response::Parts;
 use tokio::time::timeout;
 
+use super::connect::READ_BUFFER;
 use super::connection::Connection;
 use super::pool::Pool;
 use crate::source::azure::failure::{Failure, Head};
@@ -105,7 +106,11 @@ impl<'p> Response<'p> {
     }
 }
 
-/// Assembles a body. One that arrives in one piece is not copied.
+/// The most bytes of a body in one piece that are copied, so that they do not keep a whole read buffer in memory: half
+/// of it.
+const MAX_COPIED: usize = READ_BUFFER / 2;
+
+/// Assembles a body. One that arrives in one piece is not copied, unless it is short.
 struct Buffer {
     length: Length,
     /// Bytes to allocate for a body that arrives in several pieces.
@@ -151,7 +156,7 @@ impl Buffer {
             }
         }
         if self.len() == 0 {
-            self.whole = piece;
+            self.whole = if piece.len() > MAX_COPIED { piece } else { Bytes::copy_from_slice(&piece) };
             return Ok(());
         }
         if self.pieces.is_empty() {
