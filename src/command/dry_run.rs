@@ -45,6 +45,7 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
         let options = azure::Options {
             depth: args.depth(),
             limits: args.performance.limits(),
+            notice: if args.display.verbose { say } else { |_| {} },
             ..azure::Options::default()
         };
         let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;

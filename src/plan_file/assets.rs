@@ -11,6 +11,7 @@ use parquet::file::statistics::Statistics;
 use super::GROUP_ROWS;
 use super::rows::GroupRows;
 use crate::files::parquet_file::{self, Fault, Refused, guarded};
+use crate::files::regular;
 use crate::model::Asset;
 
 /// Rows that are decoded at a time.
@@ -35,7 +36,7 @@ pub(super) struct Assets {
 impl Assets {
     /// Opens the file at `path`, no row group of which may have more rows than `max_rows`.
     pub(super) fn open(path: &Path, max_rows: usize) -> Result<Self, Refused> {
-        let file = parquet_file::open(File::open(path).map_err(Refused::Unreadable)?)?;
+        let file = parquet_file::open(regular::open(path).map_err(Refused::Unreadable)?.0)?;
         Ok(Self { file, max_rows, next_group: 0, rows: None, read: 0 })
     }
 

@@ -11,7 +11,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("files", &["model"]),
     ("probe", &["model"]),
-    ("rules", &["model"]),
+    ("rules", &["files", "model"]),
     ("examine", &["model", "probe", "rules"]),
     ("source", &["files", "model"]),
     ("plan", &["model", "rules"]),

@@ -34,6 +34,8 @@ mod inventory;
 mod ledger;
 mod loopback;
 mod memory;
+#[cfg(unix)]
+mod pipes;
 mod pixel_formats;
 mod plan;
 mod preview;

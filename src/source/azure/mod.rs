@@ -11,6 +11,7 @@ use cpu_time::ThreadTime;
 use futures::{StreamExt, stream};
 use hyper::Uri;
 use jiff::Timestamp;
+use tokio::time::timeout;
 
 use super::location::{ContainerUrl, Environment};
 use super::{Depth, Listing, Reader};
@@ -28,6 +29,7 @@ mod http;
 mod limiter;
 mod list_page;
 mod policy;
+mod refusals;
 mod requests;
 mod retry;
 mod session;
@@ -44,8 +46,9 @@ pub use session::Session;
 
 use answer::Version;
 use failure::Failure;
-use http::{Endpoint, Length};
+use http::{Endpoint, Length, MAX_SILENCE};
 use limiter::Limiter;
+use refusals::Refusals;
 use requests::{PageQuery, Requests};
 use retry::{Deadline, Failed, with_retries};
 
@@ -59,8 +62,11 @@ const READ_DEADLINE: Duration = Duration::from_secs(120);
 /// How long one attempt at a page may take.
 const PAGE_DEADLINE: Duration = Duration::from_secs(300);
 
+/// The most pages in a row without a blob. The service sends some where many blobs were deleted, for each 5,000 of them.
+const MAX_EMPTY_PAGES: u32 = 5_000;
+
 /// Settings for reading from Azure.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Blobs per page of the listing, 1 to 5,000; the service may send fewer.
     pub page_size: u16,
@@ -70,6 +76,8 @@ pub struct Options {
     pub limits: Limits,
     /// How far below the prefix the listing goes.
     pub depth: Depth,
+    /// Takes a line about a page of the listing that failed and is tried again, for a log.
+    pub notice: fn(&str),
 }
 
 impl Default for Options {
@@ -79,6 +87,7 @@ impl Default for Options {
             retry: Retry::default(),
             limits: Limits::default(),
             depth: Depth::All,
+            notice: |_| {},
         }
     }
 }
@@ -93,6 +102,7 @@ pub struct AzureSource {
     endpoint: Arc<Endpoint>,
     requests: Requests,
     limiter: Arc<Limiter>,
+    refusals: Refusals,
     options: Options,
     /// CPU time of [`parsing`](Self::parsing), in nanoseconds.
     parsing: AtomicU64,
@@ -130,7 +140,8 @@ impl AzureSource {
         let endpoint = session.endpoint(url.endpoint())?;
         let requests = Requests::new(&url, endpoint.authority(), &credential.authorization)?;
         let limiter = session.limiter(url.endpoint());
-        Ok(Self { url, credential, endpoint, requests, limiter, options, parsing: AtomicU64::new(0) })
+        let (refusals, parsing) = (Refusals::default(), AtomicU64::new(0));
+        Ok(Self { url, credential, endpoint, requests, limiter, refusals, options, parsing })
     }
 
     /// Describes the source for reports.
@@ -160,10 +171,11 @@ impl AzureSource {
     /// Lists the blobs under the prefix, down to the depth, a page at a time.
     pub fn list(self: &Arc<Self>) -> Listing {
         let page_size = self.options.page_size.clamp(1, list_page::MAX_BLOBS);
-        let cursor = Cursor::new(self.url.prefix().to_owned(), page_size);
+        let cursor = Cursor::new(self.url.prefix().to_owned(), page_size).with_depth(self.options.depth);
         stream::try_unfold(Some((Arc::clone(self), cursor)), async |state| {
             let Some((source, mut cursor)) = state else { return Ok(None) };
-            let page = source.page(&cursor).await?;
+            let page = source.page(&cursor).await;
+            let page = page.map_err(|failed| cursor.broken(source.explain(&failed)))?;
             let next = cursor.move_on(&page)?.then_some((source, cursor));
             Ok(Some((page.blobs, next)))
         })
@@ -200,11 +212,18 @@ impl AzureSource {
     }
 
     /// One page of the listing, with retries.
-    async fn page(&self, from: &Cursor<'_>) -> Result<Page> {
-        let attempt = |_| self.try_page(from);
-        let page =
-            with_retries(&self.limiter, self.options.retry, 0, Deadline::Fixed(PAGE_DEADLINE), attempt);
-        page.await.map_err(|failed| from.broken(self.explain(&failed)))
+    async fn page(&self, from: &Cursor<'_>) -> std::result::Result<Page, Failed> {
+        let attempt = async |_| {
+            let page = self.try_page(from).await;
+            if let Err(failure) = &page
+                && failure.is_passing()
+            {
+                (self.options.notice)(&format!("a page of the listing failed: {failure}"));
+            }
+            page
+        };
+        let deadline = Deadline::Fixed(PAGE_DEADLINE);
+        with_retries(&self.limiter, self.options.retry, 0, deadline, attempt).await
     }
 
     async fn try_page(&self, from: &Cursor<'_>) -> std::result::Result<Page, Failure> {
@@ -221,9 +240,10 @@ impl AzureSource {
 
     async fn page_body(&self, from: &Cursor<'_>) -> std::result::Result<Bytes, Failure> {
         let (prefix, marker, max_results) = (&*from.prefix, from.marker.as_deref(), from.page_size);
-        let query = PageQuery { prefix, marker, max_results, depth: self.options.depth };
+        let query = PageQuery { prefix, marker, max_results, depth: from.depth };
         let request = self.requests.page(query).await?;
-        let response = self.endpoint.send(request).await?.error_for_status().await?;
+        let response = timeout(MAX_SILENCE, self.endpoint.send(request)).await;
+        let response = response.map_err(|_| Failure::silent())??.error_for_status().await?;
         response.body(Length::AtMost(MAX_PAGE_BYTES)).await
     }
 
@@ -244,6 +264,24 @@ impl AzureSource {
             false => Version::default(),
         };
         Ok((response.counted_body(length, received).await?, version))
+    }
+
+    /// Reads a range that is inside the blob, with retries, and counts the attempts.
+    async fn try_range(
+        &self,
+        blob: &Blob,
+        range: ByteRange,
+        reads: &mut Reads,
+    ) -> std::result::Result<(Bytes, Version), Failed> {
+        let received = AtomicU64::new(0);
+        let attempt = |is_first| {
+            reads.count_request(is_first);
+            self.try_read(blob, range, &received)
+        };
+        let deadline = Deadline::Adaptive(READ_DEADLINE);
+        let read = with_retries(&self.limiter, self.options.retry, range.len(), deadline, attempt).await;
+        reads.bytes += received.into_inner();
+        read
     }
 
     fn explain(&self, failed: &Failed) -> Error {
@@ -273,6 +311,16 @@ impl AzureSource {
     }
 }
 
+impl AzureSource {
+    /// What it means for a changed blob that it cannot be listed again. A credential may allow reading but not listing.
+    fn unfound(&self, failed: &Failed) -> ReadError {
+        match self.read_error(failed) {
+            ReadError::Fatal(error) if !failed.failure.is_refusal() => ReadError::Fatal(error),
+            _ => ReadError::Unreadable(format!("it changed, and listing it again failed: {failed}")),
+        }
+    }
+}
+
 impl Reader for AzureSource {
     async fn read(
         &self,
@@ -290,15 +338,12 @@ impl Reader for AzureSource {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        let (listed, received) = (&*blob, AtomicU64::new(0));
-        let attempt = |is_first| {
-            reads.count_request(is_first);
-            self.try_read(listed, range, &received)
+        let (bytes, version) = match self.try_range(blob, range, reads).await {
+            Ok(read) => read,
+            Err(failed) if failed.failure.is_refusal() => return Err(self.refused(blob, &failed).await),
+            Err(failed) => return Err(self.read_error(&failed)),
         };
-        let deadline = Deadline::Adaptive(READ_DEADLINE);
-        let read = with_retries(&self.limiter, self.options.retry, range.len(), deadline, attempt).await;
-        reads.bytes += received.into_inner();
-        let (bytes, version) = read.map_err(|failed| self.read_error(&failed))?;
+        self.refusals.read(blob);
         blob.etag = blob.etag.take().or(version.etag);
         blob.last_modified = blob.last_modified.or(version.last_modified);
         Ok(bytes)
@@ -307,8 +352,9 @@ impl Reader for AzureSource {
     async fn find(&self, name: &BlobName) -> std::result::Result<Option<Blob>, ReadError> {
         let mut cursor = Cursor::new(name.as_str(), 1);
         loop {
-            let page = self.page(&cursor).await.map_err(ReadError::Fatal)?;
-            let is_last = !cursor.move_on(&page).map_err(ReadError::Fatal)?;
+            let page = self.page(&cursor).await.map_err(|failed| self.unfound(&failed))?;
+            let circle = |error: Error| ReadError::Unreadable(error.to_string());
+            let is_last = !cursor.move_on(&page).map_err(circle)?;
             // Of all names with this prefix, the name itself comes first. A page may be empty without being the last.
             match page.blobs.into_iter().next() {
                 Some(blob) => return Ok(Some(blob).filter(|blob| blob.name == *name)),
@@ -334,28 +380,58 @@ impl fmt::Debug for AzureSource {
 struct Cursor<'a> {
     prefix: Cow<'a, str>,
     page_size: u16,
+    depth: Depth,
     marker: Option<String>,
+    /// An earlier marker, to notice that the markers go in a circle (Brent's algorithm).
+    earlier: Option<String>,
+    pages: u64,
+    /// Pages without a blob since the last one with a blob.
+    empty: u32,
     listed: u64,
     last: Option<String>,
 }
 
 impl<'a> Cursor<'a> {
     fn new(prefix: impl Into<Cow<'a, str>>, page_size: u16) -> Self {
-        Self { prefix: prefix.into(), page_size, marker: None, listed: 0, last: None }
+        Self {
+            prefix: prefix.into(),
+            page_size,
+            depth: Depth::All,
+            marker: None,
+            earlier: None,
+            pages: 0,
+            empty: 0,
+            listed: 0,
+            last: None,
+        }
+    }
+
+    fn with_depth(self, depth: Depth) -> Self {
+        Self { depth, ..self }
     }
 
     /// Moves past a page, and returns whether another one follows.
+    ///
+    /// # Errors
+    /// Returns an error if the listing would go on forever.
     fn move_on(&mut self, page: &Page) -> Result<bool> {
         self.listed = self.listed.saturating_add(page.blobs.len() as u64);
         if let Some(blob) = page.blobs.last() {
             self.last = Some(blob.name.as_str().to_owned());
         }
-        // Without this check, a broken proxy could keep a listing going forever.
-        if page.next.is_some() && page.next == self.marker {
-            return Err(self.broken(
-                Error::new("the service sent the same page twice")
-                    .with_hint("check what responds at this URL"),
-            ));
+        self.empty = if page.blobs.is_empty() { self.empty + 1 } else { 0 };
+        self.pages += 1;
+        let is_repeated = page.next == self.marker || page.next == self.earlier;
+        if page.next.is_some() && (is_repeated || self.empty >= MAX_EMPTY_PAGES) {
+            let endless = match is_repeated {
+                true => "the service sent the same page twice".to_owned(),
+                false => format!("the service sent {MAX_EMPTY_PAGES} pages without a blob in a row"),
+            };
+            return Err(self.broken(Error::new(endless).with_hint("check what responds at this URL")));
+        }
+        // The distance doubles, so a circle of any length is noticed before it is passed a third time.
+        if self.pages.is_power_of_two() {
+            self.earlier.clone_from(&page.next);
         }
         self.marker.clone_from(&page.next);
         Ok(self.marker.is_some())

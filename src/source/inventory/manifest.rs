@@ -1,6 +1,5 @@
 //! The manifest of a report, which names its files.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use serde::Deserialize;
 
 use super::broken;
 use super::row::Scope;
+use crate::files::regular;
 use crate::model::error::{Result, reason};
 
 /// The most bytes of a manifest: it takes about 200 for each file, which has at least a million rows.
@@ -45,7 +45,7 @@ struct Rule {
 pub(super) fn read(path: &Path) -> Result<Option<Manifest>> {
     let unreadable = |error: io::Error| broken(path, &reason(&error));
     let mut bytes = Vec::new();
-    let mut file = File::open(path).map_err(unreadable)?;
+    let (mut file, _) = regular::open(path).map_err(unreadable)?;
     let mut first = [0];
     if file.read(&mut first).map_err(unreadable)? == 0 || first != *b"{" {
         return Ok(None);

@@ -17,6 +17,7 @@ use tokio_rustls::rustls::{self, ClientConfig, ConfigBuilder, RootCertStore, Wan
 use tower_service::Service;
 
 use super::connection::{Connection, Stream};
+use super::descriptors::Descriptor;
 use crate::model::error::{Error, Result};
 use crate::source::azure::failure::Failure;
 
@@ -57,7 +58,7 @@ impl Connector {
     }
 
     /// Opens a connection within [`CONNECT_TIMEOUT`].
-    pub(super) async fn connect(&self) -> std::result::Result<Connection, Failure> {
+    pub(super) async fn connect(&self, descriptor: Descriptor) -> std::result::Result<Connection, Failure> {
         let connecting = async {
             let stream: std::result::Result<Box<dyn Stream>, _> = match self {
                 Self::Direct { to, tcp } => tcp.clone().call(to.clone()).await.map(|s| Box::new(s) as _),
@@ -70,7 +71,7 @@ impl Connector {
             http.read_buf_exact_size(Some(READ_BUFFER)).writev(false);
             let (sender, driver) =
                 http.handshake(stream).await.map_err(|error| Failure::of_connection(&error))?;
-            Ok(Connection::new(sender, driver))
+            Ok(Connection::new(sender, driver, descriptor))
         };
         let late = |_| Failure::connect_timed_out();
         tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.map_err(late)?
