@@ -7,7 +7,7 @@ use presync::loopback::{Blob, Config, Content, Handle, Server};
 
 use crate::support::presync::demo;
 
-/// What README.md promises, in KiB.
+/// What GUIDE.md promises, in KiB.
 const MAX_KIB: u64 = 250 << 10;
 
 fn serve(name: &str, bytes: Vec<u8>, copies: u32) -> Handle {

@@ -62,7 +62,8 @@ pub(super) fn is_of_the_kernel(folder: &std::path::Path) -> bool {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
     use std::path::PathBuf;
