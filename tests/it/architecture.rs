@@ -45,7 +45,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ),
     (
         "python",
-        &["command", "examine", "model", "plan", "plan_file", "probe", "report", "rules", "run", "source"],
+        &["command", "examine", "files", "model", "plan", "plan_file", "probe", "report", "rules", "run", "source"],
     ),
 ];
 /// The most parts that a reader can keep in mind.

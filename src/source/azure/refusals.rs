@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::auth::Authorization;
 use super::retry::Failed;
-use super::{AzureSource, Cursor, list_page};
+use super::{AzureSource, Cursor, Page, list_page};
 use crate::model::error::Error;
 use crate::model::{Access, Blob, BlobName, ByteRange, ReadError, Reads};
 use crate::source::Depth;
@@ -24,9 +24,10 @@ const IN_A_ROW: u64 = 8;
 /// The time between two trials.
 const BETWEEN: Duration = Duration::from_secs(1);
 /// Blobs that are tried, besides one that was read before.
-const TRIED: usize = 8;
-/// Blobs refused in a row that end a run in which none was ever read, if the container cannot be listed to find others.
-const UNLISTED: u64 = 64;
+const TRIED: usize = 32;
+/// Blobs refused in a row that end a run in which none was ever read, unless fewer are all that there are: where only
+/// one of ten can be read, fewer might all be refused by chance.
+const NEVER_READ: u64 = 64;
 /// Blobs that an error names.
 const NAMED: usize = 3;
 /// Blobs of a folder's first page among which one is chosen: a Data Lake lists the folder itself, too.
@@ -118,7 +119,7 @@ impl AzureSource {
         }
     }
 
-    /// Tries to read a blob that was read before, then others.
+    /// Tries to read a blob that was read before, then others. Without enough evidence against it, the answer is yes.
     async fn is_anything_readable(&self) -> bool {
         let known = self.refusals.readable.get();
         if let Some(blob) = known
@@ -126,17 +127,18 @@ impl AzureSource {
         {
             return true;
         }
-        let sample = match self.sample(TRIED).await {
+        let Sample { blobs, is_all } = match self.sample(TRIED).await {
             Ok(sample) => sample,
-            Err(failed) if failed.failure.is_refusal() => {
-                return known.is_none() && self.refusals.in_a_row() < UNLISTED;
-            }
+            // The credential may allow reading, but not listing.
+            Err(failed) if failed.failure.is_refusal() => Sample { blobs: Vec::new(), is_all: false },
             // A service that fails for another reason says nothing about permissions.
             Err(_) => return true,
         };
-        let refused = join_all(sample.iter().map(|blob| self.is_refused(blob))).await;
-        // A read that was under way meanwhile may have succeeded.
-        refused.contains(&false) || self.refusals.in_a_row() == 0
+        let refused = join_all(blobs.iter().map(|blob| self.is_refused(blob))).await;
+        let in_a_row = self.refusals.in_a_row();
+        let is_certain = known.is_some() || is_all || in_a_row >= NEVER_READ;
+        // None in a row: a read that was under way meanwhile has succeeded.
+        refused.contains(&false) || in_a_row == 0 || !is_certain
     }
 
     async fn is_refused(&self, blob: &Blob) -> bool {
@@ -151,11 +153,13 @@ impl AzureSource {
 
     /// Up to `most` blobs with content, from different folders where there are any, spread over the first page of
     /// names under the prefix.
-    pub(super) async fn sample(&self, most: usize) -> Result<Vec<Blob>, Failed> {
+    pub(super) async fn sample(&self, most: usize) -> Result<Sample, Failed> {
         let has_content = |blob: &Blob| blob.access == Access::Online && blob.size > 0;
         let from = Cursor::new(self.url.prefix(), list_page::MAX_BLOBS).with_depth(Depth::Direct);
-        let mut top = self.page(&from).await?.blobs;
+        let Page { blobs: mut top, next } = self.page(&from).await?;
+        let is_flat = next.is_none() && top.iter().all(|blob| blob.access != Access::NotEntered);
         top.retain(|blob| blob.access == Access::NotEntered || has_content(blob));
+        let is_all = is_flat && top.len() <= most;
         let step = top.len().saturating_sub(1).div_ceil(most.saturating_sub(1).max(1)).max(1);
         let one = async |blob: Blob| {
             if blob.access != Access::NotEntered {
@@ -165,8 +169,17 @@ impl AzureSource {
             Ok(self.page(&from).await?.blobs.into_iter().find(has_content))
         };
         let found = join_all(top.into_iter().step_by(step).take(most).map(one)).await;
-        found.into_iter().filter_map(Result::transpose).collect()
+        let blobs = found.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        Ok(Sample { blobs, is_all })
     }
+}
+
+/// Some blobs of a container.
+#[derive(Debug)]
+pub(super) struct Sample {
+    pub(super) blobs: Vec<Blob>,
+    /// Whether there are no others.
+    is_all: bool,
 }
 
 #[cfg(test)]
