@@ -25,6 +25,7 @@ mod pool;
 mod progress;
 mod runtimes;
 mod settle;
+mod synced;
 
 use folder::Folder;
 pub use known::{Judged, Known};
@@ -37,6 +38,7 @@ pub use runtimes::MAX_RUNTIMES;
 use runtimes::Runtimes;
 pub use settle::settle_judged;
 use settle::{Delivery, Settler};
+pub use synced::Synced;
 
 /// Listing pages buffered ahead of the reads.
 const PAGES_AHEAD: usize = 1;
@@ -124,6 +126,8 @@ pub struct Task<R> {
     pub admit: Admit,
     /// What earlier runs found out about the blobs.
     pub known: Known,
+    /// What is on the platform already; `None` if the run is not to compare with it.
+    pub synced: Option<Synced>,
     /// How the run does its work.
     pub settings: Settings,
     /// Resources shared with other runs. If set, `workers` and `queue` in the settings are ignored.
@@ -142,7 +146,8 @@ impl<R> Task<R> {
         settings: Settings,
     ) -> Self {
         let (admit, known, progress) = (Admit::Listing, Known::default(), Arc::default());
-        Self { listing, reader, profile, quota, admit, known, settings, resources: None, progress }
+        let (synced, resources) = (None, None);
+        Self { listing, reader, profile, quota, admit, known, synced, settings, resources, progress }
     }
 }
 
@@ -204,8 +209,8 @@ pub async fn run<R: Reader, K: Sink>(
     sink: K,
     stop: impl Future<Output = ()>,
 ) -> Result<Ended<K>> {
-    let Task { listing, reader, profile, quota, admit, known, settings, resources, progress } = task;
-    let settler = Settler::new(admit, quota, &profile, sink)?;
+    let Task { listing, reader, profile, quota, admit, known, synced, settings, resources, progress } = task;
+    let settler = Settler::new(admit, quota, &profile, synced, sink)?;
     let at_once = settings.concurrency.max(1);
     let window = settings.window.max(at_once);
     let resources = match resources {
@@ -230,7 +235,7 @@ pub async fn run<R: Reader, K: Sink>(
         let progress = Arc::clone(&progress);
         tokio::task::spawn_blocking(move || {
             let cpu = ThreadTime::now();
-            let settled = settle::settle(verdicts, &permits, settler);
+            let settled = settle::settle(verdicts, &permits, settler, &progress);
             progress.add_stage(Stage::Write, cpu.elapsed());
             settled
         })

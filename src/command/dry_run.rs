@@ -14,13 +14,13 @@ use super::output::Output;
 use super::parts::{self, Weigh};
 use super::target::Resolved;
 use super::{ledger, say, say_rate, say_tally, shard};
+use crate::model::Quota;
 use crate::model::error::{Error, Result};
-use crate::model::{Month, Quota};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::plan_file::checkpoint::Checkpoint;
 use crate::report::{self, Format, ProgressBar, shown};
 use crate::rules::{Choice, Profile};
-use crate::run::{self, End, Ended, Known, Progress, Task};
+use crate::run::{self, End, Ended, Known, Progress, Synced, Task};
 use crate::source::any::AnySource;
 use crate::source::location::Environment;
 use crate::source::{Depth, azure};
@@ -40,6 +40,14 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
     let workspace = resolved.workspace(args.workspace.as_deref());
     let ledger = ledger_quota(workspace, args, &profile, &environment)?;
     let quota = resolved.quota(args.image_quota, args.frame_quota, ledger);
+    let scope = resolved.location.scope(args.depth() == Depth::All);
+    let path = ledger::path(args.ledger.as_deref(), &environment);
+    let known = match workspace {
+        Some(workspace) => Some((path?, workspace)),
+        None => None,
+    };
+    let known = known.as_ref().map(|(path, workspace)| (path.as_path(), *workspace));
+    let on_platform = ledger::on_platform(known, args.synced.as_deref(), &scope)?;
     let provenance = Provenance::of(&resolved, workspace);
     super::runtime()?.block_on(async {
         let options = azure::Options {
@@ -57,13 +65,13 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
             ..provenance.header(input.source.origin(), profile)
         };
         match args.share() {
-            Some(share) => shard::run(input, header, quota, share, args).await,
-            None => report_on(input, header, quota, args).await,
+            Some(share) => shard::run(input, header, quota, on_platform.synced, share, args).await,
+            None => report_on(input, header, quota, on_platform.synced, args).await,
         }
     })
 }
 
-/// What the workspace has left this month. Without a workspace, there are no limits.
+/// What the workspace has left. Without a workspace, there are no limits.
 fn ledger_quota(
     workspace: Option<&str>,
     args: &DryRunArgs,
@@ -78,14 +86,20 @@ fn ledger_quota(
         };
     };
     let path = ledger::path(args.ledger.as_deref(), environment)?;
-    let month = Month::of(Timestamp::now());
+    let period = profile.quota.period.at(Timestamp::now());
     if args.display.verbose {
-        say(&format!("quota of '{}' for {month} in '{}'", shown(workspace), path.display()));
+        say(&format!("quota of '{}' for {period} in '{}'", shown(workspace), path.display()));
     }
-    ledger::quota(&path, workspace, month, profile)
+    ledger::quota(&path, workspace, period, profile)
 }
 
-async fn report_on(input: Input, header: RunHeader, quota: Quota, args: &DryRunArgs) -> Result<Exit> {
+async fn report_on(
+    input: Input,
+    header: RunHeader,
+    quota: Quota,
+    synced: Option<Synced>,
+    args: &DryRunArgs,
+) -> Result<Exit> {
     let begun = Instant::now();
     let profile = Arc::clone(&header.profile);
     let mut known = Known::default();
@@ -93,7 +107,7 @@ async fn report_on(input: Input, header: RunHeader, quota: Quota, args: &DryRunA
         let earlier = parts::open(path, Weigh::default())?;
         check_baseline(path, &earlier.plan().header, &header)?;
         let plan = earlier.plan().clone();
-        known = known.with_baseline(&plan, Box::new(earlier));
+        known = known.with_baseline(&plan, earlier.lookup());
     }
     let plan = match plan_path(args)? {
         Some(path) => {
@@ -101,7 +115,7 @@ async fn report_on(input: Input, header: RunHeader, quota: Quota, args: &DryRunA
             let (checkpoint, kept) =
                 Checkpoint::open(path, header.clone(), args.performance.checkpoint_every(), args.resume)?;
             if args.resume && args.display.verbose {
-                let found = if kept.is_empty() { "there is no run to resume" } else { "resuming the run" };
+                let found = if kept.is_none() { "there is no run to resume" } else { "resuming the run" };
                 say(&format!("{found} for '{}'", path.display()));
             }
             known = known.with_kept(kept);
@@ -121,6 +135,9 @@ async fn report_on(input: Input, header: RunHeader, quota: Quota, args: &DryRunA
         if let Some(credential) = credential {
             say(&format!("credential: {credential}"));
         }
+        for line in source.passed_over() {
+            say(&format!("  {line}"));
+        }
         let most = if args.performance.concurrency.is_none() { "up to " } else { "" };
         say(&format!(
             "{most}{} blobs at a time, {} probe threads, a queue of {}",
@@ -135,6 +152,7 @@ async fn report_on(input: Input, header: RunHeader, quota: Quota, args: &DryRunA
         quota,
         admit: args.admit,
         known,
+        synced,
         settings: pipeline,
         resources: None,
         progress: Arc::clone(&progress),

@@ -14,7 +14,7 @@ use crate::model::error::{Error, Result, reason};
 use crate::plan::{RunHeader, Sink};
 use crate::plan_file::{PartHeader, PartWriter, ShardOf};
 use crate::report::ProgressBar;
-use crate::run::{self, End, Progress, Task};
+use crate::run::{self, End, Progress, Synced, Task};
 use crate::source::listing;
 
 /// Examines the blobs of one shard and writes them as a part of the plan into `out`.
@@ -25,6 +25,7 @@ pub(super) async fn run(
     input: Input,
     header: RunHeader,
     quota: Quota,
+    synced: Option<Synced>,
     (shard, out): (ShardOf, &Path),
     args: &DryRunArgs,
 ) -> Result<Exit> {
@@ -36,14 +37,15 @@ pub(super) async fn run(
     let path = out.join(format!("shard-{index:05}-of-{of:05}.parquet"));
     let profile = Arc::clone(&header.profile);
     let part = PartHeader { shard: Some(shard), ..PartHeader::new(header, quota) };
-    let writer = PartWriter::create(&path, part)?;
     let Input { source, listing, tally } = input;
     let pipeline = args.pipeline(&source);
-    let listing = listing::shard(listing, index, of);
+    let (listing, positions) = listing::shard(listing, index, of);
+    let writer = PartWriter::create(&path, part, positions)?;
     let progress = Arc::new(Progress::default());
     let bar = is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
     let quota = Quota::new(None, None);
     let task = Task {
+        synced,
         progress: Arc::clone(&progress),
         ..Task::new(listing, Arc::new(source), profile, quota, pipeline)
     };

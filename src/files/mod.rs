@@ -1,6 +1,11 @@
-//! Files on this machine: atomic writes, opening without waiting, and Parquet files that may be damaged or hostile.
+//! Files on this machine: atomic writes, opening without waiting, lookups on disk, and Parquet files that may be damaged
+//! or hostile.
 
 pub(crate) mod leaf;
+pub(crate) mod lookup;
+mod name_index;
 pub(crate) mod parquet_file;
 pub(crate) mod regular;
+pub(crate) mod runs;
+mod scratch;
 pub(crate) mod whole;

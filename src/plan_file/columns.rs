@@ -9,10 +9,10 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::Type;
 
 use super::fields::{
-    Done, access_reason, add_nanoseconds, blank_finding, etag, fit, four_cc, gap_cost_mut, ignore,
-    ignore_text, malformed, malformed_mut, modified, owned, pick, pick_some, set, set_access,
-    set_access_reason, set_format, set_modified, set_orientation_read, some, text, track, track_mut, video,
-    video_mut,
+    Done, access_reason, add_nanoseconds, blank_finding, charge_mut, etag, fit, four_cc, gap_cost_mut,
+    ignore, ignore_text, malformed, malformed_mut, modified, owned, pick, pick_some, set, set_access,
+    set_access_reason, set_format, set_modified, set_orientation_read, set_sync_state, some, text, track,
+    track_mut, video, video_mut,
 };
 use super::signed;
 use crate::model::{
@@ -176,6 +176,8 @@ pub(crate) static COLUMNS: &[Column] = &[
     optional("pixel_format", Text(|a, _| text(track(a, 0)?.pixel_format.as_deref()?), ignore_text)),
     optional("frames", Int(|a, _| track(a, 0)?.frames.map(signed), ignore)),
     optional("frames_presented", Int(|a, _| track(a, 0)?.frames_presented.map(signed), ignore)),
+    optional("frames_at_most", Int(|a, _| track(a, 0)?.frames_at_most.map(signed), ignore)),
+    optional("frame_rate", Real(|a, _| track(a, 0)?.frame_rate, ignore)),
     optional("duration_s", Real(|a, _| track(a, 0)?.duration_s, ignore)),
     optional("variable_frame_rate", Flag(|a, _| track(a, 0)?.variable_frame_rate, ignore)),
     Column { name: "tracks", required: false, cells: Cells::List(TRACKS) },
@@ -200,6 +202,22 @@ pub(crate) static COLUMNS: &[Column] = &[
     required(
         "cost_frames",
         Int(|a, _| Some(signed(a.cost.frames)), |a, _, frames| fit(&mut a.cost.frames, frames)),
+    ),
+    // Of accepted assets that were compared with what is on the platform. In a row without them, the charge is the cost.
+    optional("synced", Text(|a, _| text(a.synced?.state.as_str()), set_sync_state)),
+    optional(
+        "charge_images",
+        Int(
+            |a, _| Some(signed(a.synced?.charge.images)),
+            |a, _, images| fit(&mut charge_mut(a).images, images),
+        ),
+    ),
+    optional(
+        "charge_frames",
+        Int(
+            |a, _| Some(signed(a.synced?.charge.frames)),
+            |a, _, frames| fit(&mut charge_mut(a).frames, frames),
+        ),
     ),
     Column { name: "findings", required: true, cells: Cells::List(FINDINGS) },
     required(
@@ -282,6 +300,22 @@ const TRACKS: List = List {
             ),
         ),
         field(
+            "frames_at_most",
+            false,
+            Int(
+                |a, at| track(a, at)?.frames_at_most.map(signed),
+                |a, at, frames| some(&mut track_mut(a, at).frames_at_most, frames),
+            ),
+        ),
+        field(
+            "frame_rate",
+            false,
+            Real(
+                |a, at| track(a, at)?.frame_rate,
+                |a, at, rate| set(&mut track_mut(a, at).frame_rate, Some(rate)),
+            ),
+        ),
+        field(
             "duration_s",
             false,
             Real(
@@ -349,9 +383,13 @@ const FINDINGS: List = List {
     ],
 };
 
-/// The columns as a Parquet schema. An element of a list has the names that the format requires (Parquet,
+/// The last column of a shard's part: the position of each asset in the whole listing, counted from 0. It is not part of
+/// an asset, so plans do not have it.
+pub(super) const POSITION: &str = "listing_position";
+
+/// The columns as a Parquet schema, with or without [`POSITION`]. An element of a list has the names that the format requires (Parquet,
 /// LogicalTypes.md, "Lists").
-pub(super) fn schema() -> Result<Type> {
+pub(super) fn schema(has_positions: bool) -> Result<Type> {
     let mut columns = String::new();
     for column in COLUMNS {
         columns += &match &column.cells {
@@ -371,6 +409,9 @@ pub(super) fn schema() -> Result<Type> {
                 format!("{repetition} group {} (LIST) {{ repeated group list {{ {element} }} }}", column.name)
             }
         };
+    }
+    if has_positions {
+        columns += &format!("required int64 {POSITION}; ");
     }
     parse_message_type(&format!("message plan {{ {columns} }}"))
 }

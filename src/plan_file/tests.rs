@@ -56,7 +56,8 @@ prop_compose! {
 prop_compose! {
     fn track()(
         codec in of(text()), pixel_format in of(text()), width: Option<u32>, height: Option<u32>,
-        frames in of(number()), frames_presented in of(number()), duration_s in of(0.0..1e9),
+        frames in of(number()), frames_presented in of(number()), frames_at_most in of(number()),
+        frame_rate in of(0.0..1e4), duration_s in of(0.0..1e9),
         variable_frame_rate: Option<bool>, encrypted: bool,
     ) -> VideoTrack {
         let (codec, pixel_format) = (codec.map(Into::into), pixel_format.map(Into::into));
@@ -67,6 +68,8 @@ prop_compose! {
             height,
             frames,
             frames_presented,
+            frames_at_most,
+            frame_rate,
             duration_s,
             variable_frame_rate,
             encrypted,
@@ -137,7 +140,7 @@ prop_compose! {
         skipped in of(select(Skip::ALL)), requests: u32, retries: u32, bytes in number(),
     ) -> Asset {
         let (cost, reads) = (Cost { images, frames }, Reads { requests, retries, bytes });
-        Asset { blob, kind, facts, verdict, cost, findings, skipped, reads }
+        Asset { blob, kind, facts, verdict, cost, synced: None, findings, skipped, reads }
     }
 }
 
@@ -192,8 +195,35 @@ proptest! {
         let plan = reader.plan().clone();
         prop_assert_eq!((plan.header, plan.summary), (header(), summary));
         prop_assert_eq!(plan.ended.to_string(), "2026-11-01T10:00:01.623456789Z");
+        let names: Vec<_> = reader.names().map(|name| name.expect("it is read")).collect();
+        prop_assert!(names.iter().eq(assets.iter().map(|asset| &asset.blob.name)));
         let read: Vec<_> = reader.map(|asset| asset.expect("it is read")).collect();
         prop_assert_eq!(read, assets);
+    }
+
+    #[test]
+    fn an_asset_is_the_same_after_a_temporary_file(asset in asset(), cut: prop::sample::Index) {
+        let mut bytes = Vec::new();
+        asset.encode(&mut bytes);
+        prop_assert_eq!(Asset::decode(&bytes[..cut.index(bytes.len())]), None);
+        prop_assert_eq!(Asset::decode(&bytes), Some(asset));
+    }
+
+    #[test]
+    fn assets_are_found_by_name(mut assets in vec(asset(), 0..40), rotate in 0..40_usize) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("plan.parquet");
+        write(&path, &mut assets, None);
+        let mut lookup = PlanReader::open(&path).expect("it is a plan").lookup();
+        let middle = rotate.min(assets.len());
+        let (left, asked) = assets.split_at(middle);
+        for asset in asked.iter().rev() {
+            let found = lookup.find(&asset.blob.name).expect("it is read").expect("it is there");
+            prop_assert_eq!(found.blob.name, asset.blob.name.clone());
+        }
+        let mut lost = 0;
+        lookup.finish(|_| lost += 1).expect("it is read");
+        prop_assert_eq!(lost, left.len());
     }
 }
 
@@ -216,6 +246,7 @@ fn row_groups_follow_one_another() {
             facts: Facts::of(Format::Jpeg),
             verdict: Verdict::Accept,
             cost: Cost { images: 1, frames: 0 },
+            synced: None,
             findings: Vec::new(),
             skipped: None,
             reads: Reads::default(),
@@ -235,7 +266,8 @@ fn the_id_is_that_of_the_content() {
         let facts = Facts::of(Format::Unknown);
         let (cost, reads) = (Cost::default(), Reads::default());
         let (kind, verdict, skipped) = (Kind::Other, Verdict::Skip, None);
-        let asset = Asset { blob, kind, facts, verdict, cost, findings: Vec::new(), skipped, reads };
+        let asset =
+            Asset { blob, kind, facts, verdict, cost, synced: None, findings: Vec::new(), skipped, reads };
         write(&path, &mut [asset], None);
         PlanReader::open(&path).expect("it is a plan").plan().id.clone()
     };
@@ -260,10 +292,49 @@ fn a_number_that_no_column_holds_is_the_greatest_that_one_does() {
     };
     let cost = Cost { images: 0, frames: u64::MAX };
     let (kind, verdict, reads) = (Kind::Video, Verdict::Reject, Reads::default());
-    let asset = Asset { blob, kind, facts, verdict, cost, findings: Vec::new(), skipped: None, reads };
+    let asset =
+        Asset { blob, kind, facts, verdict, cost, synced: None, findings: Vec::new(), skipped: None, reads };
     write(&path, &mut [asset], None);
     let read: Vec<_> =
         PlanReader::open(&path).expect("a plan").map(|asset| asset.expect("it is whole")).collect();
     assert_eq!(read[0].blob.size, i64::MAX as u64);
     assert_eq!(read[0].cost.frames, i64::MAX as u64);
+}
+
+/// A part as another program writes it: without positions, and with its rows in this order.
+fn write_part(path: &std::path::Path, names: &[String]) {
+    let file = crate::files::whole::WholeFile::create(path).expect("a file");
+    let mut rows = write::RowWriter::new(file, path, false).expect("a file");
+    for name in names {
+        let blob = Blob { size: name.len() as u64, ..Blob::not_entered(name.as_str()) };
+        let (cost, reads, facts) = (Cost::default(), Reads::default(), Facts::of(Format::Unknown));
+        let (kind, verdict, findings) = (Kind::Other, Verdict::Skip, Vec::new());
+        let asset = Asset { blob, kind, facts, verdict, cost, findings, skipped: None, synced: None, reads };
+        rows.asset(&asset, 0).expect("it is written");
+    }
+    let header = serde_json::to_string(&PartHeader::new(header(), Quota::new(None, None))).expect("JSON");
+    let pair = parquet::file::metadata::KeyValue::new(PART_KEY.to_owned(), header);
+    rows.finish(vec![pair]).expect("it is written");
+}
+
+#[test]
+fn parts_without_positions_are_merged_by_name_in_whatever_order_their_rows_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Enough for several runs, with names that are longer than what is read of a run at a time.
+    let mut names: Vec<_> = (0..40_000).map(|number| format!("cam{}/{number:05}.jpg", number % 11)).collect();
+    names.extend((0..3).map(|number| format!("{number}{}", "long".repeat(10_000))));
+    let mut random = fastrand::Rng::with_seed(3);
+    random.shuffle(&mut names);
+    let (shuffled, sorted) = names.split_at_mut(35_000);
+    sorted.sort();
+    write_part(&folder.path().join("a.parquet"), shuffled);
+    write_part(&folder.path().join("b.parquet"), sorted);
+    let merged = PartFolder::open(folder.path()).expect("parts").assets();
+    let merged: Vec<_> = merged.map(|asset| asset.expect("it is read").blob.name.to_string()).collect();
+    names.sort();
+    assert!(merged == names);
+
+    write_part(&folder.path().join("c.parquet"), &names[..1]);
+    let error = PartFolder::open(folder.path()).expect("parts").assets().find_map(Result::err);
+    assert!(error.expect("a name is in two parts").message().contains("appears twice"));
 }

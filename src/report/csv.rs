@@ -64,7 +64,7 @@ impl<'a, T: Into<Cell<'a>>> From<Option<T>> for Cell<'a> {
 type Column = (&'static str, for<'a> fn(&'a AssetRecord<'a>) -> Cell<'a>);
 
 /// The columns: the fields of the JSON record, with `cost`, `reads` and `findings` split up.
-const COLUMNS: [Column; 28] = [
+const COLUMNS: [Column; 30] = [
     ("name", |asset| asset.name.into()),
     ("size", |asset| asset.size.into()),
     ("etag", |asset| asset.etag.into()),
@@ -82,6 +82,8 @@ const COLUMNS: [Column; 28] = [
     ("pixel_format", |asset| asset.pixel_format.into()),
     ("frames", |asset| asset.frames.into()),
     ("frames_presented", |asset| asset.frames_presented.into()),
+    ("frames_at_most", |asset| asset.frames_at_most.into()),
+    ("frame_rate", |asset| asset.frame_rate.map_or(Cell::Empty(()), Cell::Decimal)),
     ("duration_s", |asset| asset.duration_s.map_or(Cell::Empty(()), Cell::Decimal)),
     ("verdict", |asset| asset.verdict.into()),
     ("skipped", |asset| asset.skipped.into()),

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::model::{Admit, Asset, Finding, Gauge, Kind, Mirror, Orientation, Origin, Skip, Totals};
+use crate::model::{
+    Admit, Asset, BlobName, Cost, Finding, Gauge, Kind, Mirror, Orientation, Origin, Skip, SyncTotals, Totals,
+};
 use crate::plan::{Shortage, Summary};
 
 /// The version of the formats. The major version changes when a field is removed or changes its meaning.
@@ -41,6 +43,11 @@ pub(super) struct AssetRecord<'a> {
     pub(super) frames: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) frames_presented: Option<u64>,
+    /// Only if `frames` is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) frames_at_most: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) frame_rate: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) duration_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,6 +62,12 @@ pub(super) struct AssetRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) skipped: Option<&'static str>,
     pub(super) cost: CostRecord,
+    /// `new`, `changed` or `unchanged`; absent if it is not known what is on the platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) synced: Option<&'static str>,
+    /// What a sync uses of the quota; absent where `synced` is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) charge: Option<CostRecord>,
     pub(super) findings: Vec<FindingRecord<'a>>,
     pub(super) reads: ReadsRecord,
 }
@@ -63,6 +76,50 @@ pub(super) struct AssetRecord<'a> {
 pub(super) struct CostRecord {
     pub(super) images: u64,
     pub(super) frames: u64,
+}
+
+impl CostRecord {
+    fn new(Cost { images, frames }: Cost) -> Self {
+        Self { images, frames }
+    }
+}
+
+/// What is on the platform, compared with the accepted assets.
+#[derive(Serialize)]
+pub(super) struct SyncedRecord<'a> {
+    sources: &'a [String],
+    new: u64,
+    changed: u64,
+    unchanged: u64,
+    kept: u64,
+    gone: GoneRecord<'a>,
+    charge: CostRecord,
+    returned: CostRecord,
+}
+
+#[derive(Serialize)]
+struct GoneRecord<'a> {
+    count: u64,
+    /// The first few.
+    names: &'a [BlobName],
+    cost: CostRecord,
+}
+
+impl<'a> SyncedRecord<'a> {
+    pub(super) fn new(synced: &'a SyncTotals) -> Self {
+        let SyncTotals { sources, new, changed, unchanged, kept, gone, charge, returned } = synced;
+        let gone = GoneRecord { count: gone.count, names: &gone.names, cost: CostRecord::new(gone.cost) };
+        Self {
+            sources,
+            new: *new,
+            changed: *changed,
+            unchanged: *unchanged,
+            kept: *kept,
+            gone,
+            charge: CostRecord::new(*charge),
+            returned: CostRecord::new(*returned),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -117,13 +174,17 @@ impl<'a> AssetRecord<'a> {
             pixel_format: track.and_then(|track| track.pixel_format.as_deref()),
             frames: track.and_then(|track| track.frames),
             frames_presented: track.and_then(|track| track.frames_presented),
+            frames_at_most: track.and_then(|track| track.frames_at_most),
+            frame_rate: track.and_then(|track| track.frame_rate),
             duration_s: track.and_then(|track| track.duration_s),
             variable_frame_rate: track.and_then(|track| track.variable_frame_rate),
             encrypted: track.map(|track| track.encrypted).filter(|encrypted| *encrypted),
             truncated: facts.truncated,
             verdict: asset.verdict.as_str(),
             skipped: asset.skipped.map(Skip::as_str),
-            cost: CostRecord { images: asset.cost.images, frames: asset.cost.frames },
+            cost: CostRecord::new(asset.cost),
+            synced: asset.synced.map(|standing| standing.state.as_str()),
+            charge: asset.synced.map(|standing| CostRecord::new(standing.charge)),
             findings: asset.findings.iter().map(FindingRecord::new).collect(),
             reads: ReadsRecord {
                 requests: asset.reads.requests,
@@ -187,6 +248,9 @@ impl<'a> SourceRecord<'a> {
 struct GaugeRecord<'a> {
     limit: Option<u64>,
     used_before: u64,
+    /// What of it a sync gives back; absent if nothing, as it always is unless the quota is a stock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    returned: Option<u64>,
     cost: u64,
     /// Absent unless images and frames share a limit and the other kind uses some of it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -203,6 +267,7 @@ impl<'a> GaugeRecord<'a> {
         Self {
             limit: gauge.limit,
             used_before: gauge.used_before,
+            returned: Some(gauge.returned).filter(|returned| *returned > 0),
             cost: gauge.cost,
             cost_of_other_kind: Some(gauge.cost_of_other_kind).filter(|cost| *cost > 0),
             left: gauge.left(),

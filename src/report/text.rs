@@ -9,7 +9,7 @@ use super::groups::{FindingGroup, Groups};
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, number, shown};
 use super::shortage::{do_not_fit, shortage};
 use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
-use super::{Out, written};
+use super::{Out, synced, written};
 use crate::model::error::Result;
 use crate::model::{Asset, Code, Gauge, Severity};
 use crate::plan::{MAX_BASENAMES, RunHeader, Sink, Summary};
@@ -65,6 +65,9 @@ impl Sink for TextReport {
             self.totals(summary)?;
             if let Some(changes) = &summary.changes {
                 changes::text(&mut self.out, changes, &summary.totals, self.width)?;
+            }
+            if let Some(totals) = &summary.synced {
+                synced::text(&mut self.out, totals, &self.header.profile, self.width)?;
             }
             self.findings()?;
             self.closing(summary)?;

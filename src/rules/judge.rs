@@ -149,7 +149,17 @@ impl Decision {
             (None, Some(Severity::Warning) | None) => Verdict::Accept,
         };
         let cost = if verdict == Verdict::Skip { Cost::default() } else { cost(kind, &facts, profile) };
-        Asset { blob, kind, facts, verdict, cost, findings: self.findings, skipped: self.skipped, reads }
+        Asset {
+            blob,
+            kind,
+            facts,
+            verdict,
+            cost,
+            synced: None,
+            findings: self.findings,
+            skipped: self.skipped,
+            reads,
+        }
     }
 }
 
@@ -320,7 +330,8 @@ fn turn(value: i64) -> Option<(&'static str, &'static str)> {
 }
 
 fn judge_video(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
-    let Some(video) = &facts.video else {
+    // An earlier run may have read the headers of other containers.
+    let Some(video) = facts.video.as_ref().filter(|_| facts.format.is_mp4_family()) else {
         let message = format!("the content is {}, must be MP4", facts.format.as_str());
         findings.push(Finding::new(Code::NotMp4, message).with_fix(encode_fix(profile)));
         return;

@@ -45,7 +45,8 @@ pub(crate) struct DryRunArgs {
     #[arg(long, value_name = "N", value_parser = whole_number)]
     pub frame_quota: Option<u64>,
 
-    /// Use what this workspace of the ledger has left this month as the quota [default: the connection's, else none]
+    /// Use what this workspace of the ledger has left as the quota, and what it knows to be synced [default: the
+    /// connection's, else none]
     #[arg(long, value_name = "NAME", value_parser = one_line)]
     pub workspace: Option<String>,
 
@@ -103,6 +104,11 @@ pub(crate) struct DryRunArgs {
     #[arg(long, value_name = "PLAN")]
     pub baseline: Option<PathBuf>,
 
+    /// Count what this plan accepts as synced already: unchanged, it costs nothing again. With a workspace, the ledger
+    /// knows this after presync quota confirm
+    #[arg(long, value_name = "PLAN")]
+    pub synced: Option<PathBuf>,
+
     /// Exit with 0 instead of 1 if there are findings
     #[arg(long)]
     pub exit_zero: bool,
@@ -145,7 +151,8 @@ impl DryRunArgs {
         pipeline.workers = self.performance.workers.unwrap_or(pipeline.workers);
         pipeline.queue = self.performance.queue.unwrap_or(pipeline.queue);
         let max_reads = self.max_reads.unwrap_or(probe::MAX_READS);
-        pipeline.want = Want { dimensions: self.dimensions, end: self.check_end, max_reads };
+        pipeline.want =
+            Want { dimensions: self.dimensions, end: self.check_end, max_reads, ..Want::default() };
         pipeline
     }
 }

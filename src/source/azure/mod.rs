@@ -1,6 +1,5 @@
 //! A container of Azure Blob Storage.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,9 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use cpu_time::ThreadTime;
 use futures::{StreamExt, stream};
-use hyper::Uri;
+use http_body_util::Full;
+use hyper::header::AUTHORIZATION;
+use hyper::{Request, StatusCode, Uri};
 use jiff::Timestamp;
-use tokio::time::timeout;
 
 use super::location::{ContainerUrl, Environment};
 use super::{Depth, Listing, Reader};
@@ -22,6 +22,8 @@ mod account;
 mod answer;
 mod auth;
 mod cli;
+pub mod commands;
+mod cursor;
 mod doctor;
 mod explain;
 mod failure;
@@ -37,7 +39,7 @@ mod sign;
 
 pub use account::{MAX_CONTAINERS, containers};
 pub use auth::{AuthMode, Credential};
-pub use doctor::{Diagnosis, role_condition};
+pub use doctor::Diagnosis;
 pub use http::connector;
 pub use limiter::{Limits, MAX_CONCURRENCY, Traffic};
 pub use list_page::{Page, parse as parse_page};
@@ -45,8 +47,9 @@ pub use retry::Retry;
 pub use session::Session;
 
 use answer::Version;
+use cursor::Cursor;
 use failure::Failure;
-use http::{Endpoint, Length, MAX_SILENCE};
+use http::{Endpoint, Length, MAX_ERROR_BYTES, Response};
 use limiter::Limiter;
 use refusals::Refusals;
 use requests::{PageQuery, Requests};
@@ -54,6 +57,9 @@ use retry::{Deadline, Failed, with_retries};
 
 /// The most bytes of one page: 5,000 blobs with names and metadata of maximum length stay below it.
 const MAX_PAGE_BYTES: usize = 128 * 1024 * 1024;
+/// How many names that begin with a blob's whole name are listed in search of the blob, in case the service lists in no
+/// order: it is rare that any does.
+const MAX_LONGER_NAMES: u64 = 20_000;
 
 /// How long one attempt at a range may take: a server that trickles bytes must not hold up a run. The first attempt
 /// gets less time, and each further one twice as much as the one before, so that a slow connection succeeds.
@@ -61,9 +67,6 @@ const READ_DEADLINE: Duration = Duration::from_secs(120);
 
 /// How long one attempt at a page may take.
 const PAGE_DEADLINE: Duration = Duration::from_secs(300);
-
-/// The most pages in a row without a blob. The service sends some where many blobs were deleted, for each 5,000 of them.
-const MAX_EMPTY_PAGES: u32 = 5_000;
 
 /// Settings for reading from Azure.
 #[derive(Clone, Copy, Debug)]
@@ -158,6 +161,11 @@ impl AzureSource {
         Self::with(url, Credential::given(token), options, &Session::new(options.limits))
     }
 
+    /// What [`AuthMode::Auto`] looked at and could not use, with the reason.
+    pub(crate) fn passed_over(&self) -> &[String] {
+        self.credential.passed_over()
+    }
+
     /// Figures of the requests to the account so far.
     pub(crate) fn traffic(&self) -> Traffic {
         self.limiter.traffic()
@@ -241,9 +249,7 @@ impl AzureSource {
     async fn page_body(&self, from: &Cursor<'_>) -> std::result::Result<Bytes, Failure> {
         let (prefix, marker, max_results) = (&*from.prefix, from.marker.as_deref(), from.page_size);
         let query = PageQuery { prefix, marker, max_results, depth: from.depth };
-        let request = self.requests.page(query).await?;
-        let response = timeout(MAX_SILENCE, self.endpoint.send(request)).await;
-        let response = response.map_err(|_| Failure::silent())??.error_for_status().await?;
+        let response = self.send(|| self.requests.page(query)).await?;
         response.body(Length::AtMost(MAX_PAGE_BYTES)).await
     }
 
@@ -255,8 +261,7 @@ impl AzureSource {
     ) -> std::result::Result<(Bytes, Version), Failure> {
         let too_long = |_| Failure::Other(format!("{range} is more than this machine can address"));
         let length = Length::Exactly(usize::try_from(range.len()).map_err(too_long)?);
-        let request = self.requests.range(blob, range).await?;
-        let response = self.endpoint.send(request).await?.error_for_status().await?;
+        let response = self.send(|| self.requests.range(blob, range)).await?;
         // Before the body: the body of a response that does not match the request is not worth reading.
         answer::check(blob, range, response.status(), response.headers())?;
         let version = match blob.etag.is_none() || blob.last_modified.is_none() {
@@ -284,8 +289,37 @@ impl AzureSource {
         read
     }
 
+    /// Sends a request. If the service rejects its token, sends it once more with another one: a token may have been
+    /// revoked, or have been issued before a change of permissions.
+    async fn send<F>(&self, request: impl Fn() -> F) -> std::result::Result<Response<'_>, Failure>
+    where
+        F: Future<Output = std::result::Result<Request<Full<Bytes>>, Failure>>,
+    {
+        let first = request().await?;
+        let used = first.headers().get(AUTHORIZATION).cloned();
+        let response = self.endpoint.send(first).await?;
+        let is_rejected = response.status() == StatusCode::UNAUTHORIZED;
+        if is_rejected && used.is_some_and(|used| self.credential.reject(&used)) {
+            // Read to its end, so that the connection can be reused.
+            response.body(Length::First(MAX_ERROR_BYTES)).await?;
+            return self.endpoint.send(request().await?).await?.error_for_status().await;
+        }
+        response.error_for_status().await
+    }
+
     fn explain(&self, failed: &Failed) -> Error {
-        explain::explain(failed, &self.url, &self.credential, Timestamp::now())
+        let error = explain::explain(failed, &self.url, &self.credential, Timestamp::now());
+        let passed_over = self.credential.passed_over().join("; ");
+        // Only where another credential could make a difference.
+        match failed.failure {
+            Failure::Credential { .. } | Failure::Status { status: 401 | 403 | 404 | 409, .. }
+                if !passed_over.is_empty() =>
+            {
+                let hint = error.hint().unwrap_or_default();
+                Error::new(error.message()).with_hint(format!("{hint} (--auth auto: {passed_over})"))
+            }
+            _ => error,
+        }
     }
 
     /// What a failed read means for its blob ("Status and error codes", "Blob service error codes").
@@ -350,17 +384,18 @@ impl Reader for AzureSource {
     }
 
     async fn find(&self, name: &BlobName) -> std::result::Result<Option<Blob>, ReadError> {
+        // In any order of names, the name itself comes first of all that begin with it.
         let mut cursor = Cursor::new(name.as_str(), 1);
         loop {
             let page = self.page(&cursor).await.map_err(|failed| self.unfound(&failed))?;
             let circle = |error: Error| ReadError::Unreadable(error.to_string());
             let is_last = !cursor.move_on(&page).map_err(circle)?;
-            // Of all names with this prefix, the name itself comes first. A page may be empty without being the last.
-            match page.blobs.into_iter().next() {
-                Some(blob) => return Ok(Some(blob).filter(|blob| blob.name == *name)),
-                None if is_last => return Ok(None),
-                None => {}
+            let found = page.blobs.into_iter().find(|blob| blob.name == *name);
+            if found.is_some() || is_last || cursor.listed > MAX_LONGER_NAMES {
+                return Ok(found);
             }
+            // A page may be empty without being the last.
+            cursor.page_size = list_page::MAX_BLOBS;
         }
     }
 }
@@ -372,80 +407,6 @@ impl fmt::Debug for AzureSource {
             .field("credential", &self.credential)
             .field("options", &self.options)
             .finish_non_exhaustive()
-    }
-}
-
-/// The position in a listing of the names with a prefix.
-#[derive(Debug)]
-struct Cursor<'a> {
-    prefix: Cow<'a, str>,
-    page_size: u16,
-    depth: Depth,
-    marker: Option<String>,
-    /// An earlier marker, to notice that the markers go in a circle (Brent's algorithm).
-    earlier: Option<String>,
-    pages: u64,
-    /// Pages without a blob since the last one with a blob.
-    empty: u32,
-    listed: u64,
-    last: Option<String>,
-}
-
-impl<'a> Cursor<'a> {
-    fn new(prefix: impl Into<Cow<'a, str>>, page_size: u16) -> Self {
-        Self {
-            prefix: prefix.into(),
-            page_size,
-            depth: Depth::All,
-            marker: None,
-            earlier: None,
-            pages: 0,
-            empty: 0,
-            listed: 0,
-            last: None,
-        }
-    }
-
-    fn with_depth(self, depth: Depth) -> Self {
-        Self { depth, ..self }
-    }
-
-    /// Moves past a page, and returns whether another one follows.
-    ///
-    /// # Errors
-    /// Returns an error if the listing would go on forever.
-    fn move_on(&mut self, page: &Page) -> Result<bool> {
-        self.listed = self.listed.saturating_add(page.blobs.len() as u64);
-        if let Some(blob) = page.blobs.last() {
-            self.last = Some(blob.name.as_str().to_owned());
-        }
-        self.empty = if page.blobs.is_empty() { self.empty + 1 } else { 0 };
-        self.pages += 1;
-        let is_repeated = page.next == self.marker || page.next == self.earlier;
-        if page.next.is_some() && (is_repeated || self.empty >= MAX_EMPTY_PAGES) {
-            let endless = match is_repeated {
-                true => "the service sent the same page twice".to_owned(),
-                false => format!("the service sent {MAX_EMPTY_PAGES} pages without a blob in a row"),
-            };
-            return Err(self.broken(Error::new(endless).with_hint("check what responds at this URL")));
-        }
-        // The distance doubles, so a circle of any length is noticed before it is passed a third time.
-        if self.pages.is_power_of_two() {
-            self.earlier.clone_from(&page.next);
-        }
-        self.marker.clone_from(&page.next);
-        Ok(self.marker.is_some())
-    }
-
-    /// Adds the position in the listing to the error that ended it.
-    fn broken(&self, error: Error) -> Error {
-        let Some(last) = &self.last else { return error };
-        let message =
-            format!("the listing failed after {} blobs ('{}'): {error}", self.listed, last.escape_debug());
-        match error.hint() {
-            Some(hint) => Error::new(message).with_hint(hint),
-            None => Error::new(message),
-        }
     }
 }
 

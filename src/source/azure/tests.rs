@@ -268,7 +268,7 @@ async fn a_listing_without_an_end_is_ended() {
     assert!(error.expect("it goes in a circle").message().contains("same page twice"));
     assert!(names.len() < 9, "{names:?}");
 
-    let empty = (0..MAX_EMPTY_PAGES).map(|at| page(&[], &at.to_string()));
+    let empty = (0..cursor::MAX_EMPTY_PAGES).map(|at| page(&[], &at.to_string()));
     let (_, error) = list(Server::of(empty.collect()).source()).await;
     assert_eq!(
         error.expect("it never ends").message(),

@@ -23,11 +23,16 @@ use bytes::Bytes;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 
 use model::{ByteRange, Facts};
-use probe::{MAX_ASKS, MAX_HELD, MAX_READS, Probe, Step};
+use probe::{MAX_ASKS, MAX_HELD, MAX_READS, Probe, Step, Want};
 
 /// Nodes that an outline may have, and letters that one of them may have.
 const MAX_NODES: usize = 1000;
 const MAX_LETTERS: usize = 200;
+
+/// Steps of work that a probe may take after a read, and more for each byte that it holds: it is linear in them. The
+/// outline takes some, too.
+const WORK: u64 = 4096;
+const WORK_PER_BYTE: u64 = 80;
 
 /// One byte, many times: whoever searches it for a header finds none.
 #[derive(Arbitrary, Debug)]
@@ -138,7 +143,8 @@ impl Asks {
 /// Runs a probe over a blob and cuts each answer to the length that `cut` gives for what is still asked for. Gives back the
 /// facts and the number of bytes that were read.
 pub fn probed(blob: &Blob, extension: Option<&str>, mut cut: impl FnMut(u64) -> u64) -> (Facts, u64) {
-    let (mut probe, mut step) = Probe::new(blob.listed(), extension);
+    let want = Want { containers: true, outline: true, ..Want::default() };
+    let (mut probe, mut step) = Probe::wanting(want, blob.listed(), extension);
     let mut asks = Asks::default();
     loop {
         step = match step {
@@ -150,7 +156,11 @@ pub fn probed(blob: &Blob, extension: Option<&str>, mut cut: impl FnMut(u64) -> 
                 if asks.asks.is_power_of_two() {
                     check_outline(&probe);
                 }
-                probe.step(asks.answer(blob, range, cut(range.len())))
+                let (before, held) = (probe.work(), probe.held() + range.len());
+                let step = probe.step(asks.answer(blob, range, cut(range.len())));
+                let work = u64::from(probe.work() - before);
+                assert!(work <= WORK + WORK_PER_BYTE * held, "{work} steps on {held} bytes");
+                step
             }
         };
     }

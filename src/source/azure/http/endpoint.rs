@@ -11,13 +11,14 @@ use hyper::http::request::Builder;
 use hyper::http::uri::Scheme;
 use hyper::{Method, Request, Uri};
 use hyper_util::client::proxy::matcher::Intercept;
+use tokio::time::timeout;
 use tokio_rustls::rustls::ClientConfig;
 
 use super::connect::Connector;
 use super::connection::Connection;
 use super::descriptors::Descriptors;
 use super::pool::Pool;
-use super::response::Response;
+use super::response::{MAX_SILENCE, Response};
 use crate::source::azure::failure::{ConnectFault, Failure};
 
 /// How often opening a connection is tried while no descriptor is left, and the time between two attempts.
@@ -74,7 +75,7 @@ impl Endpoint {
     /// the response early drops the connection too.
     ///
     /// # Errors
-    /// Returns an error if the connection fails.
+    /// Returns an error if the connection fails, or if no response begins in time.
     pub(in crate::source::azure) async fn send(
         &self,
         request: Request<Full<Bytes>>,
@@ -87,7 +88,8 @@ impl Endpoint {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        let (head, body) = connection.send(request).await?.into_parts();
+        let response = timeout(MAX_SILENCE, connection.send(request)).await;
+        let (head, body) = response.map_err(|_| Failure::silent())??.into_parts();
         Ok(Response::new(head, body, connection, &self.pool))
     }
 

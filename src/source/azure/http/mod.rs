@@ -30,7 +30,7 @@ mod transport;
 pub use connect::connector;
 use descriptors::Descriptors;
 pub(super) use endpoint::Endpoint;
-pub(super) use response::{Length, MAX_ERROR_BYTES, MAX_SILENCE};
+pub(super) use response::{Length, MAX_ERROR_BYTES, Response};
 
 /// The connections to every endpoint used so far, and what is needed to open them. Sends nothing on its own.
 pub(super) struct Client {
@@ -55,6 +55,11 @@ impl Client {
     /// The most connections, to all endpoints together.
     pub(super) fn max_connections(&self) -> usize {
         self.descriptors.most()
+    }
+
+    /// A client that uses no proxy.
+    pub(super) fn direct() -> Self {
+        Self { proxies: Matcher::builder().build(), ..Self::new() }
     }
 
     /// The endpoint that a URL such as `https://media.blob.core.windows.net/path` is on.

@@ -20,7 +20,7 @@ use crate::source::azure::failure::{Failure, Head};
 pub(in crate::source::azure) const MAX_ERROR_BYTES: usize = 64 * 1024;
 
 /// How long a response may stall.
-pub(in crate::source::azure) const MAX_SILENCE: Duration = Duration::from_secs(30);
+pub(super) const MAX_SILENCE: Duration = Duration::from_secs(30);
 
 /// A response that brings fewer bytes than this in that time, and is not complete then, counts as stalled: a server
 /// that trickles bytes must not hold up a listing.
