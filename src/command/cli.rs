@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 
 use anstyle::Style;
 use clap::builder::styling::{AnsiColor, Styles};
@@ -46,21 +48,37 @@ Exit codes:
 
 /// Runs the command with these arguments, the first of which is the program's name, and reports an error on stderr.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
-    quiet_caught_panics();
-    secrets::remember_environment();
-    let args: Vec<_> = args.into_iter().collect();
-    if let Err(error) = secrets::check_arguments(&args) {
-        return fail(&error);
-    }
-    let parsed = Cli::command().try_get_matches_from(args);
-    match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
-        Ok((cli, matches)) => {
-            secrets::check_options(&matches).and_then(|()| cli.run()).unwrap_or_else(|error| fail(&error))
+    note_panics();
+    raise_open_files();
+    guarded(|| {
+        secrets::remember_environment();
+        let args: Vec<_> = args.into_iter().collect();
+        secrets::check_arguments(&args)?;
+        let parsed = Cli::command().try_get_matches_from(args);
+        match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
+            Ok((cli, matches)) => {
+                secrets::check_options(&matches)?;
+                cli.run()
+            }
+            Err(error) => {
+                print_usage(&error);
+                Ok(if error.use_stderr() { Exit::Failed } else { Exit::Clean })
+            }
         }
-        Err(error) => {
-            print_usage(&error);
-            if error.use_stderr() { Exit::Failed } else { Exit::Clean }
-        }
+    })
+}
+
+/// Runs a command. If it panics, on whichever thread, it fails.
+fn guarded(run: impl FnOnce() -> Result<Exit>) -> Exit {
+    let ran = catch_unwind(AssertUnwindSafe(run));
+    // A panic on another thread may have become an error that says less, or a result that misses something.
+    match (PANICKED_AT.get(), ran) {
+        (Some(place), _) => fail(
+            &Error::new(format!("a bug in presync ended the run (at {place}); please report it"))
+                .with_hint("set RUST_BACKTRACE=1 to see more"),
+        ),
+        (None, Ok(ran)) => ran.unwrap_or_else(|error| fail(&error)),
+        (None, Err(_)) => fail(&Error::new("a bug in presync ended the run; please report it")),
     }
 }
 
@@ -75,16 +93,32 @@ fn print_usage(error: &clap::Error) {
     };
 }
 
-/// A panic on a thread that probes or decodes a plan is caught there and becomes a verdict or an error, so the default
-/// message would only confuse.
-fn quiet_caught_panics() {
+/// Where the first panic was that nothing catches.
+static PANICKED_AT: OnceLock<String> = OnceLock::new();
+
+/// Notes a panic instead of printing it: its text may show what a blob contains. A panic on a thread that probes or
+/// decodes a plan is caught there and becomes a verdict or an error.
+fn note_panics() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let probes = std::thread::current().name().is_some_and(|name| name.starts_with("probe-"));
-        if !probes && !parquet_file::is_decoding() {
+        if probes || parquet_file::is_decoding() {
+            return;
+        }
+        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        let _ = PANICKED_AT.set(place);
+        if std::env::var_os("RUST_BACKTRACE").is_some_and(|wanted| wanted != "0") {
             default(panic);
         }
     }));
+}
+
+/// Lets this process have as many files open as the system allows it: each connection is one, and the usual limits are
+/// lower than a run needs (256 on macOS, 1,024 on Linux).
+fn raise_open_files() {
+    // If it cannot be raised, fewer connections are opened.
+    #[cfg(unix)]
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
 }
 
 /// Prints the error and its hint.
@@ -193,6 +227,12 @@ impl Cli {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_is_a_failure() {
+        assert_eq!(guarded(|| Ok(Exit::Clean)), Exit::Clean);
+        assert_eq!(guarded(|| panic!("on purpose")), Exit::Failed);
+    }
 
     #[test]
     fn the_definition_is_sound() {

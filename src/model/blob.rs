@@ -132,6 +132,10 @@ pub struct Blob {
 }
 
 impl Blob {
+    /// The most bytes of a blob: 50,000 blocks of 4,000 MiB, 190.7 TiB ("Scalability and performance targets for Blob
+    /// Storage").
+    pub const MAX_SIZE: u64 = 50_000 * (4_000 << 20);
+
     /// An entry for everything in a folder that the listing does not descend into. `name` ends in `/`.
     pub fn not_entered(name: impl Into<Box<str>>) -> Self {
         let name = BlobName::new(name);

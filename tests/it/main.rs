@@ -35,9 +35,12 @@ mod html;
 mod inventory;
 mod ledger;
 mod loopback;
+mod memory;
 mod misplaced;
 mod order;
 mod own_files;
+#[cfg(unix)]
+mod pipes;
 mod pixel_formats;
 mod plan;
 mod platform;

@@ -70,12 +70,13 @@ async fn audit_sources(args: &AuditArgs, environment: Environment) -> Result<Exi
     let defaults = Settings::with_concurrency(most.div_ceil(at_once));
     let workers = args.performance.workers.unwrap_or(defaults.workers);
     let bars = super::is_live(args.display.progress()).then(|| Arc::new(ProgressBars::show(targets.len())));
+    let notice = if args.display.verbose && bars.is_none() { say } else { |_: &str| {} };
     let auditor = Arc::new(Auditor {
         out: args.out.clone(),
         ledger,
         environment,
         session,
-        options: azure::Options { limits, ..args.azure.options() },
+        options: azure::Options { limits, notice, ..args.azure.options() },
         resources: Arc::new(Resources::new(workers, args.performance.queue.unwrap_or(defaults.queue))?),
         concurrency: defaults.concurrency,
         checkpoint_every: args.performance.checkpoint_every(),

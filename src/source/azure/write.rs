@@ -199,7 +199,7 @@ impl AzureSource {
         match &self.credential.authorization {
             Authorization::Anonymous | Authorization::Sas(_) => {}
             Authorization::Token(tokens) => {
-                let bearer = tokens.bearer().await.map_err(|failure| self.refused(failure))?;
+                let bearer = tokens.bearer().await.map_err(|failure| self.may_not_write(failure))?;
                 headers.insert("x-ms-copy-source-authorization", bearer);
             }
             Authorization::Key(key) => {
@@ -297,7 +297,7 @@ impl AzureSource {
             Failure::Status { status: 409, .. } if failure.code() == Some("BlobAlreadyExists") => {
                 ReadError::Unreadable("another blob has the name already".into())
             }
-            Failure::Status { status: 401 | 403, .. } => self.refused(failure),
+            Failure::Status { status: 401 | 403, .. } => self.may_not_write(failure),
             // A lease, an immutability policy, or a kind of blob that cannot be replaced.
             Failure::Status { status: 412, .. } => ReadError::Unreadable(failure.to_string()),
             _ => self.read_error(&Failed { failure, attempts }),
@@ -305,7 +305,7 @@ impl AzureSource {
     }
 
     /// The error for a credential that may not write, which is the same for every blob.
-    fn refused(&self, failure: Failure) -> ReadError {
+    fn may_not_write(&self, failure: Failure) -> ReadError {
         ReadError::Fatal(Error::new(format!("the service refuses to write to '{}': {failure}", self.url)).with_hint(
             "presync fix --apply needs the role Storage Blob Data Contributor, or a SAS with the permissions rwlt",
         ))

@@ -178,6 +178,9 @@ impl Row<'_> {
             None if is_folder => 0,
             None => return Err(broken("has no length")),
         };
+        if size > Blob::MAX_SIZE {
+            return Err(broken("has a length above the 190.7 TiB that a blob can have"));
+        }
         if name.is_empty() {
             // The root of a hierarchical namespace.
             return Err(LeftOut::Hidden);

@@ -40,7 +40,7 @@ fn odd_names_come_out_as_they_are() {
     assert_eq!(first.last_modified.unwrap().to_string(), "2026-11-01T10:00:00Z");
     assert_eq!(page.blobs[1].etag, Some(ETag::new("0x8DD")));
     assert_eq!((page.blobs[2].etag.clone(), page.blobs[2].last_modified), (None, None));
-    assert_eq!(page.blobs[3].size, u64::MAX);
+    assert_eq!(page.blobs[3].size, Blob::MAX_SIZE);
     assert!(matches!(page.blobs[6].access, Access::Unreachable(_)));
 }
 
@@ -116,6 +116,15 @@ fn what_is_no_listing_is_said_so() {
     }
     assert!(fault("<html><body>").contains("not a listing"));
     assert!(fault("<!DOCTYPE x [<!ENTITY a 'b'>]><EnumerationResults/>").contains("document type"));
+}
+
+#[test]
+fn more_bytes_than_a_blob_can_have_are_refused() {
+    for size in [Blob::MAX_SIZE + 1, u64::MAX] {
+        let length = format!("<Properties><Content-Length>{size}</Content-Length></Properties>");
+        let fault = fault(&page_of(&format!("<Name>a\n.jpg</Name>{length}")));
+        assert!(fault.contains(&format!("'a\\n.jpg' has {size} bytes, more than the 190.7 TiB")), "{fault}");
+    }
 }
 
 #[test]
