@@ -40,7 +40,10 @@ impl GroupRows {
                 Cells::One(leaf) => find(schema, column, "", leaf)?.into_iter().collect(),
                 Cells::List(list) => {
                     let find = |field: &Field| find(schema, column, field.name, &field.leaf);
-                    list.fields.iter().filter_map(|field| find(field).transpose()).collect::<Result<_, _>>()?
+                    list.fields
+                        .iter()
+                        .filter_map(|field| find(field).transpose())
+                        .collect::<Result<_, _>>()?
                 }
             };
             let open =
