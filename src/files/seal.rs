@@ -59,9 +59,12 @@ pub(crate) fn check(file: &mut File) -> io::Result<Seal> {
     })
 }
 
+/// A digest in hexadecimal.
+type Digits = [u8; DIGITS];
+
 /// Where the digest is in the file, the one that is there, and the right one. Of several keys, the last one counts: the
 /// others are part of what is digested.
-fn digest(file: &mut File) -> io::Result<Option<(u64, [u8; DIGITS], [u8; DIGITS])>> {
+fn digest(file: &mut File) -> io::Result<Option<(u64, Digits, Digits)>> {
     let (start, mut footer) = footer(file)?;
     let key = [KEY.as_bytes(), &LENGTH].concat();
     let Some(found) = footer.windows(key.len()).rposition(|bytes| bytes == key) else { return Ok(None) };

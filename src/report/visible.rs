@@ -27,7 +27,7 @@ impl<W: Write> Visible<W> {
     fn escape(&mut self, text: &str) -> io::Result<()> {
         let mut rest = text;
         while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_unseen(*c) && !"\t\r\n".contains(*c)) {
-            self.out.write_all(rest[..at].as_bytes())?;
+            self.out.write_all(&rest.as_bytes()[..at])?;
             match self.json {
                 true => write!(self.out, "\\u{:04x}", u32::from(c))?,
                 false => write!(self.out, "{}", c.escape_unicode())?,

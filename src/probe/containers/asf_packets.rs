@@ -59,7 +59,7 @@ impl Packet<'_> {
                 // Several whole frames: the first one's time, and their distance (5.2.3.3).
                 1 => Some(offset),
                 // The size of the frame and its time; where it starts, the offset in it is 0 (5.2.3.1).
-                8.. => self.0.get(4..8).map(|time| number_of(time)).filter(|_| offset == 0),
+                8.. => self.0.get(4..8).map(number_of).filter(|_| offset == 0),
                 _ => None,
             };
             if number == u64::from(stream) {

@@ -231,10 +231,10 @@ impl<'a> Movie<'a> {
     fn tracks(&mut self, view: View<'a>, tracks: Element) -> Parse<()> {
         let mut entries = Elements::inside(view, tracks);
         while let Some(entry) = entries.next()?.filter(|_| self.track.is_none()) {
-            if entry.id == TRACK_ENTRY {
-                if let Some((track, uid, number)) = video_track(view, entry)? {
-                    (self.track, self.number) = (Some((track, uid)), number);
-                }
+            if entry.id == TRACK_ENTRY
+                && let Some((track, uid, number)) = video_track(view, entry)?
+            {
+                (self.track, self.number) = (Some((track, uid)), number);
             }
         }
         Ok(())

@@ -81,7 +81,11 @@ fn the_times_of_the_first_blocks_show_a_rate() {
     let head = [info, element(0x1654_AE6B, &element(0xAE, &entry))].concat();
     let block = |track: u8, time: u16| {
         let content = [&[0x80 | track][..], &time.to_be_bytes(), &[0; 40]].concat();
-        if time % 80 == 0 { element(0xA3, &content) } else { element(0xA0, &element(0xA1, &content)) }
+        if time.is_multiple_of(80) {
+            element(0xA3, &content)
+        } else {
+            element(0xA0, &element(0xA1, &content))
+        }
     };
     let blocks = (0..40u16).flat_map(|index| [block(1, index * 40), block(2, index * 40 + 3)].concat());
     let cluster = element(0x1F43_B675, &[element(0xE7, &[0]), blocks.collect()].concat());

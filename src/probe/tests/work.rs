@@ -82,7 +82,7 @@ fn bombs(count: usize) -> Vec<(&'static str, Vec<u8>)> {
             [b"\0\0\x01\xBA\x44\0\x04\0".to_vec(), b"\0\0\x01\xE0\0\x01\x80".repeat(count)].concat(),
         ),
         ("pages.ogv", [b"OggS\0\x02".to_vec(), vec![7; 21], b"OggS\0".repeat(count)].concat()),
-        ("tags.flv", [b"FLV\x01\x01\0\0\0\x09\0\0\0\0".to_vec(), vec![0; 11].repeat(count)].concat()),
+        ("tags.flv", [b"FLV\x01\x01\0\0\0\x09\0\0\0\0".to_vec(), [0; 11].repeat(count)].concat()),
         ("items.heic", heif(&items, &locations, &bmff(b"free", b"").repeat(count), &[0; 64])),
         ("references.heic", heif(&items, &locations, &describes.repeat(count / 1000), &[0; 64])),
         ("pieces.heic", heif(&[2], &pieces, b"", &[0; 64])),

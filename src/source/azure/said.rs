@@ -104,7 +104,13 @@ impl Said {
 
     fn set(&mut self, name: &[u8], text: &str) {
         let text = match name {
-            b"Code" => is_code(text).then(|| text.to_owned()).unwrap_or_default(),
+            b"Code" => {
+                if is_code(text) {
+                    text.to_owned()
+                } else {
+                    String::new()
+                }
+            }
             b"HeaderName" | b"QueryParameterName" => clean(text).to_ascii_lowercase(),
             _ => clean(text),
         };
