@@ -126,7 +126,8 @@ async fn examine(args: &DoctorArgs) -> (Option<Origin>, Vec<Check>) {
 async fn platform(url: &ContainerUrl, auth: AuthMode, env: &Environment, args: &DoctorArgs) -> Vec<Check> {
     const NAME: &str = "platform";
     let Some(app_id) = &args.app_id else {
-        let why = "only your own access was tested: pass the ID of the platform's application with --app-id";
+        let why = "only your own access was tested: pass the ID of the platform's application with --app-id \
+                   (external buckets also need a paid plan)";
         return vec![Check::skipped(NAME, why)];
     };
     let Some(name) = url.account() else {

@@ -215,7 +215,7 @@ impl<'a> Account<'a> {
 
     /// Prints the account's containers.
     pub fn list_containers(self) -> Az {
-        Az::new("storage container list").option("--account-name", self.name).option("--auth-mode", "login")
+        Az::new("storage container list").option("--auth-mode", "login").option("--account-name", self.name)
     }
 }
 

@@ -135,9 +135,7 @@ pub(super) async fn read(source: &AzureSource, blobs: Vec<Blob>) -> Read {
             let read = RANGE_BYTES.min(blob.size);
             Check::new("read", Outcome::Ok, format!("{read} of {} bytes of '{}'", blob.size, blob.name))
         }
-        (Some(_), 0) => {
-            Check::new("read", Outcome::Ok, format!("the first {RANGE_BYTES} bytes of each of {count} blobs"))
-        }
+        (Some(_), 0) => Check::new("read", Outcome::Ok, format!("the beginning of each of {count} blobs")),
         (Some(_), failed) => {
             let first = refused.swap_remove(0);
             let detail = format!("{failed} of {count} blobs cannot be read: {}", first.detail);
