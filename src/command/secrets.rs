@@ -8,7 +8,7 @@ use std::path::Path;
 use clap::ArgMatches;
 
 use crate::model::error::{Error, Result};
-use crate::model::secret::{kind_of, remember, remember_within};
+use crate::model::secret::{redact, remember, remember_within};
 use crate::source::location::misplaced;
 
 /// The environment variables of Azure's tools and of the CI systems that sign in for them begin with one of these…
@@ -79,7 +79,7 @@ pub(super) fn check_arguments(args: &[OsString]) -> Result<()> {
     }
 }
 
-/// Refuses a URL with a SAS as the value of anything but a source: as a file's name, it would be written to the disk.
+/// Refuses a secret, such as a URL with a SAS or a password, as the value of anything but a source: as a file's name, it would be written to the disk.
 ///
 /// # Errors
 /// Returns an error that names the option.
@@ -88,14 +88,14 @@ pub(super) fn check_options(matches: &ArgMatches) -> Result<()> {
         return check_options(matches);
     }
     let is_secret = |value: &OsStr| {
-        !Path::new(value).exists() && value.to_str().is_some_and(|value| kind_of(value).is_some())
+        !Path::new(value).exists() && value.to_str().is_some_and(|value| redact(value) != value)
     };
     for id in matches.ids().filter(|id| !SOURCES.contains(&id.as_str())) {
         let mut values = matches.try_get_raw(id.as_str()).ok().flatten().into_iter().flatten();
         if values.any(is_secret) {
             let option = id.as_str().replace('_', "-");
-            return Err(Error::new(format!("the value of '{option}' holds a SAS"))
-                .with_hint("only a source can be the URL of a container with a SAS; quote the URL"));
+            return Err(Error::new(format!("the value of '{option}' holds a secret"))
+                .with_hint("only a source can be the URL of a container with a SAS, in quotes; rename a file of this name"));
         }
     }
     Ok(())
