@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::Ledger;
 use super::reservation::{Reservation, active};
-use crate::files::own;
+use crate::files::{own, whole};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, Cost, Scope};
 use crate::plan_file::Plan;
@@ -208,7 +208,7 @@ impl Ledger {
         })
     }
 
-    /// Removes the files that no row names. The lock must be held. What cannot be removed now, the next one removes.
+    /// Removes presync's files that no row names. The lock must be held. What cannot be removed now, the next one removes.
     pub(super) fn clean(&self) {
         let named = self.read(|connection| {
             const NAMED: &str = "SELECT file FROM platform UNION \
@@ -218,11 +218,22 @@ impl Ledger {
         let Ok(named): Result<BTreeSet<String>> = named else { return };
         for entry in fs::read_dir(self.folder()).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name != "lock" && !named.contains(&name) {
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            if is_file && is_name(&name) && !named.contains(&name) {
                 let _ = fs::remove_file(entry.path());
             }
         }
     }
+}
+
+/// Whether presync gives files such a name: that of a [new file](Ledger::new_file), or of one that was not finished.
+/// Anything else in the folder is someone's own.
+fn is_name(name: &str) -> bool {
+    let number = name.strip_suffix(".parquet");
+    let is_new = number.is_some_and(|number| {
+        number.len() == 32 && number.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    });
+    is_new || whole::is_unfinished(name)
 }
 
 /// Replaces what is known of a source.
