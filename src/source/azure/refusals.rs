@@ -20,7 +20,7 @@ use crate::model::{Access, Blob, BlobName, ByteRange, ReadError, Reads};
 use crate::source::Depth;
 
 /// Blobs refused in a row before others are tried, once a blob has been read: each trial costs requests.
-const IN_A_ROW: u64 = 8;
+const IN_A_ROW: u64 = 4;
 /// The time between two trials.
 const BETWEEN: Duration = Duration::from_secs(1);
 /// Blobs that are tried, besides one that was read before.
@@ -119,8 +119,15 @@ impl AzureSource {
         }
     }
 
-    /// Tries to read a blob that was read before, then others. Without enough evidence against it, the answer is yes.
+    /// Whether anything can be read. Without enough evidence against it, the answer is yes.
     async fn is_anything_readable(&self) -> bool {
+        // None in a row: a read that was under way has succeeded meanwhile. Whether that still holds, a second trial
+        // tells.
+        self.trial().await || self.refusals.in_a_row() == 0 && self.trial().await
+    }
+
+    /// Tries to read a blob that was read before, then others. Returns whether one was read, or too few were tried.
+    async fn trial(&self) -> bool {
         let known = self.refusals.readable.get();
         if let Some(blob) = known
             && !self.is_refused(blob).await
@@ -135,10 +142,8 @@ impl AzureSource {
             Err(_) => return true,
         };
         let refused = join_all(blobs.iter().map(|blob| self.is_refused(blob))).await;
-        let in_a_row = self.refusals.in_a_row();
-        let is_certain = known.is_some() || is_all || in_a_row >= NEVER_READ;
-        // None in a row: a read that was under way meanwhile has succeeded.
-        refused.contains(&false) || in_a_row == 0 || !is_certain
+        let is_certain = known.is_some() || is_all || self.refusals.in_a_row() >= NEVER_READ;
+        refused.contains(&false) || !is_certain
     }
 
     async fn is_refused(&self, blob: &Blob) -> bool {
@@ -203,6 +208,6 @@ mod tests {
         assert!(refusals.refused(&blob("e"), later));
         assert!(!refusals.refused(&blob("f\n"), later + BETWEEN / 2));
         assert!(refusals.refused(&blob("g"), later + BETWEEN));
-        assert_eq!(refusals.names(), "'d', 'e', 'f\\n' and 7 more");
+        assert_eq!(refusals.names(), format!("'d', 'e', 'f\\n' and {} more", IN_A_ROW - 1));
     }
 }
