@@ -230,7 +230,7 @@ async fn a_refused_blob_ends_a_run_only_if_no_other_one_can_be_read() {
     ] {
         let refused = || refusal(status, code);
         let (bytes, reads) = read_after(vec![refused(), others(), byte.clone(), refused()]).await;
-        assert_eq!((bytes, reads.requests), (Err(ReadError::Unreadable(says.into())), 1));
+        assert_eq!((bytes, reads.requests), (Err(ReadError::Refused(says.into())), 1));
         match read_after(vec![refused(), others(), refused(), refused()]).await.0 {
             Err(ReadError::Fatal(error)) => {
                 let message = error.message();
@@ -242,7 +242,7 @@ async fn a_refused_blob_ends_a_run_only_if_no_other_one_can_be_read() {
     }
     let refused = || refusal("403 Forbidden", "AuthenticationFailed");
     let (bytes, _) = read_after(vec![refused(), refused()]).await;
-    assert!(matches!(bytes, Err(ReadError::Unreadable(_))), "a SAS may allow reading, but not listing");
+    assert!(matches!(bytes, Err(ReadError::Refused(_))), "a SAS may allow reading, but not listing");
 
     let server = Server::of(vec![refused()]);
     let source = server.source_with(AuthMode::Auto, "?se=2020-01-01&sp=r&sig=x", &[]);
