@@ -24,7 +24,7 @@ const IN_A_ROW: u64 = 4;
 /// The time between two trials.
 const BETWEEN: Duration = Duration::from_secs(1);
 /// Blobs that are tried, besides one that was read before.
-const TRIED: usize = 32;
+const TRIED: usize = 64;
 /// Blobs refused in a row that end a run in which none was ever read, unless fewer are all that there are: where only
 /// one of ten can be read, fewer might all be refused by chance.
 const NEVER_READ: u64 = 64;
@@ -72,8 +72,10 @@ impl Refusals {
         if row.names.len() < NAMED && !row.names.contains(&blob.name) {
             row.names.push(blob.name.clone());
         }
-        let is_early = self.readable.get().is_some() && in_a_row < IN_A_ROW;
-        let is_due = !is_early && row.last_trial.is_none_or(|last| now.duration_since(last) >= BETWEEN);
+        let is_known = self.readable.get().is_some();
+        let is_early = is_known && in_a_row < IN_A_ROW;
+        let is_time = row.last_trial.is_none_or(|last| now.duration_since(last) >= BETWEEN);
+        let is_due = !is_early && is_time || !is_known && in_a_row == NEVER_READ;
         if is_due {
             row.last_trial = Some(now);
         }
@@ -156,15 +158,17 @@ impl AzureSource {
         }
     }
 
-    /// Up to `most` blobs with content, from different folders where there are any, spread over the first page of
-    /// names under the prefix.
+    /// Up to `most` blobs with content, spread over the names under the prefix if they are on one page, else from
+    /// different folders if there are any.
     pub(super) async fn sample(&self, most: usize) -> Result<Sample, Failed> {
         let has_content = |blob: &Blob| blob.access == Access::Online && blob.size > 0;
-        let from = Cursor::new(self.url.prefix(), list_page::MAX_BLOBS).with_depth(Depth::Direct);
+        let from = Cursor::new(self.url.prefix(), list_page::MAX_BLOBS);
         let Page { blobs: mut top, next } = self.page(&from).await?;
-        let is_flat = next.is_none() && top.iter().all(|blob| blob.access != Access::NotEntered);
+        if next.is_some() {
+            top = self.page(&from.with_depth(Depth::Direct)).await?.blobs;
+        }
         top.retain(|blob| blob.access == Access::NotEntered || has_content(blob));
-        let is_all = is_flat && top.len() <= most;
+        let is_all = next.is_none() && top.len() <= most;
         let step = top.len().saturating_sub(1).div_ceil(most.saturating_sub(1).max(1)).max(1);
         let one = async |blob: Blob| {
             if blob.access != Access::NotEntered {

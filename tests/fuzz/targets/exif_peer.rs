@@ -10,7 +10,7 @@ use image::codecs::{jpeg::JpegDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::{ImageDecoder, ImageResult};
 use libfuzzer_sys::fuzz_target;
 use presync_fuzz::accept::judged;
-use presync_fuzz::model::{Facts, Orientation, Verdict};
+use presync_fuzz::model::{Facts, Format, Orientation, Verdict};
 use presync_fuzz::photo::{File, Photo};
 use presync_fuzz::tiff::FieldType;
 
@@ -38,6 +38,10 @@ fuzz_target!(|input: (Photo, u32)| {
     let (photo, cut) = input;
     let file = photo.file();
     let facts = judged(file.name, &file.bytes).facts;
+    if facts.format == Format::Raw {
+        // A TIFF with the marks of a camera's raw file, whose orientation is not read: no platform syncs it.
+        return;
+    }
     assert_eq!(facts.gap, None, "no header is too long: {facts:?}");
     let ours = match facts.orientation {
         Orientation::NotRead => Answer::Damaged,
