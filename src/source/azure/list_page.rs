@@ -288,13 +288,18 @@ impl<'p> Parser<'p> {
     }
 }
 
-/// An emulator lists the folders after the blobs, each sorted by name: merges them. Other pages stay as they are.
+/// An emulator lists the folders before or after the blobs, both sorted by name: merges them. Other pages stay as they
+/// are.
 fn merge_folders(blobs: &mut [Blob]) {
-    let folders = blobs.iter().position(|blob| blob.access == Access::NotEntered);
-    let (files, folders) = blobs.split_at(folders.unwrap_or(blobs.len()));
-    let is_sorted = |blobs: &[Blob]| blobs.is_sorted_by(|left, right| left.name <= right.name);
-    let are_apart = folders.iter().all(|blob| blob.access == Access::NotEntered);
-    if !files.is_empty() && !folders.is_empty() && are_apart && is_sorted(files) && is_sorted(folders) {
+    let is_folder = |blob: &Blob| blob.access == Access::NotEntered;
+    if !blobs.iter().any(is_folder) {
+        return;
+    }
+    let is_by_bytes = |blobs: &[Blob]| blobs.is_sorted_by(|left, right| left.name <= right.name);
+    let is_by_folder =
+        blobs.is_sorted_by(|left, right| left.name.as_str().split('/').le(right.name.as_str().split('/')));
+    let parts: Vec<_> = blobs.chunk_by(|left, right| is_folder(left) == is_folder(right)).take(3).collect();
+    if !is_by_folder && parts.len() == 2 && parts.iter().all(|part| is_by_bytes(part)) {
         blobs.sort_by(|left, right| left.name.cmp(&right.name));
     }
 }
