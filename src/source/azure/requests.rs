@@ -17,6 +17,7 @@ use jiff::civil::Date;
 use percent_encoding::utf8_percent_encode;
 
 use super::auth::Authorization;
+use super::encryption::EncryptionKey;
 use super::failure::Failure;
 use crate::model::{Blob, BlobName, ByteRange};
 use crate::source::Depth;
@@ -31,7 +32,7 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("presync/", env!("CA
 const XML: HeaderValue = HeaderValue::from_static("application/xml");
 
 /// Room for all headers of a request.
-const HEADERS: usize = 8;
+const HEADERS: usize = 12;
 
 /// A version of the REST API, which is a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,14 +120,35 @@ impl Requests {
     }
 
     /// The request for a range of a blob, in the version that was listed.
-    pub(super) async fn range(&self, blob: &Blob, range: ByteRange) -> Result<Request<Full<Bytes>>, Failure> {
+    pub(super) async fn range(
+        &self,
+        blob: &Blob,
+        range: ByteRange,
+        encryption: Option<&EncryptionKey>,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
         let target = self.path_of(&blob.name);
         let mut headers = self.headers();
+        if let Some(key) = encryption {
+            key.add_to(&mut headers);
+        }
         headers.insert(RANGE, value(format!("bytes={range}"))?);
         if let Some(etag) = &blob.etag {
             headers.insert(IF_MATCH, value(format!("\"{}\"", etag.as_str()))?);
         }
-        self.request(target, headers).await
+        self.request(Method::GET, target, headers, Bytes::new()).await
+    }
+
+    /// The request for a blob's properties, which needs no more than the permission to read it.
+    pub(super) async fn properties(
+        &self,
+        name: &BlobName,
+        encryption: Option<&EncryptionKey>,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        let mut headers = self.headers();
+        if let Some(key) = encryption {
+            key.add_to(&mut headers);
+        }
+        self.request(Method::HEAD, self.path_of(name), headers, Bytes::new()).await
     }
 
     /// The request target of a blob: its path, with the SAS if there is one.
@@ -136,11 +158,18 @@ impl Requests {
         target
     }
 
-    fn path_of(&self, name: &BlobName) -> String {
+    /// The path of a blob.
+    pub(super) fn path_of(&self, name: &BlobName) -> String {
         let name = name.as_str();
         let mut path = String::with_capacity(self.path.len() + 2 * name.len() + 16);
         let _ = write!(path, "{}/{}", self.path, utf8_percent_encode(name, SEGMENT_SET));
         path
+    }
+
+    /// The request target of the account, with a query.
+    pub(super) fn service_target(&self, query: &str) -> String {
+        let account = self.path.rsplit_once('/').map_or("", |(account, _)| account);
+        format!("{account}/?{query}")
     }
 
     fn add_sas(&self, target: &mut String) {
@@ -165,14 +194,20 @@ impl Requests {
         }
         let mut headers = self.headers();
         headers.insert(ACCEPT, XML);
-        self.request(target, headers).await
+        self.request(Method::GET, target, headers, Bytes::new()).await
     }
 
-    async fn request(
+    /// The request with this target and body. `headers` may have any number besides those of every request.
+    pub(super) async fn request(
         &self,
+        method: Method,
         mut target: String,
         mut headers: HeaderMap,
+        body: Bytes,
     ) -> Result<Request<Full<Bytes>>, Failure> {
+        if !headers.contains_key(HOST) {
+            headers.extend(self.headers());
+        }
         match &self.authorization {
             Authorization::Anonymous => {}
             Authorization::Sas(_) => self.add_sas(&mut target),
@@ -189,12 +224,12 @@ impl Requests {
                     .iter()
                     .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
                     .collect();
-                let authorization = key.authorization("GET", path, query, fields)?;
+                let authorization = key.authorization(method.as_str(), path, query, fields)?;
                 headers.insert(AUTHORIZATION, value(authorization)?);
             }
         }
-        let mut request = Request::new(Full::default());
-        *request.method_mut() = Method::GET;
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
         *request.uri_mut() =
             PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Failure::unsendable())?.into();
         *request.headers_mut() = headers;
@@ -202,6 +237,6 @@ impl Requests {
     }
 }
 
-fn value(text: String) -> Result<HeaderValue, Failure> {
+pub(super) fn value(text: String) -> Result<HeaderValue, Failure> {
     HeaderValue::from_maybe_shared(Bytes::from(text)).map_err(|_| Failure::unsendable())
 }
