@@ -79,7 +79,8 @@ pub(super) fn check_arguments(args: &[OsString]) -> Result<()> {
     }
 }
 
-/// Refuses a secret, such as a URL with a SAS or a password, as the value of anything but a source: as a file's name, it would be written to the disk.
+/// Refuses a secret, such as a URL with a SAS or a password, as the value of anything but a source: as a file's name, it
+/// would be written to the disk.
 ///
 /// # Errors
 /// Returns an error that names the option.
