@@ -147,6 +147,7 @@ fn unread(error: ReadError) -> Result<Next> {
         ReadError::Gone => Content::Skipped(Skip::Gone),
         ReadError::Archived => Content::Archived,
         ReadError::Unreadable(why) => Content::Unreadable(why),
+        ReadError::Refused(why) => Content::Unreachable(why.into()),
         ReadError::Fatal(error) => return Err(error),
     };
     Ok(Next::Judge(content))

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use anstyle::Style;
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::about::{CompletionsArgs, ManArgs};
 use super::audit::AuditArgs;
@@ -23,9 +23,12 @@ use super::report::ReportArgs;
 use super::rule::RuleArgs;
 use super::{
     about, audit, bench, commit, connect, doctor, dry_run, explain, loopback, preview, quota, report, rule,
+    secrets,
 };
 use crate::files::parquet_file;
 use crate::model::error::{Error, Result};
+use crate::model::secret::redact;
+use crate::model::shown;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -43,14 +46,32 @@ Exit codes:
 /// Runs the command with these arguments, the first of which is the program's name, and reports an error on stderr.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     quiet_caught_panics();
-    match Cli::try_parse_from(args) {
-        Ok(cli) => cli.run().unwrap_or_else(|error| fail(&error)),
+    secrets::remember_environment();
+    let args: Vec<_> = args.into_iter().collect();
+    if let Err(error) = secrets::check_arguments(&args) {
+        return fail(&error);
+    }
+    let parsed = Cli::command().try_get_matches_from(args);
+    match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
+        Ok((cli, matches)) => {
+            secrets::check_options(&matches).and_then(|()| cli.run()).unwrap_or_else(|error| fail(&error))
+        }
         Err(error) => {
-            // If stderr cannot be written, there is nowhere else to report it.
-            let _ = error.print();
+            print_usage(&error);
             if error.use_stderr() { Exit::Failed } else { Exit::Clean }
         }
     }
+}
+
+/// Prints what clap says about the arguments, which it repeats, or the help.
+fn print_usage(error: &clap::Error) {
+    let text = error.render().ansi().to_string();
+    let text = redact(&text);
+    // If it cannot be written, there is nowhere else to report it.
+    let _ = match error.use_stderr() {
+        true => write!(anstream::stderr(), "{text}"),
+        false => write!(anstream::stdout(), "{text}"),
+    };
 }
 
 /// A panic on a thread that probes or decodes a plan is caught there and becomes a verdict or an error, so the default
@@ -72,9 +93,12 @@ fn fail(error: &Error) -> Exit {
     if !error.is_closed_output() {
         let mut stderr = anstream::stderr();
         // If stderr cannot be written, there is nowhere else to report it.
-        let _ = writeln!(stderr, "{ERROR}error:{ERROR:#} {error}");
+        let _ = writeln!(stderr, "{ERROR}error:{ERROR:#} {}", shown(error.message()));
+        for line in error.excerpt().unwrap_or_default().lines() {
+            let _ = writeln!(stderr, "{}", shown(line));
+        }
         if let Some(hint) = error.hint() {
-            let _ = writeln!(stderr, "{HELP}help:{HELP:#} {hint}");
+            let _ = writeln!(stderr, "{HELP}help:{HELP:#} {}", shown(hint));
         }
     }
     Exit::Failed

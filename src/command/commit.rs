@@ -301,7 +301,7 @@ fn examine(
     let depth = if commit.plan.header.recursive { Depth::All } else { Depth::Direct };
     let progress = Arc::new(Progress::default());
     super::runtime()?.block_on(async {
-        let options = azure::Options { depth, ..azure::Options::default() };
+        let options = azure::Options { depth, ..args.azure.options() };
         let source = AnySource::open(resolved.location, resolved.auth, options, environment)?;
         let _bar =
             super::is_live(args.display.progress()).then(|| ProgressBar::show_listing(Arc::clone(&progress)));

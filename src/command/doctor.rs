@@ -107,17 +107,16 @@ async fn examine(args: &DoctorArgs) -> (Option<Origin>, Vec<Check>) {
         Location::Container(url) => url,
     };
     let mut checks = vec![Check::new("names", Outcome::Ok, names(&url))];
-    let (origin, mut checks) =
-        match AzureSource::new(url.clone(), auth, &environment, azure::Options::default()) {
-            Err(error) => {
-                checks.push(failed("credential", &error));
-                (None, rest_skipped(checks, EARLIER))
-            }
-            Ok(source) => {
-                checks.extend(patiently(&source, args).await);
-                (Some(source.origin()), checks)
-            }
-        };
+    let (origin, mut checks) = match AzureSource::new(url.clone(), auth, &environment, args.azure.options()) {
+        Err(error) => {
+            checks.push(failed("credential", &error));
+            (None, rest_skipped(checks, EARLIER))
+        }
+        Ok(source) => {
+            checks.extend(patiently(&source, args).await);
+            (Some(source.origin()), checks)
+        }
+    };
     checks.extend(platform(&url, auth, &environment, args).await);
     (origin, checks)
 }
@@ -158,13 +157,11 @@ async fn patiently(source: &AzureSource, args: &DoctorArgs) -> Vec<Check> {
             return found.checks;
         }
         let pause = wait.min(left);
-        // A closed stderr is ignored.
-        let _ = writeln!(
-            io::stderr(),
+        super::say(&format!(
             "the role assignment has not propagated yet; retrying in {} s, for at most {} s",
             pause.as_secs_f64().ceil(),
             left.as_secs_f64().ceil()
-        );
+        ));
         tokio::time::sleep(pause).await;
         wait = wait.saturating_mul(2).min(MAX_WAIT);
     }

@@ -17,10 +17,10 @@ use crate::probe::{Node, Probe, Want};
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::report::{self, shown};
 use crate::rules::{Choice, Content, Profile};
+use crate::source::Reader;
 use crate::source::any::AnySource;
 use crate::source::local::LocalSource;
 use crate::source::location::{Environment, Location};
-use crate::source::{Reader, azure};
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -67,15 +67,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
                     return Err(Error::new(format!("'{url}' is a container, not a blob"))
                         .with_hint("add a blob's name, or use presync dry-run"));
                 }
-                (
-                    AnySource::open(
-                        resolved.location,
-                        resolved.auth,
-                        azure::Options::default(),
-                        &environment,
-                    )?,
-                    name,
-                )
+                (AnySource::open(resolved.location, resolved.auth, args.azure.options(), &environment)?, name)
             }
         };
         examine(&source, &name, &profile).await

@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::model::error::{Error, Result, reason};
+use crate::model::secret::redact;
+use crate::model::shown;
 use crate::run::Snapshot;
 use crate::source::inventory::Tally;
 
@@ -31,6 +33,7 @@ mod preview;
 mod quota;
 mod report;
 mod rule;
+pub(crate) mod secrets;
 mod shard;
 mod target;
 mod values;
@@ -38,9 +41,9 @@ mod values;
 pub use cli::{Cli, main};
 pub use exit::Exit;
 
-/// Prints a line to stderr. A closed stderr is ignored.
+/// Prints a line to stderr, without secrets and without anything that controls a terminal. A closed stderr is ignored.
 fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", shown(&redact(line)));
 }
 
 /// Whether progress can be drawn: stderr must be a terminal that can move its cursor.

@@ -8,7 +8,7 @@ use anstream::{AutoStream, ColorChoice};
 
 use crate::files::whole::WholeFile;
 use crate::model::error::{Error, Result};
-use crate::report::Format;
+use crate::report::{Format, Visible};
 
 /// The width of a report that doesn't go to a terminal, in columns.
 const PLAIN_WIDTH: usize = 100;
@@ -17,6 +17,8 @@ const PLAIN_WIDTH: usize = 100;
 pub(super) struct Output {
     file: Option<Arc<Mutex<WholeFile>>>,
     color: ColorChoice,
+    /// Whether it is shown as it is, on a terminal or in a log, although a program may read it.
+    raw: bool,
     /// The columns that text may use.
     pub width: usize,
 }
@@ -32,12 +34,13 @@ impl Output {
             return Ok(Self {
                 file: None,
                 color,
+                raw: false,
                 width: width.map_or(PLAIN_WIDTH, |(width, _)| width.0.into()),
             });
         };
         let file = WholeFile::create(path)?;
         let color = if color == ColorChoice::Always { color } else { ColorChoice::Never };
-        Ok(Self { file: Some(Arc::new(Mutex::new(file))), color, width: PLAIN_WIDTH })
+        Ok(Self { file: Some(Arc::new(Mutex::new(file))), color, raw: false, width: PLAIN_WIDTH })
     }
 
     /// Opens the output for a report in this format. Formats that programs read are written byte for byte.
@@ -46,6 +49,8 @@ impl Output {
             Format::Text => Self::open(path, color),
             // The plan's own writer creates the file.
             Format::Parquet => Self::open(None, ColorChoice::Never),
+            // In a file, names stay exact.
+            Format::Csv if path.is_none() => Ok(Self { raw: true, ..Self::open(path, ColorChoice::Always)? }),
             _ => Self::open(path, ColorChoice::Always),
         }
     }
@@ -56,6 +61,7 @@ impl Output {
                 Box::new(Shared(Arc::clone(file))) as Box<dyn Write + Send>,
                 self.color,
             )),
+            None if self.raw => Box::new(Visible::plain(io::stdout())),
             None => Box::new(AutoStream::new(Box::new(io::stdout()) as Box<dyn Write + Send>, self.color)),
         }
     }

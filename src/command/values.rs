@@ -11,6 +11,7 @@ use crate::model::Admit;
 use crate::model::error::Error;
 use crate::plan_file::ShardOf;
 use crate::rules::{Level, Selector};
+use crate::source::azure::ApiVersion;
 
 /// The most shards: as many as a folder may have parts.
 const MAX_SHARDS: u32 = 100_000;
@@ -81,6 +82,11 @@ pub(super) fn byte_range(text: &str) -> Result<(u64, u64), &'static str> {
 pub(super) fn rate(text: &str) -> Result<f64, &'static str> {
     let rate = text.parse().ok().filter(|rate| (0.0..=1.0).contains(rate));
     rate.ok_or("it is not a number between 0 and 1")
+}
+
+/// A version of the REST API, such as `2019-07-07`.
+pub(super) fn api_version(text: &str) -> Result<ApiVersion, &'static str> {
+    ApiVersion::parse(text).ok_or("it is not a version of the service's API, such as 2019-07-07")
 }
 
 pub(super) fn bandwidth(text: &str) -> Result<u64, &'static str> {

@@ -85,6 +85,8 @@ pub enum Access {
     Online,
     /// It is in the archive tier and must be rehydrated first.
     Archived,
+    /// It is being moved out of the archive tier, which takes hours.
+    Rehydrating,
     /// It is a directory of a hierarchical namespace, which is stored as an empty blob.
     Directory,
     /// It stands for everything in a folder that the listing does not descend into; its name ends in `/`.
@@ -99,6 +101,7 @@ impl Access {
         match self {
             Self::Online => "online",
             Self::Archived => "archived",
+            Self::Rehydrating => "rehydrating",
             Self::Directory => "directory",
             Self::NotEntered => "not-entered",
             Self::Unreachable(_) => "unreachable",
@@ -107,9 +110,9 @@ impl Access {
 
     /// Returns the access with this name; `why` is the reason if it is `unreachable`.
     pub fn named(name: &str, why: &str) -> Option<Self> {
-        [Self::Online, Self::Archived, Self::Directory, Self::NotEntered, Self::Unreachable(why.into())]
-            .into_iter()
-            .find(|access| access.as_str() == name)
+        let all = [Self::Online, Self::Archived, Self::Rehydrating, Self::Directory, Self::NotEntered];
+        let all = all.into_iter().chain([Self::Unreachable(why.into())]);
+        all.into_iter().find(|access| access.as_str() == name)
     }
 }
 

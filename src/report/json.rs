@@ -11,7 +11,7 @@ use super::changes::ChangesRecord;
 use super::record::{
     AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, SyncedRecord, ToolRecord, TotalsRecord,
 };
-use super::{Out, written};
+use super::{Out, Visible, written};
 use crate::model::error::Result;
 use crate::model::{Asset, Code, Overrides};
 use crate::plan::{RunHeader, Sink, Summary};
@@ -30,7 +30,7 @@ impl Jsonl {
 impl Sink for Jsonl {
     fn settled(&mut self, asset: &Asset) -> Result<()> {
         written(|| {
-            serde_json::to_writer(&mut self.out, &AssetRecord::new(asset))?;
+            serde_json::to_writer(Visible::json(&mut self.out), &AssetRecord::new(asset))?;
             self.out.write_all(b"\n")
         })
     }
@@ -96,7 +96,7 @@ impl Sink for Json {
         written(|| {
             self.assets.write_all(if self.empty { b"\n" } else { b",\n" })?;
             self.empty = false;
-            Ok(serde_json::to_writer(&mut self.assets, &AssetRecord::new(asset))?)
+            Ok(serde_json::to_writer(Visible::json(&mut self.assets), &AssetRecord::new(asset))?)
         })
     }
 
@@ -117,7 +117,8 @@ impl Sink for Json {
             findings_by_code: CodeCounts(&summary.findings),
         };
         written(|| {
-            let head = serde_json::to_vec(&document)?;
+            let mut head = Vec::new();
+            serde_json::to_writer(Visible::json(&mut head), &document)?;
             // Without the closing brace: one more field follows.
             out.write_all(&head[..head.len() - 1])?;
             out.write_all(b",\"assets\":[")?;

@@ -22,6 +22,7 @@ mod shortage;
 pub mod style;
 mod synced;
 mod text;
+mod visible;
 
 use std::io::{self, BufWriter, Write};
 
@@ -35,6 +36,7 @@ pub use bar::ProgressBar;
 pub use bars::{ProgressBars, ProgressLine};
 pub use doctor::doctor;
 pub use layout::shown;
+pub use visible::Visible;
 
 /// The format of a report.
 ///
@@ -107,7 +109,7 @@ pub fn open(
 /// # Errors
 /// Returns an error if the record cannot be written.
 pub fn asset_record(asset: &Asset, out: &mut dyn Write) -> io::Result<()> {
-    Ok(serde_json::to_writer(out, &record::AssetRecord::new(asset))?)
+    Ok(serde_json::to_writer(Visible::json(out), &record::AssetRecord::new(asset))?)
 }
 
 /// The error for a report that cannot be written.

@@ -26,6 +26,8 @@ pub enum Content {
     Unreachable(Box<str>),
     /// The blob is in the archive tier.
     Archived,
+    /// The blob is leaving the archive tier.
+    Rehydrating,
     /// The blob's ETag differs from the listed one.
     Changed,
     /// The blob could not be read, for this reason.
@@ -48,6 +50,7 @@ pub fn without_reading(blob: &Blob) -> Option<Content> {
         }
         _ if blob.size == 0 => Some(Content::Empty),
         Access::Archived => Some(Content::Archived),
+        Access::Rehydrating => Some(Content::Rehydrating),
         Access::Online => None,
     }
 }
@@ -70,6 +73,10 @@ pub fn judge(blob: Blob, content: Content, reads: Reads, profile: &Profile) -> A
         ),
         Content::Unreachable(why) => Decision::of(Finding::new(Code::Unreadable, why)),
         Content::Archived => Decision::of(archived()),
+        Content::Rehydrating => Decision::of(
+            Finding::new(Code::Archived, "the blob is leaving the archive tier and cannot be read yet")
+                .with_fix("Wait until it is rehydrated, up to 15 hours; do not set its tier again"),
+        ),
         Content::Changed => Decision::of(
             Finding::new(Code::Changed, "the blob changed between listing and reading")
                 .with_fix("Run again when nothing is being uploaded"),
@@ -497,6 +504,7 @@ mod tests {
             Content::Skipped(Skip::Gone),
             Content::Changed,
             Content::Archived,
+            Content::Rehydrating,
             Content::Unreadable("503".to_owned()),
         ];
         for content in unread {

@@ -131,7 +131,10 @@ impl Profile {
 
     fn parse(text: &str, origin: &str) -> Result<Self> {
         let profile: Self = toml::from_str(text).map_err(|error| {
-            Error::new(format!("the profile '{origin}' is not valid: {}", error.to_string().trim_end()))
+            let text = error.to_string();
+            let (what, lines) = text.trim_end().split_once('\n').unwrap_or((text.trim_end(), ""));
+            Error::new(format!("the profile '{origin}' is not valid: {what}"))
+                .with_excerpt(lines)
                 .with_hint("to start from a valid profile, run 'presync rule --profile nexus'")
         })?;
         if !profile.overrides.is_empty() {

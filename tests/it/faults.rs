@@ -167,7 +167,8 @@ fn a_blob_that_is_gone_is_skipped_and_one_that_always_fails_is_unknown() {
     let records = ran.jsonl();
     assert_eq!(records[0]["skipped"], "deleted since it was listed");
     assert_eq!(records[1]["verdict"], "accept");
-    assert_eq!(records[2]["findings"][0]["message"], "500 OperationTimedOut after 4 attempts");
+    let message = "500 OperationTimedOut after 4 attempts; the service says: 'The loopback server says OperationTimedOut.'";
+    assert_eq!(records[2]["findings"][0]["message"], message);
     assert_eq!(ran.code, 3);
 }
 

@@ -34,6 +34,7 @@ mod html;
 mod inventory;
 mod ledger;
 mod loopback;
+mod misplaced;
 mod order;
 mod pixel_formats;
 mod plan;

@@ -67,7 +67,7 @@ async fn audit(args: &AuditArgs, environment: Environment) -> Result<Exit> {
         out: args.out.clone(),
         environment,
         session,
-        options: azure::Options { limits, ..azure::Options::default() },
+        options: azure::Options { limits, ..args.azure.options() },
         resources: Arc::new(Resources::new(workers, args.performance.queue.unwrap_or(defaults.queue))?),
         concurrency: defaults.concurrency,
         checkpoint_every: args.performance.checkpoint_every(),

@@ -88,7 +88,7 @@ async fn of_account(
     // The root container stands for the account.
     let url = ContainerUrl::in_account(Some(account), "$root", "", environment)?;
     let auth = args.azure.auth.unwrap_or_default();
-    let options = azure::Options { limits: args.performance.limits(), ..azure::Options::default() };
+    let options = azure::Options { limits: args.performance.limits(), ..args.azure.options() };
     let (containers, left_out) = azure::containers(&url, auth, environment, options, session).await?;
     if containers.is_empty() {
         return Err(Error::new(format!("the account '{account}' has no containers to audit"))

@@ -126,7 +126,7 @@ pub(super) fn write(audit: &Audit, out: &mut impl Write) -> io::Result<()> {
         },
         together: audit.together.iter().map(TogetherRecord::new).collect(),
     };
-    serde_json::to_writer(&mut *out, &document)?;
+    serde_json::to_writer(crate::report::Visible::json(&mut *out), &document)?;
     out.write_all(b"\n")
 }
 

@@ -107,6 +107,7 @@ struct Item {
     etag: Option<ETag>,
     last_modified: Option<Timestamp>,
     archived: bool,
+    rehydrating: bool,
     directory: bool,
     folder_mark: bool,
     hidden: bool,
@@ -234,7 +235,7 @@ impl<'p> Parser<'p> {
             }
             Field::Tier => item.archived |= text == "Archive",
             // A blob that is being rehydrated cannot be read yet.
-            Field::ArchiveStatus => item.archived |= !text.is_empty(),
+            Field::ArchiveStatus => item.rehydrating |= !text.is_empty(),
             Field::ResourceType => item.directory = text == "directory",
             Field::FolderMark => item.folder_mark = text.eq_ignore_ascii_case("true"),
             Field::Deleted => item.hidden |= text == "true",
@@ -259,6 +260,8 @@ impl<'p> Parser<'p> {
             Access::Directory
         } else if matches!(name.as_str(), "." | "..") {
             Access::Unreachable("a URL cannot hold a blob name that is '.' or '..'".into())
+        } else if item.rehydrating {
+            Access::Rehydrating
         } else if item.archived {
             Access::Archived
         } else {

@@ -33,6 +33,7 @@ mod policy;
 mod properties;
 mod requests;
 mod retry;
+mod said;
 mod send;
 mod session;
 mod sign;
@@ -43,6 +44,7 @@ pub use doctor::{Diagnosis, platform};
 pub use http::connector;
 pub use limiter::{Limits, MAX_CONCURRENCY, Traffic};
 pub use list_page::{Page, parse as parse_page};
+pub use requests::ApiVersion;
 pub use retry::Retry;
 pub use session::Session;
 
@@ -77,6 +79,8 @@ pub struct Options {
     pub limits: Limits,
     /// How far below the prefix the listing goes.
     pub depth: Depth,
+    /// The version of the REST API; by default the newest that the service supports.
+    pub api_version: Option<ApiVersion>,
 }
 
 impl Default for Options {
@@ -86,6 +90,7 @@ impl Default for Options {
             retry: Retry::default(),
             limits: Limits::default(),
             depth: Depth::All,
+            api_version: None,
         }
     }
 }
@@ -135,7 +140,8 @@ impl AzureSource {
     /// Prepares the client with a credential.
     fn with(url: ContainerUrl, credential: Credential, options: Options, session: &Session) -> Result<Self> {
         let endpoint = session.endpoint(url.endpoint())?;
-        let requests = Requests::new(&url, endpoint.authority(), &credential.authorization)?;
+        let requests =
+            Requests::new(&url, endpoint.authority(), &credential.authorization, options.api_version)?;
         let limiter = session.limiter(url.endpoint());
         Ok(Self { url, credential, endpoint, requests, limiter, options, parsing: AtomicU64::new(0) })
     }
@@ -287,10 +293,16 @@ impl AzureSource {
                 | (409, "ContainerBeingDeleted" | "PublicAccessNotPermitted") => {
                     ReadError::Fatal(self.explain(failed))
                 }
-                (_, code) => ReadError::Unreadable(match encryption::fault(code) {
-                    Some(fault) => format!("{fault} ({failed})"),
-                    None => failed.to_string(),
-                }),
+                (_, code) if encryption::fault(code).is_some() => {
+                    ReadError::Refused(format!("{} ({failed})", encryption::fault(code).unwrap_or_default()))
+                }
+                _ => {
+                    let why = match failure.said().to_string() {
+                        says if says.is_empty() => failed.to_string(),
+                        says => format!("{failed}; {says}"),
+                    };
+                    if failure.is_passing() { ReadError::Unreadable(why) } else { ReadError::Refused(why) }
+                }
             },
             _ => ReadError::Unreadable(failed.to_string()),
         }
@@ -306,7 +318,7 @@ impl Reader for AzureSource {
     ) -> std::result::Result<Bytes, ReadError> {
         match &blob.access {
             Access::Online => {}
-            Access::Archived => return Err(ReadError::Archived),
+            Access::Archived | Access::Rehydrating => return Err(ReadError::Archived),
             Access::Directory | Access::NotEntered => return Ok(Bytes::new()),
             Access::Unreachable(why) => return Err(ReadError::Unreadable(why.to_string())),
         }

@@ -1,7 +1,9 @@
 //! The requests for pages and ranges of one container.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use azure_core::time::{OffsetDateTime, to_rfc7231};
 use bytes::Bytes;
@@ -11,6 +13,7 @@ use hyper::header::{
 };
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request};
+use jiff::civil::Date;
 use percent_encoding::utf8_percent_encode;
 
 use super::auth::Authorization;
@@ -20,8 +23,9 @@ use crate::model::{Blob, BlobName, ByteRange};
 use crate::source::Depth;
 use crate::source::location::{ContainerUrl, SEGMENT_SET};
 
-/// The version of the REST API ("Versioning for Azure Storage"): the same as the client library's.
-const VERSION: HeaderValue = HeaderValue::from_static("2026-04-06");
+/// The versions of the REST API to try ("Versioning for Azure Storage"): the client library's, that of Azurite before
+/// 2024, the newest of Azure Stack Hub, and the first that takes tokens.
+pub(super) const VERSIONS: [&str; 4] = ["2026-04-06", "2023-11-03", "2019-07-07", "2017-11-09"];
 const X_MS_VERSION: HeaderName = HeaderName::from_static("x-ms-version");
 const X_MS_DATE: HeaderName = HeaderName::from_static("x-ms-date");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("presync/", env!("CARGO_PKG_VERSION")));
@@ -30,6 +34,23 @@ const XML: HeaderValue = HeaderValue::from_static("application/xml");
 /// Room for all headers of a request.
 const HEADERS: usize = 12;
 
+/// A version of the REST API, which is a date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiVersion(Date);
+
+impl ApiVersion {
+    /// Parses a version such as `2019-07-07`.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+}
+
+impl fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// What the requests to one container have in common.
 pub(super) struct Requests {
     /// The path of the container.
@@ -37,6 +58,8 @@ pub(super) struct Requests {
     /// The headers of every request.
     headers: HeaderMap,
     authorization: Authorization,
+    /// The position in [`VERSIONS`]; `None` if the version is the user's choice.
+    version: Option<AtomicUsize>,
 }
 
 /// The query for a page of the listing.
@@ -55,15 +78,45 @@ impl Requests {
         url: &ContainerUrl,
         authority: &str,
         authorization: &Authorization,
+        version: Option<ApiVersion>,
     ) -> crate::model::error::Result<Self> {
         let unusable =
             |_| crate::model::error::Error::new(format!("{url} cannot be used as the URL of a container"));
         let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(HOST, HeaderValue::from_str(authority).map_err(unusable)?);
         headers.insert(USER_AGENT, AGENT);
-        headers.insert(X_MS_VERSION, VERSION);
+        let header = version.map_or(VERSIONS[0].to_owned(), |version| version.to_string());
+        headers.insert(X_MS_VERSION, HeaderValue::from_str(&header).map_err(unusable)?);
         let path = url.container_url()?.path().to_owned();
-        Ok(Self { path, headers, authorization: authorization.clone() })
+        let version = version.is_none().then(AtomicUsize::default);
+        Ok(Self { path, headers, authorization: authorization.clone(), version })
+    }
+
+    /// The version of the API that the next request asks for.
+    pub(super) fn version(&self) -> usize {
+        self.version.as_ref().map_or(0, |version| version.load(Relaxed))
+    }
+
+    /// Whether a request with this version should be sent again with an older one, because of its failure.
+    pub(super) fn falls_back(&self, used: usize, failure: &Failure) -> bool {
+        let Some(version) = self.version.as_ref().filter(|_| failure.said().is_version()) else {
+            return false;
+        };
+        // Other requests may have failed for the same reason, and moved on already.
+        let older = used + 1;
+        if older < VERSIONS.len() {
+            version.fetch_max(older, Relaxed);
+        }
+        older < VERSIONS.len()
+    }
+
+    /// The headers of a request.
+    fn headers(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if let older @ 1.. = self.version() {
+            headers.insert(X_MS_VERSION, HeaderValue::from_static(VERSIONS[older]));
+        }
+        headers
     }
 
     /// The request for a range of a blob, in the version that was listed.
@@ -74,7 +127,7 @@ impl Requests {
         encryption: Option<&EncryptionKey>,
     ) -> Result<Request<Full<Bytes>>, Failure> {
         let target = self.path_of(&blob.name);
-        let mut headers = self.headers.clone();
+        let mut headers = self.headers();
         if let Some(key) = encryption {
             key.add_to(&mut headers);
         }
@@ -91,7 +144,7 @@ impl Requests {
         name: &BlobName,
         encryption: Option<&EncryptionKey>,
     ) -> Result<Request<Full<Bytes>>, Failure> {
-        let mut headers = self.headers.clone();
+        let mut headers = self.headers();
         if let Some(key) = encryption {
             key.add_to(&mut headers);
         }
@@ -132,7 +185,7 @@ impl Requests {
         if query.depth == Depth::Direct {
             target.push_str("&delimiter=%2F");
         }
-        let mut headers = self.headers.clone();
+        let mut headers = self.headers();
         headers.insert(ACCEPT, XML);
         self.request(Method::GET, target, headers).await
     }

@@ -30,20 +30,29 @@ impl AzureSource {
     }
 
     /// Sends a request. If the service rejects its token, sends it once more with another one: a token may have been
-    /// revoked, or have been issued before a change of permissions.
+    /// revoked, or have been issued before a change of permissions. If the service does not know the version of its API,
+    /// sends it again with an older one.
     pub(super) async fn send<F>(&self, request: impl Fn() -> F) -> Result<Response<'_>, Failure>
     where
         F: Future<Output = Result<Request<Full<Bytes>>, Failure>>,
     {
-        let first = request().await?;
-        let used = first.headers().get(AUTHORIZATION).cloned();
-        let response = self.endpoint.send(first).await?;
-        let is_rejected = response.status() == StatusCode::UNAUTHORIZED;
-        if is_rejected && used.is_some_and(|used| self.credential.reject(&used)) {
-            // Read to its end, so that the connection can be reused.
-            response.body(Length::First(MAX_ERROR_BYTES)).await?;
-            return self.endpoint.send(request().await?).await?.error_for_status().await;
+        let mut renewed = false;
+        loop {
+            let version = self.requests.version();
+            let sent = request().await?;
+            let used = sent.headers().get(AUTHORIZATION).cloned();
+            let response = self.endpoint.send(sent).await?;
+            let is_rejected = response.status() == StatusCode::UNAUTHORIZED && !renewed;
+            if is_rejected && used.is_some_and(|used| self.credential.reject(&used)) {
+                // Read to its end, so that the connection can be reused.
+                response.body(Length::First(MAX_ERROR_BYTES)).await?;
+                renewed = true;
+                continue;
+            }
+            match response.error_for_status().await {
+                Err(failure) if self.requests.falls_back(version, &failure) => {}
+                response => return response,
+            }
         }
-        response.error_for_status().await
     }
 }

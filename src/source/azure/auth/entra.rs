@@ -65,7 +65,7 @@ impl Finder<'_> {
                 "an Entra ID token is not sent to {}: the connection is not encrypted",
                 self.url.endpoint()
             ))
-            .with_hint("use https, or sign in with AZURE_STORAGE_KEY or a SAS")),
+            .with_hint("use https, or sign in with AZURE_STORAGE_KEY, which is not sent itself")),
         }
     }
 

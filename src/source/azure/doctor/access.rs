@@ -156,7 +156,7 @@ fn unread(source: &AzureSource, blob: &Blob, failed: &Failed) -> Check {
         ReadError::Changed => unknown("changed since it was listed"),
         ReadError::Gone => unknown("was deleted since it was listed"),
         ReadError::Archived => unknown("was archived since it was listed"),
-        ReadError::Unreadable(why) => {
+        ReadError::Unreadable(why) | ReadError::Refused(why) => {
             Check::new("read", Outcome::Failed, format!("'{name}' cannot be read: {why}"))
                 .cure("try again later; if other blobs can be read, check this one in the portal")
         }

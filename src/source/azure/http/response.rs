@@ -13,7 +13,8 @@ use tokio::time::timeout;
 
 use super::connection::Connection;
 use super::pool::Pool;
-use crate::source::azure::failure::{Failure, Head};
+use crate::source::azure::failure::Failure;
+use crate::source::azure::said::Head;
 
 /// The most bytes to read of an error's body so that its connection can be reused.
 pub(in crate::source::azure) const MAX_ERROR_BYTES: usize = 64 * 1024;
@@ -65,10 +66,10 @@ impl<'p> Response<'p> {
         if self.status().is_success() {
             return Ok(self);
         }
-        let failure = Failure::of_answer(self.status(), self.headers());
+        let (status, headers) = (self.status(), self.headers().clone());
         // Read to its end, so that the connection can be reused.
-        self.body(Length::First(MAX_ERROR_BYTES)).await?;
-        Err(failure)
+        let body = self.body(Length::First(MAX_ERROR_BYTES)).await?;
+        Err(Failure::of_answer(status, &headers, &body))
     }
 
     /// The body.

@@ -64,7 +64,7 @@ fn archived_blobs_are_marked_and_hidden_ones_left_out() {
     let page = parse(TIERS.as_bytes()).unwrap();
     assert_eq!(names(&page), ["archived", "coming-back", "cold"]);
     let access: Vec<_> = page.blobs.iter().map(|blob| blob.access.clone()).collect();
-    assert_eq!(access, [Access::Archived, Access::Archived, Access::Online]);
+    assert_eq!(access, [Access::Archived, Access::Rehydrating, Access::Online]);
 }
 
 #[test]
