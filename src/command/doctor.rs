@@ -1,16 +1,17 @@
 //! `presync doctor`: a connection tested end to end.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anstream::AutoStream;
 use clap::Args;
 use futures::StreamExt;
 
 use super::args::{AzureArgs, ColorArgs};
 use super::exit::Exit;
+use super::output::{stdout, syntax};
+use super::say;
 use super::target::{Resolved, Target};
 use super::values::{duration, one_line, origin};
 use crate::model::error::{Error, Result};
@@ -88,7 +89,7 @@ const EARLIER: &str = "an earlier step failed";
 /// Returns an error if the report cannot be written.
 pub(super) fn run(args: &DoctorArgs) -> Result<Exit> {
     let (origin, checks) = super::runtime()?.block_on(examine(args));
-    let mut out = AutoStream::new(io::stdout(), args.color.choice());
+    let mut out = stdout(syntax(args.format), args.color.choice());
     report::doctor(args.format, origin.as_ref(), &checks, &mut out)
         .and_then(|()| out.flush())
         .map_err(|error| report::output(&error))?;
@@ -157,7 +158,7 @@ async fn patiently(source: &AzureSource, args: &DoctorArgs) -> Vec<Check> {
             return found.checks;
         }
         let pause = wait.min(left);
-        super::say(&format!(
+        say(&format!(
             "the role assignment has not propagated yet; retrying in {} s, for at most {} s",
             pause.as_secs_f64().ceil(),
             left.as_secs_f64().ceil()

@@ -50,8 +50,12 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
     let on_platform = ledger::on_platform(known, args.synced.as_deref(), &scope)?;
     let provenance = Provenance::of(&resolved, workspace);
     super::runtime()?.block_on(async {
-        let options =
-            azure::Options { depth: args.depth(), limits: args.performance.limits(), ..args.azure.options() };
+        let options = azure::Options {
+            depth: args.depth(),
+            limits: args.performance.limits(),
+            notice: if args.display.verbose { say } else { |_| {} },
+            ..args.azure.options()
+        };
         let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
         let input = Input::open(source, &args.inventory)?;
         let header = RunHeader {

@@ -4,16 +4,17 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
 
-use anstream::AutoStream;
 use clap::Args;
 
 use super::args::{AzureArgs, ChoiceArgs, ColorArgs};
 use super::exit::Exit;
+use super::output::stdout;
 use super::target::{Resolved, Target};
 use crate::examine::{Examination, Next};
 use crate::model::error::{Error, Result};
 use crate::model::{Asset, Blob, BlobName, ByteRange, Orientation, Origin, ReadError, Verdict};
 use crate::probe::{Node, Probe, Want};
+use crate::report::runner::Syntax;
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::report::{self, shown};
 use crate::rules::{Choice, Content, Profile};
@@ -72,7 +73,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
         };
         examine(&source, &name, &profile).await
     })?;
-    let mut out = AutoStream::new(io::stdout(), args.color.choice());
+    let mut out = stdout(Syntax::Text, args.color.choice());
     explained.print(&mut out).and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
     Ok(Exit::of_verdict(explained.asset.verdict))
 }

@@ -24,6 +24,7 @@ pub(crate) mod dry_run;
 mod examine;
 mod exit;
 mod explain;
+mod fix;
 mod interrupt;
 mod ledger;
 mod loopback;
@@ -43,7 +44,7 @@ pub use exit::Exit;
 
 /// Prints a line to stderr, without secrets and without anything that controls a terminal. A closed stderr is ignored.
 fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{}", shown(&redact(line)));
+    let _ = writeln!(output::stderr(), "{}", shown(&redact(line)));
 }
 
 /// Whether progress can be drawn: stderr must be a terminal that can move its cursor.
@@ -60,13 +61,14 @@ fn say_rate(listed: u64, elapsed: Duration) {
 
 /// Prints the counts of an inventory's rows, and how many of its blobs are out of date.
 fn say_tally(tally: &Tally, ended: &Snapshot, verbose: bool) {
-    if verbose {
-        let Tally { rows, elsewhere, hidden, twice } = tally;
-        let [rows, elsewhere, hidden, twice] =
-            [rows, elsewhere, hidden, twice].map(|count| count.load(Ordering::Relaxed));
+    let Tally { rows, elsewhere, nameless, hidden, twice } = tally;
+    let [rows, elsewhere, nameless, hidden, twice] =
+        [rows, elsewhere, nameless, hidden, twice].map(|count| count.load(Ordering::Relaxed));
+    if verbose || elsewhere + nameless + hidden + twice > 0 {
         say(&format!(
-            "inventory: {rows} rows; left out {elsewhere} in other containers or prefixes, {hidden} that are \
-             snapshots, old versions or deleted, {twice} with a newer row of the same name"
+            "inventory: {rows} rows; left out {elsewhere} in other containers or prefixes, {nameless} without a \
+             container's name, {hidden} that are snapshots, old versions or deleted, {twice} with a newer row of the \
+             same name"
         ));
     }
     let Snapshot { gone, changed, .. } = ended;

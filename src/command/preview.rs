@@ -66,7 +66,7 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
     let resolved = Resolved::source(target, &environment)?;
     let depth = if args.no_recurse { Depth::Direct } else { Depth::All };
     let profile = Arc::new(Profile::load(&resolved.profile)?);
-    let output = Output::open(args.output.as_deref(), args.display.color.choice())?;
+    let output = Output::open(args.output.as_deref(), args.format, args.display.color.choice())?;
     let begun = Instant::now();
     let (header, preview) = super::runtime()?.block_on(async {
         let options = azure::Options { depth, ..args.azure.options() };

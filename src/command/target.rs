@@ -93,10 +93,12 @@ impl Resolved {
         env: &Environment,
     ) -> Result<Self> {
         let url = connection.url(azure.account.as_deref(), prefix, env)?;
+        let auth = azure.auth.or(connection.auth).unwrap_or_default();
+        connections.check_trust(&url, auth)?;
         let of_connection = || Some(below(connections.folder(), connection.profile.as_deref()?));
         Ok(Self {
             location: Location::Container(url),
-            auth: azure.auth.or(connection.auth).unwrap_or_default(),
+            auth,
             profile: profile.map(str::to_owned).or_else(of_connection).unwrap_or_else(default_profile),
             connection: Some(connection.clone()),
             rules: Some(connections.rules().clone()),
@@ -136,7 +138,7 @@ impl Resolved {
 pub(super) fn connections(file: Option<&Path>) -> Result<Connections> {
     match file {
         Some(file) => Connections::load(file),
-        None => Connections::load(nearest()?),
+        None => Connections::load_found(nearest()?),
     }
 }
 

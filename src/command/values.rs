@@ -10,6 +10,7 @@ use url::Url;
 use crate::model::Admit;
 use crate::model::error::Error;
 use crate::plan_file::ShardOf;
+use crate::rules::fix::Edges;
 use crate::rules::{Level, Selector};
 use crate::source::azure::ApiVersion;
 
@@ -31,6 +32,20 @@ pub(super) fn admit() -> impl TypedValueParser<Value = Admit> {
     };
     PossibleValuesParser::new(Admit::ALL.iter().map(value))
         .try_map(|name| Admit::parse(&name).ok_or("it is not an order of admission"))
+}
+
+/// What to do about the edges of a JPEG, by its name.
+pub(super) fn edges() -> impl TypedValueParser<Value = Edges> {
+    let value = |edges: &Edges| {
+        PossibleValue::new(edges.as_str()).help(match edges {
+            Edges::Reencode => "Encode the picture again: its size stays, so existing labels fit",
+            Edges::Trim => "Cut off less than a block: the rest is lossless, but existing labels shift",
+            Edges::Leave => "Leave the file as it is",
+        })
+    };
+    PossibleValuesParser::new(Edges::ALL.iter().map(value)).try_map(|name| {
+        Edges::ALL.into_iter().find(|edges| edges.as_str() == name).ok_or("it is no such choice")
+    })
 }
 
 /// A shard such as `3/16`, counted from 0.

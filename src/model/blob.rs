@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The name of a blob within its container; for a file in a folder, its relative path with `/`.
 ///
 /// * UTF-8, not normalised, at least one character: `a//b.jpg`, `/lead.jpg` and `trail/` are all valid.
-/// * Ordered by bytes, as the service lists names.
+/// * Ordered by bytes. A service may list names in another order.
 /// * Never includes the container or a SAS.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -132,6 +132,10 @@ pub struct Blob {
 }
 
 impl Blob {
+    /// The most bytes of a blob: 50,000 blocks of 4,000 MiB, 190.7 TiB ("Scalability and performance targets for Blob
+    /// Storage").
+    pub const MAX_SIZE: u64 = 50_000 * (4_000 << 20);
+
     /// An entry for everything in a folder that the listing does not descend into. `name` ends in `/`.
     pub fn not_entered(name: impl Into<Box<str>>) -> Self {
         let name = BlobName::new(name);

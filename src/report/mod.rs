@@ -8,6 +8,7 @@ mod changes;
 pub mod commit;
 mod csv;
 mod doctor;
+pub mod fix;
 mod github;
 mod groups;
 mod html;
@@ -17,6 +18,7 @@ mod layout;
 pub mod preview;
 pub mod quota;
 mod record;
+pub mod runner;
 mod sarif;
 mod shortage;
 pub mod style;
@@ -93,7 +95,7 @@ pub fn open(
     let out: Out = BufWriter::with_capacity(64 << 10, Box::new(out));
     Ok(match format {
         Format::Text => Box::new(text::TextReport::new(header, out, width)),
-        Format::Json => Box::new(json::Json::new(header, out).map_err(|error| output(&error))?),
+        Format::Json => Box::new(json::Json::new(header, out)?),
         Format::Jsonl => Box::new(json::Jsonl::new(out)),
         Format::Csv => Box::new(csv::Csv::new(out).map_err(|error| output(&error))?),
         Format::Parquet => Box::new(()),

@@ -13,7 +13,7 @@ use crate::model::error::Result;
 use crate::model::{Blob, BlobName, ByteRange, Origin, ReadError, Reads};
 
 /// A folder or a container.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum AnySource {
     /// A folder.
     Folder(LocalSource),

@@ -43,6 +43,9 @@ pub(super) fn explain(failed: &Failed, url: &ContainerUrl, credential: &Credenti
                     "if the port speaks plain HTTP, use http://; otherwise check the port and the proxy \
                      (HTTPS_PROXY)"
                 }
+                ConnectFault::OutOfDescriptors => {
+                    "raise the limit of open files (ulimit -n 4096), or run fewer reads at a time: --concurrency 64"
+                }
                 ConnectFault::Other if url.endpoint().contains("-secondary") => {
                     "the account may have no secondary that can be read (RA-GRS): leave out '-secondary'; \
                      otherwise check the network and the proxy (HTTPS_PROXY)"

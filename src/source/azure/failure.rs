@@ -15,6 +15,7 @@ use tokio_rustls::rustls::{self, CertificateError};
 
 use super::limiter::Feedback;
 use super::said::{Head, Said, is_code};
+use crate::files::regular;
 use crate::model::error::{Error, reason};
 
 /// The header that carries the service's own code ("Status and error codes").
@@ -66,6 +67,8 @@ pub(super) enum ConnectFault {
     Proxy,
     /// The server hung up during the TLS handshake, as one that does not speak TLS does.
     HungUp,
+    /// Too many files are open in this process, or on this machine.
+    OutOfDescriptors,
     /// Anything else; most often, the name does not resolve.
     Other,
 }
@@ -160,6 +163,11 @@ impl Failure {
         }
     }
 
+    /// Whether the service refused access: to this blob, or to all.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Status { status: 401 | 403, .. })
+    }
+
     /// What the limiter should learn from it.
     pub(super) fn feedback(&self) -> Feedback {
         match self {
@@ -243,12 +251,14 @@ impl StdError for Failure {}
 
 /// Why a connection could not be established, by the kind of the innermost I/O error.
 fn connect_fault(error: &(dyn StdError + 'static)) -> ConnectFault {
-    match io_kind(error) {
-        Some(io::ErrorKind::TimedOut) => ConnectFault::TimedOut,
-        Some(io::ErrorKind::ConnectionRefused) => ConnectFault::Refused,
+    let Some(error) = innermost_io(error) else { return ConnectFault::Other };
+    match error.kind() {
+        _ if regular::is_out_of_descriptors(error) => ConnectFault::OutOfDescriptors,
+        io::ErrorKind::TimedOut => ConnectFault::TimedOut,
+        io::ErrorKind::ConnectionRefused => ConnectFault::Refused,
         // The TLS layer reports what it does not accept as this kind.
-        Some(io::ErrorKind::InvalidData) => ConnectFault::Tls,
-        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => ConnectFault::HungUp,
+        io::ErrorKind::InvalidData => ConnectFault::Tls,
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => ConnectFault::HungUp,
         _ => ConnectFault::Other,
     }
 }
@@ -266,7 +276,8 @@ fn is_of_proxy(error: &(dyn StdError + 'static)) -> bool {
         let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         inner.is_some_and(|inner| inner.is::<rustls::Error>())
     });
-    !is_tls && !matches!(io_kind(error), Some(io::ErrorKind::UnexpectedEof))
+    let kind = innermost_io(error).map(io::Error::kind);
+    !is_tls && !matches!(kind, Some(io::ErrorKind::UnexpectedEof))
 }
 
 /// What is wrong with the server's certificate, in words for people.
@@ -332,13 +343,13 @@ fn chain<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (d
     std::iter::successors(Some(error), |&error| error.source())
 }
 
-/// The kind of the innermost I/O error. The `source` of an I/O error skips the error that it wraps.
-fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+/// The innermost I/O error. The `source` of an I/O error skips the error that it wraps.
+fn innermost_io<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e io::Error> {
     let mut io = chain(error).filter_map(|e| e.downcast_ref::<io::Error>()).last()?;
     while let Some(inner) = io.get_ref().and_then(|inner| inner.downcast_ref()) {
         io = inner;
     }
-    Some(io.kind())
+    Some(io)
 }
 
 /// The [`Failure`] that an error is or, for an I/O error, wraps: its `source` skips the wrapped error.

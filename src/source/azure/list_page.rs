@@ -256,6 +256,10 @@ impl<'p> Parser<'p> {
             return Ok(());
         }
         let size = item.size.ok_or("a blob has no length")?;
+        if size > Blob::MAX_SIZE {
+            let name = name.as_str().escape_debug();
+            return Err(format!("'{name}' has {size} bytes, more than the 190.7 TiB that a blob can have"));
+        }
         let access = if item.directory || (item.folder_mark && size == 0) {
             Access::Directory
         } else if matches!(name.as_str(), "." | "..") {

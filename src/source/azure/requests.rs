@@ -135,7 +135,7 @@ impl Requests {
         if let Some(etag) = &blob.etag {
             headers.insert(IF_MATCH, value(format!("\"{}\"", etag.as_str()))?);
         }
-        self.request(Method::GET, target, headers).await
+        self.request(Method::GET, target, headers, Bytes::new()).await
     }
 
     /// The request for a blob's properties, which needs no more than the permission to read it.
@@ -148,7 +148,7 @@ impl Requests {
         if let Some(key) = encryption {
             key.add_to(&mut headers);
         }
-        self.request(Method::HEAD, self.path_of(name), headers).await
+        self.request(Method::HEAD, self.path_of(name), headers, Bytes::new()).await
     }
 
     /// The request target of a blob: its path, with the SAS if there is one.
@@ -158,11 +158,18 @@ impl Requests {
         target
     }
 
-    fn path_of(&self, name: &BlobName) -> String {
+    /// The path of a blob.
+    pub(super) fn path_of(&self, name: &BlobName) -> String {
         let name = name.as_str();
         let mut path = String::with_capacity(self.path.len() + 2 * name.len() + 16);
         let _ = write!(path, "{}/{}", self.path, utf8_percent_encode(name, SEGMENT_SET));
         path
+    }
+
+    /// The request target of the account, with a query.
+    pub(super) fn service_target(&self, query: &str) -> String {
+        let account = self.path.rsplit_once('/').map_or("", |(account, _)| account);
+        format!("{account}/?{query}")
     }
 
     fn add_sas(&self, target: &mut String) {
@@ -187,15 +194,20 @@ impl Requests {
         }
         let mut headers = self.headers();
         headers.insert(ACCEPT, XML);
-        self.request(Method::GET, target, headers).await
+        self.request(Method::GET, target, headers, Bytes::new()).await
     }
 
-    async fn request(
+    /// The request with this target and body. `headers` may have any number besides those of every request.
+    pub(super) async fn request(
         &self,
         method: Method,
         mut target: String,
         mut headers: HeaderMap,
+        body: Bytes,
     ) -> Result<Request<Full<Bytes>>, Failure> {
+        if !headers.contains_key(HOST) {
+            headers.extend(self.headers());
+        }
         match &self.authorization {
             Authorization::Anonymous => {}
             Authorization::Sas(_) => self.add_sas(&mut target),
@@ -216,7 +228,7 @@ impl Requests {
                 headers.insert(AUTHORIZATION, value(authorization)?);
             }
         }
-        let mut request = Request::new(Full::default());
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() =
             PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Failure::unsendable())?.into();
@@ -225,6 +237,6 @@ impl Requests {
     }
 }
 
-fn value(text: String) -> Result<HeaderValue, Failure> {
+pub(super) fn value(text: String) -> Result<HeaderValue, Failure> {
     HeaderValue::from_maybe_shared(Bytes::from(text)).map_err(|_| Failure::unsendable())
 }

@@ -212,15 +212,81 @@ async fn every_code_has_its_meaning() {
         let (bytes, reads) = read_after(vec![refusal(status, code)]).await;
         assert_eq!((bytes, reads.requests), (Err(meaning), 1), "{code}");
     }
-    for (status, code) in [
-        ("403 Forbidden", "AuthorizationPermissionMismatch"),
-        ("401 Unauthorized", "NoAuthenticationInformation"),
-        ("404 Not Found", "ContainerNotFound"),
-        ("409 Conflict", "PublicAccessNotPermitted"),
-    ] {
+    for (status, code) in
+        [("404 Not Found", "ContainerNotFound"), ("409 Conflict", "PublicAccessNotPermitted")]
+    {
         let (bytes, _) = read_after(vec![refusal(status, code)]).await;
         assert!(matches!(bytes, Err(ReadError::Fatal(_))), "{code}");
     }
+}
+
+#[tokio::test]
+async fn a_refused_blob_ends_a_run_only_if_no_other_one_can_be_read() {
+    let byte = answer("206 Partial Content", &["content-range: bytes 0-0/1", "content-length: 1"], b"0");
+    let others = || page(&["p q/b", "p q/c"], "");
+    for (status, code, says) in [
+        ("403 Forbidden", "AuthorizationPermissionMismatch", "403 AuthorizationPermissionMismatch"),
+        ("401 Unauthorized", "NoAuthenticationInformation", "401 NoAuthenticationInformation"),
+    ] {
+        let refused = || refusal(status, code);
+        let (bytes, reads) = read_after(vec![refused(), others(), byte.clone(), refused()]).await;
+        assert_eq!((bytes, reads.requests), (Err(ReadError::Unreadable(says.into())), 1));
+        match read_after(vec![refused(), others(), refused(), refused()]).await.0 {
+            Err(ReadError::Fatal(error)) => {
+                let message = error.message();
+                assert!(message.contains(says), "{message}");
+                assert!(message.ends_with("; nothing can be read, from 'a/b.jpg' on"), "{message}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let refused = || refusal("403 Forbidden", "AuthenticationFailed");
+    let (bytes, _) = read_after(vec![refused(), refused()]).await;
+    assert!(matches!(bytes, Err(ReadError::Unreadable(_))), "a SAS may allow reading, but not listing");
+
+    let server = Server::of(vec![refused()]);
+    let source = server.source_with(AuthMode::Auto, "?se=2020-01-01&sp=r&sig=x", &[]);
+    let read = source.read(&mut blob("a"), ByteRange::new(0, 1), &mut Reads::default()).await;
+    assert!(matches!(read, Err(ReadError::Fatal(_))), "the SAS itself says that it has expired");
+}
+
+#[tokio::test]
+async fn a_changed_blob_that_cannot_be_listed_again_is_that_blobs_problem() {
+    let server = Server::of(vec![refusal("403 Forbidden", "AuthorizationPermissionMismatch")]);
+    let found = server.source().find(&BlobName::new("p q/a")).await;
+    let why = "it changed, and listing it again failed: 403 AuthorizationPermissionMismatch";
+    assert_eq!(found, Err(ReadError::Unreadable(why.into())));
+    let server = Server::of(vec![refusal("404 Not Found", "ContainerNotFound")]);
+    assert!(matches!(server.source().find(&BlobName::new("p q/a")).await, Err(ReadError::Fatal(_))));
+}
+
+#[tokio::test]
+async fn a_listing_without_an_end_is_ended() {
+    let circle = ["a", "b", "c", "d", "b", "c", "d", "b", "c", "d"];
+    let pages = circle.iter().enumerate().map(|(at, next)| page(&[&format!("p q/{at}")], next));
+    let (names, error) = list(Server::of(pages.collect()).source()).await;
+    assert!(error.expect("it goes in a circle").message().contains("same page twice"));
+    assert!(names.len() < 9, "{names:?}");
+
+    let empty = (0..cursor::MAX_EMPTY_PAGES).map(|at| page(&[], &at.to_string()));
+    let (_, error) = list(Server::of(empty.collect()).source()).await;
+    assert_eq!(
+        error.expect("it never ends").message(),
+        "the service sent 5000 pages without a blob in a row"
+    );
+}
+
+#[tokio::test]
+async fn an_encoded_answer_is_not_believed() {
+    let encoded = |status: &str, headers: &[&str]| {
+        let headers = [&["content-encoding: gzip", "content-length: 8"], headers].concat();
+        answer(status, &headers, b"\x1f\x8b\x08\0\0\0\0\0")
+    };
+    let range = || encoded("206 Partial Content", &["content-range: bytes 4-9/20"]);
+    let (bytes, reads) = read_after(vec![range(), range(), part(4, 10)]).await;
+    assert_eq!((&bytes.expect("a range")[..], reads.requests), (&CONTENT[4..10], 3));
+    let server = Server::of(vec![encoded("200 OK", &[]), page(&["p q/a"], "")]);
+    assert_eq!(list(server.source()).await, (vec!["p q/a".into()], None));
 }
 
 #[tokio::test]

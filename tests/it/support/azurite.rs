@@ -19,8 +19,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64_URL};
+use bytes::Bytes;
 use hmac::{Hmac, Mac};
-use hyper::Method;
+use hyper::{Method, Response};
 use jiff::{Timestamp, ToSpan};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::Sha256;
@@ -122,6 +123,17 @@ impl Azurite {
         self.send(Method::PUT, &blob_path(container, name), &[], &headers, bytes.into());
     }
 
+    /// Writes a block blob with these headers, all of which must start with `x-ms-`.
+    pub fn put_with(&self, container: &str, name: &str, bytes: &[u8], headers: &[(&str, &str)]) {
+        let headers = [headers, &[("x-ms-blob-type", "BlockBlob")]].concat();
+        self.send(Method::PUT, &blob_path(container, name), &[], &headers, bytes.to_vec());
+    }
+
+    /// A blob with its headers.
+    pub fn get(&self, container: &str, name: &str) -> Response<Bytes> {
+        self.send(Method::GET, &blob_path(container, name), &[], &[], Vec::new())
+    }
+
     /// Writes many block blobs, several at a time.
     pub fn put_many(&self, container: &str, blobs: impl Iterator<Item = (String, Vec<u8>)> + Send) {
         let blobs = Mutex::new(blobs);
@@ -183,7 +195,7 @@ impl Azurite {
         query: &[(&str, &str)],
         headers: &[(&str, &str)],
         body: Vec<u8>,
-    ) {
+    ) -> Response<Bytes> {
         let date = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         let mut headers: BTreeMap<&str, &str> = headers.iter().copied().collect();
         headers.extend([("x-ms-date", date.as_str()), ("x-ms-version", API_VERSION)]);
@@ -197,6 +209,7 @@ impl Azurite {
         let answer = answer.unwrap_or_else(|error| panic!("{method} {url}: {error:?}"));
         let status = answer.status();
         assert!(status.is_success(), "{method} {url}: {status} {}", text(answer));
+        answer
     }
 }
 

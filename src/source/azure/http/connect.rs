@@ -17,6 +17,7 @@ use tokio_rustls::rustls::{self, ClientConfig, ConfigBuilder, RootCertStore, Wan
 use tower_service::Service;
 
 use super::connection::{Connection, Stream};
+use super::descriptors::Descriptor;
 use crate::model::error::{Error, Result};
 use crate::source::azure::failure::Failure;
 
@@ -25,7 +26,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most bytes of one read from a connection: enough for a response with 16 KiB of content and its head, so that the
 /// content arrives in one piece and need not be assembled.
-const READ_BUFFER: usize = 18 << 10;
+pub(super) const READ_BUFFER: usize = 18 << 10;
 
 /// TCP to the first address that responds, and TLS if the URL is https.
 type Tcp = HttpsConnector<HttpConnector>;
@@ -67,7 +68,7 @@ impl Connector {
     }
 
     /// Opens a connection within [`CONNECT_TIMEOUT`].
-    pub(super) async fn connect(&self) -> std::result::Result<Connection, Failure> {
+    pub(super) async fn connect(&self, descriptor: Descriptor) -> std::result::Result<Connection, Failure> {
         let connecting = async {
             let stream: std::result::Result<Box<dyn Stream>, _> = match self {
                 Self::Direct { to, tcp } | Self::Forward { to, tcp } => {
@@ -82,7 +83,7 @@ impl Connector {
             http.read_buf_exact_size(Some(READ_BUFFER)).writev(false);
             let (sender, driver) =
                 http.handshake(stream).await.map_err(|error| Failure::of_connection(&error))?;
-            Ok(Connection::new(sender, driver))
+            Ok(Connection::new(sender, driver, descriptor))
         };
         let late = |_| Failure::connect_timed_out(self.proxy());
         tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.map_err(late)?
