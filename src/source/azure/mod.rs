@@ -329,6 +329,9 @@ impl AzureSource {
                 | (409, "ContainerBeingDeleted" | "PublicAccessNotPermitted") => {
                     ReadError::Fatal(self.explain(failed))
                 }
+                (_, code) if encryption::fault(code).is_some() => {
+                    ReadError::Refused(format!("{} ({failed})", encryption::fault(code).unwrap_or_default()))
+                }
                 _ if failure.is_passing() => ReadError::Unreadable(why(failed)),
                 _ => ReadError::Refused(why(failed)),
             },

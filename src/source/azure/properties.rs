@@ -71,6 +71,7 @@ fn blob(name: &BlobName, headers: &HeaderMap) -> Option<Blob> {
     let is_directory = is("x-ms-meta-hdi_isfolder", "true") || is("x-ms-resource-type", "directory");
     let access = match (is_directory, is("x-ms-access-tier", "Archive")) {
         (true, _) => Access::Directory,
+        (false, true) if headers.field("x-ms-archive-status").is_some() => Access::Rehydrating,
         (false, true) => Access::Archived,
         (false, false) => Access::Online,
     };
