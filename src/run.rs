@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::examine::{Examination, Next};
 use crate::model::error::{Error, Result};
-use crate::model::{Admit, Blob, Quota, ReadError};
+use crate::model::{Admit, Blob, Origin, Quota, ReadError};
 use crate::plan::{Sink, Summary};
 use crate::probe::Want;
 use crate::rules::Profile;
@@ -114,6 +114,8 @@ fn cores() -> usize {
 pub struct Task<R> {
     /// The blobs.
     pub listing: Listing,
+    /// Where they come from, for the commands of fixes.
+    pub origin: Option<Origin>,
     /// Reads the blobs.
     pub reader: Arc<R>,
     /// The rules.
@@ -142,7 +144,8 @@ impl<R> Task<R> {
         settings: Settings,
     ) -> Self {
         let (admit, known, progress) = (Admit::Listing, Known::default(), Arc::default());
-        Self { listing, reader, profile, quota, admit, known, settings, resources: None, progress }
+        let (origin, resources) = (None, None);
+        Self { listing, origin, reader, profile, quota, admit, known, settings, resources, progress }
     }
 }
 
@@ -204,8 +207,8 @@ pub async fn run<R: Reader, K: Sink>(
     sink: K,
     stop: impl Future<Output = ()>,
 ) -> Result<Ended<K>> {
-    let Task { listing, reader, profile, quota, admit, known, settings, resources, progress } = task;
-    let settler = Settler::new(admit, quota, &profile, sink)?;
+    let Task { listing, origin, reader, profile, quota, admit, known, settings, resources, progress } = task;
+    let settler = Settler::new(origin.as_ref(), admit, quota, &profile, sink)?;
     let at_once = settings.concurrency.max(1);
     let window = settings.window.max(at_once);
     let resources = match resources {

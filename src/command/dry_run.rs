@@ -109,7 +109,8 @@ async fn report_on(input: Input, header: RunHeader, quota: Quota, args: &DryRunA
         None => None,
     };
     let output = Output::of_report(args.output.as_deref(), args.format, args.display.color.choice())?;
-    let credential = header.origin.credential.clone();
+    let origin = header.origin.clone();
+    let credential = origin.credential.clone();
     let report = report::open(args.format, header, output.writer(), output.width)?;
     let progress = Arc::new(Progress::default());
     let bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
@@ -129,6 +130,7 @@ async fn report_on(input: Input, header: RunHeader, quota: Quota, args: &DryRunA
     let stop = interrupted();
     let task = Task {
         listing,
+        origin: Some(origin),
         reader: Arc::new(source),
         profile,
         quota,

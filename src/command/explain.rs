@@ -136,7 +136,9 @@ async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Ex
         outline = examination.probe().outline();
         tags = exif_tags(examination.probe(), &outline);
     }
-    let asset = examination.judge(content, profile);
+    let mut asset = examination.judge(content, profile);
+    let origin = source.origin();
+    rules::address(&mut asset.findings, origin.account.as_deref(), origin.container.as_deref());
     Ok(Explained { origin: source.origin(), asset, ranges, outline, tags })
 }
 

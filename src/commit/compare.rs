@@ -208,7 +208,8 @@ mod tests {
 
     fn blob(name: &str, etag: &str, access: Access) -> Blob {
         let (name, etag) = (BlobName::new(name), Some(ETag::new(etag)));
-        Blob { name, size: 10, etag, last_modified: None, access }
+        Blob { name, size: 10, etag, last_modified: None, access },
+            declared: Default::default(),
     }
 
     fn upright(blob: Blob) -> Asset {

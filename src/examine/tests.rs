@@ -60,6 +60,7 @@ fn versions() -> impl Strategy<Value = Version> {
                 etag: Some(ETag::new(&format!("{}-{}", bytes.len(), damage.len()))),
                 last_modified: None,
                 access,
+                declared: Default::default(),
             };
             Version { blob, bytes: bytes.into(), cut, failure }
         },
@@ -170,6 +171,7 @@ fn a_parser_that_panics_costs_one_verdict() {
         etag: None,
         last_modified: None,
         access: Access::Online,
+        declared: Default::default(),
     };
     let (examination, _) = Examination::begin(blob, Want::default(), None);
     let asset = examination.judge(content, &PROFILE);

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::config::{Blob, Content, Tier};
 use super::shape::Generated;
 use crate::model::error::{Error, Result};
+use crate::model::{BlobName, Format};
 
 /// The blobs of a container.
 pub(super) enum Store {
@@ -32,6 +33,8 @@ struct Stored {
     etag: String,
     last_modified: String,
     tier: Tier,
+    content_type: String,
+    content_encoding: String,
     metadata: BTreeMap<String, String>,
 }
 
@@ -41,7 +44,8 @@ pub(super) struct Entry<'a> {
     pub size: u64,
     pub etag: &'a str,
     pub last_modified: &'a str,
-    pub content_type: &'static str,
+    pub content_type: &'a str,
+    pub content_encoding: &'a str,
     pub tier: Tier,
     pub metadata: Option<&'a BTreeMap<String, String>>,
 }
@@ -53,7 +57,7 @@ pub(super) struct Found {
     pub size: u64,
     pub etag: String,
     pub last_modified: String,
-    pub content_type: &'static str,
+    pub content_type: String,
     pub tier: Tier,
 }
 
@@ -89,7 +93,7 @@ impl Store {
                     size: facts.size,
                     etag: etag(facts.version),
                     last_modified: facts.last_modified.to_owned(),
-                    content_type: facts.content_type,
+                    content_type: facts.content_type.to_owned(),
                     tier: Tier::Hot,
                 })
             }
@@ -101,7 +105,7 @@ impl Store {
                     size: stored.bytes.len() as u64,
                     etag: stored.etag.clone(),
                     last_modified: stored.last_modified.clone(),
-                    content_type: "application/octet-stream",
+                    content_type: stored.content_type.clone(),
                     tier: stored.tier,
                 })
             }
@@ -148,8 +152,11 @@ impl Shelf {
     fn put(&mut self, blob: Blob) {
         let etag = blob.etag.unwrap_or_else(|| self.next_etag());
         let last_modified = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let content_type = blob.content_type.unwrap_or_else(|| usual_type(&blob.name).to_owned());
         let (bytes, tier, metadata) = (blob.bytes.into(), blob.tier, blob.metadata);
-        self.blobs.insert(blob.name, Stored { bytes, etag, last_modified, tier, metadata });
+        let content_encoding = blob.content_encoding;
+        let stored = Stored { bytes, etag, last_modified, tier, content_type, content_encoding, metadata };
+        self.blobs.insert(blob.name, stored);
     }
 
     fn replace(&mut self, name: &str) {
@@ -173,7 +180,8 @@ impl Shelf {
                 size: stored.bytes.len() as u64,
                 etag: &stored.etag,
                 last_modified: &stored.last_modified,
-                content_type: "application/octet-stream",
+                content_type: &stored.content_type,
+                content_encoding: &stored.content_encoding,
                 tier: stored.tier,
                 metadata: Some(&stored.metadata),
             });
@@ -201,6 +209,7 @@ fn visit_generated(generated: &Generated, from: &str, visit: &mut impl FnMut(&En
             etag: &tag,
             last_modified: facts.last_modified,
             content_type: facts.content_type,
+            content_encoding: "",
             tier: Tier::Hot,
             metadata: None,
         });
@@ -210,6 +219,13 @@ fn visit_generated(generated: &Generated, from: &str, visit: &mut impl FnMut(&En
             Next::Stop => return,
         }
     }
+}
+
+/// The Content-Type that tools for uploading choose by the extension.
+fn usual_type(name: &str) -> &'static str {
+    let name = BlobName::new(name);
+    let of = |extension| Format::of_extension(extension)?.media_type(extension);
+    name.extension().and_then(of).unwrap_or("application/octet-stream")
 }
 
 fn etag(version: u64) -> String {

@@ -290,6 +290,8 @@ pub enum Skip {
     NotEntered,
     /// The extension belongs to files that accompany media but aren't media.
     Sidecar,
+    /// The extension belongs to projects of 3D volumes or RGBD images, which take other files than images and videos.
+    Volume,
     /// The content is neither an image nor a video, and the name does not suggest either.
     NoMedia,
     /// The blob was deleted after it was listed.
@@ -299,7 +301,7 @@ pub enum Skip {
 impl Skip {
     /// Every reason, in the order of the declaration.
     pub const ALL: &[Self] =
-        &[Self::FolderMarker, Self::NotEntered, Self::Sidecar, Self::NoMedia, Self::Gone];
+        &[Self::FolderMarker, Self::NotEntered, Self::Sidecar, Self::Volume, Self::NoMedia, Self::Gone];
 
     /// Returns the reason as shown in reports.
     pub fn as_str(self) -> &'static str {
@@ -307,6 +309,7 @@ impl Skip {
             Self::FolderMarker => "folder marker",
             Self::NotEntered => "folder that was not entered",
             Self::Sidecar => "sidecar file by its extension",
+            Self::Volume => "file of a 3D or RGBD project by its extension",
             Self::NoMedia => "neither image nor video",
             Self::Gone => "deleted since it was listed",
         }

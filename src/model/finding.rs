@@ -94,6 +94,8 @@ codes! {
     Archived = "BLB002", "archived", Error;
     /// The blob is larger than the profile's limit.
     TooLarge = "BLB003", "too-large", Error;
+    /// The declared Content-Type is not the content's, or media has a Content-Encoding.
+    ContentType = "BLB004", "content-type", Warning;
     /// An earlier asset of the listing has the same basename.
     DuplicateBasename = "NAM001", "duplicate-basename", Warning;
     /// No image quota is left.

@@ -202,6 +202,7 @@ mod tests {
             etag: None,
             last_modified: None,
             access: Access::Online,
+            declared: Default::default(),
         };
         let facts = Facts::of(Format::Unknown);
         let (findings, reads) = (Vec::new(), Reads::default());

@@ -13,7 +13,7 @@ use crate::model::Asset;
 
 /// The rows of a row group, some of which are decoded. Columns with other names are ignored.
 pub(super) struct GroupRows {
-    /// The leaves of each of [`COLUMNS`].
+    /// The leaves of each of [`COLUMNS`]; none for a column that plans of earlier versions do not have.
     columns: Vec<Vec<LeafReader>>,
     left: usize,
 }
@@ -25,6 +25,7 @@ impl GroupRows {
         let mut columns = Vec::with_capacity(COLUMNS.len());
         for column in COLUMNS {
             let leaves = match &column.cells {
+                Cells::One(_) if column.added && is_missing(schema, column) => Vec::new(),
                 Cells::One(leaf) => vec![find(schema, column, "", leaf)?],
                 Cells::List(list) => {
                     let find = |field: &Field| find(schema, column, field.name, &field.leaf);
@@ -114,6 +115,11 @@ fn set(
 
 fn gaps(column: &Column) -> Fault {
     format!("its column '{}' has gaps", column.name)
+}
+
+/// Whether the file is of an earlier version, which did not have the column.
+fn is_missing(schema: &SchemaDescriptor, column: &Column) -> bool {
+    schema.columns().iter().all(|leaf| leaf.path().parts().first().is_none_or(|name| name != column.name))
 }
 
 /// The leaf of a column, or of a list's element, that has values of this type.

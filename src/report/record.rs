@@ -16,6 +16,10 @@ pub(super) struct AssetRecord<'a> {
     pub(super) etag: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) last_modified: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) content_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) content_encoding: Option<&'a str>,
     pub(super) kind: &'static str,
     pub(super) format: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,6 +102,8 @@ impl<'a> AssetRecord<'a> {
             size: blob.size,
             etag: blob.etag.as_ref().map(|etag| etag.as_str()),
             last_modified: blob.last_modified.map(|time| time.to_string()),
+            content_type: blob.declared.content_type.as_deref(),
+            content_encoding: blob.declared.content_encoding.as_deref(),
             kind: asset.kind.as_str(),
             format: facts.format.as_str(),
             width: facts.width,

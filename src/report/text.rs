@@ -200,7 +200,9 @@ fn rule(
     let mut fixes = examples.iter().filter_map(|example| Some((&example.name, example.fix.as_ref()?)));
     if let Some((name, fix)) = fixes.next() {
         let fix = shown(fix);
-        match fixes.all(|(_, other)| *other == fix) && group.more() == 0 || !fix.contains("IN") {
+        // The commands of az name the blob, and the others have placeholders for it.
+        let is_general = !fix.contains("IN") && !fix.contains("--name");
+        match fixes.all(|(_, other)| *other == fix) && group.more() == 0 || is_general {
             true => writeln!(out, "          fix: {fix}")?,
             false => writeln!(out, "          fix for {}: {fix}", shown(name))?,
         }

@@ -1,16 +1,20 @@
 //! The findings and verdict of a single asset, independent of quotas and other assets.
 
-use super::Profile;
+use super::{Profile, content_type};
 use crate::model::{
     Access, Asset, Blob, Code, Cost, Facts, Finding, Format, GapCost, Kind, Orientation, Reads, Severity,
     Skip, Verdict, Video, VideoTrack,
 };
 
+/// Extensions of files for projects of 3D volumes (DICOM, NIfTI) and RGBD images (ZIP). Projects of images and videos do
+/// not take them.
+const VOLUMES: &[&str] = &["dcm", "nii", "zip"];
+
 /// Extensions of files that accompany media but aren't media: they are skipped without being read.
 const SIDECARS: &[&str] = &[
     "cfg", "conf", "csv", "db", "doc", "docx", "gz", "htm", "html", "ini", "ipynb", "jsonl", "json", "log",
     "md", "npy", "npz", "parquet", "pdf", "pkl", "py", "rar", "sh", "sql", "srt", "tar", "thm", "toml",
-    "tsv", "txt", "vtt", "xls", "xlsx", "xml", "xmp", "yaml", "yml", "zip",
+    "tsv", "txt", "vtt", "xls", "xlsx", "xml", "xmp", "yaml", "yml",
 ];
 
 /// What is known of a blob's content.
@@ -42,6 +46,7 @@ pub fn without_reading(blob: &Blob) -> Option<Content> {
         Access::NotEntered => Some(Content::Skipped(Skip::NotEntered)),
         Access::Unreachable(why) => Some(Content::Unreachable(why.clone())),
         _ if promised == Promise::Sidecar => Some(Content::Skipped(Skip::Sidecar)),
+        _ if promised == Promise::Volume => Some(Content::Skipped(Skip::Volume)),
         _ if blob.size == 0 && promised == Promise::Nothing => {
             let is_folder = blob.name.as_str().ends_with('/');
             Some(Content::Skipped(if is_folder { Skip::FolderMarker } else { Skip::NoMedia }))
@@ -69,7 +74,7 @@ pub fn judge(blob: Blob, content: Content, reads: Reads, profile: &Profile) -> A
             Finding::new(Code::Empty, "the blob has no content").with_fix("Upload the file again"),
         ),
         Content::Unreachable(why) => Decision::of(Finding::new(Code::Unreadable, why)),
-        Content::Archived => Decision::of(archived()),
+        Content::Archived => Decision::of(archived(&blob)),
         Content::Changed => Decision::of(
             Finding::new(Code::Changed, "the blob changed between listing and reading")
                 .with_fix("Run again when nothing is being uploaded"),
@@ -101,25 +106,38 @@ pub fn from_earlier(blob: &Blob, earlier: Asset, profile: &Profile) -> Option<As
 enum Promise {
     Media(Format),
     Sidecar,
+    Volume,
     Nothing,
 }
 
 impl Promise {
     fn of(blob: &Blob) -> Self {
         let Some(extension) = blob.name.extension() else { return Self::Nothing };
+        let is_one_of = |known: &[&str]| known.iter().any(|known| known.eq_ignore_ascii_case(extension));
         match Format::of_extension(extension) {
             Some(format) => Self::Media(format),
-            None if SIDECARS.iter().any(|sidecar| sidecar.eq_ignore_ascii_case(extension)) => Self::Sidecar,
+            None if is_one_of(VOLUMES) || is_packed_nifti(blob.name.basename()) => Self::Volume,
+            None if is_one_of(SIDECARS) => Self::Sidecar,
             None => Self::Nothing,
         }
     }
 
-    fn kind(self) -> Kind {
+    fn format(self) -> Option<Format> {
         match self {
-            Self::Media(format) => format.kind(),
-            Self::Sidecar | Self::Nothing => Kind::Other,
+            Self::Media(format) => Some(format),
+            Self::Sidecar | Self::Volume | Self::Nothing => None,
         }
     }
+
+    fn kind(self) -> Kind {
+        self.format().map_or(Kind::Other, Format::kind)
+    }
+}
+
+/// Whether the basename ends in `.nii.gz`, in any case.
+fn is_packed_nifti(basename: &str) -> bool {
+    let end = basename.len().checked_sub(".nii.gz".len()).and_then(|start| basename.get(start..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(".nii.gz"))
 }
 
 /// Findings, or the reason to skip.
@@ -166,10 +184,9 @@ fn cost(kind: Kind, facts: &Facts, profile: &Profile) -> Cost {
     }
 }
 
-fn archived() -> Finding {
-    Finding::new(Code::Archived, "the blob is in the archive tier and cannot be read").with_fix(
-        "az storage blob set-tier --tier Hot --account-name ACCOUNT --container-name CONTAINER --name NAME",
-    )
+fn archived(blob: &Blob) -> Finding {
+    Finding::new(Code::Archived, "the blob is in the archive tier and cannot be read")
+        .with_fix(content_type::rehydrate(blob))
 }
 
 fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile) -> Decision {
@@ -178,12 +195,13 @@ fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile)
     match facts.kind() {
         Kind::Other => match promised {
             Promise::Media(_) => {
-                return Decision::of(Finding::new(
-                    Code::UnsupportedFormat,
-                    format!("the content is not a known format, although the extension is .{extension}"),
-                ));
+                let message =
+                    format!("the content is not a known format, although the extension is .{extension}");
+                findings.push(Finding::new(Code::UnsupportedFormat, message));
+                findings.extend(content_type::judge(blob, facts, promised.format()));
+                return Decision { findings, skipped: None };
             }
-            Promise::Sidecar | Promise::Nothing => return Decision::skip(Skip::NoMedia),
+            Promise::Sidecar | Promise::Volume | Promise::Nothing => return Decision::skip(Skip::NoMedia),
         },
         Kind::Image => judge_image(facts, profile, &mut findings),
         Kind::Video => judge_video(facts, profile, &mut findings),
@@ -205,6 +223,7 @@ fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile)
         let fix = fitting.map(|fitting| format!("Rename it to end in .{fitting}"));
         findings.push(Finding { fix, ..Finding::new(Code::ExtensionMismatch, message) });
     }
+    findings.extend(content_type::judge(blob, facts, promised.format()));
     if let Some(end) = facts.truncated {
         let message = match facts.format {
             Format::Jpeg => "the file ends within its image data, without an EOI marker".to_owned(),
@@ -460,7 +479,8 @@ mod tests {
 
     fn blob(etag: Option<&str>) -> Blob {
         let (name, etag) = (BlobName::new("a.jpg"), etag.map(ETag::new));
-        Blob { name, size: 10, etag, last_modified: None, access: Access::Online }
+        Blob { name, size: 10, etag, last_modified: None, access: Access::Online },
+            declared: Default::default(),
     }
 
     fn read(orientation: i64) -> Content {

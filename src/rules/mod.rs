@@ -1,11 +1,13 @@
 //! The rules: facts and a profile in, findings and a verdict out.
 
 mod choice;
+mod content_type;
 mod judge;
 mod profile;
 mod text;
 
 pub use choice::{Choice, Level, Selector};
+pub use content_type::address;
 pub use judge::{Content, from_earlier, judge, orientation_text, without_reading};
 pub use profile::{ImageRules, Profile, VideoRules};
 pub use text::{Text, summary, text};

@@ -168,6 +168,18 @@ pub fn text(code: Code) -> Text {
             fix: "Make the image smaller, or split the video.",
             source: "the limits in Datature's command-line tools",
         },
+        Code::ContentType => Text {
+            summary: "the declared Content-Type is not that of the content",
+            why: "A blob is served with the Content-Type that it was uploaded with, application/octet-stream by default. \
+                  Browsers may refuse to play a video under a wrong type, and a platform may reject a file for it: Vi's \
+                  ingestion has a code for a bad media type. The rule compares the type in the listing with the usual \
+                  types of the content's format and of the extension's, apart from case and parameters. It also \
+                  reports a Content-Encoding on media, because browsers would try to decompress the file. It costs no \
+                  request, and is not checked in folders and in inventories without the column.",
+            fix: "az storage blob update --account-name ACCOUNT --container-name CONTAINER --name NAME --content-type TYPE; \
+                  presync shows the command for each blob. It changes the ETag, but not the content.",
+            source: "Azure Blob Storage, \"List Blobs\" and \"Set Blob Properties\"; IANA, \"Media Types\"",
+        },
         Code::DuplicateBasename => Text {
             summary: "the basename, by which annotations are matched, is not unique",
             why: "Annotations are imported by file name without the folders, so two assets with the same basename \

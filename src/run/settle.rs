@@ -7,10 +7,10 @@ use tokio::sync::{Semaphore, mpsc};
 use super::progress::Progress;
 use super::{Judged, closed};
 use crate::model::error::Result;
-use crate::model::{Admit, Asset, Overrides, Quota};
+use crate::model::{Admit, Asset, Origin, Overrides, Quota};
 use crate::plan::{Budget, DuplicateRule, Ranking, Reorder, Sink, Summary};
 use crate::plan_file::Spool;
-use crate::rules::Profile;
+use crate::rules::{self, Profile};
 
 /// Sends verdicts to be settled.
 #[derive(Clone)]
@@ -49,19 +49,20 @@ pub(super) fn settle<K: Sink>(
     settler.finish()
 }
 
-/// Settles assets that the rules have already judged: warns about duplicate basenames and spends the quota, as a run
+/// Settles assets of `origin` that the rules have already judged: warns about duplicate basenames and spends the quota, as a run
 /// does.
 ///
 /// # Errors
 /// Returns an error if an asset cannot be read or the sink fails.
 pub fn settle_judged<K: Sink>(
     assets: impl Iterator<Item = Result<Asset>>,
+    origin: &Origin,
     admit: Admit,
     quota: Quota,
     profile: &Arc<Profile>,
     sink: K,
 ) -> Result<(Summary, K)> {
-    let mut settler = Settler::new(admit, quota, profile, sink)?;
+    let mut settler = Settler::new(Some(origin), admit, quota, profile, sink)?;
     for asset in assets {
         settler.add(asset?.into())?;
     }
@@ -72,6 +73,8 @@ pub fn settle_judged<K: Sink>(
 /// Spends the budget on assets and passes them to the sink.
 pub(super) struct Settler<K> {
     sink: K,
+    /// The account and the container, for the commands of fixes.
+    place: (Option<String>, Option<String>),
     duplicates: DuplicateRule,
     overrides: Overrides,
     order: Order,
@@ -86,19 +89,27 @@ enum Order {
 }
 
 impl<K: Sink> Settler<K> {
-    pub(super) fn new(admit: Admit, quota: Quota, profile: &Arc<Profile>, sink: K) -> Result<Self> {
+    pub(super) fn new(
+        origin: Option<&Origin>,
+        admit: Admit,
+        quota: Quota,
+        profile: &Arc<Profile>,
+        sink: K,
+    ) -> Result<Self> {
+        let place = origin.map(|origin| (origin.account.clone(), origin.container.clone())).unwrap_or_default();
         let overrides = profile.overrides.clone();
         let order = match admit {
             Admit::Listing => Order::Listing(Box::new(Budget::new(quota).with_overrides(overrides.clone()))),
             _ => Order::Ranked(Ranking::new(admit, quota), Box::new(Spool::new(Arc::clone(profile))?)),
         };
-        Ok(Self { sink, duplicates: DuplicateRule::new(overrides.clone()), overrides, order })
+        Ok(Self { sink, place, duplicates: DuplicateRule::new(overrides.clone()), overrides, order })
     }
 
     fn add(&mut self, judged: Judged) -> Result<()> {
         let Judged { mut asset, is_kept } = judged;
         self.sink.judged(&asset, is_kept)?;
         self.duplicates.judge(&mut asset);
+        rules::address(&mut asset.findings, self.place.0.as_deref(), self.place.1.as_deref());
         match &mut self.order {
             Order::Listing(budget) => spend(budget, &mut self.sink, asset),
             Order::Ranked(ranking, spool) => {

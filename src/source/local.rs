@@ -165,6 +165,7 @@ impl LocalSource {
                     _ => Access::Online,
                 },
                 name,
+                declared: Default::default(),
             },
             Err(error) => Blob {
                 name,
@@ -176,6 +177,7 @@ impl LocalSource {
                     (_, Some(cause)) => unreachable(format!("it cannot be listed: {}", reason(cause))),
                     _ => unreachable("it cannot be listed".into()),
                 },
+                declared: Default::default(),
             },
         })
     }

@@ -95,6 +95,7 @@ impl Auditor {
                 project.map(|project| ContainerBasenames { project, container: number }),
             );
             let task = Task {
+                origin: Some(container.origin.clone()),
                 known,
                 resources: Some(Arc::clone(&self.resources)),
                 progress,
