@@ -176,6 +176,7 @@ fn other_rules(then: &Profile, now: &Profile) -> Vec<(String, Value, Value)> {
     let parts = [
         ("images", serde_json::to_value(&then.images), serde_json::to_value(&now.images)),
         ("videos", serde_json::to_value(&then.videos), serde_json::to_value(&now.videos)),
+        ("quota", serde_json::to_value(then.quota), serde_json::to_value(now.quota)),
     ];
     let mut fields = Vec::new();
     for (part, then, now) in parts {

@@ -24,7 +24,7 @@ pub use check::{Check, Outcome};
 pub use declared::Declared;
 pub use finding::{Code, Finding, Severity};
 pub use format::{Format, Kind};
-pub use month::Month;
+pub use month::{Month, PeriodKind};
 pub use origin::Origin;
 pub use overrides::{Effect, Effects, Overrides, PrefixEffects};
 pub use quota::{Cost, Gauge, Quota, QuotaKind, Verdict};

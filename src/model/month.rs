@@ -1,9 +1,10 @@
-//! Calendar months, for which quotas are counted.
+//! Calendar months, and the periods for which quotas are counted.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
+use serde::{Deserialize, Serialize};
 
 /// A calendar month in UTC, from 0000-01 to 9999-12.
 ///
@@ -41,6 +42,17 @@ impl fmt::Display for Month {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04}-{:02}", self.year, self.month)
     }
+}
+
+/// Whether a quota is renewed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PeriodKind {
+    /// Each month has a quota of its own, for what is synced in it. Nothing that is deleted gives any of it back.
+    #[default]
+    Month,
+    /// One quota for all time, for what is on the platform. What is deleted gives back what it used.
+    Stock,
 }
 
 #[cfg(test)]

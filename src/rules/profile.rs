@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::model::error::{Error, Result, reason};
-use crate::model::{Format, Overrides};
+use crate::model::{Format, Overrides, PeriodKind};
 
 /// What a platform accepts, and what it costs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Profile {
     pub images: ImageRules,
     /// The rules for videos.
     pub videos: VideoRules,
+    /// How the quota is counted.
+    #[serde(default)]
+    pub quota: QuotaRules,
     /// The user's changes to the rules. They are never in a profile's own file.
     #[serde(default, skip_serializing_if = "Overrides::is_empty")]
     pub overrides: Overrides,
@@ -59,6 +62,29 @@ pub struct VideoRules {
     pub max_bytes: u64,
     /// The cost of a frame.
     pub cost_per_frame: u64,
+}
+
+/// How a platform counts its quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaRules {
+    /// Whether each month has a quota of its own, or one stock is for all time.
+    #[serde(default)]
+    pub period: PeriodKind,
+    /// Whether a changed asset costs its whole cost again, or only what it costs more than before.
+    #[serde(default = "yes")]
+    pub recounts_changed: bool,
+}
+
+impl Default for QuotaRules {
+    fn default() -> Self {
+        Self { period: PeriodKind::default(), recounts_changed: yes() }
+    }
+}
+
+/// The safe assumption: too little quota is planned for only if a platform counts more than everything again.
+fn yes() -> bool {
+    true
 }
 
 impl Profile {
