@@ -17,7 +17,7 @@ use crate::model::{Asset, Blob, ByteRange, Orientation, Origin, Verdict};
 use crate::probe::{Node, Probe, Want};
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::report::{self, shown};
-use crate::rules::{Choice, Content, Profile};
+use crate::rules::{self, Choice, Content, Profile};
 use crate::source::any::AnySource;
 use crate::source::local::LocalSource;
 use crate::source::location::{Environment, Location};

@@ -91,14 +91,8 @@ fn header(path: &Path, parts: &PartFolder, weigh: Weigh) -> Result<RunHeader> {
 /// Applies the quota to the assets of all parts, in listing order.
 fn settle<K: Sink>(parts: &PartFolder, header: &RunHeader, weigh: Weigh, sink: K) -> Result<(Summary, K)> {
     let quota = parts.header.quota.with_left(weigh.images, weigh.frames);
-    let (mut summary, sink) = run::settle_judged(
-        parts.assets(),
-        &header.origin,
-        header.admit,
-        quota,
-        &header.profile,
-        sink,
-    )?;
+    let (mut summary, sink) =
+        run::settle_judged(parts.assets(), &header.origin, header.admit, quota, &header.profile, sink)?;
     summary.incomplete.clone_from(&parts.incomplete);
     Ok((summary, sink))
 }

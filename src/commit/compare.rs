@@ -209,8 +209,7 @@ mod tests {
 
     fn blob(name: &str, etag: &str, access: Access) -> Blob {
         let (name, etag) = (BlobName::new(name), Some(ETag::new(etag)));
-        Blob { name, size: 10, etag, last_modified: None, access },
-            declared: Default::default(),
+        Blob { name, size: 10, etag, last_modified: None, access, declared: Default::default() }
     }
 
     fn upright(blob: Blob) -> Asset {

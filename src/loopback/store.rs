@@ -1,5 +1,6 @@
 //! The blobs of a container: found by name, and visited in name order.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::Bound;
@@ -57,7 +58,7 @@ pub(super) struct Found {
     pub size: u64,
     pub etag: String,
     pub last_modified: String,
-    pub content_type: String,
+    pub content_type: Cow<'static, str>,
     pub tier: Tier,
 }
 
@@ -93,7 +94,7 @@ impl Store {
                     size: facts.size,
                     etag: etag(facts.version),
                     last_modified: facts.last_modified.to_owned(),
-                    content_type: facts.content_type.to_owned(),
+                    content_type: facts.content_type.into(),
                     tier: Tier::Hot,
                 })
             }
@@ -105,7 +106,7 @@ impl Store {
                     size: stored.bytes.len() as u64,
                     etag: stored.etag.clone(),
                     last_modified: stored.last_modified.clone(),
-                    content_type: stored.content_type.clone(),
+                    content_type: stored.content_type.clone().into(),
                     tier: stored.tier,
                 })
             }

@@ -196,6 +196,13 @@ pub struct VideoTrack {
     pub encrypted: bool,
 }
 
+impl VideoTrack {
+    /// The frames to budget: the larger one of the counts, or if there is none, the most frames that there can be.
+    pub fn most_frames(&self) -> Option<u64> {
+        self.frames.max(self.frames_presented).or(self.frames_at_most)
+    }
+}
+
 /// Why a header cannot be read completely.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {

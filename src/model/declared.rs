@@ -33,7 +33,8 @@ impl Declared {
 
     /// The text of a Content-Type, which is borrowed if it is a usual one.
     pub fn media_type(text: &str) -> Cow<'static, str> {
-        let usual = Format::ALL.iter().flat_map(|format| format.media_types()).chain(&["application/octet-stream"]);
+        let usual =
+            Format::ALL.iter().flat_map(|format| format.media_types()).chain(&["application/octet-stream"]);
         let found = usual.copied().find(|usual| *usual == text);
         found.map_or_else(|| Cow::Owned(cut(text).to_owned()), Cow::Borrowed)
     }
@@ -59,7 +60,9 @@ impl Format {
             Self::Avif => &["image/avif", "image/avif-sequence"],
             Self::Gif => &["image/gif"],
             Self::Bmp => &["image/bmp", "image/x-ms-bmp", "image/x-bmp"],
-            Self::Jp2 => &["image/jp2", "image/jpx", "image/jpm", "image/j2c", "image/x-jp2", "image/jpeg2000"],
+            Self::Jp2 => {
+                &["image/jp2", "image/jpx", "image/jpm", "image/j2c", "image/x-jp2", "image/jpeg2000"]
+            }
             Self::Jxl => &["image/jxl"],
             Self::Psd => &["image/vnd.adobe.photoshop"],
             Self::Mp4 => &["video/mp4", "video/x-m4v", "video/x-f4v", "application/mp4"],
@@ -74,7 +77,11 @@ impl Format {
             Self::MpegTs => &["video/mp2t", "video/mpeg"],
             Self::MpegPs => &["video/mpeg", "video/mp2p"],
             Self::Ogg => &["video/ogg", "application/ogg"],
-            Self::Rm => &["application/vnd.rn-realmedia", "application/vnd.rn-realmedia-vbr", "video/vnd.rn-realvideo"],
+            Self::Rm => &[
+                "application/vnd.rn-realmedia",
+                "application/vnd.rn-realmedia-vbr",
+                "video/vnd.rn-realvideo",
+            ],
             Self::Mxf => &["application/mxf"],
             Self::H264 => &["video/h264"],
             Self::Hevc => &["video/h265"],

@@ -50,25 +50,29 @@ pub enum QuotaKind {
     Frames,
     /// Data rows, which images and frames share.
     DataRows,
+    /// Images and frames in one quota.
+    Shared,
 }
 
 impl QuotaKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Images, Self::Frames, Self::DataRows];
+    pub const ALL: [Self; 4] = [Self::Images, Self::Frames, Self::DataRows, Self::Shared];
 
-    /// `images`, `frames` or `data-rows`, as in options and records.
+    /// `images`, `frames`, `data-rows` or `shared`, as in options and records.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Images => "images",
             Self::Frames => "frames",
             Self::DataRows => "data-rows",
+            Self::Shared => "shared",
         }
     }
 
-    /// `images`, `frames` or `data rows`: the unit in profiles, for display.
+    /// `images`, `frames`, `data rows` or `images and frames`: the unit in profiles, for display.
     pub fn unit(self) -> &'static str {
         match self {
             Self::DataRows => "data rows",
+            Self::Shared => "images and frames",
             kind => kind.as_str(),
         }
     }

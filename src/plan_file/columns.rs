@@ -16,16 +16,15 @@ use super::fields::{
 };
 use super::signed;
 use crate::model::{
-    Asset, BlobName, Code, Declared, ETag, FourCc, Gap, Kind, Mirror, Orientation, Severity, Skip, Verdict, VideoTrack,
+    Asset, BlobName, Code, Declared, ETag, FourCc, Gap, Kind, Mirror, Orientation, Severity, Skip, Verdict,
+    VideoTrack,
 };
 
 /// A column.
 pub(crate) struct Column {
     pub(crate) name: &'static str,
-    /// Whether every row has a value, or a list.
+    /// Whether every row has a value, or a list. Plans of earlier versions may lack a column that is not required.
     pub(crate) required: bool,
-    /// Whether plans of earlier versions may lack it.
-    pub(super) added: bool,
     pub(crate) cells: Cells,
 }
 
@@ -70,20 +69,11 @@ pub(crate) enum Leaf {
 use Leaf::{Flag, Int, Real, Short, Text, Time};
 
 const fn required(name: &'static str, leaf: Leaf) -> Column {
-    Column { name, required: true, added: false, cells: Cells::One(leaf) }
+    Column { name, required: true, cells: Cells::One(leaf) }
 }
 
 const fn optional(name: &'static str, leaf: Leaf) -> Column {
-    Column { name, required: false, added: false, cells: Cells::One(leaf) }
-}
-
-/// An optional column that the first plans did not have.
-const fn added(name: &'static str, leaf: Leaf) -> Column {
-    Column { name, required: false, added: true, cells: Cells::One(leaf) }
-}
-
-const fn list(name: &'static str, required: bool, list: List) -> Column {
-    Column { name, required, added: false, cells: Cells::List(list) }
+    Column { name, required: false, cells: Cells::One(leaf) }
 }
 
 const fn field(name: &'static str, required: bool, leaf: Leaf) -> Field {
@@ -103,14 +93,14 @@ pub(crate) static COLUMNS: &[Column] = &[
     optional("last_modified_ns", Short(|a, _| Some(modified(a)?.1), add_nanoseconds)),
     required("access", Text(|a, _| text(a.blob.access.as_str()), set_access)),
     optional("access_reason", Text(access_reason, set_access_reason)),
-    added(
+    optional(
         "content_type",
         Text(
             |a, _| text(a.blob.declared.content_type.as_deref()?),
             |a, _, name| set(&mut a.blob.declared.content_type, Some(Declared::media_type(name))),
         ),
     ),
-    added(
+    optional(
         "content_encoding",
         Text(
             |a, _| text(a.blob.declared.content_encoding.as_deref()?),
@@ -194,7 +184,7 @@ pub(crate) static COLUMNS: &[Column] = &[
             |a, _, brand| set(&mut video_mut(a).major_brand, Some(four_cc(brand)?)),
         ),
     ),
-    list("compatible_brands", false, BRANDS),
+    Column { name: "compatible_brands", required: false, cells: Cells::List(BRANDS) },
     // The first track has columns of its own, as in the JSON records, so that most queries need no list. Its dimensions
     // are those of the asset. When reading, the list alone counts.
     optional("codec", Text(|a, _| text(track(a, 0)?.codec.as_deref()?), ignore_text)),
@@ -203,7 +193,7 @@ pub(crate) static COLUMNS: &[Column] = &[
     optional("frames_presented", Int(|a, _| track(a, 0)?.frames_presented.map(signed), ignore)),
     optional("duration_s", Real(|a, _| track(a, 0)?.duration_s, ignore)),
     optional("variable_frame_rate", Flag(|a, _| track(a, 0)?.variable_frame_rate, ignore)),
-    list("tracks", false, TRACKS),
+    Column { name: "tracks", required: false, cells: Cells::List(TRACKS) },
     required(
         "verdict",
         Text(
@@ -226,7 +216,7 @@ pub(crate) static COLUMNS: &[Column] = &[
         "cost_frames",
         Int(|a, _| Some(signed(a.cost.frames)), |a, _, frames| fit(&mut a.cost.frames, frames)),
     ),
-    list("findings", true, FINDINGS),
+    Column { name: "findings", required: true, cells: Cells::List(FINDINGS) },
     required(
         "reads_requests",
         Int(|a, _| Some(a.reads.requests.into()), |a, _, requests| fit(&mut a.reads.requests, requests)),

@@ -11,10 +11,11 @@ use crate::files::leaf::{LeafReader, Value};
 use crate::files::parquet_file::{Fault, guarded};
 use crate::model::Asset;
 
-/// The rows of a row group, some of which are decoded. Columns with other names are ignored.
+/// The rows of a row group, some of which are decoded. Columns with other names are ignored, and those that are not
+/// required may be missing, because plans of earlier versions do not have all of them.
 pub(super) struct GroupRows {
-    /// The leaves of each of [`COLUMNS`]; none for a column that plans of earlier versions do not have.
-    columns: Vec<Vec<LeafReader>>,
+    /// The leaves of each of [`COLUMNS`]; `None` for one that is missing.
+    columns: Vec<Vec<Option<LeafReader>>>,
     left: usize,
 }
 
@@ -25,15 +26,18 @@ impl GroupRows {
         let mut columns = Vec::with_capacity(COLUMNS.len());
         for column in COLUMNS {
             let leaves = match &column.cells {
-                Cells::One(_) if column.added && is_missing(schema, column) => Vec::new(),
-                Cells::One(leaf) => vec![find(schema, column, "", leaf)?],
+                Cells::One(leaf) => vec![find(schema, column, ("", column.required), leaf)?],
                 Cells::List(list) => {
-                    let find = |field: &Field| find(schema, column, field.name, &field.leaf);
+                    let required = |field: &Field| field.required && column.required;
+                    let find =
+                        |field: &Field| find(schema, column, (field.name, required(field)), &field.leaf);
                     list.fields.iter().map(find).collect::<Result<_, _>>()?
                 }
             };
-            let open =
-                || leaves.into_iter().map(|leaf| LeafReader::open(group, leaf)).collect::<Decoded<_>>();
+            let open = || {
+                let open = |leaf: Option<usize>| leaf.map(|leaf| LeafReader::open(group, leaf)).transpose();
+                leaves.into_iter().map(open).collect::<Decoded<_>>()
+            };
             columns.push(guarded(open)?);
         }
         Ok(Self { columns, left: 0 })
@@ -47,7 +51,7 @@ impl GroupRows {
     /// Decodes up to `rows` more rows; at the end of the group, there are none.
     pub(super) fn decode(&mut self, rows: usize) -> Result<(), Fault> {
         let mut least_and_most = (rows, 0);
-        for leaf in self.columns.iter_mut().flatten() {
+        for leaf in self.columns.iter_mut().flatten().flatten() {
             let decoded = guarded(|| leaf.decode(rows))?;
             least_and_most = (least_and_most.0.min(decoded), least_and_most.1.max(decoded));
         }
@@ -64,18 +68,19 @@ impl GroupRows {
         for (column, leaves) in COLUMNS.iter().zip(&mut self.columns) {
             match &column.cells {
                 Cells::One(leaf) => {
-                    for cells in leaves {
+                    for cells in leaves.iter_mut().flatten() {
                         set(&mut asset, cells, column, column.required, leaf)?;
                     }
                 }
                 Cells::List(list) => {
-                    let len = leaves.first().and_then(LeafReader::row_len);
+                    let len = leaves.iter().flatten().next().and_then(LeafReader::row_len);
                     match len {
                         Some(len) => (list.make)(&mut asset, len),
                         None if column.required => return Err(gaps(column)),
                         None => {}
                     }
                     for (field, cells) in list.fields.iter().zip(leaves) {
+                        let Some(cells) = cells else { continue };
                         if cells.row_len() != len {
                             return Err(format!("its column '{}' has uneven lists", column.name));
                         }
@@ -117,13 +122,14 @@ fn gaps(column: &Column) -> Fault {
     format!("its column '{}' has gaps", column.name)
 }
 
-/// Whether the file is of an earlier version, which did not have the column.
-fn is_missing(schema: &SchemaDescriptor, column: &Column) -> bool {
-    schema.columns().iter().all(|leaf| leaf.path().parts().first().is_none_or(|name| name != column.name))
-}
-
-/// The leaf of a column, or of a list's element, that has values of this type.
-fn find(schema: &SchemaDescriptor, column: &Column, field: &str, leaf: &Leaf) -> Result<usize, Fault> {
+/// The leaf of a column, or of a list's element, that has values of this type; `None` if it is missing and need not be
+/// there.
+fn find(
+    schema: &SchemaDescriptor,
+    column: &Column,
+    (field, required): (&str, bool),
+    leaf: &Leaf,
+) -> Result<Option<usize>, Fault> {
     let is_it = |path: &[String]| match (path, field) {
         ([name], "") => name == column.name,
         // The element and the group around it have several names (Parquet, LogicalTypes.md, "Lists").
@@ -133,9 +139,11 @@ fn find(schema: &SchemaDescriptor, column: &Column, field: &str, leaf: &Leaf) ->
     };
     let columns = schema.columns();
     let found = columns.iter().position(|leaf| is_it(leaf.path().parts()));
-    let found = found.ok_or_else(|| format!("it has no column '{}'", column.name))?;
+    let Some(found) = found else {
+        return if required { Err(format!("it has no column '{}'", column.name)) } else { Ok(None) };
+    };
     match is_of(&columns[found], leaf) {
-        true => Ok(found),
+        true => Ok(Some(found)),
         false => Err(format!("its column '{}' has the type {}", column.name, columns[found].physical_type())),
     }
 }

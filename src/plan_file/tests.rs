@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::{
-    Access, Admit, Asset, Blob, BlobName, Code, Cost, Declared, ETag, Effect, Effects, Facts, Finding, Format, FourCc,
-    Gap, GapCost, Kind, Malformed, Mirror, Orientation, Origin, Overrides, PrefixEffects, Quota, Reads,
-    Severity, Skip, Verdict, Video, VideoTrack,
+    Access, Admit, Asset, Blob, BlobName, Code, Cost, Declared, ETag, Effect, Effects, Facts, Finding,
+    Format, FourCc, Gap, GapCost, Kind, Malformed, Mirror, Orientation, Origin, Overrides, PrefixEffects,
+    Quota, Reads, Severity, Skip, Verdict, Video, VideoTrack,
 };
 use crate::plan::{Budget, RunHeader, Sink};
 use crate::rules::Profile;

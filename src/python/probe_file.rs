@@ -64,7 +64,14 @@ impl Data {
         let name = BlobName::new(name.unwrap_or_else(|| self.name()));
         let blob = |(size, _): Version| {
             let name = name.clone();
-            Blob { name, size, etag: None, last_modified: None, access: Access::Online, declared: Default::default() }
+            Blob {
+                name,
+                size,
+                etag: None,
+                last_modified: None,
+                access: Access::Online,
+                declared: Default::default(),
+            }
         };
         let mut version = self.version()?;
         let (mut examination, mut next) = Examination::begin(blob(version), want, None);

@@ -18,16 +18,21 @@ pub(super) fn judge(blob: &Blob, facts: &Facts, promised: Option<Format>) -> Opt
     if let Some(encoding) = declared.content_encoding.as_deref().filter(|encoding| !is_identity(encoding)) {
         let content = facts.format.as_str();
         let message = match facts.format {
-            Format::Unknown => format!("Content-Encoding is {encoding}: platforms read the bytes as they are stored"),
-            _ => format!("Content-Encoding is {encoding}, but the bytes are plain {content}, so browsers fail to show it"),
+            Format::Unknown => {
+                format!("Content-Encoding is {encoding}: platforms read the bytes as they are stored")
+            }
+            _ => format!(
+                "Content-Encoding is {encoding}, but the bytes are plain {content}, so browsers fail to show it"
+            ),
         };
         let finding = Finding::new(Code::ContentType, message);
         return Some(match (facts.format, media_type) {
             (Format::Unknown, _) => finding.with_fix("Upload the file again, without compressing it"),
             // az cannot clear one property alone.
-            (_, Some(media_type)) => {
-                finding.with_fix(update(blob, &format!("--clear-content-settings true --content-type {media_type}")))
-            }
+            (_, Some(media_type)) => finding.with_fix(update(
+                blob,
+                &format!("--clear-content-settings true --content-type {media_type}"),
+            )),
             (_, None) => finding.with_fix(update(blob, "--clear-content-settings true")),
         });
     }
@@ -125,15 +130,28 @@ mod tests {
     #[test]
     fn the_fix_is_a_command_for_a_shell() {
         for (name, format, content_type, encoding, fix) in [
-            ("a b/é'.jpg", Format::Jpeg, "application/octet-stream", "", "--name \"a b/é'.jpg\" --content-type image/jpeg"),
+            (
+                "a b/é'.jpg",
+                Format::Jpeg,
+                "application/octet-stream",
+                "",
+                "--name \"a b/é'.jpg\" --content-type image/jpeg",
+            ),
             ("-x.mp4", Format::Mov, "text/plain", "", "--name=-x.mp4 --content-type video/quicktime"),
             ("a.wmv", Format::Asf, "x", "", "--name a.wmv --content-type video/x-ms-wmv"),
-            ("a.png", Format::Png, "image/png", "gzip", "--name a.png --clear-content-settings true --content-type image/png"),
+            (
+                "a.png",
+                Format::Png,
+                "image/png",
+                "gzip",
+                "--name a.png --clear-content-settings true --content-type image/png",
+            ),
             ("a.nef", Format::Raw, "", "br", "--name a.nef --clear-content-settings true"),
         ] {
             let mut finding = [found(name, format, content_type, encoding).expect(name)];
             address(&mut finding, Some("media"), Some("$web"));
-            let expected = format!("az storage blob update --account-name media --container-name '$web' {fix}");
+            let expected =
+                format!("az storage blob update --account-name media --container-name '$web' {fix}");
             assert_eq!(finding[0].fix.as_deref(), Some(&*expected));
         }
         let packed = found("a.jpg", Format::Unknown, "image/jpeg", "gzip").expect("it is compressed");

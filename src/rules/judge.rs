@@ -1,9 +1,10 @@
 //! The findings and verdict of a single asset, independent of quotas and other assets.
 
+use super::video::{self, list};
 use super::{Profile, content_type};
 use crate::model::{
-    Access, Asset, Blob, Code, Cost, Facts, Finding, Format, GapCost, Kind, Orientation, Reads, Severity,
-    Skip, Verdict, Video, VideoTrack,
+    Access, Asset, Blob, Code, Cost, Facts, Finding, Format, Gap, GapCost, Kind, Orientation, Reads,
+    Severity, Skip, Verdict, Video, VideoTrack,
 };
 
 /// Extensions of files for projects of 3D volumes (DICOM, NIfTI) and RGBD images (ZIP). Projects of images and videos do
@@ -156,8 +157,8 @@ impl Decision {
     }
 
     fn into_asset(mut self, blob: Blob, kind: Kind, facts: Facts, reads: Reads, profile: &Profile) -> Asset {
-        // Before the verdict, which follows from the severities after overrides.
-        profile.overrides.apply(blob.name.as_str(), &mut self.findings);
+        // Before the verdict, which follows from the severities after these changes.
+        profile.weigh(blob.name.as_str(), &mut self.findings);
         self.findings.sort_by_key(|finding| finding.code);
         let worst = self.findings.iter().map(|finding| finding.severity).max();
         let verdict = match (self.skipped, worst) {
@@ -171,13 +172,13 @@ impl Decision {
     }
 }
 
-/// Returns what the asset costs if it is accepted. If the two frame counts differ, the larger one counts.
+/// Returns what the asset costs if it is accepted.
 fn cost(kind: Kind, facts: &Facts, profile: &Profile) -> Cost {
     match kind {
         Kind::Image => Cost { images: profile.images.cost, frames: 0 },
         Kind::Video => {
             let track = facts.video.as_ref().and_then(|video| video.tracks.first());
-            let frames = track.map_or(0, |track| track.frames.max(track.frames_presented).unwrap_or(0));
+            let frames = track.and_then(VideoTrack::most_frames).unwrap_or(0);
             Cost { images: 0, frames: frames.saturating_mul(profile.videos.cost_per_frame) }
         }
         Kind::Other => Cost::default(),
@@ -203,8 +204,15 @@ fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile)
             }
             Promise::Sidecar | Promise::Volume | Promise::Nothing => return Decision::skip(Skip::NoMedia),
         },
-        Kind::Image => judge_image(facts, profile, &mut findings),
-        Kind::Video => judge_video(facts, profile, &mut findings),
+        Kind::Image => judge_image(blob, facts, profile, &mut findings),
+        Kind::Video if !video::is_accepted(facts.format, profile) => {
+            findings.push(video::not_accepted(facts.format, profile));
+        }
+        Kind::Video => {
+            let broken = judge_header(facts, &mut findings);
+            video::judge_dimensions(blob, facts, profile, broken, &mut findings);
+            video::judge(blob, facts, profile, broken, &mut findings);
+        }
     }
     let (max_bytes, kind) = match facts.kind() {
         Kind::Video => (profile.videos.max_bytes, "video"),
@@ -239,7 +247,7 @@ fn judge_header(facts: &Facts, findings: &mut Vec<Finding>) -> bool {
     if let Some(malformed) = &facts.malformed {
         findings.push(Finding::new(Code::Malformed, malformed.to_string()));
     }
-    if let Some(gap) = facts.gap {
+    if let Some(gap) = gap(facts) {
         let mut finding = Finding::new(Code::Undetermined, gap.to_string());
         if let Some(GapCost { reads, bytes }) = facts.gap_cost {
             let mebibytes = bytes.div_ceil(1 << 20);
@@ -248,7 +256,14 @@ fn judge_header(facts: &Facts, findings: &mut Vec<Finding>) -> bool {
         }
         findings.push(finding);
     }
-    facts.malformed.is_some() || facts.gap.is_some()
+    facts.malformed.is_some() || gap(facts).is_some()
+}
+
+/// The gap in the facts, unless a bound takes the place of what is missing.
+fn gap(facts: &Facts) -> Option<Gap> {
+    let is_bounded = |video: &Video| video.tracks.first().is_some_and(|track| track.most_frames().is_some());
+    let is_filled = |gap| gap == Gap::Frames && facts.video.as_deref().is_some_and(is_bounded);
+    facts.gap.filter(|gap| !is_filled(*gap))
 }
 
 /// Rounds up to a slightly larger number with two significant digits.
@@ -257,7 +272,7 @@ fn rounded_up(number: u64) -> u64 {
     (number / step).saturating_add(1).saturating_mul(step)
 }
 
-fn judge_image(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
+fn judge_image(blob: &Blob, facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
     let rules = &profile.images;
     if !rules.formats.iter().any(|format| format == facts.format.as_str()) {
         let content = match facts.format {
@@ -270,6 +285,7 @@ fn judge_image(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
         return;
     }
     let broken = judge_header(facts, findings);
+    video::judge_dimensions(blob, facts, profile, broken, findings);
     match facts.orientation {
         Orientation::Value(value) if !rules.orientations.contains(&value) => {
             let message = format!(
@@ -280,7 +296,7 @@ fn judge_image(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
             let fix = orientation_fix(facts.format, value);
             findings.push(Finding::new(Code::ExifOrientation, message).with_fix(fix));
         }
-        Orientation::NotRead if !broken => {
+        Orientation::NotRead if !broken && profile.needs(Code::ExifOrientation, blob.name.as_str()) => {
             findings.push(Finding::new(Code::Undetermined, "the EXIF orientation could not be determined"));
         }
         Orientation::Value(_) | Orientation::Absent | Orientation::NotRead => {}
@@ -338,140 +354,6 @@ fn turn(value: i64) -> Option<(&'static str, &'static str)> {
     }
 }
 
-fn judge_video(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
-    let Some(video) = &facts.video else {
-        let message = format!("the content is {}, must be MP4", facts.format.as_str());
-        findings.push(Finding::new(Code::NotMp4, message).with_fix(encode_fix(profile)));
-        return;
-    };
-    judge_brand(video, profile, findings);
-    let broken = judge_header(facts, findings);
-    let Some(first) = video.tracks.first() else {
-        if !broken {
-            findings.push(Finding::new(Code::NoVideoTrack, "the file has no video track"));
-        }
-        return;
-    };
-    judge_pixel_format(video, profile, findings, broken);
-    judge_frames(first, profile, findings);
-    if let Some(finding) = turned(facts) {
-        findings.push(finding.with_fix(encode_fix(profile)));
-    }
-    let codec = first.codec.as_deref().unwrap_or("unknown");
-    if video.tracks.iter().any(|track| track.encrypted) {
-        let message = format!("the {codec} track is encrypted, so browsers cannot play it without its key");
-        findings.push(Finding::new(Code::CodecNotInBrowsers, message));
-    } else if !profile.videos.browser_codecs.iter().any(|known| known == codec) {
-        let message = format!("codec is {codec}, which not all browsers play");
-        findings.push(Finding::new(Code::CodecNotInBrowsers, message).with_fix(encode_fix(profile)));
-    }
-}
-
-fn judge_frames(track: &VideoTrack, profile: &Profile, findings: &mut Vec<Finding>) {
-    match (track.frames, track.frames_presented) {
-        (Some(0), _) => findings.push(Finding::new(Code::Malformed, "the video track has no frames")),
-        (Some(frames), Some(presented)) if frames != presented => {
-            let message = format!("{frames} frames are stored, but the edit list presents {presented}");
-            let fix = match presented {
-                // With no frame presented, ffmpeg would encode an empty video.
-                0 => encode_fix(profile).replacen("ffmpeg", "ffmpeg -ignore_editlist 1", 1),
-                _ => encode_fix(profile),
-            };
-            findings.push(Finding::new(Code::FrameCountsDiffer, message).with_fix(fix));
-        }
-        _ => {}
-    }
-    if track.variable_frame_rate == Some(true) {
-        let message = "frames are shown for different lengths of time, so labels by frame number may drift";
-        let fix = encode_fix(profile).replace("-fps_mode vfr", "-fps_mode cfr");
-        findings.push(Finding::new(Code::VariableFrameRate, message).with_fix(fix));
-    }
-}
-
-/// Reports how the matrix of the video track turns or mirrors the picture, if it does.
-fn turned(facts: &Facts) -> Option<Finding> {
-    let turn = facts.rotation.map(|degrees| format!("rotated {degrees}° counterclockwise"));
-    let mirrored = facts.mirror.map(|_| "mirrored".to_owned());
-    let how: Vec<_> = turn.into_iter().chain(mirrored).collect();
-    let message =
-        format!("the track's matrix shows the picture {}, but not every tool applies it", how.join(" and "));
-    (!how.is_empty()).then(|| Finding::new(Code::Rotated, message))
-}
-
-fn judge_brand(video: &Video, profile: &Profile, findings: &mut Vec<Finding>) {
-    let accepted = &profile.videos.major_brands;
-    let brand = video.major_brand.map(|brand| brand.to_string());
-    if brand.as_ref().is_some_and(|brand| accepted.contains(brand)) {
-        return;
-    }
-    let must = list(accepted.iter().map(|brand| format!("'{brand}'")));
-    let message = match brand {
-        Some(brand) => format!("major brand is '{brand}', must be {must}"),
-        None => format!("major brand is missing, must be {must}"),
-    };
-    let fix = match wrong_pixel_format(video, profile) {
-        Some(_) => encode_fix(profile),
-        None => brand_fix(video, profile),
-    };
-    findings.push(Finding::new(Code::MajorBrand, message).with_fix(fix));
-}
-
-/// Returns a command that sets an accepted brand without re-encoding the video. QuickTime and 3GP may contain audio
-/// that MP4 does not support, such as PCM and AMR, so audio is copied only from an MP4.
-fn brand_fix(video: &Video, profile: &Profile) -> String {
-    let brand = video.major_brand.map(|brand| brand.to_string());
-    let is_mp4 = brand.is_some_and(|brand| !brand.starts_with("qt") && !brand.starts_with("3g"));
-    let codec = if is_mp4 { "-c copy" } else { "-c:v copy" };
-    format!("ffmpeg -i IN {codec} -brand {} OUT.mp4", first_or(&profile.videos.major_brands, "mp42"))
-}
-
-/// Returns a command that re-encodes the video to satisfy all rules, with every presented frame exactly once.
-/// `out_range` is needed because x264 would otherwise keep full range (yuvj420p), `-fps_mode` because ffmpeg 5.1
-/// repeats frames to even out their times, and `crop` because 4:2:0 needs an even width and height.
-fn encode_fix(profile: &Profile) -> String {
-    let brand = first_or(&profile.videos.major_brands, "mp42");
-    let pixel_format = first_or(&profile.videos.pixel_formats, "yuv420p");
-    format!(
-        "ffmpeg -i IN -vf scale=out_range=tv,format={pixel_format},crop -fps_mode vfr -c:v libx264 -crf 18 \
-         -brand {brand} OUT.mp4"
-    )
-}
-
-fn first_or<'a>(accepted: &'a [String], default: &'a str) -> &'a str {
-    accepted.first().map_or(default, String::as_str)
-}
-
-/// Returns the first pixel format that is not accepted.
-fn wrong_pixel_format<'a>(video: &'a Video, profile: &Profile) -> Option<&'a str> {
-    let accepted = &profile.videos.pixel_formats;
-    let mut known = video.tracks.iter().filter_map(|track| track.pixel_format.as_deref());
-    known.find(|format| accepted.iter().all(|accepted| accepted != format))
-}
-
-/// Checks that every video track has an accepted pixel format. A track whose format is unknown is not accepted.
-fn judge_pixel_format(video: &Video, profile: &Profile, findings: &mut Vec<Finding>, broken: bool) {
-    if let Some(format) = wrong_pixel_format(video, profile) {
-        let accepted = profile.videos.pixel_formats.iter().cloned();
-        let message = format!("pixel format is {format}, must be {}", list(accepted));
-        findings.push(Finding::new(Code::PixelFormat, message).with_fix(encode_fix(profile)));
-    } else if !broken && video.tracks.iter().any(|track| track.pixel_format.is_none()) {
-        let codec = video.tracks.iter().find(|track| track.pixel_format.is_none());
-        let codec = codec.and_then(|track| track.codec.as_deref()).unwrap_or("unknown");
-        let message = format!("the configuration of the {codec} track does not show its pixel format");
-        findings.push(Finding::new(Code::Undetermined, message));
-    }
-}
-
-/// Joins items: `a`, `a or b`, `a, b or c`.
-fn list(items: impl Iterator<Item = String>) -> String {
-    let items: Vec<_> = items.collect();
-    match items.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-        None => "nothing".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -479,8 +361,14 @@ mod tests {
 
     fn blob(etag: Option<&str>) -> Blob {
         let (name, etag) = (BlobName::new("a.jpg"), etag.map(ETag::new));
-        Blob { name, size: 10, etag, last_modified: None, access: Access::Online },
+        Blob {
+            name,
+            size: 10,
+            etag,
+            last_modified: None,
+            access: Access::Online,
             declared: Default::default(),
+        }
     }
 
     fn read(orientation: i64) -> Content {

@@ -5,6 +5,7 @@ mod content_type;
 mod judge;
 mod profile;
 mod text;
+mod video;
 
 pub use choice::{Choice, Level, Selector};
 pub use content_type::address;

@@ -96,7 +96,8 @@ impl<K: Sink> Settler<K> {
         profile: &Arc<Profile>,
         sink: K,
     ) -> Result<Self> {
-        let place = origin.map(|origin| (origin.account.clone(), origin.container.clone())).unwrap_or_default();
+        let place =
+            origin.map(|origin| (origin.account.clone(), origin.container.clone())).unwrap_or_default();
         let overrides = profile.overrides.clone();
         let order = match admit {
             Admit::Listing => Order::Listing(Box::new(Budget::new(quota).with_overrides(overrides.clone()))),

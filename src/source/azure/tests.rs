@@ -90,8 +90,8 @@ fn blob(name: &str) -> Blob {
         etag: Some(ETag::new("0x8D")),
         last_modified: None,
         access: Access::Online,
-    },
         declared: Default::default(),
+    }
 }
 
 async fn read(server: &Server, range: ByteRange) -> (std::result::Result<Bytes, ReadError>, Reads) {
