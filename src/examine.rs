@@ -4,9 +4,9 @@
 //! driver does the reading, waiting and counting, in a loop with three arms. The shortest driver is the one for
 //! folders, in `run/folder.rs`.
 //!
-//! The only bytes that an examination holds are those in its probe; [`held`](Examination::held) counts them. A cap on
-//! the bytes held by all examinations of a run belongs in the driver, where it admits a [`Next::Read`]: it knows the
-//! range and the bytes held. A parser that can resume would keep its position in the probe; nothing would change here.
+//! The only bytes that an examination holds are those in its probe; [`held`](Examination::held) counts them, and
+//! [`release`](Examination::release) drops them. A cap on the bytes held by all examinations of a run belongs in the
+//! driver, where it admits a [`Next::Read`]: it knows the range and the bytes held.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -86,9 +86,8 @@ impl Examination {
     pub fn found(&mut self, answer: std::result::Result<Option<Blob>, ReadError>) -> Result<Next> {
         match answer {
             Ok(Some(blob)) => {
-                let (again, next) = Self::begin(blob, self.want, self.first_read);
-                *self = Self { reads: self.reads, is_listed_again: true, ..again };
-                Ok(next)
+                (self.blob, self.is_listed_again) = (blob, true);
+                Ok(self.release())
             }
             Ok(None) => unread(ReadError::Gone),
             Err(error) => unread(error),
@@ -118,6 +117,14 @@ impl Examination {
     /// The number of bytes held.
     pub fn held(&self) -> u64 {
         self.probe.held()
+    }
+
+    /// Drops all bytes held and starts over with the first read, whose answer replaces that of a [`Next::Read`] which
+    /// is still open. Walks that may take thousands of reads hold so little that this does not pay off for them.
+    pub fn release(&mut self) -> Next {
+        let (again, next) = Self::begin(self.blob.clone(), self.want, self.first_read);
+        *self = Self { reads: self.reads, is_listed_again: self.is_listed_again, ..again };
+        next
     }
 }
 

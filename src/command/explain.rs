@@ -114,7 +114,8 @@ struct Explained {
 }
 
 async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Explained> {
-    let (mut examination, mut next) = Examination::begin(find(source, name).await?, Want::default(), None);
+    let (mut examination, mut next) =
+        Examination::begin(find(source, name).await?, Want { outline: true, ..Want::default() }, None);
     let mut ranges = Vec::new();
     let content = loop {
         next = match next {
@@ -230,7 +231,11 @@ impl Explained {
             for (index, track) in video.tracks.iter().enumerate() {
                 let codec = track.codec.as_deref().unwrap_or("unknown codec");
                 let pixels = track.pixel_format.as_deref().unwrap_or("unknown pixel format");
-                let frames = track.frames.map_or("unknown".to_owned(), |frames| frames.to_string());
+                let frames = match (track.frames, track.frames_at_most) {
+                    (Some(frames), _) => frames.to_string(),
+                    (None, Some(most)) => format!("at most {most}"),
+                    (None, None) => "unknown".to_owned(),
+                };
                 row(out, &format!("track {}", index + 1), &format!("{codec}, {pixels}, {frames} frames"))?;
                 if track.frames_presented != track.frames {
                     row_if(

@@ -163,6 +163,38 @@ proptest! {
 }
 
 #[test]
+fn what_was_released_is_read_again_and_judged_the_same() {
+    for (name, file) in ["a.jpg", "a.heic", "a.png", "a.mp4"].into_iter().zip(FILES) {
+        let size = file.len() as u64;
+        let blob =
+            Blob { name: BlobName::new(name), size, etag: None, last_modified: None, access: Access::Online };
+        let judged = |released_at: usize| {
+            let (mut examination, mut next) = Examination::begin(blob.clone(), Want::default(), Some(64));
+            for read in 0.. {
+                next = match next {
+                    Next::Read(_) if read == released_at => {
+                        let next = examination.release();
+                        assert_eq!((examination.held(), &next), (0, &Next::Read(ByteRange::new(0, 64))));
+                        next
+                    }
+                    Next::Read(range) => {
+                        let bytes = &file[range.start() as usize..range.end() as usize];
+                        examination.bytes(Ok(Bytes::copy_from_slice(bytes))).expect("a step")
+                    }
+                    Next::Find => unreachable!("nothing has changed"),
+                    Next::Judge(content) => return examination.judge(content, &PROFILE),
+                };
+            }
+            unreachable!("it ends")
+        };
+        let once = judged(usize::MAX);
+        for released_at in 0..4 {
+            assert_eq!(judged(released_at), once, "{name}, released before read {released_at}");
+        }
+    }
+}
+
+#[test]
 fn a_parser_that_panics_costs_one_verdict() {
     let Next::Judge(content) = guarded(|| panic!("on purpose")) else { panic!("it can be judged") };
     let blob = Blob {

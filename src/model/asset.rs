@@ -24,7 +24,7 @@ pub struct Facts {
     pub rotation: Option<u16>,
     /// The axis across which the picture is shown mirrored (`imir`, 6.5.12; or the track's matrix).
     pub mirror: Option<Mirror>,
-    /// What an ISO base media file shows about its video.
+    /// What the headers of a video show; of containers other than MP4 and its relatives, only on request.
     pub video: Option<Box<Video>>,
     /// Why the header cannot be read completely.
     pub malformed: Option<Malformed>,
@@ -161,7 +161,7 @@ impl fmt::Debug for FourCc {
 /// twelve.
 const USUAL_BRANDS: usize = 8;
 
-/// What an ISO base media file says about itself (ISO/IEC 14496-12).
+/// What a video says about itself. The brands and the sections are those of ISO base media files (ISO/IEC 14496-12).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Video {
     /// The first `ftyp` box's major brand; `None` without such a box (4.3).
@@ -183,8 +183,14 @@ pub struct VideoTrack {
     pub width: Option<u32>,
     /// Height in pixels, from the sample entry.
     pub height: Option<u32>,
-    /// Number of samples in the sample table: ffprobe's `nb_frames`.
+    /// Number of frames that the headers state: in MP4, samples in the sample table, which is ffprobe's `nb_frames`. The
+    /// guide says for each container whether that is exact.
     pub frames: Option<u64>,
+    /// The most frames that there can be, if `frames` is unknown: those of the whole duration at the frame rate, rounded
+    /// up.
+    pub frames_at_most: Option<u64>,
+    /// Frames per second that the headers of containers other than MP4 state.
+    pub frame_rate: Option<f64>,
     /// Number of samples that the edit list presents.
     pub frames_presented: Option<u64>,
     /// Duration in seconds that the edit list presents.

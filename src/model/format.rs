@@ -126,6 +126,11 @@ formats! {
 }
 
 impl Format {
+    /// Returns whether a video is MP4 or one of its relatives, which share its boxes (ISO/IEC 14496-12).
+    pub(crate) fn is_mp4_family(self) -> bool {
+        matches!(self, Self::Mp4 | Self::Mov | Self::ThreeGp | Self::Mj2)
+    }
+
     /// Returns whether this extension (any case) is usual for the format.
     pub(crate) fn matches_extension(self, extension: &str) -> bool {
         self.extensions().iter().any(|known| known.eq_ignore_ascii_case(extension))

@@ -191,6 +191,8 @@ pub(crate) static COLUMNS: &[Column] = &[
     optional("pixel_format", Text(|a, _| text(track(a, 0)?.pixel_format.as_deref()?), ignore_text)),
     optional("frames", Int(|a, _| track(a, 0)?.frames.map(signed), ignore)),
     optional("frames_presented", Int(|a, _| track(a, 0)?.frames_presented.map(signed), ignore)),
+    optional("frames_at_most", Int(|a, _| track(a, 0)?.frames_at_most.map(signed), ignore)),
+    optional("frame_rate", Real(|a, _| track(a, 0)?.frame_rate, ignore)),
     optional("duration_s", Real(|a, _| track(a, 0)?.duration_s, ignore)),
     optional("variable_frame_rate", Flag(|a, _| track(a, 0)?.variable_frame_rate, ignore)),
     Column { name: "tracks", required: false, cells: Cells::List(TRACKS) },
@@ -294,6 +296,22 @@ const TRACKS: List = List {
             Int(
                 |a, at| track(a, at)?.frames_presented.map(signed),
                 |a, at, frames| some(&mut track_mut(a, at).frames_presented, frames),
+            ),
+        ),
+        field(
+            "frames_at_most",
+            false,
+            Int(
+                |a, at| track(a, at)?.frames_at_most.map(signed),
+                |a, at, frames| some(&mut track_mut(a, at).frames_at_most, frames),
+            ),
+        ),
+        field(
+            "frame_rate",
+            false,
+            Real(
+                |a, at| track(a, at)?.frame_rate,
+                |a, at, rate| set(&mut track_mut(a, at).frame_rate, Some(rate)),
             ),
         ),
         field(

@@ -58,7 +58,8 @@ prop_compose! {
 prop_compose! {
     fn track()(
         codec in of(text()), pixel_format in of(text()), width: Option<u32>, height: Option<u32>,
-        frames in of(number()), frames_presented in of(number()), duration_s in of(0.0..1e9),
+        frames in of(number()), frames_presented in of(number()), frames_at_most in of(number()),
+        frame_rate in of(0.0..1e4), duration_s in of(0.0..1e9),
         variable_frame_rate: Option<bool>, encrypted: bool,
     ) -> VideoTrack {
         let (codec, pixel_format) = (codec.map(Into::into), pixel_format.map(Into::into));
@@ -69,6 +70,8 @@ prop_compose! {
             height,
             frames,
             frames_presented,
+            frames_at_most,
+            frame_rate,
             duration_s,
             variable_frame_rate,
             encrypted,

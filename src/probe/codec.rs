@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::bmff::{Bmff, Boxes};
 use super::pixels::{self, Pixels};
-use super::sample::Sample;
+use super::sample::{CONFIGURATION, Sample};
 use super::view::{Parse, Stop, View, malformed};
 use super::{ffv1, pixel_names};
 use crate::model::{FourCc, VideoTrack};
@@ -59,6 +59,7 @@ fn describe(view: View<'_>, entry: Bmff) -> Parse<(VideoTrack, Pixels)> {
             b"avcC" | b"hvcC" | b"av1C" | b"vpcC" | b"esds" | b"glbl" if parts.configuration.is_none() => {
                 let len = (found.end - found.body).min(MAX_CONFIGURATION);
                 parts.configuration = Some((found.kind, view.bytes(found.body, len, "codec configuration")?));
+                view.spend(CONFIGURATION)?;
             }
             // Of several, ffmpeg uses the last.
             b"colr" => parts.full_range = colour_range(view, found)?.or(parts.full_range),

@@ -5,7 +5,7 @@ use super::view::{Parse, Stop, View};
 use crate::model::Gap;
 
 /// Maximum edits read per track. Editors write one or two.
-const MAX_EDITS: u64 = 4096;
+const MAX_EDITS: u64 = 512;
 /// Runs of the composition table that are read one by one. Usually the first few show that all frames are presented.
 const FEW_COMPOSITION_RUNS: u64 = 64;
 /// Maximum runs of the composition table: 1 MiB, more than an hour of reordered frames.
@@ -42,6 +42,7 @@ impl Edits {
             return Err(Stop::Gap(Gap::Frames));
         }
         let rows = view.bytes(body + 4, entries * step, "edit list")?;
+        view.spend(entries as u32)?;
         let mut edits = Vec::new();
         let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
         for row in rows.chunks_exact(step as usize) {

@@ -23,6 +23,8 @@ const MANY: u32 = 16;
 const MAP_AFTER: usize = 32;
 /// Index entries that are compared with the first fragments; most must agree.
 const MAP_ENTRIES: u64 = 2 * MAP_AFTER as u64;
+/// Bytes of a segment index up to its last such entry (8.16.3).
+const MAX_INDEX: u64 = 64 + 12 * MAP_ENTRIES;
 
 /// The walk over the fragments' headers. It reads samples only where they show a pixel format.
 #[derive(Debug)]
@@ -47,6 +49,8 @@ pub(super) struct Fragments {
     /// Where the `moof` boxes of the first fragments start that are too long for that.
     distant: Vec<u64>,
     moof: u64,
+    /// The fragment header that is being counted.
+    header: Option<Header>,
     /// Number of fragments passed.
     passed: u32,
     index: Option<Bmff>,
@@ -78,10 +82,26 @@ impl Fragments {
             dense: false,
             distant: Vec::new(),
             moof: movie.end,
+            header: None,
             passed: 0,
             index: None,
             samples,
         }
+    }
+
+    /// Returns where the first byte is that the walk still needs, besides the index.
+    pub(super) fn reached(&self) -> u64 {
+        match &self.header {
+            // Samples are looked for in the whole header, once it has been counted.
+            Some(header) if self.samples.is_empty() => header.at,
+            _ => self.at,
+        }
+    }
+
+    /// Returns where the part of the index is that may still be compared with the fragments.
+    pub(super) fn index(&self) -> Option<(u64, u64)> {
+        let index = self.index.filter(|_| self.distant.len() < MAP_AFTER)?;
+        Some((index.at, index.end.min(index.at + MAX_INDEX)))
     }
 
     /// Continues as far as the known bytes allow.
@@ -109,8 +129,10 @@ impl Fragments {
             }
             match &found.kind.0 {
                 b"moof" if self.cut.is_none() => {
+                    let track = self.track;
+                    self.header.get_or_insert_with(|| Header::begin(found, track)).count(view)?;
                     self.look_at_samples(view, found, tracks)?;
-                    let frames = frames_in_fragment(view, found, self.track)?;
+                    let frames = self.header.take().map_or(0, |header| header.frames);
                     self.frames = self.frames.saturating_add(frames);
                     self.moof = found.at;
                 }
@@ -230,36 +252,57 @@ fn flags(view: View<'_>, found: Bmff) -> Parse<u32> {
     Ok(u32::from_be_bytes(found.field(view, found.body, "box")?) & 0xFF_FFFF)
 }
 
-/// Counts the track's samples in one fragment.
-fn frames_in_fragment(view: View<'_>, moof: Bmff, track: u32) -> Parse<u64> {
-    let mut boxes = Boxes::inside(view, moof);
-    let mut frames: u64 = 0;
-    while let Some(traf) = boxes.find(b"traf")? {
-        frames = frames.saturating_add(frames_in_track_fragment(view, traf, track)?);
-    }
-    Ok(frames)
+/// The count of a track's samples in one fragment's header (8.8.4), as far as it is known.
+#[derive(Debug)]
+struct Header {
+    track: u32,
+    moof: Bmff,
+    /// The track fragment that is being read, and its samples so far, if it belongs to the track.
+    traf: Option<(Bmff, u64)>,
+    /// Where the next box starts.
+    at: u64,
+    frames: u64,
 }
 
-/// Counts the samples of a track fragment's runs, if it belongs to the track (8.8.7 and 8.8.8).
-fn frames_in_track_fragment(view: View<'_>, traf: Bmff, track: u32) -> Parse<u64> {
-    let mut boxes = Boxes::inside(view, traf);
-    let mut frames: u64 = 0;
-    while let Some(found) = boxes.next()? {
-        match &found.kind.0 {
-            b"tfhd" => {
-                let (_, body) = found.full(view, "track fragment header")?;
-                if u32::from_be_bytes(found.field(view, body, "track fragment header")?) != track {
-                    return Ok(0);
+impl Header {
+    fn begin(moof: Bmff, track: u32) -> Self {
+        Self { track, moof, traf: None, at: moof.body, frames: 0 }
+    }
+
+    /// Continues as far as the known bytes allow.
+    fn count(&mut self, view: View<'_>) -> Parse<()> {
+        loop {
+            let parent = self.traf.map_or(self.moof, |(traf, _)| traf);
+            let Some(found) = Boxes::new(view, self.at, parent.end).next()? else {
+                let Some((traf, frames)) = self.traf.take() else { return Ok(()) };
+                self.frames = self.frames.saturating_add(frames);
+                self.at = traf.end;
+                continue;
+            };
+            match (&mut self.traf, &found.kind.0) {
+                (None, b"traf") => {
+                    (self.traf, self.at) = (Some((found, 0)), found.body);
+                    continue;
                 }
+                (Some((traf, _)), b"tfhd") => {
+                    let (_, body) = found.full(view, "track fragment header")?;
+                    let track = u32::from_be_bytes(found.field(view, body, "track fragment header")?);
+                    if track != self.track {
+                        self.at = traf.end;
+                        self.traf = None;
+                        continue;
+                    }
+                }
+                (Some((_, frames)), b"trun") => {
+                    let (_, body) = found.full(view, "track run")?;
+                    let samples = u32::from_be_bytes(found.field(view, body, "track run")?);
+                    *frames = frames.saturating_add(samples.into());
+                }
+                _ => {}
             }
-            b"trun" => {
-                let (_, body) = found.full(view, "track run")?;
-                frames += u64::from(u32::from_be_bytes(found.field(view, body, "track run")?));
-            }
-            _ => {}
+            self.at = found.end;
         }
     }
-    Ok(frames)
 }
 
 /// Reads a segment index (8.16.3), which lists the lengths of the fragments after it. An index that refers to other

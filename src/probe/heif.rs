@@ -237,6 +237,7 @@ fn exif_item(view: View<'_>, iinf: Bmff, references: Option<Bmff>, primary: u32)
         Some(references) if items.len() > 1 => describing(view, references, primary)?,
         _ => Vec::new(),
     };
+    view.spend(describing.len().saturating_add(items.len()) as u32)?;
     let describes = |id: &&u32| describing.binary_search(id).is_ok();
     Ok(items.iter().find(describes).or(items.first()).copied())
 }

@@ -141,7 +141,9 @@ pub(super) fn marker(view: View<'_>, at: u64) -> Parse<(u8, u64)> {
         // Search the known bytes in one pass; the last one may start a marker.
         let known = view.known(next);
         let known = &known[..known.len().min(MAX_STRAY as usize)];
-        next += known.windows(2).position(is_marker).unwrap_or(known.len() - 1) as u64;
+        let stray = known.windows(2).position(is_marker).unwrap_or(known.len() - 1);
+        view.spend_on(stray)?;
+        next += stray as u64;
     }
     Err(malformed("JPEG segment", at, "does not begin with a marker"))
 }

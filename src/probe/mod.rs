@@ -57,11 +57,15 @@ pub const MAX_WALK_BYTES: u64 = 16 << 20;
 /// Maximum bytes of one blob held at a time: 4 MiB, several times what the largest EXIF block and the sample
 /// descriptions of a long film take together.
 pub const MAX_HELD: u64 = 4 << 20;
-/// Bytes held before a walk over the parts of a file drops those that it has passed. Up to this size they are kept
-/// for `presync explain`.
+/// Bytes held before a walk over the parts of a file drops those that it has passed, if they are to be shown
+/// ([`Want::outline`]), and if not. Copying what is left of fewer bytes costs more than they do.
 const MAX_PASSED: u64 = 256 << 10;
+const MAX_UNUSED: u64 = 32 << 10;
 /// Maximum additional reads for the walk over the boxes of one video. One hour in one-second fragments takes 3,600.
 pub const MAX_READS: u32 = 8192;
+/// Maximum steps of work on one blob: accesses to its bytes, and about as much work for searching and copying them. A
+/// photo takes some 30. All of them take less than 100 ms.
+pub const MAX_WORK: u32 = view::MAX_STEPS;
 /// Length in bytes of a read that does not continue the last one.
 const JUMP: u64 = 4 << 10;
 /// Reads of a walk over the parts of an image after which reads become longer if the parts are short.
@@ -97,11 +101,15 @@ pub struct Want {
     pub end: bool,
     /// Maximum reads for the walk over the boxes of one video.
     pub max_reads: u32,
+    /// Whether to read the headers of videos other than MP4 and its relatives.
+    pub containers: bool,
+    /// Whether to keep bytes that are no longer needed, up to 256 KiB, for [`Probe::outline`].
+    pub outline: bool,
 }
 
 impl Default for Want {
     fn default() -> Self {
-        Self { dimensions: false, end: false, max_reads: MAX_READS }
+        Self { dimensions: false, end: false, max_reads: MAX_READS, containers: false, outline: false }
     }
 }
 
@@ -112,7 +120,8 @@ impl Default for Want {
 /// * At most [`MAX_ASKS`] ranges are requested, [`MAX_WALK_ASKS`] and [`MAX_WALK_BYTES`] for a walk over the parts of
 ///   an image, [`MAX_READS`] more for the walk over a video's boxes, and at most [`MAX_HELD`] bytes are held. A blob
 ///   that needs more ends with a [`Gap`].
-/// * The work of the parsers is bounded, whatever the blob contains.
+/// * The parsers take at most [`MAX_WORK`] steps, and each request's share of them is linear in the bytes held.
+/// * Bytes that were passed are dropped, so that a probe that waits holds what it still needs.
 #[derive(Debug)]
 pub struct Probe {
     store: Store,
@@ -177,6 +186,10 @@ impl Probe {
             // Parsers then see the blob end here; otherwise they would request the same bytes forever.
             self.store.end_at(self.asked.start() + self.partial.len() as u64);
         } else if bytes.len() < wanted {
+            // Reserved at once, so that no more is held than was requested.
+            if self.partial.is_empty() {
+                self.partial.reserve(self.asked.len() as usize);
+            }
             self.partial.extend_from_slice(&bytes);
             let had = self.partial.len() as u64;
             return Step::Need(ByteRange::new(self.asked.start() + had, self.asked.len() - had));
@@ -199,7 +212,12 @@ impl Probe {
 
     /// Returns the number of bytes held, at most [`MAX_HELD`].
     pub fn held(&self) -> u64 {
-        self.store.held() + self.partial.len() as u64
+        self.store.held() + self.partial.capacity() as u64
+    }
+
+    /// Returns the steps of work spent so far, at most [`MAX_WORK`].
+    pub fn work(&self) -> u32 {
+        self.store.steps()
     }
 
     /// Returns the bytes from `at` on, up to `len` and to the end of the known run.
@@ -243,9 +261,7 @@ impl Probe {
             }
             Stop::Need { at, len } | Stop::Wish { at, len } => {
                 self.asks += 1;
-                if self.store.held() > MAX_PASSED {
-                    self.store.forget(0, self.parts.at);
-                }
+                self.drop_passed();
                 let gap = self.store.missing(at, len, 1).start().checked_sub(self.asked.end());
                 let is_within = |most: u64| gap.is_some_and(|gap| gap <= most);
                 let is_patient = self.parts.at == 0 || self.asks <= PATIENCE;
@@ -255,10 +271,7 @@ impl Probe {
             }
             Stop::Hop { at, len, dense } => {
                 self.hops += 1;
-                if let Some(walk) = self.walk.as_ref().filter(|_| self.store.held() > MAX_PASSED) {
-                    let (from, to) = walk.passed();
-                    self.store.forget(from, to);
-                }
+                self.drop_passed();
                 self.ask(at, len, dense, [JUMP, LONG_WALK]).inspect(|range| self.hopped += range.len())
             }
         };
@@ -272,6 +285,17 @@ impl Probe {
             }
         }
         self.done()
+    }
+
+    /// Drops bytes that no parser will access again, if they are worth it.
+    fn drop_passed(&mut self) {
+        if self.store.held() <= if self.want.outline { MAX_PASSED } else { MAX_UNUSED } {
+            return;
+        }
+        self.store.forget(0, self.parts.at);
+        for (from, to) in self.walk.iter().flat_map(|walk| walk.passed(self.want.outline)) {
+            self.store.forget(from, to);
+        }
     }
 
     /// Ends with what the walk over a video's boxes has found.

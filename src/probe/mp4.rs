@@ -100,10 +100,24 @@ impl Walk {
         }
     }
 
-    /// Returns the range that the walk no longer needs. The bytes that identify the format are kept, and so is the
-    /// movie header.
-    pub(super) fn passed(&self) -> (u64, u64) {
-        (self.movie.map_or(JUMP, |movie| movie.end), self.progress().0)
+    /// Returns the ranges that the walk no longer needs. For an outline, the bytes that identify the format are kept, and
+    /// so is the movie header.
+    pub(super) fn passed(&self, for_outline: bool) -> [(u64, u64); 2] {
+        let index = self.fragments.as_ref().and_then(Fragments::index);
+        match (self.movie, for_outline) {
+            (None, for_outline) => [(if for_outline { JUMP } else { 0 }, self.at), (0, 0)],
+            (Some(movie), true) => [(movie.end, self.reached()), (0, 0)],
+            (Some(movie), false) if !self.is_read => [(0, movie.at), (movie.end, self.at)],
+            (Some(_), false) => match index {
+                Some((start, end)) => [(0, start), (end, self.reached())],
+                None => [(0, self.reached()), (0, 0)],
+            },
+        }
+    }
+
+    /// Returns where the first byte is that the walk still needs.
+    fn reached(&self) -> u64 {
+        self.fragments.as_ref().map_or(self.at, Fragments::reached)
     }
 
     fn find_header(&mut self, view: View<'_>) -> Parse<()> {

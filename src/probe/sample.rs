@@ -20,6 +20,10 @@ const MAX_FRAME_HEADER: u64 = 512;
 /// Maximum bytes read of a parameter set. Most take less than 100; with scaling lists, about 700.
 const MAX_PARAMETER_SET: u64 = 1 << 10;
 
+/// Steps of work that reading a codec's configuration or the header of a sample takes at most: a thousand numbers of
+/// variable length.
+pub(super) const CONFIGURATION: u32 = 1024;
+
 /// The kind of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sample {
@@ -48,6 +52,7 @@ impl Sample {
     /// Returns the pixel format shown by the start of the sample at `at`. A damaged sample shows nothing; the header
     /// has everything else.
     pub(super) fn shown(self, view: View<'_>, at: u64) -> Parse<Option<&'static str>> {
+        view.spend(CONFIGURATION)?;
         match self.pixel_format(view, at) {
             Err(Stop::Malformed(_)) => Ok(None),
             other => other,

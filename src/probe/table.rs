@@ -149,12 +149,14 @@ impl<'a> Times<'a> {
         }
         if entries <= MAX_TIME_RUNS {
             let runs = view.bytes(body + 4, entries * 8, PART)?.as_chunks().0;
+            view.spend(entries as u32)?;
             return Ok(Self { runs, is_whole: true });
         }
         let shown = view.bytes(body + 4, SHOWN_TIME_RUNS * 8, PART)?;
         // More of them may have come with the same read.
         let known = view.known(body + 4).as_chunks().0;
         let known = &known[..known.len().min(MAX_TIME_RUNS as usize)];
+        view.spend(known.len() as u32)?;
         Ok(Self {
             runs: if known.len() * 8 > shown.len() { known } else { shown.as_chunks().0 },
             is_whole: false,

@@ -2,6 +2,7 @@
 //! same result however the bytes are split, and accepts nothing with a part missing.
 
 mod images;
+mod work;
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -11,6 +12,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{Access, Blob, BlobName, Reads, Verdict};
 use crate::rules::{self, Content, Profile};
+
+/// Maximum steps of work after a read: what a small header takes, and what each byte held takes. Edits are the dearest:
+/// each run of eight bytes in a composition table is compared with up to 512 of them.
+const WORK: u64 = 4096;
+const WORK_PER_BYTE: u64 = 80;
 
 /// Runs a probe over a blob in memory, checks every request, and splits every answer with `cut`.
 fn probed(name: &str, blob: &[u8], mut cut: impl FnMut(usize) -> usize) -> Facts {
@@ -33,7 +39,10 @@ fn probed(name: &str, blob: &[u8], mut cut: impl FnMut(usize) -> usize) -> Facts
         given[start..start + len].fill(true);
         rest_from = (len < end - start).then_some(start + len);
         assert!(asks <= MAX_ASKS + MAX_READS, "{asks} asks");
+        let (before, held) = (probe.work(), probe.held() + (end - start) as u64);
         step = probe.step(Bytes::copy_from_slice(&blob[start..start + len]));
+        let work = u64::from(probe.work() - before);
+        assert!(work <= WORK + WORK_PER_BYTE * held, "{name}: {work} steps on {held} bytes");
         assert!(probe.store.held() <= MAX_HELD, "{} bytes are held", probe.store.held());
     }
 }

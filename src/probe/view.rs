@@ -7,9 +7,14 @@ use smallvec::SmallVec;
 
 use crate::model::{ByteRange, Gap, Malformed};
 
-/// Maximum accesses to a blob's bytes by its parsers, over all its reads: 20 to 80 ms of work, by how busy the machine is.
-/// Ten hours in one-second fragments take two fifths of it.
-const MAX_STEPS: u32 = 2 << 20;
+/// Maximum steps of work on one blob, over all its reads: 20 to 80 ms, by how busy the machine is. A step is an access
+/// to the blob's bytes, or about as much work without one: [`SCANNED`] bytes searched or copied, [`RECEIVED`] bytes
+/// read. Ten hours in one-second fragments take about half of it.
+pub(super) const MAX_STEPS: u32 = 2 << 20;
+/// Bytes that are searched or copied in the time of one step.
+const SCANNED: u64 = 64;
+/// Bytes that are received in the time of one step.
+const RECEIVED: u64 = 512;
 
 /// Why a parser stopped early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +56,9 @@ pub(super) struct Store {
     size: u64,
     /// Usually one run, which needs no allocation.
     runs: SmallVec<[Run; 2]>,
-    /// Remaining accesses by the parsers.
+    /// Bytes received so far, including those dropped since.
+    received: u64,
+    /// Remaining steps of work.
     steps_left: Cell<u32>,
 }
 
@@ -69,7 +76,18 @@ impl Run {
 
 impl Store {
     pub(super) fn new(size: u64) -> Self {
-        Self { size, runs: SmallVec::new(), steps_left: Cell::new(MAX_STEPS) }
+        Self { size, runs: SmallVec::new(), received: 0, steps_left: Cell::new(MAX_STEPS) }
+    }
+
+    /// Returns the steps of work spent so far, at most [`MAX_STEPS`].
+    pub(super) fn steps(&self) -> u32 {
+        MAX_STEPS - self.steps_left.get()
+    }
+
+    /// Counts steps; if none are left, the next access to the bytes fails.
+    fn charge(&self, steps: u64) {
+        let left = u64::from(self.steps_left.get()).saturating_sub(steps);
+        self.steps_left.set(left as u32);
     }
 
     /// Sets the blob's end, if it turned out to be earlier than listed.
@@ -87,6 +105,8 @@ impl Store {
         if bytes.is_empty() {
             return;
         }
+        self.received += bytes.len() as u64;
+        self.charge(bytes.len() as u64 / RECEIVED);
         let at = self.runs.partition_point(|run| run.start < start);
         self.runs.insert(at, Run { start, bytes });
         if self.runs.get(at + 1).is_some_and(|next| next.start == self.runs[at].end()) {
@@ -99,6 +119,7 @@ impl Store {
 
     fn join(&mut self, at: usize) {
         let next = self.runs.remove(at + 1);
+        self.charge((self.runs[at].bytes.len() + next.bytes.len()) as u64 / SCANNED);
         let run = &mut self.runs[at];
         let mut joined = BytesMut::with_capacity(run.bytes.len() + next.bytes.len());
         joined.extend_from_slice(&run.bytes);
@@ -117,18 +138,21 @@ impl Store {
 
     /// Drops the bytes of a range that no parser will access again.
     pub(super) fn forget(&mut self, from: u64, to: u64) {
+        let mut copied = 0;
         let kept = self.runs.drain(..).flat_map(|run| {
-            if run.end() <= from || run.start >= to {
+            if from >= to || run.end() <= from || run.start >= to {
                 return [Some(run), None];
             }
             // Copy, because a slice would keep the whole buffer in memory.
-            let part = |start: u64, end: u64| {
+            let mut part = |start: u64, end: u64| {
                 let bytes = &run.bytes[(start - run.start) as usize..(end - run.start) as usize];
+                copied += bytes.len() as u64;
                 (start < end).then(|| Run { start, bytes: Bytes::copy_from_slice(bytes) })
             };
             [part(run.start, from.max(run.start)), part(to.min(run.end()), run.end())]
         });
         self.runs = kept.flatten().collect();
+        self.charge(copied / SCANNED);
     }
 
     /// Returns the run that contains this byte.
@@ -162,10 +186,10 @@ impl<'a> View<'a> {
         self.store.size
     }
 
-    /// Returns whether all bytes of the blob are known.
+    /// Returns whether all bytes of the blob are or were known.
     #[inline]
     pub(super) fn is_whole(self) -> bool {
-        self.store.runs.first().is_some_and(|run| run.bytes.len() as u64 == self.store.size)
+        self.store.received == self.store.size
     }
 
     /// Counts steps of work, and stops a parser that exceeds the limit per blob.
@@ -180,10 +204,16 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Counts the work of searching this many bytes.
+    pub(super) fn spend_on(self, bytes: usize) -> Parse<()> {
+        self.spend(u32::try_from(bytes as u64 / SCANNED).unwrap_or(u32::MAX))
+    }
+
     /// Returns `len` bytes from `at` on; `part` is the part reported as damaged if the blob ends before them.
     #[inline]
     pub(super) fn bytes(self, at: u64, len: u64, part: &'static str) -> Parse<&'a [u8]> {
-        self.spend(1)?;
+        // Long ones are searched.
+        self.spend(1 + (len / SCANNED).min(u64::from(MAX_STEPS)) as u32)?;
         // Fast path: most accesses are in the blob's first run. Known bytes never reach past the blob's end.
         if let Some(Run { start: 0, bytes }) = self.store.runs.first()
             && let (Ok(start), Ok(len)) = (usize::try_from(at), usize::try_from(len))

@@ -84,6 +84,8 @@ const COLUMNS: [Column; 30] = [
     ("pixel_format", |asset| asset.pixel_format.into()),
     ("frames", |asset| asset.frames.into()),
     ("frames_presented", |asset| asset.frames_presented.into()),
+    ("frames_at_most", |asset| asset.frames_at_most.into()),
+    ("frame_rate", |asset| asset.frame_rate.map_or(Cell::Empty(()), Cell::Decimal)),
     ("duration_s", |asset| asset.duration_s.map_or(Cell::Empty(()), Cell::Decimal)),
     ("verdict", |asset| asset.verdict.into()),
     ("skipped", |asset| asset.skipped.into()),

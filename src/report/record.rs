@@ -45,6 +45,11 @@ pub(super) struct AssetRecord<'a> {
     pub(super) frames: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) frames_presented: Option<u64>,
+    /// Only if `frames` is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) frames_at_most: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) frame_rate: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) duration_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,6 +128,8 @@ impl<'a> AssetRecord<'a> {
             pixel_format: track.and_then(|track| track.pixel_format.as_deref()),
             frames: track.and_then(|track| track.frames),
             frames_presented: track.and_then(|track| track.frames_presented),
+            frames_at_most: track.and_then(|track| track.frames_at_most),
+            frame_rate: track.and_then(|track| track.frame_rate),
             duration_s: track.and_then(|track| track.duration_s),
             variable_frame_rate: track.and_then(|track| track.variable_frame_rate),
             encrypted: track.map(|track| track.encrypted).filter(|encrypted| *encrypted),

@@ -145,7 +145,8 @@ impl DryRunArgs {
         pipeline.workers = self.performance.workers.unwrap_or(pipeline.workers);
         pipeline.queue = self.performance.queue.unwrap_or(pipeline.queue);
         let max_reads = self.max_reads.unwrap_or(probe::MAX_READS);
-        pipeline.want = Want { dimensions: self.dimensions, end: self.check_end, max_reads };
+        pipeline.want =
+            Want { dimensions: self.dimensions, end: self.check_end, max_reads, ..Want::default() };
         pipeline
     }
 }

@@ -40,7 +40,7 @@ fn exif_without_orientation() -> Vec<u8> {
     b"MM\0\x2a\0\0\0\x08\0\x01\x01\0\0\x03\0\0\0\x01\0\x09\0\0\0\0\0\0".to_vec()
 }
 
-fn chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+pub(super) fn chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
     let checked = [kind, body].concat();
     let checksum = crc32fast::hash(&checked).to_be_bytes();
     [&(body.len() as u32).to_be_bytes()[..], &checked, &checksum].concat()
@@ -79,7 +79,7 @@ fn uneven() -> Vec<u8> {
     image_data((0..120).map(|index| 3_000 + index * 7_919 % 40_000))
 }
 
-fn riff_chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+pub(super) fn riff_chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
     let padding = &[0][..body.len() & 1];
     [&kind[..], &(body.len() as u32).to_le_bytes(), body, padding].concat()
 }
@@ -94,7 +94,7 @@ fn webp_frames(count: usize) -> Vec<u8> {
     (0..count).flat_map(|index| riff_chunk(b"ANMF", &noise(1_000 + index * 331 % 9_000))).collect()
 }
 
-fn segment(marker: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn segment(marker: u8, body: &[u8]) -> Vec<u8> {
     [&[0xFF, marker][..], &(body.len() as u16 + 2).to_be_bytes(), body].concat()
 }
 
@@ -220,20 +220,20 @@ fn a_header_without_an_end_is_unknown() {
     assert_eq!(whole("a.jpg", &endless).gap, Some(Gap::TooManyBytes));
 }
 
-fn bmff(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+pub(super) fn bmff(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
     [&(body.len() as u32 + 8).to_be_bytes()[..], kind, body].concat()
 }
 
-fn full(kind: &[u8; 4], version: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn full(kind: &[u8; 4], version: u8, body: &[u8]) -> Vec<u8> {
     bmff(kind, &[&[version, 0, 0, 0], body].concat())
 }
 
 /// One entry of `iloc`: the item, its construction method, and its extents.
-type Location = (u16, u16, Vec<(u32, u32)>);
+pub(super) type Location = (u16, u16, Vec<(u32, u32)>);
 
 /// Creates a HEIF file with primary item 1, EXIF items, and data in `idat` and `mdat`. Offsets of method 0 are
 /// relative to the data in `mdat`.
-fn heif(exif: &[u16], locations: &[Location], references: &[u8], data: &[u8]) -> Vec<u8> {
+pub(super) fn heif(exif: &[u16], locations: &[Location], references: &[u8], data: &[u8]) -> Vec<u8> {
     let entry =
         |id: u16, kind: &[u8; 4]| full(b"infe", 2, &[&id.to_be_bytes()[..], &[0; 2], kind, &[0]].concat());
     let entries: Vec<_> = exif.iter().flat_map(|id| entry(*id, b"Exif")).collect();

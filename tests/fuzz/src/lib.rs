@@ -29,6 +29,11 @@ use probe::{MAX_ASKS, MAX_HELD, MAX_READS, Probe, Step};
 const MAX_NODES: usize = 1000;
 const MAX_LETTERS: usize = 200;
 
+/// Steps of work that a probe may take after a read, and more for each byte that it holds: it is linear in them. The
+/// outline takes some, too.
+const WORK: u64 = 4096;
+const WORK_PER_BYTE: u64 = 80;
+
 /// One byte, many times: whoever searches it for a header finds none.
 #[derive(Arbitrary, Debug)]
 pub struct Fill {
@@ -150,7 +155,11 @@ pub fn probed(blob: &Blob, extension: Option<&str>, mut cut: impl FnMut(u64) -> 
                 if asks.asks.is_power_of_two() {
                     check_outline(&probe);
                 }
-                probe.step(asks.answer(blob, range, cut(range.len())))
+                let (before, held) = (probe.work(), probe.held() + range.len());
+                let step = probe.step(asks.answer(blob, range, cut(range.len())));
+                let work = u64::from(probe.work() - before);
+                assert!(work <= WORK + WORK_PER_BYTE * held, "{work} steps on {held} bytes");
+                step
             }
         };
     }
