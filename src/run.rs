@@ -8,7 +8,7 @@ use cpu_time::ThreadTime;
 use futures::{FutureExt, StreamExt, future};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::examine::{Examination, Next};
+use crate::examine::{Examination, Next, wanted};
 use crate::model::error::{Error, Result};
 use crate::model::{Admit, Blob, Origin, Quota, ReadError};
 use crate::plan::{Sink, Summary};
@@ -208,6 +208,7 @@ pub async fn run<R: Reader, K: Sink>(
     stop: impl Future<Output = ()>,
 ) -> Result<Ended<K>> {
     let Task { listing, origin, reader, profile, quota, admit, known, settings, resources, progress } = task;
+    let settings = Settings { want: wanted(settings.want, &profile), ..settings };
     let settler = Settler::new(origin.as_ref(), admit, quota, &profile, sink)?;
     let at_once = settings.concurrency.max(1);
     let window = settings.window.max(at_once);

@@ -11,7 +11,7 @@ use futures::TryStreamExt;
 use super::args::{AzureArgs, ChoiceArgs, ColorArgs};
 use super::exit::Exit;
 use super::target::{Resolved, Target};
-use crate::examine::{Examination, Next};
+use crate::examine::{Examination, Next, wanted};
 use crate::model::error::{Error, Result};
 use crate::model::{Asset, Blob, ByteRange, Orientation, Origin, Verdict};
 use crate::probe::{Node, Probe, Want};
@@ -114,8 +114,8 @@ struct Explained {
 }
 
 async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Explained> {
-    let (mut examination, mut next) =
-        Examination::begin(find(source, name).await?, Want { outline: true, ..Want::default() }, None);
+    let want = wanted(Want { outline: true, ..Want::default() }, profile);
+    let (mut examination, mut next) = Examination::begin(find(source, name).await?, want, None);
     let mut ranges = Vec::new();
     let content = loop {
         next = match next {

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::{raise, want};
-use crate::examine::{Examination, Next};
+use crate::examine::{Examination, Next, wanted};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Access, Asset, Blob, BlobName, ByteRange, ReadError};
 use crate::probe::Want;
@@ -74,7 +74,7 @@ impl Data {
             }
         };
         let mut version = self.version()?;
-        let (mut examination, mut next) = Examination::begin(blob(version), want, None);
+        let (mut examination, mut next) = Examination::begin(blob(version), wanted(want, profile), None);
         loop {
             next = match next {
                 Next::Read(range) => {

@@ -64,7 +64,7 @@ impl<'a, T: Into<Cell<'a>>> From<Option<T>> for Cell<'a> {
 type Column = (&'static str, for<'a> fn(&'a AssetRecord<'a>) -> Cell<'a>);
 
 /// The columns: the fields of the JSON record, with `cost`, `reads` and `findings` split up.
-const COLUMNS: [Column; 30] = [
+const COLUMNS: [Column; 32] = [
     ("name", |asset| asset.name.into()),
     ("size", |asset| asset.size.into()),
     ("etag", |asset| asset.etag.into()),

@@ -121,11 +121,13 @@ impl Baseline {
         let lacks_dimensions = want.dimensions && !self.dimensions && facts.width.is_none();
         // A plan does not say whether the ends of its files were looked at.
         let lacks_end = want.end && facts.format == Format::Jpeg && facts.truncated.is_none();
+        let is_other_video = earlier.kind == Kind::Video && !facts.format.is_mp4_family();
+        let lacks_header = want.containers && is_other_video && facts.video.is_none();
         let is_undetermined = earlier.facts.gap.is_some()
             || earlier.findings.iter().any(|finding| finding.code == Code::Undetermined);
         self.probe_version >= probe::TRUSTED_SINCE
             && !(is_undetermined && self.probe_version < probe::VERSION)
-            && !((is_media && lacks_dimensions) || lacks_end)
+            && !((is_media && lacks_dimensions) || lacks_end || lacks_header)
             && facts.gap_cost.is_none_or(|cost| cost.reads > u64::from(want.max_reads))
     }
 }
