@@ -19,7 +19,7 @@ use crate::model::{Month, Quota};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::plan_file::checkpoint::Checkpoint;
 use crate::report::{self, Format, ProgressBar, shown};
-use crate::rules::{Choice, Profile};
+use crate::rules::{self, Choice, Profile};
 use crate::run::{self, End, Ended, Known, Progress, Task};
 use crate::source::any::AnySource;
 use crate::source::location::Environment;
@@ -39,7 +39,8 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
     let profile = Arc::new(resolved.profile(&Choice::from(&args.rules))?);
     let workspace = resolved.workspace(args.workspace.as_deref());
     let ledger = ledger_quota(workspace, args, &profile, &environment)?;
-    let quota = resolved.quota(args.image_quota, args.frame_quota, ledger);
+    let quota = resolved.quota(&profile, args.limits(), ledger)?;
+    let quota = rules::keeping(quota, args.reserve, &profile)?;
     let provenance = Provenance::of(&resolved, workspace);
     super::runtime()?.block_on(async {
         let options = azure::Options {

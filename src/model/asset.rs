@@ -350,6 +350,19 @@ pub struct Asset {
     pub reads: Reads,
 }
 
+impl Asset {
+    /// The images and the frames that it counts as, whatever they cost. A video has the larger one of its frame counts,
+    /// or the most frames that it can have.
+    pub fn counts(&self) -> (u64, u64) {
+        let track = self.facts.video.as_deref().and_then(|video| video.tracks.first());
+        match self.kind {
+            Kind::Image => (1, 0),
+            Kind::Video => (0, track.and_then(VideoTrack::most_frames).unwrap_or(0)),
+            Kind::Other => (0, 0),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

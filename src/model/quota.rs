@@ -85,6 +85,9 @@ pub struct Gauge {
     pub limit: Option<u64>,
     /// What was used before this run.
     pub used_before: u64,
+    /// What is kept free of the limit, for something that is not synced, such as annotation pairs.
+    #[serde(default)]
+    pub reserve: u64,
     /// What the accepted assets of this run use.
     pub cost: u64,
     /// What this run's accepted assets of the other kind use of the same limit; 0 unless [it is shared](Quota::shared).
@@ -96,7 +99,7 @@ pub struct Gauge {
 impl Gauge {
     /// Creates a gauge for the start of a run.
     pub fn new(limit: Option<u64>, used_before: u64) -> Self {
-        Self { limit, used_before, cost: 0, cost_of_other_kind: 0, fits: true }
+        Self { limit, used_before, reserve: 0, cost: 0, cost_of_other_kind: 0, fits: true }
     }
 
     /// What is used in total so far.
@@ -104,9 +107,9 @@ impl Gauge {
         self.used_before.saturating_add(self.cost).saturating_add(self.cost_of_other_kind)
     }
 
-    /// What is left; `None` without a limit, and 0 if more is used than the limit allows.
+    /// What is left besides the reserve; `None` without a limit, and 0 if more is used than the limit allows.
     pub fn left(&self) -> Option<u64> {
-        self.limit.map(|limit| limit.saturating_sub(self.used()))
+        self.limit.map(|limit| limit.saturating_sub(self.used()).saturating_sub(self.reserve))
     }
 
     /// Spends `amount` and returns `true` if that much is left. Otherwise spends nothing, clears `fits` and returns
@@ -148,17 +151,14 @@ impl Quota {
         Self { images: gauge, frames: gauge, is_shared: true }
     }
 
-    /// Replaces the gauges of the given kinds by ones with this much left. The kinds then no longer share a limit.
-    pub(crate) fn with_left(self, images: Option<u64>, frames: Option<u64>) -> Self {
-        if images.or(frames).is_none() {
-            return self;
-        }
-        let gauge = |left: Option<u64>, own| left.map_or(own, |left| Gauge::new(Some(left), 0));
-        Self::of(gauge(images, self.images), gauge(frames, self.frames))
+    /// The same budget with this much kept free of both limits.
+    pub fn keeping(self, reserve: u64) -> Self {
+        let keeping = |gauge| Gauge { reserve, ..gauge };
+        Self { images: keeping(self.images), frames: keeping(self.frames), ..self }
     }
 
     /// Whether images and frames share one limit.
-    pub(crate) fn is_shared(&self) -> bool {
+    pub fn is_shared(&self) -> bool {
         self.is_shared
     }
 
@@ -237,5 +237,12 @@ mod tests {
         assert!(!quota.spend(Kind::Image, 1));
         assert_eq!((quota.images.left(), quota.frames.left()), (Some(0), Some(0)));
         assert_eq!((quota.images.cost, quota.frames.cost), (50, 20));
+
+        let mut quota = Quota::shared(Gauge::new(Some(100), 30)).keeping(25);
+        assert!(
+            quota.spend(Kind::Video, 40) && !quota.spend(Kind::Image, 6),
+            "5 are left besides the reserve"
+        );
+        assert_eq!((quota.images.left(), quota.frames.used()), (Some(5), 70));
     }
 }

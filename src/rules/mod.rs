@@ -3,6 +3,7 @@
 mod choice;
 mod content_type;
 mod judge;
+mod limits;
 mod profile;
 mod text;
 mod video;
@@ -10,5 +11,6 @@ mod video;
 pub use choice::{Choice, Level, Selector};
 pub use content_type::address;
 pub use judge::{Content, from_earlier, judge, orientation_text, without_reading};
+pub use limits::{GivenBy, Limits, keeping};
 pub use profile::{ImageRules, Profile, VideoRules};
 pub use text::{Text, summary, text};
