@@ -24,6 +24,7 @@ mod pool;
 mod progress;
 mod runtimes;
 mod settle;
+mod synced;
 
 use folder::Folder;
 pub use known::{Judged, Known};
@@ -35,6 +36,7 @@ pub use runtimes::MAX_RUNTIMES;
 use runtimes::Runtimes;
 pub use settle::settle_judged;
 use settle::{Delivery, Settler};
+pub use synced::Synced;
 
 /// Listing pages buffered ahead of the reads.
 const PAGES_AHEAD: usize = 1;
@@ -126,6 +128,8 @@ pub struct Task<R> {
     pub admit: Admit,
     /// What earlier runs found out about the blobs.
     pub known: Known,
+    /// What is on the platform already; `None` if the run is not to compare with it.
+    pub synced: Option<Synced>,
     /// How the run does its work.
     pub settings: Settings,
     /// Resources shared with other runs. If set, `workers` and `queue` in the settings are ignored.
@@ -144,8 +148,8 @@ impl<R> Task<R> {
         settings: Settings,
     ) -> Self {
         let (admit, known, progress) = (Admit::Listing, Known::default(), Arc::default());
-        let (origin, resources) = (None, None);
-        Self { listing, origin, reader, profile, quota, admit, known, settings, resources, progress }
+        let (origin, synced, resources) = (None, None, None);
+        Self { listing, origin, reader, profile, quota, admit, known, synced, settings, resources, progress }
     }
 }
 
@@ -207,9 +211,10 @@ pub async fn run<R: Reader, K: Sink>(
     sink: K,
     stop: impl Future<Output = ()>,
 ) -> Result<Ended<K>> {
-    let Task { listing, origin, reader, profile, quota, admit, known, settings, resources, progress } = task;
+    let Task { listing, origin, reader, profile, quota, admit, known, synced, settings, resources, progress } =
+        task;
     let settings = Settings { want: wanted(settings.want, &profile), ..settings };
-    let settler = Settler::new(origin.as_ref(), admit, quota, &profile, sink)?;
+    let settler = Settler::new(origin.as_ref(), admit, quota, &profile, synced, sink)?;
     let at_once = settings.concurrency.max(1);
     let window = settings.window.max(at_once);
     let resources = match resources {
@@ -234,7 +239,7 @@ pub async fn run<R: Reader, K: Sink>(
         let progress = Arc::clone(&progress);
         tokio::task::spawn_blocking(move || {
             let cpu = ThreadTime::now();
-            let settled = settle::settle(verdicts, &permits, settler);
+            let settled = settle::settle(verdicts, &permits, settler, &progress);
             progress.add_stage(Stage::Write, cpu.elapsed());
             settled
         })

@@ -28,11 +28,12 @@ use super::target::{Resolved, Target};
 use super::values::one_line;
 use super::{ledger, say, say_rate};
 use crate::commit::{self, Commit, CommitFolder, CommitOutcome, Comparison, Kept, Manifests, Written};
-use crate::ledger::{Amounts, Claim, KindShortage, Ledger, Reservation, Reserve};
+use crate::ledger::{Amounts, Claim, KindShortage, Known, Ledger, Pending, Reservation, Reserve};
 use crate::model::error::{Error, Result};
-use crate::model::{Blob, Month};
+use crate::model::{Blob, Period, Scope};
 use crate::plan::{Earlier, RunHeader};
-use crate::plan_file::Plan;
+use crate::plan_file::synced::{Applied, Merge};
+use crate::plan_file::{self, Plan};
 use crate::probe;
 use crate::report::{self, ProgressBar, TextOrJson, shown};
 use crate::rules::Profile;
@@ -102,15 +103,16 @@ pub(super) fn run(args: &CommitArgs) -> Result<Exit> {
     let resolved = resolve(args, &reader.plan().header, &environment)?;
     let ledger = ledger::path(args.ledger.as_deref(), &environment)?;
     let mut commit = prepare(args, reader.plan(), &resolved, &ledger)?;
+    let scope = resolved.location.scope(commit.plan.header.recursive);
     let outcome = match commit::committed(&commit.dir, &commit.plan.id)? {
         Some(before) if before.workspace != commit.workspace => {
-            return Err(elsewhere(&before.workspace, commit.month, &commit.plan.id));
+            return Err(elsewhere(&before.workspace, commit.period, &commit.plan.id));
         }
         Some(before) => CommitOutcome::Before { at: before.committed_at },
         None => {
-            let comparison = begin(args, &mut commit, &ledger)?;
+            let comparison = begin(args, &commit, &ledger)?;
             let examined = examine(args, &commit, resolved, &environment, reader, comparison)?;
-            decide(&mut commit, &ledger, examined)?
+            decide(&mut commit, &ledger, &scope, examined)?
         }
     };
     let output = Output::open(None, args.display.color.choice())?;
@@ -180,8 +182,9 @@ fn prepare(args: &CommitArgs, plan: &Plan, resolved: &Resolved, ledger: &Path) -
     })?;
     let mut commit = Commit {
         workspace: workspace.to_owned(),
-        month: Month::of(plan.header.begun),
-        costs: ledger::costs(&plan.header.profile, &plan.summary.totals)?,
+        period: plan.header.profile.quota.period.at(plan.header.begun),
+        costs: ledger::costs(&plan.header.profile, &plan.summary.quota)?,
+        returned: Amounts::new(),
         was_reserved: false,
         left: Amounts::new(),
         dir: args.out.clone().unwrap_or_else(|| beside(&args.plan)),
@@ -189,7 +192,9 @@ fn prepare(args: &CommitArgs, plan: &Plan, resolved: &Resolved, ledger: &Path) -
         plan_path: args.plan.clone(),
         plan: plan.clone(),
     };
-    commit.was_reserved = is_reserved(&commit, ledger)?;
+    if let Some(held) = reserved(&commit, ledger)? {
+        (commit.was_reserved, commit.costs, commit.returned) = (true, held.costs, held.returned);
+    }
     Ok(commit)
 }
 
@@ -200,30 +205,28 @@ fn beside(plan: &Path) -> PathBuf {
     plan.with_file_name(name)
 }
 
-/// Whether an earlier run has already reserved the plan's quota.
-fn is_reserved(commit: &Commit, ledger: &Path) -> Result<bool> {
-    let Some(ledger) = Ledger::open_existing(ledger)? else { return Ok(false) };
-    match ledger.held_by(&commit.plan.id)? {
-        Some(held) => check_own(&held, commit).map(|()| true),
-        None => Ok(false),
-    }
+/// What an earlier run has already reserved for the plan.
+fn reserved(commit: &Commit, ledger: &Path) -> Result<Option<Reservation>> {
+    let Some(ledger) = Ledger::open_existing(ledger)? else { return Ok(None) };
+    let held = ledger.held_by(&commit.plan.id)?;
+    held.map(|held| check_own(&held, commit).map(|()| held)).transpose()
 }
 
-/// Checks that the reservation is in this workspace and month. Otherwise, the plan is already committed there.
+/// Checks that the reservation is in this workspace and period. Otherwise, the plan is already committed there.
 fn check_own(held: &Reservation, commit: &Commit) -> Result<()> {
-    match held.workspace == commit.workspace && held.month == commit.month {
+    match held.workspace == commit.workspace && held.period == commit.period {
         true => Ok(()),
-        false => Err(elsewhere(&held.workspace, held.month, &held.plan)),
+        false => Err(elsewhere(&held.workspace, held.period, &held.plan)),
     }
 }
 
-fn elsewhere(workspace: &str, month: Month, plan: &str) -> Error {
-    Error::new(format!("the plan is already committed to the workspace '{}' for {month}", shown(workspace)))
+fn elsewhere(workspace: &str, period: Period, plan: &str) -> Error {
+    Error::new(format!("the plan is already committed to the workspace '{}' for {period}", shown(workspace)))
         .with_hint(format!("presync quota release {plan} releases what it reserved there"))
 }
 
 /// Begins the comparison with everything that needs no listing.
-fn begin(args: &CommitArgs, commit: &mut Commit, ledger: &Path) -> Result<Comparison> {
+fn begin(args: &CommitArgs, commit: &Commit, ledger: &Path) -> Result<Comparison> {
     let RunHeader { profile_from, profile: planned, .. } = &commit.plan.header;
     let profile = Profile::load(profile_from).map_err(|error| {
         Error::new(error.message().to_owned())
@@ -231,19 +234,34 @@ fn begin(args: &CommitArgs, commit: &mut Commit, ledger: &Path) -> Result<Compar
     })?;
     // The rule overrides of the command line are recorded only in the plan.
     let profile = Profile { overrides: planned.overrides.clone(), ..profile };
-    let month = Month::of(commit.at);
-    let mut comparison =
-        Comparison::new(&commit.plan, profile, probe::TRUSTED_SINCE, month, args.allow_unknown);
-    if !commit.was_reserved && month == commit.month {
-        comparison.add_shortages(&weigh(commit, ledger)?);
+    let (plan, period) = (&commit.plan, commit.period_now());
+    if !commit.was_reserved && commit.period == period {
+        // So that a typo in the workspace is reported before anything is listed.
+        ledger::balances(ledger, &commit.workspace, period, &plan.header.profile)?;
     }
-    Ok(comparison)
+    Ok(Comparison::new(plan, profile, probe::TRUSTED_SINCE, period, args.allow_unknown))
 }
 
-/// What the budget lacks now. This is only a forecast: another process may reserve before this one does.
-fn weigh(commit: &mut Commit, ledger: &Path) -> Result<Vec<KindShortage>> {
-    let profile = &commit.plan.header.profile;
-    let balances = ledger::balances(ledger, &commit.workspace, commit.month, profile)?;
+/// Compares the plan with what is on the platform: what its sync uses, and what is there afterwards, which goes to
+/// `out`. Sets what is left of the budget and returns what it lacks now. This is only a forecast: another process may
+/// reserve before this one does.
+fn weigh(
+    commit: &mut Commit,
+    ledger: &Path,
+    scope: &Scope,
+    out: Option<&Path>,
+) -> Result<(Applied, Vec<KindShortage>)> {
+    let profile = Arc::clone(&commit.plan.header.profile);
+    let counting = ledger::counting(&profile)?;
+    let known = match Ledger::open_existing(ledger)? {
+        Some(ledger) => ledger.known(&commit.workspace, scope)?,
+        None => Known::default(),
+    };
+    let merge = Merge { scope, recounts: counting.recounts, out };
+    let open = || parts::open(&commit.plan_path, Weigh::default());
+    let applied = plan_file::synced::apply_plan(open, known.file.as_deref(), merge)?;
+    (commit.costs, commit.returned) = counting.amounts(&applied);
+    let balances = ledger::balances(ledger, &commit.workspace, commit.period, &profile)?;
     let mut shortages = Vec::new();
     for (kind, needed) in &commit.costs {
         if let Some(left) = balances.get(kind).and_then(|balance| balance.left()) {
@@ -253,7 +271,7 @@ fn weigh(commit: &mut Commit, ledger: &Path) -> Result<Vec<KindShortage>> {
             }
         }
     }
-    Ok(shortages)
+    Ok((applied, shortages))
 }
 
 /// The result of comparing the plan with a new listing.
@@ -331,33 +349,31 @@ impl Examined {
 }
 
 /// Refuses the plan, or reserves its quota and puts its manifests in place.
-fn decide(commit: &mut Commit, ledger: &Path, examined: Examined) -> Result<CommitOutcome> {
+fn decide(commit: &mut Commit, path: &Path, scope: &Scope, examined: Examined) -> Result<CommitOutcome> {
     let Examined { mut comparison, manifests, folder } = examined;
-    if !comparison.obstacles().is_empty() {
+    let is_blocked = !comparison.obstacles().is_empty();
+    let Some(folder) = folder.filter(|_| !is_blocked) else {
+        // An incomplete plan says little of what it needs, and one for another month takes from a budget that is over.
+        let is_current = commit.plan.summary.incomplete.is_none() && commit.period == commit.period_now();
+        if !commit.was_reserved && is_current {
+            comparison.add_shortages(&weigh(commit, path, scope, None)?.1);
+        }
+        return Ok(match comparison.obstacles().is_empty() {
+            true => CommitOutcome::WouldCommit(manifests.finish()?),
+            false => CommitOutcome::Refused(comparison.into_obstacles()),
+        });
+    };
+    let written = manifests.finish()?;
+    if !commit.was_reserved
+        && let Some(shortages) = reserve(commit, path, scope, &written, &folder)?
+    {
+        comparison.add_shortages(&shortages);
         return Ok(CommitOutcome::Refused(comparison.into_obstacles()));
     }
-    let written = manifests.finish()?;
-    let Some(folder) = folder else { return Ok(CommitOutcome::WouldCommit(written)) };
-    let record = report::commit::record(commit, &written).map_err(|error| report::output(&error))?;
-    // The manifests must be on disk before the reservation: a crash must not leave a reservation without manifests.
-    folder.finish(&record)?;
-
-    let claim = Claim {
-        plan: &commit.plan.id,
-        workspace: &commit.workspace,
-        month: commit.month,
-        source: &commit.plan.header.origin.location,
-        costs: commit.costs.clone(),
-    };
-    // If this run dies from here on, the next one finds the reservation and completes the commit.
-    match ledger::open(ledger)?.reserve(&claim, commit.at)? {
-        Reserve::Reserved(_) => {}
-        Reserve::AlreadyReserved(held) => check_own(&held, commit)?,
-        Reserve::Refused(shortages) => {
-            comparison.add_shortages(&shortages);
-            return Ok(CommitOutcome::Refused(comparison.into_obstacles()));
-        }
+    if commit.was_reserved {
+        finish(commit, &written, &folder)?;
     }
+    // If this run dies here, the next one finds the reservation and completes the commit.
     match folder.keep()? {
         Kept::Here => Ok(CommitOutcome::Committed(written)),
         // Another process got there first. If it committed another plan, this plan keeps its reservation.
@@ -369,6 +385,60 @@ fn decide(commit: &mut Commit, ledger: &Path, examined: Examined) -> Result<Comm
             None => Err(commit::taken(&commit.dir)),
         },
     }
+}
+
+/// Reserves the plan's quota, and returns what is missing of it, if something is.
+fn reserve(
+    commit: &mut Commit,
+    path: &Path,
+    scope: &Scope,
+    written: &Written,
+    folder: &CommitFolder,
+) -> Result<Option<Vec<KindShortage>>> {
+    let mut ledger = ledger::open(path)?;
+    // From here on, what is on the platform stays as it is read.
+    let _lock = ledger.lock_files()?;
+    if let Some(held) = reserved(commit, path)? {
+        // Another process got here first.
+        (commit.costs, commit.returned) = (held.costs, held.returned);
+        return finish(commit, written, folder).map(|()| None);
+    }
+    let (file, out) = ledger.new_file();
+    let (applied, shortages) = weigh(commit, path, scope, Some(&out))?;
+    let refused = |shortages| {
+        let _ = std::fs::remove_file(&out);
+        Ok(Some(shortages))
+    };
+    if !shortages.is_empty() {
+        return refused(shortages);
+    }
+    // The manifests must be on disk before the reservation: a crash must not leave a reservation without manifests.
+    finish(commit, written, folder)?;
+    let counting = ledger::counting(&commit.plan.header.profile)?;
+    let Applied { assets, cost, .. } = applied;
+    let claim = Claim {
+        plan: &commit.plan.id,
+        workspace: &commit.workspace,
+        period: commit.period,
+        source: &commit.plan.header.origin.location,
+        costs: commit.costs.clone(),
+        returned: commit.returned.clone(),
+        pending: Some(Pending { scope: scope.clone(), file, counting, assets, cost }),
+    };
+    match ledger.reserve(&claim, commit.at)? {
+        Reserve::Reserved(_) => Ok(None),
+        Reserve::AlreadyReserved(held) => {
+            let _ = std::fs::remove_file(&out);
+            check_own(&held, commit).map(|()| None)
+        }
+        Reserve::Refused(shortages) => refused(shortages),
+    }
+}
+
+/// Writes the record of the commit and syncs the folder to disk.
+fn finish(commit: &Commit, written: &Written, folder: &CommitFolder) -> Result<()> {
+    let record = report::commit::record(commit, written).map_err(|error| report::output(&error))?;
+    folder.finish(&record)
 }
 
 /// Reports the names that are missing from `accepted.txt`.

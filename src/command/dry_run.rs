@@ -14,13 +14,13 @@ use super::output::Output;
 use super::parts::{self, Weigh};
 use super::target::Resolved;
 use super::{ledger, say, say_rate, say_tally, shard};
+use crate::model::Quota;
 use crate::model::error::{Error, Result};
-use crate::model::{Month, Quota};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::plan_file::checkpoint::Checkpoint;
 use crate::report::{self, Format, ProgressBar, shown};
 use crate::rules::{self, Choice, Profile};
-use crate::run::{self, End, Ended, Known, Progress, Task};
+use crate::run::{self, End, Ended, Known, Progress, Synced, Task};
 use crate::source::any::AnySource;
 use crate::source::location::Environment;
 use crate::source::{Depth, azure};
@@ -41,6 +41,14 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
     let ledger = ledger_quota(workspace, args, &profile, &environment)?;
     let quota = resolved.quota(&profile, args.limits(), ledger)?;
     let quota = rules::keeping(quota, args.reserve, &profile)?;
+    let scope = resolved.location.scope(args.depth() == Depth::All);
+    let path = ledger::path(args.ledger.as_deref(), &environment);
+    let known = match workspace {
+        Some(workspace) => Some((path?, workspace)),
+        None => None,
+    };
+    let known = known.as_ref().map(|(path, workspace)| (path.as_path(), *workspace));
+    let on_platform = ledger::on_platform(known, args.synced.as_deref(), &scope)?;
     let provenance = Provenance::of(&resolved, workspace);
     super::runtime()?.block_on(async {
         let options = azure::Options {
@@ -57,13 +65,13 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
             ..provenance.header(input.source.origin(), profile)
         };
         match args.share() {
-            Some(share) => shard::run(input, header, quota, share, args).await,
-            None => report_on(input, header, quota, args).await,
+            Some(share) => shard::run(input, header, quota, on_platform.synced, share, args).await,
+            None => report_on(input, header, quota, on_platform.synced, args).await,
         }
     })
 }
 
-/// What the workspace has left this month. Without a workspace, there are no limits.
+/// What the workspace has left. Without a workspace, there are no limits.
 fn ledger_quota(
     workspace: Option<&str>,
     args: &DryRunArgs,
@@ -78,14 +86,20 @@ fn ledger_quota(
         };
     };
     let path = ledger::path(args.ledger.as_deref(), environment)?;
-    let month = Month::of(Timestamp::now());
+    let period = profile.quota.period.at(Timestamp::now());
     if args.display.verbose {
-        say(&format!("quota of '{}' for {month} in '{}'", shown(workspace), path.display()));
+        say(&format!("quota of '{}' for {period} in '{}'", shown(workspace), path.display()));
     }
-    ledger::quota(&path, workspace, month, profile)
+    ledger::quota(&path, workspace, period, profile)
 }
 
-async fn report_on(input: Input, header: RunHeader, quota: Quota, args: &DryRunArgs) -> Result<Exit> {
+async fn report_on(
+    input: Input,
+    header: RunHeader,
+    quota: Quota,
+    synced: Option<Synced>,
+    args: &DryRunArgs,
+) -> Result<Exit> {
     let begun = Instant::now();
     let profile = Arc::clone(&header.profile);
     let mut known = Known::default();
@@ -137,6 +151,7 @@ async fn report_on(input: Input, header: RunHeader, quota: Quota, args: &DryRunA
         quota,
         admit: args.admit,
         known,
+        synced,
         settings: pipeline,
         resources: None,
         progress: Arc::clone(&progress),

@@ -14,7 +14,7 @@ use crate::model::error::{Error, Result, reason};
 use crate::plan::{RunHeader, Sink};
 use crate::plan_file::{PartHeader, PartWriter, ShardOf};
 use crate::report::ProgressBar;
-use crate::run::{self, End, Progress, Task};
+use crate::run::{self, End, Progress, Synced, Task};
 use crate::source::listing;
 
 /// Examines the blobs of one shard and writes them as a part of the plan into `out`.
@@ -25,6 +25,7 @@ pub(super) async fn run(
     input: Input,
     header: RunHeader,
     quota: Quota,
+    synced: Option<Synced>,
     (shard, out): (ShardOf, &Path),
     args: &DryRunArgs,
 ) -> Result<Exit> {
@@ -44,6 +45,7 @@ pub(super) async fn run(
     let bar = is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
     let quota = Quota::new(None, None);
     let task = Task {
+        synced,
         progress: Arc::clone(&progress),
         ..Task::new(listing, Arc::new(source), profile, quota, pipeline)
     };

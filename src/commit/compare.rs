@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use super::{ObstacleKind, Obstacles};
 use crate::ledger::KindShortage;
-use crate::model::{Asset, Blob, Code, Cost, Month, Severity, Skip, Verdict};
+use crate::model::{Asset, Blob, Code, Cost, Period, Severity, Skip, Verdict};
 use crate::plan_file::Plan;
 use crate::rules::{self, Content, Profile};
 
@@ -22,18 +22,19 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Compares the header of a plan with the current `month`, the current `profile`, and the oldest version of the
+    /// Compares the header of a plan with the current `period`, the current `profile`, and the oldest version of the
     /// `probe` whose facts are still trusted. Only the rules of the profile are compared, not its name.
-    pub fn new(plan: &Plan, profile: Profile, probe: u32, month: Month, allow_unknown: bool) -> Self {
+    pub fn new(plan: &Plan, profile: Profile, probe: u32, period: Period, allow_unknown: bool) -> Self {
         let mut obstacles = Obstacles::default();
         let header = &plan.header;
         if let Some(why) = &plan.summary.incomplete {
             obstacles.add(ObstacleKind::Incomplete, "", || why.clone());
         }
-        let planned = Month::of(header.begun);
-        if planned != month {
+        let planned = header.profile.quota.period.at(header.begun);
+        if planned != period {
+            let (planned, now) = (planned.to_string(), period.to_string());
             obstacles
-                .add(ObstacleKind::Month, "", || format!("the plan is for {planned}, but it is {month} now"));
+                .add(ObstacleKind::Month, "", || format!("the plan is for {planned}, but it is {now} now"));
         }
         if header.probe_version < probe {
             let version = header.probe_version;

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::ledger::Amounts;
-use crate::model::Month;
+use crate::model::Period;
 use crate::plan_file::Plan;
 
 pub use compare::Comparison;
@@ -34,10 +34,12 @@ pub struct Commit {
     pub plan_path: PathBuf,
     /// The workspace of the ledger.
     pub workspace: String,
-    /// The month in which the plan was made, in UTC.
-    pub month: Month,
-    /// The cost of the accepted assets in the workspace's quota.
+    /// The period whose quota the plan uses: the month in which it was made, in UTC, or the stock.
+    pub period: Period,
+    /// What a sync of the accepted assets uses of the workspace's quota.
     pub costs: Amounts,
+    /// What it gives back of a stock, beyond that.
+    pub returned: Amounts,
     /// Whether the plan was already reserved in the ledger before this run.
     pub was_reserved: bool,
     /// What was left of each limited kind before this run, if the plan was not reserved.
@@ -46,6 +48,13 @@ pub struct Commit {
     pub dir: PathBuf,
     /// The time of the commit.
     pub at: Timestamp,
+}
+
+impl Commit {
+    /// The period at the time of the commit.
+    pub(crate) fn period_now(&self) -> Period {
+        self.plan.header.profile.quota.period.at(self.at)
+    }
 }
 
 /// The result of a commit.

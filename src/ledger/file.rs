@@ -6,21 +6,22 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etcetera::BaseStrategy;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::failure::{self, AWAY, damaged};
 use crate::model::error::{Error, Result, reason};
 
 /// The version of the tables below, in SQLite's `user_version`. It grows with every change that an older presync would
 /// misread.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// `psyn` in ASCII, in SQLite's `application_id`: distinguishes a ledger from another program's database.
 const APPLICATION_ID: i64 = 0x7073_796e;
 /// How long to wait for another process. Transactions take milliseconds, but the disk may be busy.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Amounts are 0 or more, times are UTC in RFC 3339 format, and months look like `2026-11`.
-const SCHEMA: &str = "
+/// The first version of the tables. Amounts are 0 or more, and times are UTC in RFC 3339 format. A month looks like
+/// `2026-11`, or is `stock` for a quota that is not renewed.
+const FIRST_SCHEMA: &str = "
     CREATE TABLE quota (
         workspace TEXT NOT NULL,
         month TEXT NOT NULL,
@@ -58,6 +59,52 @@ const SCHEMA: &str = "
     ) STRICT;
     CREATE TRIGGER change_stays BEFORE UPDATE ON change BEGIN SELECT RAISE(ABORT, 'a change stays'); END;
     CREATE TRIGGER change_is_kept BEFORE DELETE ON change BEGIN SELECT RAISE(ABORT, 'a change is kept'); END;
+";
+
+/// What the second version adds: what has been synced. A plan that was reserved in the first version brings nothing that
+/// is known. Data rows were counted by month, but they are a stock: the latest month's limit and use are those of it.
+const SECOND_SCHEMA: &str = "
+    ALTER TABLE reservation ADD COLUMN confirmed_at TEXT; -- NULL: released, or it holds
+    ALTER TABLE reservation ADD COLUMN container TEXT; -- NULL: it is not known what the plan brings
+    ALTER TABLE reservation ADD COLUMN prefix TEXT;
+    ALTER TABLE reservation ADD COLUMN recursive INTEGER;
+    ALTER TABLE reservation ADD COLUMN file TEXT; -- what is on the platform after its sync
+    ALTER TABLE reservation ADD COLUMN counting TEXT;
+    ALTER TABLE reservation ADD COLUMN assets INTEGER;
+    ALTER TABLE reservation ADD COLUMN images INTEGER;
+    ALTER TABLE reservation ADD COLUMN frames INTEGER;
+    ALTER TABLE reserved ADD COLUMN returned INTEGER NOT NULL DEFAULT 0 CHECK (returned >= 0);
+    CREATE TABLE platform (
+        workspace TEXT NOT NULL,
+        container TEXT NOT NULL,
+        file TEXT NOT NULL, -- what has been synced of it
+        PRIMARY KEY (workspace, container)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE source (
+        workspace TEXT NOT NULL,
+        container TEXT NOT NULL,
+        prefix TEXT NOT NULL,
+        recursive INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        plan TEXT NOT NULL,
+        confirmed_at TEXT NOT NULL,
+        assets INTEGER NOT NULL,
+        images INTEGER NOT NULL,
+        frames INTEGER NOT NULL,
+        PRIMARY KEY (workspace, container, prefix, recursive)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO quota (workspace, month, kind, allowed, used)
+        SELECT workspace, 'stock', kind, allowed, used FROM quota AS latest WHERE kind = 'data-rows' AND month =
+            (SELECT max(month) FROM quota WHERE workspace = latest.workspace AND kind = 'data-rows');
+    INSERT INTO change (time, workspace, month, kind, subject, before, after)
+        SELECT ifnull((SELECT max(time) FROM change), '1970-01-01T00:00:00Z'), workspace, month, kind, 'limit',
+            NULL, allowed FROM quota WHERE month = 'stock';
+    INSERT INTO change (time, workspace, month, kind, subject, before, after)
+        SELECT ifnull((SELECT max(time) FROM change), '1970-01-01T00:00:00Z'), workspace, month, kind, 'used',
+            0, used FROM quota WHERE month = 'stock';
+    UPDATE reservation SET month = 'stock' WHERE released_at IS NULL
+        AND id IN (SELECT reservation FROM reserved WHERE kind = 'data-rows');
+    DELETE FROM quota WHERE kind = 'data-rows' AND month <> 'stock';
 ";
 
 /// Where the ledger is by default: `presync/ledger.sqlite3` in the user's data folder, which is
@@ -99,7 +146,8 @@ pub(super) fn create(path: &Path) -> Result<()> {
 fn fill(path: &Path) -> rusqlite::Result<()> {
     let connection = configured(path)?;
     let transaction = connection.unchecked_transaction()?;
-    transaction.execute_batch(SCHEMA)?;
+    transaction.execute_batch(FIRST_SCHEMA)?;
+    transaction.execute_batch(SECOND_SCHEMA)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()
@@ -119,14 +167,28 @@ pub(super) fn connect(path: &Path) -> Result<Option<Connection>> {
     // SQLite gives some relative names, such as `:memory:`, a special meaning.
     let absolute = std::path::absolute(path).map_err(|error| cannot_open(&error))?;
     let failed = |error: rusqlite::Error| failure::explain(path, &error);
-    let connection = configured(&absolute).map_err(failed)?;
-    check_version(path, &connection)?;
+    let mut connection = configured(&absolute).map_err(failed)?;
+    let version = check_version(path, &connection)?;
     let sound: String =
         connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(failed)?;
     match sound.as_str() {
-        "ok" => Ok(Some(connection)),
-        _ => Err(damaged(path)),
+        "ok" if version < SCHEMA_VERSION => upgrade(&mut connection).map_err(failed)?,
+        "ok" => {}
+        _ => return Err(damaged(path)),
     }
+    Ok(Some(connection))
+}
+
+/// Brings the tables of an older presync up to date.
+fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been first.
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == 1 {
+        transaction.execute_batch(SECOND_SCHEMA)?;
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    }
+    transaction.commit()
 }
 
 fn check_file(path: &Path, metadata: &Metadata) -> Result<()> {
@@ -139,12 +201,13 @@ fn check_file(path: &Path, metadata: &Metadata) -> Result<()> {
     }
 }
 
-fn check_version(path: &Path, connection: &Connection) -> Result<()> {
+/// The version of the tables.
+fn check_version(path: &Path, connection: &Connection) -> Result<i64> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let versions = number("application_id").and_then(|id| Ok((id, number("user_version")?)));
     let shown = path.display();
     match versions.map_err(|error| failure::explain(path, &error))? {
-        (APPLICATION_ID, SCHEMA_VERSION) => Ok(()),
+        (APPLICATION_ID, version @ 1..=SCHEMA_VERSION) => Ok(version),
         (APPLICATION_ID, newer) if newer > SCHEMA_VERSION => {
             Err(Error::new(format!("the ledger '{shown}' was written by a newer presync (format {newer})"))
                 .with_hint("update presync, or name another file with --ledger"))

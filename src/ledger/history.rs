@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, ToSql};
 use super::Ledger;
 use super::sql::parsed;
 use crate::model::error::Result;
-use crate::model::{Month, QuotaKind};
+use crate::model::{Period, QuotaKind};
 
 /// The number that a change is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,8 +40,8 @@ pub struct Change {
     pub time: Timestamp,
     /// The workspace.
     pub workspace: String,
-    /// The month.
-    pub month: Month,
+    /// The month, or the stock.
+    pub period: Period,
     /// The kind of quota.
     pub kind: QuotaKind,
     /// Which number.
@@ -55,25 +55,25 @@ pub struct Change {
 }
 
 impl Ledger {
-    /// Every change, oldest first, of one workspace or all, in one month or all.
+    /// Every change, oldest first, of one workspace or all, in one period or all.
     ///
     /// # Errors
     ///
     /// Returns an error if the ledger cannot be read.
-    pub fn history(&self, workspace: Option<&str>, month: Option<Month>) -> Result<Vec<Change>> {
+    pub fn history(&self, workspace: Option<&str>, period: Option<Period>) -> Result<Vec<Change>> {
         const CHANGES: &str = "SELECT time, workspace, month, kind, subject, plan, before, after FROM change \
                                WHERE workspace = ifnull(?1, workspace) AND month = ifnull(?2, month) ORDER BY id";
-        self.read(|connection| connection.prepare(CHANGES)?.query_map((workspace, month), change)?.collect())
+        self.read(|connection| connection.prepare(CHANGES)?.query_map((workspace, period), change)?.collect())
     }
 }
 
 /// Adds a change.
 pub(super) fn record(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
-    let Change { time, workspace, month, kind, subject, plan, before, after } = change;
+    let Change { time, workspace, period, kind, subject, plan, before, after } = change;
     connection.execute(
         "INSERT INTO change (time, workspace, month, kind, subject, plan, before, after) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        (time, workspace, month, kind, subject, plan, before, after),
+        (time, workspace, period, kind, subject, plan, before, after),
     )?;
     Ok(())
 }
@@ -82,7 +82,7 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
     Ok(Change {
         time: row.get(0)?,
         workspace: row.get(1)?,
-        month: row.get(2)?,
+        period: row.get(2)?,
         kind: row.get(3)?,
         subject: row.get(4)?,
         plan: row.get(5)?,

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::history::{Change, Subject, record};
 use super::{Balance, Ledger};
 use crate::model::error::Result;
-use crate::model::{Month, QuotaKind};
+use crate::model::{Period, QuotaKind};
 
 impl Ledger {
     /// Sets limits, where `None` is no limit, and what the platform shows as used. Returns the changes, which may
@@ -20,7 +20,7 @@ impl Ledger {
     pub fn set(
         &mut self,
         workspace: &str,
-        month: Month,
+        period: Period,
         limits: &[(QuotaKind, Option<u64>)],
         used: &[(QuotaKind, u64)],
         now: Timestamp,
@@ -30,7 +30,7 @@ impl Ledger {
         self.write(|connection| {
             let mut changes = Vec::new();
             for (kind, subject, after) in limits.chain(used) {
-                let balance = balances(connection, workspace, month)?.remove(&kind).unwrap_or_default();
+                let balance = balances(connection, workspace, period)?.remove(&kind).unwrap_or_default();
                 let before = match subject {
                     Subject::Limit => balance.limit,
                     _ => Some(balance.used),
@@ -38,9 +38,10 @@ impl Ledger {
                 if before == after {
                     continue;
                 }
-                put(connection, (workspace, month, kind), subject, after)?;
+                put(connection, (workspace, period, kind), subject, after)?;
                 let workspace = workspace.to_owned();
-                let change = Change { time: now, workspace, month, kind, subject, plan: None, before, after };
+                let change =
+                    Change { time: now, workspace, period, kind, subject, plan: None, before, after };
                 record(connection, &change)?;
                 changes.push(change);
             }
@@ -48,32 +49,32 @@ impl Ledger {
         })
     }
 
-    /// The balances of a workspace in a month, by kind. Kinds without any record are absent.
+    /// The balances of a workspace in a period, by kind. Kinds without any record are absent.
     ///
     /// # Errors
     ///
     /// Returns an error if the ledger cannot be read.
-    pub fn balances(&self, workspace: &str, month: Month) -> Result<BTreeMap<QuotaKind, Balance>> {
-        self.read(|connection| balances(connection, workspace, month))
+    pub fn balances(&self, workspace: &str, period: Period) -> Result<BTreeMap<QuotaKind, Balance>> {
+        self.read(|connection| balances(connection, workspace, period))
     }
 
-    /// The workspaces with any record in a month, by name.
+    /// The workspaces with any record in a period, by name.
     ///
     /// # Errors
     ///
     /// Returns an error if the ledger cannot be read.
-    pub fn workspaces(&self, month: Month) -> Result<Vec<String>> {
+    pub fn workspaces(&self, period: Period) -> Result<Vec<String>> {
         const WORKSPACES: &str = "SELECT workspace FROM quota WHERE month = ?1 \
                                   UNION SELECT workspace FROM reservation WHERE month = ?1 ORDER BY workspace";
         self.read(|connection| {
-            connection.prepare(WORKSPACES)?.query_map([month], |row| row.get(0))?.collect()
+            connection.prepare(WORKSPACES)?.query_map([period], |row| row.get(0))?.collect()
         })
     }
 }
 
-fn put(
+pub(super) fn put(
     connection: &Connection,
-    (workspace, month, kind): (&str, Month, QuotaKind),
+    (workspace, period, kind): (&str, Period, QuotaKind),
     subject: Subject,
     value: Option<u64>,
 ) -> rusqlite::Result<()> {
@@ -87,19 +88,19 @@ fn put(
              ON CONFLICT DO UPDATE SET used = excluded.used"
         }
     };
-    connection.execute(put, (workspace, month, kind, value)).map(drop)
+    connection.execute(put, (workspace, period, kind, value)).map(drop)
 }
 
 /// The same as [`Ledger::balances`], within a transaction.
 pub(super) fn balances(
     connection: &Connection,
     workspace: &str,
-    month: Month,
+    period: Period,
 ) -> rusqlite::Result<BTreeMap<QuotaKind, Balance>> {
     let mut balances: BTreeMap<QuotaKind, Balance> = BTreeMap::new();
     let mut limits =
         connection.prepare("SELECT kind, allowed, used FROM quota WHERE workspace = ?1 AND month = ?2")?;
-    let mut rows = limits.query((workspace, month))?;
+    let mut rows = limits.query((workspace, period))?;
     while let Some(row) = rows.next()? {
         balances.insert(row.get(0)?, Balance { limit: row.get(1)?, used: row.get(2)?, reserved: 0 });
     }
@@ -108,7 +109,7 @@ pub(super) fn balances(
         "SELECT kind, amount FROM reserved JOIN reservation ON reservation.id = reserved.reservation \
          WHERE workspace = ?1 AND month = ?2 AND released_at IS NULL",
     )?;
-    let mut rows = reserved.query((workspace, month))?;
+    let mut rows = reserved.query((workspace, period))?;
     while let Some(row) = rows.next()? {
         let balance = balances.entry(row.get(0)?).or_default();
         balance.reserved = balance.reserved.saturating_add(row.get(1)?);

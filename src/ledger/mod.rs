@@ -1,6 +1,7 @@
-//! The ledger: the monthly quota of each workspace on the platform, what is used of it, and what plans have reserved.
+//! The ledger: the quota of each workspace on the platform, what is used of it, what plans have reserved, and what has
+//! been synced already.
 //!
-//! It is one SQLite file, which any number of processes can use at the same time. Every change is one transaction that
+//! It is one SQLite file, with a folder of files beside it for what has been synced, which any number of processes can use at the same time. Every change is one transaction that
 //! takes the file's only write lock before it reads, so that two processes can never spend the same budget, and a
 //! process that dies leaves no partial change. Nothing here reads the clock: the time is an argument.
 
@@ -16,6 +17,7 @@ mod failure;
 mod file;
 mod history;
 mod limits;
+mod platform;
 mod reservation;
 mod sql;
 #[cfg(test)]
@@ -23,12 +25,13 @@ mod tests;
 
 pub use file::default_path;
 pub use history::{Change, Subject};
+pub use platform::{Counting, FilesLock, Known, Pending, SyncedSource};
 pub use reservation::{Claim, KindShortage, Release, Reservation, Reserve};
 
-/// The balance of one kind of quota in a month. The default is no limit and no use.
+/// The balance of one kind of quota in a period. The default is no limit and no use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Balance {
-    /// The month's limit; `None` for no limit.
+    /// The limit; `None` for no limit.
     pub limit: Option<u64>,
     /// What the platform shows as used, as the user stated it.
     pub used: u64,

@@ -1,13 +1,14 @@
-//! Reservations: quota set aside for plans until the platform shows it as used.
+//! Reservations: quota set aside for plans until they have been synced.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::history::{Change, Subject, record};
 use super::limits::balances;
+use super::platform::{self, Pending};
 use super::{Amounts, Ledger};
 use crate::model::error::Result;
-use crate::model::{Month, QuotaKind};
+use crate::model::{Period, QuotaKind};
 
 /// A request to reserve quota for a plan.
 #[derive(Clone, Debug)]
@@ -16,15 +17,19 @@ pub struct Claim<'a> {
     pub plan: &'a str,
     /// The workspace.
     pub workspace: &'a str,
-    /// The month whose budget it takes from.
-    pub month: Month,
+    /// The period whose budget it takes from.
+    pub period: Period,
     /// The source of the plan's assets, without any secrets.
     pub source: &'a str,
     /// What it takes.
     pub costs: Amounts,
+    /// What it gives back of a stock, beyond what it takes.
+    pub returned: Amounts,
+    /// What will be on the platform after its sync, if that is known.
+    pub pending: Option<Pending>,
 }
 
-/// A reservation of a plan, active or released.
+/// A reservation of a plan, active or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reservation {
     /// Its number in the ledger.
@@ -33,16 +38,20 @@ pub struct Reservation {
     pub plan: String,
     /// The workspace.
     pub workspace: String,
-    /// The month whose budget it takes from.
-    pub month: Month,
+    /// The period whose budget it takes from.
+    pub period: Period,
     /// The source of the plan's assets.
     pub source: String,
     /// What it takes.
     pub costs: Amounts,
+    /// What it gives back of a stock, beyond what it takes.
+    pub returned: Amounts,
     /// When it was reserved.
     pub reserved_at: Timestamp,
-    /// When it was released; `None` while it is active.
+    /// When it was released or confirmed; `None` while it is active.
     pub released_at: Option<Timestamp>,
+    /// What will be on the platform after its sync, if that is known.
+    pub pending: Option<Pending>,
 }
 
 /// What is missing of one kind of quota.
@@ -61,7 +70,7 @@ pub struct KindShortage {
 pub enum Reserve {
     /// Everything is reserved now.
     Reserved(Reservation),
-    /// The plan already holds this reservation, possibly for another workspace or month. Nothing was changed.
+    /// The plan already holds this reservation, possibly for another workspace or period. Nothing was changed.
     AlreadyReserved(Reservation),
     /// These kinds do not have enough left, so nothing was reserved. Never empty.
     Refused(Vec<KindShortage>),
@@ -72,7 +81,7 @@ pub enum Reserve {
 pub enum Release {
     /// The reservation was released.
     Released(Reservation),
-    /// It had already been released. Nothing was changed.
+    /// It had already been released or confirmed. Nothing was changed.
     ReleasedBefore(Reservation),
     /// No plan with this id has ever had a reservation.
     Unknown,
@@ -91,7 +100,7 @@ impl Ledger {
             if let Some(held) = held_by(connection, claim.plan)? {
                 return Ok(Reserve::AlreadyReserved(held));
             }
-            let balances = balances(connection, claim.workspace, claim.month)?;
+            let balances = balances(connection, claim.workspace, claim.period)?;
             let balance = |kind: QuotaKind| balances.get(&kind).copied().unwrap_or_default();
             let shortages = claim.costs.iter().filter_map(|(kind, needed)| {
                 let left = balance(*kind).left().filter(|left| needed > left)?;
@@ -111,26 +120,34 @@ impl Ledger {
         })
     }
 
-    /// Releases the reservation of a plan, because it will not be synced or the platform now shows it as used.
+    /// Releases the reservation of a plan, because it has not been synced. What it would have brought to the platform
+    /// is forgotten, and later reservations of the same container take over what they need of it.
     ///
     /// # Errors
     ///
-    /// Returns an error if the ledger cannot be written.
+    /// Returns an error if the ledger or a file of what is synced cannot be read or written.
     pub fn release(&mut self, plan: &str, now: Timestamp) -> Result<Release> {
-        self.write(|connection| {
+        let has_file = self.held_by(plan)?.is_some_and(|held| held.pending.is_some());
+        let _lock = has_file.then(|| self.lock_files()).transpose()?;
+        // Read again: another process may have been here before the lock.
+        let rebuilt = match self.held_by(plan)? {
+            Some(held) => self.rebuild_without(&held)?,
+            None => Vec::new(),
+        };
+        let released = self.write(|connection| {
             // Read in the same transaction as the update, so that it cannot be released twice.
             let Some(held) = latest(connection, plan)? else { return Ok(Release::Unknown) };
             if held.released_at.is_some() {
                 return Ok(Release::ReleasedBefore(held));
             }
-            let balances = balances(connection, &held.workspace, held.month)?;
-            connection.execute("UPDATE reservation SET released_at = ?2 WHERE id = ?1", (held.id, now))?;
-            record_costs(connection, &held, now, |kind, cost| {
-                let before = balances.get(&kind).map_or(0, |balance| balance.reserved);
-                (before, before.saturating_sub(cost))
-            })?;
+            end(connection, &held, now)?;
+            platform::put_rebuilt(connection, &rebuilt, now)?;
             Ok(Release::Released(Reservation { released_at: Some(now), ..held }))
-        })
+        })?;
+        if has_file {
+            self.clean();
+        }
+        Ok(released)
     }
 
     /// The active reservation of a plan, if there is one.
@@ -142,24 +159,60 @@ impl Ledger {
         self.read(|connection| held_by(connection, plan))
     }
 
-    /// The active reservations of a workspace and month, oldest first.
+    /// The active reservations of a workspace and period, oldest first.
     ///
     /// # Errors
     ///
     /// Returns an error if the ledger cannot be read.
-    pub fn reservations(&self, workspace: &str, month: Month) -> Result<Vec<Reservation>> {
+    pub fn reservations(&self, workspace: &str, period: Period) -> Result<Vec<Reservation>> {
         let select =
             format!("{RESERVATION} WHERE workspace = ?1 AND month = ?2 AND released_at IS NULL ORDER BY id");
         self.read(|connection| {
             let mut statement = connection.prepare(&select)?;
-            let found = statement.query_map((workspace, month), reservation)?;
+            let found = statement.query_map((workspace, period), reservation)?;
             found.map(|found| with_costs(connection, found?)).collect()
+        })
+    }
+
+    /// The active reservations of a workspace or all, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the ledger cannot be read.
+    pub fn active(&self, workspace: Option<&str>) -> Result<Vec<Reservation>> {
+        self.read(|connection| active(connection, workspace))
+    }
+
+    /// The plans with a reservation, active or not, whose ids begin with `begin`. If one of them is `begin` itself, or
+    /// if some are active, only those.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the ledger cannot be read.
+    pub fn plans(&self, begin: &str) -> Result<Vec<String>> {
+        const PLANS: &str = "SELECT plan, min(released_at IS NOT NULL) FROM reservation \
+                             WHERE substr(plan, 1, length(?1)) = ?1 GROUP BY plan ORDER BY 2, plan";
+        self.read(|connection| {
+            let mut statement = connection.prepare(PLANS)?;
+            let found = statement.query_map([begin], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let found: Vec<(String, bool)> = found.collect::<rusqlite::Result<_>>()?;
+            let (exact, is_over) = match found.first() {
+                None => return Ok(Vec::new()),
+                Some((_, is_over)) => (found.iter().find(|(plan, _)| plan == begin), *is_over),
+            };
+            Ok(match exact {
+                Some((plan, _)) => vec![plan.clone()],
+                None => {
+                    let kept = found.iter().filter(|(_, over)| *over == is_over);
+                    kept.map(|(plan, _)| plan.clone()).collect()
+                }
+            })
         })
     }
 }
 
-const RESERVATION: &str =
-    "SELECT id, plan, workspace, month, source, reserved_at, released_at FROM reservation";
+const RESERVATION: &str = "SELECT id, plan, workspace, month, source, reserved_at, released_at, \
+                           container, prefix, recursive, file, counting, assets, images, frames FROM reservation";
 
 fn held_by(connection: &Connection, plan: &str) -> rusqlite::Result<Option<Reservation>> {
     Ok(latest(connection, plan)?.filter(|held| held.released_at.is_none()))
@@ -172,50 +225,101 @@ fn latest(connection: &Connection, plan: &str) -> rusqlite::Result<Option<Reserv
     found.map(|found| with_costs(connection, found)).transpose()
 }
 
+/// The active reservations of a workspace or all, oldest first.
+pub(super) fn active(connection: &Connection, workspace: Option<&str>) -> rusqlite::Result<Vec<Reservation>> {
+    let select =
+        format!("{RESERVATION} WHERE workspace = ifnull(?1, workspace) AND released_at IS NULL ORDER BY id");
+    let mut statement = connection.prepare(&select)?;
+    let found = statement.query_map([workspace], reservation)?;
+    found.map(|found| with_costs(connection, found?)).collect()
+}
+
+/// A row without its costs.
 fn reservation(row: &Row<'_>) -> rusqlite::Result<Reservation> {
     Ok(Reservation {
         id: row.get(0)?,
         plan: row.get(1)?,
         workspace: row.get(2)?,
-        month: row.get(3)?,
+        period: row.get(3)?,
         source: row.get(4)?,
+        costs: Amounts::new(),
+        returned: Amounts::new(),
         reserved_at: row.get(5)?,
         released_at: row.get(6)?,
-        costs: Amounts::new(),
+        pending: Pending::of_row(row, 7)?,
     })
 }
 
 fn with_costs(connection: &Connection, reservation: Reservation) -> rusqlite::Result<Reservation> {
-    let mut statement = connection.prepare("SELECT kind, amount FROM reserved WHERE reservation = ?1")?;
-    let costs = statement.query_map([reservation.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(Reservation { costs: costs.collect::<rusqlite::Result<_>>()?, ..reservation })
+    let mut statement =
+        connection.prepare("SELECT kind, amount, returned FROM reserved WHERE reservation = ?1")?;
+    let (mut costs, mut returned) = (Amounts::new(), Amounts::new());
+    let mut rows = statement.query([reservation.id])?;
+    while let Some(row) = rows.next()? {
+        costs.insert(row.get(0)?, row.get(1)?);
+        if let Some(back) = row.get::<_, Option<u64>>(2)?.filter(|back| *back > 0) {
+            returned.insert(row.get(0)?, back);
+        }
+    }
+    Ok(Reservation { costs, returned, ..reservation })
 }
 
 fn insert(connection: &Connection, claim: &Claim<'_>, now: Timestamp) -> rusqlite::Result<Reservation> {
-    let Claim { plan, workspace, month, source, costs } = claim;
+    let Claim { plan, workspace, period, source, costs, returned, pending } = claim;
     connection.execute(
         "INSERT INTO reservation (plan, workspace, month, source, reserved_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        (plan, workspace, month, source, now),
+        (plan, workspace, period, source, now),
     )?;
     let id = connection.last_insert_rowid();
-    let mut statement =
-        connection.prepare("INSERT INTO reserved (reservation, kind, amount) VALUES (?1, ?2, ?3)")?;
-    for (kind, cost) in costs {
-        statement.execute((id, kind, cost))?;
+    if let Some(pending) = pending {
+        pending.put(connection, id)?;
     }
+    put_amounts(connection, id, costs, returned)?;
     Ok(Reservation {
         id,
         plan: (*plan).to_owned(),
         workspace: (*workspace).to_owned(),
-        month: *month,
+        period: *period,
         source: (*source).to_owned(),
         costs: costs.clone(),
+        returned: returned.clone(),
         reserved_at: now,
         released_at: None,
+        pending: pending.clone(),
     })
 }
 
-/// Records how a reservation or its release changes the reserved sum of each kind.
+/// Replaces what a reservation takes and gives back.
+pub(super) fn put_amounts(
+    connection: &Connection,
+    id: i64,
+    costs: &Amounts,
+    returned: &Amounts,
+) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM reserved WHERE reservation = ?1", [id])?;
+    let mut statement = connection
+        .prepare("INSERT INTO reserved (reservation, kind, amount, returned) VALUES (?1, ?2, ?3, ?4)")?;
+    for kind in QuotaKind::ALL {
+        let (cost, back) = (costs.get(&kind), returned.get(&kind));
+        if cost.is_some() || back.is_some() {
+            let amount = |amount: Option<&u64>| amount.copied().unwrap_or(0);
+            statement.execute((id, kind, amount(cost), amount(back)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends an active reservation, and records it.
+pub(super) fn end(connection: &Connection, held: &Reservation, now: Timestamp) -> rusqlite::Result<()> {
+    let balances = balances(connection, &held.workspace, held.period)?;
+    connection.execute("UPDATE reservation SET released_at = ?2 WHERE id = ?1", (held.id, now))?;
+    record_costs(connection, held, now, |kind, cost| {
+        let before = balances.get(&kind).map_or(0, |balance| balance.reserved);
+        (before, before.saturating_sub(cost))
+    })
+}
+
+/// Records how a reservation or its end changes the reserved sum of each kind.
 fn record_costs(
     connection: &Connection,
     reservation: &Reservation,
@@ -224,17 +328,28 @@ fn record_costs(
 ) -> rusqlite::Result<()> {
     for (kind, cost) in &reservation.costs {
         let (before, after) = before_and_after(*kind, *cost);
-        let change = Change {
-            time,
-            workspace: reservation.workspace.clone(),
-            month: reservation.month,
-            kind: *kind,
-            subject: Subject::Reserved,
-            plan: Some(reservation.plan.clone()),
-            before: Some(before),
-            after: Some(after),
-        };
-        record(connection, &change)?;
+        record_reserved(connection, reservation, time, *kind, (before, after))?;
     }
     Ok(())
+}
+
+/// Records a change of the reserved sum of a kind.
+pub(super) fn record_reserved(
+    connection: &Connection,
+    reservation: &Reservation,
+    time: Timestamp,
+    kind: QuotaKind,
+    (before, after): (u64, u64),
+) -> rusqlite::Result<()> {
+    let change = Change {
+        time,
+        workspace: reservation.workspace.clone(),
+        period: reservation.period,
+        kind,
+        subject: Subject::Reserved,
+        plan: Some(reservation.plan.clone()),
+        before: Some(before),
+        after: Some(after),
+    };
+    record(connection, &change)
 }

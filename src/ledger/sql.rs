@@ -3,7 +3,7 @@
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 
-use crate::model::{Month, QuotaKind};
+use crate::model::{Period, QuotaKind};
 
 /// Parses a value from text.
 pub(super) fn parsed<T>(value: ValueRef<'_>, parse: impl FnOnce(&str) -> Option<T>) -> FromSqlResult<T> {
@@ -23,13 +23,13 @@ impl FromSql for QuotaKind {
     }
 }
 
-impl ToSql for Month {
+impl ToSql for Period {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(self.to_string().into())
     }
 }
 
-impl FromSql for Month {
+impl FromSql for Period {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         parsed(value, Self::parse)
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use smallvec::SmallVec;
 
-use super::{Blob, Cost, Finding, Format, Kind, Reads, Verdict};
+use super::{Blob, Cost, Finding, Format, Kind, Reads, Standing, Verdict};
 
 /// What the bytes of a blob show, without any policy.
 #[derive(Clone, Debug, PartialEq)]
@@ -340,8 +340,10 @@ pub struct Asset {
     pub facts: Facts,
     /// The decision on it.
     pub verdict: Verdict,
-    /// The quota that it uses if it is accepted.
+    /// What it is counted as by the quota if it is accepted.
     pub cost: Cost,
+    /// How it compares with what is on the platform; `None` if that is not known.
+    pub synced: Option<Standing>,
     /// What the rules found.
     pub findings: Vec<Finding>,
     /// Why it is skipped, if it is.
@@ -360,6 +362,11 @@ impl Asset {
             Kind::Video => (0, track.and_then(VideoTrack::most_frames).unwrap_or(0)),
             Kind::Other => (0, 0),
         }
+    }
+
+    /// What a sync of it uses of the quota: nothing if it is on the platform already.
+    pub fn charge(&self) -> Cost {
+        self.synced.map_or(self.cost, |standing| standing.charge)
     }
 }
 

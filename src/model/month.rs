@@ -55,6 +55,41 @@ pub enum PeriodKind {
     Stock,
 }
 
+impl PeriodKind {
+    /// The period of a moment.
+    pub fn at(self, moment: Timestamp) -> Period {
+        match self {
+            Self::Month => Period::Month(Month::of(moment)),
+            Self::Stock => Period::Stock,
+        }
+    }
+}
+
+/// For when a quota is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Period {
+    /// For what is synced in this month.
+    Month(Month),
+    /// For all time.
+    Stock,
+}
+
+impl Period {
+    /// Parses a month, or `stock`; `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "stock" { Some(Self::Stock) } else { Month::parse(text).map(Self::Month) }
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Month(month) => month.fmt(f),
+            Self::Stock => f.write_str("stock"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Kind;
+use super::{Kind, PeriodKind};
 
 /// What will happen to an asset when the platform syncs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,8 +32,8 @@ impl Verdict {
     }
 }
 
-/// The quota that an asset uses if it is accepted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What an asset is counted as by the quota if it is accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
     /// Images.
     pub images: u64,
@@ -41,7 +41,7 @@ pub struct Cost {
     pub frames: u64,
 }
 
-/// What a platform's quota counts, separately for each calendar month.
+/// What a platform's quota counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum QuotaKind {
     /// Images.
@@ -55,6 +55,11 @@ pub enum QuotaKind {
 }
 
 impl QuotaKind {
+    /// How it is counted by default: data rows are a stock, as `vi` counts them.
+    pub fn period(self) -> PeriodKind {
+        if self == Self::DataRows { PeriodKind::Stock } else { PeriodKind::Month }
+    }
+
     /// Every kind.
     pub const ALL: [Self; 4] = [Self::Images, Self::Frames, Self::DataRows, Self::Shared];
 
@@ -81,13 +86,16 @@ impl QuotaKind {
 /// One kind of quota: its limit, what was used before this run, and what this run uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gauge {
-    /// The month's limit; `None` for no limit.
+    /// The limit of the month or of the stock; `None` for no limit.
     pub limit: Option<u64>,
     /// What was used before this run.
     pub used_before: u64,
     /// What is kept free of the limit, for something that is not synced, such as annotation pairs.
     #[serde(default)]
     pub reserve: u64,
+    /// What of it this run gives back; always 0 unless the quota is a stock.
+    #[serde(default)]
+    pub returned: u64,
     /// What the accepted assets of this run use.
     pub cost: u64,
     /// What this run's accepted assets of the other kind use of the same limit; 0 unless [it is shared](Quota::shared).
@@ -99,12 +107,13 @@ pub struct Gauge {
 impl Gauge {
     /// Creates a gauge for the start of a run.
     pub fn new(limit: Option<u64>, used_before: u64) -> Self {
-        Self { limit, used_before, reserve: 0, cost: 0, cost_of_other_kind: 0, fits: true }
+        Self { limit, used_before, reserve: 0, returned: 0, cost: 0, cost_of_other_kind: 0, fits: true }
     }
 
     /// What is used in total so far.
     pub fn used(&self) -> u64 {
-        self.used_before.saturating_add(self.cost).saturating_add(self.cost_of_other_kind)
+        let before = self.used_before.saturating_sub(self.returned);
+        before.saturating_add(self.cost).saturating_add(self.cost_of_other_kind)
     }
 
     /// What is left besides the reserve; `None` without a limit, and 0 if more is used than the limit allows.
@@ -155,6 +164,18 @@ impl Quota {
     pub fn keeping(self, reserve: u64) -> Self {
         let keeping = |gauge| Gauge { reserve, ..gauge };
         Self { images: keeping(self.images), frames: keeping(self.frames), ..self }
+    }
+
+    /// Gives back what is no longer on the platform, before anything is spent.
+    pub(crate) fn give_back(&mut self, returned: Cost) {
+        let (images, frames) = match self.is_shared {
+            false => (returned.images, returned.frames),
+            true => {
+                let both = returned.images.saturating_add(returned.frames);
+                (both, both)
+            }
+        };
+        (self.images.returned, self.frames.returned) = (images, frames);
     }
 
     /// Whether images and frames share one limit.

@@ -99,6 +99,7 @@ mod tests {
             facts: Facts::of(Format::Jpeg),
             verdict: Verdict::Accept,
             cost: Cost { images: 1, frames: 0 },
+            synced: None,
             findings: Vec::new(),
             skipped: None,
             reads: Reads::default(),

@@ -2,10 +2,11 @@
 
 use super::Changes;
 use super::basenames::{SeenBasenames, add_finding};
-use super::claim::{Turns, claim, cost};
+use super::claim::{Turns, charge, claim};
 use super::curve::{Curves, Shortage};
 use crate::model::{
-    Admit, Asset, BlobName, Code, Finding, Kind, Overrides, Quota, QuotaKind, Totals, Verdict,
+    Admit, Asset, BlobName, Code, Cost, Finding, Gone, Kind, Overrides, Quota, QuotaKind, SyncState,
+    SyncTotals, Totals, Verdict,
 };
 
 /// The summary of a run so far.
@@ -27,6 +28,8 @@ pub struct Summary {
     pub basenames_compared: bool,
     /// The changes since an earlier plan, if one was given and the run is complete.
     pub changes: Option<Changes>,
+    /// The comparison with what is on the platform, if that is known.
+    pub synced: Option<SyncTotals>,
     /// Why only the first part of the listing was settled; `None` if all of it was.
     pub incomplete: Option<String>,
 }
@@ -47,6 +50,8 @@ pub struct Budget {
     turns: Option<Turns>,
     basenames: SeenBasenames,
     overrides: Overrides,
+    /// `None` until an asset was compared with what is on the platform.
+    synced: Option<SyncTotals>,
 }
 
 impl Budget {
@@ -70,6 +75,7 @@ impl Budget {
             turns,
             basenames: SeenBasenames::default(),
             overrides: Overrides::default(),
+            synced: None,
         }
     }
 
@@ -91,6 +97,13 @@ impl Budget {
         self.count(asset);
     }
 
+    /// Adds what the end of the listing shows of what is on the platform: where it came from, what is gone, and what of
+    /// a stock is given back.
+    pub(crate) fn end_of_listing(&mut self, sources: Vec<String>, gone: Gone, returned: Cost) {
+        let synced = self.synced.get_or_insert_default();
+        (synced.sources, synced.gone, synced.returned) = (sources, gone, returned);
+    }
+
     /// The summary of the assets so far.
     pub fn summary(&self) -> Summary {
         let counted = Code::ALL.iter().zip(&self.counts).filter(|(_, count)| **count > 0);
@@ -103,6 +116,7 @@ impl Budget {
             frame_shortage: self.curves.shortage(Kind::Video).filter(|_| !self.quota.frames.fits),
             basenames_compared: self.basenames.is_complete(),
             changes: None,
+            synced: self.synced.clone(),
             incomplete: None,
         }
     }
@@ -110,7 +124,7 @@ impl Budget {
     fn spend(&mut self, asset: &mut Asset) {
         let kind = asset.kind;
         let Some(amount) = claim(&self.quota, asset) else {
-            self.quota.spend(kind, cost(asset));
+            self.quota.spend(kind, charge(asset));
             return;
         };
         let gauge = self.quota.gauge(kind).copied().unwrap_or_default();
@@ -147,6 +161,14 @@ impl Budget {
 
     fn count(&mut self, asset: &Asset) {
         self.totals.add(asset);
+        if let Some(standing) = asset.synced {
+            let synced = self.synced.get_or_insert_default();
+            match (asset.verdict, standing.state) {
+                (Verdict::Accept, state) => synced.add(state, standing.charge),
+                (_, SyncState::New) => {}
+                (_, SyncState::Changed | SyncState::Unchanged) => synced.kept += 1,
+            }
+        }
         for (code, count) in Code::ALL.iter().zip(&mut self.counts) {
             *count += u64::from(asset.findings.iter().any(|finding| finding.code == *code));
         }
@@ -206,7 +228,17 @@ mod tests {
         };
         let facts = Facts::of(Format::Unknown);
         let (findings, reads) = (Vec::new(), Reads::default());
-        Asset { blob, kind, facts, verdict: Verdict::Accept, cost, findings, skipped: None, reads }
+        Asset {
+            blob,
+            kind,
+            facts,
+            verdict: Verdict::Accept,
+            cost,
+            synced: None,
+            findings,
+            skipped: None,
+            reads,
+        }
     }
 
     fn codes(asset: &Asset) -> Vec<Code> {

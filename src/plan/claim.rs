@@ -4,11 +4,12 @@ use std::vec;
 
 use crate::model::{Admit, Asset, Kind, Quota, Verdict};
 
-/// The cost of an asset in the quota of its kind.
-pub(super) fn cost(asset: &Asset) -> u64 {
+/// What a sync of an asset uses of the quota of its kind.
+pub(super) fn charge(asset: &Asset) -> u64 {
+    let charge = asset.charge();
     match asset.kind {
-        Kind::Image => asset.cost.images,
-        Kind::Video => asset.cost.frames,
+        Kind::Image => charge.images,
+        Kind::Video => charge.frames,
         Kind::Other => 0,
     }
 }
@@ -17,7 +18,7 @@ pub(super) fn cost(asset: &Asset) -> u64 {
 pub(super) fn claim(quota: &Quota, asset: &Asset) -> Option<u64> {
     let is_limited = quota.gauge(asset.kind).is_some_and(|gauge| gauge.limit.is_some());
     let asks = asset.verdict == Verdict::Accept && is_limited;
-    asks.then(|| cost(asset)).filter(|amount| *amount > 0)
+    asks.then(|| charge(asset)).filter(|amount| *amount > 0)
 }
 
 /// The index of a claim in listing order, with the lowest bit set for videos: this takes 8 bytes instead of the 16 for

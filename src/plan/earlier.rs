@@ -61,6 +61,7 @@ mod tests {
             facts: Facts::of(Format::Unknown),
             verdict: Verdict::Skip,
             cost: Cost::default(),
+            synced: None,
             findings: Vec::new(),
             skipped: None,
             reads: Reads::default(),

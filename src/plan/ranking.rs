@@ -3,7 +3,7 @@
 use super::Budget;
 use super::claim::{ClaimPlace, Turn, Turns, claim};
 use super::curve::Curves;
-use crate::model::{Admit, Asset, Quota};
+use crate::model::{Admit, Asset, Cost, Quota};
 
 /// The first of two passes over the assets: it decides which assets get the quota. The [`Budget`] that it returns makes
 /// the second pass.
@@ -47,9 +47,11 @@ impl Ranking {
         self.claims.push(RankedClaim { rank, place: ClaimPlace::new(self.claims.len(), asset.kind), amount });
     }
 
-    /// Spends the quota in ranking order, and returns the budget that settles the same assets accordingly.
-    pub(crate) fn decide(self) -> Budget {
-        let Self { admit, quota, mut claims } = self;
+    /// Spends the quota, of which `returned` is no longer used, in ranking order, and returns the budget that settles
+    /// the same assets accordingly.
+    pub(crate) fn decide(self, returned: Cost) -> Budget {
+        let Self { admit, mut quota, mut claims } = self;
+        quota.give_back(returned);
         // Ties are in listing order, so that the same listing always gives the same plan.
         claims.sort_unstable_by_key(|claim| (claim.rank, claim.place));
         let (mut spent, mut curves) = (quota, Curves::new(&quota));

@@ -27,7 +27,7 @@ fn asset(index: usize, kind: Kind, amount: u64, written: Option<i64>, verdict: V
         _ => Cost { images: amount, frames: 0 },
     };
     let (facts, findings, reads) = (Facts::of(Format::Unknown), Vec::new(), Reads::default());
-    Asset { blob, kind, facts, verdict, cost, findings, skipped: None, reads }
+    Asset { blob, kind, facts, verdict, cost, synced: None, findings, skipped: None, reads }
 }
 
 fn videos(frames: impl IntoIterator<Item = u64>) -> Vec<Asset> {
@@ -39,7 +39,7 @@ fn videos(frames: impl IntoIterator<Item = u64>) -> Vec<Asset> {
 fn settle(admit: Admit, quota: Quota, assets: &[Asset]) -> (Vec<Asset>, Summary) {
     let mut ranking = Ranking::new(admit, quota);
     assets.iter().for_each(|asset| ranking.add(asset));
-    settle_with(ranking.decide(), assets)
+    settle_with(ranking.decide(Cost::default()), assets)
 }
 
 fn settle_with(mut budget: Budget, assets: &[Asset]) -> (Vec<Asset>, Summary) {

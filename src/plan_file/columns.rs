@@ -9,10 +9,10 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::Type;
 
 use super::fields::{
-    Done, access_reason, add_nanoseconds, blank_finding, etag, fit, four_cc, gap_cost_mut, ignore,
-    ignore_text, malformed, malformed_mut, modified, owned, pick, pick_some, set, set_access,
-    set_access_reason, set_format, set_modified, set_orientation_read, some, text, track, track_mut, video,
-    video_mut,
+    Done, access_reason, add_nanoseconds, blank_finding, charge_mut, etag, fit, four_cc, gap_cost_mut,
+    ignore, ignore_text, malformed, malformed_mut, modified, owned, pick, pick_some, set, set_access,
+    set_access_reason, set_format, set_modified, set_orientation_read, set_sync_state, some, text, track,
+    track_mut, video, video_mut,
 };
 use super::signed;
 use crate::model::{
@@ -217,6 +217,22 @@ pub(crate) static COLUMNS: &[Column] = &[
     required(
         "cost_frames",
         Int(|a, _| Some(signed(a.cost.frames)), |a, _, frames| fit(&mut a.cost.frames, frames)),
+    ),
+    // Of accepted assets that were compared with what is on the platform. In a row without them, the charge is the cost.
+    optional("synced", Text(|a, _| text(a.synced?.state.as_str()), set_sync_state)),
+    optional(
+        "charge_images",
+        Int(
+            |a, _| Some(signed(a.synced?.charge.images)),
+            |a, _, images| fit(&mut charge_mut(a).images, images),
+        ),
+    ),
+    optional(
+        "charge_frames",
+        Int(
+            |a, _| Some(signed(a.synced?.charge.frames)),
+            |a, _, frames| fit(&mut charge_mut(a).frames, frames),
+        ),
     ),
     Column { name: "findings", required: true, cells: Cells::List(FINDINGS) },
     required(

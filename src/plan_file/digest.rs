@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::signed;
-use crate::model::{Asset, Origin};
+use crate::model::{Asset, Origin, Standing};
 
 /// SHA-256 over the content of a plan, fed in listing order.
 #[derive(Clone)]
@@ -24,6 +24,11 @@ impl Digest {
         self.text(asset.verdict.as_str());
         self.number(signed(asset.cost.images) as u64);
         self.number(signed(asset.cost.frames) as u64);
+        if let Some(Standing { state, charge }) = asset.synced {
+            self.text(state.as_str());
+            self.number(signed(charge.images) as u64);
+            self.number(signed(charge.frames) as u64);
+        }
     }
 
     /// The hash of what was added, in hexadecimal digits.

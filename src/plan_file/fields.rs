@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use crate::files::parquet_file::Fault;
 use crate::model::{
-    Access, Asset, Blob, BlobName, Code, Facts, Finding, Format, FourCc, GapCost, Kind, Malformed,
-    Orientation, Severity, Verdict, Video, VideoTrack,
+    Access, Asset, Blob, BlobName, Code, Cost, Facts, Finding, Format, FourCc, GapCost, Kind, Malformed,
+    Orientation, Severity, Standing, SyncState, Verdict, Video, VideoTrack,
 };
 
 /// Nanoseconds per microsecond.
@@ -34,7 +34,8 @@ pub(super) fn blank() -> Asset {
         kind: Kind::Other,
         facts: Facts::of(Format::Unknown),
         verdict: Verdict::Unknown,
-        cost: crate::model::Cost::default(),
+        cost: Cost::default(),
+        synced: None,
         findings: Vec::new(),
         skipped: None,
         reads: crate::model::Reads::default(),
@@ -177,6 +178,19 @@ pub(super) fn set_orientation_read(asset: &mut Asset, _: usize, was_read: bool) 
         asset.facts.orientation = Orientation::Absent;
     }
     Ok(())
+}
+
+pub(super) fn set_sync_state(asset: &mut Asset, _: usize, name: &str) -> Done {
+    let mut state = SyncState::New;
+    pick(&mut state, SyncState::ALL, SyncState::as_str, name, "state of a sync")?;
+    asset.synced = Some(Standing { state, charge: Cost::default() });
+    Ok(())
+}
+
+/// The charge of an asset whose state is set.
+pub(super) fn charge_mut(asset: &mut Asset) -> &mut Cost {
+    let cost = asset.cost;
+    &mut asset.synced.get_or_insert(Standing { state: SyncState::New, charge: cost }).charge
 }
 
 pub(super) fn four_cc(text: &str) -> Result<FourCc, Fault> {

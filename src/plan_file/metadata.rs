@@ -18,6 +18,7 @@ pub(super) const FORMAT_KEY: &str = "presync.format_version";
 /// Optional keys.
 const ROOT: &str = "presync.root";
 const WORKSPACE: &str = "presync.workspace";
+const SYNCED: &str = "presync.synced";
 
 /// Why the metadata isn't that of a readable plan.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,6 +73,9 @@ pub(super) fn pairs(plan: &Plan) -> serde_json::Result<Vec<KeyValue>> {
     if let Some(changes) = &summary.changes {
         pairs.push(("presync.changes", serde_json::to_string(changes)?));
     }
+    if let Some(synced) = &summary.synced {
+        pairs.push((SYNCED, serde_json::to_string(synced)?));
+    }
     let optional =
         [(ROOT, &header.root), (WORKSPACE, &header.workspace), ("presync.incomplete", &summary.incomplete)];
     pairs.extend(optional.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))));
@@ -113,6 +117,7 @@ pub(super) fn plan(pairs: &[KeyValue]) -> Result<Plan, Refused> {
         frame_shortage: spent.frame_shortage,
         basenames_compared: pairs.json("presync.basenames_compared")?,
         changes: pairs.maybe_json("presync.changes")?,
+        synced: pairs.maybe_json(SYNCED)?,
         incomplete,
     };
     Ok(Plan {

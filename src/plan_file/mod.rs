@@ -19,6 +19,7 @@ mod part;
 mod read;
 mod rows;
 mod spool;
+pub mod synced;
 mod write;
 
 use jiff::Timestamp;

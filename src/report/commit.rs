@@ -12,6 +12,7 @@ use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::commit::{Commit, CommitOutcome, Manifest, Obstacle, Obstacles, Written};
 use crate::ledger::Amounts;
+use crate::model::Period;
 
 /// Writes the report to `out`. `width` is the maximum number of columns for text.
 ///
@@ -53,7 +54,7 @@ fn text(out: &mut impl Write, commit: &Commit, outcome: &CommitOutcome, width: u
     // Never cut, because users pass it to presync quota release.
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {}", "plan id", shown(&plan.id))?;
     let workspace = cut(&shown(&commit.workspace), width - 24);
-    writeln!(out, "  {DIM}{:<10}{DIM:#}  {workspace} {DIM}in {}{DIM:#}\n", "workspace", commit.month)?;
+    writeln!(out, "  {DIM}{:<10}{DIM:#}  {workspace} {DIM}{}{DIM:#}\n", "workspace", of(commit.period))?;
 
     let totals = &plan.summary.totals;
     let rows = [
@@ -68,6 +69,9 @@ fn text(out: &mut impl Write, commit: &Commit, outcome: &CommitOutcome, width: u
     for (kind, needed) in &commit.costs {
         let left = commit.left.get(kind).map(|left| format!("  {DIM}of {} left{DIM:#}", number(*left)));
         writeln!(out, "  {:<10}  {:>9}{}", kind.unit(), number(*needed), left.unwrap_or_default())?;
+    }
+    for (kind, back) in &commit.returned {
+        writeln!(out, "  {:<10}  {:>9}  {DIM}given back{DIM:#}", kind.unit(), format!("−{}", number(*back)))?;
     }
     writeln!(out)?;
 
@@ -104,6 +108,14 @@ fn text(out: &mut impl Write, commit: &Commit, outcome: &CommitOutcome, width: u
                 ),
             }
         }
+    }
+}
+
+/// `in 2026-11`.
+fn of(period: Period) -> String {
+    match period {
+        Period::Month(month) => format!("in {month}"),
+        Period::Stock => "as a stock".to_owned(),
     }
 }
 
@@ -155,6 +167,9 @@ struct CommitRecord<'a> {
     workspace: &'a str,
     month: String,
     costs: BTreeMap<&'static str, u64>,
+    /// What is given back of a stock, beyond the costs.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    returned: BTreeMap<&'static str, u64>,
     totals: CountsRecord,
     #[serde(skip_serializing_if = "Option::is_none")]
     committed_at: Option<Timestamp>,
@@ -221,8 +236,9 @@ impl<'a> CommitRecord<'a> {
             source: SourceRecord::new(&header.origin),
             profile: &header.profile.name,
             workspace: &commit.workspace,
-            month: commit.month.to_string(),
+            month: commit.period.to_string(),
             costs: by_name(&commit.costs),
+            returned: by_name(&commit.returned),
             totals: CountsRecord {
                 accepted: totals.accepted,
                 rejected: totals.rejected,

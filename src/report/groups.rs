@@ -104,6 +104,7 @@ mod tests {
             facts: Facts::of(Format::Mp4),
             verdict: Verdict::Reject,
             cost: Cost::default(),
+            synced: None,
             findings,
             skipped: None,
             reads: Reads::default(),

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::TextOrJson;
-use super::layout::{self, MAX_WIDTH, MIN_WIDTH, cut, number, shown};
+use super::layout::{self, MAX_WIDTH, MIN_WIDTH, counted, cut, number, shown};
 use super::record::{FORMAT_VERSION, ToolRecord};
 use super::style::{BOLD, DIM, ERROR, GOOD};
-use crate::ledger::{Amounts, Balance, Change, Reservation};
-use crate::model::{Month, QuotaKind};
+use crate::ledger::{Amounts, Balance, Change, Reservation, SyncedSource};
+use crate::model::{Cost, Month, QuotaKind};
 
 /// The contents of a ledger for a month.
 #[derive(Clone, Debug)]
@@ -32,10 +32,14 @@ pub struct Statement<'a> {
 pub struct Workspace {
     /// Its name.
     pub name: String,
-    /// The balance of each kind of quota.
+    /// The balance of each kind of quota in the month.
     pub balances: BTreeMap<QuotaKind, Balance>,
+    /// The balance of each kind of quota that is not renewed.
+    pub stock: BTreeMap<QuotaKind, Balance>,
     /// The active reservations, oldest first.
     pub reservations: Vec<Reservation>,
+    /// What is known to be synced of each source.
+    pub synced: Vec<SyncedSource>,
 }
 
 /// Writes the report to `out`. `width` is the maximum number of columns for text.
@@ -81,16 +85,28 @@ fn text(out: &mut impl Write, statement: &Statement<'_>, width: usize) -> io::Re
     if workspaces.is_empty() {
         writeln!(out, "\nNo quota is recorded; {DIM}set one with presync quota set --images N{DIM:#}")?;
     }
-    for Workspace { name, balances, reservations } in workspaces {
+    for Workspace { name, balances, stock, reservations, synced } in workspaces {
         writeln!(out, "\n{BOLD}{}{BOLD:#}", cut(&shown(name), width))?;
         for (kind, balance) in balances {
             writeln!(out, "{}", balance_line(*kind, balance))?;
         }
+        for (kind, balance) in stock {
+            writeln!(out, "{} {DIM}(stock){DIM:#}", balance_line(*kind, balance))?;
+        }
         for Reservation { plan, source, costs, reserved_at, .. } in reservations {
             // Never cut the plan's id, because users copy it.
-            writeln!(out, "  {:<10}  {}  {DIM}by plan{DIM:#} {}", "reserved", amounts(costs), shown(plan))?;
+            let costs = if costs.is_empty() { "nothing more".to_owned() } else { amounts(costs) };
+            writeln!(out, "  {:<10}  {costs}  {DIM}by plan{DIM:#} {}", "reserved", shown(plan))?;
             let source = cut(&shown(source), width - 35);
             writeln!(out, "  {:<10}  {DIM}{} {source}{DIM:#}", "", time(*reserved_at))?;
+        }
+        for one in synced {
+            let overlapping = synced.iter().any(|other| other != one && other.scope.overlaps(&one.scope));
+            let note = if overlapping { "; overlaps another source, and each asset counts once" } else { "" };
+            let assets = counted(one.assets, "asset", "assets");
+            writeln!(out, "  {:<10}  {assets}{DIM}{note}{DIM:#}", "synced")?;
+            let source = cut(&shown(&one.source), width - 35);
+            writeln!(out, "  {:<10}  {DIM}{} {source}{DIM:#}", "", time(one.confirmed_at))?;
         }
     }
     let Some(history) = history else { return Ok(()) };
@@ -135,7 +151,21 @@ struct QuotaDocument<'a> {
 struct WorkspaceRecord<'a> {
     name: &'a str,
     quota: BTreeMap<&'static str, BalanceRecord>,
+    /// Quota that is not renewed; absent if there is none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    stock: BTreeMap<&'static str, BalanceRecord>,
     reservations: Vec<ReservationRecord<'a>>,
+    synced: Vec<SyncedRecord<'a>>,
+}
+
+/// What is known to be synced of a source.
+#[derive(Serialize)]
+struct SyncedRecord<'a> {
+    source: &'a str,
+    plan: &'a str,
+    confirmed_at: Timestamp,
+    assets: u64,
+    cost: Cost,
 }
 
 #[derive(Serialize)]
@@ -182,11 +212,23 @@ impl<'a> QuotaDocument<'a> {
 
 impl<'a> WorkspaceRecord<'a> {
     fn new(workspace: &'a Workspace) -> Self {
-        let balances = workspace.balances.iter();
+        let records = |balances: &BTreeMap<QuotaKind, Balance>| {
+            let balances = balances.iter();
+            balances.map(|(kind, balance)| (kind.as_str(), BalanceRecord::new(balance))).collect()
+        };
+        let synced = workspace.synced.iter().map(|synced| SyncedRecord {
+            source: &synced.source,
+            plan: &synced.plan,
+            confirmed_at: synced.confirmed_at,
+            assets: synced.assets,
+            cost: synced.cost,
+        });
         Self {
             name: &workspace.name,
-            quota: balances.map(|(kind, balance)| (kind.as_str(), BalanceRecord::new(balance))).collect(),
+            quota: records(&workspace.balances),
+            stock: records(&workspace.stock),
             reservations: workspace.reservations.iter().map(ReservationRecord::new).collect(),
+            synced: synced.collect(),
         }
     }
 }
@@ -215,7 +257,7 @@ impl<'a> ChangeRecord<'a> {
         Self {
             time: change.time,
             workspace: &change.workspace,
-            month: change.month.to_string(),
+            month: change.period.to_string(),
             kind: change.kind.as_str(),
             subject: change.subject.as_str(),
             plan: change.plan.as_deref(),

@@ -168,7 +168,17 @@ impl Decision {
             (None, Some(Severity::Warning) | None) => Verdict::Accept,
         };
         let cost = if verdict == Verdict::Skip { Cost::default() } else { cost(kind, &facts, profile) };
-        Asset { blob, kind, facts, verdict, cost, findings: self.findings, skipped: self.skipped, reads }
+        Asset {
+            blob,
+            kind,
+            facts,
+            verdict,
+            cost,
+            synced: None,
+            findings: self.findings,
+            skipped: self.skipped,
+            reads,
+        }
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::progress::Progress;
+use super::synced::{Ended, Synced};
 use super::{Judged, closed};
 use crate::model::error::Result;
-use crate::model::{Admit, Asset, Origin, Overrides, Quota};
+use crate::model::{Admit, Asset, Cost, Origin, Overrides, PeriodKind, Quota};
 use crate::plan::{Budget, DuplicateRule, Ranking, Reorder, Sink, Summary};
 use crate::plan_file::Spool;
 use crate::rules::{self, Profile};
@@ -31,6 +32,7 @@ pub(super) fn settle<K: Sink>(
     mut verdicts: mpsc::Receiver<Vec<(u64, Judged)>>,
     window: &Semaphore,
     mut settler: Settler<K>,
+    progress: &Progress,
 ) -> Result<(Budget, K)> {
     let mut reorder = Reorder::default();
     while let Some(judged) = verdicts.blocking_recv() {
@@ -46,7 +48,9 @@ pub(super) fn settle<K: Sink>(
             }
         }
     }
-    settler.finish()
+    // The verdicts end after the listing, so this says whether there was one for each of its blobs.
+    let is_complete = progress.is_all(settler.added);
+    settler.finish(is_complete)
 }
 
 /// Settles assets of `origin` that the rules have already judged: warns about duplicate basenames and spends the quota, as a run
@@ -62,11 +66,11 @@ pub fn settle_judged<K: Sink>(
     profile: &Arc<Profile>,
     sink: K,
 ) -> Result<(Summary, K)> {
-    let mut settler = Settler::new(Some(origin), admit, quota, profile, sink)?;
+    let mut settler = Settler::new(Some(origin), admit, quota, profile, None, sink)?;
     for asset in assets {
         settler.add(asset?.into())?;
     }
-    let (budget, sink) = settler.finish()?;
+    let (budget, sink) = settler.finish(true)?;
     Ok((budget.summary(), sink))
 }
 
@@ -75,6 +79,9 @@ pub(super) struct Settler<K> {
     sink: K,
     /// The account and the container, for the commands of fixes.
     place: (Option<String>, Option<String>),
+    profile: Arc<Profile>,
+    synced: Option<Synced>,
+    added: u64,
     duplicates: DuplicateRule,
     overrides: Overrides,
     order: Order,
@@ -94,23 +101,34 @@ impl<K: Sink> Settler<K> {
         admit: Admit,
         quota: Quota,
         profile: &Arc<Profile>,
+        synced: Option<Synced>,
         sink: K,
     ) -> Result<Self> {
         let place =
             origin.map(|origin| (origin.account.clone(), origin.container.clone())).unwrap_or_default();
         let overrides = profile.overrides.clone();
+        // What is gone gives back some of a stock, and that is known only at the end of the listing.
+        let may_return = profile.quota.period == PeriodKind::Stock
+            && synced.as_ref().is_some_and(|synced| !synced.is_empty());
         let order = match admit {
-            Admit::Listing => Order::Listing(Box::new(Budget::new(quota).with_overrides(overrides.clone()))),
+            Admit::Listing if !may_return => {
+                Order::Listing(Box::new(Budget::new(quota).with_overrides(overrides.clone())))
+            }
             _ => Order::Ranked(Ranking::new(admit, quota), Box::new(Spool::new(Arc::clone(profile))?)),
         };
-        Ok(Self { sink, place, duplicates: DuplicateRule::new(overrides.clone()), overrides, order })
+        let (profile, duplicates) = (Arc::clone(profile), DuplicateRule::new(overrides.clone()));
+        Ok(Self { sink, place, profile, synced, added: 0, duplicates, overrides, order })
     }
 
     fn add(&mut self, judged: Judged) -> Result<()> {
         let Judged { mut asset, is_kept } = judged;
         self.sink.judged(&asset, is_kept)?;
+        self.added += 1;
         self.duplicates.judge(&mut asset);
         rules::address(&mut asset.findings, self.place.0.as_deref(), self.place.1.as_deref());
+        if let Some(synced) = &mut self.synced {
+            synced.compare(&mut asset, &self.profile)?;
+        }
         match &mut self.order {
             Order::Listing(budget) => spend(budget, &mut self.sink, asset),
             Order::Ranked(ranking, spool) => {
@@ -120,18 +138,28 @@ impl<K: Sink> Settler<K> {
         }
     }
 
-    fn finish(self) -> Result<(Budget, K)> {
-        let Self { mut sink, overrides, order, .. } = self;
-        let budget = match order {
+    /// Ends the listing. `is_complete` is whether every blob of it was added.
+    fn finish(self, is_complete: bool) -> Result<(Budget, K)> {
+        let Self { mut sink, profile, synced, overrides, order, .. } = self;
+        let ended = synced.map(|synced| synced.finish(is_complete)).transpose()?;
+        let mut returned = Cost::default();
+        if let Some(ended) = ended.as_ref().filter(|_| profile.quota.period == PeriodKind::Stock) {
+            returned = ended.returned;
+            returned.add(ended.gone.cost);
+        }
+        let mut budget = match order {
             Order::Listing(budget) => *budget,
             Order::Ranked(ranking, spool) => {
-                let mut budget = ranking.decide().with_overrides(overrides);
+                let mut budget = ranking.decide(returned).with_overrides(overrides);
                 for asset in spool.read()? {
                     spend(&mut budget, &mut sink, asset?)?;
                 }
                 budget
             }
         };
+        if let Some(Ended { sources, gone, .. }) = ended {
+            budget.end_of_listing(sources, gone, returned);
+        }
         Ok((budget, sink))
     }
 }

@@ -13,6 +13,7 @@ use crate::model::error::{Error, Result};
 mod connection;
 mod environment;
 mod names;
+mod scope;
 pub use connection::{ConnectionString, Sas};
 pub use environment::Environment;
 pub use names::{check_account, check_container};

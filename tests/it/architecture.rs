@@ -16,7 +16,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("source", &["files", "model"]),
     ("plan", &["model", "rules"]),
     ("plan_file", &["files", "model", "plan", "rules"]),
-    ("ledger", &["model"]),
+    ("ledger", &["model", "plan_file"]),
     ("commit", &["ledger", "model", "plan_file", "rules"]),
     ("run", &["examine", "model", "plan", "plan_file", "probe", "rules", "source"]),
     ("bench", &["model", "source"]),

@@ -14,8 +14,8 @@ use super::output::Output;
 use super::{ledger, say};
 use crate::command::exit::Exit;
 use crate::ledger::{Amounts, Balance};
+use crate::model::QuotaKind;
 use crate::model::error::{Error, Result, reason};
-use crate::model::{Month, QuotaKind};
 use crate::plan::audit::{Audit, Container, ContainerOutcome, ProjectBasenames, SharedBasenames, Together};
 use crate::report::{self, ProgressBars, shown};
 use crate::rules::Profile;
@@ -223,13 +223,13 @@ impl Budget {
         environment: &Environment,
     ) -> Result<Self> {
         let path = ledger::path(args.ledger.as_deref(), environment)?;
-        let month = Month::of(Timestamp::now());
+        let now = Timestamp::now();
         let mut balances = BTreeMap::new();
         let mut profiles: Vec<_> =
             targets.iter().filter_map(|target| target.profile.as_deref().ok()).collect();
         profiles.dedup_by_key(|profile| std::ptr::from_ref(*profile));
         for profile in profiles {
-            balances.extend(ledger::balances(&path, workspace, month, profile)?);
+            balances.extend(ledger::balances(&path, workspace, profile.quota.period.at(now), profile)?);
         }
         Ok(Self { balances })
     }
@@ -239,7 +239,7 @@ impl Budget {
         let mut costs = Amounts::new();
         for (container, profile) in containers.iter().zip(profiles) {
             if let (Some(summary), Some(profile)) = (container.outcome.summary(), profile) {
-                for (kind, cost) in ledger::costs(profile, &summary.totals)? {
+                for (kind, cost) in ledger::costs(profile, &summary.quota)? {
                     let sum = costs.entry(kind).or_default();
                     *sum = cost.saturating_add(*sum);
                 }

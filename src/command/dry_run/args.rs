@@ -55,7 +55,8 @@ pub(crate) struct DryRunArgs {
     #[arg(long, value_name = "N", value_parser = whole_number)]
     pub reserve: Option<u64>,
 
-    /// Use what this workspace of the ledger has left this month as the quota [default: the connection's, else none]
+    /// Use what this workspace of the ledger has left as the quota, and what it knows to be synced [default: the
+    /// connection's, else none]
     #[arg(long, value_name = "NAME", value_parser = one_line)]
     pub workspace: Option<String>,
 
@@ -112,6 +113,11 @@ pub(crate) struct DryRunArgs {
     /// Read only what has changed since this plan, and report what was added, removed and changed
     #[arg(long, value_name = "PLAN")]
     pub baseline: Option<PathBuf>,
+
+    /// Count what this plan accepts as synced already: unchanged, it costs nothing again. With a workspace, the ledger
+    /// knows this after presync quota confirm
+    #[arg(long, value_name = "PLAN")]
+    pub synced: Option<PathBuf>,
 
     /// Exit with 0 instead of 1 if there are findings
     #[arg(long)]

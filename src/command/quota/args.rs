@@ -1,12 +1,14 @@
 //! The command line of `presync quota`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 
-use crate::command::args::ColorArgs;
+use crate::command::args::{AzureArgs, ColorArgs};
 use crate::command::values::{one_line, whole_number};
-use crate::model::{Month, QuotaKind};
+use crate::model::{Month, Period, QuotaKind};
 use crate::report::TextOrJson;
 
 #[derive(Debug, Args)]
@@ -23,10 +25,16 @@ pub(in crate::command) struct QuotaArgs {
 pub(super) enum QuotaCommand {
     /// Show limits, how much is used, reserved and left, and by which plans (the default)
     Show(ShowArgs),
-    /// Set a month's limits and what the platform shows as used
+    /// Set limits and what the platform shows as used
     Set(SetArgs),
-    /// Release what a plan reserved, because it will not be synced or already counts as used
+    /// Confirm that plans have been synced: what they reserved becomes used, and costs nothing again
+    Confirm(ConfirmArgs),
+    /// Release what plans reserved, because they have not been and will not be synced
     Release(ReleaseArgs),
+    /// Record that everything that a plan accepts has been synced before, without using any quota
+    Synced(SyncedArgs),
+    /// Forget what is known to be synced of a source, because it is no longer on the platform
+    Forget(ForgetArgs),
 }
 
 #[derive(Debug, Args)]
@@ -62,9 +70,13 @@ pub(super) struct SetArgs {
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = one_line)]
     pub workspace: String,
 
-    /// Month, such as 2026-11 [default: the current month in UTC]
+    /// Month, such as 2026-11 [default: the current month in UTC; for data rows, the stock]
     #[arg(long, value_name = "MONTH", value_parser = month)]
     pub month: Option<Month>,
+
+    /// The quota is one stock for all time, and what is deleted gives back what it used
+    #[arg(long, conflicts_with = "month")]
+    pub stock: bool,
 
     /// Limit of images; 'none' removes it
     #[arg(long, value_name = "N|none", value_parser = limit)]
@@ -94,14 +106,74 @@ pub(super) struct SetArgs {
     pub ledger: LedgerArgs,
 }
 
+/// Which plans a command is for.
 #[derive(Debug, Args)]
-pub(super) struct ReleaseArgs {
-    /// ID of the plan, as shown by presync quota show
+#[group(id = "which", required = true, multiple = false, args = ["plans", "all"])]
+pub(super) struct PlansArgs {
+    /// IDs of plans, as shown by presync quota show, or unique beginnings of them
     #[arg(value_name = "PLAN-ID")]
-    pub plan: String,
+    pub plans: Vec<String>,
+
+    /// Every plan with an active reservation
+    #[arg(long)]
+    pub all: bool,
+
+    /// With --all, only plans of this workspace
+    #[arg(long, value_name = "NAME", value_parser = one_line, requires = "all")]
+    pub workspace: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfirmArgs {
+    #[command(flatten)]
+    pub plans: PlansArgs,
+
+    /// What is set as used includes these plans already, so nothing is added to it
+    #[arg(long)]
+    pub already_used: bool,
 
     #[command(flatten)]
     pub ledger: LedgerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReleaseArgs {
+    #[command(flatten)]
+    pub plans: PlansArgs,
+
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SyncedArgs {
+    /// A plan saved by presync dry-run --plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+
+    /// Workspace of the ledger [default: the plan's, else 'default']
+    #[arg(long, value_name = "NAME", value_parser = one_line)]
+    pub workspace: Option<String>,
+
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ForgetArgs {
+    /// The source, as for presync dry-run
+    #[arg(value_name = "SOURCE")]
+    pub source: OsString,
+
+    /// Workspace of the ledger [default: the connection's, else 'default']
+    #[arg(long, value_name = "NAME", value_parser = one_line)]
+    pub workspace: Option<String>,
+
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    pub azure: AzureArgs,
 }
 
 #[derive(Debug, Args)]
@@ -133,6 +205,15 @@ fn month(text: &str) -> Result<Month, &'static str> {
 }
 
 impl SetArgs {
+    /// The period of a kind of quota.
+    pub(super) fn period(&self, kind: QuotaKind, now: Timestamp) -> Period {
+        match self.month {
+            Some(month) => Period::Month(month),
+            None if self.stock => Period::Stock,
+            None => kind.period().at(now),
+        }
+    }
+
     /// The limits to set, where `None` is no limit.
     pub(super) fn limits(&self) -> Vec<(QuotaKind, Option<u64>)> {
         let limits = [self.images, self.frames, self.data_rows];

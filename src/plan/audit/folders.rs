@@ -60,6 +60,7 @@ mod tests {
             facts: Facts::of(Format::Unknown),
             verdict,
             cost: Cost::default(),
+            synced: None,
             findings: Vec::new(),
             skipped: None,
             reads: Reads::default(),

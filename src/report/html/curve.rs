@@ -116,6 +116,7 @@ mod tests {
             facts: Facts::of(Format::Jpeg),
             verdict: if fits { Verdict::Accept } else { Verdict::Reject },
             cost: Cost { images: 1, frames: 0 },
+            synced: None,
             findings: if fits { Vec::new() } else { vec![Finding::new(Code::ImageQuota, "none is left")] },
             skipped: None,
             reads: Reads::default(),

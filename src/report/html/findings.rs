@@ -109,6 +109,7 @@ mod tests {
             facts: Facts::of(Format::Jpeg),
             verdict: Verdict::Reject,
             cost: Cost { images: 1, frames: 0 },
+            synced: None,
             findings,
             skipped: None,
             reads: Reads::default(),

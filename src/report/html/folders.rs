@@ -221,6 +221,7 @@ mod tests {
             facts: Facts::of(Format::Jpeg),
             verdict,
             cost: Cost { images: 1, frames: 0 },
+            synced: None,
             findings: match verdict {
                 Verdict::Reject => vec![Finding::new(Code::ExifOrientation, "it is 6")],
                 _ => Vec::new(),

@@ -1,0 +1,255 @@
+//! The file: rows by name, as Parquet.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, Int64Type};
+use parquet::errors::{ParquetError, Result as Encoded};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::ColumnPath;
+
+use super::{SyncedRow, damaged, not_read, not_written, row};
+use crate::files::leaf::{LeafReader, Value};
+use crate::files::parquet_file::{self, Fault, Refused, guarded};
+use crate::files::whole::WholeFile;
+use crate::model::BlobName;
+use crate::model::error::Result;
+use crate::plan_file::{TOOL, signed};
+
+/// Rows of a row group, which is what a lookup in any order decodes at a time.
+const GROUP_ROWS: usize = 4 << 10;
+/// Bytes of names and ETags at which a row group ends: names may have a thousand bytes each.
+const GROUP_BYTES: usize = 1 << 20;
+/// The key of the first name of each row group, as a JSON list. Parquet's own statistics may be cut.
+const INDEX_KEY: &str = "presync.synced.first_names";
+const SCHEMA: &str = "message synced { required binary name (STRING); optional binary etag (STRING); \
+                      required int64 images; required int64 frames; required boolean own; }";
+const COLUMNS: usize = 5;
+
+/// Writes a file, which does not appear before it is finished.
+pub struct SyncedWriter {
+    path: PathBuf,
+    file: WholeFile,
+    groups: SerializedFileWriter<File>,
+    rows: Columns,
+    firsts: Vec<String>,
+}
+
+/// The rows of a group, column by column.
+#[derive(Default)]
+struct Columns {
+    bytes: usize,
+    names: Vec<ByteArray>,
+    etags: Vec<ByteArray>,
+    has_etag: Vec<i16>,
+    images: Vec<i64>,
+    frames: Vec<i64>,
+    own: Vec<bool>,
+}
+
+impl SyncedWriter {
+    /// Begins the file that will be at `path`.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be created.
+    pub fn create(path: &Path) -> Result<Self> {
+        let file = WholeFile::create(path)?;
+        let open = || -> Encoded<_> {
+            SerializedFileWriter::new(
+                file.writer()?,
+                Arc::new(parse_message_type(SCHEMA)?),
+                properties()?.into(),
+            )
+        };
+        let groups = open().map_err(|error| not_written(path, &error.to_string()))?;
+        Ok(Self { path: path.to_owned(), file, groups, rows: Columns::default(), firsts: Vec::new() })
+    }
+
+    /// Adds the next row by name.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be written.
+    pub fn add(&mut self, row: &SyncedRow) -> Result<()> {
+        if self.rows.names.is_empty() {
+            self.firsts.push(row.asset.name.as_str().to_owned());
+        }
+        self.rows.add(row);
+        match self.rows.names.len() == GROUP_ROWS || self.rows.bytes >= GROUP_BYTES {
+            true => self.write_group(),
+            false => Ok(()),
+        }
+    }
+
+    /// Puts the file in place.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be written.
+    pub fn finish(mut self) -> Result<()> {
+        if !self.rows.names.is_empty() {
+            self.write_group()?;
+        }
+        let Self { path, file, mut groups, firsts, .. } = self;
+        let failed = |why: String| not_written(&path, &why);
+        let index = serde_json::to_string(&firsts).map_err(|error| failed(error.to_string()))?;
+        groups.append_key_value_metadata(KeyValue::new(INDEX_KEY.to_owned(), index));
+        groups.finish().map_err(|error| failed(error.to_string()))?;
+        file.commit()
+    }
+
+    fn write_group(&mut self) -> Result<()> {
+        let rows = std::mem::take(&mut self.rows);
+        let written = self.groups.next_row_group().and_then(|group| rows.write(group));
+        written.map_err(|error| not_written(&self.path, &error.to_string()))
+    }
+}
+
+impl Columns {
+    fn add(&mut self, SyncedRow { asset, is_own }: &SyncedRow) {
+        let (name, etag) = (asset.name.as_str(), asset.etag.as_ref().map(|etag| etag.as_str()));
+        self.bytes += name.len() + etag.map_or(0, str::len);
+        self.names.push(name.into());
+        self.etags.extend(etag.map(ByteArray::from));
+        self.has_etag.push(etag.is_some().into());
+        self.images.push(signed(asset.cost.images));
+        self.frames.push(signed(asset.cost.frames));
+        self.own.push(*is_own);
+    }
+
+    fn write(self, mut group: SerializedRowGroupWriter<'_, File>) -> Encoded<()> {
+        fn column<T: DataType>(
+            group: &mut SerializedRowGroupWriter<'_, File>,
+            values: &[T::T],
+            definition: Option<&[i16]>,
+        ) -> Encoded<()> {
+            let column = group.next_column()?;
+            let mut column = column.ok_or_else(|| ParquetError::General("a column is missing".to_owned()))?;
+            column.typed::<T>().write_batch(values, definition, None)?;
+            column.close()
+        }
+        column::<ByteArrayType>(&mut group, &self.names, None)?;
+        column::<ByteArrayType>(&mut group, &self.etags, Some(&self.has_etag))?;
+        column::<Int64Type>(&mut group, &self.images, None)?;
+        column::<Int64Type>(&mut group, &self.frames, None)?;
+        column::<BoolType>(&mut group, &self.own, None)?;
+        group.close().map(drop)
+    }
+}
+
+fn properties() -> Encoded<WriterProperties> {
+    let mut properties = WriterProperties::builder()
+        .set_created_by(TOOL.to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_offset_index_disabled(true);
+    for column in ["name", "etag"] {
+        let path = ColumnPath::from(column);
+        properties = properties.set_column_dictionary_enabled(path, false);
+    }
+    Ok(properties.set_column_encoding(ColumnPath::from("name"), Encoding::DELTA_BYTE_ARRAY).build())
+}
+
+/// A file that is being read. Once open, it can be read even if it is removed meanwhile.
+pub struct SyncedFile {
+    path: PathBuf,
+    file: SerializedFileReader<File>,
+    /// The first name of each row group.
+    pub(super) firsts: Vec<BlobName>,
+}
+
+impl SyncedFile {
+    /// Opens the file at `path`.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be read, or if presync did not write it.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|error| not_read(path, &error))?;
+        let file = parquet_file::open(file).map_err(|refused| match refused {
+            Refused::Unreadable(error) => not_read(path, &error),
+            refused => damaged(path, &refused.why()),
+        })?;
+        let index = parquet_file::pairs(&file).iter().find(|pair| pair.key == INDEX_KEY);
+        let firsts =
+            index.and_then(|pair| serde_json::from_str::<Vec<BlobName>>(pair.value.as_deref()?).ok());
+        let firsts = firsts.filter(|firsts| {
+            firsts.len() == file.metadata().num_row_groups() && firsts.is_sorted_by(|one, next| one < next)
+        });
+        let firsts = firsts.ok_or_else(|| damaged(path, "it has no index of its names"))?;
+        Ok(Self { path: path.to_owned(), file, firsts })
+    }
+
+    /// How many rows it has, according to its footer.
+    pub fn len(&self) -> u64 {
+        u64::try_from(self.file.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// Whether it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All rows by name.
+    pub fn rows(self) -> impl Iterator<Item = Result<SyncedRow>> + Send {
+        let groups = 0..self.firsts.len();
+        let mut failed = false;
+        let rows = groups.map(move |group| self.group(group)).flat_map(|group| match group {
+            Ok(rows) => rows.into_iter().map(Ok).collect::<Vec<_>>(),
+            Err(error) => vec![Err(error)],
+        });
+        rows.take_while(move |row| !std::mem::replace(&mut failed, row.is_err()))
+    }
+
+    /// The rows of a group, which must exist.
+    pub(super) fn group(&self, group: usize) -> Result<Vec<SyncedRow>> {
+        self.decode(group).map_err(|fault| damaged(&self.path, &fault))
+    }
+
+    fn decode(&self, group: usize) -> std::result::Result<Vec<SyncedRow>, Fault> {
+        let reader = guarded(|| self.file.get_row_group(group))?;
+        let metadata = reader.metadata();
+        let is_plausible = usize::try_from(metadata.num_rows()).is_ok_and(|rows| rows <= GROUP_ROWS);
+        if !is_plausible || metadata.num_columns() != COLUMNS {
+            return Err("a row group has an unexpected shape".to_owned());
+        }
+        let mut leaves = Vec::with_capacity(COLUMNS);
+        for leaf in 0..COLUMNS {
+            let mut leaf = guarded(|| LeafReader::open(&*reader, leaf))?;
+            let rows = guarded(|| leaf.decode(GROUP_ROWS))?;
+            leaves.push((leaf, rows));
+        }
+        let len = leaves[0].1;
+        if leaves.iter().any(|(_, rows)| *rows != len) {
+            return Err("its columns have different numbers of rows".to_owned());
+        }
+        (0..len).map(|_| next_row(&mut leaves)).collect()
+    }
+}
+
+/// Takes the next value of each column.
+fn next_row(leaves: &mut [(LeafReader, usize)]) -> std::result::Result<SyncedRow, Fault> {
+    let (mut name, mut etag, mut costs, mut is_own) = (None, None, [0, 0], false);
+    for (column, (leaf, _)) in leaves.iter_mut().enumerate() {
+        leaf.next_row(|_, value| {
+            match (column, value) {
+                (0, Some(Value::Bytes(bytes))) => name = Some(utf8(bytes)?),
+                (1, Some(Value::Bytes(bytes))) => etag = Some(utf8(bytes)?),
+                (1, None) => {}
+                (2 | 3, Some(Value::Int(cost))) => costs[column - 2] = cost,
+                (4, Some(Value::Bool(own))) => is_own = own,
+                _ => return Err("a column has values of another type".to_owned()),
+            }
+            Ok(())
+        })?;
+    }
+    let name = name.ok_or_else(|| "a name is missing".to_owned())?;
+    Ok(row(&name, etag.as_deref(), costs[0], costs[1], is_own))
+}
+
+fn utf8(bytes: &[u8]) -> std::result::Result<String, Fault> {
+    String::from_utf8(bytes.to_owned()).map_err(|_| "a text is not UTF-8".to_owned())
+}
