@@ -18,11 +18,10 @@ use crate::connections::{self, Added, Connection, FILE_NAME};
 use crate::model::error::{Error, Result};
 use crate::report::style::{BOLD, DIM};
 use crate::report::{self, shown};
+use crate::rules::Profile;
 use crate::source::azure;
 use crate::source::location::{ContainerUrl, Environment, Location};
 
-/// The origin of the platform's site, whose pages must be allowed to play videos. An assumption.
-const ORIGIN: &str = "https://nexus.datature.io";
 /// A placeholder for the ID of the platform's application, which only the platform knows.
 const APP_ID: &str = "<APP-ID>";
 /// The least privileged role that can list and read ("Azure built-in roles for Storage").
@@ -45,9 +44,13 @@ pub(super) struct ConnectArgs {
     #[arg(long, value_name = "ID", value_parser = one_line)]
     app_id: Option<String>,
 
-    /// Origin of the platform's site, for CORS; can be repeated [default: https://nexus.datature.io]
+    /// Origin of the platform's site, for CORS; can be repeated [default: the profile's]
     #[arg(long = "origin", value_name = "URL", value_parser = origin)]
     origins: Vec<String>,
+
+    /// The platform: nexus, vi, or a TOML file [default: the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE")]
+    profile: Option<String>,
 
     /// Subscription of the storage account [default: looked up by az]
     #[arg(long, value_name = "ID", value_parser = one_line)]
@@ -75,7 +78,7 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit> {
         // With --write, --config names the file to write, which may not exist yet.
         azure.config = None;
     }
-    let target = Target { source: &args.source, azure: &azure, profile: None };
+    let target = Target { source: &args.source, azure: &azure, profile: args.profile.as_deref() };
     let resolved = Resolved::source(target, &environment)?;
     let Location::Container(url) = &resolved.location else {
         return Err(Error::new(format!("'{}' is a folder, which needs no connection", resolved.location))
@@ -88,7 +91,8 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit> {
     let steps = match url.is_emulator() {
         true => Vec::new(),
         false => {
-            vec![principal(args)?, role(account, url.container(), args)?, cors(account, args)?]
+            let origins = resolved.origins(&args.origins)?;
+            vec![principal(args)?, role(account, url.container(), args)?, cors(account, args, &origins)?]
         }
     };
     if let Some(name) = &args.write {
@@ -117,7 +121,8 @@ fn connection(
         ..Default::default()
     });
     let auth = args.azure.auth.or(connection.auth);
-    Connection { prefix: url.prefix().to_owned(), auth, ..connection }
+    let profile = args.profile.as_deref().map(Profile::whole_name).or(connection.profile);
+    Connection { prefix: url.prefix().to_owned(), auth, profile, ..connection }
 }
 
 fn write(name: &str, connection: &Connection, args: &ConnectArgs) -> Result<()> {
@@ -167,13 +172,14 @@ fn role(account: &str, container: &str, args: &ConnectArgs) -> Result<Step> {
     Ok(Step { title: "Role", why, command: "az role assignment create", options })
 }
 
-fn cors(account: &str, args: &ConnectArgs) -> Result<Step> {
+fn cors(account: &str, args: &ConnectArgs, origins: &[String]) -> Result<Step> {
     let mut why = vec!["lets a browser on the platform's site play videos from the account".to_owned()];
-    let mut origins = args.origins.clone();
-    if origins.is_empty() {
-        why.push(format!("assumes that the site is {ORIGIN}; pass --origin for another one"));
-        origins.push(ORIGIN.to_owned());
+    if args.origins.is_empty() {
+        let site = origins.first().map_or("<ORIGIN>", String::as_str);
+        why.push(format!("assumes that the site is {site}; pass --origin for another one"));
     }
+    let placeholder = ["<ORIGIN>".to_owned()];
+    let origins = if origins.is_empty() { &placeholder } else { origins };
     let origins: Vec<_> = origins.iter().map(|origin| quoted(origin)).collect::<Result<_>>()?;
     let options = vec![
         ("--account-name", quoted(account)?),

@@ -36,8 +36,13 @@ use args::DryRunArgs;
 pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
     let environment = Environment::of_process();
     let resolved = Resolved::source(args.target(), &environment)?;
-    let profile = Arc::new(resolved.profile(&Choice::from(&args.rules))?);
+    let mut profile = resolved.profile(&Choice::from(&args.rules))?;
     let workspace = resolved.workspace(args.workspace.as_deref());
+    if let Some(workspace) = workspace {
+        let path = ledger::path(args.ledger.as_deref(), &environment)?;
+        profile = ledger::sharing(&path, workspace, profile, Timestamp::now())?;
+    }
+    let profile = Arc::new(profile);
     let ledger = ledger_quota(workspace, args, &profile, &environment)?;
     let quota = resolved.quota(&profile, args.limits(), ledger)?;
     let quota = rules::keeping(quota, args.reserve, &profile)?;

@@ -125,6 +125,7 @@ pub(super) fn audit(folders: &[PathBuf], weigh: Weigh) -> Result<Audit> {
             name: format!("{account}/{container}"),
             origin: header.origin,
             profile: header.profile.name.clone(),
+            rules: Some(header.profile.clone()),
             project: None,
             outcome: match &parts.incomplete {
                 None => ContainerOutcome::Complete(summary),

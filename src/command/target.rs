@@ -90,6 +90,14 @@ impl Resolved {
         option.or_else(|| self.connection.as_ref()?.workspace.as_deref())
     }
 
+    /// Origins of the platform's site, for CORS: those given, else the profile's.
+    pub(super) fn origins(&self, given: &[String]) -> Result<Vec<String>> {
+        match given {
+            [] => Ok(Profile::load(&self.profile)?.origin.into_iter().collect()),
+            given => Ok(given.to_vec()),
+        }
+    }
+
     /// The profile, with the rule overrides of the command line and what the nearest `presync.toml` says: overrides, and
     /// whether images and frames share a quota.
     pub(super) fn profile(&self, command_line: &Choice) -> Result<Profile> {

@@ -121,6 +121,17 @@ impl Gauge {
         self.limit.map(|limit| limit.saturating_sub(self.used()).saturating_sub(self.reserve))
     }
 
+    /// What a run can use in all; `None` without a limit.
+    pub fn room(&self) -> Option<u64> {
+        let before = self.used_before.saturating_sub(self.returned);
+        self.limit.map(|limit| limit.saturating_sub(before).saturating_sub(self.reserve))
+    }
+
+    /// Whether a run could use this much in all.
+    pub fn has_room_for(&self, amount: u64) -> bool {
+        self.room().is_none_or(|room| amount <= room)
+    }
+
     /// Spends `amount` and returns `true` if that much is left. Otherwise spends nothing, clears `fits` and returns
     /// `false`.
     pub(crate) fn spend(&mut self, amount: u64) -> bool {

@@ -8,7 +8,7 @@ use super::progress::Progress;
 use super::synced::{Ended, Synced};
 use super::{Judged, closed};
 use crate::model::error::Result;
-use crate::model::{Admit, Asset, Cost, Origin, Overrides, PeriodKind, Quota};
+use crate::model::{Admit, Asset, Cost, Origin, PeriodKind, Quota};
 use crate::plan::{Budget, DuplicateRule, Ranking, Reorder, Sink, Summary};
 use crate::plan_file::Spool;
 use crate::rules::{self, Profile};
@@ -83,7 +83,6 @@ pub(super) struct Settler<K> {
     synced: Option<Synced>,
     added: u64,
     duplicates: DuplicateRule,
-    overrides: Overrides,
     order: Order,
 }
 
@@ -106,18 +105,17 @@ impl<K: Sink> Settler<K> {
     ) -> Result<Self> {
         let place =
             origin.map(|origin| (origin.account.clone(), origin.container.clone())).unwrap_or_default();
-        let overrides = profile.overrides.clone();
         // What is gone gives back some of a stock, and that is known only at the end of the listing.
         let may_return = profile.quota.period == PeriodKind::Stock
             && synced.as_ref().is_some_and(|synced| !synced.is_empty());
         let order = match admit {
             Admit::Listing if !may_return => {
-                Order::Listing(Box::new(Budget::new(quota).with_overrides(overrides.clone())))
+                Order::Listing(Box::new(Budget::new(quota).for_profile(profile)))
             }
             _ => Order::Ranked(Ranking::new(admit, quota), Box::new(Spool::new(Arc::clone(profile))?)),
         };
-        let (profile, duplicates) = (Arc::clone(profile), DuplicateRule::new(overrides.clone()));
-        Ok(Self { sink, place, profile, synced, added: 0, duplicates, overrides, order })
+        let (profile, duplicates) = (Arc::clone(profile), DuplicateRule::new(profile.overrides.clone()));
+        Ok(Self { sink, place, profile, synced, added: 0, duplicates, order })
     }
 
     fn add(&mut self, judged: Judged) -> Result<()> {
@@ -140,7 +138,7 @@ impl<K: Sink> Settler<K> {
 
     /// Ends the listing. `is_complete` is whether every blob of it was added.
     fn finish(self, is_complete: bool) -> Result<(Budget, K)> {
-        let Self { mut sink, profile, synced, overrides, order, .. } = self;
+        let Self { mut sink, profile, synced, order, .. } = self;
         let ended = synced.map(|synced| synced.finish(is_complete)).transpose()?;
         let mut returned = Cost::default();
         if let Some(ended) = ended.as_ref().filter(|_| profile.quota.period == PeriodKind::Stock) {
@@ -150,7 +148,7 @@ impl<K: Sink> Settler<K> {
         let mut budget = match order {
             Order::Listing(budget) => *budget,
             Order::Ranked(ranking, spool) => {
-                let mut budget = ranking.decide(returned).with_overrides(overrides);
+                let mut budget = ranking.decide(returned).for_profile(&profile);
                 for asset in spool.read()? {
                     spend(&mut budget, &mut sink, asset?)?;
                 }

@@ -51,6 +51,7 @@ impl Auditor {
             name: target.name.clone(),
             origin: target.origin(),
             profile: target.profile_name.clone(),
+            rules: target.profile.clone().ok(),
             project: target.project.clone(),
             outcome: ContainerOutcome::NotDone,
             notes: Vec::new(),
