@@ -1,7 +1,7 @@
 //! The sequence parameter set of H.264 (ITU-T H.264, 7.3.2.1.1), as far as the pixel format needs it.
 
 use super::bits::Bits;
-use super::sps::{Colour, Planes, Unit};
+use super::sps::{Colour, Planes, Shape, Unit, ticks};
 
 /// Maximum frames of a picture order cycle (`num_ref_frames_in_pic_order_cnt_cycle`, 7.4.2.1.1).
 const MAX_ORDER_CYCLE: u32 = 255;
@@ -17,6 +17,15 @@ pub(super) fn classify(header: u8) -> Unit {
 
 /// Reads a NAL unit; `None` if it isn't a parameter set, is damaged, or describes planes of different depths.
 pub(super) fn planes(unit: &[u8]) -> Option<Planes> {
+    read(unit).map(|(planes, _)| planes)
+}
+
+/// Reads dimensions and frame rate from a NAL unit, like [`planes`].
+pub(super) fn shape(unit: &[u8]) -> Option<Shape> {
+    read(unit).map(|(_, shape)| shape)
+}
+
+fn read(unit: &[u8]) -> Option<(Planes, Shape)> {
     let (header, set) = unit.split_first()?;
     if classify(*header) != Unit::ParameterSet {
         return None;
@@ -29,19 +38,29 @@ pub(super) fn planes(unit: &[u8]) -> Option<Planes> {
     let (chroma, depth) = if names_chroma(profile) { chroma_and_depth(&mut bits)? } else { (1, 8) };
     bits.ue()?;
     skip_picture_order(&mut bits)?;
-    // Reference frames, gaps, width and height.
+    // Reference frames and gaps, then the size in macroblocks.
     bits.ue()?;
     bits.skip(1)?;
-    bits.skip_golomb(2)?;
+    let (width, height) = (bits.ue()?, bits.ue()?);
     let frames_only = bits.flag()?;
     bits.skip(if frames_only { 1 } else { 2 })?;
     let is_cropped = bits.flag()?;
-    if is_cropped {
-        bits.skip_golomb(4)?;
-    }
+    let crop = if is_cropped { [bits.ue()?, bits.ue()?, bits.ue()?, bits.ue()?] } else { [0; 4] };
     let has_usability = bits.flag()?;
     let colour = if has_usability { Colour::read(&mut bits)? } else { Colour::default() };
-    Some(Planes { chroma, depth, colour })
+    // A tick is a field's (E.2.1).
+    let rate = has_usability.then(|| ticks(&mut bits, |_| Some(()))).flatten().map(|ticks| ticks / 2.0);
+    // What is cropped is counted in chroma samples, of frames made of fields in pairs of lines (7.4.2.1.1).
+    let fields = if frames_only { 1 } else { 2 };
+    let (across, down) =
+        (if matches!(chroma, 1 | 2) { 2 } else { 1 }, if chroma == 1 { 2 } else { 1 } * fields);
+    let side = |blocks: u32, lines: u32, cropped: [u32; 2], unit: u32| {
+        let whole = blocks.checked_add(1)?.checked_mul(16 * lines)?;
+        whole.checked_sub(cropped[0].checked_add(cropped[1])?.checked_mul(unit)?)
+    };
+    let width = side(width, 1, [crop[0], crop[1]], across).unwrap_or(0);
+    let height = side(height, fields, [crop[2], crop[3]], down).unwrap_or(0);
+    Some((Planes { chroma, depth, colour }, Shape { width, height, rate }))
 }
 
 /// Returns whether sets of this profile contain the chroma format; in all others it is 8-bit 4:2:0.

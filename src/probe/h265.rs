@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::bits::Bits;
-use super::sps::{Colour, Planes, Unit};
+use super::sps::{Colour, Planes, Shape, Unit, ticks};
 
 /// Type of a sequence parameter set (table 7-1).
 pub(super) const SPS: u8 = 33;
@@ -31,6 +31,15 @@ pub(super) fn classify(header: u8) -> Unit {
 
 /// Reads a NAL unit; `None` if it isn't a parameter set, is damaged, or describes planes of different depths.
 pub(super) fn planes(unit: &[u8]) -> Option<Planes> {
+    read(unit).map(|(planes, _)| planes)
+}
+
+/// Reads dimensions and frame rate from a NAL unit, like [`planes`].
+pub(super) fn shape(unit: &[u8]) -> Option<Shape> {
+    read(unit).map(|(_, shape)| shape)
+}
+
+fn read(unit: &[u8]) -> Option<(Planes, Shape)> {
     let ([header, _], set) = unit.split_first_chunk()?;
     if classify(*header) != Unit::ParameterSet {
         return None;
@@ -45,11 +54,9 @@ pub(super) fn planes(unit: &[u8]) -> Option<Planes> {
     // Planes coded like three monochrome pictures are decoded as one.
     let is_separate = format == 3 && bits.flag()?;
     let chroma = if is_separate { 0 } else { format };
-    bits.skip_golomb(2)?;
+    let (width, height) = (bits.ue()?, bits.ue()?);
     let is_cropped = bits.flag()?;
-    if is_cropped {
-        bits.skip_golomb(4)?;
-    }
+    let crop = if is_cropped { [bits.ue()?, bits.ue()?, bits.ue()?, bits.ue()?] } else { [0; 4] };
     let (luma, of_chroma) = (bits.ue()?, bits.ue()?);
     if format > 3 || luma > 8 || (chroma != 0 && luma != of_chroma) {
         return None;
@@ -57,7 +64,22 @@ pub(super) fn planes(unit: &[u8]) -> Option<Planes> {
     skip_coding_tools(&mut bits, lower_layers)?;
     let has_usability = bits.flag()?;
     let colour = if has_usability { Colour::read(&mut bits)? } else { Colour::default() };
-    Some(Planes { chroma, depth: luma + 8, colour })
+    let rate = has_usability.then(|| ticks(&mut bits, skip_display)).flatten();
+    // What is cropped is counted in chroma samples (7.4.3.2.1).
+    let (across, down) = (if matches!(format, 1 | 2) { 2 } else { 1 }, if format == 1 { 2 } else { 1 });
+    let side = |whole: u32, cropped: [u32; 2], unit: u32| {
+        whole.checked_sub(cropped[0].checked_add(cropped[1])?.checked_mul(unit)?)
+    };
+    let width = side(width, [crop[0], crop[1]], across).unwrap_or(0);
+    let height = side(height, [crop[2], crop[3]], down).unwrap_or(0);
+    Some((Planes { chroma, depth: luma + 8, colour }, Shape { width, height, rate }))
+}
+
+/// Skips the flags on fields, and the window to be displayed (E.2.1).
+fn skip_display(bits: &mut Bits<'_>) -> Option<()> {
+    bits.skip(3)?;
+    let has_window = bits.flag()?;
+    bits.skip_golomb(if has_window { 4 } else { 0 })
 }
 
 /// Skips profile, tier and level, general and of the lower sub-layers (7.3.3).

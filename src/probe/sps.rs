@@ -16,6 +16,32 @@ pub(super) enum Unit {
     Other,
 }
 
+/// What a video's pictures are like, besides their planes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Shape {
+    /// In pixels.
+    pub(super) width: u32,
+    pub(super) height: u32,
+    /// Frames per second, if the usability information has them.
+    pub(super) rate: Option<f64>,
+}
+
+/// Reads the timing in the usability information, up to which everything was read (ITU-T H.264, E.1.1; H.265, E.2.1):
+/// the number of ticks per second. `between` skips what only one of the two has before it.
+pub(super) fn ticks(bits: &mut Bits<'_>, between: fn(&mut Bits<'_>) -> Option<()>) -> Option<f64> {
+    let has_chroma_location = bits.flag()?;
+    if has_chroma_location {
+        bits.skip_golomb(2)?;
+    }
+    between(bits)?;
+    let has_timing = bits.flag()?;
+    if !has_timing {
+        return None;
+    }
+    let (units, scale) = (bits.u(32)?, bits.u(32)?);
+    (units > 0 && scale > 0).then(|| f64::from(scale) / f64::from(units))
+}
+
 /// What the planes of a video's pictures contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Planes {

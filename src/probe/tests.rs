@@ -20,7 +20,8 @@ const WORK_PER_BYTE: u64 = 80;
 
 /// Runs a probe over a blob in memory, checks every request, and splits every answer with `cut`.
 fn probed(name: &str, blob: &[u8], mut cut: impl FnMut(usize) -> usize) -> Facts {
-    let (mut probe, mut step) = Probe::new(blob.len() as u64, BlobName::new(name).extension());
+    let want = Want { containers: true, ..Want::default() };
+    let (mut probe, mut step) = Probe::wanting(want, blob.len() as u64, BlobName::new(name).extension());
     let mut given = vec![false; blob.len()];
     let (mut asks, mut rest_from) = (0, None);
     loop {
@@ -240,6 +241,13 @@ fn heads() -> impl Strategy<Value = Vec<u8>> {
         b"\0\0\0\x01\x67\x42\xC0\x1E\xDA\x02",
         b"\0\0\0\x01\x42\x01\x01\x01\x60\0",
         b"\x1A\x45\xDF\xA3\xA3\x42\x82\x88",
+        b"\x1A\x45\xDF\xA3\x80\x18\x53\x80\x67\xFF\x16\x54\xAE\x6B\xC0\xAE\xBF\x83\x81\x01",
+        b"RIFF\xFF\x07\0\0AVI LIST\0\x02\0\0hdrlLIST\x80\0\0\0strlstrh\x38\0\0\0vids",
+        b"FLV\x01\x05\0\0\0\x09\0\0\0\0\x12\0\0\x40\0\0\0\0\0\0\0\x02\0\x0aonMetaData\x08\0\0\0\x09",
+        b"\x30\x26\xB2\x75\x8E\x66\xCF\x11\xA6\xD9\0\xAA\0\x62\xCE\x6C\0\x04\0\0\0\0\0\0\x02\0\0\0\x01\x02",
+        b"OggS\0\x02\0\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\0\0\0\0\x01\x2a\x80theora\x03\x02\x01",
+        b".RMF\0\0\0\x12\0\0\0\0\0\0\0\0\0\x03MDPR\0\0\0\x60\0\0",
+        b"\0\0\x01\xBA\x44\0\x04\0\x04\x01\0\0\x03\xF8\0\0\x01\xE0\0\x40\x80\x80\x05\x21\0\x01\0\x01\0\0\x01\xB3",
         b"IMKH\x01\x01\0\0\0\0\x01\xBA\x44",
     ])
     .prop_map(<[u8]>::to_vec)

@@ -121,8 +121,8 @@ impl Baseline {
         let lacks_dimensions = want.dimensions && !self.dimensions && facts.width.is_none();
         // A plan does not say whether the ends of its files were looked at.
         let lacks_end = want.end && facts.format == Format::Jpeg && facts.truncated.is_none();
-        let is_other_video = earlier.kind == Kind::Video && !facts.format.is_mp4_family();
-        let lacks_header = want.containers && is_other_video && facts.video.is_none();
+        // A run for another platform may not have read the headers of this container.
+        let lacks_header = want.containers && facts.video.is_none() && probe::reads_on_request(facts.format);
         let is_undetermined = earlier.facts.gap.is_some()
             || earlier.findings.iter().any(|finding| finding.code == Code::Undetermined);
         self.probe_version >= probe::TRUSTED_SINCE

@@ -15,6 +15,7 @@ mod choice;
 mod commit;
 mod connect;
 mod connections;
+mod containers;
 mod contract;
 mod corpus;
 mod credentials;

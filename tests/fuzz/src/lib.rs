@@ -23,7 +23,7 @@ use bytes::Bytes;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 
 use model::{ByteRange, Facts};
-use probe::{MAX_ASKS, MAX_HELD, MAX_READS, Probe, Step};
+use probe::{MAX_ASKS, MAX_HELD, MAX_READS, Probe, Step, Want};
 
 /// Nodes that an outline may have, and letters that one of them may have.
 const MAX_NODES: usize = 1000;
@@ -143,7 +143,8 @@ impl Asks {
 /// Runs a probe over a blob and cuts each answer to the length that `cut` gives for what is still asked for. Gives back the
 /// facts and the number of bytes that were read.
 pub fn probed(blob: &Blob, extension: Option<&str>, mut cut: impl FnMut(u64) -> u64) -> (Facts, u64) {
-    let (mut probe, mut step) = Probe::new(blob.listed(), extension);
+    let want = Want { containers: true, outline: true, ..Want::default() };
+    let (mut probe, mut step) = Probe::wanting(want, blob.listed(), extension);
     let mut asks = Asks::default();
     loop {
         step = match step {
