@@ -1,6 +1,8 @@
 //! A plan in a file: what a row takes, how fast rows are written and read, and how much memory that needs.
 //!
-//! `cargo bench --bench plan`, with `PRESYNC_ROWS` for another number of rows than a million.
+//! `cargo bench --bench plan`, with `PRESYNC_ROWS` for another number of rows than a million, and `PRESYNC_ORDER` for
+//! another order of the listing that a plan is compared with: `folders` has the folders backwards, `shuffled` has the
+//! names in no order.
 
 #![expect(clippy::expect_used, reason = "a bench that cannot go on says what it expected")]
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
@@ -15,7 +17,7 @@ use presync::model::{
     Access, Admit, Asset, Blob, BlobName, ETag, Facts, Format, FourCc, Month, Orientation, Origin, Quota,
     Reads, Video, VideoTrack,
 };
-use presync::plan::{Budget, Earlier, RunHeader, Sink, Summary};
+use presync::plan::{Budget, RunHeader, Sink, Summary};
 use presync::plan_file::{PlanReader, PlanWriter};
 use presync::probe;
 use presync::report;
@@ -25,6 +27,10 @@ use presync::rules::{self, Content, Profile};
 const ROWS: u64 = 1_000_000;
 /// When the container's first blob was written, in seconds since 1970.
 const FIRST_WRITTEN: i64 = 1_760_000_000;
+/// Rows of a folder.
+const FOLDER: u64 = 1_000;
+/// A prime number, which divides no usual number of rows: its multiples visit every row once.
+const STRIDE: u64 = 618_033_989;
 
 fn main() {
     let rows = std::env::var("PRESYNC_ROWS")
@@ -100,10 +106,16 @@ fn commit(plan: &Path, to: &Path, rows: u64, profile: &Profile) -> u64 {
     let mut comparison = Comparison::new(reader.plan(), profile.clone(), probe::TRUSTED_SINCE, month, false);
     let folder = CommitFolder::create(to).expect("a folder");
     let mut manifests = Manifests::create(Some(&folder), report::asset_record).expect("files");
-    let mut planned = Earlier::new(reader);
+    let mut planned = reader.lookup();
+    let order = std::env::var("PRESYNC_ORDER").unwrap_or_default();
     for row in 0..rows {
+        let row = match order.as_str() {
+            "folders" if rows % FOLDER == 0 => (rows - FOLDER) - row / FOLDER * FOLDER + row % FOLDER,
+            "shuffled" => row * STRIDE % rows,
+            _ => row,
+        };
         let blob = asset(row, profile).blob;
-        let asset = planned.take(&blob.name, drop).expect("it is read").expect("it is in the plan");
+        let asset = planned.find(&blob.name).expect("it is read").expect("it is in the plan");
         manifests.take(&asset).expect("it is written");
         comparison.listed(&blob, Some(asset));
     }
@@ -138,7 +150,7 @@ fn asset(row: u64, profile: &Profile) -> Asset {
         name: BlobName::new(format!(
             "site-{:02}/cam-{:03}/{row:09}.{extension}",
             row / 50_000,
-            row / 1_000 % 50
+            row / FOLDER % 50
         )),
         size: 40_000 + drawn % 4_000_000,
         etag: Some(ETag::new(&format!("0x8D{:013X}", drawn >> 12))),

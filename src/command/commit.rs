@@ -31,9 +31,9 @@ use crate::commit::{self, Commit, CommitFolder, CommitOutcome, Comparison, Kept,
 use crate::ledger::{Amounts, Claim, KindShortage, Known, Ledger, Pending, Reservation, Reserve};
 use crate::model::error::{Error, Result};
 use crate::model::{Blob, Period, Scope};
-use crate::plan::{Earlier, RunHeader};
-use crate::plan_file::synced::{Applied, Merge};
-use crate::plan_file::{self, Plan};
+use crate::plan::RunHeader;
+use crate::plan_file::Plan;
+use crate::plan_file::synced::{self, Applied, Merge};
 use crate::probe;
 use crate::report::{self, ProgressBar, TextOrJson, shown};
 use crate::rules::Profile;
@@ -260,8 +260,8 @@ fn weigh(
         None => Known::default(),
     };
     let merge = Merge { scope, recounts: counting.recounts, out };
-    let open = || parts::open(&commit.plan_path, Weigh::default());
-    let applied = plan_file::synced::apply_plan(open, known.file.as_deref(), merge)?;
+    let assets = parts::open(&commit.plan_path, Weigh::default())?;
+    let applied = synced::apply(synced::rows_of(assets, scope), known.file.as_deref(), &merge)?;
     (commit.costs, commit.returned) = counting.amounts(&applied);
     let balances = ledger::balances(ledger, &commit.workspace, commit.period, &profile)?;
     let mut shortages = Vec::new();
@@ -333,12 +333,12 @@ async fn list(source: &AnySource, pages: mpsc::Sender<Vec<Blob>>, progress: &Pro
 }
 
 impl Examined {
-    /// Walks the listing and the plan side by side, to the end of both.
+    /// Compares every blob of the listing with the plan, and finds out which assets are no longer listed.
     fn compare(mut self, mut pages: mpsc::Receiver<Vec<Blob>>, reader: Opened) -> Result<Self> {
-        let mut planned = Earlier::new(reader);
+        let mut planned = reader.lookup();
         while let Some(page) = pages.blocking_recv() {
             for blob in page {
-                let asset = planned.take(&blob.name, |asset| self.comparison.removed(&asset))?;
+                let asset = planned.find(&blob.name)?;
                 if let Some(asset) = asset.as_ref().filter(|_| self.comparison.obstacles().is_empty()) {
                     self.manifests.take(asset)?;
                 }

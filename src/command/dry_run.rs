@@ -112,7 +112,7 @@ async fn report_on(
         let earlier = parts::open(path, Weigh::default())?;
         check_baseline(path, &earlier.plan().header, &header)?;
         let plan = earlier.plan().clone();
-        known = known.with_baseline(&plan, Box::new(earlier));
+        known = known.with_baseline(&plan, earlier.lookup());
     }
     let plan = match plan_path(args)? {
         Some(path) => {
@@ -120,7 +120,7 @@ async fn report_on(
             let (checkpoint, kept) =
                 Checkpoint::open(path, header.clone(), args.performance.checkpoint_every(), args.resume)?;
             if args.resume && args.display.verbose {
-                let found = if kept.is_empty() { "there is no run to resume" } else { "resuming the run" };
+                let found = if kept.is_none() { "there is no run to resume" } else { "resuming the run" };
                 say(&format!("{found} for '{}'", path.display()));
             }
             known = known.with_kept(kept);

@@ -12,7 +12,7 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::{Admit, Asset, Origin};
 use crate::plan::audit::{self, Audit, Container, ContainerOutcome};
 use crate::plan::{Folders, RunHeader, Sink, Summary, TopFolders};
-use crate::plan_file::{self, PartFolder, PartHeader, Plan, PlanReader, PlanWriter};
+use crate::plan_file::{self, Lookup, PartFolder, PartHeader, Plan, PlanReader, PlanWriter};
 use crate::rules::{self, GivenBy, Limits};
 use crate::run;
 use crate::source::location::{Environment, Location};
@@ -51,6 +51,12 @@ pub(super) struct Opened {
 impl Opened {
     pub(super) fn plan(&self) -> &Plan {
         self.reader.plan()
+    }
+
+    /// Finds its assets by name.
+    pub(super) fn lookup(self) -> Lookup<Asset> {
+        let names = self.reader.names();
+        Lookup::new(self, names)
     }
 }
 

@@ -193,8 +193,7 @@ fn synced(args: &SyncedArgs, environment: &Environment, now: Timestamp) -> Resul
     let plan = opened.plan().clone();
     let workspace = args.workspace.as_deref().or(plan.header.workspace.as_deref()).unwrap_or("default");
     let scope = ledger::scope_of(&plan.header)?;
-    let open = || parts::open(&args.plan, Weigh::default());
-    let recorded = ledger::open(&path)?.record(workspace, &plan, &scope, open, now)?;
+    let recorded = ledger::open(&path)?.record(workspace, &plan, &scope, opened, now)?;
     let (assets, source) = (recorded.assets, shown(&recorded.source));
     say_result([format!("{assets} assets of {source} are known to be synced into {}", shown(workspace))])
 }

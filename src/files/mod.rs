@@ -1,5 +1,8 @@
-//! Files on this machine: atomic writes, and Parquet files that may be damaged or hostile.
+//! Files on this machine: atomic writes, lookups on disk, and Parquet files that may be damaged or hostile.
 
 pub(crate) mod leaf;
+pub(crate) mod lookup;
+mod name_index;
 pub(crate) mod parquet_file;
+mod scratch;
 pub(crate) mod whole;

@@ -19,7 +19,7 @@ use super::{Amounts, Change, Ledger, Reservation, Subject, history};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, Cost, QuotaKind, Scope};
 use crate::plan_file::Plan;
-use crate::plan_file::synced::{Applied, Merge, SyncedFile, SyncedRow, apply, apply_plan};
+use crate::plan_file::synced::{Applied, Merge, SyncedFile, SyncedRow, apply, rows_of};
 
 /// What will be on the platform after the sync of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -261,23 +261,24 @@ impl Ledger {
         Ok(confirmed)
     }
 
-    /// Records that what a plan accepts is on the platform, without using any quota. `open` opens its assets.
+    /// Records that what a plan accepts is on the platform, without using any quota.
     ///
     /// # Errors
     ///
     /// Returns an error if a plan of the container is reserved, or if the ledger or a file cannot be read or written.
-    pub(crate) fn record<A: Iterator<Item = Result<Asset>> + Send + 'static>(
+    pub(crate) fn record(
         &mut self,
         workspace: &str,
         plan: &Plan,
         scope: &Scope,
-        open: impl Fn() -> Result<A>,
+        assets: impl Iterator<Item = Result<Asset>>,
         now: Timestamp,
     ) -> Result<SyncedSource> {
         let _lock = self.lock_files()?;
         let base = self.unreserved(workspace, scope)?.map(|name| self.folder().join(name));
         let (file, out) = self.new_file();
-        let applied = apply_plan(open, base.as_deref(), Merge { scope, recounts: false, out: Some(&out) })?;
+        let merge = Merge { scope, recounts: false, out: Some(&out) };
+        let applied = apply(rows_of(assets, scope), base.as_deref(), &merge)?;
         let synced = SyncedSource {
             source: plan.header.origin.location.clone(),
             scope: scope.clone(),
@@ -319,9 +320,8 @@ impl Ledger {
             None => None,
             Some(file) => {
                 let (name, path) = self.new_file();
-                let base = SyncedFile::open(&self.folder().join(file))?;
-                let mut merge = Merge { scope, recounts: false, out: Some(&path) };
-                apply(Box::new(std::iter::empty()), Some(base), &mut merge)?;
+                let merge = Merge { scope, recounts: false, out: Some(&path) };
+                apply(std::iter::empty(), Some(&self.folder().join(file)), &merge)?;
                 Some(name)
             }
         };
@@ -384,16 +384,13 @@ impl Ledger {
         for held in plans {
             let Some(pending) = held.pending.clone() else { continue };
             let (name, path) = self.new_file();
-            let old = SyncedFile::open(&self.folder().join(&pending.file))?;
-            let below = base.map(|name| SyncedFile::open(&self.folder().join(name))).transpose()?;
-            let scope = pending.scope.clone();
-            let of_plan = move |row: &Result<_>| {
-                row.as_ref().map_or(true, |row: &SyncedRow| scope.has(row.asset.name.as_str()))
+            let of_plan = |row: &Result<SyncedRow>| {
+                row.as_ref().map_or(true, |row| pending.scope.has(row.asset.name.as_str()))
             };
-            let mut merge =
-                Merge { scope: &pending.scope, recounts: pending.counting.recounts, out: Some(&path) };
-            let applied = apply(Box::new(old.rows().filter(of_plan)), below, &mut merge)?;
-            let applied = applied.ok_or_else(|| Error::new("a file of what is synced is not sorted"))?;
+            let rows = SyncedFile::open(&self.folder().join(&pending.file))?.rows().filter(of_plan);
+            let below = base.map(|name| self.folder().join(name));
+            let merge = Merge { scope: &pending.scope, recounts: pending.counting.recounts, out: Some(&path) };
+            let applied = apply(rows, below.as_deref(), &merge)?;
             let (costs, returned) = pending.counting.amounts(&applied);
             let pending =
                 Pending { file: name.clone(), assets: applied.assets, cost: applied.cost, ..pending };

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
-use crate::model::Month;
+use crate::model::{Month, Period};
 use crate::model::QuotaKind::{DataRows, Frames, Images};
 
 const WORKSPACE: &str = "default";
@@ -62,13 +62,14 @@ impl Fixture {
     }
 }
 
-fn month() -> Month {
-    Month::parse("2026-11").expect("a month")
+fn month() -> Period {
+    Period::Month(Month::parse("2026-11").expect("a month"))
 }
 
 fn claim<'a>(plan: &'a str, costs: &[(QuotaKind, u64)]) -> Claim<'a> {
     let costs = costs.iter().copied().collect();
-    Claim { plan, workspace: WORKSPACE, month: month(), source: "fixtures/demo", costs }
+    let (period, source, returned) = (month(), "fixtures/demo", Amounts::new());
+    Claim { plan, workspace: WORKSPACE, period, source, costs, returned, pending: None }
 }
 
 #[test]
@@ -130,7 +131,7 @@ fn workspaces_and_months_have_nothing_in_common() {
     let mut fixture = Fixture::new();
     fixture.limit(Images, 10);
     let now = fixture.now();
-    let december = Month::parse("2026-12").expect("a month");
+    let december = Period::Month(Month::parse("2026-12").expect("a month"));
     let set = [(Images, Some(7))];
     fixture.ledger.set("second", month(), &set, &[], now).expect("it can be set");
     fixture.ledger.set(WORKSPACE, december, &set, &[], now).expect("it can be set");
@@ -142,7 +143,7 @@ fn workspaces_and_months_have_nothing_in_common() {
     assert_eq!(fixture.ledger.workspaces(month()), Ok(vec![WORKSPACE.to_owned(), "second".to_owned()]));
     assert_eq!(fixture.ledger.workspaces(december), Ok(vec![WORKSPACE.to_owned()]));
     let history = fixture.ledger.history(Some("second"), None).expect("it can be read");
-    assert_eq!(history.iter().map(|change| change.month).collect::<Vec<_>>(), [month()]);
+    assert_eq!(history.iter().map(|change| change.period).collect::<Vec<_>>(), [month()]);
 }
 
 #[test]
@@ -230,9 +231,9 @@ fn another_programs_database_and_a_newer_ledger_are_refused() {
     let other = fixture.folder.path().join("other.sqlite3");
     Connection::open(&other).and_then(|other| other.execute("CREATE TABLE t (x)", ())).expect("a database");
     assert!(refused(&other).message().ends_with("is a database, but not a ledger"));
-    fixture.ledger.connection.pragma_update(None, "user_version", 2).expect("it can be written");
+    fixture.ledger.connection.pragma_update(None, "user_version", 3).expect("it can be written");
     let error = refused(&fixture.path());
-    assert!(error.message().ends_with("was written by a newer presync (format 2)"), "{error}");
+    assert!(error.message().ends_with("was written by a newer presync (format 3)"), "{error}");
 }
 
 /// What writes to a ledger that is in some way in trouble fails with this message, and leaves it as it was.

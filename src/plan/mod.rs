@@ -6,7 +6,6 @@ mod budget;
 mod changes;
 mod claim;
 mod curve;
-mod earlier;
 mod folders;
 mod if_fixed;
 pub mod preview;
@@ -19,16 +18,12 @@ pub use basenames::{DuplicateRule, MAX_BASENAMES};
 pub use budget::{Budget, Summary};
 pub use changes::{ChangeGroup, Changes, MAX_NAMED, is_unchanged};
 pub use curve::{Costly, LeaveOut, ListedEntry, Raise, Shortage};
-pub use earlier::Earlier;
 pub use folders::{Folder, FolderSum, Folders, TOP_FOLDERS, TopFolders};
 pub use if_fixed::IfFixed;
 pub use ranking::Ranking;
 pub use reorder::Reorder;
 pub use run_header::RunHeader;
 pub use sink::Sink;
-
-/// Assets in listing order, read one after the other.
-pub type Assets = Box<dyn Iterator<Item = crate::model::error::Result<crate::model::Asset>> + Send>;
 
 #[cfg(test)]
 mod tests;

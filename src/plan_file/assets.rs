@@ -1,20 +1,23 @@
 //! The assets of a Parquet file, a batch of rows at a time.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 
 use super::GROUP_ROWS;
+use super::names::Names;
 use super::rows::GroupRows;
 use crate::files::parquet_file::{self, Fault, Refused, guarded};
 use crate::model::Asset;
 
 /// Rows that are decoded at a time.
-const BATCH_ROWS: usize = 1 << 10;
+pub(super) const BATCH_ROWS: usize = 1 << 10;
 /// The most values of a column per row, including those in lists: enough for a video with as many tracks as presync
 /// reads.
 const VALUES_A_ROW: usize = 128;
@@ -25,7 +28,7 @@ const VALUES_A_ROW: usize = 128;
 /// * One row group is open at a time, and each of its columns has at most 128 values per row. The length that a page
 ///   states is bounded only by Parquet, at 2 GiB.
 pub(super) struct Assets {
-    file: SerializedFileReader<File>,
+    file: Arc<SerializedFileReader<File>>,
     max_rows: usize,
     next_group: usize,
     rows: Option<GroupRows>,
@@ -35,13 +38,18 @@ pub(super) struct Assets {
 impl Assets {
     /// Opens the file at `path`, no row group of which may have more rows than `max_rows`.
     pub(super) fn open(path: &Path, max_rows: usize) -> Result<Self, Refused> {
-        let file = parquet_file::open(File::open(path).map_err(Refused::Unreadable)?)?;
+        let file = Arc::new(parquet_file::open(File::open(path).map_err(Refused::Unreadable)?)?);
         Ok(Self { file, max_rows, next_group: 0, rows: None, read: 0 })
     }
 
     /// The file's key-value metadata.
     pub(super) fn pairs(&self) -> &[KeyValue] {
         parquet_file::pairs(&self.file)
+    }
+
+    /// The names of all rows.
+    pub(super) fn names(&self) -> Names {
+        Names::new(Arc::clone(&self.file), self.max_rows)
     }
 
     /// Rows read so far.
@@ -90,22 +98,26 @@ impl Assets {
     }
 
     fn open_group(&self, group: usize) -> Result<GroupRows, Fault> {
-        guarded(|| check_group(&self.file, group, self.max_rows))?;
-        GroupRows::open(&*guarded(|| self.file.get_row_group(group))?)
+        let group = guarded(|| self.file.get_row_group(group))?;
+        guarded(|| check_group(&*group, 0..group.num_columns(), self.max_rows))?;
+        GroupRows::open(&*group)
     }
 }
 
-/// Counts the values of a row group's columns from their page headers, before memory is allocated for them: a few bytes
-/// can stand for billions of values.
-fn check_group(file: &SerializedFileReader<File>, group: usize, max_rows: usize) -> Result<(), ParquetError> {
+/// Counts the values of some of a row group's columns from their page headers, before memory is allocated for them: a
+/// few bytes can stand for billions of values.
+pub(super) fn check_group(
+    group: &dyn RowGroupReader,
+    columns: Range<usize>,
+    max_rows: usize,
+) -> Result<(), ParquetError> {
     let too_many = |what| Err(ParquetError::General(format!("it has more {what} than a plan may have")));
-    let group = file.get_row_group(group)?;
     let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(usize::MAX);
     if rows > max_rows {
         return too_many("rows in one group");
     }
     let max_values = VALUES_A_ROW * rows.max(GROUP_ROWS);
-    for column in 0..group.num_columns() {
+    for column in columns {
         let mut pages = group.get_column_page_reader(column)?;
         let mut values = 0usize;
         while let Some(page) = pages.peek_next_page()? {

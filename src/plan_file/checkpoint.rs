@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 use crate::files::whole;
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, Quota, Totals};
-use crate::plan::{Assets, Budget, RunHeader, Sink, Summary};
-use crate::plan_file::{PlanReader, PlanWriter};
+use crate::plan::{Budget, RunHeader, Sink, Summary};
+use crate::plan_file::{Lookup, PlanReader, PlanWriter};
 
 /// How often results are written to disk by default.
 pub const EVERY: Duration = Duration::from_secs(3);
 /// The most assets of a part, so that a fast run holds few of them in memory: one row group.
 const MAX_ROWS: u64 = 16 << 10;
-/// How many times a run can be resumed: each time, the next run has one more file open.
+/// How many times a run can be resumed: enough for any run that gets further each time.
 const MAX_GENERATIONS: u32 = 64;
 
 const EXTENSION: &str = "parquet";
@@ -48,8 +48,8 @@ struct Part {
 
 impl Checkpoint {
     /// Opens the checkpoint of the plan at `plan`; results are written to it at intervals of `every`. With `resume`,
-    /// returns the assets of earlier runs with the same header, the newest generation first; otherwise, an older
-    /// checkpoint is removed.
+    /// returns the assets of earlier runs with the same header, if there are any; otherwise, an older checkpoint is
+    /// removed.
     ///
     /// # Errors
     /// Returns an error if the folder cannot be written or another run is writing to it; with `resume`, also if the
@@ -59,7 +59,7 @@ impl Checkpoint {
         header: RunHeader,
         every: Duration,
         resume: bool,
-    ) -> Result<(Self, Vec<Assets>)> {
+    ) -> Result<(Self, Option<Lookup<Asset>>)> {
         let plan = whole::target(plan)?;
         let folder = folder(&plan);
         match fs::create_dir(&folder) {
@@ -84,12 +84,13 @@ impl Checkpoint {
             return Err(Error::new(format!("the run has already been resumed {MAX_GENERATIONS} times"))
                 .with_hint("leave out --resume to start over"));
         }
-        let kept = generations.into_values().rev().map(|mut parts| {
-            parts.sort();
-            check(&parts, &header)?;
-            Ok(rows(parts))
-        });
-        let kept = kept.collect::<Result<_>>()?;
+        let mut parts = Vec::new();
+        for mut generation in generations.into_values() {
+            generation.sort();
+            check(&generation, &header)?;
+            parts.append(&mut generation);
+        }
+        let kept = (!parts.is_empty()).then(|| lookup(parts));
         let last = Instant::now();
         let (next_part, part) = (0, None);
         Ok((Self { plan, folder, _lock: lock, header, every, generation, next_part, part, last }, kept))
@@ -208,14 +209,26 @@ fn check(parts: &[PathBuf], header: &RunHeader) -> Result<()> {
         .with_hint("run it as before, or leave out --resume to start over"))
 }
 
-/// The assets of consecutive parts, with one file open at a time.
-fn rows(parts: Vec<PathBuf>) -> Assets {
-    Box::new(parts.into_iter().flat_map(|path| -> Assets {
-        match PlanReader::open(&path) {
-            Ok(reader) => Box::new(reader),
-            Err(error) => Box::new(std::iter::once(Err(error))),
-        }
-    }))
+/// Finds the assets of these parts, of which one is open at a time.
+fn lookup(parts: Vec<PathBuf>) -> Lookup<Asset> {
+    let (assets, names) = (parts.clone().into_iter(), parts.into_iter());
+    Lookup::new(
+        assets.flat_map(|path| each(&path, |part| part)),
+        names.flat_map(|path| each(&path, |part| part.names())),
+    )
+}
+
+/// Opens a part and reads what `of` gives, or just the error.
+fn each<T, I>(path: &Path, of: fn(PlanReader) -> I) -> impl Iterator<Item = Result<T>> + Send + use<T, I>
+where
+    T: Send,
+    I: Iterator<Item = Result<T>> + Send,
+{
+    let (items, error) = match PlanReader::open(path) {
+        Ok(part) => (Some(of(part)), None),
+        Err(error) => (None, Some(Err(error))),
+    };
+    items.into_iter().flatten().chain(error)
 }
 
 fn failed(folder: &Path, error: &io::Error) -> Error {

@@ -15,8 +15,10 @@ mod digest;
 mod fields;
 mod folder;
 mod metadata;
+mod names;
 mod part;
 mod read;
+mod record;
 mod rows;
 mod spool;
 pub mod synced;
@@ -27,6 +29,7 @@ use jiff::Timestamp;
 use crate::model::error::Error;
 use crate::plan::{RunHeader, Summary};
 
+pub use crate::files::lookup::{Lookup, Record};
 pub use buffer::Rows;
 #[cfg(feature = "python")]
 pub(crate) use buffer::{LeafRows, Values};

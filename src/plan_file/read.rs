@@ -5,10 +5,10 @@ use std::path::Path;
 use super::assets::Assets;
 use super::digest::Digest;
 use super::metadata;
-use super::{GROUP_ROWS, PART_KEY, Plan, other_version};
+use super::{GROUP_ROWS, Lookup, PART_KEY, Plan, other_version};
 use crate::files::parquet_file::{Fault, Refused};
-use crate::model::Asset;
 use crate::model::error::{Error, Result, reason};
+use crate::model::{Asset, BlobName};
 
 /// A plan that is being read: its assets in listing order.
 ///
@@ -56,6 +56,18 @@ impl PlanReader {
     /// Everything besides the assets.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The names of all assets, in the same order.
+    pub fn names(&self) -> impl Iterator<Item = Result<BlobName>> + Send + use<> {
+        let shown = self.shown.clone();
+        self.assets.names().map(move |name| name.map_err(|fault| damaged(&shown, &fault)))
+    }
+
+    /// Finds the assets by name.
+    pub fn lookup(self) -> Lookup<Asset> {
+        let names = self.names();
+        Lookup::new(self, names)
     }
 
     fn next_asset(&mut self) -> std::result::Result<Option<Asset>, Fault> {

@@ -122,6 +122,16 @@ fn gaps(column: &Column) -> Fault {
     format!("its column '{}' has gaps", column.name)
 }
 
+/// The leaf of the column of names.
+pub(super) fn name_leaf(schema: &SchemaDescriptor) -> Result<usize, Fault> {
+    let column = COLUMNS.iter().find(|column| column.name == "name");
+    let found = match column.map(|column| (column, &column.cells)) {
+        Some((column, Cells::One(leaf))) => find(schema, column, ("", true), leaf)?,
+        _ => None,
+    };
+    found.ok_or_else(|| "it has no column 'name'".to_owned())
+}
+
 /// The leaf of a column, or of a list's element, that has values of this type; `None` if it is missing and need not be
 /// there.
 fn find(

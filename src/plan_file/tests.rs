@@ -197,8 +197,35 @@ proptest! {
         let plan = reader.plan().clone();
         prop_assert_eq!((plan.header, plan.summary), (header(), summary));
         prop_assert_eq!(plan.ended.to_string(), "2026-11-01T10:00:01.623456789Z");
+        let names: Vec<_> = reader.names().map(|name| name.expect("it is read")).collect();
+        prop_assert!(names.iter().eq(assets.iter().map(|asset| &asset.blob.name)));
         let read: Vec<_> = reader.map(|asset| asset.expect("it is read")).collect();
         prop_assert_eq!(read, assets);
+    }
+
+    #[test]
+    fn an_asset_is_the_same_after_a_temporary_file(asset in asset(), cut: prop::sample::Index) {
+        let mut bytes = Vec::new();
+        asset.encode(&mut bytes);
+        prop_assert_eq!(Asset::decode(&bytes[..cut.index(bytes.len())]), None);
+        prop_assert_eq!(Asset::decode(&bytes), Some(asset));
+    }
+
+    #[test]
+    fn assets_are_found_by_name(mut assets in vec(asset(), 0..40), rotate in 0..40_usize) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("plan.parquet");
+        write(&path, &mut assets, None);
+        let mut lookup = PlanReader::open(&path).expect("it is a plan").lookup();
+        let middle = rotate.min(assets.len());
+        let (left, asked) = assets.split_at(middle);
+        for asset in asked.iter().rev() {
+            let found = lookup.find(&asset.blob.name).expect("it is read").expect("it is there");
+            prop_assert_eq!(found.blob.name, asset.blob.name.clone());
+        }
+        let mut lost = 0;
+        lookup.finish(|_| lost += 1).expect("it is read");
+        prop_assert_eq!(lost, left.len());
     }
 }
 

@@ -8,7 +8,9 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::changes::ChangesRecord;
-use super::record::{AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord};
+use super::record::{
+    AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, SyncedRecord, ToolRecord, TotalsRecord,
+};
 use super::{Out, written};
 use crate::model::error::Result;
 use crate::model::{Asset, Code, Overrides};
@@ -73,6 +75,9 @@ struct DryRunDocument<'a> {
     /// The changes since the plan that the run was compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<ChangesRecord<'a>>,
+    /// The comparison with what is on the platform, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    synced: Option<SyncedRecord<'a>>,
     findings_by_code: CodeCounts<'a>,
 }
 
@@ -111,6 +116,7 @@ impl Sink for Json {
             complete: summary.incomplete.is_none(),
             incomplete: summary.incomplete.as_deref(),
             changes: summary.changes.as_ref().map(|changes| ChangesRecord::new(changes, &summary.totals)),
+            synced: summary.synced.as_ref().map(SyncedRecord::new),
             findings_by_code: CodeCounts(&summary.findings),
         };
         written(|| {

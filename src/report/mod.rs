@@ -21,6 +21,7 @@ mod record;
 mod sarif;
 mod shortage;
 pub mod style;
+mod synced;
 mod text;
 
 use std::io::{self, BufWriter, Write};

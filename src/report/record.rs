@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::model::{
-    Admit, Asset, Finding, Gauge, Kind, Mirror, Orientation, Origin, PeriodKind, Quota, Skip, Totals,
+    Admit, Asset, BlobName, Cost, Finding, Gauge, Kind, Mirror, Orientation, Origin, PeriodKind, Quota, Skip,
+    SyncTotals, Totals,
 };
 use crate::plan::{IfFixed, Shortage, Summary};
 use crate::rules::Profile;
@@ -67,6 +68,12 @@ pub(super) struct AssetRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) skipped: Option<&'static str>,
     pub(super) cost: CostRecord,
+    /// `new`, `changed` or `unchanged`; absent if it is not known what is on the platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) synced: Option<&'static str>,
+    /// What a sync uses of the quota; absent where `synced` is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) charge: Option<CostRecord>,
     pub(super) findings: Vec<FindingRecord<'a>>,
     pub(super) reads: ReadsRecord,
 }
@@ -75,6 +82,50 @@ pub(super) struct AssetRecord<'a> {
 pub(super) struct CostRecord {
     pub(super) images: u64,
     pub(super) frames: u64,
+}
+
+impl CostRecord {
+    fn new(Cost { images, frames }: Cost) -> Self {
+        Self { images, frames }
+    }
+}
+
+/// What is on the platform, compared with the accepted assets.
+#[derive(Serialize)]
+pub(super) struct SyncedRecord<'a> {
+    sources: &'a [String],
+    new: u64,
+    changed: u64,
+    unchanged: u64,
+    kept: u64,
+    gone: GoneRecord<'a>,
+    charge: CostRecord,
+    returned: CostRecord,
+}
+
+#[derive(Serialize)]
+struct GoneRecord<'a> {
+    count: u64,
+    /// The first few.
+    names: &'a [BlobName],
+    cost: CostRecord,
+}
+
+impl<'a> SyncedRecord<'a> {
+    pub(super) fn new(synced: &'a SyncTotals) -> Self {
+        let SyncTotals { sources, new, changed, unchanged, kept, gone, charge, returned } = synced;
+        let gone = GoneRecord { count: gone.count, names: &gone.names, cost: CostRecord::new(gone.cost) };
+        Self {
+            sources,
+            new: *new,
+            changed: *changed,
+            unchanged: *unchanged,
+            kept: *kept,
+            gone,
+            charge: CostRecord::new(*charge),
+            returned: CostRecord::new(*returned),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -139,7 +190,9 @@ impl<'a> AssetRecord<'a> {
             truncated: facts.truncated,
             verdict: asset.verdict.as_str(),
             skipped: asset.skipped.map(Skip::as_str),
-            cost: CostRecord { images: asset.cost.images, frames: asset.cost.frames },
+            cost: CostRecord::new(asset.cost),
+            synced: asset.synced.map(|standing| standing.state.as_str()),
+            charge: asset.synced.map(|standing| CostRecord::new(standing.charge)),
             findings: asset.findings.iter().map(FindingRecord::new).collect(),
             reads: ReadsRecord {
                 requests: asset.reads.requests,
@@ -209,6 +262,9 @@ struct GaugeRecord<'a> {
     /// What is kept free; absent if nothing is.
     #[serde(skip_serializing_if = "Option::is_none")]
     reserve: Option<u64>,
+    /// What of it a sync gives back; absent if nothing, as it always is unless the quota is a stock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    returned: Option<u64>,
     cost: u64,
     /// Absent unless images and frames share a limit and the other kind uses some of it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -227,6 +283,7 @@ impl<'a> GaugeRecord<'a> {
             limit: gauge.limit,
             used_before: gauge.used_before,
             reserve: Some(gauge.reserve).filter(|reserve| *reserve > 0),
+            returned: Some(gauge.returned).filter(|returned| *returned > 0),
             cost: gauge.cost,
             cost_of_other_kind: Some(gauge.cost_of_other_kind).filter(|cost| *cost > 0),
             left: gauge.left(),

@@ -10,7 +10,7 @@ use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, nu
 use super::next::{counts, if_fixed, next_steps};
 use super::shortage::{do_not_fit, shortage};
 use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
-use super::{Out, written};
+use super::{Out, synced, written};
 use crate::model::error::Result;
 use crate::model::{Asset, Code, Gauge, Kind, Severity};
 use crate::plan::{MAX_BASENAMES, RunHeader, Sink, Summary};
@@ -66,6 +66,9 @@ impl Sink for TextReport {
             self.totals(summary)?;
             if let Some(changes) = &summary.changes {
                 changes::text(&mut self.out, changes, &summary.totals, self.width)?;
+            }
+            if let Some(totals) = &summary.synced {
+                synced::text(&mut self.out, totals, &self.header.profile, self.width)?;
             }
             self.findings()?;
             self.closing(summary)?;

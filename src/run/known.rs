@@ -1,9 +1,11 @@
 //! Results of earlier runs for the blobs that are listed now.
 
-use crate::model::error::Result;
+use std::sync::{Arc, OnceLock};
+
+use crate::model::error::{Error, Result};
 use crate::model::{Asset, Blob, Code, Format, Kind};
-use crate::plan::{Assets, ChangeGroup, Changes, Earlier, is_unchanged};
-use crate::plan_file::Plan;
+use crate::plan::{ChangeGroup, Changes, is_unchanged};
+use crate::plan_file::{Lookup, Plan};
 use crate::probe::{self, Want};
 use crate::rules::{self, Profile};
 
@@ -30,26 +32,27 @@ impl From<Asset> for Judged {
 /// * Verdicts are never reused: the current rules judge the facts again.
 #[derive(Default)]
 pub struct Known {
-    /// The assets of each interrupted attempt at this run, newest first.
-    kept: Vec<Earlier<Assets>>,
+    /// The assets of the interrupted attempts at this run, oldest first.
+    kept: Option<Lookup<Asset>>,
     baseline: Option<Baseline>,
+    fault: Arc<OnceLock<Error>>,
 }
 
 struct Baseline {
-    assets: Earlier<Assets>,
+    assets: Lookup<Asset>,
     probe_version: u32,
     dimensions: bool,
     changes: Changes,
 }
 
 impl Known {
-    /// Resumes an interrupted run from the assets of its earlier attempts, newest first.
-    pub(crate) fn with_kept(self, kept: Vec<Assets>) -> Self {
-        Self { kept: kept.into_iter().map(Earlier::new).collect(), ..self }
+    /// Resumes an interrupted run from the assets of its earlier attempts.
+    pub(crate) fn with_kept(self, kept: Option<Lookup<Asset>>) -> Self {
+        Self { kept, ..self }
     }
 
     /// Compares with an earlier plan of the same source.
-    pub(crate) fn with_baseline(self, plan: &Plan, assets: Assets) -> Self {
+    pub(crate) fn with_baseline(self, plan: &Plan, assets: Lookup<Asset>) -> Self {
         let before = &plan.summary.totals;
         let changes = Changes {
             plan: plan.id.clone(),
@@ -64,21 +67,31 @@ impl Known {
             read_again: 0,
         };
         let (probe_version, dimensions) = (plan.header.probe_version, plan.header.dimensions);
-        let assets = Earlier::new(assets);
         Self { baseline: Some(Baseline { assets, probe_version, dimensions, changes }), ..self }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.kept.is_empty() && self.baseline.is_none()
+    /// Where the error will be if the results turn out to be unreadable, which ends the run.
+    pub(crate) fn fault(&self) -> Arc<OnceLock<Error>> {
+        Arc::clone(&self.fault)
     }
 
-    /// Returns the verdict on the next blob of the listing, if an earlier run found enough facts for one.
+    pub(super) fn is_empty(&self) -> bool {
+        self.kept.is_none() && self.baseline.is_none()
+    }
+
+    /// Returns the verdict on a blob of the listing, if an earlier run found enough facts for one.
     pub(super) fn judge(&mut self, blob: &Blob, profile: &Profile, want: Want) -> Result<Option<Judged>> {
+        let fault = self.fault();
+        self.judge_next(blob, profile, want).inspect_err(|error| _ = fault.set(error.clone()))
+    }
+
+    fn judge_next(&mut self, blob: &Blob, profile: &Profile, want: Want) -> Result<Option<Judged>> {
         let mut kept = None;
-        for run in &mut self.kept {
-            // Advance every attempt, even after a match: one that is skipped falls behind the listing.
-            let asset = run.take(&blob.name, drop)?;
-            kept = kept.or_else(|| judge_again(blob, asset?, profile, true));
+        // A blob that an attempt could not read, or that changed later, was examined again by the next attempt.
+        while let (Some(lookup), None) = (&mut self.kept, &kept)
+            && let Some(asset) = lookup.find(&blob.name)?
+        {
+            kept = judge_again(blob, asset, profile, true);
         }
         let known = match &mut self.baseline {
             Some(baseline) => baseline.judge(blob, profile, want, kept.is_some())?,
@@ -90,7 +103,8 @@ impl Known {
     /// Ends the listing and returns the changes since the baseline.
     pub(super) fn finish(self) -> Result<Option<Changes>> {
         let Some(Baseline { assets, mut changes, .. }) = self.baseline else { return Ok(None) };
-        assets.finish(|asset| changes.removed.add(&asset.blob.name))?;
+        let finished = assets.finish(|asset| changes.removed.add(&asset.blob.name));
+        finished.inspect_err(|error| _ = self.fault.set(error.clone()))?;
         Ok(Some(changes))
     }
 }
@@ -98,7 +112,7 @@ impl Known {
 impl Baseline {
     fn judge(&mut self, blob: &Blob, profile: &Profile, want: Want, is_kept: bool) -> Result<Option<Judged>> {
         let Self { assets, changes, .. } = self;
-        let Some(earlier) = assets.take(&blob.name, |asset| changes.removed.add(&asset.blob.name))? else {
+        let Some(earlier) = assets.find(&blob.name)? else {
             changes.added.add(&blob.name);
             return Ok(None);
         };

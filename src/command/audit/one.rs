@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -14,7 +14,7 @@ use crate::model::error::{Error, Result, reason};
 use crate::plan::audit::{
     Container, ContainerBasenames, ContainerOutcome, FolderCounts, ProjectBasenames, worst,
 };
-use crate::plan::{Assets, Folders, RunHeader, TopFolders};
+use crate::plan::{Folders, RunHeader, TopFolders};
 use crate::plan_file::PlanReader;
 use crate::plan_file::checkpoint::Checkpoint;
 use crate::report::ProgressBars;
@@ -89,7 +89,8 @@ impl Auditor {
             let progress = Arc::new(Progress::default());
             let _line = self.bars.as_ref().map(|bars| bars.begin(&container.name, Arc::clone(&progress)));
             let header = target.provenance.clone().header(source.origin(), Arc::clone(&profile));
-            let (checkpoint, known, fault) = self.begin(&path, header, is_fresh, &mut container.notes)?;
+            let (checkpoint, known) = self.begin(&path, header, is_fresh, &mut container.notes)?;
+            let fault = known.fault();
             let project = basenames.clone();
             let tally = (
                 Folders::new(number, &container.origin.prefix),
@@ -117,24 +118,14 @@ impl Auditor {
     }
 
     /// Opens what an earlier audit left: its plan, and its checkpoint if it was interrupted. With `is_fresh`, both are
-    /// ignored. If one of them turns out to be unreadable later, the last returned value holds the error.
+    /// ignored.
     fn begin(
         &self,
         path: &Path,
         header: RunHeader,
         is_fresh: bool,
         notes: &mut Vec<String>,
-    ) -> Result<(Checkpoint, Known, Arc<OnceLock<Error>>)> {
-        let fault = Arc::new(OnceLock::new());
-        let watched = |rows: Assets| -> Assets {
-            let fault = Arc::clone(&fault);
-            Box::new(rows.inspect(move |asset| {
-                if let Err(error) = asset {
-                    // Only the first error is kept.
-                    let _ = fault.set(error.clone());
-                }
-            }))
-        };
+    ) -> Result<(Checkpoint, Known)> {
         let open = |resume| Checkpoint::open(path, header.clone(), self.checkpoint_every, resume);
         // An interrupted audit with other rules cannot be resumed: start over.
         let opened = if is_fresh { open(false) } else { open(true).or_else(|_| open(false)) };
@@ -142,7 +133,7 @@ impl Auditor {
             Error::new(error.message())
                 .with_hint("check that you may write there, and that no other audit is running")
         })?;
-        let mut known = Known::default().with_kept(kept.into_iter().map(watched).collect());
+        let mut known = Known::default().with_kept(kept);
         if path.exists() && !is_fresh {
             let earlier = PlanReader::open(path).and_then(|earlier| {
                 check_baseline(path, &earlier.plan().header, &header)?;
@@ -151,12 +142,12 @@ impl Auditor {
             match earlier {
                 Ok(earlier) => {
                     let plan = earlier.plan().clone();
-                    known = known.with_baseline(&plan, watched(Box::new(earlier)));
+                    known = known.with_baseline(&plan, earlier.lookup());
                 }
                 Err(error) => notes.push(read_again(&error)),
             }
         }
-        Ok((checkpoint, known, fault))
+        Ok((checkpoint, known))
     }
 
     /// Examines the container, and puts its plan in place if the run is complete.

@@ -1,4 +1,4 @@
-//! The file: rows by name, as Parquet.
+//! The file: rows in the order of a listing, as Parquet.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -18,16 +18,15 @@ use super::{SyncedRow, damaged, not_read, not_written, row};
 use crate::files::leaf::{LeafReader, Value};
 use crate::files::parquet_file::{self, Fault, Refused, guarded};
 use crate::files::whole::WholeFile;
-use crate::model::BlobName;
+use crate::model::Cost;
 use crate::model::error::Result;
-use crate::plan_file::{TOOL, signed};
+use crate::plan_file::{GROUP_ROWS, Lookup, TOOL, signed};
 
-/// Rows of a row group, which is what a lookup in any order decodes at a time.
-const GROUP_ROWS: usize = 4 << 10;
-/// Bytes of names and ETags at which a row group ends: names may have a thousand bytes each.
-const GROUP_BYTES: usize = 1 << 20;
-/// The key of the first name of each row group, as a JSON list. Parquet's own statistics may be cut.
-const INDEX_KEY: &str = "presync.synced.first_names";
+/// Bytes of names and ETags at which a row group ends, even if it has fewer rows: 16 MiB, as for plans.
+const GROUP_BYTES: usize = 16 << 20;
+/// The key that makes a Parquet file one of these, with the version of the format.
+const FORMAT_KEY: &str = "presync.synced.format_version";
+const FORMAT_VERSION: &str = "1.0";
 const SCHEMA: &str = "message synced { required binary name (STRING); optional binary etag (STRING); \
                       required int64 images; required int64 frames; required boolean own; }";
 const COLUMNS: usize = 5;
@@ -38,7 +37,6 @@ pub struct SyncedWriter {
     file: WholeFile,
     groups: SerializedFileWriter<File>,
     rows: Columns,
-    firsts: Vec<String>,
 }
 
 /// The rows of a group, column by column.
@@ -61,24 +59,17 @@ impl SyncedWriter {
     pub fn create(path: &Path) -> Result<Self> {
         let file = WholeFile::create(path)?;
         let open = || -> Encoded<_> {
-            SerializedFileWriter::new(
-                file.writer()?,
-                Arc::new(parse_message_type(SCHEMA)?),
-                properties()?.into(),
-            )
+            SerializedFileWriter::new(file.writer()?, Arc::new(parse_message_type(SCHEMA)?), properties()?.into())
         };
         let groups = open().map_err(|error| not_written(path, &error.to_string()))?;
-        Ok(Self { path: path.to_owned(), file, groups, rows: Columns::default(), firsts: Vec::new() })
+        Ok(Self { path: path.to_owned(), file, groups, rows: Columns::default() })
     }
 
-    /// Adds the next row by name.
+    /// Adds the next row.
     ///
     /// # Errors
     /// Returns an error if it cannot be written.
     pub fn add(&mut self, row: &SyncedRow) -> Result<()> {
-        if self.rows.names.is_empty() {
-            self.firsts.push(row.asset.name.as_str().to_owned());
-        }
         self.rows.add(row);
         match self.rows.names.len() == GROUP_ROWS || self.rows.bytes >= GROUP_BYTES {
             true => self.write_group(),
@@ -94,11 +85,9 @@ impl SyncedWriter {
         if !self.rows.names.is_empty() {
             self.write_group()?;
         }
-        let Self { path, file, mut groups, firsts, .. } = self;
-        let failed = |why: String| not_written(&path, &why);
-        let index = serde_json::to_string(&firsts).map_err(|error| failed(error.to_string()))?;
-        groups.append_key_value_metadata(KeyValue::new(INDEX_KEY.to_owned(), index));
-        groups.finish().map_err(|error| failed(error.to_string()))?;
+        let Self { path, file, mut groups, .. } = self;
+        groups.append_key_value_metadata(KeyValue::new(FORMAT_KEY.to_owned(), FORMAT_VERSION.to_owned()));
+        groups.finish().map_err(|error| not_written(&path, &error.to_string()))?;
         file.commit()
     }
 
@@ -157,9 +146,7 @@ fn properties() -> Encoded<WriterProperties> {
 /// A file that is being read. Once open, it can be read even if it is removed meanwhile.
 pub struct SyncedFile {
     path: PathBuf,
-    file: SerializedFileReader<File>,
-    /// The first name of each row group.
-    pub(super) firsts: Vec<BlobName>,
+    file: Arc<SerializedFileReader<File>>,
 }
 
 impl SyncedFile {
@@ -173,43 +160,30 @@ impl SyncedFile {
             Refused::Unreadable(error) => not_read(path, &error),
             refused => damaged(path, &refused.why()),
         })?;
-        let index = parquet_file::pairs(&file).iter().find(|pair| pair.key == INDEX_KEY);
-        let firsts =
-            index.and_then(|pair| serde_json::from_str::<Vec<BlobName>>(pair.value.as_deref()?).ok());
-        let firsts = firsts.filter(|firsts| {
-            firsts.len() == file.metadata().num_row_groups() && firsts.is_sorted_by(|one, next| one < next)
-        });
-        let firsts = firsts.ok_or_else(|| damaged(path, "it has no index of its names"))?;
-        Ok(Self { path: path.to_owned(), file, firsts })
+        match parquet_file::pairs(&file).iter().any(|pair| pair.key == FORMAT_KEY) {
+            true => Ok(Self { path: path.to_owned(), file: Arc::new(file) }),
+            false => Err(damaged(path, "it is a file of another kind")),
+        }
     }
 
-    /// How many rows it has, according to its footer.
-    pub fn len(&self) -> u64 {
-        u64::try_from(self.file.metadata().file_metadata().num_rows()).unwrap_or(0)
-    }
-
-    /// Whether it has no rows.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// All rows by name.
+    /// All rows.
     pub fn rows(self) -> impl Iterator<Item = Result<SyncedRow>> + Send {
-        let groups = 0..self.firsts.len();
+        let groups = self.file.metadata().num_row_groups();
         let mut failed = false;
-        let rows = groups.map(move |group| self.group(group)).flat_map(|group| match group {
+        let rows = (0..groups).flat_map(move |group| match self.group(group) {
             Ok(rows) => rows.into_iter().map(Ok).collect::<Vec<_>>(),
-            Err(error) => vec![Err(error)],
+            Err(fault) => vec![Err(damaged(&self.path, &fault))],
         });
         rows.take_while(move |row| !std::mem::replace(&mut failed, row.is_err()))
     }
 
-    /// The rows of a group, which must exist.
-    pub(super) fn group(&self, group: usize) -> Result<Vec<SyncedRow>> {
-        self.decode(group).map_err(|fault| damaged(&self.path, &fault))
+    /// Finds rows by name.
+    pub fn lookup(self) -> Lookup<SyncedRow> {
+        let other = Self { path: self.path.clone(), file: Arc::clone(&self.file) };
+        Lookup::new(self.rows(), other.rows().map(|row| row.map(|row| row.asset.name)))
     }
 
-    fn decode(&self, group: usize) -> std::result::Result<Vec<SyncedRow>, Fault> {
+    fn group(&self, group: usize) -> std::result::Result<Vec<SyncedRow>, Fault> {
         let reader = guarded(|| self.file.get_row_group(group))?;
         let metadata = reader.metadata();
         let is_plausible = usize::try_from(metadata.num_rows()).is_ok_and(|rows| rows <= GROUP_ROWS);
@@ -239,7 +213,7 @@ fn next_row(leaves: &mut [(LeafReader, usize)]) -> std::result::Result<SyncedRow
                 (0, Some(Value::Bytes(bytes))) => name = Some(utf8(bytes)?),
                 (1, Some(Value::Bytes(bytes))) => etag = Some(utf8(bytes)?),
                 (1, None) => {}
-                (2 | 3, Some(Value::Int(cost))) => costs[column - 2] = cost,
+                (2 | 3, Some(Value::Int(cost))) => costs[column - 2] = u64::try_from(cost).unwrap_or(0),
                 (4, Some(Value::Bool(own))) => is_own = own,
                 _ => return Err("a column has values of another type".to_owned()),
             }
@@ -247,7 +221,8 @@ fn next_row(leaves: &mut [(LeafReader, usize)]) -> std::result::Result<SyncedRow
         })?;
     }
     let name = name.ok_or_else(|| "a name is missing".to_owned())?;
-    Ok(row(&name, etag.as_deref(), costs[0], costs[1], is_own))
+    let [images, frames] = costs;
+    Ok(row(&name, etag.as_deref(), Cost { images, frames }, is_own))
 }
 
 fn utf8(bytes: &[u8]) -> std::result::Result<String, Fault> {

@@ -1,24 +1,22 @@
-//! What of a container is on the platform: a sorted file, and the ways to look it up and to bring it up to date.
+//! What of a container is on the platform: a file of names, versions and costs, and how a sync changes it.
 //!
-//! A plan takes about 17 bytes per asset; such a file takes less, because it has only names, versions and costs. It is
-//! read and written a row group at a time, so memory does not grow with the number of assets.
+//! A plan takes about 17 bytes per asset, and such a file less. It is read and written a row group at a time, and looked
+//! up by name in any order, so memory does not grow with the number of assets.
 
 mod apply;
 mod file;
-mod lookup;
-mod sort;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 
 use super::PlanReader;
+use crate::files::lookup::Record;
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, BlobName, Cost, ETag, OnPlatform, Scope, Verdict};
 
 pub use apply::{Applied, Merge, apply};
 pub use file::{SyncedFile, SyncedWriter};
-pub use lookup::SyncedLookup;
 
 /// A row of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +27,12 @@ pub struct SyncedRow {
     pub is_own: bool,
 }
 
-/// Rows by name, each name once.
-pub type SyncedRows = Box<dyn Iterator<Item = Result<SyncedRow>> + Send>;
-
 /// The rows that a plan brings, with whole names and in the order of its listing.
-fn rows_of(assets: impl Iterator<Item = Result<Asset>> + Send + 'static, scope: Scope) -> SyncedRows {
-    let row = move |asset: Asset| SyncedRow {
+pub fn rows_of<A: Iterator<Item = Result<Asset>>>(
+    assets: A,
+    scope: &Scope,
+) -> impl Iterator<Item = Result<SyncedRow>> {
+    let row = |asset: Asset| SyncedRow {
         asset: OnPlatform {
             name: BlobName::new(scope.whole_name(asset.blob.name.as_str())),
             etag: asset.blob.etag,
@@ -42,38 +40,52 @@ fn rows_of(assets: impl Iterator<Item = Result<Asset>> + Send + 'static, scope: 
         },
         is_own: asset.verdict == Verdict::Accept,
     };
-    Box::new(assets.map(move |asset| asset.map(&row)))
+    assets.map(move |asset| asset.map(row))
 }
 
-/// Brings `base` up to date with a plan, whose sync has the given scope, and passes the result to `merge`. `open` opens
-/// the assets of the plan; it is called again if they are not in name order, and then they are sorted on disk.
-///
-/// # Errors
-/// Returns an error if a file cannot be read or written.
-pub fn apply_plan<A: Iterator<Item = Result<Asset>> + Send + 'static>(
-    open: impl Fn() -> Result<A>,
-    base: Option<&Path>,
-    mut merge: Merge<'_>,
-) -> Result<Applied> {
-    let base = || base.map(SyncedFile::open).transpose();
-    let scope = merge.scope.clone();
-    match apply(rows_of(open()?, scope.clone()), base()?, &mut merge)? {
-        Some(applied) => Ok(applied),
-        None => {
-            let sorted = sort::sorted(rows_of(open()?, scope))?;
-            let applied = apply(sorted, base()?, &mut merge)?;
-            applied.ok_or_else(|| Error::new("the plan's assets cannot be sorted"))
-        }
-    }
-}
-
-/// What is on the platform according to a plan and, apart from its scope, to `base`; in a temporary file at `path`.
+/// Writes what is on the platform according to a plan and, apart from its scope, to `base`, to `path`.
 ///
 /// # Errors
 /// Returns an error if a file cannot be read or written.
 pub fn of_plan(plan: &Path, scope: &Scope, base: Option<&Path>, path: &Path) -> Result<()> {
     let merge = Merge { scope, recounts: false, out: Some(path) };
-    apply_plan(|| PlanReader::open(plan), base, merge).map(drop)
+    apply(rows_of(PlanReader::open(plan)?, scope), base, &merge).map(drop)
+}
+
+/// A row in a temporary file: own, images, frames, the length of the ETag and 1, or 0 without one, the ETag, the name.
+impl Record for SyncedRow {
+    fn name(&self) -> &str {
+        self.asset.name.as_str()
+    }
+
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        let OnPlatform { name, etag, cost } = &self.asset;
+        let etag = etag.as_ref().map(ETag::as_str);
+        bytes.push(self.is_own.into());
+        for number in [cost.images, cost.frames, etag.map_or(0, |etag| etag.len() as u64 + 1)] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes.extend_from_slice(etag.unwrap_or_default().as_bytes());
+        bytes.extend_from_slice(name.as_str().as_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (own, mut rest) = bytes.split_first()?;
+        let mut number = || {
+            let (number, after) = rest.split_first_chunk()?;
+            rest = after;
+            Some(u64::from_le_bytes(*number))
+        };
+        let (images, frames, len) = (number()?, number()?, number()?);
+        let (etag, name) = rest.split_at_checked(usize::try_from(len.saturating_sub(1)).ok()?)?;
+        let etag = std::str::from_utf8(etag).ok().filter(|_| len > 0);
+        Some(row(std::str::from_utf8(name).ok()?, etag, Cost { images, frames }, *own == 1))
+    }
+}
+
+fn row(name: &str, etag: Option<&str>, cost: Cost, is_own: bool) -> SyncedRow {
+    let asset = OnPlatform { name: BlobName::new(name), etag: etag.map(ETag::unquoted), cost };
+    SyncedRow { asset, is_own }
 }
 
 /// The error for a file that cannot be written.
@@ -92,15 +104,4 @@ fn not_read(path: &Path, error: &std::io::Error) -> Error {
 fn damaged(path: &Path, fault: &str) -> Error {
     Error::new(format!("what is known to be synced in '{}' is damaged: {fault}", path.display()))
         .with_hint("restore the file from a backup, or start over: presync quota forget --help")
-}
-
-/// An amount as a column holds it.
-fn unsigned(amount: i64) -> u64 {
-    u64::try_from(amount).unwrap_or(0)
-}
-
-fn row(name: &str, etag: Option<&str>, images: i64, frames: i64, is_own: bool) -> SyncedRow {
-    let cost = Cost { images: unsigned(images), frames: unsigned(frames) };
-    let asset = OnPlatform { name: BlobName::new(name), etag: etag.map(ETag::unquoted), cost };
-    SyncedRow { asset, is_own }
 }

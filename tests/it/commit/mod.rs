@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use presync::ledger::{Ledger, Reservation};
 use presync::loopback::{Blob, Config, Content, Handle, Server};
-use presync::model::{Asset, Month, QuotaKind};
+use presync::model::{Asset, Month, Period, QuotaKind};
 use presync::plan::{RunHeader, Sink, Summary};
 use presync::plan_file::{PlanReader, PlanWriter};
 use tempfile::TempDir;
@@ -126,8 +126,8 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-fn month() -> Month {
-    Month::of(Timestamp::now())
+fn month() -> Period {
+    Period::Month(Month::of(Timestamp::now()))
 }
 
 /// A file of the demo container as a blob of this name.

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use jiff::Timestamp;
-use presync::ledger::{Balance, Claim, Ledger};
-use presync::model::{Month, QuotaKind};
+use presync::ledger::{Amounts, Balance, Claim, Ledger};
+use presync::model::{Month, Period, QuotaKind};
 use tempfile::TempDir;
 
 use crate::support::presync::Presync;
@@ -41,13 +41,14 @@ impl Place {
     }
 }
 
-fn month() -> Month {
-    Month::parse("2026-11").expect("a month")
+fn month() -> Period {
+    Period::Month(Month::parse("2026-11").expect("a month"))
 }
 
 fn claim<'a>(plan: &'a str, images: u64) -> Claim<'a> {
     let costs = [(QuotaKind::Images, images)].into();
-    Claim { plan, workspace: WORKSPACE, month: month(), source: "fixtures/demo", costs }
+    let (period, source, returned) = (month(), "fixtures/demo", Amounts::new());
+    Claim { plan, workspace: WORKSPACE, period, source, costs, returned, pending: None }
 }
 
 fn limit_images(ledger: &mut Ledger, limit: u64) {
