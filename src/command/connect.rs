@@ -1,13 +1,12 @@
 //! `presync connect`: the commands that let the platform read a container, and a name for it in `presync.toml`.
 
-use std::borrow::Cow;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anstream::AutoStream;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::args::{AzureArgs, ColorArgs};
 use super::exit::Exit;
@@ -16,18 +15,33 @@ use super::target::{Resolved, Target};
 use super::values::{one_line, origin};
 use crate::connections::{self, Added, Connection, FILE_NAME};
 use crate::model::error::{Error, Result};
-use crate::report::style::{BOLD, DIM};
-use crate::report::{self, shown};
+use crate::report;
 use crate::rules::Profile;
-use crate::source::azure;
+use crate::source::azure::commands::{Account, Shell};
 use crate::source::location::{ContainerUrl, Environment, Location};
 
+mod script;
+mod template;
+
+/// A placeholder for the origin of the platform's site, if the profile has none.
+const ORIGIN: &str = "<ORIGIN>";
 /// A placeholder for the ID of the platform's application, which only the platform knows.
 const APP_ID: &str = "<APP-ID>";
-/// The least privileged role that can list and read ("Azure built-in roles for Storage").
-const ROLE: &str = "Storage Blob Data Reader";
-/// How long a browser may cache the CORS rule, in seconds.
-const CORS_MAX_AGE: &str = "3600";
+
+/// What to print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Azure CLI commands for bash
+    #[default]
+    Bash,
+    /// Azure CLI commands for PowerShell
+    #[value(name = "powershell")]
+    PowerShell,
+    /// A Bicep file
+    Bicep,
+    /// A Terraform configuration
+    Terraform,
+}
 
 #[derive(Debug, Args)]
 pub(super) struct ConnectArgs {
@@ -43,6 +57,10 @@ pub(super) struct ConnectArgs {
     /// ID of the platform's application [default: a placeholder]
     #[arg(long, value_name = "ID", value_parser = one_line)]
     app_id: Option<String>,
+
+    /// What to print
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: Format,
 
     /// Origin of the platform's site, for CORS; can be repeated [default: the profile's]
     #[arg(long = "origin", value_name = "URL", value_parser = origin)]
@@ -88,13 +106,6 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit> {
         return Err(Error::new(format!("the storage account behind '{}' is unknown", url.endpoint()))
             .with_hint("add --account NAME"));
     };
-    let steps = match url.is_emulator() {
-        true => Vec::new(),
-        false => {
-            let origins = resolved.origins(&args.origins)?;
-            vec![principal(args)?, role(account, url.container(), args)?, cors(account, args, &origins)?]
-        }
-    };
     if let Some(name) = &args.write {
         write(name, &connection(url, account, resolved.connection.as_ref(), args), args)?;
         if url.sas().is_some() {
@@ -102,8 +113,47 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit> {
         }
     }
     let mut out = AutoStream::new(io::stdout(), args.color.choice());
-    print(&mut out, url, &steps).and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
+    let mut origins = resolved.origins(&args.origins)?;
+    if origins.is_empty() {
+        origins.push(ORIGIN.to_owned());
+    }
+    let plan = Plan {
+        url,
+        account: Account {
+            name: account,
+            subscription: args.subscription.as_deref(),
+            resource_group: args.resource_group.as_deref(),
+        },
+        app_id: args.app_id.as_deref(),
+        origins: &origins,
+        is_origin_assumed: args.origins.is_empty(),
+    };
+    let printed = match args.format {
+        _ if url.is_emulator() => script::print_none(&mut out, &plan),
+        Format::Bash => script::print(&mut out, &plan, Shell::Bash),
+        Format::PowerShell => script::print(&mut out, &plan, Shell::PowerShell),
+        Format::Bicep => template::print_bicep(&mut out, &plan),
+        Format::Terraform => template::print_terraform(&mut out, &plan),
+    };
+    printed.and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
     Ok(Exit::Clean)
+}
+
+/// What the platform needs.
+struct Plan<'a> {
+    url: &'a ContainerUrl,
+    account: Account<'a>,
+    /// The ID of the platform's application.
+    app_id: Option<&'a str>,
+    /// The origins of the platform's site.
+    origins: &'a [String],
+    is_origin_assumed: bool,
+}
+
+impl Plan<'_> {
+    fn app_id(&self) -> &str {
+        self.app_id.unwrap_or(APP_ID)
+    }
 }
 
 /// The container as a connection. If the source is one already, its other settings are kept.
@@ -134,126 +184,4 @@ fn write(name: &str, connection: &Connection, args: &ConnectArgs) -> Result<()> 
         Added::Before => say(&format!("'{name_of_file}' already has this connection @{name}")),
     }
     Ok(())
-}
-
-/// An Azure CLI command, ready for a shell.
-struct Step {
-    title: &'static str,
-    why: Vec<String>,
-    command: &'static str,
-    /// Each option with its value, which is quoted for the shell.
-    options: Vec<(&'static str, String)>,
-}
-
-fn principal(args: &ConnectArgs) -> Result<Step> {
-    let mut why = vec!["gives the platform's application an identity in your directory".to_owned()];
-    if args.app_id.is_none() {
-        why.push(format!("replace {APP_ID} with the application's ID, or pass --app-id"));
-    }
-    let options = vec![("--id", app_id(args)?)];
-    Ok(Step { title: "Service principal", why, command: "az ad sp create", options })
-}
-
-fn role(account: &str, container: &str, args: &ConnectArgs) -> Result<Step> {
-    let condition = azure::role_condition(container);
-    let why = [
-        "lets it list and read; the condition limits it to this container",
-        "on the account, because listing fails with a role on the container alone",
-        "if az does not find the principal yet, run this again after a minute",
-    ];
-    let options = vec![
-        ("--assignee", app_id(args)?),
-        ("--role", quoted(ROLE)?),
-        ("--scope", scope(account, args)?),
-        ("--condition-version", "2.0".to_owned()),
-        ("--condition", quoted(&condition)?),
-    ];
-    let why = why.map(str::to_owned).to_vec();
-    Ok(Step { title: "Role", why, command: "az role assignment create", options })
-}
-
-fn cors(account: &str, args: &ConnectArgs, origins: &[String]) -> Result<Step> {
-    let mut why = vec!["lets a browser on the platform's site play videos from the account".to_owned()];
-    if args.origins.is_empty() {
-        let site = origins.first().map_or("<ORIGIN>", String::as_str);
-        why.push(format!("assumes that the site is {site}; pass --origin for another one"));
-    }
-    let placeholder = ["<ORIGIN>".to_owned()];
-    let origins = if origins.is_empty() { &placeholder } else { origins };
-    let origins: Vec<_> = origins.iter().map(|origin| quoted(origin)).collect::<Result<_>>()?;
-    let options = vec![
-        ("--account-name", quoted(account)?),
-        ("--services", "b".to_owned()),
-        ("--methods", "GET".to_owned()),
-        ("--origins", origins.join(" ")),
-        // A player may send and read any headers.
-        ("--allowed-headers", quoted("*")?),
-        ("--exposed-headers", quoted("*")?),
-        ("--max-age", CORS_MAX_AGE.to_owned()),
-    ];
-    Ok(Step { title: "CORS", why, command: "az storage cors add", options })
-}
-
-fn app_id(args: &ConnectArgs) -> Result<String> {
-    quoted(args.app_id.as_deref().unwrap_or(APP_ID))
-}
-
-/// The account's resource ID, or the command that looks it up.
-fn scope(account: &str, args: &ConnectArgs) -> Result<String> {
-    let (subscription, group) = (args.subscription.as_deref(), args.resource_group.as_deref());
-    if let (Some(subscription), Some(group)) = (subscription, group) {
-        let id = format!(
-            "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{account}"
-        );
-        return quoted(&id);
-    }
-    let mut lookup = format!("az storage account show --name {}", quoted(account)?);
-    for (option, value) in [("--subscription", subscription), ("--resource-group", group)] {
-        if let Some(value) = value {
-            lookup += &format!(" {option} {}", quoted(value)?);
-        }
-    }
-    Ok(format!("\"$({lookup} --query id --output tsv)\""))
-}
-
-/// A word, quoted for a shell.
-fn quoted(word: &str) -> Result<String> {
-    let quoted = shlex::try_quote(word).map(Cow::into_owned);
-    quoted.map_err(|_| Error::new("an option contains a NUL character, which a shell cannot pass on"))
-}
-
-/// Prints a bash script, where everything but the commands is a comment.
-fn print(out: &mut impl Write, url: &ContainerUrl, steps: &[Step]) -> io::Result<()> {
-    let version = env!("CARGO_PKG_VERSION");
-    writeln!(out, "# {BOLD}presync connect{BOLD:#} {DIM}{version}{DIM:#}\n#")?;
-    let rows = [
-        ("source", Some(url.to_string())),
-        ("account", url.account().map(str::to_owned)),
-        ("container", Some(url.container().to_owned())),
-        ("prefix", Some(url.prefix().to_owned()).filter(|prefix| !prefix.is_empty())),
-    ];
-    for (label, value) in rows {
-        if let Some(value) = value {
-            writeln!(out, "#   {DIM}{label:<10}{DIM:#}  {}", shown(&value))?;
-        }
-    }
-    if steps.is_empty() {
-        return writeln!(
-            out,
-            "#\n# {DIM}An emulator has no directory and no roles: there is nothing to run.{DIM:#}"
-        );
-    }
-    writeln!(out, "#\n# {DIM}For bash. First run az login, as a user who may assign roles.{DIM:#}")?;
-    for (number, step) in (1..).zip(steps) {
-        writeln!(out, "\n# {BOLD}{number}. {}{BOLD:#}", step.title)?;
-        for line in &step.why {
-            writeln!(out, "#    {DIM}{line}{DIM:#}")?;
-        }
-        write!(out, "{}", step.command)?;
-        for (option, value) in &step.options {
-            write!(out, " \\\n  {option} {value}")?;
-        }
-        writeln!(out)?;
-    }
-    writeln!(out, "\n# {DIM}The role can take 5 minutes to take effect.{DIM:#}")
 }

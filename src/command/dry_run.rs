@@ -141,6 +141,9 @@ async fn report_on(
         if let Some(credential) = credential {
             say(&format!("credential: {credential}"));
         }
+        for line in source.passed_over() {
+            say(&format!("  {line}"));
+        }
         let most = if args.performance.concurrency.is_none() { "up to " } else { "" };
         say(&format!(
             "{most}{} blobs at a time, {} probe threads, a queue of {}",

@@ -37,10 +37,10 @@ pub(super) async fn run(
     let path = out.join(format!("shard-{index:05}-of-{of:05}.parquet"));
     let profile = Arc::clone(&header.profile);
     let part = PartHeader { shard: Some(shard), ..PartHeader::new(header, quota) };
-    let writer = PartWriter::create(&path, part)?;
     let Input { source, listing, tally } = input;
     let pipeline = args.pipeline(&source);
-    let listing = listing::shard(listing, index, of);
+    let (listing, positions) = listing::shard(listing, index, of);
+    let writer = PartWriter::create(&path, part, positions)?;
     let progress = Arc::new(Progress::default());
     let bar = is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
     let quota = Quota::new(None, None);

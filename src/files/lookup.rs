@@ -240,7 +240,8 @@ fn rows(mut block: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     })
 }
 
-fn damaged() -> Error {
+/// The error for a temporary file that does not have the bytes that were written to it.
+pub(super) fn damaged() -> Error {
     Error::new("a temporary file was changed by another program")
 }
 

@@ -4,5 +4,6 @@ pub(crate) mod leaf;
 pub(crate) mod lookup;
 mod name_index;
 pub(crate) mod parquet_file;
+pub(crate) mod runs;
 mod scratch;
 pub(crate) mod whole;

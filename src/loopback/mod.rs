@@ -31,7 +31,9 @@ mod stats;
 mod store;
 
 pub use certificate::{Certified, certify};
-pub use config::{Blob, Config, Content, Fleet, MAX_FLEET, MAX_PAGE, MAX_SHAPE_BLOBS, Mix, Shape, Tier, Tls};
+pub use config::{
+    Blob, Config, Content, Fleet, MAX_FLEET, MAX_PAGE, MAX_SHAPE_BLOBS, Mix, Order, Shape, Tier, Tls,
+};
 pub use faults::{Attempts, Fault, Faults, Latency, Limit, On, Rule};
 pub use stats::{BUCKET_MS, Kind, Stats};
 
@@ -114,6 +116,11 @@ impl Handle {
     /// Returns an error, and changes nothing, if a value is out of range.
     pub fn set_faults(&self, faults: Faults) -> Result<()> {
         self.service.set_faults(faults)
+    }
+
+    /// Changes the order of names in listings.
+    pub fn set_order(&self, order: Order) {
+        self.service.set_order(order);
     }
 
     /// Writes a blob, replacing any existing one.

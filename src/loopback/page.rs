@@ -1,10 +1,11 @@
 //! Listing pages, in the XML of "List Blobs" and "List Containers".
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::config::MAX_PAGE;
+use super::config::{MAX_PAGE, Order};
 use super::store::{Entry, Next, Store};
 
 /// Every XML body starts with a byte order mark, as in the real service.
@@ -75,7 +76,14 @@ impl Query {
 }
 
 /// A page with at most `most` blobs of a container.
-pub(super) fn blobs(endpoint: &str, container: &str, store: &Store, query: &Query, most: u64) -> String {
+pub(super) fn blobs(
+    endpoint: &str,
+    container: &str,
+    store: &Store,
+    query: &Query,
+    order: Order,
+    most: u64,
+) -> String {
     let most = query.max(most);
     let room = usize::try_from(most).unwrap_or(0) * BYTES_PER_BLOB;
     let mut xml = String::with_capacity(room);
@@ -87,6 +95,18 @@ pub(super) fn blobs(endpoint: &str, container: &str, store: &Store, query: &Quer
     );
     query.echo(&mut xml);
     xml.push_str("<Blobs>");
+    let next = match order {
+        Order::Bytes => write_sorted(&mut xml, store, query, most),
+        order => write_in_order(&mut xml, store, query, order, most),
+    };
+    xml.push_str("</Blobs>");
+    element(&mut xml, "NextMarker", &next.as_deref().map(marker).unwrap_or_default());
+    xml.push_str("</EnumerationResults>");
+    xml
+}
+
+/// Writes the items of a page in the order of their bytes. Returns the name that the next page begins with.
+fn write_sorted(xml: &mut String, store: &Store, query: &Query, most: u64) -> Option<String> {
     let mut items = 0;
     let mut next = None;
     let from = query.from.as_deref().filter(|from| *from > query.prefix.as_str()).unwrap_or(&query.prefix);
@@ -100,19 +120,51 @@ pub(super) fn blobs(endpoint: &str, container: &str, store: &Store, query: &Quer
         match rest.find(&query.delimiter).filter(|_| !query.delimiter.is_empty()) {
             Some(at) => {
                 let group = &entry.name[..query.prefix.len() + at + query.delimiter.len()];
-                write_group(&mut xml, group);
+                write_group(xml, group);
                 successor(group).map_or(Next::Stop, Next::From)
             }
             None => {
-                write_blob(&mut xml, entry, query.metadata);
+                write_blob(xml, entry, query.metadata);
                 Next::On
             }
         }
     });
-    xml.push_str("</Blobs>");
-    element(&mut xml, "NextMarker", &next.as_deref().map(marker).unwrap_or_default());
-    xml.push_str("</EnumerationResults>");
-    xml
+    next
+}
+
+/// Writes the items of a page in another order, which needs all names. Returns the item that the next page begins with.
+fn write_in_order(xml: &mut String, store: &Store, query: &Query, order: Order, most: u64) -> Option<String> {
+    let mut names = Vec::new();
+    store.visit(&query.prefix, |entry| {
+        names.push(entry.name.to_owned());
+        Next::On
+    });
+    names.retain(|name| name.starts_with(&query.prefix));
+    names.sort_by(|left, right| order.compare(left, right));
+    let group = |name: &str| {
+        let at = name[query.prefix.len()..].find(&query.delimiter).filter(|_| !query.delimiter.is_empty())?;
+        Some(query.prefix.len() + at + query.delimiter.len())
+    };
+    let mut groups = BTreeSet::new();
+    names.retain_mut(|name| match group(name) {
+        Some(len) => {
+            name.truncate(len);
+            groups.insert(name.clone())
+        }
+        None => true,
+    });
+    let mut items = names.into_iter().skip_while(|name| query.from.as_ref().is_some_and(|from| name != from));
+    for name in items.by_ref().take(usize::try_from(most).unwrap_or(usize::MAX)) {
+        if groups.contains(&name) {
+            write_group(xml, &name);
+            continue;
+        }
+        store.visit(&name, |entry| {
+            write_blob(xml, entry, query.metadata);
+            Next::Stop
+        });
+    }
+    items.next()
 }
 
 /// A page with at most `most` containers of an account; `names` must be sorted.

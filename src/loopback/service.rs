@@ -11,7 +11,7 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::answer::{self, Refusal};
 use super::body::Body;
-use super::config::{Config, Tier};
+use super::config::{Config, Order, Tier};
 use super::faults::{Fault, Faults};
 use super::inject::Injector;
 use super::page::Query;
@@ -44,6 +44,7 @@ pub(super) struct Service {
     account: String,
     containers: BTreeMap<String, Store>,
     page_size: u64,
+    order: Mutex<Order>,
     allowed_origins: Vec<String>,
     bearer_tokens: Vec<String>,
     injector: Mutex<Injector>,
@@ -69,6 +70,7 @@ impl Service {
             account: config.account,
             containers,
             page_size: config.page_size,
+            order: Mutex::new(config.order),
             allowed_origins: config.allowed_origins,
             bearer_tokens: config.bearer_tokens,
             injector: Mutex::new(Injector::new(config.faults, now)),
@@ -97,6 +99,10 @@ impl Service {
         faults.check()?;
         *lock(&self.injector) = Injector::new(faults, Instant::now());
         Ok(())
+    }
+
+    pub(super) fn set_order(&self, order: Order) {
+        *lock(&self.order) = order;
     }
 
     pub(super) fn connection(&self) {
@@ -168,7 +174,7 @@ impl Service {
 
     fn blobs_page(&self, container: &str, query: &Query, fault: Option<&Fault>) -> Answer {
         let store = self.containers.get(container).ok_or(NO_CONTAINER)?;
-        let page = page::blobs(&self.endpoint, container, store, query, self.page_size);
+        let page = page::blobs(&self.endpoint, container, store, query, *lock(&self.order), self.page_size);
         let page = match fault {
             Some(Fault::MalformedPage) => page::malformed(page),
             Some(Fault::TruncatedPage) => page::truncated(page),

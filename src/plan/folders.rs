@@ -1,9 +1,12 @@
 //! Sums by folder, and the folders with the largest sums.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// The number of folders that are named; the others are added up.
 pub const TOP_FOLDERS: usize = 20;
+/// The most folders whose sums are held at a time, each with a name of at most 4 KiB: 20 MB at most, usually 100 KB.
+const MAX_FOLDERS: usize = 5_000;
 
 /// A sum for a folder.
 pub trait FolderSum: Copy + Default {
@@ -41,10 +44,14 @@ impl<S: FolderSum> TopFolders<S> {
         &self.top
     }
 
-    /// Adds a folder. If there are too many, the lightest one is moved to the rest.
-    pub fn add(&mut self, folder: Folder<S>) {
+    /// Adds a folder, or more of one. If there are too many, the lightest one is moved to the rest.
+    pub fn add(&mut self, mut folder: Folder<S>) {
         if folder.sum.weight() == 0 {
             return;
+        }
+        let is_it = |other: &Folder<S>| (other.container, &other.name) == (folder.container, &folder.name);
+        if let Some(place) = self.top.iter().position(is_it) {
+            folder.sum.add(self.top.remove(place).sum);
         }
         let rank = |folder: &Folder<S>| (Reverse(folder.sum.weight()), folder.container);
         let is_before = |other: &Folder<S>| (rank(other), &other.name) < (rank(&folder), &folder.name);
@@ -66,13 +73,16 @@ impl<S: FolderSum> TopFolders<S> {
     }
 }
 
-/// Adds up the folders of one container. A listing is in name order, so the entries of a folder are consecutive: only
-/// one folder is open at a time, and the sums are exact.
+/// Adds up the folders of one container. The sums are exact if the entries of a folder are consecutive, as they are if
+/// the listing is in any order of the names, or if there are at most [`MAX_FOLDERS`].
 #[derive(Clone, Debug, Default)]
 pub struct Folders<S> {
     /// Entries outside of any folder, named by the prefix.
     direct: Folder<S>,
+    /// The folder of the last name.
     open: Option<Folder<S>>,
+    /// Other folders, whose entries may go on.
+    others: BTreeMap<String, S>,
     closed: TopFolders<S>,
 }
 
@@ -80,7 +90,7 @@ impl<S: FolderSum> Folders<S> {
     /// Starts with the folders under `prefix` of a container.
     pub fn new(container: usize, prefix: &str) -> Self {
         let direct = Folder { container, name: prefix.to_owned(), sum: S::default() };
-        Self { direct, open: None, closed: TopFolders::default() }
+        Self { direct, open: None, others: BTreeMap::new(), closed: TopFolders::default() }
     }
 
     /// Adds the next name in listing order.
@@ -92,19 +102,31 @@ impl<S: FolderSum> Folders<S> {
         match &mut self.open {
             Some(open) if open.name == name => open.sum.add(one),
             _ => {
-                let folder = Folder { container: self.direct.container, name: name.to_owned(), sum: one };
-                if let Some(closed) = self.open.replace(folder) {
-                    self.closed.add(closed);
+                let mut sum = self.others.remove(name).unwrap_or_default();
+                sum.add(one);
+                let folder = Folder { container: self.direct.container, name: name.to_owned(), sum };
+                if let Some(Folder { name, sum, .. }) = self.open.replace(folder) {
+                    self.others.insert(name, sum);
+                }
+                if self.others.len() == MAX_FOLDERS {
+                    self.close_others();
                 }
             }
         }
     }
 
+    fn close_others(&mut self) {
+        for (name, sum) in std::mem::take(&mut self.others) {
+            self.closed.add(Folder { container: self.direct.container, name, sum });
+        }
+    }
+
     /// Ends the listing. Returns the sum outside of any folder, and the folders.
     pub fn finish(mut self) -> (Folder<S>, TopFolders<S>) {
-        if let Some(closed) = self.open {
+        if let Some(closed) = self.open.take() {
             self.closed.add(closed);
         }
+        self.close_others();
         (self.direct, self.closed)
     }
 }

@@ -1,26 +1,17 @@
 //! The assets of a Parquet file, a batch of rows at a time.
 
 use std::fs::File;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 
-use super::GROUP_ROWS;
 use super::names::Names;
-use super::rows::GroupRows;
+use super::rows::{BATCH_ROWS, GroupRows, check_group, position_leaf};
 use crate::files::parquet_file::{self, Fault, Refused, guarded};
 use crate::model::Asset;
-
-/// Rows that are decoded at a time.
-pub(super) const BATCH_ROWS: usize = 1 << 10;
-/// The most values of a column per row, including those in lists: enough for a video with as many tracks as presync
-/// reads.
-const VALUES_A_ROW: usize = 128;
 
 /// The rows of a file, in its order.
 ///
@@ -76,7 +67,13 @@ impl Assets {
         groups?.into_iter().min()
     }
 
-    pub(super) fn next(&mut self) -> Result<Option<Asset>, Fault> {
+    /// Whether each row has its position in the listing.
+    pub(super) fn has_positions(&self) -> bool {
+        position_leaf(self.file.metadata().file_metadata().schema_descr()).is_some()
+    }
+
+    /// The next asset and its position, 0 if the file has none.
+    pub(super) fn next(&mut self) -> Result<Option<(u64, Asset)>, Fault> {
         loop {
             let Some(rows) = &mut self.rows else {
                 if self.next_group == self.file.metadata().num_row_groups() {
@@ -102,32 +99,4 @@ impl Assets {
         guarded(|| check_group(&*group, 0..group.num_columns(), self.max_rows))?;
         GroupRows::open(&*group)
     }
-}
-
-/// Counts the values of some of a row group's columns from their page headers, before memory is allocated for them: a
-/// few bytes can stand for billions of values.
-pub(super) fn check_group(
-    group: &dyn RowGroupReader,
-    columns: Range<usize>,
-    max_rows: usize,
-) -> Result<(), ParquetError> {
-    let too_many = |what| Err(ParquetError::General(format!("it has more {what} than a plan may have")));
-    let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(usize::MAX);
-    if rows > max_rows {
-        return too_many("rows in one group");
-    }
-    let max_values = VALUES_A_ROW * rows.max(GROUP_ROWS);
-    for column in columns {
-        let mut pages = group.get_column_page_reader(column)?;
-        let mut values = 0usize;
-        while let Some(page) = pages.peek_next_page()? {
-            let of_page = page.num_levels.unwrap_or(0).saturating_add(page.num_rows.unwrap_or(0));
-            values = values.saturating_add(of_page);
-            if values > max_values || of_page > VALUES_A_ROW * GROUP_ROWS {
-                return too_many("values");
-            }
-            pages.skip_next_page()?;
-        }
-    }
-    Ok(())
 }

@@ -398,9 +398,13 @@ const FINDINGS: List = List {
     ],
 };
 
-/// The columns as a Parquet schema. An element of a list has the names that the format requires (Parquet,
+/// The last column of a shard's part: the position of each asset in the whole listing, counted from 0. It is not part of
+/// an asset, so plans do not have it.
+pub(super) const POSITION: &str = "listing_position";
+
+/// The columns as a Parquet schema, with or without [`POSITION`]. An element of a list has the names that the format requires (Parquet,
 /// LogicalTypes.md, "Lists").
-pub(super) fn schema() -> Result<Type> {
+pub(super) fn schema(has_positions: bool) -> Result<Type> {
     let mut columns = String::new();
     for column in COLUMNS {
         columns += &match &column.cells {
@@ -420,6 +424,9 @@ pub(super) fn schema() -> Result<Type> {
                 format!("{repetition} group {} (LIST) {{ repeated group list {{ {element} }} }}", column.name)
             }
         };
+    }
+    if has_positions {
+        columns += &format!("required int64 {POSITION}; ");
     }
     parse_message_type(&format!("message plan {{ {columns} }}"))
 }

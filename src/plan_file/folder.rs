@@ -1,4 +1,4 @@
-//! A folder of parts, merged in listing order.
+//! A folder of parts, merged in listing order or by name.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
 use super::part::{PartHeader, PartReader};
+use crate::files::runs;
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, BlobName};
 
@@ -23,12 +24,15 @@ const SUCCESS: &str = "_SUCCESS";
 
 /// The parts of one plan.
 ///
-/// * Each part is in listing order, and is open only while names in its range are read.
-/// * No name is in two parts.
+/// * The parts of shards are merged by their positions in the listing. If the container changed between two shards, these
+///   are only approximate: neighbours may change places.
+/// * Other parts are merged by name: no name is in two of them, and each is open only while names in its range are read.
 #[derive(Debug)]
 pub struct PartFolder {
     path: PathBuf,
-    /// Each part, with a lower bound for its names.
+    /// Whether all parts have positions.
+    by_position: bool,
+    /// Each part, with a lower bound for its names; empty if they are merged by position.
     parts: Vec<(Vec<u8>, PathBuf)>,
     /// The header that all parts share, with the earliest start and the latest end.
     pub header: PartHeader,
@@ -65,7 +69,7 @@ impl PartFolder {
                 .with_hint("presync dry-run SOURCE --shard I/N --out DIR writes one"));
         };
         let mut header: Option<PartHeader> = None;
-        let (mut parts, mut shards) = (Vec::new(), BTreeSet::new());
+        let (mut parts, mut shards, mut by_position) = (Vec::new(), BTreeSet::new(), true);
         for file in files {
             let part = PartReader::open(&file)?;
             let own = part.header()?.ok_or_else(|| nameless(&file))?;
@@ -91,21 +95,34 @@ impl PartFolder {
                 },
             }
             if !part.is_empty() {
+                by_position &= part.has_positions();
                 parts.push((part.least_name().unwrap_or_default(), file));
             }
         }
         let header = header.ok_or_else(|| nameless(path))?;
         let incomplete = missing(&header, &shards)
             .or_else(|| (header.shard.is_none() && !has_ended(&folder)).then(|| unfinished(path)));
+        if by_position {
+            parts.iter_mut().for_each(|(least, _)| least.clear());
+        }
         parts.sort();
-        Ok(Self { path: path.to_owned(), parts, header, container: container(&folder), incomplete })
+        Ok(Self {
+            path: path.to_owned(),
+            by_position,
+            parts,
+            header,
+            container: container(&folder),
+            incomplete,
+        })
     }
 
-    /// The assets of all parts in listing order.
+    /// The assets of all parts: in listing order, or in the byte order of their names if the parts have no positions.
     pub fn assets(&self) -> Merged {
-        let mut waiting = self.parts.clone();
+        let Self { path, by_position, parts, .. } = self;
+        let mut waiting = parts.clone();
         waiting.reverse();
-        Merged { path: self.path.clone(), waiting, open: BinaryHeap::new(), readers: Vec::new(), last: None }
+        let (open, readers) = (BinaryHeap::new(), Vec::new());
+        Merged { path: path.clone(), by_position: *by_position, waiting, open, readers, last: None }
     }
 }
 
@@ -196,26 +213,34 @@ fn mixed(file: &Path, field: &str) -> Error {
         .with_hint("give each run a folder of its own")
 }
 
-/// The assets of several parts, by name.
+/// The assets of several parts, by position or by name.
 pub struct Merged {
     path: PathBuf,
+    by_position: bool,
     /// Parts that are not open yet, the last one first.
     waiting: Vec<(Vec<u8>, PathBuf)>,
-    /// The next asset of each open part.
+    /// The next asset of each open reader.
     open: BinaryHeap<Reverse<Next>>,
-    readers: Vec<Option<PartReader>>,
+    /// The parts that are open; a part whose names are not sorted has several readers, of its sorted runs.
+    readers: Vec<Option<Reader>>,
     last: Option<BlobName>,
 }
 
-/// The next asset of a part.
+/// Assets with their positions, in the order in which they are merged.
+type Reader = Box<dyn Iterator<Item = Result<(u64, Asset)>> + Send>;
+
+/// The next asset of a reader.
 struct Next {
+    /// The same for all if the parts are merged by name.
+    position: u64,
     asset: Asset,
-    part: usize,
+    reader: usize,
 }
 
 impl Next {
-    fn key(&self) -> (&str, usize) {
-        (self.asset.blob.name.as_str(), self.part)
+    /// Positions are equal if the container changed between two shards.
+    fn key(&self) -> (u64, &str, usize) {
+        (self.position, self.asset.blob.name.as_str(), self.reader)
     }
 }
 
@@ -242,39 +267,51 @@ impl Ord for Next {
 impl Merged {
     fn next_asset(&mut self) -> Result<Option<Asset>> {
         // A part must be open before any name past its lower bound is returned, or its own names would come too late.
-        while let Some(part) = self.waiting.pop_if(|(least, _)| {
+        while let Some((_, path)) = self.waiting.pop_if(|(least, _)| {
             let next = self.open.peek().map(|Reverse(next)| next.asset.blob.name.as_str().as_bytes());
             next.is_none_or(|next| least.as_slice() <= next)
         }) {
-            self.readers.push(Some(PartReader::open(&part.1)?));
-            self.advance(self.readers.len() - 1)?;
+            self.open(&path)?;
         }
-        let Some(Reverse(Next { asset, part })) = self.open.pop() else { return Ok(None) };
-        self.advance(part)?;
-        match self.last.as_ref().map(|last| last.cmp(&asset.blob.name)) {
-            None | Some(std::cmp::Ordering::Less) => {}
-            Some(order) => {
-                let (folder, name) = (self.path.display(), asset.blob.name.as_str().escape_debug());
-                return Err(match order {
-                    std::cmp::Ordering::Equal => {
-                        Error::new(format!("'{name}' appears twice in the parts of '{folder}'"))
-                            .with_hint("list each blob only once, and give each run a folder of its own")
-                    }
-                    _ => Error::new(format!("'{name}' is out of order in a part of '{folder}'"))
-                        .with_hint("the rows of a part must be sorted by name before they are written"),
-                });
-            }
+        let Some(Reverse(Next { asset, reader, .. })) = self.open.pop() else { return Ok(None) };
+        self.advance(reader)?;
+        if self.last.as_ref() == Some(&asset.blob.name) {
+            let (folder, name) = (self.path.display(), asset.blob.name.as_str().escape_debug());
+            return Err(Error::new(format!("'{name}' appears twice in the parts of '{folder}'"))
+                .with_hint("list each blob only once, and give each run a folder of its own"));
         }
-        self.last = Some(asset.blob.name.clone());
+        self.last = (!self.by_position).then(|| asset.blob.name.clone());
         Ok(Some(asset))
     }
 
-    /// Reads the next asset of a part, and closes the part after its last one.
-    fn advance(&mut self, part: usize) -> Result<()> {
-        let Some(reader) = self.readers.get_mut(part) else { return Ok(()) };
-        match reader.as_mut().and_then(Iterator::next).transpose()? {
-            Some(asset) => self.open.push(Reverse(Next { asset, part })),
-            None => *reader = None,
+    /// Opens a part.
+    fn open(&mut self, path: &Path) -> Result<()> {
+        let part = PartReader::open(path)?;
+        let first = self.readers.len();
+        if self.by_position {
+            self.readers.push(Some(Box::new(part)));
+        } else {
+            let is_sorted = part.names_are_sorted()?;
+            let assets = part.map(|placed| placed.map(|(_, asset)| asset));
+            let reader = |assets: Box<dyn Iterator<Item = Result<Asset>> + Send>| -> Option<Reader> {
+                Some(Box::new(assets.map(|asset| Ok((0, asset?)))))
+            };
+            match is_sorted {
+                true => self.readers.push(reader(Box::new(assets))),
+                false => {
+                    self.readers.extend(runs::sort(assets)?.into_iter().map(|run| reader(Box::new(run))))
+                }
+            }
+        }
+        (first..self.readers.len()).try_for_each(|reader| self.advance(reader))
+    }
+
+    /// Reads the next asset of a reader, and closes it after its last one.
+    fn advance(&mut self, reader: usize) -> Result<()> {
+        let Some(assets) = self.readers.get_mut(reader) else { return Ok(()) };
+        match assets.as_mut().and_then(Iterator::next).transpose()? {
+            Some((position, asset)) => self.open.push(Reverse(Next { position, asset, reader })),
+            None => *assets = None,
         }
         Ok(())
     }

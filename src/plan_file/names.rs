@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use super::assets::{BATCH_ROWS, check_group};
-use super::rows::name_leaf;
+use super::rows::{BATCH_ROWS, check_group, name_leaf};
 use crate::files::leaf::{LeafReader, Value};
 use crate::files::parquet_file::{Fault, guarded};
 use crate::model::BlobName;

@@ -1,10 +1,11 @@
 //! Parts of a plan, as written by the shards of a run or the tasks of a cluster.
 //!
-//! A part has the rows of a plan, in listing order, as judged by the rules alone: the quota and equal basenames, which
-//! depend on other assets, are checked when the parts are merged. Its header is in the file's key-value metadata, or in
-//! that of its column `name` if Spark wrote it.
+//! A part has the rows of a plan, as judged by the rules alone: the quota and equal basenames, which depend on other
+//! assets, are checked when the parts are merged. The part of a shard also has the position of each row in the listing.
+//! A part's header is in the file's key-value metadata, or in that of its column `name` if Spark wrote it.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -100,26 +101,31 @@ impl PartHeader {
     }
 }
 
-/// A part that is being written, in listing order. Its file does not appear before it is finished.
+/// The part of a shard that is being written, in listing order. Its file does not appear before it is finished.
 pub struct PartWriter {
     header: PartHeader,
     rows: RowWriter,
+    positions: Receiver<u64>,
 }
 
 impl PartWriter {
-    /// Begins the part that will be at `path`.
+    /// Begins the part that will be at `path`. `positions` has the position of each asset in the whole listing before
+    /// the asset is added.
     ///
     /// # Errors
     /// Returns an error if the file cannot be created.
-    pub fn create(path: &Path, header: PartHeader) -> Result<Self> {
-        Ok(Self { header, rows: RowWriter::new(WholeFile::create(path)?, path)? })
+    pub fn create(path: &Path, header: PartHeader, positions: Receiver<u64>) -> Result<Self> {
+        Ok(Self { header, rows: RowWriter::new(WholeFile::create(path)?, path, true)?, positions })
     }
 }
 
 impl Sink for PartWriter {
     /// Writes the asset as judged by the rules alone: the quota is applied to all parts together.
     fn judged(&mut self, asset: &Asset, _is_kept: bool) -> Result<()> {
-        self.rows.asset(asset)
+        let position = self.positions.try_recv().map_err(|_| {
+            Error::new("an asset has no position in the listing; this is a bug in presync, please report it")
+        })?;
+        self.rows.asset(asset, position)
     }
 
     fn settled(&mut self, _asset: &Asset) -> Result<()> {
@@ -184,14 +190,36 @@ impl PartReader {
         self.assets.least_name()
     }
 
+    /// Whether each row has its position in the listing.
+    pub(super) fn has_positions(&self) -> bool {
+        self.assets.has_positions()
+    }
+
+    /// Whether the names are in the order of their bytes.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub(super) fn names_are_sorted(&self) -> Result<bool> {
+        let mut last = None;
+        for name in self.assets.names() {
+            let name = Some(name.map_err(|fault| wrong(&self.path, &fault))?);
+            if name < last {
+                return Ok(false);
+            }
+            last = name;
+        }
+        Ok(true)
+    }
+
     /// Whether it has no rows.
     pub fn is_empty(&self) -> bool {
         self.assets.len() == 0
     }
 }
 
+/// The assets, each with its position in the listing, 0 if the part does not have them.
 impl Iterator for PartReader {
-    type Item = Result<Asset>;
+    type Item = Result<(u64, Asset)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.assets.next().map_err(|fault: Fault| wrong(&self.path, &fault)).transpose()

@@ -72,7 +72,7 @@ impl PlanReader {
 
     fn next_asset(&mut self) -> std::result::Result<Option<Asset>, Fault> {
         match self.assets.next()? {
-            Some(asset) => {
+            Some((_, asset)) => {
                 self.digest.add(&asset);
                 Ok(Some(asset))
             }

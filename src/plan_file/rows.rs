@@ -1,21 +1,32 @@
 //! Turns columns back into assets.
 
+use std::ops::Range;
+
 use parquet::basic::Type as Physical;
-use parquet::errors::Result as Decoded;
+use parquet::errors::{ParquetError, Result as Decoded};
 use parquet::file::reader::RowGroupReader;
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
-use super::columns::{COLUMNS, Cells, Column, Field, Leaf};
+use super::GROUP_ROWS;
+use super::columns::{COLUMNS, Cells, Column, Field, Leaf, POSITION};
 use super::fields::blank;
 use crate::files::leaf::{LeafReader, Value};
 use crate::files::parquet_file::{Fault, guarded};
 use crate::model::Asset;
+
+/// Rows that are decoded at a time.
+pub(super) const BATCH_ROWS: usize = 1 << 10;
+/// The most values of a column per row, including those in lists: enough for a video with as many tracks as presync
+/// reads.
+const VALUES_A_ROW: usize = 128;
 
 /// The rows of a row group, some of which are decoded. Columns with other names are ignored, and those that are not
 /// required may be missing, because plans of earlier versions do not have all of them.
 pub(super) struct GroupRows {
     /// The leaves of each of [`COLUMNS`]; `None` for one that is missing.
     columns: Vec<Vec<Option<LeafReader>>>,
+    /// The positions of the rows, if the file has them.
+    positions: Option<LeafReader>,
     left: usize,
 }
 
@@ -40,7 +51,9 @@ impl GroupRows {
             };
             columns.push(guarded(open)?);
         }
-        Ok(Self { columns, left: 0 })
+        let position = position_leaf(schema);
+        let positions = position.map(|leaf| guarded(|| LeafReader::open(group, leaf))).transpose()?;
+        Ok(Self { columns, positions, left: 0 })
     }
 
     /// Rows that are decoded but not taken yet.
@@ -51,7 +64,7 @@ impl GroupRows {
     /// Decodes up to `rows` more rows; at the end of the group, there are none.
     pub(super) fn decode(&mut self, rows: usize) -> Result<(), Fault> {
         let mut least_and_most = (rows, 0);
-        for leaf in self.columns.iter_mut().flatten().flatten() {
+        for leaf in self.columns.iter_mut().flatten().flatten().chain(&mut self.positions) {
             let decoded = guarded(|| leaf.decode(rows))?;
             least_and_most = (least_and_most.0.min(decoded), least_and_most.1.max(decoded));
         }
@@ -62,9 +75,20 @@ impl GroupRows {
         Ok(())
     }
 
-    /// The asset in the next row, of which one must be [left](Self::left).
-    pub(super) fn next_asset(&mut self) -> Result<Asset, Fault> {
+    /// The asset in the next row, of which one must be [left](Self::left), and its position, 0 if the file has none.
+    pub(super) fn next_asset(&mut self) -> Result<(u64, Asset), Fault> {
         let mut asset = blank();
+        let mut position = 0;
+        if let Some(positions) = &mut self.positions {
+            positions.next_row(|_, value| {
+                let value =
+                    value.and_then(|value| if let Value::Int(value) = value { Some(value) } else { None });
+                let value = value.and_then(|value| u64::try_from(value).ok());
+                position =
+                    value.ok_or_else(|| format!("its column '{POSITION}' has a row without a position"))?;
+                Ok(())
+            })?;
+        }
         for (column, leaves) in COLUMNS.iter().zip(&mut self.columns) {
             match &column.cells {
                 Cells::One(leaf) => {
@@ -90,7 +114,7 @@ impl GroupRows {
             }
         }
         self.left -= 1;
-        Ok(asset)
+        Ok((position, asset))
     }
 }
 
@@ -120,6 +144,16 @@ fn set(
 
 fn gaps(column: &Column) -> Fault {
     format!("its column '{}' has gaps", column.name)
+}
+
+/// The leaf of the column of positions, if there is one.
+pub(super) fn position_leaf(schema: &SchemaDescriptor) -> Option<usize> {
+    let is_it = |leaf: &ColumnDescriptor| {
+        leaf.path().parts() == [POSITION]
+            && leaf.physical_type() == Physical::INT64
+            && leaf.max_rep_level() == 0
+    };
+    schema.columns().iter().position(|leaf| is_it(leaf))
 }
 
 /// The leaf of the column of names.
@@ -169,4 +203,32 @@ fn is_of(column: &ColumnDescriptor, leaf: &Leaf) -> bool {
         Leaf::Real(..) => physical == Physical::DOUBLE,
         Leaf::Flag(..) => physical == Physical::BOOLEAN,
     }
+}
+
+/// Counts the values of some of a row group's columns from their page headers, before memory is allocated for them: a
+/// few bytes can stand for billions of values.
+pub(super) fn check_group(
+    group: &dyn RowGroupReader,
+    columns: Range<usize>,
+    max_rows: usize,
+) -> Result<(), ParquetError> {
+    let too_many = |what| Err(ParquetError::General(format!("it has more {what} than a plan may have")));
+    let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(usize::MAX);
+    if rows > max_rows {
+        return too_many("rows in one group");
+    }
+    let max_values = VALUES_A_ROW * rows.max(GROUP_ROWS);
+    for column in columns {
+        let mut pages = group.get_column_page_reader(column)?;
+        let mut values = 0usize;
+        while let Some(page) = pages.peek_next_page()? {
+            let of_page = page.num_levels.unwrap_or(0).saturating_add(page.num_rows.unwrap_or(0));
+            values = values.saturating_add(of_page);
+            if values > max_values || of_page > VALUES_A_ROW * GROUP_ROWS {
+                return too_many("values");
+            }
+            pages.skip_next_page()?;
+        }
+    }
+    Ok(())
 }

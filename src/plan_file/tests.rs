@@ -304,3 +304,41 @@ fn a_number_that_no_column_holds_is_the_greatest_that_one_does() {
     assert_eq!(read[0].blob.size, i64::MAX as u64);
     assert_eq!(read[0].cost.frames, i64::MAX as u64);
 }
+
+/// A part as another program writes it: without positions, and with its rows in this order.
+fn write_part(path: &std::path::Path, names: &[String]) {
+    let file = crate::files::whole::WholeFile::create(path).expect("a file");
+    let mut rows = write::RowWriter::new(file, path, false).expect("a file");
+    for name in names {
+        let blob = Blob { size: name.len() as u64, ..Blob::not_entered(name.as_str()) };
+        let (cost, reads, facts) = (Cost::default(), Reads::default(), Facts::of(Format::Unknown));
+        let (kind, verdict, findings) = (Kind::Other, Verdict::Skip, Vec::new());
+        let asset = Asset { blob, kind, facts, verdict, cost, findings, skipped: None, reads };
+        rows.asset(&asset, 0).expect("it is written");
+    }
+    let header = serde_json::to_string(&PartHeader::new(header(), Quota::new(None, None))).expect("JSON");
+    let pair = parquet::file::metadata::KeyValue::new(PART_KEY.to_owned(), header);
+    rows.finish(vec![pair]).expect("it is written");
+}
+
+#[test]
+fn parts_without_positions_are_merged_by_name_in_whatever_order_their_rows_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Enough for several runs, with names that are longer than what is read of a run at a time.
+    let mut names: Vec<_> = (0..40_000).map(|number| format!("cam{}/{number:05}.jpg", number % 11)).collect();
+    names.extend((0..3).map(|number| format!("{number}{}", "long".repeat(10_000))));
+    let mut random = fastrand::Rng::with_seed(3);
+    random.shuffle(&mut names);
+    let (shuffled, sorted) = names.split_at_mut(35_000);
+    sorted.sort();
+    write_part(&folder.path().join("a.parquet"), shuffled);
+    write_part(&folder.path().join("b.parquet"), sorted);
+    let merged = PartFolder::open(folder.path()).expect("parts").assets();
+    let merged: Vec<_> = merged.map(|asset| asset.expect("it is read").blob.name.to_string()).collect();
+    names.sort();
+    assert!(merged == names);
+
+    write_part(&folder.path().join("c.parquet"), &names[..1]);
+    let error = PartFolder::open(folder.path()).expect("parts").assets().find_map(Result::err);
+    assert!(error.expect("a name is in two parts").message().contains("appears twice"));
+}

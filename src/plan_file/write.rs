@@ -15,7 +15,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::buffer::Rows;
 use super::digest::Digest;
-use super::{GROUP_ROWS, Plan, TOOL, columns, metadata};
+use super::{GROUP_ROWS, Plan, TOOL, columns, metadata, signed};
 use crate::files::whole::WholeFile;
 use crate::model::Asset;
 use crate::model::error::{Error, Result, reason};
@@ -51,14 +51,14 @@ impl PlanWriter {
     }
 
     fn new(file: WholeFile, path: &Path, header: RunHeader) -> Result<Self> {
-        Ok(Self { digest: Digest::new(&header.origin), header, rows: RowWriter::new(file, path)? })
+        Ok(Self { digest: Digest::new(&header.origin), header, rows: RowWriter::new(file, path, false)? })
     }
 }
 
 impl Sink for PlanWriter {
     fn settled(&mut self, asset: &Asset) -> Result<()> {
         self.digest.add(asset);
-        self.rows.asset(asset)
+        self.rows.asset(asset, 0)
     }
 
     /// Finishes the plan and puts it in place of an older one. On an error, the older one is still there.
@@ -75,22 +75,30 @@ impl Sink for PlanWriter {
 /// Rows that are being written into a file, one row group at a time.
 pub(super) struct RowWriter {
     rows: Rows,
+    /// The positions of the rows, if the file has a column for them.
+    positions: Option<Vec<i64>>,
     groups: SerializedFileWriter<File>,
     file: WholeFile,
     shown: String,
 }
 
 impl RowWriter {
-    pub(super) fn new(file: WholeFile, path: &Path) -> Result<Self> {
+    pub(super) fn new(file: WholeFile, path: &Path, has_positions: bool) -> Result<Self> {
         let shown = path.display().to_string();
-        let groups =
-            || SerializedFileWriter::new(file.writer()?, columns::schema()?.into(), properties()?.into());
+        let groups = || {
+            let schema = columns::schema(has_positions)?.into();
+            SerializedFileWriter::new(file.writer()?, schema, properties()?.into())
+        };
         let groups = groups().map_err(|error| failed(&shown, error))?;
-        Ok(Self { rows: Rows::default(), groups, file, shown })
+        Ok(Self { rows: Rows::default(), positions: has_positions.then(Vec::new), groups, file, shown })
     }
 
-    pub(super) fn asset(&mut self, asset: &Asset) -> Result<()> {
+    /// Adds an asset and its position, which is ignored if the file has no column for it.
+    pub(super) fn asset(&mut self, asset: &Asset, position: u64) -> Result<()> {
         self.rows.add(asset);
+        if let Some(positions) = &mut self.positions {
+            positions.push(signed(position));
+        }
         let is_full = self.rows.len() == GROUP_ROWS || self.rows.bytes() >= GROUP_BYTES;
         if is_full { self.write_group() } else { Ok(()) }
     }
@@ -107,7 +115,8 @@ impl RowWriter {
     }
 
     fn write_group(&mut self) -> Result<()> {
-        let written = self.groups.next_row_group().and_then(|group| self.rows.write(group));
+        let positions = self.positions.as_mut().map(std::mem::take);
+        let written = self.groups.next_row_group().and_then(|group| self.rows.write(positions, group));
         written.map_err(|error| failed(&self.shown, error))
     }
 
@@ -122,7 +131,7 @@ fn properties() -> std::result::Result<WriterProperties, ParquetError> {
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
-        // Names are sorted, so each begins like the one before it.
+        // Names are usually sorted, so most begin like the one before.
         .set_column_encoding(ColumnPath::from("name"), Encoding::DELTA_BYTE_ARRAY)
         .set_column_dictionary_enabled(ColumnPath::from("name"), false)
         // No two ETags are the same, so a dictionary would not help.

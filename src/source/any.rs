@@ -69,6 +69,14 @@ impl AnySource {
         }
     }
 
+    /// Credentials that were looked at and could not be used, with the reason.
+    pub(crate) fn passed_over(&self) -> &[String] {
+        match self {
+            Self::Folder(_) => &[],
+            Self::Container(container) => container.passed_over(),
+        }
+    }
+
     /// Describes the source for reports.
     pub fn origin(&self) -> Origin {
         match self {

@@ -1,5 +1,7 @@
 //! Listings, and parts of a listing: a sample or a shard.
 
+use std::sync::mpsc;
+
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use sha2::{Digest, Sha256};
@@ -7,7 +9,8 @@ use sha2::{Digest, Sha256};
 use crate::model::error::Result;
 use crate::model::{Blob, BlobName};
 
-/// Blobs a page at a time, in the order in which the source lists them: the UTF-8 byte order of the names.
+/// Blobs a page at a time, in the order in which the source lists them, which is often that of their names: by UTF-8
+/// bytes, or folder by folder in accounts with a hierarchical namespace. Nothing may rely on it.
 ///
 /// * A page may be empty. After an `Err` nothing follows.
 /// * It must be created within a tokio runtime, and keeps alive what it needs of its source.
@@ -28,21 +31,33 @@ pub fn first(listing: Listing, blobs: u64) -> Listing {
     stream::unfold((listing, blobs), next).boxed()
 }
 
-/// Shard `index` of `of`, so that several machines can examine one container; all blobs if there is only one shard.
+/// The positions of a shard's blobs in the whole listing, counted from 0. The position of a blob is sent before its page
+/// is returned.
+pub type Positions = mpsc::Receiver<u64>;
+
+/// Shard `index` of `of`, so that several machines can examine one container; all blobs if there is only one shard. Also
+/// returns where in the listing they are, by which the shards are merged.
 ///
 /// A blob's shard depends only on its name, so each is in exactly one, even if blobs are added or removed meanwhile.
 /// The names of a shard are spread over the whole listing, so that no machine reads from a single partition of the
 /// service.
-pub fn shard(listing: Listing, index: u32, of: u32) -> Listing {
-    if of <= 1 {
-        return listing;
-    }
+pub fn shard(listing: Listing, index: u32, of: u32) -> (Listing, Positions) {
+    let (sender, positions) = mpsc::channel();
+    let mut listed = 0..;
     let share = move |page: Result<Vec<Blob>>| {
         let mut page = page?;
-        page.retain(|blob| shard_of(&blob.name, of) == index);
+        page.retain(|blob| {
+            let position = listed.next().unwrap_or(u64::MAX);
+            let is_own = shard_of(&blob.name, of) == index;
+            if is_own {
+                // If the receiver is gone, the run has failed, with an error of its own.
+                let _ = sender.send(position);
+            }
+            is_own
+        });
         Ok(page)
     };
-    listing.map(share).boxed()
+    (listing.map(share).boxed(), positions)
 }
 
 /// The shard of a name: the first eight bytes of its SHA-256 as a little-endian number, modulo `of`.
@@ -102,14 +117,13 @@ mod tests {
 
     #[tokio::test]
     async fn each_blob_is_in_one_shard() {
-        let mut names = Vec::new();
+        let mut placed = Vec::new();
         for index in 0..3 {
-            let share = shard(pages(&[50, 50]), index, 3).try_concat().await.expect("no page is broken");
-            names.extend(share.into_iter().map(|blob| blob.name));
+            let (share, positions) = shard(pages(&[50, 50]), index, 3);
+            let share = share.try_concat().await.expect("no page is broken");
+            placed.extend(positions.into_iter().zip(share).map(|(at, blob)| (at, blob.name.to_string())));
         }
-        assert_eq!(names.len(), 100);
-        names.sort();
-        names.dedup();
-        assert_eq!(names.len(), 100);
+        placed.sort();
+        assert_eq!(placed, (0..100).map(|at| (at, format!("{at:03}"))).collect::<Vec<_>>());
     }
 }

@@ -94,9 +94,9 @@ impl Location {
 }
 
 impl ContainerUrl {
-    /// A container of an account, at the endpoint that `AZURE_STORAGE_CONNECTION_STRING` gives for this account, or
-    /// else in the public cloud. `account` defaults to `AZURE_STORAGE_ACCOUNT`, then to the account of the connection
-    /// string.
+    /// A container of an account, at the endpoint that `AZURE_STORAGE_CONNECTION_STRING` or else
+    /// `AZURE_STORAGE_SERVICE_ENDPOINT` gives for this account, or else in the public cloud. `account` defaults to
+    /// `AZURE_STORAGE_ACCOUNT`, then to the account of the connection string, then to that of the endpoint.
     ///
     /// # Errors
     ///
@@ -109,10 +109,12 @@ impl ContainerUrl {
     ) -> Result<Self> {
         check_container(container)?;
         let connection = ConnectionString::from_env(env)?;
+        let service = Self::of_service(container, prefix, env)?;
         let account = account
             .map(str::to_owned)
-            .or_else(|| env.var("AZURE_STORAGE_ACCOUNT"))
-            .or_else(|| connection.as_ref().and_then(|c| c.account().map(str::to_owned)));
+            .or_else(|| env.account())
+            .or_else(|| connection.as_ref().and_then(|c| c.account().map(str::to_owned)))
+            .or_else(|| service.as_ref()?.account.clone());
         let Some(account) = account else {
             return Err(Error::new(format!("the storage account of container '{container}' is not known"))
                 .with_hint(
@@ -123,7 +125,10 @@ impl ContainerUrl {
         check_account(&account)?;
         let endpoint = match connection {
             Some(connection) if connection.account() == Some(&account) => connection.endpoint().to_owned(),
-            _ => format!("https://{account}.blob.core.windows.net"),
+            _ => match service.filter(|service| service.account.as_ref().is_none_or(|one| *one == account)) {
+                Some(service) => service.endpoint,
+                None => format!("https://{account}.blob.core.windows.net"),
+            },
         };
         let (container, prefix) = (container.to_owned(), prefix.to_owned());
         Ok(Self { endpoint, account: Some(account), container, prefix, sas: None })
@@ -221,7 +226,7 @@ impl ContainerUrl {
             (blob_endpoint(&url), Some(account), path)
         } else {
             // A custom domain does not contain the account.
-            let account = wanted.map(str::to_owned).or_else(|| env.var("AZURE_STORAGE_ACCOUNT"));
+            let account = wanted.map(str::to_owned).or_else(|| env.account());
             (origin(&url), account, path)
         };
         if let Some(account) = &account {

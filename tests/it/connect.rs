@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use insta::assert_snapshot;
 
-use crate::support::presync::{Presync, Ran};
+use crate::support::presync::{Presync, Ran, root};
+use crate::support::python::check_az;
 
 const SOURCE: &str = "https://media.blob.core.windows.net/cam/2026/";
 /// What the stand-in says the account's id is.
@@ -29,7 +30,10 @@ fn calls(script: &str) -> Vec<Vec<String>> {
     let (az, log) = (folder.path().join("az"), folder.path().join("log"));
     let stand_in = format!(
         "#!/bin/sh\nprintf '%s\\0' \"$#\" \"$@\" >>'{}'\n\
-         case \"$*\" in 'storage account show '*) echo '{ID}' ;; esac\n",
+         case \"$*\" in\n\
+         'storage account show '*'--query id '*) echo '{ID}' ;;\n\
+         'storage account show '*) echo 'its group' ;;\n\
+         esac\n",
         log.display()
     );
     fs::write(&az, stand_in).expect("it can be written");
@@ -52,44 +56,50 @@ fn calls(script: &str) -> Vec<Vec<String>> {
     calls
 }
 
-/// The three calls of a container, and the one that looks up its account unless `scope` says its id.
-fn expected(app: &str, container: &str, lookup: &[&str], scope: &str, origins: &[&str]) -> Vec<Vec<String>> {
+/// What is known of the account.
+#[derive(Clone, Copy, Default)]
+struct Where<'a> {
+    subscription: Option<&'a str>,
+    group: Option<&'a str>,
+}
+
+/// The calls for a container, with those that look up what is not known of its account.
+fn expected(app: &str, container: &str, place: Where<'_>, origins: &[&str]) -> Vec<Vec<String>> {
     let read = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read";
     let name = "Microsoft.Storage/storageAccounts/blobServices/containers:name";
     let condition =
         format!("((!(ActionMatches{{'{read}'}})) OR (@Resource[{name}] StringEquals '{container}'))");
-    let principal = ["ad", "sp", "create", "--id", app];
-    let role = [
-        "role",
-        "assignment",
-        "create",
-        "--assignee",
-        app,
-        "--role",
-        "Storage Blob Data Reader",
-        "--scope",
-        scope,
-        "--condition-version",
-        "2.0",
-        "--condition",
-        &condition,
-    ];
-    let cors = [
-        "storage",
-        "cors",
-        "add",
-        "--account-name",
-        "media",
-        "--services",
-        "b",
-        "--methods",
-        "GET",
-        "--origins",
-    ];
-    let headers = ["--allowed-headers", "*", "--exposed-headers", "*", "--max-age", "3600"];
-    let calls = [principal.to_vec(), lookup.to_vec(), role.to_vec(), [&cors, origins, &headers].concat()];
-    let calls = calls.iter().filter(|call| !call.is_empty());
-    calls.map(|call| call.iter().map(|word| (*word).to_owned()).collect()).collect()
+    let subscription: Vec<_> = place.subscription.into_iter().flat_map(|id| ["--subscription", id]).collect();
+    let known_group: Vec<_> = place.group.into_iter().flat_map(|name| ["--resource-group", name]).collect();
+    let show = |property: &'static str| {
+        let show = ["storage", "account", "show", "--name", "media"];
+        [&show[..], &known_group, &subscription, &["--query", property, "--output", "tsv"]].concat()
+    };
+    let id = format!(
+        "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.Storage/storageAccounts/media",
+        place.subscription.unwrap_or_default(),
+        place.group.unwrap_or_default()
+    );
+    let knows_id = place.subscription.is_some() && place.group.is_some();
+    let mut calls = vec![["ad", "sp", "create", "--id", app].to_vec()];
+    if !knows_id {
+        calls.push(show("id"));
+    }
+    let role =
+        ["role", "assignment", "create", "--assignee", app, "--role", "Storage Blob Data Reader", "--scope"];
+    let scope = [if knows_id { &id } else { ID }];
+    let condition = ["--condition-version", "2.0", "--condition", &condition];
+    calls.push([&role[..], &scope, &subscription, &condition].concat());
+    if place.group.is_none() {
+        calls.push(show("resourceGroup"));
+    }
+    let cors =
+        ["storage", "account", "blob-service-properties", "cors-rule", "add", "--account-name", "media"];
+    let group = ["--resource-group", place.group.unwrap_or("its group")];
+    let methods =
+        ["--allowed-methods", "GET", "--allowed-headers", "*", "--exposed-headers", "*", "--max-age", "3600"];
+    calls.push([&cors[..], &group, &subscription, &["--allowed-origins"], origins, &methods].concat());
+    calls.iter().map(|call| call.iter().map(|word| (*word).to_owned()).collect()).collect()
 }
 
 #[test]
@@ -98,32 +108,147 @@ fn it_looks_like_this() {
 }
 
 #[test]
-fn bash_runs_what_is_printed() {
-    let show = ["storage", "account", "show", "--name", "media"];
-    let tsv = ["--query", "id", "--output", "tsv"];
-    let lookup = [&show[..], &tsv].concat();
-    assert_eq!(
-        calls(&printed(&[SOURCE])),
-        expected("<APP-ID>", "cam", &lookup, ID, &["https://nexus.datature.io"])
-    );
+fn bash_runs_what_is_printed_and_the_azure_cli_takes_it() {
+    const ORIGIN: [&str; 1] = ["https://nexus.datature.io"];
+    let mut all = Vec::new();
+    let mut check = |args: &[&str], expected: Vec<Vec<String>>| {
+        let calls = calls(&printed(args));
+        assert_eq!(calls, expected, "{args:?}");
+        all.extend(calls);
+    };
+    check(&[SOURCE], expected("<APP-ID>", "cam", Where::default(), &ORIGIN));
 
     let app = "4962773b-9cdb-44cf-a8bf-237846a00ab7";
     let source = "https://media.blob.core.windows.net/$web/it's%0Aodd%20`id`";
     let origins = ["https://*.example.org", "http://localhost:8080"];
     let args = [source, "--app-id", app, "--origin", origins[0], "--origin", origins[1]];
-    assert_eq!(calls(&printed(&args)), expected(app, "$web", &lookup, ID, &origins));
+    check(&args, expected(app, "$web", Where::default(), &origins));
 
     let group = "it's (\"ours\") & $HOME!";
     let args = ["abfss://cam@media.dfs.core.windows.net", "--resource-group", group];
-    let lookup = [&show[..], &["--resource-group", group], &tsv].concat();
-    assert_eq!(
-        calls(&printed(&args)),
-        expected("<APP-ID>", "cam", &lookup, ID, &["https://nexus.datature.io"])
-    );
+    check(&args, expected("<APP-ID>", "cam", Where { group: Some(group), subscription: None }, &ORIGIN));
 
+    let place = Where { subscription: Some("my sub"), group: Some("it's") };
     let args = [SOURCE, "--subscription", "my sub", "--resource-group", "it's", "--origin", "*"];
-    let id = "/subscriptions/my sub/resourceGroups/it's/providers/Microsoft.Storage/storageAccounts/media";
-    assert_eq!(calls(&printed(&args)), expected("<APP-ID>", "cam", &[], id, &["*"]));
+    check(&args, expected("<APP-ID>", "cam", place, &["*"]));
+
+    let select = ["cloud", "set", "--name", "AzureUSGovernment"].map(str::to_owned).to_vec();
+    let mut in_government = expected("<APP-ID>", "cam", place, &["*"]);
+    in_government.insert(0, select);
+    let mut args = args;
+    args[0] = "https://media.blob.core.usgovcloudapi.net/cam";
+    check(&args, in_government);
+    check_az(&all);
+}
+
+/// The words of a PowerShell command, by the rules of "about_Quoting_Rules".
+fn powershell_words(command: &str) -> Vec<String> {
+    let (mut words, mut word, mut is_quoted, mut is_open) = (Vec::new(), String::new(), false, false);
+    let mut rest = command.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\'' if is_quoted && rest.peek() == Some(&'\'') => word.extend(rest.next()),
+            '\'' => (is_quoted, is_open) = (!is_quoted, true),
+            ' ' | '\n' if !is_quoted => {
+                if is_open {
+                    words.push(std::mem::take(&mut word));
+                }
+                is_open = false;
+            }
+            '`' if !is_quoted => assert_eq!(rest.next(), Some('\n'), "{command}"),
+            c => {
+                assert!(is_quoted || c.is_ascii_alphanumeric() || "./_:-".contains(c), "{c} in {command}");
+                word.push(c);
+                is_open = true;
+            }
+        }
+    }
+    assert!(!is_quoted, "{command}");
+    if is_open {
+        words.push(word);
+    }
+    words
+}
+
+#[test]
+fn powershell_gets_the_same_words() {
+    let args = [SOURCE, "--subscription", "my sub", "--resource-group", "it's", "--origin", "*"];
+    let script = printed(&[&args[..], &["--format", "powershell"]].concat());
+    let commands: String =
+        script.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+    let commands = commands.split("az ").skip(1).map(powershell_words).collect::<Vec<_>>();
+    assert_eq!(commands, calls(&printed(&args)));
+}
+
+#[test]
+fn terraform_takes_what_is_printed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text =
+        printed(&[SOURCE, "--format", "terraform", "--resource-group", "it's ${x} \"y\"", "--origin", "*"]);
+    assert_snapshot!(text);
+    if Command::new("terraform").arg("-version").output().is_err() {
+        return;
+    }
+    fs::write(folder.path().join("connect.tf"), text).expect("it can be written");
+    let output = Command::new("terraform").current_dir(&folder).args(["fmt", "-check", "-diff"]).output();
+    let output = output.expect("it starts");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn bicep_looks_like_this() {
+    let text = printed(&[SOURCE, "--format", "bicep", "--resource-group", "media"]);
+    // Every bracket and quote is closed, comments aside; a string ends on its line.
+    let mut open = Vec::new();
+    for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        let (mut is_quoted, mut chars) = (false, line.chars());
+        while let Some(c) = chars.next() {
+            match c {
+                '\\' if is_quoted => _ = chars.next(),
+                '\'' => is_quoted = !is_quoted,
+                '{' | '[' | '(' if !is_quoted => open.push(c),
+                '}' | ']' | ')' if !is_quoted => {
+                    let expected = match c {
+                        '}' => '{',
+                        ']' => '[',
+                        _ => '(',
+                    };
+                    assert_eq!(open.pop(), Some(expected), "{line}");
+                }
+                _ => {}
+            }
+        }
+        assert!(!is_quoted, "{line}");
+    }
+    assert!(open.is_empty());
+    assert_snapshot!(text);
+}
+
+#[test]
+fn the_commands_in_hints_are_taken_too() {
+    let mut calls: Vec<Vec<String>> = Vec::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = ["explain.rs", "auth/entra.rs", "doctor/scope.rs"]
+        .map(|file| root().join("src/source/azure").join(file));
+    for file in files {
+        let text = fs::read_to_string(&file).expect("it is there");
+        // A text that goes on in the next line is one text.
+        let text: String = text.split("\\\n").map(str::trim_start).collect();
+        for part in text.split(": az ").skip(1) {
+            let command = part.split(['"', ';', ',']).next().unwrap_or_default();
+            calls.push(shlex::split(command).expect("it is quoted"));
+        }
+    }
+    let bicep = printed(&[SOURCE, "--format", "bicep", "--resource-group", "it's"]);
+    for line in bicep.lines().filter_map(|line| line.strip_prefix("// az ")) {
+        calls.push(shlex::split(line).expect("it is quoted"));
+    }
+    let key = Presync::new(["preview", SOURCE]).env("AZURE_STORAGE_KEY", "not base64").inside(&folder).run();
+    let list = key.stderr.split(": az ").nth(1).expect("it is suggested");
+    calls.push(shlex::split(list).expect("it is quoted"));
+    assert!(calls.len() > 5, "{calls:?}");
+    check_az(&calls);
 }
 
 #[test]

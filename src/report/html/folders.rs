@@ -1,6 +1,7 @@
 //! The folder tree with assets and findings, pruned to its larger branches.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -56,12 +57,15 @@ impl FolderNode {
     }
 }
 
-/// The folders of a listing. In listing order, the names in a folder are consecutive. So once another folder starts,
-/// the counts of the previous one are final, and it can be folded into its parent if there are too many folders.
+/// The folders of a listing. Usually, the names in a folder are consecutive: once another folder starts, the counts of
+/// the previous one are final, and it can be folded into its parent if there are too many folders. If more of its names
+/// follow, it is there again, with these.
 #[derive(Debug)]
 pub(super) struct FolderTree {
     /// Parents before their children; the first is the root.
     folders: Vec<FolderNode>,
+    /// The folders by parent and name.
+    places: BTreeMap<(usize, String), usize>,
     name_bytes: usize,
     /// The folders of the last name, outermost first.
     open: Vec<OpenFolder>,
@@ -80,7 +84,8 @@ pub(super) struct FolderRow(usize, Option<String>, u64, Counts, Vec<(usize, u64)
 
 impl Default for FolderTree {
     fn default() -> Self {
-        Self { folders: vec![FolderNode::new(ROOT, 0, "")], name_bytes: 0, open: Vec::new() }
+        let folders = vec![FolderNode::new(ROOT, 0, "")];
+        Self { folders, places: BTreeMap::new(), name_bytes: 0, open: Vec::new() }
     }
 }
 
@@ -106,10 +111,13 @@ impl FolderTree {
             if self.open.get(depth).is_none_or(|open| open.name != segment) {
                 self.open.truncate(depth);
                 let parent = self.open.last().map_or(ROOT, |open| open.folder);
-                let folder = FolderNode::new(parent, depth + 1, segment);
-                self.name_bytes += json_length(&folder.name);
-                self.open.push(OpenFolder { name: segment.to_owned(), folder: self.folders.len() });
-                self.folders.push(folder);
+                let place = *self.places.entry((parent, segment.to_owned())).or_insert_with(|| {
+                    let folder = FolderNode::new(parent, depth + 1, segment);
+                    self.name_bytes += json_length(&folder.name);
+                    self.folders.push(folder);
+                    self.folders.len() - 1
+                });
+                self.open.push(OpenFolder { name: segment.to_owned(), folder: place });
             }
             depth += 1;
         }
@@ -153,6 +161,8 @@ impl FolderTree {
             places.push(next);
             next += usize::from(!is_folded);
         }
+        let kept = std::mem::take(&mut self.places).into_iter().filter(|(_, place)| !is_folded[*place]);
+        self.places = kept.map(|((parent, name), place)| ((places[parent], name), places[place])).collect();
         let mut is_folded = is_folded.iter();
         self.folders.retain(|_| is_folded.next() == Some(&false));
         for folder in &mut self.folders {

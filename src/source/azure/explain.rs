@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::auth::{AuthMode, Authorization, Credential};
+use super::commands::{Account, Shell};
 use super::failure::{ConnectFault, Failure};
 use super::retry::Failed;
 use crate::model::error::Error;
@@ -107,8 +108,8 @@ fn of_status(
             .with_hint(match url.is_emulator() {
                 true => "check the spelling".to_owned(),
                 false => format!(
-                    "check the spelling: az storage container list --auth-mode login --account-name {}",
-                    url.account().unwrap_or("ACCOUNT")
+                    "check the spelling: {}",
+                    Account::named(url.account()).list_containers().line(Shell::Bash)
                 ),
             }),
         (404, _) if matches!(credential.authorization, Authorization::Anonymous) => {

@@ -87,6 +87,14 @@ impl Failure {
         Self::Broken("no response in time".into())
     }
 
+    /// The failure for a token that could not be obtained, whatever the reason: it says nothing about the service.
+    pub(super) fn of_sign_in(error: azure_core::Error) -> Self {
+        match Self::from(error) {
+            failure @ Self::Credential { .. } => failure,
+            failure => Self::Credential { cause: failure.to_string(), code: None },
+        }
+    }
+
     /// The failure for a request that cannot be built.
     pub(super) fn unsendable() -> Self {
         Self::Other("the request could not be built".into())

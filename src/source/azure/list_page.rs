@@ -287,15 +287,23 @@ impl<'p> Parser<'p> {
     fn finish(mut self) -> std::result::Result<Page, String> {
         match (self.seen_root, self.place) {
             (true, Place::Outside) => {
-                // An emulator lists the folders after the blobs.
-                if self.page.blobs.iter().any(|blob| blob.access == Access::NotEntered) {
-                    self.page.blobs.sort_by(|left, right| left.name.cmp(&right.name));
-                }
+                merge_folders(&mut self.page.blobs);
                 Ok(self.page)
             }
             (true, _) => Err("it ends early".into()),
             (false, _) => Err("it is not a listing".into()),
         }
+    }
+}
+
+/// An emulator lists the folders after the blobs, each sorted by name: merges them. Other pages stay as they are.
+fn merge_folders(blobs: &mut [Blob]) {
+    let folders = blobs.iter().position(|blob| blob.access == Access::NotEntered);
+    let (files, folders) = blobs.split_at(folders.unwrap_or(blobs.len()));
+    let is_sorted = |blobs: &[Blob]| blobs.is_sorted_by(|left, right| left.name <= right.name);
+    let are_apart = folders.iter().all(|blob| blob.access == Access::NotEntered);
+    if !files.is_empty() && !folders.is_empty() && are_apart && is_sorted(files) && is_sorted(folders) {
+        blobs.sort_by(|left, right| left.name.cmp(&right.name));
     }
 }
 

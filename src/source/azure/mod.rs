@@ -9,7 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use cpu_time::ThreadTime;
 use futures::{StreamExt, stream};
-use hyper::Uri;
+use http_body_util::Full;
+use hyper::header::AUTHORIZATION;
+use hyper::{Request, StatusCode, Uri};
 use jiff::Timestamp;
 
 use super::location::{ContainerUrl, Environment};
@@ -21,6 +23,7 @@ mod account;
 mod answer;
 mod auth;
 mod cli;
+pub mod commands;
 mod doctor;
 mod explain;
 mod failure;
@@ -35,7 +38,7 @@ mod sign;
 
 pub use account::{MAX_CONTAINERS, containers};
 pub use auth::{AuthMode, Credential};
-pub use doctor::{Diagnosis, role_condition};
+pub use doctor::Diagnosis;
 pub use http::connector;
 pub use limiter::{Limits, MAX_CONCURRENCY, Traffic};
 pub use list_page::{Page, parse as parse_page};
@@ -44,13 +47,16 @@ pub use session::Session;
 
 use answer::Version;
 use failure::Failure;
-use http::{Endpoint, Length};
+use http::{Endpoint, Length, MAX_ERROR_BYTES, Response};
 use limiter::Limiter;
 use requests::{PageQuery, Requests};
 use retry::{Deadline, Failed, with_retries};
 
 /// The most bytes of one page: 5,000 blobs with names and metadata of maximum length stay below it.
 const MAX_PAGE_BYTES: usize = 128 * 1024 * 1024;
+/// How many names that begin with a blob's whole name are listed in search of the blob, in case the service lists in no
+/// order: it is rare that any does.
+const MAX_LONGER_NAMES: u64 = 20_000;
 
 /// How long one attempt at a range may take: a server that trickles bytes must not hold up a run. The first attempt
 /// gets less time, and each further one twice as much as the one before, so that a slow connection succeeds.
@@ -147,6 +153,11 @@ impl AzureSource {
         Self::with(url, Credential::given(token), options, &Session::new(options.limits))
     }
 
+    /// What [`AuthMode::Auto`] looked at and could not use, with the reason.
+    pub(crate) fn passed_over(&self) -> &[String] {
+        self.credential.passed_over()
+    }
+
     /// Figures of the requests to the account so far.
     pub(crate) fn traffic(&self) -> Traffic {
         self.limiter.traffic()
@@ -222,8 +233,7 @@ impl AzureSource {
     async fn page_body(&self, from: &Cursor<'_>) -> std::result::Result<Bytes, Failure> {
         let (prefix, marker, max_results) = (&*from.prefix, from.marker.as_deref(), from.page_size);
         let query = PageQuery { prefix, marker, max_results, depth: self.options.depth };
-        let request = self.requests.page(query).await?;
-        let response = self.endpoint.send(request).await?.error_for_status().await?;
+        let response = self.send(|| self.requests.page(query)).await?;
         response.body(Length::AtMost(MAX_PAGE_BYTES)).await
     }
 
@@ -235,8 +245,7 @@ impl AzureSource {
     ) -> std::result::Result<(Bytes, Version), Failure> {
         let too_long = |_| Failure::Other(format!("{range} is more than this machine can address"));
         let length = Length::Exactly(usize::try_from(range.len()).map_err(too_long)?);
-        let request = self.requests.range(blob, range).await?;
-        let response = self.endpoint.send(request).await?.error_for_status().await?;
+        let response = self.send(|| self.requests.range(blob, range)).await?;
         // Before the body: the body of a response that does not match the request is not worth reading.
         answer::check(blob, range, response.status(), response.headers())?;
         let version = match blob.etag.is_none() || blob.last_modified.is_none() {
@@ -246,8 +255,37 @@ impl AzureSource {
         Ok((response.counted_body(length, received).await?, version))
     }
 
+    /// Sends a request. If the service rejects its token, sends it once more with another one: a token may have been
+    /// revoked, or have been issued before a change of permissions.
+    async fn send<F>(&self, request: impl Fn() -> F) -> std::result::Result<Response<'_>, Failure>
+    where
+        F: Future<Output = std::result::Result<Request<Full<Bytes>>, Failure>>,
+    {
+        let first = request().await?;
+        let used = first.headers().get(AUTHORIZATION).cloned();
+        let response = self.endpoint.send(first).await?;
+        let is_rejected = response.status() == StatusCode::UNAUTHORIZED;
+        if is_rejected && used.is_some_and(|used| self.credential.reject(&used)) {
+            // Read to its end, so that the connection can be reused.
+            response.body(Length::First(MAX_ERROR_BYTES)).await?;
+            return self.endpoint.send(request().await?).await?.error_for_status().await;
+        }
+        response.error_for_status().await
+    }
+
     fn explain(&self, failed: &Failed) -> Error {
-        explain::explain(failed, &self.url, &self.credential, Timestamp::now())
+        let error = explain::explain(failed, &self.url, &self.credential, Timestamp::now());
+        let passed_over = self.credential.passed_over().join("; ");
+        // Only where another credential could make a difference.
+        match failed.failure {
+            Failure::Credential { .. } | Failure::Status { status: 401 | 403 | 404 | 409, .. }
+                if !passed_over.is_empty() =>
+            {
+                let hint = error.hint().unwrap_or_default();
+                Error::new(error.message()).with_hint(format!("{hint} (--auth auto: {passed_over})"))
+            }
+            _ => error,
+        }
     }
 
     /// What a failed read means for its blob ("Status and error codes", "Blob service error codes").
@@ -305,16 +343,17 @@ impl Reader for AzureSource {
     }
 
     async fn find(&self, name: &BlobName) -> std::result::Result<Option<Blob>, ReadError> {
+        // In any order of names, the name itself comes first of all that begin with it.
         let mut cursor = Cursor::new(name.as_str(), 1);
         loop {
             let page = self.page(&cursor).await.map_err(ReadError::Fatal)?;
             let is_last = !cursor.move_on(&page).map_err(ReadError::Fatal)?;
-            // Of all names with this prefix, the name itself comes first. A page may be empty without being the last.
-            match page.blobs.into_iter().next() {
-                Some(blob) => return Ok(Some(blob).filter(|blob| blob.name == *name)),
-                None if is_last => return Ok(None),
-                None => {}
+            let found = page.blobs.into_iter().find(|blob| blob.name == *name);
+            if found.is_some() || is_last || cursor.listed > MAX_LONGER_NAMES {
+                return Ok(found);
             }
+            // A page may be empty without being the last.
+            cursor.page_size = list_page::MAX_BLOBS;
         }
     }
 }

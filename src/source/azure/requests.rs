@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::{Mutex, PoisonError};
 
-use azure_core::credentials::TokenCredential;
-use azure_core::time::{Duration, OffsetDateTime, to_rfc7231};
+use azure_core::time::{OffsetDateTime, to_rfc7231};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
@@ -28,10 +26,6 @@ const X_MS_DATE: HeaderName = HeaderName::from_static("x-ms-date");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("presync/", env!("CARGO_PKG_VERSION")));
 const XML: HeaderValue = HeaderValue::from_static("application/xml");
 
-/// The scope of a token.
-const SCOPE: &str = "https://storage.azure.com/.default";
-/// How long before it expires a token is renewed, in minutes.
-const EARLY: i64 = 5;
 /// Room for all headers of a request.
 const HEADERS: usize = 8;
 
@@ -42,8 +36,6 @@ pub(super) struct Requests {
     /// The headers of every request.
     headers: HeaderMap,
     authorization: Authorization,
-    /// The last token, as the value of `Authorization`, and when it expires.
-    token: Mutex<Option<(HeaderValue, OffsetDateTime)>>,
 }
 
 /// The query for a page of the listing.
@@ -70,7 +62,7 @@ impl Requests {
         headers.insert(USER_AGENT, AGENT);
         headers.insert(X_MS_VERSION, VERSION);
         let path = url.container_url()?.path().to_owned();
-        Ok(Self { path, headers, authorization: authorization.clone(), token: Mutex::default() })
+        Ok(Self { path, headers, authorization: authorization.clone() })
     }
 
     /// The request for a range of a blob, in the version that was listed.
@@ -131,8 +123,8 @@ impl Requests {
         match &self.authorization {
             Authorization::Anonymous => {}
             Authorization::Sas(_) => self.add_sas(&mut target),
-            Authorization::Token(credential) => {
-                headers.insert(AUTHORIZATION, self.bearer(credential.as_ref()).await?);
+            Authorization::Token(tokens) => {
+                headers.insert(AUTHORIZATION, tokens.bearer().await?);
             }
             Authorization::Key(key) => {
                 headers.insert(X_MS_DATE, value(to_rfc7231(&OffsetDateTime::now_utc()))?);
@@ -154,28 +146,6 @@ impl Requests {
             PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Failure::unsendable())?.into();
         *request.headers_mut() = headers;
         Ok(request)
-    }
-
-    /// The value of `Authorization`, with a token that is valid for some time.
-    async fn bearer(&self, credential: &dyn TokenCredential) -> Result<HeaderValue, Failure> {
-        let now = OffsetDateTime::now_utc();
-        let held = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((header, end)) = &held
-            && *end - Duration::minutes(EARLY) > now
-        {
-            return Ok(header.clone());
-        }
-        // No lock is held here: the credential caches tokens itself, and asks only once for all that wait. If it fails,
-        // the held token is used until it expires.
-        let token = match (credential.get_token(&[SCOPE], None).await, held) {
-            (Ok(token), _) => token,
-            (Err(_), Some((header, end))) if end > now => return Ok(header),
-            (Err(error), _) => return Err(error.into()),
-        };
-        let mut header = value(format!("Bearer {}", token.token.secret()))?;
-        header.set_sensitive(true);
-        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some((header.clone(), token.expires_on));
-        Ok(header)
     }
 }
 

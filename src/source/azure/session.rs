@@ -55,7 +55,7 @@ impl Session {
         match authorization {
             Authorization::Sas(sas) => url.set_query(Some(sas.query())),
             Authorization::Key(key) => sign.push(Arc::new(key.clone())),
-            Authorization::Token(credential) => token = Some(credential.clone()),
+            Authorization::Token(tokens) => token = Some(Arc::clone(tokens) as _),
             Authorization::Anonymous => {}
         }
         let options = ClientOptions {

@@ -9,11 +9,14 @@ use jiff::tz::TimeZone;
 use url::Url;
 use url::form_urlencoded;
 
-use super::{Environment, account_of_host, base_url, origin, primary};
+use super::{ContainerUrl, Environment, account_of_host, base_url, origin, primary};
 use crate::model::error::{Error, Result};
 
 /// The variable that holds a connection string.
 const VARIABLE: &str = "AZURE_STORAGE_CONNECTION_STRING";
+
+/// The variable that holds an endpoint for blobs.
+const SERVICE_ENDPOINT: &str = "AZURE_STORAGE_SERVICE_ENDPOINT";
 
 /// The emulator's account, endpoint and key, which are public ("Use the Azurite emulator", "Well-known account").
 const EMULATOR: &str = "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;\
@@ -71,6 +74,19 @@ fn time(text: &str) -> Option<Timestamp> {
 impl fmt::Debug for Sas {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
+    }
+}
+
+impl ContainerUrl {
+    /// A container at the endpoint in `AZURE_STORAGE_SERVICE_ENDPOINT`, which the Azure CLI uses.
+    pub(super) fn of_service(container: &str, prefix: &str, env: &Environment) -> Result<Option<Self>> {
+        let endpoint = env.var(SERVICE_ENDPOINT);
+        let url =
+            endpoint.map(|endpoint| Self::at_endpoint(&endpoint, None, container, prefix, env)).transpose();
+        url.map_err(|error| {
+            Error::new(format!("{SERVICE_ENDPOINT}: {error}"))
+                .with_hint(error.hint().unwrap_or("unset it").to_owned())
+        })
     }
 }
 

@@ -43,6 +43,11 @@ impl Environment {
         (self.0)(name).filter(|value| !value.is_empty())
     }
 
+    /// The storage account, by the names that the Azure CLI and other tools use.
+    pub(in crate::source) fn account(&self) -> Option<String> {
+        self.var("AZURE_STORAGE_ACCOUNT").or_else(|| self.var("AZURE_STORAGE_ACCOUNT_NAME"))
+    }
+
     /// The first file of this name in the folders of `PATH`.
     pub fn program(&self, name: &str) -> Option<PathBuf> {
         let names: &[OsString] = &match cfg!(windows) {

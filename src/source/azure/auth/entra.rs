@@ -1,6 +1,6 @@
 //! Sign-ins with Entra ID.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,22 +8,43 @@ use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::http::policies::{Policy, PolicyResult};
 use azure_core::http::{
-    AsyncRawResponse, ClientOptions, Context, ExponentialRetryOptions, Request, RetryOptions,
+    AsyncRawResponse, ClientOptions, Context, ExponentialRetryOptions, Pipeline, Request, RetryOptions,
+    Transport,
 };
 use azure_identity::{
-    AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredentialOptions, ClientSecretCredential,
+    AzureCliCredential, AzureCliCredentialOptions, AzureDeveloperCliCredential,
+    AzureDeveloperCliCredentialOptions, AzurePipelinesCredential, AzurePipelinesCredentialOptions,
+    ClientAssertion, ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
     ClientSecretCredentialOptions, Executor, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
-    UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
+    WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 use serde::Deserialize;
 use url::Url;
 
-use super::{
-    AUTHORITY, AuthMode, Authorization, CLIENT_ID, CLIENT_SECRET, Credential, Finder, TENANT_ID, TOKEN_FILE,
-};
+use super::assertion::{Certificate, GitHub};
+use super::managed::{self, Endpoint, Id, Machine, Provider};
+use super::tokens::{Create, SignIn};
+use super::{AuthMode, CERTIFICATE, CLIENT_ID, CLIENT_SECRET, Finder, TENANT_ID, TOKEN_FILE};
 use crate::model::error::{Error, Result, reason};
-use crate::source::azure::cli::Az;
+use crate::source::azure::cli::Tool;
 use crate::source::azure::failure::{Failure, first_line};
+use crate::source::azure::http::Client;
+
+const AUTHORITY: &str = "AZURE_AUTHORITY_HOST";
+const SEND_CHAIN: &str = "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN";
+const GITHUB_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
+const GITHUB_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
+const CONNECTION_ID: &str = "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID";
+const PIPELINE_TENANT_ID: &str = "AZURESUBSCRIPTION_TENANT_ID";
+const PIPELINE_CLIENT_ID: &str = "AZURESUBSCRIPTION_CLIENT_ID";
+const PIPELINE_TOKEN: &str = "SYSTEM_ACCESSTOKEN";
+const PIPELINE_URL: &str = "SYSTEM_OIDCREQUESTURI";
+/// The user-assigned identity, by the names that object_store and BlobFuse use.
+const RESOURCE_ID: [&str; 2] = ["AZURE_MSI_RESOURCE_ID", "AZURE_STORAGE_IDENTITY_RESOURCE_ID"];
+const OBJECT_ID: [&str; 2] = ["AZURE_OBJECT_ID", "AZURE_STORAGE_IDENTITY_OBJECT_ID"];
+const IDENTITY_CLIENT_ID: &str = "AZURE_STORAGE_IDENTITY_CLIENT_ID";
+/// What Azure Machine Learning names the identity of its compute.
+const ML_CLIENT_ID: &str = "DEFAULT_IDENTITY_CLIENT_ID";
 
 /// How many times a sign-in is retried.
 const SIGN_IN_RETRIES: u32 = 3;
@@ -59,72 +80,241 @@ impl Finder<'_> {
         }
     }
 
-    pub(super) fn client_secret(&self) -> Result<Option<Credential>> {
-        let (Some(tenant), Some(client), Some(secret)) =
-            (self.env.var(TENANT_ID), self.env.var(CLIENT_ID), self.env.var(CLIENT_SECRET))
-        else {
-            return Ok(None);
+    /// The variables of a service principal: its tenant, and its application.
+    fn principal(&self, needs: &[&str]) -> Result<(String, String)> {
+        let (Some(tenant), Some(client)) = (self.env.var(TENANT_ID), self.env.var(CLIENT_ID)) else {
+            return Err(self.unset(&[&[TENANT_ID, CLIENT_ID], needs].concat()));
         };
         self.check_tenant(&tenant)?;
-        let options = ClientSecretCredentialOptions { client_options: self.client_options()? };
-        let credential = ClientSecretCredential::new(&tenant, client, Secret::new(secret), Some(options))
-            .map_err(|_| unusable("the client secret"))?;
-        Ok(Some(token(credential, AuthMode::ClientSecret, "service principal (AZURE_CLIENT_SECRET)")))
+        Ok((tenant, client))
     }
 
-    pub(super) fn workload_identity(&self) -> Result<Option<Credential>> {
-        let (Some(tenant), Some(client), Some(file)) =
-            (self.env.var(TENANT_ID), self.env.var(CLIENT_ID), self.env.var_os(TOKEN_FILE))
-        else {
-            return Ok(None);
-        };
-        self.check_tenant(&tenant)?;
-        let file = Path::new(&file);
-        std::fs::read_to_string(file).map_err(|error| {
+    pub(super) fn client_secret(&self) -> Result<Option<SignIn>> {
+        let Some(secret) = self.env.var(CLIENT_SECRET) else { return Ok(None) };
+        let (tenant, client) = self.principal(&[CLIENT_SECRET])?;
+        let (secret, client_options) = (Secret::new(secret), self.client_options()?);
+        let create: Create = Box::new(move || {
+            let options = ClientSecretCredentialOptions { client_options: client_options.clone() };
+            Ok(ClientSecretCredential::new(&tenant, client.clone(), secret.clone(), Some(options))?)
+        });
+        Ok(Some(SignIn {
+            mode: AuthMode::ClientSecret,
+            label: "service principal (AZURE_CLIENT_SECRET)",
+            create,
+        }))
+    }
+
+    pub(super) fn client_certificate(&self) -> Result<Option<SignIn>> {
+        let Some(file) = self.env.var_os(CERTIFICATE) else { return Ok(None) };
+        let (tenant, client) = self.principal(&[CERTIFICATE])?;
+        let client_options = self.client_options()?;
+        let audience = format!("{}/{tenant}/oauth2/v2.0/token", self.authority().trim_end_matches('/'));
+        let sends_chain =
+            self.env.var(SEND_CHAIN).is_some_and(|text| text == "1" || text.eq_ignore_ascii_case("true"));
+        let read = move |client: &str| Certificate::read(Path::new(&file), client, &audience, sends_chain);
+        read(&client)?;
+        let create: Create = Box::new(move || {
+            // Read each time: a certificate may be replaced during a run.
+            let certificate = read(&client).map_err(|error| Failure::Other(error.to_string()))?;
+            assertion(&tenant, &client, certificate, &client_options)
+        });
+        Ok(Some(SignIn {
+            mode: AuthMode::ClientCertificate,
+            label: "service principal (AZURE_CLIENT_CERTIFICATE_PATH)",
+            create,
+        }))
+    }
+
+    /// A federated token: a file's, that of a GitHub Actions job, or that of an Azure Pipelines job.
+    pub(super) fn workload_identity(&self) -> Result<Option<SignIn>> {
+        for find in [Self::token_file, Self::github, Self::pipelines] {
+            if let Some(found) = find(self)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn token_file(&self) -> Result<Option<SignIn>> {
+        let Some(file) = self.env.var_os(TOKEN_FILE) else { return Ok(None) };
+        let (tenant, client) = self.principal(&[TOKEN_FILE])?;
+        let file = PathBuf::from(file);
+        std::fs::read_to_string(&file).map_err(|error| {
             let file = file.display();
             Error::new(format!("cannot read the token file '{file}' ({TOKEN_FILE}): {}", reason(&error)))
                 .with_hint("check that it exists and that you can read it")
         })?;
-        let options = WorkloadIdentityCredentialOptions {
-            credential_options: ClientAssertionCredentialOptions { client_options: self.client_options()? },
-            client_id: Some(client),
-            tenant_id: Some(tenant),
-            token_file_path: Some(file.to_owned()),
-        };
-        let credential =
-            WorkloadIdentityCredential::new(Some(options)).map_err(|_| unusable("the workload identity"))?;
-        Ok(Some(token(
-            credential,
-            AuthMode::WorkloadIdentity,
-            "workload identity (AZURE_FEDERATED_TOKEN_FILE)",
-        )))
+        let client_options = self.client_options()?;
+        let create: Create = Box::new(move || {
+            let client_options = client_options.clone();
+            let options = WorkloadIdentityCredentialOptions {
+                credential_options: ClientAssertionCredentialOptions { client_options },
+                client_id: Some(client.clone()),
+                tenant_id: Some(tenant.clone()),
+                token_file_path: Some(file.clone()),
+            };
+            Ok(WorkloadIdentityCredential::new(Some(options))?)
+        });
+        Ok(Some(workload("workload identity (AZURE_FEDERATED_TOKEN_FILE)", create)))
     }
 
-    pub(super) fn managed_identity(&self) -> Result<Credential> {
-        let options = ManagedIdentityCredentialOptions {
-            user_assigned_id: self.env.var(CLIENT_ID).map(UserAssignedId::ClientId),
-            client_options: self.client_options()?,
-        };
-        let credential = ManagedIdentityCredential::new(Some(options)).map_err(|_| {
-            Error::new("this kind of managed identity is not supported").with_hint(
-                "use the managed identity of a virtual machine or App Service, or choose another --auth",
-            )
+    /// The token that GitHub issues to a job with the permission `id-token: write`.
+    fn github(&self) -> Result<Option<SignIn>> {
+        let Some(url) = self.env.var(GITHUB_URL) else { return Ok(None) };
+        let (tenant, client) = self.principal(&[GITHUB_URL, GITHUB_TOKEN])?;
+        let Some(token) = self.env.var(GITHUB_TOKEN) else { return Err(self.unset(&[GITHUB_TOKEN])) };
+        let mut url = Url::parse(&url).ok().filter(|url| url.scheme() == "https").ok_or_else(|| {
+            Error::new(format!("{GITHUB_URL} is not an https:// URL")).with_hint("leave it as GitHub sets it")
         })?;
-        Ok(token(credential, AuthMode::ManagedIdentity, "managed identity"))
+        // "Configure an app to trust an external identity provider", audience.
+        let suffix = match self.url.endpoint() {
+            endpoint if endpoint.ends_with(".usgovcloudapi.net") => "USGov",
+            endpoint if endpoint.ends_with(".chinacloudapi.cn") => "China",
+            _ => "",
+        };
+        url.query_pairs_mut().append_pair("audience", &format!("api://AzureADTokenExchange{suffix}"));
+        let (token, client_options) = (Secret::new(token), self.client_options()?);
+        let create: Create = Box::new(move || {
+            let pipeline = pipeline(&client_options);
+            let github = GitHub { url: url.clone(), token: token.clone(), pipeline };
+            assertion(&tenant, &client, github, &client_options)
+        });
+        Ok(Some(workload("workload identity (GitHub Actions)", create)))
     }
 
-    pub(super) fn cli(&self) -> Result<Option<Credential>> {
-        if self.env.program("az").is_none() {
+    /// The token of a service connection, with the variables that the task AzureCLI@2 sets.
+    fn pipelines(&self) -> Result<Option<SignIn>> {
+        let Some(connection) = self.env.var(CONNECTION_ID) else { return Ok(None) };
+        let of = |names: [&str; 2]| names.iter().find_map(|name| self.env.var(name));
+        let (tenant, client) = (of([PIPELINE_TENANT_ID, TENANT_ID]), of([PIPELINE_CLIENT_ID, CLIENT_ID]));
+        let (Some(tenant), Some(client), Some(token), Some(_)) =
+            (tenant, client, self.env.var(PIPELINE_TOKEN), self.env.var(PIPELINE_URL))
+        else {
+            return Err(self.unset(&[PIPELINE_TENANT_ID, PIPELINE_CLIENT_ID, PIPELINE_TOKEN, PIPELINE_URL]));
+        };
+        self.check_tenant(&tenant)?;
+        let (token, client_options) = (Secret::new(token), self.client_options()?);
+        let create: Create = Box::new(move || {
+            let client_options = client_options.clone();
+            let credential_options = ClientAssertionCredentialOptions { client_options };
+            let options = AzurePipelinesCredentialOptions { credential_options };
+            let (tenant, client, token) = (tenant.clone(), client.clone(), token.clone());
+            Ok(AzurePipelinesCredential::new(tenant, client, &connection, token, Some(options))?)
+        });
+        Ok(Some(workload("workload identity (Azure Pipelines)", create)))
+    }
+
+    pub(super) fn managed_identity(&self) -> Result<SignIn> {
+        let of = |names: &[&str]| names.iter().find_map(|name| self.env.var(name));
+        let provider = Provider::of(|name| self.env.var_os(name).is_some());
+        let of_provider = match provider {
+            Provider::MachineLearning => of(&[ML_CLIENT_ID]),
+            _ => None,
+        };
+        let id = of(&RESOURCE_ID).map(Id::Resource);
+        let id = id.or_else(|| of(&OBJECT_ID).map(Id::Object));
+        let id = id.or_else(|| of(&[IDENTITY_CLIENT_ID, CLIENT_ID]).or(of_provider).map(Id::Client));
+        let unsupported = |what: &str, hint: &str| Err(Error::new(what.to_owned()).with_hint(hint));
+        match (provider, &id) {
+            (Provider::ServiceFabric, _) => {
+                return unsupported(
+                    "the managed identity of Service Fabric is not supported",
+                    "use a client secret or certificate, or choose another --auth",
+                );
+            }
+            (Provider::Arc | Provider::CloudShell, Some(_)) => {
+                let what = if provider == Provider::Arc { "Azure Arc" } else { "Cloud Shell" };
+                return unsupported(
+                    &format!("{what} has one identity only, and another one is asked for"),
+                    "unset AZURE_CLIENT_ID, AZURE_OBJECT_ID and AZURE_MSI_RESOURCE_ID",
+                );
+            }
+            (Provider::MachineLearning, Some(Id::Object(_) | Id::Resource(_))) => {
+                return unsupported(
+                    "Azure Machine Learning takes only the client ID of an identity",
+                    "set AZURE_CLIENT_ID instead",
+                );
+            }
+            _ => {}
+        }
+        let client_options = self.direct_options()?;
+        let by_library = matches!(provider, Provider::Machine | Provider::AppService)
+            && !matches!((provider, &id), (Provider::AppService, Some(Id::Resource(_))));
+        let create: Create = match by_library {
+            true => Box::new(move || {
+                let options = ManagedIdentityCredentialOptions {
+                    user_assigned_id: id.clone().map(Into::into),
+                    client_options: client_options.clone(),
+                };
+                let credential: Arc<dyn TokenCredential> = ManagedIdentityCredential::new(Some(options))?;
+                Ok(if provider == Provider::Machine { Arc::new(Machine(credential)) } else { credential })
+            }),
+            false => {
+                let url = of(&["IDENTITY_ENDPOINT"]).filter(|_| provider != Provider::MachineLearning);
+                let url = url.or_else(|| of(&["MSI_ENDPOINT"])).unwrap_or_default();
+                let url = Url::parse(&url).map_err(|_| {
+                    Error::new("the endpoint of the managed identity is not a URL")
+                        .with_hint("check IDENTITY_ENDPOINT and MSI_ENDPOINT, or choose another --auth")
+                })?;
+                let secret = match provider {
+                    Provider::AppService => of(&["IDENTITY_HEADER"]),
+                    Provider::MachineLearning => of(&["MSI_SECRET"]),
+                    _ => None,
+                };
+                let secret = secret.map(Secret::new);
+                Box::new(move || {
+                    Ok(Arc::new(Endpoint {
+                        provider,
+                        url: url.clone(),
+                        secret: secret.clone(),
+                        id: id.clone(),
+                        pipeline: pipeline(&client_options),
+                        challenges: managed::challenges(),
+                    }))
+                })
+            }
+        };
+        Ok(SignIn { mode: AuthMode::ManagedIdentity, label: "managed identity", create })
+    }
+
+    pub(super) fn cli(&self) -> Result<Option<SignIn>> {
+        let Some(tenant_id) = self.developer_tool("az")? else { return Ok(None) };
+        let create: Create = Box::new(move || {
+            let executor: Arc<dyn Executor> = Arc::new(Tool::Az);
+            let tenant_id = tenant_id.clone();
+            let options =
+                AzureCliCredentialOptions { tenant_id, executor: Some(executor), ..Default::default() };
+            Ok(AzureCliCredential::new(Some(options))?)
+        });
+        Ok(Some(SignIn { mode: AuthMode::Cli, label: "Azure CLI", create }))
+    }
+
+    pub(super) fn azd(&self) -> Result<Option<SignIn>> {
+        let Some(tenant_id) = self.developer_tool("azd")? else { return Ok(None) };
+        let create: Create = Box::new(move || {
+            let executor: Arc<dyn Executor> = Arc::new(Tool::Azd);
+            let options =
+                AzureDeveloperCliCredentialOptions { tenant_id: tenant_id.clone(), executor: Some(executor) };
+            Ok(AzureDeveloperCliCredential::new(Some(options))?)
+        });
+        Ok(Some(SignIn { mode: AuthMode::Azd, label: "Azure Developer CLI", create }))
+    }
+
+    /// The tenant to ask a tool for, if the tool is there.
+    fn developer_tool(&self, program: &str) -> Result<Option<Option<String>>> {
+        if self.env.program(program).is_none() {
             return Ok(None);
         }
-        let tenant_id = self.env.var(TENANT_ID);
-        if let Some(tenant) = &tenant_id {
-            self.check_tenant(tenant)?;
-        }
-        let executor: Arc<dyn Executor> = Arc::new(Az::new());
-        let options = AzureCliCredentialOptions { tenant_id, executor: Some(executor), ..Default::default() };
-        let credential = AzureCliCredential::new(Some(options)).map_err(|_| unusable("the Azure CLI"))?;
-        Ok(Some(token(credential, AuthMode::Cli, "Azure CLI")))
+        let tenant = self.env.var(TENANT_ID);
+        tenant.as_deref().map(|tenant| self.check_tenant(tenant)).transpose()?;
+        Ok(Some(tenant))
+    }
+
+    /// The options of a sign-in on this machine, which never goes through a proxy: its requests carry secrets of the
+    /// machine, and a proxy would take the address for one of its own.
+    fn direct_options(&self) -> Result<ClientOptions> {
+        let transport = Transport::new(Arc::new(Client::direct()));
+        Ok(ClientOptions { transport: Some(transport), ..self.client_options()? })
     }
 
     /// The options of a sign-in: the same transport, and where to sign in.
@@ -139,6 +329,15 @@ impl Finder<'_> {
                 ..Default::default()
             }),
             ..Default::default()
+        })
+    }
+
+    /// The URL of the place to sign in.
+    fn authority(&self) -> String {
+        self.env.var(AUTHORITY).unwrap_or_else(|| match self.url.endpoint() {
+            endpoint if endpoint.ends_with(".usgovcloudapi.net") => "https://login.microsoftonline.us".into(),
+            endpoint if endpoint.ends_with(".chinacloudapi.cn") => "https://login.chinacloudapi.cn".into(),
+            _ => "https://login.microsoftonline.com".into(),
         })
     }
 
@@ -202,12 +401,20 @@ impl OAuthError {
     }
 }
 
-fn token(credential: Arc<dyn TokenCredential>, mode: AuthMode, label: &'static str) -> Credential {
-    Credential::new(Authorization::Token(credential), mode, label)
+fn workload(label: &'static str, create: Create) -> SignIn {
+    SignIn { mode: AuthMode::WorkloadIdentity, label, create }
 }
 
-/// The error for values that pass the checks here but that the client library rejects.
-fn unusable(what: &str) -> Error {
-    Error::new(format!("{what} cannot be used to sign in"))
-        .with_hint("check its environment variables, or choose another --auth")
+fn assertion(
+    tenant: &str,
+    client: &str,
+    assertion: impl ClientAssertion + 'static,
+    client_options: &ClientOptions,
+) -> azure_core::Result<Arc<dyn TokenCredential>> {
+    let options = ClientAssertionCredentialOptions { client_options: client_options.clone() };
+    Ok(ClientAssertionCredential::new(tenant.to_owned(), client.to_owned(), assertion, Some(options))?)
+}
+
+fn pipeline(client_options: &ClientOptions) -> Pipeline {
+    Pipeline::new(None, None, client_options.clone(), Vec::new(), Vec::new(), None)
 }

@@ -1,9 +1,13 @@
 use std::ffi::OsStr;
 
 use super::*;
+
 use crate::source::azure::http::Client;
 use crate::source::location::Location;
 
+const ACCOUNT: &str = "AZURE_STORAGE_ACCOUNT";
+const KEY: &str = KEYS[0].0;
+const SAS_TOKEN: &str = SAS_TOKENS[0].0;
 const SECRET: &str = "c2VjcmV0IGtleQ==";
 const URL: &str = "https://media.blob.core.windows.net/cam";
 const LOCAL: &str = "http://127.0.0.1:10000/devstoreaccount1/cam";
@@ -16,7 +20,7 @@ fn resolve(mode: AuthMode, url: &str, variables: &[(&str, &str)]) -> Result<Cred
     found
 }
 
-fn label(mode: AuthMode, url: &str, variables: &[(&str, &str)]) -> &'static str {
+fn label(mode: AuthMode, url: &str, variables: &[(&str, &str)]) -> String {
     resolve(mode, url, variables).unwrap().label()
 }
 
@@ -70,11 +74,91 @@ fn auto_takes_the_identities_in_their_order() {
     };
     assert_eq!(without(&[]), "service principal (AZURE_CLIENT_SECRET)");
     assert_eq!(without(&[CLIENT_SECRET]), "workload identity (AZURE_FEDERATED_TOKEN_FILE)");
-    assert_eq!(without(&[CLIENT_SECRET, TOKEN_FILE]), "managed identity");
+    assert_eq!(without(&[CLIENT_SECRET, TOKEN_FILE, "PATH"]), "managed identity");
     assert_eq!(without(&[CLIENT_SECRET, TOKEN_FILE, "IDENTITY_ENDPOINT"]), "Azure CLI");
     assert_eq!(
         without(&[CLIENT_SECRET, TOKEN_FILE, "IDENTITY_ENDPOINT", "PATH"]),
         "no credential (none was found)"
+    );
+    // Of those that cannot be told apart before one is asked, the first that returns a token is used.
+    std::fs::write(folder.path().join("azd"), "").unwrap();
+    assert_eq!(without(&[CLIENT_SECRET, TOKEN_FILE]), "managed identity or Azure CLI or Azure Developer CLI");
+}
+
+#[test]
+fn auto_passes_over_what_it_cannot_use_and_says_so() {
+    let passed_over = |variables: &[(&str, &str)]| {
+        let found = resolve(AuthMode::Auto, URL, variables).unwrap();
+        assert_eq!(found.label(), "no credential (none was found)");
+        found.passed_over().join("\n")
+    };
+    let unset = "not set up: AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH, federated token, managed \
+                 identity, Azure CLI (az), Azure Developer CLI (azd)";
+    assert_eq!(passed_over(&[]).lines().next(), Some(unset));
+    for (variables, why) in [
+        (
+            &[(CLIENT_ID, "c"), (CLIENT_SECRET, "s")][..],
+            "AZURE_CLIENT_SECRET: this sign-in needs AZURE_TENANT_ID",
+        ),
+        (
+            &[(TENANT_ID, "t"), (CLIENT_ID, "c"), (CERTIFICATE, "/nowhere/a.pem")],
+            "AZURE_CLIENT_CERTIFICATE_PATH: cannot read the certificate file '/nowhere/a.pem'",
+        ),
+        (
+            &[(TENANT_ID, "t"), (CLIENT_ID, "c"), (TOKEN_FILE, "/nowhere/token")],
+            "federated token: cannot read the token file '/nowhere/token'",
+        ),
+        (
+            &[("ACTIONS_ID_TOKEN_REQUEST_URL", "https://x.test/"), ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "y")],
+            "federated token: this sign-in needs AZURE_TENANT_ID, AZURE_CLIENT_ID",
+        ),
+        (
+            &[("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID", "1")],
+            "federated token: this sign-in needs AZURESUBSCRIPTION_TENANT_ID, AZURESUBSCRIPTION_CLIENT_ID, \
+             SYSTEM_ACCESSTOKEN, SYSTEM_OIDCREQUESTURI",
+        ),
+        (
+            &[
+                ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/"),
+                ("IDENTITY_HEADER", "h"),
+                ("IDENTITY_SERVER_THUMBPRINT", "t"),
+            ],
+            "managed identity: the managed identity of Service Fabric is not supported",
+        ),
+        (&[("AZURE_USERNAME", "u"), ("AZURE_PASSWORD", "p")], "signing in with a password is not supported"),
+        (
+            &[(ACCOUNT, "other"), (KEY, SECRET)],
+            "AZURE_STORAGE_KEY: it is for the account 'other', not for 'media'",
+        ),
+        (
+            &[(CONNECTION, "AccountName=other;AccountKey=eA==")],
+            "CONNECTION_STRING: it is for another account",
+        ),
+    ] {
+        let passed_over = passed_over(variables);
+        let first = passed_over.lines().next().unwrap();
+        assert!(first.starts_with("set, but not usable: ") && first.contains(why), "{first}");
+    }
+    let broken =
+        [(CLIENT_ID, "c"), (CLIENT_SECRET, "s"), (TENANT_ID, "t~"), ("AZURE_FEDERATED_TOKEN_FILE", "/x")];
+    assert_eq!(passed_over(&broken).lines().next().unwrap().matches("is not a tenant ID").count(), 2);
+}
+
+#[test]
+fn names_of_other_tools_are_taken() {
+    for name in ["AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_ACCESS_KEY"] {
+        assert_eq!(label(AuthMode::Auto, URL, &[(name, SECRET)]), format!("shared key ({name})"));
+        let other = [("AZURE_STORAGE_ACCOUNT_NAME", "other"), (name, SECRET)];
+        assert!(error(AuthMode::Key, URL, &other).contains(&format!("{name} is for the account")));
+    }
+    let all = [(KEY, SECRET), (CLIENT_SECRET, "s"), (TENANT_ID, "t"), (CLIENT_ID, "c")];
+    let mode =
+        |value| label(AuthMode::Auto, URL, &[&all[..], &[("AZURE_STORAGE_AUTH_MODE", value)]].concat());
+    assert_eq!(mode("login"), "service principal (AZURE_CLIENT_SECRET)");
+    assert_eq!(mode("key"), "shared key (AZURE_STORAGE_KEY)");
+    assert_eq!(
+        label(AuthMode::Auto, URL, &[("AZURE_STORAGE_SAS_KEY", "sig=x")]),
+        "SAS (AZURE_STORAGE_SAS_KEY)"
     );
 }
 
@@ -123,8 +207,14 @@ fn the_value_that_cannot_be_used_is_named() {
 #[test]
 fn no_token_goes_over_plain_http() {
     let principal = [(TENANT_ID, "t"), (CLIENT_ID, "c"), (CLIENT_SECRET, "s")];
-    for mode in [AuthMode::Cli, AuthMode::ManagedIdentity, AuthMode::ClientSecret, AuthMode::WorkloadIdentity]
-    {
+    for mode in [
+        AuthMode::Cli,
+        AuthMode::Azd,
+        AuthMode::ManagedIdentity,
+        AuthMode::ClientSecret,
+        AuthMode::ClientCertificate,
+        AuthMode::WorkloadIdentity,
+    ] {
         assert!(error(mode, LOCAL, &principal).contains("not encrypted"), "{mode:?}");
     }
     assert_eq!(label(AuthMode::Auto, LOCAL, &principal), "no credential (none was found)");

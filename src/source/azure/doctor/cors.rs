@@ -6,6 +6,7 @@ use hyper::http::request::Builder;
 
 use super::head;
 use crate::model::{Blob, Check, Outcome};
+use crate::source::azure::commands::{Account, Shell};
 use crate::source::azure::http::Endpoint;
 use crate::source::location::ContainerUrl;
 
@@ -26,16 +27,7 @@ pub(super) async fn check(endpoint: &Endpoint, url: &ContainerUrl, video: &Blob,
             Check::new("cors", Outcome::Ok, format!("{origin} may read videos"))
         }
         (403, _) => Check::new("cors", Outcome::Failed, format!("no rule allows {origin} to read videos"))
-            .cure(rule(origin, url.account())),
+            .cure(Account::named(url.account()).add_cors_rule(&[origin]).line(Shell::Bash)),
         (status, _) => unknown(format!("the preflight request returned {status} without a rule")),
     }
-}
-
-/// The command that adds the rule.
-fn rule(origin: &str, account: Option<&str>) -> String {
-    format!(
-        "az storage cors add --services b --methods GET --origins {origin} --allowed-headers '*' --exposed-headers \
-         '*' --max-age 3600 --account-name {}",
-        account.unwrap_or("ACCOUNT")
-    )
 }

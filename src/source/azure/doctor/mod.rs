@@ -22,8 +22,6 @@ mod cors;
 mod scope;
 mod token;
 
-pub use scope::role_condition;
-
 /// How long one attempt at one step may take.
 const DEADLINE: Duration = Duration::from_secs(60);
 

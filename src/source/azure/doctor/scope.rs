@@ -4,11 +4,12 @@ use super::retried;
 use crate::model::error::Error;
 use crate::model::{Check, Outcome};
 use crate::source::azure::auth::Authorization;
+use crate::source::azure::commands::{Account, Shell, role_condition};
 use crate::source::azure::failure::Failure;
 use crate::source::azure::list_page::MAX_BLOBS;
 use crate::source::azure::retry::Failed;
 use crate::source::azure::{AzureSource, Cursor, Options, Session, account};
-use crate::source::location::Sas;
+use crate::source::location::{ContainerUrl, Sas};
 
 const NAME: &str = "least-privilege";
 
@@ -30,7 +31,7 @@ pub(super) async fn check(source: &AzureSource) -> Check {
             "an account key can read, write and delete everything in the account",
         )
         .cure("use a SAS for the container with sp=rl, or Entra ID with the role 'Storage Blob Data Reader'"),
-        Authorization::Sas(sas) => of_sas(sas),
+        Authorization::Sas(sas) => of_sas(sas, &source.url),
         Authorization::Token(_) => match of_role(source).await {
             Ok(check) => check,
             Err(failure) => Check::new(NAME, Outcome::Unknown, failure.to_string()),
@@ -39,7 +40,7 @@ pub(super) async fn check(source: &AzureSource) -> Check {
 }
 
 /// Judges a SAS by its fields ("Create a service SAS", "Create an account SAS").
-fn of_sas(sas: &Sas) -> Check {
+fn of_sas(sas: &Sas, url: &ContainerUrl) -> Check {
     let excess: String = sas.field("sp").unwrap_or_default().chars().filter(|c| !"rl".contains(*c)).collect();
     let problem = if sas.field("srt").is_some() {
         "an account SAS covers every container".to_owned()
@@ -47,9 +48,10 @@ fn of_sas(sas: &Sas) -> Check {
         format!("the SAS allows more than reading and listing: '{excess}'")
     } else if sas.field("sp").is_none() {
         return Check::new(NAME, Outcome::Unknown, "a stored access policy decides what the SAS allows")
-            .cure(
-                "check that the policy allows no more than read and list: az storage container policy list",
-            );
+            .cure(format!(
+                "check that the policy allows no more than read and list: {}",
+                Account::named(url.account()).list_policies(url.container()).line(Shell::Bash)
+            ));
     } else {
         return Check::new(NAME, Outcome::Ok, "the SAS only allows reading and listing this container");
     };
@@ -98,14 +100,6 @@ async fn of_role(source: &AzureSource) -> Result<Check, Failure> {
     }
 }
 
-/// The condition that restricts the role to one container ("Example Azure role assignment conditions for Blob Storage").
-pub fn role_condition(container: &str) -> String {
-    let blobs = "Microsoft.Storage/storageAccounts/blobServices/containers";
-    format!(
-        "((!(ActionMatches{{'{blobs}/blobs/read'}})) OR (@Resource[{blobs}:name] StringEquals '{container}'))"
-    )
-}
-
 /// Another container of the account, with the same credential.
 fn beside(source: &AzureSource, container: &str) -> Result<AzureSource, Error> {
     let options = Options { page_size: 1, ..source.options };
@@ -124,25 +118,19 @@ async fn containers(source: &AzureSource) -> Result<Vec<String>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::location::Environment;
 
     #[test]
     fn a_sas_that_allows_more_is_told() {
+        let url =
+            ContainerUrl::in_account(Some("media"), "cam", "", &Environment::of([("", ""); 0])).unwrap();
         let outcome = |query: &str| {
-            let check = of_sas(&Sas::parse(&format!("{query}&sig=x")).unwrap());
+            let check = of_sas(&Sas::parse(&format!("{query}&sig=x")).unwrap(), &url);
             (check.outcome, check.detail)
         };
         assert_eq!(outcome("sp=rl&sr=c").0, Outcome::Ok);
         assert_eq!(outcome("si=policy&sr=c").0, Outcome::Unknown);
         assert!(outcome("sp=racwdl&sr=c").1.ends_with("'acwd'"));
         assert!(outcome("sp=rl&ss=b&srt=co").1.contains("every container"));
-    }
-
-    #[test]
-    fn the_condition_names_the_container() {
-        assert_eq!(
-            role_condition("cam"),
-            "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read'})) OR \
-             (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name] StringEquals 'cam'))"
-        );
     }
 }

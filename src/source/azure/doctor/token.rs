@@ -3,19 +3,16 @@
 use std::time::Instant;
 
 use azure_core::base64::decode_url_safe;
-use azure_core::credentials::AccessToken;
+use azure_core::credentials::{AccessToken, TokenCredential};
 use jiff::{Timestamp, Unit};
 use serde_json::Value;
 
 use super::DEADLINE;
 use crate::model::{Check, Outcome};
-use crate::source::azure::auth::{Authorization, Credential};
+use crate::source::azure::auth::{Authorization, Credential, SCOPE};
 use crate::source::azure::explain::cure_of_sign_in;
 use crate::source::azure::failure::Failure;
 use crate::source::location::Sas;
-
-/// The scope of the token ("Authorize access to blobs using Microsoft Entra ID", resource ID).
-const SCOPE: &str = "https://storage.azure.com/.default";
 
 /// Audiences of the blob service: its resource ID, and the application ID of Azure Storage.
 const AUDIENCES: [&str; 2] = ["https://storage.azure.com", "e406a681-f3d4-42a8-90b6-c2b029497af1"];
@@ -30,7 +27,7 @@ const MAX_CLAIM: usize = 80;
 pub(super) fn credential(credential: &Credential) -> Check {
     let detail = match &credential.authorization {
         Authorization::Sas(sas) => format!("{}: {}", credential.label(), described(sas)),
-        _ => credential.label().to_owned(),
+        _ => credential.label(),
     };
     Check::new("credential", Outcome::Ok, detail)
 }

@@ -28,7 +28,7 @@ mod transport;
 
 pub use connect::connector;
 pub(super) use endpoint::Endpoint;
-pub(super) use response::{Length, MAX_ERROR_BYTES};
+pub(super) use response::{Length, MAX_ERROR_BYTES, Response};
 
 /// The connections to every endpoint used so far, and what is needed to open them. Sends nothing on its own.
 pub(super) struct Client {
@@ -42,6 +42,11 @@ impl Client {
     /// A client without any connection yet, which uses the proxies set in the environment.
     pub(super) fn new() -> Self {
         Self { proxies: Matcher::from_env(), tls: OnceLock::new(), endpoints: Mutex::default() }
+    }
+
+    /// A client that uses no proxy.
+    pub(super) fn direct() -> Self {
+        Self { proxies: Matcher::builder().build(), ..Self::new() }
     }
 
     /// The endpoint that a URL such as `https://media.blob.core.windows.net/path` is on.
