@@ -38,6 +38,7 @@ mod order;
 mod pixel_formats;
 mod plan;
 mod preview;
+mod profiles;
 mod proxy;
 mod readme;
 mod rule;
