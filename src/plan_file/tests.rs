@@ -313,7 +313,7 @@ fn write_part(path: &std::path::Path, names: &[String]) {
         let blob = Blob { size: name.len() as u64, ..Blob::not_entered(name.as_str()) };
         let (cost, reads, facts) = (Cost::default(), Reads::default(), Facts::of(Format::Unknown));
         let (kind, verdict, findings) = (Kind::Other, Verdict::Skip, Vec::new());
-        let asset = Asset { blob, kind, facts, verdict, cost, findings, skipped: None, reads };
+        let asset = Asset { blob, kind, facts, verdict, cost, synced: None, findings, skipped: None, reads };
         rows.asset(&asset, 0).expect("it is written");
     }
     let header = serde_json::to_string(&PartHeader::new(header(), Quota::new(None, None))).expect("JSON");
