@@ -229,12 +229,7 @@ impl Ledger {
     ///
     /// Returns an error if a plan has no active reservation, if an earlier plan overlaps one of them but is not within
     /// it, or if the ledger or a file cannot be read or written.
-    pub fn confirm(
-        &mut self,
-        plans: &[String],
-        is_counted: bool,
-        now: Timestamp,
-    ) -> Result<Vec<Reservation>> {
+    pub fn confirm(&mut self, plans: &[String], is_counted: bool, now: Timestamp) -> Result<Vec<Reservation>> {
         let all = self.active(None)?;
         let has_files = all.iter().any(|held| held.pending.is_some() && plans.contains(&held.plan));
         let _lock = has_files.then(|| self.lock_files()).transpose()?;
@@ -346,8 +341,10 @@ impl Ledger {
     pub(super) fn rebuild_without(&self, held: &Reservation) -> Result<Vec<Rebuilt>> {
         let Some(pending) = &held.pending else { return Ok(Vec::new()) };
         let (chain, confirmed) = self.states(&held.workspace, &pending.scope.container)?;
-        let (before, after): (Vec<_>, Vec<_>) =
-            chain.into_iter().filter(|other| other.id != held.id).partition(|other| other.id < held.id);
+        let (before, after): (Vec<_>, Vec<_>) = chain
+            .into_iter()
+            .filter(|other| other.id != held.id)
+            .partition(|other| other.id < held.id);
         let base = before.last().and_then(|held| Some(held.pending.as_ref()?.file.clone())).or(confirmed);
         self.rebuild(base, after)
     }
@@ -461,8 +458,9 @@ fn with_earlier(all: &[Reservation], plans: &[String]) -> Result<Vec<Reservation
 }
 
 fn containers(confirmed: &[Reservation]) -> BTreeSet<(String, String)> {
-    let container =
-        |held: &Reservation| Some((held.workspace.clone(), held.pending.as_ref()?.scope.container.clone()));
+    let container = |held: &Reservation| {
+        Some((held.workspace.clone(), held.pending.as_ref()?.scope.container.clone()))
+    };
     confirmed.iter().filter_map(container).collect()
 }
 

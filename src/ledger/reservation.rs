@@ -226,9 +226,13 @@ fn latest(connection: &Connection, plan: &str) -> rusqlite::Result<Option<Reserv
 }
 
 /// The active reservations of a workspace or all, oldest first.
-pub(super) fn active(connection: &Connection, workspace: Option<&str>) -> rusqlite::Result<Vec<Reservation>> {
-    let select =
-        format!("{RESERVATION} WHERE workspace = ifnull(?1, workspace) AND released_at IS NULL ORDER BY id");
+pub(super) fn active(
+    connection: &Connection,
+    workspace: Option<&str>,
+) -> rusqlite::Result<Vec<Reservation>> {
+    let select = format!(
+        "{RESERVATION} WHERE workspace = ifnull(?1, workspace) AND released_at IS NULL ORDER BY id"
+    );
     let mut statement = connection.prepare(&select)?;
     let found = statement.query_map([workspace], reservation)?;
     found.map(|found| with_costs(connection, found?)).collect()

@@ -31,11 +31,9 @@ fn codes(asset: &Value) -> Vec<(&str, &str)> {
 #[test]
 fn vi_takes_what_its_uploads_take_and_warns_of_the_rest() {
     let document = report(&["--profile", "vi"]);
-    for (name, code) in [
-        ("cam1/0004.jpg", "IMG001"),
-        ("videos/from-ffmpeg.mp4", "VID001"),
-        ("videos/10-bit.mp4", "VID002"),
-    ] {
+    for (name, code) in
+        [("cam1/0004.jpg", "IMG001"), ("videos/from-ffmpeg.mp4", "VID001"), ("videos/10-bit.mp4", "VID002")]
+    {
         let asset = asset(&document, name);
         assert_eq!(asset["verdict"], "accept", "{asset}");
         assert!(codes(asset).contains(&(code, "warning")), "{asset}");
@@ -66,7 +64,11 @@ fn data_rows_are_one_currency() {
     let costs = number(&quota["images"]["cost"]) + number(&quota["frames"]["cost"]);
     assert_eq!(costs, 5 * (images + frames), "totals count images and frames, not rows");
     assert_eq!(number(&quota["images"]["left"]), 1000 - 100 - costs);
-    assert!(document["assumptions"].as_array().is_some_and(|all| all.len() > 3), "{}", document["assumptions"]);
+    assert!(
+        document["assumptions"].as_array().is_some_and(|all| all.len() > 3),
+        "{}",
+        document["assumptions"]
+    );
 
     let text = run(&["--profile", "vi", "--data-row-quota", "1000", "--reserve", "100"]).stdout;
     assert!(text.contains("of 1,000 data rows, 100 kept free"), "{text}");
@@ -115,7 +117,11 @@ fn one_quota_for_images_and_frames_is_said_once() {
         assert_eq!(quota["shared"], true, "{quota}");
         for kind in ["images", "frames"] {
             let gauge = &quota[kind];
-            assert_eq!((&gauge["limit"], &gauge["unit"]), (&json!(200), &json!("images and frames")), "{quota}");
+            assert_eq!(
+                (&gauge["limit"], &gauge["unit"]),
+                (&json!(200), &json!("images and frames")),
+                "{quota}"
+            );
         }
         let used = quota["images"]["cost"].as_u64().zip(quota["frames"]["cost"].as_u64());
         assert!(used.is_some_and(|(images, frames)| images + frames <= 200), "{quota}");
@@ -144,7 +150,10 @@ fn limits_of_ones_own_have_codes_of_their_own() {
     let own = nexus
         .replace("orientations = [1]", "orientations = [1]\nmax_width = 319\nmax_height = 239")
         .replace("major_brands = [\"mp42\"]", "major_brands = [\"*\"]\nmax_frames = 29\nmax_duration_s = 1")
-        .replace("pixel_formats = [\"yuv420p\"]", "pixel_formats = [\"*\"]\nmax_frame_rate = 14\nmax_width = 127");
+        .replace(
+            "pixel_formats = [\"yuv420p\"]",
+            "pixel_formats = [\"*\"]\nmax_frame_rate = 14\nmax_width = 127",
+        );
     let path = folder.path().join("own.toml");
     fs::write(&path, own).expect("it can be written");
     let document = report(&["--profile", path.to_str().expect("UTF-8")]);
@@ -189,11 +198,15 @@ fn a_wrong_content_type_is_corrected_by_a_command() {
     let fix = wrong["findings"][0]["fix"].as_str().expect("a fix");
     let words = shlex::split(fix).expect("a command for a shell");
     let value = |option: &str| {
-        let place = words.iter().position(|word| word == option).unwrap_or_else(|| panic!("no {option}: {fix}"));
+        let place =
+            words.iter().position(|word| word == option).unwrap_or_else(|| panic!("no {option}: {fix}"));
         words[place + 1].as_str()
     };
     assert_eq!((value("--name"), value("--container-name")), ("it's here.jpg", "media"));
-    assert_eq!((value("--content-type"), words[..4].join(" ")), ("image/jpeg", "az storage blob update".into()));
+    assert_eq!(
+        (value("--content-type"), words[..4].join(" ")),
+        ("image/jpeg", "az storage blob update".into())
+    );
     let packed = asset(&document, "packed.jpg");
     assert_eq!((codes(packed), &packed["content_encoding"]), (vec![("BLB004", "warning")], &json!("gzip")));
     assert_eq!(codes(asset(&document, "right.jpg")), []);
@@ -212,7 +225,8 @@ fn reports_say_what_fixing_everything_would_need_and_what_to_do_next() {
     let fixable = |asset: &&Value| {
         let errors = asset["findings"].as_array().expect("a list").iter();
         let mut errors = errors.filter(|finding| finding["severity"] == "error");
-        asset["kind"] == "image" && matches!(asset["verdict"].as_str(), Some("accept" | "reject"))
+        asset["kind"] == "image"
+            && matches!(asset["verdict"].as_str(), Some("accept" | "reject"))
             && errors.all(|finding| !finding["fix"].is_null())
     };
     let images = document["assets"].as_array().expect("a list").iter().filter(fixable).count() as u64;
@@ -221,12 +235,18 @@ fn reports_say_what_fixing_everything_would_need_and_what_to_do_next() {
     assert_eq!(if_fixed["frames"]["fits"], true);
 
     let text = run(&["--image-quota", "30", "--frame-quota", "5000"]).stdout;
-    assert!(text.contains(&format!("that can be fixed: {images} images, {} too many", images - 30)), "{text}");
+    assert!(
+        text.contains(&format!("that can be fixed: {images} images, {} too many", images - 30)),
+        "{text}"
+    );
     assert!(text.contains(" break a rule"), "{text}");
     let next = text.split("\nNext\n").nth(1).expect("the end says what to do next");
     for label in ["  fix ", "  sync "] {
         assert!(next.contains(label), "{next}");
     }
     let page = run(&["--image-quota", "30", "--format", "html"]).stdout;
-    assert!(page.contains("that can be fixed: ") && page.contains("presync commit plan.parquet"), "the page has both");
+    assert!(
+        page.contains("that can be fixed: ") && page.contains("presync commit plan.parquet"),
+        "the page has both"
+    );
 }

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::script::{print_head, print_portal};
 use super::Plan;
+use super::script::{print_head, print_portal};
 use crate::source::azure::commands::{self, CORS_MAX_AGE, ROLE, Shell};
 
 /// The ID of the role ("Azure built-in roles for Storage", Storage Blob Data Reader).
