@@ -58,6 +58,7 @@ def dry_run(
     image_quota: int | None = None,
     frame_quota: int | None = None,
     data_row_quota: int | None = None,
+    reserve: int | None = None,
     admit: str | None = None,
     inventory: Sequence[str | PathLike[str]] | None = None,
     plan: str | PathLike[str] | None = None,
