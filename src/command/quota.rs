@@ -1,12 +1,13 @@
 //! `presync quota`: shows and changes the ledger.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
+use anstream::ColorChoice;
 use jiff::Timestamp;
 
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Output, stdout};
 use super::parts::{self, Weigh};
 use super::target::{Resolved, Target};
 use super::{ledger, say};
@@ -14,6 +15,7 @@ use crate::ledger::{Ledger, Release, Reservation};
 use crate::model::error::{Error, Result};
 use crate::model::{Month, Period, QuotaKind};
 use crate::report::quota::{self, Statement, Workspace};
+use crate::report::runner::Syntax;
 use crate::report::{self, shown};
 use crate::source::location::Environment;
 
@@ -72,7 +74,7 @@ fn show(args: &ShowArgs, environment: &Environment, now: Timestamp) -> Result<()
     } else if args.history {
         statement.history = Some(Vec::new());
     }
-    let output = Output::open(None, args.color.choice())?;
+    let output = Output::open(None, args.format, args.color.choice())?;
     quota::write(args.format, &statement, output.writer(), output.width)
         .map_err(|error| report::output(&error))
 }
@@ -220,7 +222,7 @@ fn forget(args: &ForgetArgs, environment: &Environment) -> Result<()> {
 
 /// Prints lines to stdout.
 fn say_result(lines: impl IntoIterator<Item = String>) -> Result<()> {
-    let mut out = io::stdout();
+    let mut out = stdout(Syntax::Text, ColorChoice::Auto);
     let print = || lines.into_iter().try_for_each(|line| writeln!(out, "{line}"));
     print().map_err(|error| report::output(&error))
 }

@@ -1,5 +1,6 @@
 //! The findings and verdict of a single asset, independent of quotas and other assets.
 
+use super::fix::{self, Edges};
 use super::video::{self, list};
 use super::{Profile, content_type};
 use crate::model::{
@@ -14,8 +15,8 @@ const VOLUMES: &[&str] = &["dcm", "nii", "zip"];
 /// Extensions of files that accompany media but aren't media: they are skipped without being read.
 const SIDECARS: &[&str] = &[
     "cfg", "conf", "csv", "db", "doc", "docx", "gz", "htm", "html", "ini", "ipynb", "jsonl", "json", "log",
-    "md", "npy", "npz", "parquet", "pdf", "pkl", "py", "rar", "sh", "sql", "srt", "tar", "thm", "toml",
-    "tsv", "txt", "vtt", "xls", "xlsx", "xml", "xmp", "yaml", "yml",
+    "md", "npy", "npz", "orig", "parquet", "pdf", "pkl", "py", "rar", "sh", "sql", "srt", "tar", "thm",
+    "toml", "tsv", "txt", "vtt", "xls", "xlsx", "xml", "xmp", "yaml", "yml",
 ];
 
 /// What is known of a blob's content.
@@ -31,6 +32,8 @@ pub enum Content {
     Unreachable(Box<str>),
     /// The blob is in the archive tier.
     Archived,
+    /// The blob is leaving the archive tier.
+    Rehydrating,
     /// The blob's ETag differs from the listed one.
     Changed,
     /// The blob could not be read, for this reason.
@@ -54,6 +57,7 @@ pub fn without_reading(blob: &Blob) -> Option<Content> {
         }
         _ if blob.size == 0 => Some(Content::Empty),
         Access::Archived => Some(Content::Archived),
+        Access::Rehydrating => Some(Content::Rehydrating),
         Access::Online => None,
     }
 }
@@ -76,6 +80,10 @@ pub fn judge(blob: Blob, content: Content, reads: Reads, profile: &Profile) -> A
         ),
         Content::Unreachable(why) => Decision::of(Finding::new(Code::Unreadable, why)),
         Content::Archived => Decision::of(archived(&blob)),
+        Content::Rehydrating => Decision::of(
+            Finding::new(Code::Archived, "the blob is leaving the archive tier and cannot be read yet")
+                .with_fix("Wait until it is rehydrated, up to 15 hours; do not set its tier again"),
+        ),
         Content::Changed => Decision::of(
             Finding::new(Code::Changed, "the blob changed between listing and reading")
                 .with_fix("Run again when nothing is being uploaded"),
@@ -303,7 +311,7 @@ fn judge_image(blob: &Blob, facts: &Facts, profile: &Profile, findings: &mut Vec
                 orientation_text(value),
                 list(rules.orientations.iter().map(i64::to_string)),
             );
-            let fix = orientation_fix(facts.format, value);
+            let fix = fix::orientation(facts.format, value, Edges::default());
             findings.push(Finding::new(Code::ExifOrientation, message).with_fix(fix));
         }
         Orientation::NotRead if !broken && profile.needs(Code::ExifOrientation, blob.name.as_str()) => {
@@ -325,42 +333,6 @@ pub fn orientation_text(value: i64) -> &'static str {
         7 => "mirrored and rotated 90° CW",
         8 => "rotated 270° CW",
         _ => "not a defined value",
-    }
-}
-
-/// Returns a command that sets the tag to 1 and keeps the picture's appearance.
-fn orientation_fix(format: Format, value: i64) -> String {
-    let out = format.extensions().first().map_or("OUT".to_owned(), |extension| format!("OUT.{extension}"));
-    match (format, turn(value)) {
-        // Partial blocks at an edge cannot be rotated losslessly: without -trim they would stay unrotated.
-        (Format::Jpeg, Some((turn, _))) => format!(
-            "jpegtran -copy all {turn} -trim -outfile {out} IN && \
-             exiftool -overwrite_original -n -Orientation=1 -ThumbnailImage= {out}"
-        ),
-        // HEIF and AVIF are displayed by their own properties, whatever EXIF says (ISO/IEC 23008-12).
-        (Format::Heif | Format::Avif, _) => format!("exiftool -n -Orientation=1 -o {out} IN"),
-        // ImageMagick 6 does not see the tag in PNG and WebP, so -auto-orient would not turn them.
-        (Format::Webp, Some((_, turn))) => {
-            format!("cp IN {out} && mogrify {turn} +repage -orient TopLeft -quality 95 {out}")
-        }
-        (_, Some((_, turn))) => format!("cp IN {out} && mogrify {turn} +repage -orient TopLeft {out}"),
-        // exiftool 12.57 cannot write WebP.
-        (Format::Webp, None) => format!("webpmux -strip exif IN -o {out}"),
-        (_, None) => format!("exiftool -n -Orientation=1 -o {out} IN"),
-    }
-}
-
-/// Returns the options of jpegtran and of ImageMagick that apply the orientation to the pixels.
-fn turn(value: i64) -> Option<(&'static str, &'static str)> {
-    match value {
-        2 => Some(("-flip horizontal", "-flop")),
-        3 => Some(("-rotate 180", "-rotate 180")),
-        4 => Some(("-flip vertical", "-flip")),
-        5 => Some(("-transpose", "-transpose")),
-        6 => Some(("-rotate 90", "-rotate 90")),
-        7 => Some(("-transverse", "-transverse")),
-        8 => Some(("-rotate 270", "-rotate 270")),
-        _ => None,
     }
 }
 
@@ -404,6 +376,7 @@ mod tests {
             Content::Skipped(Skip::Gone),
             Content::Changed,
             Content::Archived,
+            Content::Rehydrating,
             Content::Unreadable("503".to_owned()),
         ];
         for content in unread {

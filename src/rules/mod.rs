@@ -2,6 +2,7 @@
 
 mod choice;
 mod content_type;
+pub mod fix;
 mod judge;
 mod limits;
 mod profile;

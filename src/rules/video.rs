@@ -1,7 +1,8 @@
 //! The findings of a video, and the limits on dimensions that images have, too.
 
 use super::Profile;
-use super::profile::{ANY, accepts};
+use super::fix;
+use super::profile::accepts;
 use crate::model::{Blob, Code, Facts, Finding, Format, Kind, Video, VideoTrack};
 
 /// How much a frame rate may be above the limit, as a share: durations are rounded.
@@ -22,7 +23,7 @@ pub(super) fn not_accepted(format: Format, profile: &Profile) -> Finding {
         false => list(formats.iter().cloned()),
     };
     let message = format!("the content is {}, must be {must}", format.as_str());
-    Finding::new(Code::NotMp4, message).with_fix(encode_fix(profile))
+    Finding::new(Code::NotMp4, message).with_fix(fix::encode(profile, false, false))
 }
 
 /// Adds the findings of a video in an accepted format. `broken` means that a part of its header could not be read, so
@@ -54,7 +55,7 @@ pub(super) fn judge(
     judge_frames(first, profile, findings, broken);
     judge_length(first, profile, findings, |code| !broken && needs(code));
     if let Some(finding) = turned(facts) {
-        findings.push(finding.with_fix(encode_fix(profile)));
+        findings.push(finding.with_fix(fix::encode(profile, false, false)));
     }
     let codec = first.codec.as_deref().unwrap_or("unknown");
     if video.tracks.iter().any(|track| track.encrypted) {
@@ -62,7 +63,9 @@ pub(super) fn judge(
         findings.push(Finding::new(Code::CodecNotInBrowsers, message));
     } else if !profile.videos.browser_codecs.iter().any(|known| known == codec) {
         let message = format!("codec is {codec}, which not all browsers play");
-        findings.push(Finding::new(Code::CodecNotInBrowsers, message).with_fix(encode_fix(profile)));
+        findings.push(
+            Finding::new(Code::CodecNotInBrowsers, message).with_fix(fix::encode(profile, false, false)),
+        );
     }
 }
 
@@ -157,8 +160,8 @@ fn judge_frames(track: &VideoTrack, profile: &Profile, findings: &mut Vec<Findin
             let message = format!("{frames} frames are stored, but the edit list presents {presented}");
             let fix = match presented {
                 // With no frame presented, ffmpeg would encode an empty video.
-                0 => encode_fix(profile).replacen("ffmpeg", "ffmpeg -ignore_editlist 1", 1),
-                _ => encode_fix(profile),
+                0 => fix::encode(profile, true, false),
+                _ => fix::encode(profile, false, false),
             };
             findings.push(Finding::new(Code::FrameCountsDiffer, message).with_fix(fix));
         }
@@ -166,7 +169,7 @@ fn judge_frames(track: &VideoTrack, profile: &Profile, findings: &mut Vec<Findin
     }
     if track.variable_frame_rate == Some(true) {
         let message = "frames are shown for different lengths of time, so labels by frame number may drift";
-        let fix = encode_fix(profile).replace("-fps_mode vfr", "-fps_mode cfr");
+        let fix = fix::encode(profile, false, true);
         findings.push(Finding::new(Code::VariableFrameRate, message).with_fix(fix));
     }
 }
@@ -193,35 +196,10 @@ fn judge_brand(video: &Video, profile: &Profile, findings: &mut Vec<Finding>) {
         None => format!("major brand is missing, must be {must}"),
     };
     let fix = match wrong_pixel_format(video, profile) {
-        Some(_) => encode_fix(profile),
-        None => brand_fix(video, profile),
+        Some(_) => fix::encode(profile, false, false),
+        None => fix::remux(video, profile),
     };
     findings.push(Finding::new(Code::MajorBrand, message).with_fix(fix));
-}
-
-/// Returns a command that sets an accepted brand without re-encoding the video. QuickTime and 3GP may contain audio
-/// that MP4 does not support, such as PCM and AMR, so audio is copied only from an MP4.
-fn brand_fix(video: &Video, profile: &Profile) -> String {
-    let brand = video.major_brand.map(|brand| brand.to_string());
-    let is_mp4 = brand.is_some_and(|brand| !brand.starts_with("qt") && !brand.starts_with("3g"));
-    let codec = if is_mp4 { "-c copy" } else { "-c:v copy" };
-    format!("ffmpeg -i IN {codec} -brand {} OUT.mp4", first_or(&profile.videos.major_brands, "mp42"))
-}
-
-/// Returns a command that re-encodes the video to satisfy all rules, with every presented frame exactly once.
-/// `out_range` is needed because x264 would otherwise keep full range (yuvj420p), `-fps_mode` because ffmpeg 5.1
-/// repeats frames to even out their times, and `crop` because 4:2:0 needs an even width and height.
-fn encode_fix(profile: &Profile) -> String {
-    let brand = first_or(&profile.videos.major_brands, "mp42");
-    let pixel_format = first_or(&profile.videos.pixel_formats, "yuv420p");
-    format!(
-        "ffmpeg -i IN -vf scale=out_range=tv,format={pixel_format},crop -fps_mode vfr -c:v libx264 -crf 18 \
-         -brand {brand} OUT.mp4"
-    )
-}
-
-fn first_or<'a>(accepted: &'a [String], default: &'a str) -> &'a str {
-    accepted.iter().map(String::as_str).find(|accepted| *accepted != ANY).unwrap_or(default)
 }
 
 /// Returns the first pixel format that is not accepted.
@@ -237,7 +215,7 @@ fn judge_pixel_format(video: &Video, profile: &Profile, findings: &mut Vec<Findi
     if let Some(format) = wrong_pixel_format(video, profile) {
         let accepted = profile.videos.pixel_formats.iter().cloned();
         let message = format!("pixel format is {format}, must be {}", list(accepted));
-        findings.push(Finding::new(Code::PixelFormat, message).with_fix(encode_fix(profile)));
+        findings.push(Finding::new(Code::PixelFormat, message).with_fix(fix::encode(profile, false, false)));
     } else if !unneeded && video.tracks.iter().any(|track| track.pixel_format.is_none()) {
         let codec = video.tracks.iter().find(|track| track.pixel_format.is_none());
         let codec = codec.and_then(|track| track.codec.as_deref()).unwrap_or("unknown");

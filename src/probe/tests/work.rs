@@ -124,7 +124,6 @@ fn twice_the_file_takes_no_more_than_twice_the_work() {
 fn all_work_ends() {
     for (name, file) in bombs(200_000) {
         let (facts, work, read) = worked(name, &file);
-        println!("{name}: {work} steps on {read} of {} bytes", file.len());
         assert!(work < MAX_WORK || facts.gap == Some(Gap::TooMuchWork), "{name}: {work} steps: {facts:?}");
         assert!(u64::from(work) <= 1_000 + 8 * read, "{name}: {work} steps on {read} bytes");
     }
