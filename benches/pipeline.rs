@@ -173,6 +173,7 @@ fn blob(number: usize) -> Blob {
         etag: Some(ETag::new(&format!("0x8D{number:013X}"))),
         last_modified: Timestamp::from_second(1_760_000_000 + number as i64).ok(),
         access: Access::Online,
+        declared: Default::default(),
     }
 }
 

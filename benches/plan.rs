@@ -156,6 +156,7 @@ fn asset(row: u64, profile: &Profile) -> Asset {
         etag: Some(ETag::new(&format!("0x8D{:013X}", drawn >> 12))),
         last_modified: Timestamp::from_second(FIRST_WRITTEN + (row / 7) as i64).ok(),
         access: Access::Online,
+        declared: Default::default(),
     };
     let reads = Reads { requests: 1, retries: 0, bytes: 16_384 };
     let content = rules::without_reading(&blob);

@@ -11,7 +11,7 @@
 //! quota = { images = 5_000, frames = 100_000 }
 //! ```
 //!
-//! `[rules]` says which rules apply to every source and how severe they are:
+//! `[quota]` with `shared = true` says that images and frames share one quota. `[rules]` says which rules apply to every source and how severe they are:
 //!
 //! ```toml
 //! [rules]
@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 
 use crate::files::{own, regular};
 use crate::model::error::{Error, Result, reason};
+use crate::rules::Limits;
 use crate::source::azure::AuthMode;
 use crate::source::location::{ContainerUrl, Environment, Sas};
 
@@ -68,10 +69,10 @@ pub(crate) struct Connection {
     pub auth: Option<AuthMode>,
     /// The workspace of the ledger whose quota applies.
     pub workspace: Option<String>,
-    /// Images that the quota has left.
-    pub image_quota: Option<u64>,
-    /// Frames of video that the quota has left.
-    pub frame_quota: Option<u64>,
+    /// What the quota has left.
+    pub quota: Limits,
+    /// Whether images and frames share one quota, whatever the profile says.
+    pub shares_quota: bool,
     /// The platform's project that it syncs into, under any name. Within a project, annotations identify an asset by
     /// its basename alone.
     pub project: Option<String>,

@@ -128,6 +128,15 @@ impl Examination {
     }
 }
 
+/// The facts in `want`, and those that the rules of the profile need besides the ones that are always read.
+pub fn wanted(want: Want, profile: &Profile) -> Want {
+    Want {
+        dimensions: want.dimensions || profile.needs_dimensions(),
+        containers: want.containers || profile.needs_containers(),
+        ..want
+    }
+}
+
 /// Runs one step of a probe. If a parser panics, only this blob is affected.
 fn guarded(step: impl FnOnce() -> Step) -> Next {
     // A panic may leave the probe in an invalid state, but it is not used again.

@@ -8,9 +8,9 @@ use cpu_time::ThreadTime;
 use futures::{FutureExt, StreamExt, future};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::examine::{Examination, Next};
+use crate::examine::{Examination, Next, wanted};
 use crate::model::error::{Error, Result};
-use crate::model::{Admit, Blob, Quota, ReadError};
+use crate::model::{Admit, Blob, Origin, Quota, ReadError};
 use crate::plan::{Sink, Summary};
 use crate::probe::Want;
 use crate::rules::Profile;
@@ -116,6 +116,8 @@ fn cores() -> usize {
 pub struct Task<R> {
     /// The blobs.
     pub listing: Listing,
+    /// Where they come from, for the commands of fixes.
+    pub origin: Option<Origin>,
     /// Reads the blobs.
     pub reader: Arc<R>,
     /// The rules.
@@ -146,8 +148,8 @@ impl<R> Task<R> {
         settings: Settings,
     ) -> Self {
         let (admit, known, progress) = (Admit::Listing, Known::default(), Arc::default());
-        let (synced, resources) = (None, None);
-        Self { listing, reader, profile, quota, admit, known, synced, settings, resources, progress }
+        let (origin, synced, resources) = (None, None, None);
+        Self { listing, origin, reader, profile, quota, admit, known, synced, settings, resources, progress }
     }
 }
 
@@ -209,8 +211,10 @@ pub async fn run<R: Reader, K: Sink>(
     sink: K,
     stop: impl Future<Output = ()>,
 ) -> Result<Ended<K>> {
-    let Task { listing, reader, profile, quota, admit, known, synced, settings, resources, progress } = task;
-    let settler = Settler::new(admit, quota, &profile, synced, sink)?;
+    let Task { listing, origin, reader, profile, quota, admit, known, synced, settings, resources, progress } =
+        task;
+    let settings = Settings { want: wanted(settings.want, &profile), ..settings };
+    let settler = Settler::new(origin.as_ref(), admit, quota, &profile, synced, sink)?;
     let at_once = settings.concurrency.max(1);
     let window = settings.window.max(at_once);
     let resources = match resources {

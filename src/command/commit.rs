@@ -245,7 +245,9 @@ fn begin(args: &CommitArgs, commit: &Commit, ledger: &Path) -> Result<Comparison
         None => planned.as_ref().clone(),
     };
     // The rule overrides of the command line are recorded only in the plan.
-    let profile = Profile { overrides: planned.overrides.clone(), ..profile };
+    let mut profile = Profile { overrides: planned.overrides.clone(), ..profile };
+    // So is what the ledger or presync.toml said.
+    profile.quota.shared = planned.quota.shared;
     let (plan, period) = (&commit.plan, commit.period_now());
     if !commit.was_reserved && commit.period == period {
         // So that a typo in the workspace is reported before anything is listed.

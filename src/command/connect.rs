@@ -17,14 +17,15 @@ use crate::connections::{self, Added, Connection, FILE_NAME};
 use crate::model::error::{Error, Result};
 use crate::report;
 use crate::report::runner::Syntax;
+use crate::rules::Profile;
 use crate::source::azure::commands::{Account, Shell};
 use crate::source::location::{ContainerUrl, Environment, Location};
 
 mod script;
 mod template;
 
-/// The origin of the platform's site, whose pages must be allowed to play videos. An assumption.
-const ORIGIN: &str = "https://nexus.datature.io";
+/// A placeholder for the origin of the platform's site, if the profile has none.
+const ORIGIN: &str = "<ORIGIN>";
 /// A placeholder for the ID of the platform's application, which only the platform knows.
 const APP_ID: &str = "<APP-ID>";
 
@@ -62,9 +63,13 @@ pub(super) struct ConnectArgs {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: Format,
 
-    /// Origin of the platform's site, for CORS; can be repeated [default: https://nexus.datature.io]
+    /// Origin of the platform's site, for CORS; can be repeated [default: the profile's]
     #[arg(long = "origin", value_name = "URL", value_parser = origin)]
     origins: Vec<String>,
+
+    /// The platform: nexus, vi, or a TOML file [default: the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE")]
+    profile: Option<String>,
 
     /// Subscription of the storage account [default: looked up by az]
     #[arg(long, value_name = "ID", value_parser = one_line)]
@@ -92,7 +97,7 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit> {
         // With --write, --config names the file to write, which may not exist yet.
         azure.config = None;
     }
-    let target = Target { source: &args.source, azure: &azure, profile: None };
+    let target = Target { source: &args.source, azure: &azure, profile: args.profile.as_deref() };
     let resolved = Resolved::source(target, &environment)?;
     let Location::Container(url) = &resolved.location else {
         return Err(Error::new(format!("'{}' is a folder, which needs no connection", resolved.location))
@@ -109,7 +114,10 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit> {
         }
     }
     let mut out = stdout(Syntax::Text, args.color.choice());
-    let origin = [ORIGIN.to_owned()];
+    let mut origins = resolved.origins(&args.origins)?;
+    if origins.is_empty() {
+        origins.push(ORIGIN.to_owned());
+    }
     let plan = Plan {
         url,
         account: Account {
@@ -118,7 +126,7 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit> {
             resource_group: args.resource_group.as_deref(),
         },
         app_id: args.app_id.as_deref(),
-        origins: if args.origins.is_empty() { &origin } else { &args.origins },
+        origins: &origins,
         is_origin_assumed: args.origins.is_empty(),
     };
     let printed = match args.format {
@@ -164,7 +172,8 @@ fn connection(
         ..Default::default()
     });
     let auth = args.azure.auth.or(connection.auth);
-    Connection { prefix: url.prefix().to_owned(), auth, ..connection }
+    let profile = args.profile.as_deref().map(Profile::whole_name).or(connection.profile);
+    Connection { prefix: url.prefix().to_owned(), auth, profile, ..connection }
 }
 
 fn write(name: &str, connection: &Connection, args: &ConnectArgs) -> Result<()> {

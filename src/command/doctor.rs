@@ -40,9 +40,14 @@ pub(super) struct DoctorArgs {
     #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "5m", value_parser = duration)]
     wait: Option<Duration>,
 
-    /// Origin whose pages must be allowed to read videos (CORS); the default is an assumption about the platform
-    #[arg(long = "origin", value_name = "URL", default_value = "https://nexus.datature.io", value_parser = origin)]
+    /// Origin whose pages must be allowed to read videos (CORS); can be repeated [default: the profile's, which is an
+    /// assumption about the platform]
+    #[arg(long = "origin", value_name = "URL", value_parser = origin)]
     origins: Vec<String>,
+
+    /// The platform: nexus, vi, or a TOML file [default: the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE")]
+    profile: Option<String>,
 
     /// ID of the platform's application: also test what it may do, as Azure Resource Manager knows it
     #[arg(long, value_name = "ID", value_parser = one_line)]
@@ -98,8 +103,10 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit> {
 
 async fn examine(args: &DoctorArgs) -> (Option<Origin>, Vec<Check>) {
     let environment = Environment::of_process();
-    let target = Target { source: &args.source, azure: &args.azure, profile: None };
-    let Resolved { location, auth, .. } = match Resolved::source(target, &environment) {
+    let target = Target { source: &args.source, azure: &args.azure, profile: args.profile.as_deref() };
+    let resolved = Resolved::source(target, &environment);
+    let with_origins = |resolved: Resolved| Ok((resolved.origins(&args.origins)?, resolved));
+    let (origins, Resolved { location, auth, .. }) = match resolved.and_then(with_origins) {
         Err(error) => return (None, rest_skipped(vec![failed("names", &error)], EARLIER)),
         Ok(resolved) => resolved,
     };
@@ -114,7 +121,7 @@ async fn examine(args: &DoctorArgs) -> (Option<Origin>, Vec<Check>) {
             (None, rest_skipped(checks, EARLIER))
         }
         Ok(source) => {
-            checks.extend(patiently(&source, args).await);
+            checks.extend(patiently(&source, args, &origins).await);
             (Some(source.origin()), checks)
         }
     };
@@ -148,11 +155,11 @@ fn names(url: &ContainerUrl) -> String {
 }
 
 /// Tests a container. With `--wait`, tests it again for as long as a role assignment has not propagated.
-async fn patiently(source: &AzureSource, args: &DoctorArgs) -> Vec<Check> {
+async fn patiently(source: &AzureSource, args: &DoctorArgs, origins: &[String]) -> Vec<Check> {
     let begun = Instant::now();
     let (longest, mut wait) = (args.wait.unwrap_or_default(), FIRST_WAIT);
     loop {
-        let found = source.examine(&args.origins).await;
+        let found = source.examine(origins).await;
         let left = longest.saturating_sub(begun.elapsed());
         if !found.propagating || left.is_zero() {
             return found.checks;

@@ -19,7 +19,7 @@ use crate::model::error::{Error, Result};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::plan_file::checkpoint::Checkpoint;
 use crate::report::{self, Format, ProgressBar, shown};
-use crate::rules::{Choice, Profile};
+use crate::rules::{self, Choice, Profile};
 use crate::run::{self, End, Ended, Known, Progress, Synced, Task};
 use crate::source::any::AnySource;
 use crate::source::location::Environment;
@@ -36,10 +36,16 @@ use args::DryRunArgs;
 pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
     let environment = Environment::of_process();
     let resolved = Resolved::source(args.target(), &environment)?;
-    let profile = Arc::new(resolved.profile(&Choice::from(&args.rules))?);
+    let mut profile = resolved.profile(&Choice::from(&args.rules))?;
     let workspace = resolved.workspace(args.workspace.as_deref());
+    if let Some(workspace) = workspace {
+        let path = ledger::path(args.ledger.as_deref(), &environment)?;
+        profile = ledger::sharing(&path, workspace, profile, Timestamp::now())?;
+    }
+    let profile = Arc::new(profile);
     let ledger = ledger_quota(workspace, args, &profile, &environment)?;
-    let quota = resolved.quota(args.image_quota, args.frame_quota, ledger);
+    let quota = resolved.quota(&profile, args.limits(), ledger)?;
+    let quota = rules::keeping(quota, args.reserve, &profile)?;
     let scope = resolved.location.scope(args.depth() == Depth::All);
     let path = ledger::path(args.ledger.as_deref(), &environment);
     let known = match workspace {
@@ -124,7 +130,8 @@ async fn report_on(
         None => None,
     };
     let output = Output::of_report(args.output.as_deref(), args.format, args.display.color.choice())?;
-    let credential = header.origin.credential.clone();
+    let origin = header.origin.clone();
+    let credential = origin.credential.clone();
     let report = report::open(args.format, header, output.writer(), output.width)?;
     let progress = Arc::new(Progress::default());
     let bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
@@ -147,6 +154,7 @@ async fn report_on(
     let stop = interrupted();
     let task = Task {
         listing,
+        origin: Some(origin),
         reader: Arc::new(source),
         profile,
         quota,

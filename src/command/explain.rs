@@ -10,14 +10,14 @@ use super::args::{AzureArgs, ChoiceArgs, ColorArgs};
 use super::exit::Exit;
 use super::output::stdout;
 use super::target::{Resolved, Target};
-use crate::examine::{Examination, Next};
+use crate::examine::{Examination, Next, wanted};
 use crate::model::error::{Error, Result};
 use crate::model::{Asset, Blob, BlobName, ByteRange, Orientation, Origin, ReadError, Verdict};
 use crate::probe::{Node, Probe, Want};
 use crate::report::runner::Syntax;
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::report::{self, shown};
-use crate::rules::{Choice, Content, Profile};
+use crate::rules::{self, Choice, Content, Profile};
 use crate::source::Reader;
 use crate::source::any::AnySource;
 use crate::source::local::LocalSource;
@@ -106,8 +106,8 @@ struct Explained {
 }
 
 async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Explained> {
-    let (mut examination, mut next) =
-        Examination::begin(find(source, name).await?, Want { outline: true, ..Want::default() }, None);
+    let want = wanted(Want { outline: true, ..Want::default() }, profile);
+    let (mut examination, mut next) = Examination::begin(find(source, name).await?, want, None);
     let mut ranges = Vec::new();
     let content = loop {
         next = match next {
@@ -129,7 +129,9 @@ async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Ex
         outline = examination.probe().outline();
         tags = exif_tags(examination.probe(), &outline);
     }
-    let asset = examination.judge(content, profile);
+    let mut asset = examination.judge(content, profile);
+    let origin = source.origin();
+    rules::address(&mut asset.findings, origin.account.as_deref(), origin.container.as_deref());
     Ok(Explained { origin: source.origin(), asset, ranges, outline, tags })
 }
 

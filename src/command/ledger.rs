@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use tempfile::TempDir;
 
 use crate::files::{own, temporary};
 use crate::ledger::{self, Amounts, Balance, Counting, Known, Ledger};
 use crate::model::error::{Error, Result, reason};
-use crate::model::{Period, PeriodKind, Quota, QuotaKind, Scope};
+use crate::model::{Kind, Period, PeriodKind, Quota, QuotaKind, Scope};
 use crate::plan::{RunHeader, Summary};
 use crate::plan_file::{self, PlanReader};
 use crate::report::shown;
@@ -182,17 +183,28 @@ pub(super) fn balances(
     Ok(balances)
 }
 
-/// The ledger's kinds for the profile's units of images and videos.
+/// The ledger's kinds for what the profile counts of images and of videos.
 fn kinds(profile: &Profile) -> Result<(QuotaKind, QuotaKind)> {
-    Ok((kind(profile, &profile.images.unit)?, kind(profile, &profile.videos.unit)?))
+    Ok((kind(profile, Kind::Image)?, kind(profile, Kind::Video)?))
 }
 
-/// The ledger's kind for a unit of the profile.
-fn kind(profile: &Profile, unit: &str) -> Result<QuotaKind> {
-    QuotaKind::ALL.into_iter().find(|kind| kind.unit() == unit).ok_or_else(|| {
-        let (name, unit) = (profile.name.escape_debug(), unit.escape_debug());
+fn kind(profile: &Profile, kind: Kind) -> Result<QuotaKind> {
+    profile.quota_kind(kind).ok_or_else(|| {
+        let (name, unit) = (profile.name.escape_debug(), profile.quota_unit(kind));
+        let unit = unit.escape_debug();
         Error::new(format!("the profile '{name}' counts '{unit}', which a ledger does not")).with_hint(
             "a ledger counts images, frames and data rows; without --workspace, give --image-quota and --frame-quota",
         )
     })
+}
+
+/// The profile, in which images and frames share a quota if the workspace has a limit for both together.
+pub(super) fn sharing(path: &Path, workspace: &str, mut profile: Profile, now: Timestamp) -> Result<Profile> {
+    if !profile.is_shared()
+        && let Some(ledger) = Ledger::open_existing(path)?
+    {
+        let balances = ledger.balances(workspace, profile.quota.period.at(now))?;
+        profile.quota.shared = balances.get(&QuotaKind::Shared).is_some_and(|shared| shared.limit.is_some());
+    }
+    Ok(profile)
 }

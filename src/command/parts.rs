@@ -14,6 +14,7 @@ use crate::model::{Admit, Asset, Origin};
 use crate::plan::audit::{self, Audit, Container, ContainerOutcome};
 use crate::plan::{Folders, RunHeader, Sink, Summary, TopFolders};
 use crate::plan_file::{self, Lookup, PartFolder, PartHeader, Plan, PlanReader, PlanWriter};
+use crate::rules::{self, GivenBy, Limits};
 use crate::run;
 use crate::source::location::{Environment, Location};
 
@@ -27,6 +28,14 @@ pub(super) struct Weigh {
     /// Frames of video left in the platform's quota, for a folder of parts [default: as the parts say]
     #[arg(long = "frame-quota", value_name = "N", value_parser = whole_number)]
     frames: Option<u64>,
+
+    /// Data rows left in the platform's quota, for a folder of parts [default: as the parts say]
+    #[arg(long = "data-row-quota", value_name = "N", value_parser = whole_number)]
+    data_rows: Option<u64>,
+
+    /// Keep this much of the quota free, for a folder of parts [default: as the parts say]
+    #[arg(long, value_name = "N", value_parser = whole_number)]
+    reserve: Option<u64>,
 
     /// Which assets get the quota first, for a folder of parts [default: as the parts say]
     #[arg(long, value_name = "ORDER", value_parser = admit())]
@@ -95,8 +104,13 @@ fn header(path: &Path, parts: &PartFolder, weigh: Weigh) -> Result<RunHeader> {
 
 /// Applies the quota to the assets of all parts, in listing order.
 fn settle<K: Sink>(parts: &PartFolder, header: &RunHeader, weigh: Weigh, sink: K) -> Result<(Summary, K)> {
-    let quota = parts.header.quota.with_left(weigh.images, weigh.frames);
-    let (mut summary, sink) = run::settle_judged(parts.assets(), header.admit, quota, &header.profile, sink)?;
+    let Weigh { images, frames, data_rows, .. } = weigh;
+    let (limits, profile) = (Limits { images, frames, data_rows }, &header.profile);
+    let reserve = weigh.reserve.or(Some(parts.header.quota.images.reserve).filter(|reserve| *reserve > 0));
+    let quota = limits.instead_of(parts.header.quota, profile, GivenBy::Options)?;
+    let quota = rules::keeping(quota, reserve, profile)?;
+    let (mut summary, sink) =
+        run::settle_judged(parts.assets(), &header.origin, header.admit, quota, &header.profile, sink)?;
     summary.incomplete.clone_from(&parts.incomplete);
     Ok((summary, sink))
 }
@@ -116,6 +130,7 @@ pub(super) fn audit(folders: &[PathBuf], weigh: Weigh) -> Result<Audit> {
             name: format!("{account}/{container}"),
             origin: header.origin,
             profile: header.profile.name.clone(),
+            rules: Some(header.profile.clone()),
             project: None,
             within: None,
             outcome: match &parts.incomplete {

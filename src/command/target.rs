@@ -8,7 +8,7 @@ use super::say;
 use crate::connections::{self, Connection, Connections, FILE_NAME, Rules};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Gauge, Quota};
-use crate::rules::{Choice, Profile};
+use crate::rules::{Choice, GivenBy, Limits, Profile};
 use crate::source::azure::AuthMode;
 use crate::source::location::{Environment, Location};
 
@@ -110,7 +110,16 @@ impl Resolved {
         option.or_else(|| self.connection.as_ref()?.workspace.as_deref())
     }
 
-    /// The profile, with the rule overrides of the command line and the nearest `presync.toml`.
+    /// Origins of the platform's site, for CORS: those given, else the profile's.
+    pub(super) fn origins(&self, given: &[String]) -> Result<Vec<String>> {
+        match given {
+            [] => Ok(Profile::load(&self.profile)?.origin.into_iter().collect()),
+            given => Ok(given.to_vec()),
+        }
+    }
+
+    /// The profile, with the rule overrides of the command line and what the nearest `presync.toml` says: overrides, and
+    /// whether images and frames share a quota.
     pub(super) fn profile(&self, command_line: &Choice) -> Result<Profile> {
         let rules = match &self.rules {
             Some(rules) => rules.clone(),
@@ -119,18 +128,28 @@ impl Resolved {
                 None => Rules::default(),
             },
         };
-        Ok(Profile { overrides: rules.overrides(command_line), ..Profile::load(&self.profile)? })
+        let mut profile = Profile::load(&self.profile)?;
+        profile.overrides = rules.overrides(command_line);
+        let is_shared = self.connection.as_ref().is_some_and(|connection| connection.shares_quota);
+        profile.quota.shared |= rules.shares_quota || is_shared;
+        Ok(profile)
     }
 
-    /// The budget: for each kind, the quota of the command line, else the ledger's, else the connection's.
-    pub(super) fn quota(&self, images: Option<u64>, frames: Option<u64>, ledger: Quota) -> Quota {
-        let connection = self.connection.as_ref();
-        let left = |option: Option<u64>, ledger: Gauge, of_connection: fn(&Connection) -> Option<u64>| {
-            option.or_else(|| connection.and_then(of_connection).filter(|_| ledger.limit.is_none()))
-        };
-        let images = left(images, ledger.images, |connection| connection.image_quota);
-        let frames = left(frames, ledger.frames, |connection| connection.frame_quota);
-        ledger.with_left(images, frames)
+    /// The budget: for each kind, the limit of the command line, else the ledger's, else the connection's.
+    ///
+    /// # Errors
+    /// Returns an error if a limit is of something that the profile does not count. A connection's limits are not
+    /// checked if the command line has its own for everything.
+    pub(super) fn quota(&self, profile: &Profile, options: Limits, ledger: Quota) -> Result<Quota> {
+        let (images, frames) = options.of_profile(profile, GivenBy::Options)?;
+        let of_connection = self.connection.as_ref().map(|connection| connection.quota).unwrap_or_default();
+        if of_connection.is_empty() || (images.is_some() && frames.is_some()) {
+            return options.instead_of(ledger, profile, GivenBy::Options);
+        }
+        let quota = of_connection.instead_of(ledger, profile, GivenBy::Connection)?;
+        let own = |ledger: Gauge, connection: Gauge| if ledger.limit.is_some() { ledger } else { connection };
+        let (images, frames) = (own(ledger.images, quota.images), own(ledger.frames, quota.frames));
+        options.instead_of(Quota::of(images, frames), profile, GivenBy::Options)
     }
 }
 
@@ -174,7 +193,8 @@ mod tests {
 
     #[test]
     fn an_option_wins_over_the_ledger_and_the_ledger_over_the_connection() {
-        let connection = Connection { image_quota: Some(10), frame_quota: Some(20), ..Connection::default() };
+        let limits = |images, frames| Limits { images, frames, data_rows: None };
+        let connection = Connection { quota: limits(Some(10), Some(20)), ..Connection::default() };
         let resolved = |connection| Resolved {
             location: Location::parse(".".as_ref(), None, &Environment::of([("", ""); 0])).expect("a folder"),
             auth: AuthMode::default(),
@@ -182,19 +202,30 @@ mod tests {
             connection,
             rules: None,
         };
+        let profile = |shared| {
+            let mut profile = Profile::load("nexus").expect("it is built in");
+            profile.quota.shared = shared;
+            profile
+        };
+        let of = |resolved: &Resolved, images, frames, ledger| {
+            resolved.quota(&profile(false), limits(images, frames), ledger).expect("they apply")
+        };
         let (none, ledger) = (Quota::new(None, None), Quota::of(Gauge::new(Some(5), 1), Gauge::new(None, 2)));
         let (of_options, of_connection) = (Quota::new(Some(3), Some(4)), Quota::new(Some(10), Some(20)));
         let (bare, named) = (resolved(None), resolved(Some(connection)));
-        assert_eq!(named.quota(Some(3), Some(4), ledger), of_options);
-        assert_eq!(named.quota(None, None, none), of_connection);
-        assert_eq!(named.quota(None, None, ledger), Quota::of(ledger.images, of_connection.frames));
-        assert_eq!(bare.quota(None, None, ledger), ledger);
-        assert_eq!(bare.quota(Some(3), None, ledger), Quota::of(of_options.images, ledger.frames));
+        assert_eq!(of(&named, Some(3), Some(4), ledger), of_options);
+        assert_eq!(of(&named, None, None, none), of_connection);
+        assert_eq!(of(&named, None, None, ledger), Quota::of(ledger.images, of_connection.frames));
+        assert_eq!(of(&bare, None, None, ledger), ledger);
+        assert_eq!(of(&bare, Some(3), None, ledger), Quota::of(of_options.images, ledger.frames));
 
+        let of = |resolved: &Resolved, images, ledger| {
+            resolved.quota(&profile(true), limits(images, None), ledger)
+        };
         let shared = Quota::shared(Gauge::new(Some(5), 1));
-        assert_eq!(named.quota(None, None, shared), shared);
-        assert_eq!(named.quota(None, Some(4), shared), Quota::of(shared.images, of_options.frames));
-        let unused = Quota::shared(Gauge::new(Some(4), 0));
-        assert_eq!(named.quota(None, Some(4), unused), Quota::of(unused.images, of_options.frames));
+        assert_eq!(of(&bare, None, shared), Ok(shared));
+        assert_eq!(of(&bare, Some(4), shared), Ok(Quota::shared(Gauge::new(Some(4), 0))));
+        assert_eq!(of(&named, Some(4), shared), Ok(Quota::shared(Gauge::new(Some(4), 0))));
+        assert!(of(&named, None, shared).is_err(), "the connection's frames do not apply");
     }
 }

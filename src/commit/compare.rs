@@ -187,6 +187,11 @@ fn other_rules(then: &Profile, now: &Profile) -> Vec<(String, Value, Value)> {
         let other = both.filter(|((_, then), now)| then != now);
         fields.extend(other.map(|((field, then), now)| (format!("{part}.{field}"), then, now)));
     }
+    if let (Ok(then), Ok(now)) = (serde_json::to_value(&then.severity), serde_json::to_value(&now.severity))
+        && then != now
+    {
+        fields.push(("severity".to_owned(), then, now));
+    }
     fields
 }
 
@@ -210,7 +215,7 @@ mod tests {
 
     fn blob(name: &str, etag: &str, access: Access) -> Blob {
         let (name, etag) = (BlobName::new(name), Some(ETag::new(etag)));
-        Blob { name, size: 10, etag, last_modified: None, access }
+        Blob { name, size: 10, etag, last_modified: None, access, declared: Default::default() }
     }
 
     fn upright(blob: Blob) -> Asset {

@@ -11,6 +11,7 @@ use super::file_text::{FileText, looks_secret};
 use super::rules::RulesTable;
 use super::{Connection, NAME_RULE, Rules, is_name};
 use crate::model::error::{Error, Result};
+use crate::rules::Limits;
 use crate::source::azure::AuthMode;
 use crate::source::location::{ContainerUrl, Environment, Sas, check_account, check_container};
 
@@ -21,6 +22,8 @@ struct File {
     connections: BTreeMap<Spanned<String>, ConnectionTable>,
     #[serde(default)]
     rules: RulesTable,
+    #[serde(default)]
+    quota: SharedQuotaTable,
 }
 
 /// The contents of a file.
@@ -50,6 +53,18 @@ struct ConnectionTable {
 struct QuotaTable {
     images: Option<u64>,
     frames: Option<u64>,
+    data_rows: Option<u64>,
+    /// Whether images and frames share one quota.
+    #[serde(default)]
+    shared: bool,
+}
+
+/// What holds for every connection, and for sources without one.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SharedQuotaTable {
+    #[serde(default)]
+    shared: bool,
 }
 
 /// Reads the text of the file at `path`.
@@ -69,7 +84,8 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Contents> {
         Ok((name.into_inner(), file_text.connection(table)?))
     });
     let by_name = connections.collect::<Result<_>>()?;
-    Ok(Contents { by_name, rules: file.rules.resolve(&file_text)? })
+    let rules = Rules { shares_quota: file.quota.shared, ..file.rules.resolve(&file_text)? };
+    Ok(Contents { by_name, rules })
 }
 
 impl FileText<'_> {
@@ -115,8 +131,8 @@ impl FileText<'_> {
             profile,
             auth,
             workspace: workspace.map(Spanned::into_inner),
-            image_quota: quota.images,
-            frame_quota: quota.frames,
+            quota: Limits { images: quota.images, frames: quota.frames, data_rows: quota.data_rows },
+            shares_quota: quota.shared,
             project,
         })
     }
@@ -180,8 +196,8 @@ mod tests {
             profile: Some("vi".into()),
             auth: Some(AuthMode::ManagedIdentity),
             workspace: Some("team a".into()),
-            image_quota: Some(5_000),
-            frame_quota: Some(7),
+            quota: Limits { images: Some(5_000), frames: Some(7), data_rows: None },
+            shares_quota: false,
             project: Some("pets".into()),
         };
         assert_eq!(connections["cams"], expected);
@@ -209,6 +225,7 @@ mod tests {
             ("container = 'cam'\nauth = 'password'", "line 3, column 8", "unknown variant `password`"),
             ("container = 'cam'\nworkspace = ''", "line 3, column 13", "the workspace is empty"),
             ("container = 'cam'\nquota = { images = -1 }", "line 3, column 20", "invalid value"),
+            ("container = 'cam'\n[quota]\nimages = 1", "line 4, column 1", "unknown field `images`"),
             ("container = 'cam'\nquota = { image = 1 }", "line 3, column 11", "unknown field `image`"),
             ("container = 'cam'\nendpoint = 'media'", "line 3, column 12", "not the URL of a blob endpoint"),
             (

@@ -13,6 +13,8 @@ use crate::rules::{Choice, Level, Selector};
 /// The rules of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rules {
+    /// Whether images and frames share one quota, whatever the profile says.
+    pub shares_quota: bool,
     /// For every blob.
     pub everywhere: Choice,
     /// For the blobs whose names begin with a prefix, in the order of the file.
@@ -53,6 +55,7 @@ impl RulesTable {
             Ok(PrefixEffects { prefix, effects: choice(file_text, None, ignore, severity)?.effects() })
         });
         Ok(Rules {
+            shares_quota: false,
             prefixes: prefixes.collect::<Result<_>>()?,
             everywhere: choice(file_text, select, ignore, severity)?,
         })

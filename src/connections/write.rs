@@ -9,6 +9,7 @@ use super::{Connection, NAME_RULE, is_name, parse};
 use crate::files::regular;
 use crate::files::whole::WholeFile;
 use crate::model::error::{Error, Result, reason};
+use crate::rules::Limits;
 
 /// The result of adding a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +75,8 @@ fn table(connection: &Connection) -> Table {
         profile,
         auth,
         workspace,
-        image_quota,
-        frame_quota,
+        quota: limits,
+        shares_quota,
         project,
     } = connection;
     let prefix = Some(prefix).filter(|prefix| !prefix.is_empty());
@@ -94,11 +95,15 @@ fn table(connection: &Connection) -> Table {
     set("workspace", workspace.as_deref());
     set("project", project.as_deref());
     let mut quota = toml_edit::InlineTable::new();
-    for (key, limit) in [("images", image_quota), ("frames", frame_quota)] {
+    let Limits { images, frames, data_rows } = *limits;
+    for (key, limit) in [("images", images), ("frames", frames), ("data_rows", data_rows)] {
         // TOML's integers are i64; a larger limit never runs out.
         if let Some(limit) = limit.and_then(|limit| i64::try_from(limit).ok()) {
             quota.insert(key, limit.into());
         }
+    }
+    if *shares_quota {
+        quota.insert("shared", true.into());
     }
     if !quota.is_empty() {
         table.insert("quota", value(quota));
@@ -119,7 +124,7 @@ mod tests {
             container: "cam".into(),
             prefix: "it's \"a\"/".into(),
             auth: Some(AuthMode::ManagedIdentity),
-            image_quota: Some(5),
+            quota: Limits { images: Some(5), ..Limits::default() },
             project: Some("pets".into()),
             ..Default::default()
         }

@@ -61,6 +61,7 @@ fn versions() -> impl Strategy<Value = Version> {
                 etag: Some(ETag::new(&format!("{}-{}", bytes.len(), damage.len()))),
                 last_modified: None,
                 access,
+                declared: Default::default(),
             };
             Version { blob, bytes: bytes.into(), cut, failure }
         },
@@ -167,8 +168,14 @@ proptest! {
 fn what_was_released_is_read_again_and_judged_the_same() {
     for (name, file) in ["a.jpg", "a.heic", "a.png", "a.mp4"].into_iter().zip(FILES) {
         let size = file.len() as u64;
-        let blob =
-            Blob { name: BlobName::new(name), size, etag: None, last_modified: None, access: Access::Online };
+        let blob = Blob {
+            name: BlobName::new(name),
+            size,
+            etag: None,
+            last_modified: None,
+            access: Access::Online,
+            declared: Default::default(),
+        };
         let judged = |released_at: usize| {
             let (mut examination, mut next) = Examination::begin(blob.clone(), Want::default(), Some(64));
             for read in 0.. {
@@ -204,6 +211,7 @@ fn a_parser_that_panics_costs_one_verdict() {
         etag: None,
         last_modified: None,
         access: Access::Online,
+        declared: Default::default(),
     };
     let (examination, _) = Examination::begin(blob, Want::default(), None);
     let asset = examination.judge(content, &PROFILE);

@@ -1,5 +1,6 @@
 //! Responses and their headers.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use bytes::{Bytes, BytesMut};
@@ -119,7 +120,11 @@ pub(super) fn preflight(origin: HeaderValue, method: HeaderValue) -> Response<Bo
 }
 
 fn blob(status: StatusCode, found: Found, body: Body) -> Response<Body> {
-    let mut answer = answer(status, HeaderValue::from_static(found.content_type), body);
+    let content_type = match found.content_type {
+        Cow::Borrowed(usual) => HeaderValue::from_static(usual),
+        Cow::Owned(given) => value(given),
+    };
+    let mut answer = answer(status, content_type, body);
     let headers = answer.headers_mut();
     headers.extend(OF_BLOBS);
     headers.insert(LAST_MODIFIED, value(found.last_modified));

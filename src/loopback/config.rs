@@ -165,6 +165,10 @@ pub struct Blob {
     pub etag: Option<String>,
     /// Its access tier. A blob in `Archive` is listed but cannot be read.
     pub tier: Tier,
+    /// Its Content-Type [default: that of its extension, else application/octet-stream].
+    pub content_type: Option<String>,
+    /// Its Content-Encoding; empty for none.
+    pub content_encoding: String,
     /// Its metadata, listed if the request has `include=metadata`.
     pub metadata: BTreeMap<String, String>,
     /// If above 0, there are this many blobs with this content instead, named `000000-NAME` and so on.

@@ -225,9 +225,11 @@ fn write_blob(xml: &mut String, entry: &Entry<'_>, metadata: bool) {
     xml.push_str("</Last-Modified><Etag>");
     xml.push_str(entry.etag);
     put(xml, format_args!("</Etag><Content-Length>{}</Content-Length><Content-Type>", entry.size));
-    xml.push_str(entry.content_type);
+    escape(xml, entry.content_type);
+    xml.push_str("</Content-Type>");
+    element(xml, "Content-Encoding", entry.content_encoding);
     xml.push_str(
-        "</Content-Type><Content-Encoding /><Content-Language /><Content-CRC64 /><Content-MD5 />\
+        "<Content-Language /><Content-CRC64 /><Content-MD5 />\
          <Cache-Control /><Content-Disposition /><BlobType>BlockBlob</BlobType><AccessTier>",
     );
     xml.push_str(entry.tier.as_str());

@@ -1,5 +1,6 @@
 //! The blobs of a container: found by name, and visited in name order.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::Bound;
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use super::config::{Blob, Content, Tier};
 use super::shape::Generated;
 use crate::model::error::{Error, Result};
+use crate::model::{BlobName, Format};
 
 /// The blobs of a container.
 pub(super) enum Store {
@@ -33,6 +35,8 @@ struct Stored {
     etag: String,
     last_modified: String,
     tier: Tier,
+    content_type: String,
+    content_encoding: String,
     metadata: BTreeMap<String, String>,
 }
 
@@ -42,7 +46,8 @@ pub(super) struct Entry<'a> {
     pub size: u64,
     pub etag: &'a str,
     pub last_modified: &'a str,
-    pub content_type: &'static str,
+    pub content_type: &'a str,
+    pub content_encoding: &'a str,
     pub tier: Tier,
     pub metadata: Option<&'a BTreeMap<String, String>>,
 }
@@ -54,7 +59,7 @@ pub(super) struct Found {
     pub size: u64,
     pub etag: String,
     pub last_modified: String,
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
     pub tier: Tier,
 }
 
@@ -90,7 +95,7 @@ impl Store {
                     size: facts.size,
                     etag: etag(facts.version),
                     last_modified: facts.last_modified.to_owned(),
-                    content_type: facts.content_type,
+                    content_type: facts.content_type.into(),
                     tier: Tier::Hot,
                 })
             }
@@ -102,7 +107,7 @@ impl Store {
                     size: stored.bytes.len() as u64,
                     etag: stored.etag.clone(),
                     last_modified: stored.last_modified.clone(),
-                    content_type: "application/octet-stream",
+                    content_type: stored.content_type.clone().into(),
                     tier: stored.tier,
                 })
             }
@@ -148,8 +153,17 @@ impl Store {
 impl Shelf {
     fn put(&mut self, blob: Blob) {
         let last_modified = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-        let Blob { name, bytes, etag, tier, metadata, copies } = blob;
-        let stored = Stored { bytes: bytes.into(), etag: String::new(), last_modified, tier, metadata };
+        let content_type = blob.content_type.clone().unwrap_or_else(|| usual_type(&blob.name).to_owned());
+        let Blob { name, bytes, etag, tier, metadata, copies, content_encoding, .. } = blob;
+        let stored = Stored {
+            bytes: bytes.into(),
+            etag: String::new(),
+            last_modified,
+            tier,
+            content_type,
+            content_encoding,
+            metadata,
+        };
         let copied = (0..copies).map(|copy| format!("{copy:06}-{name}"));
         let names = if copies == 0 { vec![name.clone()] } else { copied.collect() };
         for name in names {
@@ -179,7 +193,8 @@ impl Shelf {
                 size: stored.bytes.len() as u64,
                 etag: &stored.etag,
                 last_modified: &stored.last_modified,
-                content_type: "application/octet-stream",
+                content_type: &stored.content_type,
+                content_encoding: &stored.content_encoding,
                 tier: stored.tier,
                 metadata: Some(&stored.metadata),
             });
@@ -207,6 +222,7 @@ fn visit_generated(generated: &Generated, from: &str, visit: &mut impl FnMut(&En
             etag: &tag,
             last_modified: facts.last_modified,
             content_type: facts.content_type,
+            content_encoding: "",
             tier: Tier::Hot,
             metadata: None,
         });
@@ -216,6 +232,13 @@ fn visit_generated(generated: &Generated, from: &str, visit: &mut impl FnMut(&En
             Next::Stop => return,
         }
     }
+}
+
+/// The Content-Type that tools for uploading choose by the extension.
+fn usual_type(name: &str) -> &'static str {
+    let name = BlobName::new(name);
+    let of = |extension| Format::of_extension(extension)?.media_type(extension);
+    name.extension().and_then(of).unwrap_or("application/octet-stream")
 }
 
 fn etag(version: u64) -> String {

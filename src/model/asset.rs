@@ -202,6 +202,13 @@ pub struct VideoTrack {
     pub encrypted: bool,
 }
 
+impl VideoTrack {
+    /// The frames to budget: the larger one of the counts, or if there is none, the most frames that there can be.
+    pub fn most_frames(&self) -> Option<u64> {
+        self.frames.max(self.frames_presented).or(self.frames_at_most)
+    }
+}
+
 /// Why a header cannot be read completely.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
@@ -296,6 +303,8 @@ pub enum Skip {
     NotEntered,
     /// The extension belongs to files that accompany media but aren't media.
     Sidecar,
+    /// The extension belongs to projects of 3D volumes or RGBD images, which take other files than images and videos.
+    Volume,
     /// The content is neither an image nor a video, and the name does not suggest either.
     NoMedia,
     /// The blob was deleted after it was listed.
@@ -305,7 +314,7 @@ pub enum Skip {
 impl Skip {
     /// Every reason, in the order of the declaration.
     pub const ALL: &[Self] =
-        &[Self::FolderMarker, Self::NotEntered, Self::Sidecar, Self::NoMedia, Self::Gone];
+        &[Self::FolderMarker, Self::NotEntered, Self::Sidecar, Self::Volume, Self::NoMedia, Self::Gone];
 
     /// Returns the reason as shown in reports.
     pub fn as_str(self) -> &'static str {
@@ -313,6 +322,7 @@ impl Skip {
             Self::FolderMarker => "folder marker",
             Self::NotEntered => "folder that was not entered",
             Self::Sidecar => "sidecar file by its extension",
+            Self::Volume => "file of a 3D or RGBD project by its extension",
             Self::NoMedia => "neither image nor video",
             Self::Gone => "deleted since it was listed",
         }
@@ -343,6 +353,17 @@ pub struct Asset {
 }
 
 impl Asset {
+    /// The images and the frames that it counts as, whatever they cost. A video has the larger one of its frame counts,
+    /// or the most frames that it can have.
+    pub fn counts(&self) -> (u64, u64) {
+        let track = self.facts.video.as_deref().and_then(|video| video.tracks.first());
+        match self.kind {
+            Kind::Image => (1, 0),
+            Kind::Video => (0, track.and_then(VideoTrack::most_frames).unwrap_or(0)),
+            Kind::Other => (0, 0),
+        }
+    }
+
     /// What a sync of it uses of the quota: nothing if it is on the platform already.
     pub fn charge(&self) -> Cost {
         self.synced.map_or(self.cost, |standing| standing.charge)

@@ -5,6 +5,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Declared;
+
 /// The name of a blob within its container; for a file in a folder, its relative path with `/`.
 ///
 /// * UTF-8, not normalised, at least one character: `a//b.jpg`, `/lead.jpg` and `trail/` are all valid.
@@ -129,6 +131,8 @@ pub struct Blob {
     pub last_modified: Option<Timestamp>,
     /// Whether it can be read.
     pub access: Access,
+    /// What its properties say about its content.
+    pub declared: Declared,
 }
 
 impl Blob {
@@ -139,7 +143,8 @@ impl Blob {
     /// An entry for everything in a folder that the listing does not descend into. `name` ends in `/`.
     pub fn not_entered(name: impl Into<Box<str>>) -> Self {
         let name = BlobName::new(name);
-        Self { name, size: 0, etag: None, last_modified: None, access: Access::NotEntered }
+        let (access, declared) = (Access::NotEntered, Declared::default());
+        Self { name, size: 0, etag: None, last_modified: None, access, declared }
     }
 }
 

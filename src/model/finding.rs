@@ -68,8 +68,14 @@ codes! {
     PixelFormat = "VID002", "pixel-format", Error;
     /// The file has no video track.
     NoVideoTrack = "VID003", "no-video-track", Error;
-    /// The video isn't an ISO base media file.
+    /// The profile does not accept the video's format.
     NotMp4 = "VID004", "not-mp4", Error;
+    /// The video has more frames than the profile allows.
+    TooManyFrames = "VID005", "too-many-frames", Error;
+    /// The video is longer than the profile allows.
+    TooLong = "VID006", "too-long", Error;
+    /// The video has more frames per second than the profile allows.
+    FrameRateTooHigh = "VID007", "frame-rate-too-high", Error;
     /// The number of samples and the number of presented frames differ.
     FrameCountsDiffer = "VID101", "frame-counts-differ", Warning;
     /// Browsers do not decode the codec.
@@ -78,6 +84,8 @@ codes! {
     VariableFrameRate = "VID103", "variable-frame-rate", Warning;
     /// The video track's matrix turns or mirrors the picture.
     Rotated = "VID104", "rotated", Warning;
+    /// The header does not show the number of frames, so an upper bound is budgeted.
+    FramesEstimated = "VID105", "frames-estimated", Warning;
     /// The profile does not list the content's format.
     UnsupportedFormat = "FMT001", "unsupported-format", Error;
     /// The content does not match the extension.
@@ -88,12 +96,18 @@ codes! {
     Undetermined = "FMT004", "undetermined", Unknown;
     /// The file ends before its data.
     Truncated = "FMT005", "truncated", Warning;
+    /// The picture is wider than the profile allows.
+    TooWide = "FMT006", "too-wide", Error;
+    /// The picture is higher than the profile allows.
+    TooHigh = "FMT007", "too-high", Error;
     /// The blob has no content.
     Empty = "BLB001", "empty", Error;
     /// The blob is in the archive tier.
     Archived = "BLB002", "archived", Error;
     /// The blob is larger than the profile's limit.
     TooLarge = "BLB003", "too-large", Error;
+    /// The declared Content-Type is not the content's, or media has a Content-Encoding.
+    ContentType = "BLB004", "content-type", Warning;
     /// An earlier asset of the listing has the same basename.
     DuplicateBasename = "NAM001", "duplicate-basename", Warning;
     /// No image quota is left.

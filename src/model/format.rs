@@ -137,7 +137,7 @@ impl Format {
     }
 
     /// Returns the first format that uses this extension (any case), or `None` if no media format does.
-    pub(crate) fn of_extension(extension: &str) -> Option<Self> {
+    pub fn of_extension(extension: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|format| format.matches_extension(extension))
     }
 }

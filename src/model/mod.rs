@@ -4,6 +4,7 @@ mod admit;
 mod asset;
 mod blob;
 mod check;
+mod declared;
 pub mod error;
 mod finding;
 mod format;
@@ -23,6 +24,7 @@ pub use asset::{
 };
 pub use blob::{Access, Blob, BlobName, ETag};
 pub use check::{Check, Outcome};
+pub use declared::Declared;
 pub use finding::{Code, Finding, Severity};
 pub use format::{Format, Kind};
 pub use month::{Month, Period, PeriodKind};

@@ -51,6 +51,24 @@ impl Effects {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Applies the changes to findings.
+    pub fn apply(&self, findings: &mut Vec<Finding>) {
+        apply(findings, |code| self.get(code));
+    }
+}
+
+/// Gives findings the effects of their rules.
+fn apply(findings: &mut Vec<Finding>, effect: impl Fn(Code) -> Option<Effect>) {
+    findings.retain_mut(|finding| {
+        let effect = effect(finding.code);
+        match effect {
+            Some(Effect::Warning) => finding.severity = Severity::Warning,
+            Some(Effect::Error) => finding.severity = Severity::Error,
+            Some(Effect::Ignore) | None => {}
+        }
+        effect != Some(Effect::Ignore)
+    });
 }
 
 impl TryFrom<BTreeMap<Code, Effect>> for Effects {
@@ -112,15 +130,7 @@ impl Overrides {
 
     /// Applies the changes to the findings of the blob with this name.
     pub fn apply(&self, name: &str, findings: &mut Vec<Finding>) {
-        findings.retain_mut(|finding| {
-            let effect = self.effect(finding.code, name);
-            match effect {
-                Some(Effect::Warning) => finding.severity = Severity::Warning,
-                Some(Effect::Error) => finding.severity = Severity::Error,
-                Some(Effect::Ignore) | None => {}
-            }
-            effect != Some(Effect::Ignore)
-        });
+        apply(findings, |code| self.effect(code, name));
     }
 }
 

@@ -50,6 +50,8 @@ pub enum QuotaKind {
     Frames,
     /// Data rows, which images and frames share.
     DataRows,
+    /// Images and frames in one quota.
+    Shared,
 }
 
 impl QuotaKind {
@@ -59,21 +61,23 @@ impl QuotaKind {
     }
 
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Images, Self::Frames, Self::DataRows];
+    pub const ALL: [Self; 4] = [Self::Images, Self::Frames, Self::DataRows, Self::Shared];
 
-    /// `images`, `frames` or `data-rows`, as in options and records.
+    /// `images`, `frames`, `data-rows` or `shared`, as in options and records.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Images => "images",
             Self::Frames => "frames",
             Self::DataRows => "data-rows",
+            Self::Shared => "shared",
         }
     }
 
-    /// `images`, `frames` or `data rows`: the unit in profiles, for display.
+    /// `images`, `frames`, `data rows` or `images and frames`: the unit in profiles, for display.
     pub fn unit(self) -> &'static str {
         match self {
             Self::DataRows => "data rows",
+            Self::Shared => "images and frames",
             kind => kind.as_str(),
         }
     }
@@ -86,6 +90,9 @@ pub struct Gauge {
     pub limit: Option<u64>,
     /// What was used before this run.
     pub used_before: u64,
+    /// What is kept free of the limit, for something that is not synced, such as annotation pairs.
+    #[serde(default)]
+    pub reserve: u64,
     /// What of it this run gives back; always 0 unless the quota is a stock.
     #[serde(default)]
     pub returned: u64,
@@ -100,7 +107,7 @@ pub struct Gauge {
 impl Gauge {
     /// Creates a gauge for the start of a run.
     pub fn new(limit: Option<u64>, used_before: u64) -> Self {
-        Self { limit, used_before, returned: 0, cost: 0, cost_of_other_kind: 0, fits: true }
+        Self { limit, used_before, reserve: 0, returned: 0, cost: 0, cost_of_other_kind: 0, fits: true }
     }
 
     /// What is used in total so far.
@@ -109,9 +116,20 @@ impl Gauge {
         before.saturating_add(self.cost).saturating_add(self.cost_of_other_kind)
     }
 
-    /// What is left; `None` without a limit, and 0 if more is used than the limit allows.
+    /// What is left besides the reserve; `None` without a limit, and 0 if more is used than the limit allows.
     pub fn left(&self) -> Option<u64> {
-        self.limit.map(|limit| limit.saturating_sub(self.used()))
+        self.limit.map(|limit| limit.saturating_sub(self.used()).saturating_sub(self.reserve))
+    }
+
+    /// What a run can use in all; `None` without a limit.
+    pub fn room(&self) -> Option<u64> {
+        let before = self.used_before.saturating_sub(self.returned);
+        self.limit.map(|limit| limit.saturating_sub(before).saturating_sub(self.reserve))
+    }
+
+    /// Whether a run could use this much in all.
+    pub fn has_room_for(&self, amount: u64) -> bool {
+        self.room().is_none_or(|room| amount <= room)
     }
 
     /// Spends `amount` and returns `true` if that much is left. Otherwise spends nothing, clears `fits` and returns
@@ -153,13 +171,10 @@ impl Quota {
         Self { images: gauge, frames: gauge, is_shared: true }
     }
 
-    /// Replaces the gauges of the given kinds by ones with this much left. The kinds then no longer share a limit.
-    pub(crate) fn with_left(self, images: Option<u64>, frames: Option<u64>) -> Self {
-        if images.or(frames).is_none() {
-            return self;
-        }
-        let gauge = |left: Option<u64>, own| left.map_or(own, |left| Gauge::new(Some(left), 0));
-        Self::of(gauge(images, self.images), gauge(frames, self.frames))
+    /// The same budget with this much kept free of both limits.
+    pub fn keeping(self, reserve: u64) -> Self {
+        let keeping = |gauge| Gauge { reserve, ..gauge };
+        Self { images: keeping(self.images), frames: keeping(self.frames), ..self }
     }
 
     /// Gives back what is no longer on the platform, before anything is spent.
@@ -175,7 +190,7 @@ impl Quota {
     }
 
     /// Whether images and frames share one limit.
-    pub(crate) fn is_shared(&self) -> bool {
+    pub fn is_shared(&self) -> bool {
         self.is_shared
     }
 
@@ -254,5 +269,12 @@ mod tests {
         assert!(!quota.spend(Kind::Image, 1));
         assert_eq!((quota.images.left(), quota.frames.left()), (Some(0), Some(0)));
         assert_eq!((quota.images.cost, quota.frames.cost), (50, 20));
+
+        let mut quota = Quota::shared(Gauge::new(Some(100), 30)).keeping(25);
+        assert!(
+            quota.spend(Kind::Video, 40) && !quota.spend(Kind::Image, 6),
+            "5 are left besides the reserve"
+        );
+        assert_eq!((quota.images.left(), quota.frames.used()), (Some(5), 70));
     }
 }

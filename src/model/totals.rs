@@ -17,9 +17,9 @@ pub struct Totals {
     pub skipped: u64,
     /// Of these, not judged.
     pub unknown: u64,
-    /// Image quota used by the accepted assets.
+    /// Accepted images.
     pub images: u64,
-    /// Frame quota used by the accepted assets.
+    /// Frames of the accepted videos.
     pub frames: u64,
     /// The sum of the listed sizes, in bytes.
     pub bytes_listed: u64,
@@ -38,8 +38,9 @@ impl Totals {
         match asset.verdict {
             Verdict::Accept => {
                 self.accepted += 1;
-                self.images = self.images.saturating_add(asset.cost.images);
-                self.frames = self.frames.saturating_add(asset.cost.frames);
+                let (images, frames) = asset.counts();
+                self.images = self.images.saturating_add(images);
+                self.frames = self.frames.saturating_add(frames);
             }
             Verdict::Reject => self.rejected += 1,
             Verdict::Skip => self.skipped += 1,

@@ -4,10 +4,12 @@ use super::Changes;
 use super::basenames::{SeenBasenames, add_finding};
 use super::claim::{Turns, charge, claim};
 use super::curve::{Curves, Shortage};
+use super::if_fixed::IfFixed;
 use crate::model::{
     Admit, Asset, BlobName, Code, Cost, Finding, Gone, Kind, Overrides, Quota, QuotaKind, SyncState,
     SyncTotals, Totals, Verdict,
 };
+use crate::rules::Profile;
 
 /// The summary of a run so far.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +26,8 @@ pub struct Summary {
     pub image_shortage: Option<Shortage>,
     /// What the frame quota lacks; `None` if it refuses nothing. The same as for images if they share a limit.
     pub frame_shortage: Option<Shortage>,
+    /// What would be needed if everything that can be fixed were fixed.
+    pub if_fixed: IfFixed,
     /// Whether every basename was compared with every other.
     pub basenames_compared: bool,
     /// The changes since an earlier plan, if one was given and the run is complete.
@@ -50,6 +54,9 @@ pub struct Budget {
     turns: Option<Turns>,
     basenames: SeenBasenames,
     overrides: Overrides,
+    /// What one quota for everything counts, for messages.
+    unit: String,
+    if_fixed: IfFixed,
     /// `None` until an asset was compared with what is on the platform.
     synced: Option<SyncTotals>,
 }
@@ -75,13 +82,17 @@ impl Budget {
             turns,
             basenames: SeenBasenames::default(),
             overrides: Overrides::default(),
+            unit: OF_THE_QUOTA.to_owned(),
+            if_fixed: IfFixed::default(),
             synced: None,
         }
     }
 
-    /// Sets the user's overrides, which apply to duplicate basenames.
-    pub(crate) fn with_overrides(self, overrides: Overrides) -> Self {
-        Self { overrides, ..self }
+    /// Sets what a profile says: the user's overrides, which apply to duplicate basenames, and what its quota counts.
+    pub(crate) fn for_profile(self, profile: &Profile) -> Self {
+        let (images, videos) = (&profile.images.unit, &profile.videos.unit);
+        let unit = if images == videos { images.clone() } else { self.unit };
+        Self { overrides: profile.overrides.clone(), unit, ..self }
     }
 
     /// Settles the next asset in listing order: spends its cost or refuses it, and counts it.
@@ -114,6 +125,7 @@ impl Budget {
             first_refused: self.first_refused.clone(),
             image_shortage: self.curves.shortage(Kind::Image).filter(|_| !self.quota.images.fits),
             frame_shortage: self.curves.shortage(Kind::Video).filter(|_| !self.quota.frames.fits),
+            if_fixed: self.if_fixed,
             basenames_compared: self.basenames.is_complete(),
             changes: None,
             synced: self.synced.clone(),
@@ -147,7 +159,7 @@ impl Budget {
         self.quota.refuse(kind);
         let admit = self.turns.as_ref().map_or(Admit::Listing, |turns| turns.admit);
         let refusal = QuotaRefusal { kind, amount, left, limit: gauge.limit.unwrap_or(0), admit };
-        asset.findings.push(refusal.finding(self.quota.is_shared()));
+        asset.findings.push(refusal.finding(self.quota.is_shared().then_some(&self.unit)));
         asset.verdict = Verdict::Reject;
         self.first_refused.get_or_insert_with(|| asset.blob.name.clone());
     }
@@ -161,6 +173,7 @@ impl Budget {
 
     fn count(&mut self, asset: &Asset) {
         self.totals.add(asset);
+        self.if_fixed.add(asset);
         if let Some(standing) = asset.synced {
             let synced = self.synced.get_or_insert_default();
             match (asset.verdict, standing.state) {
@@ -175,6 +188,9 @@ impl Budget {
     }
 }
 
+/// The unit of a quota that has no name of its own.
+const OF_THE_QUOTA: &str = "of the quota";
+
 /// An asset that does not fit, and what was left at its turn.
 struct QuotaRefusal {
     kind: Kind,
@@ -185,20 +201,21 @@ struct QuotaRefusal {
 }
 
 impl QuotaRefusal {
-    fn finding(&self, is_shared: bool) -> Finding {
+    /// `shared` is the unit of a limit for everything.
+    fn finding(&self, shared: Option<&String>) -> Finding {
         let Self { kind, amount, left, limit, admit } = self;
         let at = if *admit == Admit::Listing { "" } else { " at its turn" };
         let (unit, others) = match kind {
-            _ if is_shared => (QuotaKind::DataRows.unit(), "assets"),
+            _ if shared.is_some() => (shared.map_or(OF_THE_QUOTA, String::as_str), "assets"),
             Kind::Video => (QuotaKind::Frames.unit(), "videos"),
-            _ => ("of the quota", "images"),
+            _ => (OF_THE_QUOTA, "images"),
         };
         let message = match (kind, left) {
-            (Kind::Image, 0) => format!("the image quota of {limit} is used up{at}"),
+            (Kind::Image, 0) if shared.is_none() => format!("the image quota of {limit} is used up{at}"),
             _ => format!("the {} needs {amount} {unit}, but {left} of {limit} are left{at}", kind.as_str()),
         };
         let before = match admit {
-            Admit::MostAssets if is_shared || *kind == Kind::Video => "that cost the same or less",
+            Admit::MostAssets if shared.is_some() || *kind == Kind::Video => "that cost the same or less",
             Admit::Newest => "that are at least as new",
             // Every image costs the same, so images get the quota in listing order among themselves.
             _ => "earlier in the listing",
@@ -224,6 +241,7 @@ mod tests {
             etag: None,
             last_modified: None,
             access: Access::Online,
+            declared: Default::default(),
         };
         let facts = Facts::of(Format::Unknown);
         let (findings, reads) = (Vec::new(), Reads::default());
@@ -259,7 +277,7 @@ mod tests {
         assert_eq!(verdicts[3], (Verdict::Reject, vec![Code::FrameQuota]));
         let summary = budget.summary();
         assert_eq!(summary.first_refused, Some(BlobName::new("b")));
-        assert_eq!((summary.totals.frames, summary.quota.frames.left()), (100, Some(0)));
+        assert_eq!((summary.quota.frames.cost, summary.quota.frames.left()), (100, Some(0)));
         assert!(summary.totals.reconcile());
     }
 

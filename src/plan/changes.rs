@@ -72,6 +72,7 @@ mod tests {
             etag: etag.map(ETag::new),
             last_modified: None,
             access,
+            declared: Default::default(),
         };
         let first = blob(Some("1"), 5, Access::Online);
         assert!(is_unchanged(&first, &first));

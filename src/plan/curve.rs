@@ -192,7 +192,7 @@ impl Curve {
 
     fn shortage(&self) -> Option<Shortage> {
         let first_refused = self.first_refused.clone()?;
-        let needed = self.demand + u128::from(self.gauge.used_before);
+        let needed = self.demand + u128::from(self.gauge.used_before) + u128::from(self.gauge.reserve);
         let mut if_raised: Vec<Raise> = Vec::new();
         for Raised { by, gauge, refused } in &self.raised {
             let before = if_raised.last().map_or(self.refused, |raise| raise.refused);

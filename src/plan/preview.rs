@@ -186,7 +186,14 @@ mod tests {
     use crate::plan::TOP_FOLDERS;
 
     fn blob(name: &str, size: u64) -> Blob {
-        Blob { name: BlobName::new(name), size, etag: None, last_modified: None, access: Access::Online }
+        Blob {
+            name: BlobName::new(name),
+            size,
+            etag: None,
+            last_modified: None,
+            access: Access::Online,
+            declared: Default::default(),
+        }
     }
 
     fn preview<'a>(blobs: impl IntoIterator<Item = &'a Blob>, prefix: &str) -> Preview {

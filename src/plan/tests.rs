@@ -20,6 +20,7 @@ fn asset(index: usize, kind: Kind, amount: u64, written: Option<i64>, verdict: V
         etag: None,
         last_modified: written.and_then(|second| Timestamp::from_second(second).ok()),
         access: Access::Online,
+        declared: Default::default(),
     };
     let cost = match kind {
         Kind::Video => Cost { images: 0, frames: amount },

@@ -16,13 +16,14 @@ use super::fields::{
 };
 use super::signed;
 use crate::model::{
-    Asset, BlobName, Code, ETag, FourCc, Gap, Kind, Mirror, Orientation, Severity, Skip, Verdict, VideoTrack,
+    Asset, BlobName, Code, Declared, ETag, FourCc, Gap, Kind, Mirror, Orientation, Severity, Skip, Verdict,
+    VideoTrack,
 };
 
 /// A column.
 pub(crate) struct Column {
     pub(crate) name: &'static str,
-    /// Whether every row has a value, or a list.
+    /// Whether every row has a value, or a list. Plans of earlier versions may lack a column that is not required.
     pub(crate) required: bool,
     pub(crate) cells: Cells,
 }
@@ -92,6 +93,20 @@ pub(crate) static COLUMNS: &[Column] = &[
     optional("last_modified_ns", Short(|a, _| Some(modified(a)?.1), add_nanoseconds)),
     required("access", Text(|a, _| text(a.blob.access.as_str()), set_access)),
     optional("access_reason", Text(access_reason, set_access_reason)),
+    optional(
+        "content_type",
+        Text(
+            |a, _| text(a.blob.declared.content_type.as_deref()?),
+            |a, _, name| set(&mut a.blob.declared.content_type, Some(Declared::media_type(name))),
+        ),
+    ),
+    optional(
+        "content_encoding",
+        Text(
+            |a, _| text(a.blob.declared.content_encoding.as_deref()?),
+            |a, _, name| set(&mut a.blob.declared.content_encoding, Declared::encoding(name)),
+        ),
+    ),
     required(
         "kind",
         Text(

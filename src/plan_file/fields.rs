@@ -29,6 +29,7 @@ pub(super) fn blank() -> Asset {
             etag: None,
             last_modified: None,
             access: Access::Online,
+            declared: Default::default(),
         },
         kind: Kind::Other,
         facts: Facts::of(Format::Unknown),

@@ -18,10 +18,11 @@ pub(super) const BATCH_ROWS: usize = 1 << 10;
 /// The most bytes of text in a row: 256 KiB, for a name of 4 KiB in every message and fix of many findings.
 const MAX_ROW_TEXT: usize = 256 << 10;
 
-/// The rows of a row group, some of which are decoded. Columns with other names are ignored.
+/// The rows of a row group, some of which are decoded. Columns with other names are ignored, and those that are not
+/// required may be missing, because plans of earlier versions do not have all of them.
 pub(super) struct GroupRows {
-    /// The leaves of each of [`COLUMNS`].
-    columns: Vec<Vec<LeafReader>>,
+    /// The leaves of each of [`COLUMNS`]; `None` for one that is missing.
+    columns: Vec<Vec<Option<LeafReader>>>,
     /// The positions of the rows, if the file has them.
     positions: Option<LeafReader>,
     left: usize,
@@ -34,20 +35,20 @@ impl GroupRows {
         let mut columns = Vec::with_capacity(COLUMNS.len());
         let mut all = Vec::new();
         for column in COLUMNS {
-            let leaves: Vec<usize> = match &column.cells {
-                // A plan of an older presync lacks columns that were added since.
-                Cells::One(leaf) => find(schema, column, "", leaf)?.into_iter().collect(),
+            let leaves: Vec<Option<usize>> = match &column.cells {
+                Cells::One(leaf) => vec![find(schema, column, ("", column.required), leaf)?],
                 Cells::List(list) => {
-                    let find = |field: &Field| find(schema, column, field.name, &field.leaf);
-                    list.fields
-                        .iter()
-                        .filter_map(|field| find(field).transpose())
-                        .collect::<Result<_, _>>()?
+                    let required = |field: &Field| field.required && column.required;
+                    let find =
+                        |field: &Field| find(schema, column, (field.name, required(field)), &field.leaf);
+                    list.fields.iter().map(find).collect::<Result<_, _>>()?
                 }
             };
-            all.extend_from_slice(&leaves);
-            let open =
-                || leaves.into_iter().map(|leaf| LeafReader::open(group, leaf)).collect::<Decoded<_>>();
+            all.extend(leaves.iter().flatten());
+            let open = || {
+                let open = |leaf: Option<usize>| leaf.map(|leaf| LeafReader::open(group, leaf)).transpose();
+                leaves.into_iter().map(open).collect::<Decoded<_>>()
+            };
             columns.push(guarded(open)?);
         }
         let position = position_leaf(schema);
@@ -64,7 +65,7 @@ impl GroupRows {
     /// Decodes up to `rows` more rows; at the end of the group, there are none.
     pub(super) fn decode(&mut self, rows: usize) -> Result<(), Fault> {
         let mut least_and_most = (rows, 0);
-        for leaf in self.columns.iter_mut().flatten().chain(&mut self.positions) {
+        for leaf in self.columns.iter_mut().flatten().flatten().chain(&mut self.positions) {
             let decoded = guarded(|| leaf.decode(rows))?;
             least_and_most = (least_and_most.0.min(decoded), least_and_most.1.max(decoded));
         }
@@ -93,18 +94,19 @@ impl GroupRows {
         for (column, leaves) in COLUMNS.iter().zip(&mut self.columns) {
             match &column.cells {
                 Cells::One(leaf) => {
-                    for cells in leaves {
+                    for cells in leaves.iter_mut().flatten() {
                         set(&mut asset, &mut text_left, cells, column, column.required, leaf)?;
                     }
                 }
                 Cells::List(list) => {
-                    let len = leaves.first().and_then(LeafReader::row_len);
+                    let len = leaves.iter().flatten().next().and_then(LeafReader::row_len);
                     match len {
                         Some(len) => (list.make)(&mut asset, len),
                         None if column.required => return Err(gaps(column)),
                         None => {}
                     }
                     for (field, cells) in list.fields.iter().zip(leaves) {
+                        let Some(cells) = cells else { continue };
                         if cells.row_len() != len {
                             return Err(format!("its column '{}' has uneven lists", column.name));
                         }
@@ -164,18 +166,18 @@ pub(super) fn position_leaf(schema: &SchemaDescriptor) -> Option<usize> {
 pub(super) fn name_leaf(schema: &SchemaDescriptor) -> Result<usize, Fault> {
     let column = COLUMNS.iter().find(|column| column.name == "name");
     let found = match column.map(|column| (column, &column.cells)) {
-        Some((column, Cells::One(leaf))) => find(schema, column, "", leaf)?,
+        Some((column, Cells::One(leaf))) => find(schema, column, ("", true), leaf)?,
         _ => None,
     };
     found.ok_or_else(|| "it has no column 'name'".to_owned())
 }
 
-/// The leaf of a column, or of a list's element, that has values of this type. Only a column that need not have a value
-/// may be missing.
+/// The leaf of a column, or of a list's element, that has values of this type; `None` if it is missing and need not be
+/// there.
 fn find(
     schema: &SchemaDescriptor,
     column: &Column,
-    field: &str,
+    (field, required): (&str, bool),
     leaf: &Leaf,
 ) -> Result<Option<usize>, Fault> {
     let is_it = |path: &[String]| match (path, field) {
@@ -187,10 +189,8 @@ fn find(
     };
     let columns = schema.columns();
     let found = columns.iter().position(|leaf| is_it(leaf.path().parts()));
-    let found = match found {
-        Some(found) => found,
-        None if !column.required && matches!(column.cells, Cells::One(_)) => return Ok(None),
-        None => return Err(format!("it has no column '{}'", column.name)),
+    let Some(found) = found else {
+        return if required { Err(format!("it has no column '{}'", column.name)) } else { Ok(None) };
     };
     match is_of(&columns[found], leaf) {
         true => Ok(Some(found)),

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::{
-    Access, Admit, Asset, Blob, BlobName, Code, Cost, ETag, Effect, Effects, Facts, Finding, Format, FourCc,
-    Gap, GapCost, Kind, Malformed, Mirror, Orientation, Origin, Overrides, PrefixEffects, Quota, Reads,
-    Severity, Skip, Verdict, Video, VideoTrack,
+    Access, Admit, Asset, Blob, BlobName, Code, Cost, Declared, ETag, Effect, Effects, Facts, Finding,
+    Format, FourCc, Gap, GapCost, Kind, Malformed, Mirror, Orientation, Origin, Overrides, PrefixEffects,
+    Quota, Reads, Severity, Skip, Verdict, Video, VideoTrack,
 };
 use crate::plan::{Budget, RunHeader, Sink};
 use crate::rules::Profile;
@@ -42,6 +42,7 @@ fn access() -> impl Strategy<Value = Access> {
 prop_compose! {
     fn blob()(
         name in text(), size in number(), etag in of(text()), last_modified in of(time()), access in access(),
+        content_type in of(text()), content_encoding in of(text()),
     ) -> Blob {
         Blob {
             name: BlobName::new(name),
@@ -49,6 +50,7 @@ prop_compose! {
             etag: etag.map(|etag| ETag::unquoted(&etag)),
             last_modified,
             access,
+            declared: Declared::new(content_type.as_deref(), content_encoding.as_deref()),
         }
     }
 }
@@ -241,6 +243,7 @@ fn row_groups_follow_one_another() {
                 etag: None,
                 last_modified: None,
                 access: Access::Online,
+                declared: Default::default(),
             },
             kind: Kind::Image,
             facts: Facts::of(Format::Jpeg),
@@ -289,6 +292,7 @@ fn a_number_that_no_column_holds_is_the_greatest_that_one_does() {
         etag: None,
         last_modified: None,
         access: Access::Online,
+        declared: Default::default(),
     };
     let cost = Cost { images: 0, frames: u64::MAX };
     let (kind, verdict, reads) = (Kind::Video, Verdict::Reject, Reads::default());

@@ -62,6 +62,7 @@ fn verdict(name: &str, blob: &[u8]) -> Verdict {
         etag: None,
         last_modified: None,
         access: Access::Online,
+        declared: Default::default(),
     };
     let content = rules::without_reading(&listed).unwrap_or_else(|| Content::Facts(whole(name, blob)));
     rules::judge(listed, content, Reads::default(), profile).verdict

@@ -211,6 +211,7 @@ fn push_batch(checker: &mut Checker, batch: &RecordBatch) -> PyResult<()> {
             .filter(|times| times.is_valid(row))
             .and_then(|times| Timestamp::from_microsecond(times.value(row)).ok()),
         access: Access::Online,
+        declared: Default::default(),
     };
     if let Some(row) = (0..batch.num_rows()).find(|row| names.value(*row).is_empty()) {
         return Err(invalid(format!("the name in row {row} is empty")));

@@ -23,8 +23,8 @@ use crate::source::azure::AuthMode;
 /// print(report["totals"]["rejected"], report["quota"]["images"]["left"])
 /// ```
 #[pyfunction]
-#[pyo3(signature = (source, *, profile = None, image_quota = None, frame_quota = None, admit = None, inventory = None,
-    plan = None, no_recurse = false, dimensions = false, auth = None, account = None, concurrency = None,
+#[pyo3(signature = (source, *, profile = None, image_quota = None, frame_quota = None, data_row_quota = None, reserve = None,
+    admit = None, inventory = None, plan = None, no_recurse = false, dimensions = false, auth = None, account = None, concurrency = None,
     max_requests_per_second = None))]
 #[expect(clippy::too_many_arguments, reason = "in Python they have names")]
 pub(super) fn dry_run<'py>(
@@ -33,6 +33,8 @@ pub(super) fn dry_run<'py>(
     profile: Option<PathBuf>,
     image_quota: Option<u64>,
     frame_quota: Option<u64>,
+    data_row_quota: Option<u64>,
+    reserve: Option<u64>,
     admit: Option<String>,
     inventory: Option<Vec<PathBuf>>,
     plan: Option<PathBuf>,
@@ -61,6 +63,8 @@ pub(super) fn dry_run<'py>(
             profile: profile.map(|profile| utf_8("profile", profile)).transpose()?,
             image_quota,
             frame_quota,
+            data_row_quota,
+            reserve,
             admit: admit.transpose()?.unwrap_or_default(),
             inventory: inventory.unwrap_or_default(),
             plan,

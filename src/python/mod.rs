@@ -1,6 +1,7 @@
 //! The native half of the Python module `presync`.
 
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
@@ -12,7 +13,7 @@ use crate::model::{Admit, Quota};
 use crate::plan::RunHeader;
 use crate::plan_file::{self, PartHeader};
 use crate::probe::{self, Want};
-use crate::rules::Profile;
+use crate::rules::{GivenBy, Limits, Profile};
 
 mod arrow;
 mod batches;
@@ -47,7 +48,7 @@ fn want(dimensions: bool) -> Want {
 /// ```
 #[pyfunction]
 #[pyo3(signature = (*, profile = "nexus", endpoint = None, prefix = "", dimensions = false, admit = "listing",
-    image_quota = None, frame_quota = None))]
+    image_quota = None, frame_quota = None, data_row_quota = None))]
 #[expect(clippy::too_many_arguments, reason = "in Python they have names")]
 fn part_header(
     py: Python<'_>,
@@ -58,18 +59,22 @@ fn part_header(
     admit: &str,
     image_quota: Option<u64>,
     frame_quota: Option<u64>,
+    data_row_quota: Option<u64>,
 ) -> PyResult<String> {
     let header = || -> crate::model::error::Result<String> {
         let admit = Admit::parse(admit).ok_or_else(|| unknown("admit", admit))?;
         let origin = PartHeader::origin_by_folder(endpoint, prefix);
+        let loaded = Arc::new(Profile::load(profile)?);
         let run = RunHeader {
             profile_from: Profile::whole_name(profile),
             probe_version: probe::VERSION,
             dimensions,
             admit,
-            ..RunHeader::new(origin, Profile::load(profile)?.into(), jiff::Timestamp::now())
+            ..RunHeader::new(origin, Arc::clone(&loaded), jiff::Timestamp::now())
         };
-        let header = PartHeader::new(run, Quota::new(image_quota, frame_quota));
+        let limits = Limits { images: image_quota, frames: frame_quota, data_rows: data_row_quota };
+        let quota = limits.instead_of(Quota::new(None, None), &loaded, GivenBy::Options)?;
+        let header = PartHeader::new(run, quota);
         serde_json::to_string(&header).map_err(|error| Error::new(error.to_string()))
     };
     header().map_err(|error| raise(py, &error))

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::{raise, want};
-use crate::examine::{Examination, Next};
+use crate::examine::{Examination, Next, wanted};
 use crate::files::regular;
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Access, Asset, Blob, BlobName, ByteRange, ReadError};
@@ -65,10 +65,17 @@ impl Data {
         let name = BlobName::new(name.unwrap_or_else(|| self.name()));
         let blob = |(size, _): Version| {
             let name = name.clone();
-            Blob { name, size, etag: None, last_modified: None, access: Access::Online }
+            Blob {
+                name,
+                size,
+                etag: None,
+                last_modified: None,
+                access: Access::Online,
+                declared: Default::default(),
+            }
         };
         let mut version = self.version()?;
-        let (mut examination, mut next) = Examination::begin(blob(version), want, None);
+        let (mut examination, mut next) = Examination::begin(blob(version), wanted(want, profile), None);
         loop {
             next = match next {
                 Next::Read(range) => {

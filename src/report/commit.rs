@@ -82,7 +82,9 @@ fn text(out: &mut impl Write, commit: &Commit, outcome: &CommitOutcome, width: u
     match outcome {
         CommitOutcome::Committed(written) => {
             manifests(out, written)?;
-            writeln!(out, "{GOOD}Committed:{GOOD:#} the quota is reserved, the manifests are in '{dir}'.")
+            writeln!(out, "{GOOD}Committed:{GOOD:#} the quota is reserved, the manifests are in '{dir}'.")?;
+            writeln!(out, "\n{BOLD}Next{BOLD:#}")?;
+            next_steps(commit).iter().try_for_each(|(label, text)| layout::wrapped(out, label, text, width))
         }
         CommitOutcome::WouldCommit(written) => {
             manifests(out, written)?;
@@ -112,6 +114,50 @@ fn text(out: &mut impl Write, commit: &Commit, outcome: &CommitOutcome, width: u
             }
         }
     }
+}
+
+/// What to do after a commit, as labels and texts with commands.
+fn next_steps(commit: &Commit) -> Vec<(&'static str, String)> {
+    let Commit { plan, dir, .. } = commit;
+    let totals = &plan.summary.totals;
+    let id = plan.id.get(..12).unwrap_or(&plan.id);
+    let confirm = format!("then, once the sync is done: presync quota confirm {id}");
+    let mut steps = vec![("sync", format!("start the sync on the platform; {confirm}"))];
+    let left_out = totals.rejected.saturating_add(totals.unknown);
+    if left_out > 0 {
+        let origin = &plan.header.origin;
+        let accepted = dir.join("accepted.txt");
+        let accepted = layout::quoted(&accepted.to_string_lossy());
+        let assets = layout::counted(left_out, "asset", "assets");
+        let keep = match (&origin.account, &origin.container) {
+            (Some(account), Some(container)) => {
+                let endpoint = endpoint(&origin.location, container)
+                    .map_or_else(|| format!("https://{account}.blob.core.windows.net/"), str::to_owned);
+                let from = layout::quoted(&format!("{endpoint}{container}"));
+                let to = layout::quoted(&format!("{endpoint}{container}-accepted"));
+                format!(
+                    "move or tag them, or copy what is accepted and point the connection there: azcopy copy {from} \
+                     {to} --list-of-files {accepted}"
+                )
+            }
+            _ => format!("move them; {accepted} lists what is accepted"),
+        };
+        let what = format!("the platform looks at everything under the prefix, also the {assets} left out");
+        steps.push(("left out", format!("{what}: to keep them from it, {keep}")));
+    }
+    steps
+}
+
+/// The start of a container's URL, up to the container's name.
+fn endpoint<'a>(location: &'a str, container: &str) -> Option<&'a str> {
+    let mut at = location.find("://")? + "://".len();
+    for segment in location.get(at..)?.split('/') {
+        if segment == container && at > location.find("://")? + "://".len() {
+            return location.get(..at);
+        }
+        at += segment.len() + 1;
+    }
+    None
 }
 
 /// `in 2026-11`.
@@ -290,4 +336,20 @@ impl<'a> ObstacleRecord<'a> {
 
 fn by_name(amounts: &Amounts) -> BTreeMap<&'static str, u64> {
     amounts.iter().map(|(kind, amount)| (kind.as_str(), *amount)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_containers_url_begins_with_its_endpoint() {
+        let of = |location| endpoint(location, "media");
+        assert_eq!(
+            of("https://media.blob.core.windows.net/media/a/"),
+            Some("https://media.blob.core.windows.net/")
+        );
+        assert_eq!(of("http://127.0.0.1:1/acc/media"), Some("http://127.0.0.1:1/acc/"));
+        assert_eq!(of("fixtures/media"), None);
+    }
 }

@@ -53,11 +53,13 @@ impl<'a, T: Into<Cell<'a>>> From<Option<T>> for Cell<'a> {
 type Column = (&'static str, for<'a> fn(&'a AssetRecord<'a>) -> Cell<'a>);
 
 /// The columns: the fields of the JSON record, with `cost`, `reads` and `findings` split up.
-const COLUMNS: [Column; 30] = [
+const COLUMNS: [Column; 32] = [
     ("name", |asset| asset.name.into()),
     ("size", |asset| asset.size.into()),
     ("etag", |asset| asset.etag.into()),
     ("last_modified", |asset| asset.last_modified.as_deref().into()),
+    ("content_type", |asset| asset.content_type.into()),
+    ("content_encoding", |asset| asset.content_encoding.into()),
     ("kind", |asset| asset.kind.into()),
     ("format", |asset| asset.format.into()),
     ("width", |asset| asset.width.map(u64::from).into()),

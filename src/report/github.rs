@@ -7,7 +7,7 @@ use super::groups::{FindingGroup, Groups};
 use super::layout::{MAX_WIDTH, counted, cut, number, shown};
 use super::{Out, written};
 use crate::model::error::Result;
-use crate::model::{Asset, Code, Gauge, Severity};
+use crate::model::{Asset, Code, Gauge, Kind, Severity};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::rules;
 
@@ -112,16 +112,15 @@ fn totals(header: &RunHeader, summary: &Summary) -> String {
         None => format!("{} {}", number(gauge.used()), shown(unit)),
     };
     let (profile, quota) = (&header.profile, &summary.quota);
+    let mut gauges = vec![gauge(&quota.images, &profile.quota_unit(Kind::Image))];
+    if !quota.is_shared() {
+        gauges.push(gauge(&quota.frames, &profile.quota_unit(Kind::Video)));
+    }
     let changed = match profile.overrides.is_empty() {
         true => String::new(),
         false => format!("\nrules: {}", line(&profile.overrides.to_string())),
     };
-    format!(
-        "{}: {verdicts}\n{}, {}{changed}",
-        line(&header.origin.location),
-        gauge(&quota.images, &profile.images.unit),
-        gauge(&quota.frames, &profile.videos.unit)
-    )
+    format!("{}: {verdicts}\n{}{changed}", line(&header.origin.location), gauges.join(", "))
 }
 
 /// Untrusted text as part of a line, cut so that an annotation stays well below the limit of 64 KiB.

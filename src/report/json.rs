@@ -63,6 +63,8 @@ struct DryRunDocument<'a> {
     tool: ToolRecord,
     source: SourceRecord<'a>,
     profile: &'a str,
+    /// What the profile assumes about the platform.
+    assumptions: &'a [String],
     #[serde(skip_serializing_if = "Overrides::is_empty")]
     overrides: &'a Overrides,
     quota: QuotaRecord<'a>,
@@ -110,8 +112,9 @@ impl Sink for Json {
             tool: ToolRecord::this(),
             source: SourceRecord::new(&header.origin),
             profile: &header.profile.name,
+            assumptions: &header.profile.assumptions,
             overrides: &header.profile.overrides,
-            quota: QuotaRecord::new(header.admit, summary),
+            quota: QuotaRecord::new(header.admit, Some(&header.profile), summary),
             totals: TotalsRecord::new(&summary.totals, elapsed.as_secs_f64()),
             complete: summary.incomplete.is_none(),
             incomplete: summary.incomplete.as_deref(),

@@ -6,8 +6,8 @@ use anstyle::Style;
 use unicode_width::UnicodeWidthChar;
 
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
-use crate::model::Admit;
 pub use crate::model::shown;
+use crate::model::{Admit, Code};
 use crate::plan::{RunHeader, Summary};
 
 /// The maximum width of a line: longer lines are hard to read.
@@ -48,11 +48,34 @@ pub(super) fn heading(
             writeln!(out, "  {DIM}{label:<10}{DIM:#}  {value}")?;
         }
     }
-    for assumption in &header.profile.assumptions {
-        let text = cut(&shown(assumption), width - 14);
-        writeln!(out, "  {DIM}{:<10}{DIM:#}  {text}", "assumed")?;
+    let assumed = header.profile.assumptions.len() as u64;
+    if assumed > 0 {
+        let things = counted(assumed, "thing", "things");
+        let profile = quoted(&header.profile_from);
+        let text = format!("{things} that the platform does not document: presync rule --profile {profile}");
+        writeln!(out, "  {DIM}{:<10}{DIM:#}  {}", "assumed", shown(&text))?;
     }
     writeln!(out)
+}
+
+/// A word, quoted for a shell.
+pub(super) fn quoted(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), |quoted| quoted.into_owned())
+}
+
+/// Writes a label and a text in lines of at most `width` columns. Words are never cut, because users copy commands.
+pub(super) fn wrapped(out: &mut impl Write, label: &str, text: &str, width: usize) -> io::Result<()> {
+    let text = shown(text);
+    let (mut label, mut line) = (label, String::new());
+    for word in text.split(' ') {
+        if !line.is_empty() && columns(&line) + 1 + columns(word) > width.saturating_sub(14) {
+            writeln!(out, "  {label:<10}  {line}")?;
+            (label, line) = ("", String::new());
+        }
+        line += if line.is_empty() { "" } else { " " };
+        line += word;
+    }
+    writeln!(out, "  {label:<10}  {line}")
 }
 
 /// The result of the run, in one sentence.
@@ -66,10 +89,34 @@ pub(super) fn verdict(summary: &Summary) -> (Style, String) {
         _ if summary.incomplete.is_some() => (ERROR, "Incomplete: run it again.".to_owned()),
         (0, 0, 0) => (DIM, "There is nothing to sync.".to_owned()),
         (0, 0, _) => (GOOD, format!("All {assets} will sync.")),
-        (0, ..) => (ERROR, format!("{left_out} of {assets} will be left out.")),
+        (0, ..) => (ERROR, format!("{left_out} of {assets} will be left out: {}.", reasons(summary))),
         (_, 0, _) => (UNKNOWN, format!("Incomplete: {unknown} of {assets} could not be judged.")),
-        _ => (ERROR, format!("{left_out} of {assets} will be left out, {unknown} could not be judged.")),
+        _ => (
+            ERROR,
+            format!(
+                "{left_out} of {assets} will be left out: {}. {unknown} could not be judged.",
+                reasons(summary)
+            ),
+        ),
     }
+}
+
+/// Assets that the quota refuses.
+pub(super) fn refused(summary: &Summary) -> u64 {
+    let is_quota = |(code, _): &&(Code, u64)| matches!(code, Code::ImageQuota | Code::FrameQuota);
+    summary.findings.iter().filter(is_quota).map(|(_, count)| count).sum()
+}
+
+/// `23 break a rule, 11 do not fit the quota`.
+fn reasons(summary: &Summary) -> String {
+    let refused = refused(summary);
+    let by_rules = summary.totals.rejected.saturating_sub(refused);
+    let reason = |count: u64, one: &str, many: &str| (count > 0).then(|| counted(count, one, many));
+    let reasons = [
+        reason(by_rules, "breaks a rule", "break a rule"),
+        reason(refused, "does not fit the quota", "do not fit the quota"),
+    ];
+    reasons.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// `1,234,567`.

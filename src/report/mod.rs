@@ -15,6 +15,7 @@ mod html;
 mod json;
 mod junit;
 mod layout;
+mod next;
 pub mod preview;
 pub mod quota;
 mod record;

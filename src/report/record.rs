@@ -3,9 +3,11 @@
 use serde::Serialize;
 
 use crate::model::{
-    Admit, Asset, BlobName, Cost, Finding, Gauge, Kind, Mirror, Orientation, Origin, Skip, SyncTotals, Totals,
+    Admit, Asset, BlobName, Cost, Finding, Gauge, Kind, Mirror, Orientation, Origin, PeriodKind, Quota, Skip,
+    SyncTotals, Totals,
 };
-use crate::plan::{Shortage, Summary};
+use crate::plan::{IfFixed, Shortage, Summary};
+use crate::rules::Profile;
 
 /// The version of the formats. The major version changes when a field is removed or changes its meaning.
 pub(super) const FORMAT_VERSION: &str = "1.0";
@@ -18,6 +20,10 @@ pub(super) struct AssetRecord<'a> {
     pub(super) etag: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) last_modified: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) content_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) content_encoding: Option<&'a str>,
     pub(super) kind: &'static str,
     pub(super) format: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,6 +161,8 @@ impl<'a> AssetRecord<'a> {
             size: blob.size,
             etag: blob.etag.as_ref().map(|etag| etag.as_str()),
             last_modified: blob.last_modified.map(|time| time.to_string()),
+            content_type: blob.declared.content_type.as_deref(),
+            content_encoding: blob.declared.content_encoding.as_deref(),
             kind: asset.kind.as_str(),
             format: facts.format.as_str(),
             width: facts.width,
@@ -246,8 +254,14 @@ impl<'a> SourceRecord<'a> {
 
 #[derive(Serialize)]
 struct GaugeRecord<'a> {
+    /// What it counts; absent if the rules are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<String>,
     limit: Option<u64>,
     used_before: u64,
+    /// What is kept free; absent if nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reserve: Option<u64>,
     /// What of it a sync gives back; absent if nothing, as it always is unless the quota is a stock.
     #[serde(skip_serializing_if = "Option::is_none")]
     returned: Option<u64>,
@@ -263,10 +277,12 @@ struct GaugeRecord<'a> {
 }
 
 impl<'a> GaugeRecord<'a> {
-    fn new(gauge: &Gauge, shortage: Option<&'a Shortage>) -> Self {
+    fn new(unit: Option<String>, gauge: &Gauge, shortage: Option<&'a Shortage>) -> Self {
         Self {
+            unit,
             limit: gauge.limit,
             used_before: gauge.used_before,
+            reserve: Some(gauge.reserve).filter(|reserve| *reserve > 0),
             returned: Some(gauge.returned).filter(|returned| *returned > 0),
             cost: gauge.cost,
             cost_of_other_kind: Some(gauge.cost_of_other_kind).filter(|cost| *cost > 0),
@@ -280,18 +296,65 @@ impl<'a> GaugeRecord<'a> {
 #[derive(Serialize)]
 pub(super) struct QuotaRecord<'a> {
     admit: &'static str,
+    /// Whether images and frames use one quota, which both gauges then show.
+    shared: bool,
+    /// Whether the quota is that of a month or a stock; absent if the rules are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    period: Option<PeriodKind>,
     images: GaugeRecord<'a>,
     frames: GaugeRecord<'a>,
     first_refused: Option<&'a str>,
+    if_fixed: IfFixedRecord,
 }
 
 impl<'a> QuotaRecord<'a> {
-    pub(super) fn new(admit: Admit, summary: &'a Summary) -> Self {
+    pub(super) fn new(admit: Admit, profile: Option<&Profile>, summary: &'a Summary) -> Self {
+        let quota = &summary.quota;
+        let unit = |kind| profile.map(|profile| profile.quota_unit(kind));
+        let (of_images, of_frames) = (summary.image_shortage.as_ref(), summary.frame_shortage.as_ref());
         Self {
             admit: admit.as_str(),
-            images: GaugeRecord::new(&summary.quota.images, summary.image_shortage.as_ref()),
-            frames: GaugeRecord::new(&summary.quota.frames, summary.frame_shortage.as_ref()),
+            shared: quota.is_shared(),
+            period: profile.map(|profile| profile.quota.period),
+            images: GaugeRecord::new(unit(Kind::Image), &quota.images, of_images),
+            frames: GaugeRecord::new(unit(Kind::Video), &quota.frames, of_frames),
             first_refused: summary.first_refused.as_ref().map(|name| name.as_str()),
+            if_fixed: IfFixedRecord::new(&summary.if_fixed, quota),
+        }
+    }
+}
+
+/// What would be needed if everything that can be fixed were fixed.
+#[derive(Serialize)]
+struct IfFixedRecord {
+    /// Rejected assets that can be fixed.
+    fixable: u64,
+    /// Of these, videos whose frames are not known, and so not included.
+    uncounted: u64,
+    images: NeedRecord,
+    frames: NeedRecord,
+}
+
+#[derive(Serialize)]
+struct NeedRecord {
+    /// How many there would be.
+    count: u64,
+    /// What they would use of the quota.
+    cost: u64,
+    /// Whether that fits. If images and frames use one quota, whether both fit together.
+    fits: bool,
+}
+
+impl IfFixedRecord {
+    fn new(if_fixed: &IfFixed, quota: &Quota) -> Self {
+        let IfFixed { fixable, uncounted, images, frames, image_cost, frame_cost } = *if_fixed;
+        let both = image_cost.saturating_add(frame_cost);
+        let fits = |gauge: &Gauge, own| gauge.has_room_for(if quota.is_shared() { both } else { own });
+        Self {
+            fixable,
+            uncounted,
+            images: NeedRecord { count: images, cost: image_cost, fits: fits(&quota.images, image_cost) },
+            frames: NeedRecord { count: frames, cost: frame_cost, fits: fits(&quota.frames, frame_cost) },
         }
     }
 }

@@ -73,7 +73,7 @@ impl Sink for Sarif {
                 properties: SarifProperties {
                     profile: &header.profile.name,
                     overrides: &header.profile.overrides,
-                    quota: QuotaRecord::new(header.admit, summary),
+                    quota: QuotaRecord::new(header.admit, Some(&header.profile), summary),
                     totals: TotalsRecord::new(&summary.totals, elapsed.as_secs_f64()),
                 },
             }],

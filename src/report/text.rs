@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::changes;
 use super::groups::{FindingGroup, Groups};
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, number, shown};
+use super::next::{counts, if_fixed, next_steps};
 use super::shortage::{do_not_fit, shortage};
 use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use super::{Out, synced, written};
 use crate::model::error::Result;
-use crate::model::{Asset, Code, Gauge, Severity};
+use crate::model::{Asset, Code, Gauge, Kind, Severity};
 use crate::plan::{MAX_BASENAMES, RunHeader, Sink, Summary};
 use crate::rules;
 
@@ -114,19 +115,28 @@ impl TextReport {
 
     fn gauges(&mut self, summary: &Summary) -> io::Result<()> {
         let (quota, profile) = (&summary.quota, &self.header.profile);
-        let (image_unit, frame_unit) = (&profile.images.unit, &profile.videos.unit);
-        let images = gauge_line("images", &quota.images, image_unit, self.images_refused, "image");
-        let frames = gauge_line("frames", &quota.frames, frame_unit, self.videos_refused, "video");
+        let (image_unit, frame_unit) = (profile.quota_unit(Kind::Image), profile.quota_unit(Kind::Video));
         let (of_images, of_frames) = (summary.image_shortage.as_ref(), summary.frame_shortage.as_ref());
         let (out, width) = (&mut self.out, self.width);
-        writeln!(out, "{images}")?;
         if quota.is_shared() {
+            let label = if image_unit.len() <= 10 { &*image_unit } else { "quota" };
+            let refused = self.images_refused + self.videos_refused;
+            let line = gauge_line(label, &quota.images, &image_unit, refused, "asset");
+            let of = counts(summary.totals.images, summary.totals.frames);
+            writeln!(out, "{line}\n  {:<10}  {DIM}{of}{DIM:#}", "")?;
+            shortage(out, of_images.or(of_frames), &quota.images, &image_unit, "asset", width)?;
+        } else {
+            let images = gauge_line("images", &quota.images, &image_unit, self.images_refused, "image");
+            writeln!(out, "{images}")?;
+            shortage(out, of_images, &quota.images, &image_unit, "image", width)?;
+            let frames = gauge_line("frames", &quota.frames, &frame_unit, self.videos_refused, "video");
             writeln!(out, "{frames}")?;
-            return shortage(out, of_images.or(of_frames), &quota.images, frame_unit, "asset", width);
+            shortage(out, of_frames, &quota.frames, &frame_unit, "video", width)?;
         }
-        shortage(out, of_images, &quota.images, image_unit, "image", width)?;
-        writeln!(out, "{frames}")?;
-        shortage(out, of_frames, &quota.frames, frame_unit, "video", width)
+        match if_fixed(&self.header, summary) {
+            Some(text) => layout::wrapped(&mut self.out, "if fixed", &text, width),
+            None => Ok(()),
+        }
     }
 
     fn skip_reasons(&self) -> String {
@@ -167,7 +177,12 @@ impl TextReport {
         };
         writeln!(self.out, "{DIM}Read {read} of {listed} in {requests}{repeated}.{DIM:#}")?;
         let (style, verdict) = layout::verdict(summary);
-        writeln!(self.out, "{style}{verdict}{style:#}")
+        writeln!(self.out, "{style}{verdict}{style:#}")?;
+        let steps = next_steps(&self.header, summary);
+        if !steps.is_empty() {
+            writeln!(self.out, "\n{BOLD}Next{BOLD:#}")?;
+        }
+        steps.iter().try_for_each(|(label, text)| layout::wrapped(&mut self.out, label, text, self.width))
     }
 }
 
@@ -203,7 +218,9 @@ fn rule(
     let mut fixes = examples.iter().filter_map(|example| Some((&example.name, example.fix.as_ref()?)));
     if let Some((name, fix)) = fixes.next() {
         let fix = shown(fix);
-        match fixes.all(|(_, other)| *other == fix) && group.more() == 0 || !fix.contains("IN") {
+        // The commands of az name the blob, and the others have placeholders for it.
+        let is_general = !fix.contains("IN") && !fix.contains("--name");
+        match fixes.all(|(_, other)| *other == fix) && group.more() == 0 || is_general {
             true => writeln!(out, "          fix: {fix}")?,
             false => writeln!(out, "          fix for {}: {fix}", shown(name))?,
         }
@@ -217,6 +234,10 @@ fn gauge_line(label: &str, gauge: &Gauge, unit: &str, refused: u64, noun: &str) 
     let before = match gauge.used_before {
         0 => String::new(),
         before => format!(", {} used before", number(before)),
+    };
+    let before = match gauge.reserve {
+        0 => before,
+        reserve => format!("{before}, {} kept free", number(reserve)),
     };
     let Some(limit) = gauge.limit else {
         return format!("  {label:<10}  {used} {unit}{before}; no limit set");

@@ -161,20 +161,20 @@ mod tests {
         assert_eq!(choice(&[], &[], &[]), "");
         assert_eq!(
             choice(&[], &["VID1", "exif-orientation"], &[]),
-            "IMG001 ignored, VID101 ignored, VID102 ignored, VID103 ignored, VID104 ignored"
+            "IMG001 ignored, VID101 ignored, VID102 ignored, VID103 ignored, VID104 ignored, VID105 ignored"
         );
         assert_eq!(
             choice(&[], &["fmt"], &[]),
-            "FMT001 ignored, FMT002 ignored, FMT003 ignored, FMT005 ignored",
+            "FMT001 ignored, FMT002 ignored, FMT003 ignored, FMT005 ignored, FMT006 ignored, FMT007 ignored",
             "not FMT004"
         );
         assert_eq!(
             choice(&["VID", "IMG", "FMT", "NAM", "BLB"], &["VID1", "vid10"], &[]),
-            "VID101 ignored, VID102 ignored, VID103 ignored, VID104 ignored"
+            "VID101 ignored, VID102 ignored, VID103 ignored, VID104 ignored, VID105 ignored"
         );
         assert_eq!(
             choice(&["VID", "IMG", "FMT", "NAM", "BLB", "VID101"], &["VID1"], &[]),
-            "VID102 ignored, VID103 ignored, VID104 ignored"
+            "VID102 ignored, VID103 ignored, VID104 ignored, VID105 ignored"
         );
         let only_images = choice(&["IMG"], &[], &[]);
         assert!(
@@ -183,15 +183,16 @@ mod tests {
         let severity = [("VID", Level::Warning), ("VID102", Level::Error), ("VID1", Level::Warning)];
         assert_eq!(
             choice(&[], &["VID00"], &severity),
-            "VID001 ignored, VID002 ignored, VID003 ignored, VID004 ignored, VID101 warning, VID102 error, \
-             VID103 warning, VID104 warning"
+            "VID001 ignored, VID002 ignored, VID003 ignored, VID004 ignored, VID005 ignored, VID006 ignored, \
+             VID007 ignored, VID101 warning, VID102 error, \
+             VID103 warning, VID104 warning, VID105 warning"
         );
     }
 
     #[test]
     fn a_selector_that_means_nothing_is_an_error() {
         for (text, hint) in [
-            ("VID105", "did you mean VID10"),
+            ("VID109", "did you mean VID10"),
             ("IMG01", "did you mean IMG001?"),
             ("exif-orientaton", "did you mean exif-orientation?"),
             ("", "presync rule lists"),

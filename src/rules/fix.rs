@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Profile;
+use super::profile::ANY;
 use crate::model::{Asset, Code, Format, FourCc, Orientation, Severity, Video};
 
 /// The quality of a JPEG or WebP that is encoded again, of 100. With full color resolution, a JPEG of the demo then has
@@ -280,7 +281,7 @@ fn mp4(command: &str, effort: Effort) -> Recipe {
 }
 
 fn first_or<'a>(accepted: &'a [String], default: &'a str) -> &'a str {
-    accepted.first().map_or(default, String::as_str)
+    accepted.iter().map(String::as_str).find(|accepted| *accepted != ANY).unwrap_or(default)
 }
 
 fn step(text: &str) -> Step {

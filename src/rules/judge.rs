@@ -1,17 +1,22 @@
 //! The findings and verdict of a single asset, independent of quotas and other assets.
 
-use super::Profile;
 use super::fix::{self, Edges};
+use super::video::{self, list};
+use super::{Profile, content_type};
 use crate::model::{
-    Access, Asset, Blob, Code, Cost, Facts, Finding, Format, GapCost, Kind, Orientation, Reads, Severity,
-    Skip, Verdict, Video, VideoTrack,
+    Access, Asset, Blob, Code, Cost, Facts, Finding, Format, Gap, GapCost, Kind, Orientation, Reads,
+    Severity, Skip, Verdict, Video, VideoTrack,
 };
+
+/// Extensions of files for projects of 3D volumes (DICOM, NIfTI) and RGBD images (ZIP). Projects of images and videos do
+/// not take them.
+const VOLUMES: &[&str] = &["dcm", "nii", "zip"];
 
 /// Extensions of files that accompany media but aren't media: they are skipped without being read.
 const SIDECARS: &[&str] = &[
     "cfg", "conf", "csv", "db", "doc", "docx", "gz", "htm", "html", "ini", "ipynb", "jsonl", "json", "log",
     "md", "npy", "npz", "orig", "parquet", "pdf", "pkl", "py", "rar", "sh", "sql", "srt", "tar", "thm",
-    "toml", "tsv", "txt", "vtt", "xls", "xlsx", "xml", "xmp", "yaml", "yml", "zip",
+    "toml", "tsv", "txt", "vtt", "xls", "xlsx", "xml", "xmp", "yaml", "yml",
 ];
 
 /// What is known of a blob's content.
@@ -45,6 +50,7 @@ pub fn without_reading(blob: &Blob) -> Option<Content> {
         Access::NotEntered => Some(Content::Skipped(Skip::NotEntered)),
         Access::Unreachable(why) => Some(Content::Unreachable(why.clone())),
         _ if promised == Promise::Sidecar => Some(Content::Skipped(Skip::Sidecar)),
+        _ if promised == Promise::Volume => Some(Content::Skipped(Skip::Volume)),
         _ if blob.size == 0 && promised == Promise::Nothing => {
             let is_folder = blob.name.as_str().ends_with('/');
             Some(Content::Skipped(if is_folder { Skip::FolderMarker } else { Skip::NoMedia }))
@@ -73,7 +79,7 @@ pub fn judge(blob: Blob, content: Content, reads: Reads, profile: &Profile) -> A
             Finding::new(Code::Empty, "the blob has no content").with_fix("Upload the file again"),
         ),
         Content::Unreachable(why) => Decision::of(Finding::new(Code::Unreadable, why)),
-        Content::Archived => Decision::of(archived()),
+        Content::Archived => Decision::of(archived(&blob)),
         Content::Rehydrating => Decision::of(
             Finding::new(Code::Archived, "the blob is leaving the archive tier and cannot be read yet")
                 .with_fix("Wait until it is rehydrated, up to 15 hours; do not set its tier again"),
@@ -109,25 +115,38 @@ pub fn from_earlier(blob: &Blob, earlier: Asset, profile: &Profile) -> Option<As
 enum Promise {
     Media(Format),
     Sidecar,
+    Volume,
     Nothing,
 }
 
 impl Promise {
     fn of(blob: &Blob) -> Self {
         let Some(extension) = blob.name.extension() else { return Self::Nothing };
+        let is_one_of = |known: &[&str]| known.iter().any(|known| known.eq_ignore_ascii_case(extension));
         match Format::of_extension(extension) {
             Some(format) => Self::Media(format),
-            None if SIDECARS.iter().any(|sidecar| sidecar.eq_ignore_ascii_case(extension)) => Self::Sidecar,
+            None if is_one_of(VOLUMES) || is_packed_nifti(blob.name.basename()) => Self::Volume,
+            None if is_one_of(SIDECARS) => Self::Sidecar,
             None => Self::Nothing,
         }
     }
 
-    fn kind(self) -> Kind {
+    fn format(self) -> Option<Format> {
         match self {
-            Self::Media(format) => format.kind(),
-            Self::Sidecar | Self::Nothing => Kind::Other,
+            Self::Media(format) => Some(format),
+            Self::Sidecar | Self::Volume | Self::Nothing => None,
         }
     }
+
+    fn kind(self) -> Kind {
+        self.format().map_or(Kind::Other, Format::kind)
+    }
+}
+
+/// Whether the basename ends in `.nii.gz`, in any case.
+fn is_packed_nifti(basename: &str) -> bool {
+    let end = basename.len().checked_sub(".nii.gz".len()).and_then(|start| basename.get(start..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(".nii.gz"))
 }
 
 /// Findings, or the reason to skip.
@@ -146,8 +165,8 @@ impl Decision {
     }
 
     fn into_asset(mut self, blob: Blob, kind: Kind, facts: Facts, reads: Reads, profile: &Profile) -> Asset {
-        // Before the verdict, which follows from the severities after overrides.
-        profile.overrides.apply(blob.name.as_str(), &mut self.findings);
+        // Before the verdict, which follows from the severities after these changes.
+        profile.weigh(blob.name.as_str(), &mut self.findings);
         self.findings.sort_by_key(|finding| finding.code);
         let worst = self.findings.iter().map(|finding| finding.severity).max();
         let verdict = match (self.skipped, worst) {
@@ -171,23 +190,22 @@ impl Decision {
     }
 }
 
-/// Returns what the asset costs if it is accepted. If the two frame counts differ, the larger one counts.
+/// Returns what the asset costs if it is accepted.
 fn cost(kind: Kind, facts: &Facts, profile: &Profile) -> Cost {
     match kind {
         Kind::Image => Cost { images: profile.images.cost, frames: 0 },
         Kind::Video => {
             let track = facts.video.as_ref().and_then(|video| video.tracks.first());
-            let frames = track.map_or(0, |track| track.frames.max(track.frames_presented).unwrap_or(0));
+            let frames = track.and_then(VideoTrack::most_frames).unwrap_or(0);
             Cost { images: 0, frames: frames.saturating_mul(profile.videos.cost_per_frame) }
         }
         Kind::Other => Cost::default(),
     }
 }
 
-fn archived() -> Finding {
-    Finding::new(Code::Archived, "the blob is in the archive tier and cannot be read").with_fix(
-        "az storage blob set-tier --tier Hot --account-name ACCOUNT --container-name CONTAINER --name NAME",
-    )
+fn archived(blob: &Blob) -> Finding {
+    Finding::new(Code::Archived, "the blob is in the archive tier and cannot be read")
+        .with_fix(content_type::rehydrate(blob))
 }
 
 fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile) -> Decision {
@@ -196,15 +214,23 @@ fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile)
     match facts.kind() {
         Kind::Other => match promised {
             Promise::Media(_) => {
-                return Decision::of(Finding::new(
-                    Code::UnsupportedFormat,
-                    format!("the content is not a known format, although the extension is .{extension}"),
-                ));
+                let message =
+                    format!("the content is not a known format, although the extension is .{extension}");
+                findings.push(Finding::new(Code::UnsupportedFormat, message));
+                findings.extend(content_type::judge(blob, facts, promised.format()));
+                return Decision { findings, skipped: None };
             }
-            Promise::Sidecar | Promise::Nothing => return Decision::skip(Skip::NoMedia),
+            Promise::Sidecar | Promise::Volume | Promise::Nothing => return Decision::skip(Skip::NoMedia),
         },
-        Kind::Image => judge_image(facts, profile, &mut findings),
-        Kind::Video => judge_video(facts, profile, &mut findings),
+        Kind::Image => judge_image(blob, facts, profile, &mut findings),
+        Kind::Video if !video::is_accepted(facts.format, profile) => {
+            findings.push(video::not_accepted(facts.format, profile));
+        }
+        Kind::Video => {
+            let broken = judge_header(facts, &mut findings);
+            video::judge_dimensions(blob, facts, profile, broken, &mut findings);
+            video::judge(blob, facts, profile, broken, &mut findings);
+        }
     }
     let (max_bytes, kind) = match facts.kind() {
         Kind::Video => (profile.videos.max_bytes, "video"),
@@ -223,6 +249,7 @@ fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile)
         let fix = fitting.map(|fitting| format!("Rename it to end in .{fitting}"));
         findings.push(Finding { fix, ..Finding::new(Code::ExtensionMismatch, message) });
     }
+    findings.extend(content_type::judge(blob, facts, promised.format()));
     if let Some(end) = facts.truncated {
         let message = match facts.format {
             Format::Jpeg => "the file ends within its image data, without an EOI marker".to_owned(),
@@ -238,7 +265,7 @@ fn judge_header(facts: &Facts, findings: &mut Vec<Finding>) -> bool {
     if let Some(malformed) = &facts.malformed {
         findings.push(Finding::new(Code::Malformed, malformed.to_string()));
     }
-    if let Some(gap) = facts.gap {
+    if let Some(gap) = gap(facts) {
         let mut finding = Finding::new(Code::Undetermined, gap.to_string());
         if let Some(GapCost { reads, bytes }) = facts.gap_cost {
             let mebibytes = bytes.div_ceil(1 << 20);
@@ -247,7 +274,14 @@ fn judge_header(facts: &Facts, findings: &mut Vec<Finding>) -> bool {
         }
         findings.push(finding);
     }
-    facts.malformed.is_some() || facts.gap.is_some()
+    facts.malformed.is_some() || gap(facts).is_some()
+}
+
+/// The gap in the facts, unless a bound takes the place of what is missing.
+fn gap(facts: &Facts) -> Option<Gap> {
+    let is_bounded = |video: &Video| video.tracks.first().is_some_and(|track| track.most_frames().is_some());
+    let is_filled = |gap| gap == Gap::Frames && facts.video.as_deref().is_some_and(is_bounded);
+    facts.gap.filter(|gap| !is_filled(*gap))
 }
 
 /// Rounds up to a slightly larger number with two significant digits.
@@ -256,7 +290,7 @@ fn rounded_up(number: u64) -> u64 {
     (number / step).saturating_add(1).saturating_mul(step)
 }
 
-fn judge_image(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
+fn judge_image(blob: &Blob, facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
     let rules = &profile.images;
     if !rules.formats.iter().any(|format| format == facts.format.as_str()) {
         let content = match facts.format {
@@ -269,6 +303,7 @@ fn judge_image(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
         return;
     }
     let broken = judge_header(facts, findings);
+    video::judge_dimensions(blob, facts, profile, broken, findings);
     match facts.orientation {
         Orientation::Value(value) if !rules.orientations.contains(&value) => {
             let message = format!(
@@ -279,7 +314,7 @@ fn judge_image(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
             let fix = fix::orientation(facts.format, value, Edges::default());
             findings.push(Finding::new(Code::ExifOrientation, message).with_fix(fix));
         }
-        Orientation::NotRead if !broken => {
+        Orientation::NotRead if !broken && profile.needs(Code::ExifOrientation, blob.name.as_str()) => {
             findings.push(Finding::new(Code::Undetermined, "the EXIF orientation could not be determined"));
         }
         Orientation::Value(_) | Orientation::Absent | Orientation::NotRead => {}
@@ -301,118 +336,6 @@ pub fn orientation_text(value: i64) -> &'static str {
     }
 }
 
-fn judge_video(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
-    // An earlier run may have read the headers of other containers.
-    let Some(video) = facts.video.as_ref().filter(|_| facts.format.is_mp4_family()) else {
-        let message = format!("the content is {}, must be MP4", facts.format.as_str());
-        findings.push(Finding::new(Code::NotMp4, message).with_fix(fix::encode(profile, false, false)));
-        return;
-    };
-    judge_brand(video, profile, findings);
-    let broken = judge_header(facts, findings);
-    let Some(first) = video.tracks.first() else {
-        if !broken {
-            findings.push(Finding::new(Code::NoVideoTrack, "the file has no video track"));
-        }
-        return;
-    };
-    judge_pixel_format(video, profile, findings, broken);
-    judge_frames(first, profile, findings);
-    if let Some(finding) = turned(facts) {
-        findings.push(finding.with_fix(fix::encode(profile, false, false)));
-    }
-    let codec = first.codec.as_deref().unwrap_or("unknown");
-    if video.tracks.iter().any(|track| track.encrypted) {
-        let message = format!("the {codec} track is encrypted, so browsers cannot play it without its key");
-        findings.push(Finding::new(Code::CodecNotInBrowsers, message));
-    } else if !profile.videos.browser_codecs.iter().any(|known| known == codec) {
-        let message = format!("codec is {codec}, which not all browsers play");
-        findings.push(
-            Finding::new(Code::CodecNotInBrowsers, message).with_fix(fix::encode(profile, false, false)),
-        );
-    }
-}
-
-fn judge_frames(track: &VideoTrack, profile: &Profile, findings: &mut Vec<Finding>) {
-    match (track.frames, track.frames_presented) {
-        (Some(0), _) => findings.push(Finding::new(Code::Malformed, "the video track has no frames")),
-        (Some(frames), Some(presented)) if frames != presented => {
-            let message = format!("{frames} frames are stored, but the edit list presents {presented}");
-            let fix = match presented {
-                // With no frame presented, ffmpeg would encode an empty video.
-                0 => fix::encode(profile, true, false),
-                _ => fix::encode(profile, false, false),
-            };
-            findings.push(Finding::new(Code::FrameCountsDiffer, message).with_fix(fix));
-        }
-        _ => {}
-    }
-    if track.variable_frame_rate == Some(true) {
-        let message = "frames are shown for different lengths of time, so labels by frame number may drift";
-        let fix = fix::encode(profile, false, true);
-        findings.push(Finding::new(Code::VariableFrameRate, message).with_fix(fix));
-    }
-}
-
-/// Reports how the matrix of the video track turns or mirrors the picture, if it does.
-fn turned(facts: &Facts) -> Option<Finding> {
-    let turn = facts.rotation.map(|degrees| format!("rotated {degrees}° counterclockwise"));
-    let mirrored = facts.mirror.map(|_| "mirrored".to_owned());
-    let how: Vec<_> = turn.into_iter().chain(mirrored).collect();
-    let message =
-        format!("the track's matrix shows the picture {}, but not every tool applies it", how.join(" and "));
-    (!how.is_empty()).then(|| Finding::new(Code::Rotated, message))
-}
-
-fn judge_brand(video: &Video, profile: &Profile, findings: &mut Vec<Finding>) {
-    let accepted = &profile.videos.major_brands;
-    let brand = video.major_brand.map(|brand| brand.to_string());
-    if brand.as_ref().is_some_and(|brand| accepted.contains(brand)) {
-        return;
-    }
-    let must = list(accepted.iter().map(|brand| format!("'{brand}'")));
-    let message = match brand {
-        Some(brand) => format!("major brand is '{brand}', must be {must}"),
-        None => format!("major brand is missing, must be {must}"),
-    };
-    let fix = match wrong_pixel_format(video, profile) {
-        Some(_) => fix::encode(profile, false, false),
-        None => fix::remux(video, profile),
-    };
-    findings.push(Finding::new(Code::MajorBrand, message).with_fix(fix));
-}
-
-/// Returns the first pixel format that is not accepted.
-fn wrong_pixel_format<'a>(video: &'a Video, profile: &Profile) -> Option<&'a str> {
-    let accepted = &profile.videos.pixel_formats;
-    let mut known = video.tracks.iter().filter_map(|track| track.pixel_format.as_deref());
-    known.find(|format| accepted.iter().all(|accepted| accepted != format))
-}
-
-/// Checks that every video track has an accepted pixel format. A track whose format is unknown is not accepted.
-fn judge_pixel_format(video: &Video, profile: &Profile, findings: &mut Vec<Finding>, broken: bool) {
-    if let Some(format) = wrong_pixel_format(video, profile) {
-        let accepted = profile.videos.pixel_formats.iter().cloned();
-        let message = format!("pixel format is {format}, must be {}", list(accepted));
-        findings.push(Finding::new(Code::PixelFormat, message).with_fix(fix::encode(profile, false, false)));
-    } else if !broken && video.tracks.iter().any(|track| track.pixel_format.is_none()) {
-        let codec = video.tracks.iter().find(|track| track.pixel_format.is_none());
-        let codec = codec.and_then(|track| track.codec.as_deref()).unwrap_or("unknown");
-        let message = format!("the configuration of the {codec} track does not show its pixel format");
-        findings.push(Finding::new(Code::Undetermined, message));
-    }
-}
-
-/// Joins items: `a`, `a or b`, `a, b or c`.
-fn list(items: impl Iterator<Item = String>) -> String {
-    let items: Vec<_> = items.collect();
-    match items.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-        None => "nothing".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -420,7 +343,14 @@ mod tests {
 
     fn blob(etag: Option<&str>) -> Blob {
         let (name, etag) = (BlobName::new("a.jpg"), etag.map(ETag::new));
-        Blob { name, size: 10, etag, last_modified: None, access: Access::Online }
+        Blob {
+            name,
+            size: 10,
+            etag,
+            last_modified: None,
+            access: Access::Online,
+            declared: Default::default(),
+        }
     }
 
     fn read(orientation: i64) -> Content {

@@ -7,7 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::regular;
 use crate::model::error::{Error, Result, reason};
-use crate::model::{Format, Overrides, PeriodKind};
+use crate::model::{Code, Effect, Effects, Finding, Format, Kind, Overrides, PeriodKind, QuotaKind};
+
+/// The entry of a list that stands for every value.
+pub(super) const ANY: &str = "*";
+
+/// Whether a list of accepted values has this one, or accepts any.
+pub(super) fn accepts(list: &[String], value: &str) -> bool {
+    list.iter().any(|accepted| accepted == value || accepted == ANY)
+}
 
 /// What a platform accepts, and what it costs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +28,16 @@ pub struct Profile {
     /// Assumptions about the platform that are not documented.
     #[serde(default)]
     pub assumptions: Vec<String>,
+    /// The origin of the platform's site, such as `https://nexus.datature.io`, whose pages must be allowed to play
+    /// videos (CORS).
+    #[serde(default)]
+    pub origin: Option<String>,
+    /// Rules that have another effect than usual on this platform.
+    #[serde(default)]
+    pub severity: Effects,
+    /// Where these effects come from. It is added to the message of every finding of such a rule.
+    #[serde(default)]
+    pub severity_note: Option<String>,
     /// The rules for images.
     pub images: ImageRules,
     /// The rules for videos.
@@ -44,6 +62,12 @@ pub struct ImageRules {
     pub orientations: Vec<i64>,
     /// The maximum size of an image, in bytes.
     pub max_bytes: u64,
+    /// The maximum width, in pixels.
+    #[serde(default)]
+    pub max_width: Option<u32>,
+    /// The maximum height, in pixels.
+    #[serde(default)]
+    pub max_height: Option<u32>,
     /// The cost of an image.
     pub cost: u64,
 }
@@ -54,14 +78,32 @@ pub struct ImageRules {
 pub struct VideoRules {
     /// What the quota counts, in the plural, such as `frames`.
     pub unit: String,
-    /// Accepted major brands.
+    /// Accepted formats, by the names used in reports; `*` accepts any.
+    #[serde(default = "mp4_family")]
+    pub formats: Vec<String>,
+    /// Accepted major brands of MP4 and its relatives; `*` accepts any.
     pub major_brands: Vec<String>,
-    /// Accepted pixel formats, by their ffprobe names.
+    /// Accepted pixel formats, by their ffprobe names; `*` accepts any.
     pub pixel_formats: Vec<String>,
     /// Codecs that browsers can play, by their ffprobe names.
     pub browser_codecs: Vec<String>,
     /// The maximum size of a video, in bytes.
     pub max_bytes: u64,
+    /// The maximum width, in pixels.
+    #[serde(default)]
+    pub max_width: Option<u32>,
+    /// The maximum height, in pixels.
+    #[serde(default)]
+    pub max_height: Option<u32>,
+    /// The maximum number of frames.
+    #[serde(default)]
+    pub max_frames: Option<u64>,
+    /// The maximum duration, in seconds.
+    #[serde(default)]
+    pub max_duration_s: Option<u64>,
+    /// The maximum frames per second.
+    #[serde(default)]
+    pub max_frame_rate: Option<u64>,
     /// The cost of a frame.
     pub cost_per_frame: u64,
 }
@@ -70,6 +112,10 @@ pub struct VideoRules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuotaRules {
+    /// Whether images and frames use one quota, in which an image and a frame have the costs above. They always do if
+    /// they have the same unit.
+    #[serde(default)]
+    pub shared: bool,
     /// Whether each month has a quota of its own, or one stock is for all time.
     #[serde(default)]
     pub period: PeriodKind,
@@ -80,7 +126,7 @@ pub struct QuotaRules {
 
 impl Default for QuotaRules {
     fn default() -> Self {
-        Self { period: PeriodKind::default(), recounts_changed: yes() }
+        Self { shared: false, period: PeriodKind::default(), recounts_changed: yes() }
     }
 }
 
@@ -89,7 +135,69 @@ fn yes() -> bool {
     true
 }
 
+/// The formats of profiles that do not name any: those that were accepted before they could be chosen.
+fn mp4_family() -> Vec<String> {
+    let family = Format::ALL.iter().filter(|format| format.is_mp4_family());
+    family.map(|format| format.as_str().to_owned()).collect()
+}
+
 impl Profile {
+    /// Whether images and frames use one quota.
+    pub fn is_shared(&self) -> bool {
+        self.quota.shared || self.images.unit == self.videos.unit
+    }
+
+    /// What the quota for images and the one for frames count in a ledger; `None` for a unit that no ledger has.
+    pub fn quota_kind(&self, kind: Kind) -> Option<QuotaKind> {
+        let of = |unit: &str| QuotaKind::ALL.into_iter().find(|kind| kind.unit() == unit);
+        let (images, videos) = (of(&self.images.unit)?, of(&self.videos.unit)?);
+        match kind {
+            _ if self.is_shared() && images != videos => Some(QuotaKind::Shared),
+            Kind::Video => Some(videos),
+            Kind::Image | Kind::Other => Some(images),
+        }
+    }
+
+    /// What the quota for images or for frames counts, for display, such as `images`, `data rows` or `images and
+    /// frames`.
+    pub fn quota_unit(&self, kind: Kind) -> String {
+        let (images, frames) = (&self.images.unit, &self.videos.unit);
+        match kind {
+            _ if self.is_shared() && images != frames => format!("{images} and {frames}"),
+            Kind::Video => frames.clone(),
+            Kind::Image | Kind::Other => images.clone(),
+        }
+    }
+
+    /// Whether the facts of a rule must be known for the blob with this name: not if the platform only warns, because
+    /// nothing depends on them then.
+    pub(super) fn needs(&self, code: Code, name: &str) -> bool {
+        self.severity.get(code).is_none_or(|effect| effect == Effect::Error)
+            || self.overrides.effect(code, name) == Some(Effect::Error)
+    }
+
+    /// Gives findings of the blob with this name the severities of the platform, and then those of the user.
+    pub(super) fn weigh(&self, name: &str, findings: &mut Vec<Finding>) {
+        self.severity.apply(findings);
+        if let Some(note) = &self.severity_note {
+            let noted = |finding: &&mut Finding| self.severity.get(finding.code).is_some();
+            findings.iter_mut().filter(noted).for_each(|finding| finding.message += &format!(" ({note})"));
+        }
+        self.overrides.apply(name, findings);
+    }
+
+    /// Whether the rules need width and height.
+    pub fn needs_dimensions(&self) -> bool {
+        let (images, videos) = (&self.images, &self.videos);
+        [images.max_width, images.max_height, videos.max_width, videos.max_height].iter().any(Option::is_some)
+    }
+
+    /// Whether the rules need the headers of videos other than MP4 and its relatives.
+    pub fn needs_containers(&self) -> bool {
+        let is_other = |format: &&Format| format.kind() == Kind::Video && !format.is_mp4_family();
+        Format::ALL.iter().filter(is_other).any(|format| accepts(&self.videos.formats, format.as_str()))
+    }
+
     /// The names of the built-in profiles.
     pub const BUILT_IN: [&'static str; 2] = ["nexus", "vi"];
 
@@ -145,19 +253,31 @@ impl Profile {
             ))
             .with_hint("put them under [rules] in presync.toml, or use --select, --ignore and --severity"));
         }
-        let unknown = profile
-            .images
-            .formats
-            .iter()
-            .find(|name| !Format::ALL.iter().any(|format| format.as_str() == *name));
-        match unknown {
-            Some(name) => {
-                Err(Error::new(format!("the profile '{origin}' has the unknown image format '{name}'"))
-                    .with_hint("use one of: jpeg, png, webp, tiff, heif, avif, gif, bmp, jp2"))
+        let wrong = |message: String| Error::new(format!("the profile '{origin}' {message}"));
+        for (kind, what, formats) in
+            [(Kind::Image, "image", &profile.images.formats), (Kind::Video, "video", &profile.videos.formats)]
+        {
+            let known =
+                || Format::ALL.iter().filter(|format| format.kind() == kind).map(|format| format.as_str());
+            let is_known = |name: &&String| *name == ANY || known().any(|known| known == *name);
+            if let Some(name) = formats.iter().find(|name| !is_known(name)) {
+                return Err(wrong(format!("has the unknown {what} format '{}'", name.escape_debug()))
+                    .with_hint(format!("use one of: {}", known().collect::<Vec<_>>().join(", "))));
             }
-            None => Ok(profile),
         }
+        if let Some(site) = profile.origin.as_deref().filter(|site| !is_origin(site)) {
+            return Err(wrong(format!("has the origin '{}', which is not one", site.escape_debug()))
+                .with_hint("an origin is a scheme and a host, such as https://nexus.datature.io"));
+        }
+        Ok(profile)
     }
+}
+
+/// Whether a text is an origin: a scheme and a host, perhaps with a port, and nothing else (RFC 6454, 6.2).
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || "-.:[]".contains(letter);
+    host.is_some_and(|host| !host.is_empty() && host.chars().all(is_letter))
 }
 
 #[cfg(test)]
@@ -175,12 +295,38 @@ mod tests {
     fn an_unknown_key_is_an_error_with_its_line() {
         let text = include_str!("nexus.toml").replace("orientations", "orientation");
         let error = Profile::parse(&text, "mine.toml").expect_err("the key is wrong");
-        assert!(error.message().contains("line 9"), "{error}");
+        let line = text.lines().position(|line| line.starts_with("orientation ")).expect("it is there") + 1;
+        assert!(error.message().contains(&format!("line {line}")), "{error}");
     }
 
     #[test]
     fn an_unknown_format_is_an_error() {
         let text = include_str!("nexus.toml").replace("\"png\"", "\"pgn\"");
         assert!(Profile::parse(&text, "mine.toml").expect_err("pgn").message().contains("'pgn'"));
+    }
+
+    #[test]
+    fn a_profile_of_ones_own_can_accept_anything_and_limit_it() {
+        let text = include_str!("nexus.toml")
+            .replace("major_brands = [\"mp42\"]", "major_brands = [\"*\"]\nmax_frames = 10\nmax_width = 640")
+            .replace("formats = [\"mp4\"", "formats = [\"avi\", \"mp4\"");
+        let profile = Profile::parse(&text, "mine.toml").expect("it is valid");
+        assert!(accepts(&profile.videos.major_brands, "isom") && profile.needs_dimensions());
+        assert!(
+            profile.needs_containers() && !Profile::load("nexus").expect("it is built in").needs_containers()
+        );
+        for (wrong, says) in [
+            ("origin = \"https://a.example/x\"", "'https://a.example/x'"),
+            ("origin = \"a.example\"", "'a.example'"),
+            ("severity = { QTA001 = \"warning\" }", "cannot be changed"),
+        ] {
+            let text = include_str!("nexus.toml").lines().filter(|line| !line.starts_with("origin"));
+            let text = format!("{wrong}\n{}", text.collect::<Vec<_>>().join("\n"));
+            assert!(Profile::parse(&text, "mine.toml").expect_err(wrong).message().contains(says), "{wrong}");
+        }
+        let text = include_str!("nexus.toml").replace("\"3gp\"", "\"jpeg\"");
+        assert!(
+            Profile::parse(&text, "mine.toml").expect_err("jpeg").message().contains("video format 'jpeg'")
+        );
     }
 }

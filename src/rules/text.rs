@@ -63,13 +63,43 @@ pub fn text(code: Code) -> Text {
             source: "ISO/IEC 14496-12, 8.4.3",
         },
         Code::NotMp4 => Text {
-            summary: "the video is not an MP4",
-            why: "WebM, Matroska, AVI, FLV, WMV, MPEG-TS, MPEG-PS, Ogg, RealMedia, MXF, proprietary recorder formats \
+            summary: "the video's format is not accepted",
+            why: "A profile lists the video formats that it accepts: nexus those of the MP4 family, vi also those that \
+                  its SDK uploads. WebM, Matroska, AVI, FLV, WMV, MPEG-TS, MPEG-PS, Ogg, RealMedia, MXF, proprietary recorder formats \
                   and raw H.264 or HEVC streams are recognized by their first bytes, whatever the file is called. MOV, \
                   M4V, 3GP and Motion JPEG 2000 are related to MP4 and are judged by their major brand instead.",
             fix: "ffmpeg -i IN -vf scale=out_range=tv,format=yuv420p,crop -fps_mode vfr -c:v libx264 -crf 18 \
                   -brand mp42 OUT.mp4",
             source: "Datature's guide to external storage",
+        },
+        Code::TooManyFrames => Text {
+            summary: "the video has more frames than the profile allows",
+            why: "A profile can limit the frames of a video, with max_frames. The built-in ones do not. If stored and \
+                  presented frames differ, the larger count is compared.",
+            fix: "Split the video before it is annotated.",
+            source: "videos.max_frames of the profile",
+        },
+        Code::TooLong => Text {
+            summary: "the video is longer than the profile allows",
+            why: "A profile can limit the duration of a video, with max_duration_s, in seconds. The built-in ones do \
+                  not. The duration is what the edit list presents.",
+            fix: "Split the video before it is annotated.",
+            source: "videos.max_duration_s of the profile",
+        },
+        Code::FrameRateTooHigh => Text {
+            summary: "the frame rate is higher than the profile allows",
+            why: "A profile can limit the frames per second, with max_frame_rate. The built-in ones do not. The rate is \
+                  the frames divided by the duration; because durations are rounded, up to 1 % more is tolerated.",
+            fix: "Encode the video at a lower frame rate before it is annotated, or record it at one.",
+            source: "videos.max_frame_rate of the profile",
+        },
+        Code::FramesEstimated => Text {
+            summary: "the header does not show the frames; an upper bound is used",
+            why: "Some containers do not count their frames in a header, and presync does not read whole files. The \
+                  largest count that the duration and the frame rate of the header allow is budgeted instead, so the \
+                  quota is never underestimated. The platform may charge less.",
+            fix: "Convert the video to MP4, whose header counts the frames.",
+            source: "the container's specification; compare ffprobe -count_packets",
         },
         Code::FrameCountsDiffer => Text {
             summary: "stored and presented frames differ; the larger count is used",
@@ -151,6 +181,20 @@ pub fn text(code: Code) -> Text {
             fix: "Upload the file again.",
             source: "ISO/IEC 14496-12, 4.2; ITU-T T.81, B.2.1",
         },
+        Code::TooWide => Text {
+            summary: "the picture is wider than the profile allows",
+            why: "A profile can limit the width of images and of videos, with max_width, in pixels. The built-in ones \
+                  do not. With a limit, presync reads on for a width that the first bytes do not show.",
+            fix: "Scale it down before it is annotated.",
+            source: "max_width of the profile",
+        },
+        Code::TooHigh => Text {
+            summary: "the picture is higher than the profile allows",
+            why: "A profile can limit the height of images and of videos, with max_height, in pixels. The built-in ones \
+                  do not. With a limit, presync reads on for a height that the first bytes do not show.",
+            fix: "Scale it down before it is annotated.",
+            source: "max_height of the profile",
+        },
         Code::Empty => Text {
             summary: "the blob has no content",
             why: "A zero-byte file with an image or video extension is usually a failed upload.",
@@ -169,6 +213,18 @@ pub fn text(code: Code) -> Text {
             why: "The platform's own tools accept images up to 256 MiB and videos up to 512 GiB.",
             fix: "Make the image smaller, or split the video.",
             source: "the limits in Datature's command-line tools",
+        },
+        Code::ContentType => Text {
+            summary: "the declared Content-Type is not that of the content",
+            why: "A blob is served with the Content-Type that it was uploaded with, application/octet-stream by default. \
+                  Browsers may refuse to play a video under a wrong type, and a platform may reject a file for it: Vi's \
+                  ingestion has a code for a bad media type. The rule compares the type in the listing with the usual \
+                  types of the content's format and of the extension's, apart from case and parameters. It also \
+                  reports a Content-Encoding on media, because browsers would try to decompress the file. It costs no \
+                  request, and is not checked in folders and in inventories without the column.",
+            fix: "az storage blob update --account-name ACCOUNT --container-name CONTAINER --name NAME --content-type TYPE; \
+                  presync shows the command for each blob. It changes the ETag, but not the content.",
+            source: "Azure Blob Storage, \"List Blobs\" and \"Set Blob Properties\"; IANA, \"Media Types\"",
         },
         Code::DuplicateBasename => Text {
             summary: "the basename, by which annotations are matched, is not unique",

@@ -8,10 +8,10 @@ use super::progress::Progress;
 use super::synced::{Ended, Synced};
 use super::{Judged, closed};
 use crate::model::error::Result;
-use crate::model::{Admit, Asset, Cost, Overrides, PeriodKind, Quota};
+use crate::model::{Admit, Asset, Cost, Origin, PeriodKind, Quota};
 use crate::plan::{Budget, DuplicateRule, Ranking, Reorder, Sink, Summary};
 use crate::plan_file::Spool;
-use crate::rules::Profile;
+use crate::rules::{self, Profile};
 
 /// Sends verdicts to be settled.
 #[derive(Clone)]
@@ -53,19 +53,20 @@ pub(super) fn settle<K: Sink>(
     settler.finish(is_complete)
 }
 
-/// Settles assets that the rules have already judged: warns about duplicate basenames and spends the quota, as a run
+/// Settles assets of `origin` that the rules have already judged: warns about duplicate basenames and spends the quota, as a run
 /// does.
 ///
 /// # Errors
 /// Returns an error if an asset cannot be read or the sink fails.
 pub fn settle_judged<K: Sink>(
     assets: impl Iterator<Item = Result<Asset>>,
+    origin: &Origin,
     admit: Admit,
     quota: Quota,
     profile: &Arc<Profile>,
     sink: K,
 ) -> Result<(Summary, K)> {
-    let mut settler = Settler::new(admit, quota, profile, None, sink)?;
+    let mut settler = Settler::new(Some(origin), admit, quota, profile, None, sink)?;
     for asset in assets {
         settler.add(asset?.into())?;
     }
@@ -76,11 +77,12 @@ pub fn settle_judged<K: Sink>(
 /// Spends the budget on assets and passes them to the sink.
 pub(super) struct Settler<K> {
     sink: K,
+    /// The account and the container, for the commands of fixes.
+    place: (Option<String>, Option<String>),
     profile: Arc<Profile>,
     synced: Option<Synced>,
     added: u64,
     duplicates: DuplicateRule,
-    overrides: Overrides,
     order: Order,
 }
 
@@ -94,24 +96,26 @@ enum Order {
 
 impl<K: Sink> Settler<K> {
     pub(super) fn new(
+        origin: Option<&Origin>,
         admit: Admit,
         quota: Quota,
         profile: &Arc<Profile>,
         synced: Option<Synced>,
         sink: K,
     ) -> Result<Self> {
-        let overrides = profile.overrides.clone();
+        let place =
+            origin.map(|origin| (origin.account.clone(), origin.container.clone())).unwrap_or_default();
         // What is gone gives back some of a stock, and that is known only at the end of the listing.
         let may_return = profile.quota.period == PeriodKind::Stock
             && synced.as_ref().is_some_and(|synced| !synced.is_empty());
         let order = match admit {
             Admit::Listing if !may_return => {
-                Order::Listing(Box::new(Budget::new(quota).with_overrides(overrides.clone())))
+                Order::Listing(Box::new(Budget::new(quota).for_profile(profile)))
             }
             _ => Order::Ranked(Ranking::new(admit, quota), Box::new(Spool::new(Arc::clone(profile))?)),
         };
-        let (profile, duplicates) = (Arc::clone(profile), DuplicateRule::new(overrides.clone()));
-        Ok(Self { sink, profile, synced, added: 0, duplicates, overrides, order })
+        let (profile, duplicates) = (Arc::clone(profile), DuplicateRule::new(profile.overrides.clone()));
+        Ok(Self { sink, place, profile, synced, added: 0, duplicates, order })
     }
 
     fn add(&mut self, judged: Judged) -> Result<()> {
@@ -119,6 +123,7 @@ impl<K: Sink> Settler<K> {
         self.sink.judged(&asset, is_kept)?;
         self.added += 1;
         self.duplicates.judge(&mut asset);
+        rules::address(&mut asset.findings, self.place.0.as_deref(), self.place.1.as_deref());
         if let Some(synced) = &mut self.synced {
             synced.compare(&mut asset, &self.profile)?;
         }
@@ -133,7 +138,7 @@ impl<K: Sink> Settler<K> {
 
     /// Ends the listing. `is_complete` is whether every blob of it was added.
     fn finish(self, is_complete: bool) -> Result<(Budget, K)> {
-        let Self { mut sink, profile, synced, overrides, order, .. } = self;
+        let Self { mut sink, profile, synced, order, .. } = self;
         let ended = synced.map(|synced| synced.finish(is_complete)).transpose()?;
         let mut returned = Cost::default();
         if let Some(ended) = ended.as_ref().filter(|_| profile.quota.period == PeriodKind::Stock) {
@@ -143,7 +148,7 @@ impl<K: Sink> Settler<K> {
         let mut budget = match order {
             Order::Listing(budget) => *budget,
             Order::Ranked(ranking, spool) => {
-                let mut budget = ranking.decide(returned).with_overrides(overrides);
+                let mut budget = ranking.decide(returned).for_profile(&profile);
                 for asset in spool.read()? {
                     spend(&mut budget, &mut sink, asset?)?;
                 }

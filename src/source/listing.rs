@@ -100,6 +100,7 @@ mod tests {
             etag: None,
             last_modified: None,
             access: Access::Online,
+            declared: Default::default(),
         };
         let page = |len: &usize| Ok(numbers.by_ref().take(*len).map(blob).collect());
         stream::iter(lengths.iter().map(page).collect::<Vec<_>>()).boxed()

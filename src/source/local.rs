@@ -125,7 +125,8 @@ impl LocalSource {
                     let why = guard.refuse(entry)?;
                     let name = BlobName::new(format!("{}/", self.name(entry.path()).0));
                     let access = Access::Unreachable(why.into());
-                    Some(Blob { name, size: 0, etag: None, last_modified: None, access })
+                    let declared = Default::default();
+                    Some(Blob { name, size: 0, etag: None, last_modified: None, access, declared })
                 })
             });
             if not_entered.is_some() {
@@ -187,6 +188,7 @@ impl LocalSource {
                     _ => Access::Online,
                 },
                 name,
+                declared: Default::default(),
             },
             Err(error) => Blob {
                 name,
@@ -198,6 +200,7 @@ impl LocalSource {
                     (_, Some(cause)) => unreachable(format!("it cannot be listed: {}", reason(cause))),
                     _ => unreachable("it cannot be listed".into()),
                 },
+                declared: Default::default(),
             },
         })
     }

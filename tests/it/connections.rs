@@ -57,10 +57,10 @@ fn names(document: &Value) -> Vec<&str> {
 
 #[test]
 fn a_connection_is_short_for_everything_that_it_says() {
-    let settings = "auth = 'key'\nprofile = 'vi'\nquota = { images = 10, frames = 0 }";
+    let settings = "auth = 'key'\nprofile = 'vi'\nquota = { data_rows = 10 }";
     let folder = project(settings);
     let url = format!("{}/team%20a/", AZURITE.container_url(CONTAINER));
-    let options = ["--auth", "key", "--profile", "vi", "--image-quota", "10", "--frame-quota", "0"];
+    let options = ["--auth", "key", "--profile", "vi", "--data-row-quota", "10"];
     let typed_out = json(folder.path(), &[&[url.as_str()], &options[..]].concat());
     assert_eq!(json(folder.path(), &["@team-a"]), typed_out);
     assert_eq!((&typed_out["profile"], &typed_out["quota"]["images"]["limit"]), (&"vi".into(), &10.into()));

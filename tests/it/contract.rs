@@ -198,7 +198,7 @@ fn every_blob_is_listed_with_its_properties<P: Place>(place: &P) {
     listed.sort();
     assert_names(&listed, &place.names(), "all of them, in any order");
     let now = Timestamp::now();
-    for Blob { name, size, etag, last_modified, access } in &blobs {
+    for Blob { name, size, etag, last_modified, access, .. } in &blobs {
         assert_eq!(*size, content(name.as_str()).len() as u64, "{name:?}");
         assert!(etag.as_ref().is_some_and(|etag| !etag.as_str().is_empty() && !etag.as_str().contains('"')));
         let written = last_modified.unwrap_or_else(|| panic!("{name:?} has no time"));

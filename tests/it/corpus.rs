@@ -21,6 +21,7 @@ fn verdict(name: &str, bytes: &Bytes) -> (Verdict, Facts, Reads) {
         etag: None,
         last_modified: None,
         access: Access::Online,
+        declared: Default::default(),
     };
     let (mut examination, mut next) = Examination::begin(blob, Want::default(), None);
     loop {

@@ -45,6 +45,7 @@ mod pixel_formats;
 mod plan;
 mod platform;
 mod preview;
+mod profiles;
 mod proxy;
 mod readme;
 mod rule;

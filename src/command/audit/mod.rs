@@ -21,7 +21,7 @@ use crate::plan::audit::{
     self, Audit, Container, ContainerOutcome, ProjectBasenames, SharedBasenames, Together,
 };
 use crate::report::{self, ProgressBars, shown};
-use crate::rules::Profile;
+use crate::rules::{GivenBy, Limits, Profile};
 use crate::run::{Resources, Settings};
 use crate::source::azure::{self, Session};
 use crate::source::location::Environment;
@@ -53,7 +53,10 @@ async fn audit_sources(args: &AuditArgs, environment: Environment) -> Result<Exi
     let begun = Instant::now();
     let limits = args.performance.limits();
     let session = Session::new(limits);
-    let Targets { targets, left_out } = targets::resolve(args, &environment, &session).await?;
+    let Targets { mut targets, left_out } = targets::resolve(args, &environment, &session).await?;
+    if let Some(workspace) = &args.workspace {
+        share_quotas(&mut targets, &ledger::path(args.ledger.as_deref(), &environment)?, workspace)?;
+    }
     let budget = match &args.workspace {
         Some(workspace) => Some(Budget::open(args, workspace, &targets, &environment)?),
         None => None,
@@ -109,6 +112,23 @@ async fn audit_sources(args: &AuditArgs, environment: Environment) -> Result<Exi
     Ok(Exit::of_audit(&audit, args.exit_zero))
 }
 
+/// Lets images and frames share a quota in every profile, if the workspace has a limit for both together.
+fn share_quotas(targets: &mut [Target], path: &Path, workspace: &str) -> Result<()> {
+    let mut last: Option<(Arc<Profile>, Arc<Profile>)> = None;
+    for target in targets {
+        let Ok(profile) = &mut target.profile else { continue };
+        // Most targets have the same profile, for which the ledger is read once.
+        let shared = match &last {
+            Some((of, shared)) if Arc::ptr_eq(of, profile) => Arc::clone(shared),
+            _ => Arc::new(ledger::sharing(path, workspace, (**profile).clone(), Timestamp::now())?),
+        };
+        last = Some((Arc::clone(profile), Arc::clone(&shared)));
+        target.quota = Limits::default().instead_of(target.quota, &shared, GivenBy::Options)?;
+        *profile = shared;
+    }
+    Ok(())
+}
+
 /// Audits up to `at_once` containers at a time, and returns them in the order of the targets.
 async fn audit_all(
     auditor: &Arc<Auditor>,
@@ -144,6 +164,7 @@ fn lost(target: &Target) -> Container {
         name: target.name.clone(),
         origin: target.origin(),
         profile: target.profile_name.clone(),
+        rules: target.profile.clone().ok(),
         project: target.project.clone(),
         within: target.within,
         outcome: ContainerOutcome::Failed(Error::new(

@@ -55,6 +55,7 @@ impl Auditor {
             name: target.name.clone(),
             origin: target.origin(),
             profile: target.profile_name.clone(),
+            rules: target.profile.clone().ok(),
             project: target.project.clone(),
             within: target.within,
             outcome: ContainerOutcome::NotDone,
@@ -103,6 +104,7 @@ impl Auditor {
             let ledger = self.ledger.as_ref().map(|(path, workspace)| (path.as_path(), workspace.as_str()));
             let synced = ledger::on_platform(ledger, None, &target.scope)?.synced;
             let task = Task {
+                origin: Some(container.origin.clone()),
                 known,
                 synced,
                 resources: Some(Arc::clone(&self.resources)),

@@ -10,7 +10,7 @@ use crate::command::examine::Provenance;
 use crate::command::target::{self, Resolved};
 use crate::model::error::{Error, Result};
 use crate::model::{Origin, Quota, Scope};
-use crate::rules::{Choice, Profile};
+use crate::rules::{Choice, GivenBy, Limits, Profile};
 use crate::source::azure::{self, AuthMode, Session};
 use crate::source::location::{ContainerUrl, Environment, Location};
 
@@ -122,12 +122,18 @@ fn target(
         // So that the next audit finds the plan from any working directory; `components` drops a trailing '/'.
         *path = absolute.components().collect();
     }
-    let none = Quota::new(None, None);
-    let quota = match args.workspace {
-        Some(_) => none,
-        None => resolved.quota(None, None, none),
-    };
-    let profile = profiles.load(&resolved);
+    let mut profile = profiles.load(&resolved);
+    let mut quota = Quota::new(None, None);
+    if let Ok(loaded) = &profile {
+        let of_connection = match args.workspace {
+            Some(_) => Limits::default().instead_of(quota, loaded, GivenBy::Options),
+            None => resolved.quota(loaded, Limits::default(), quota),
+        };
+        match of_connection {
+            Ok(of_connection) => quota = of_connection,
+            Err(error) => profile = Err(error),
+        }
+    }
     let workspace = resolved.workspace(args.workspace.as_deref()).map(str::to_owned);
     let provenance = Provenance::of(&resolved, workspace.as_deref());
     if args.profile.is_some() {
@@ -234,13 +240,14 @@ fn shown(location: &Location) -> String {
     }
 }
 
-/// Profiles by their name as given, each loaded only once.
+/// Profiles by their name as given and whether the connection shares its quota, each loaded only once.
 #[derive(Default)]
-struct Profiles(BTreeMap<String, Result<Arc<Profile>>>);
+struct Profiles(BTreeMap<(String, bool), Result<Arc<Profile>>>);
 
 impl Profiles {
     fn load(&mut self, resolved: &Resolved) -> Result<Arc<Profile>> {
         let load = || resolved.profile(&Choice::default()).map(Arc::new);
-        self.0.entry(resolved.profile.clone()).or_insert_with(load).clone()
+        let shares_quota = resolved.connection.as_ref().is_some_and(|connection| connection.shares_quota);
+        self.0.entry((resolved.profile.clone(), shares_quota)).or_insert_with(load).clone()
     }
 }

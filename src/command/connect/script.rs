@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{APP_ID, ORIGIN, Plan};
+use super::{APP_ID, Plan};
 use crate::report::shown;
 use crate::report::style::{BOLD, DIM};
 use crate::source::azure::commands::{self, Az, Shell};
@@ -70,7 +70,8 @@ fn steps(plan: &Plan<'_>) -> Vec<Step> {
 
     let mut why = vec!["lets a browser on the platform's site play videos from the account".to_owned()];
     if plan.is_origin_assumed {
-        why.push(format!("assumes that the site is {ORIGIN}; pass --origin for another one"));
+        let site = plan.origins.join(" ");
+        why.push(format!("assumes that the site is {site}; pass --origin for another one"));
     }
     steps.push(Step { title: "CORS", why, az: plan.account.add_cors_rule(plan.origins) });
     steps

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
+use super::Plan;
 use super::script::{print_head, print_portal};
-use super::{ORIGIN, Plan};
 use crate::source::azure::commands::{self, CORS_MAX_AGE, ROLE, Shell};
 
 /// The ID of the role ("Azure built-in roles for Storage", Storage Blob Data Reader).
@@ -96,7 +96,8 @@ fn print_notes(out: &mut impl Write, plan: &Plan<'_>, mark: &str) -> io::Result<
     writeln!(out, "{mark} This replaces the account's CORS rules: add those that it has already.")?;
     writeln!(out, "{mark} The role can take 5 minutes to take effect. External buckets need a paid plan.")?;
     if plan.is_origin_assumed {
-        writeln!(out, "{mark} Assumes that the platform's site is {ORIGIN}; pass --origin for another one.")?;
+        let site = plan.origins.join(" ");
+        writeln!(out, "{mark} Assumes that the platform's site is {site}; pass --origin for another one.")?;
     }
     print_portal(out, plan, mark)
 }

@@ -12,6 +12,7 @@ use crate::model::Admit;
 use crate::plan_file::ShardOf;
 use crate::probe::{self, Want};
 use crate::report::Format;
+use crate::rules::Limits;
 use crate::run::Settings;
 use crate::source::Depth;
 use crate::source::any::AnySource;
@@ -37,13 +38,22 @@ pub(crate) struct DryRunArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "no_recurse")]
     pub inventory: Vec<PathBuf>,
 
-    /// Images left in the platform's quota [default: the connection's, else no limit]
+    /// Images left in the platform's quota, or images and frames if they share it [default: the connection's, else no
+    /// limit]
     #[arg(long, value_name = "N", value_parser = whole_number)]
     pub image_quota: Option<u64>,
 
     /// Frames of video left in the platform's quota [default: the connection's, else no limit]
     #[arg(long, value_name = "N", value_parser = whole_number)]
     pub frame_quota: Option<u64>,
+
+    /// Data rows left in the platform's quota, for profiles that count them [default: the connection's, else no limit]
+    #[arg(long, value_name = "N", value_parser = whole_number)]
+    pub data_row_quota: Option<u64>,
+
+    /// Keep this much of the quota free, such as data rows for annotation pairs
+    #[arg(long, value_name = "N", value_parser = whole_number)]
+    pub reserve: Option<u64>,
 
     /// Use what this workspace of the ledger has left as the quota, and what it knows to be synced [default: the
     /// connection's, else none]
@@ -129,6 +139,11 @@ pub(crate) struct DryRunArgs {
 impl DryRunArgs {
     pub(in crate::command) fn target(&self) -> Target<'_> {
         Target { source: &self.source, azure: &self.azure, profile: self.profile.as_deref() }
+    }
+
+    /// The limits of the quota.
+    pub(in crate::command) fn limits(&self) -> Limits {
+        Limits { images: self.image_quota, frames: self.frame_quota, data_rows: self.data_row_quota }
     }
 
     pub(in crate::command) fn depth(&self) -> Depth {

@@ -64,7 +64,7 @@ pub(super) struct ShowArgs {
 
 #[derive(Debug, Args)]
 #[group(id = "numbers", required = true, multiple = true,
-    args = ["images", "frames", "data_rows", "used_images", "used_frames", "used_data_rows"])]
+    args = ["images", "frames", "data_rows", "used_images", "used_frames", "used_data_rows", "shared", "used_shared"])]
 pub(super) struct SetArgs {
     /// Any name for the account of the platform that has the quota
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = one_line)]
@@ -90,6 +90,10 @@ pub(super) struct SetArgs {
     #[arg(long, value_name = "N|none", value_parser = limit)]
     data_rows: Option<Limit>,
 
+    /// Limit of images and frames together, if one quota is for both; 'none' removes it
+    #[arg(long, value_name = "N|none", value_parser = limit)]
+    shared: Option<Limit>,
+
     /// Images that the platform shows as used
     #[arg(long, value_name = "N", value_parser = amount)]
     used_images: Option<u64>,
@@ -101,6 +105,10 @@ pub(super) struct SetArgs {
     /// Data rows that the platform shows as used
     #[arg(long, value_name = "N", value_parser = amount)]
     used_data_rows: Option<u64>,
+
+    /// Images and frames together that the platform shows as used
+    #[arg(long, value_name = "N", value_parser = amount)]
+    used_shared: Option<u64>,
 
     #[command(flatten)]
     pub ledger: LedgerArgs,
@@ -216,13 +224,13 @@ impl SetArgs {
 
     /// The limits to set, where `None` is no limit.
     pub(super) fn limits(&self) -> Vec<(QuotaKind, Option<u64>)> {
-        let limits = [self.images, self.frames, self.data_rows];
+        let limits = [self.images, self.frames, self.data_rows, self.shared];
         QuotaKind::ALL.into_iter().zip(limits).filter_map(|(kind, limit)| Some((kind, limit?.0))).collect()
     }
 
     /// What the platform shows as used.
     pub(super) fn used(&self) -> Vec<(QuotaKind, u64)> {
-        let used = [self.used_images, self.used_frames, self.used_data_rows];
+        let used = [self.used_images, self.used_frames, self.used_data_rows, self.used_shared];
         QuotaKind::ALL.into_iter().zip(used).filter_map(|(kind, used)| Some((kind, used?))).collect()
     }
 }

@@ -5,11 +5,13 @@ mod basenames;
 mod folders;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::error::Error;
 use crate::model::{Code, Origin, QuotaKind, Totals};
 use crate::plan::{Summary, TopFolders};
+use crate::rules::Profile;
 
 pub use basenames::{ContainerBasenames, ProjectBasenames, SharedBasename, SharedBasenames};
 pub use folders::{FolderCounts, worst};
@@ -40,6 +42,8 @@ pub struct Container {
     pub origin: Origin,
     /// The profile's name, as given.
     pub profile: String,
+    /// The profile; `None` if it could not be loaded.
+    pub rules: Option<Arc<Profile>>,
     /// The project that it syncs into.
     pub project: Option<String>,
     /// The index of a container that lists all of its blobs too, where they count.

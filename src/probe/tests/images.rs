@@ -337,6 +337,7 @@ fn findings(name: &str, file: &[u8]) -> Vec<String> {
         etag: None,
         last_modified: None,
         access: Access::Online,
+        declared: Default::default(),
     };
     let asset = rules::judge(blob, Content::Facts(whole(name, file)), Reads::default(), &PROFILE);
     asset.findings.iter().map(|finding| format!("{}: {}", finding.code.as_str(), finding.message)).collect()

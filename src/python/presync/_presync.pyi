@@ -41,6 +41,7 @@ def part_header(
     admit: str = "listing",
     image_quota: int | None = None,
     frame_quota: int | None = None,
+    data_row_quota: int | None = None,
 ) -> str: ...
 def plan_schema() -> pa.Schema: ...
 def probe(
@@ -56,6 +57,8 @@ def dry_run(
     profile: str | PathLike[str] | None = None,
     image_quota: int | None = None,
     frame_quota: int | None = None,
+    data_row_quota: int | None = None,
+    reserve: int | None = None,
     admit: str | None = None,
     inventory: Sequence[str | PathLike[str]] | None = None,
     plan: str | PathLike[str] | None = None,

@@ -77,6 +77,7 @@ def audit(
     admit: str = "listing",
     image_quota: int | None = None,
     frame_quota: int | None = None,
+    data_row_quota: int | None = None,
     **options: Any,
 ) -> DataFrame:
     """Checks the blobs of ``df`` and writes the rows to ``out``, as Parquet by account and container.
@@ -98,6 +99,7 @@ def audit(
         admit=admit,
         image_quota=image_quota,
         frame_quota=frame_quota,
+        data_row_quota=data_row_quota,
     )
     order = [*_PLACE, "name"]
     ranges = df.repartitionByRange(partitions, *order) if partitions else df.repartitionByRange(*order)

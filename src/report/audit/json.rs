@@ -140,7 +140,8 @@ pub(super) fn write(audit: &Audit, out: &mut impl Write) -> io::Result<()> {
 impl<'a> ContainerRecord<'a> {
     fn new(container: &'a Container, names: &ContainerNames<'a>) -> Self {
         let summary = container.outcome.summary();
-        let quota = summary.map(|summary| QuotaRecord::new(Admit::Listing, summary));
+        let quota =
+            summary.map(|summary| QuotaRecord::new(Admit::Listing, container.rules.as_deref(), summary));
         let elapsed = container.elapsed.as_secs_f64();
         Self {
             name: &container.name,

@@ -8,9 +8,10 @@ use super::curve::{FirstRefused, Point, QuotaCurve};
 use super::distributions::{Distribution, Distributions};
 use super::findings::{FindingRow, Findings};
 use super::folders::{FolderRow, FolderTree};
-use crate::model::{Code, Gauge, Totals};
+use crate::model::{Code, Gauge, Kind, Totals};
 use crate::plan::{MAX_BASENAMES, RunHeader, Summary};
 use crate::report::layout::{number, verdict};
+use crate::report::next::{if_fixed, next_steps};
 use crate::report::record::ToolRecord;
 use crate::report::shown;
 use crate::rules;
@@ -24,6 +25,10 @@ pub(super) struct PageData<'a> {
     about: Vec<(&'static str, String)>,
     /// Caveats about the numbers.
     notes: Vec<String>,
+    /// What would be needed if everything that can be fixed were fixed; empty if nothing can be.
+    if_fixed: String,
+    /// What to do next: labels and texts.
+    next: Vec<(&'static str, String)>,
     totals: Totals,
     /// Why entries were skipped.
     skipped: Vec<(&'static str, u64)>,
@@ -48,6 +53,8 @@ struct GaugeData<'a> {
     unit: String,
     limit: Option<u64>,
     used_before: u64,
+    /// What is kept free.
+    reserve: u64,
     cost: u64,
     /// What the other kind uses of a shared limit.
     cost_of_other_kind: u64,
@@ -92,6 +99,11 @@ impl<'a> PageData<'a> {
             tool: ToolRecord::this(),
             about: about(header),
             notes: notes(header, summary),
+            if_fixed: if_fixed(header, summary).map(|text| shown(&text)).unwrap_or_default(),
+            next: next_steps(header, summary)
+                .into_iter()
+                .map(|(label, text)| (label, shown(&text)))
+                .collect(),
             totals: summary.totals,
             skipped: skipped.into_iter().collect(),
             quota: quota(header, summary, curve),
@@ -133,7 +145,8 @@ fn quota<'a>(header: &RunHeader, summary: &Summary, curve: &'a QuotaCurve) -> Qu
     let gauge = |gauge: &Gauge, unit: &str, code, first_refused| GaugeData {
         unit: shown(unit),
         limit: gauge.limit,
-        used_before: gauge.used_before,
+        used_before: gauge.used_before.saturating_sub(gauge.returned),
+        reserve: gauge.reserve,
         cost: gauge.cost,
         cost_of_other_kind: gauge.cost_of_other_kind,
         refused: count(code),
@@ -142,8 +155,18 @@ fn quota<'a>(header: &RunHeader, summary: &Summary, curve: &'a QuotaCurve) -> Qu
     let (profile, quota) = (&header.profile, &summary.quota);
     QuotaData {
         is_shared: quota.is_shared(),
-        images: gauge(&quota.images, &profile.images.unit, Code::ImageQuota, curve.image_refused()),
-        frames: gauge(&quota.frames, &profile.videos.unit, Code::FrameQuota, curve.frame_refused()),
+        images: gauge(
+            &quota.images,
+            &profile.quota_unit(Kind::Image),
+            Code::ImageQuota,
+            curve.image_refused(),
+        ),
+        frames: gauge(
+            &quota.frames,
+            &profile.quota_unit(Kind::Video),
+            Code::FrameQuota,
+            curve.frame_refused(),
+        ),
         curve: curve.points(),
     }
 }

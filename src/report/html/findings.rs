@@ -101,6 +101,7 @@ mod tests {
             etag: None,
             last_modified: None,
             access: Access::Online,
+            declared: Default::default(),
         };
         Asset {
             blob,

@@ -94,7 +94,14 @@ mod tests {
             headers.insert(*name, value.parse().unwrap());
         }
         let (name, etag) = (BlobName::new("a.jpg"), Some(ETag::new("0x8D")));
-        let blob = Blob { name, size: 100, etag, last_modified: None, access: Access::Online };
+        let blob = Blob {
+            name,
+            size: 100,
+            etag,
+            last_modified: None,
+            access: Access::Online,
+            declared: Default::default(),
+        };
         let status = StatusCode::from_u16(status).unwrap();
         check(&blob, range, status, &headers).map_err(|failure| failure.to_string())
     }

@@ -9,7 +9,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
 use crate::model::error::{Error, Result};
-use crate::model::{Access, Blob, BlobName, ETag};
+use crate::model::{Access, Blob, BlobName, Declared, ETag};
 
 /// The most blobs that the service puts on one page ("List Blobs", `maxresults`).
 pub(super) const MAX_BLOBS: u16 = 5_000;
@@ -90,6 +90,8 @@ enum Field {
     Length,
     ETag,
     LastModified,
+    ContentType,
+    ContentEncoding,
     Tier,
     ArchiveStatus,
     ResourceType,
@@ -106,6 +108,7 @@ struct Item {
     size: Option<u64>,
     etag: Option<ETag>,
     last_modified: Option<Timestamp>,
+    declared: Declared,
     archived: bool,
     rehydrating: bool,
     directory: bool,
@@ -126,6 +129,8 @@ struct Parser<'p> {
     text: Cow<'p, str>,
     item: Item,
     dates: Dates,
+    /// The last Content-Type. Most blobs of a page have the same, which is then not looked up again.
+    last_type: Option<Cow<'static, str>>,
 }
 
 type Step = std::result::Result<(), String>;
@@ -166,6 +171,8 @@ impl<'p> Parser<'p> {
             (Place::Properties, b"Content-Length") => field = Some(Field::Length),
             (Place::Properties, b"Etag") => field = Some(Field::ETag),
             (Place::Properties, b"Last-Modified") => field = Some(Field::LastModified),
+            (Place::Properties, b"Content-Type") => field = Some(Field::ContentType),
+            (Place::Properties, b"Content-Encoding") => field = Some(Field::ContentEncoding),
             (Place::Properties, b"AccessTier") => field = Some(Field::Tier),
             (Place::Properties, b"ArchiveStatus") => field = Some(Field::ArchiveStatus),
             (Place::Properties, b"ResourceType") => field = Some(Field::ResourceType),
@@ -233,6 +240,14 @@ impl<'p> Parser<'p> {
             Field::LastModified => {
                 item.last_modified = self.dates.parse(text);
             }
+            Field::ContentType | Field::ContentEncoding if text.is_empty() => {}
+            Field::ContentType => {
+                if self.last_type.as_deref() != Some(text) {
+                    self.last_type = Some(Declared::media_type(text));
+                }
+                item.declared.content_type.clone_from(&self.last_type);
+            }
+            Field::ContentEncoding => item.declared.content_encoding = Declared::encoding(text),
             Field::Tier => item.archived |= text == "Archive",
             // A blob that is being rehydrated cannot be read yet.
             Field::ArchiveStatus => item.rehydrating |= !text.is_empty(),
@@ -271,8 +286,8 @@ impl<'p> Parser<'p> {
         } else {
             Access::Online
         };
-        let (etag, last_modified) = (item.etag, item.last_modified);
-        self.page.blobs.push(Blob { name, size, etag, last_modified, access });
+        let (etag, last_modified, declared) = (item.etag, item.last_modified, item.declared);
+        self.page.blobs.push(Blob { name, size, etag, last_modified, access, declared });
         Ok(())
     }
 

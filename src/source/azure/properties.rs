@@ -11,7 +11,7 @@ use super::retry::{Deadline, with_retries};
 use super::said::Head;
 use super::{AzureSource, PAGE_DEADLINE};
 use crate::model::error::{Error, Result};
-use crate::model::{Access, Blob, BlobName};
+use crate::model::{Access, Blob, BlobName, Declared};
 
 impl AzureSource {
     /// The blob of this name, as a listing would show it; `None` if there is none. A SAS for the blob is enough.
@@ -77,7 +77,8 @@ fn blob(name: &BlobName, headers: &HeaderMap) -> Option<Blob> {
     };
     let Version { etag, last_modified } = Version::of(headers);
     let size = headers.field("content-length")?.parse().ok()?;
-    Some(Blob { name: name.clone(), size, etag, last_modified, access })
+    let declared = Declared::new(headers.field("content-type"), headers.field("content-encoding"));
+    Some(Blob { name: name.clone(), size, etag, last_modified, access, declared })
 }
 
 #[cfg(test)]

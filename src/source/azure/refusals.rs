@@ -196,7 +196,9 @@ mod tests {
     use super::*;
 
     fn blob(name: &str) -> Blob {
-        Blob { name: BlobName::new(name), size: 1, etag: None, last_modified: None, access: Access::Online }
+        let name = BlobName::new(name);
+        let (access, declared) = (Access::Online, Default::default());
+        Blob { name, size: 1, etag: None, last_modified: None, access, declared }
     }
 
     #[test]

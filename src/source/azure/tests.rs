@@ -90,6 +90,7 @@ fn blob(name: &str) -> Blob {
         etag: Some(ETag::new("0x8D")),
         last_modified: None,
         access: Access::Online,
+        declared: Default::default(),
     }
 }
 

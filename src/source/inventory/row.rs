@@ -9,7 +9,7 @@ use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
 
 use crate::model::error::Error;
-use crate::model::{Access, Blob, BlobName, ETag, Origin};
+use crate::model::{Access, Blob, BlobName, Declared, ETag, Origin};
 
 /// The most containers that an error names.
 const MAX_NAMED: usize = 5;
@@ -25,6 +25,8 @@ pub(super) enum Column {
     Length,
     ETag,
     LastModified,
+    ContentType,
+    ContentEncoding,
     Tier,
     ArchiveStatus,
     Folder,
@@ -34,11 +36,13 @@ pub(super) enum Column {
 }
 
 impl Column {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Name,
         Self::Length,
         Self::ETag,
         Self::LastModified,
+        Self::ContentType,
+        Self::ContentEncoding,
         Self::Tier,
         Self::ArchiveStatus,
         Self::Folder,
@@ -56,6 +60,8 @@ impl Column {
             Self::Length => "Content-Length",
             Self::ETag => "Etag",
             Self::LastModified => "Last-Modified",
+            Self::ContentType => "Content-Type",
+            Self::ContentEncoding => "Content-Encoding",
             Self::Tier => "AccessTier",
             Self::ArchiveStatus => "ArchiveStatus",
             Self::Folder => "hdi_isfolder",
@@ -202,6 +208,7 @@ impl Row<'_> {
             etag: self.get(Column::ETag).map(ETag::new),
             last_modified: self.get(Column::LastModified).and_then(time),
             access,
+            declared: Declared::new(self.get(Column::ContentType), self.get(Column::ContentEncoding)),
         })
     }
 }
@@ -253,6 +260,8 @@ mod tests {
         let plain = of(&[]).expect("a blob");
         assert_eq!((plain.name.as_str(), plain.size, plain.etag), ("a/x.jpg", 12, None));
         assert_eq!(of(&[(ETag, "0x8D")]).expect("a blob").etag, Some(super::ETag::new("0x8D")));
+        let declared = of(&[(ContentType, "image/png"), (ContentEncoding, "")]).expect("a blob").declared;
+        assert_eq!(declared, Declared::new(Some("image/png"), None));
         assert_eq!(of(&[(Tier, "Archive")]).expect("a blob").access, Access::Archived);
         assert_eq!(
             of(&[(ArchiveStatus, "rehydrate-pending-to-hot")]).expect("a blob").access,

@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, Row, params};
 
 use crate::files::temporary;
 use crate::model::error::{Error, Result};
-use crate::model::{Access, Blob, BlobName, ETag};
+use crate::model::{Access, Blob, BlobName, Declared, ETag};
 
 /// Blobs per page.
 const PAGE: usize = 1_000;
@@ -17,12 +17,15 @@ const CACHE_KIB: u32 = 16 << 10;
 
 const CREATE: &str =
     "create table blobs (name blob not null, path blob not null, size integer not null, etag text,
-    last_modified integer, access text not null, access_reason text not null)";
-const INSERT: &str = "insert into blobs values (?, ?, ?, ?, ?, ?, ?)";
+    last_modified integer, access text not null, access_reason text not null,
+    content_type text, content_encoding text)";
+const INSERT: &str = "insert into blobs values (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 /// Of several rows with the same name, the newest comes first.
-const BY_BYTES: &str = "select name, size, etag, last_modified, access, access_reason from blobs
+const BY_BYTES: &str = "select name, size, etag, last_modified, access, access_reason,
+    content_type, content_encoding from blobs
     order by name, last_modified desc";
-const BY_FOLDER: &str = "select name, size, etag, last_modified, access, access_reason from blobs
+const BY_FOLDER: &str = "select name, size, etag, last_modified, access, access_reason,
+    content_type, content_encoding from blobs
     order by path, last_modified desc";
 
 /// Sorts blobs on disk: folder by folder if there are directories, or else by the bytes of their names.
@@ -63,6 +66,8 @@ impl Sorted {
                 blob.last_modified.map(Timestamp::as_microsecond),
                 blob.access.as_str(),
                 why,
+                blob.declared.content_type,
+                blob.declared.content_encoding,
             ])
         };
         add().map(drop).map_err(|error| failed(&error))
@@ -114,12 +119,14 @@ fn blob(row: &Row<'_>) -> rusqlite::Result<Blob> {
     let name: Vec<u8> = row.get(0)?;
     let (access, why): (String, String) = (row.get(4)?, row.get(5)?);
     let microseconds: Option<i64> = row.get(3)?;
+    let (content_type, encoding): (Option<String>, Option<String>) = (row.get(6)?, row.get(7)?);
     Ok(Blob {
         name: BlobName::new(String::from_utf8_lossy(&name)),
         size: row.get::<_, i64>(1)?.unsigned_abs(),
         etag: row.get::<_, Option<String>>(2)?.as_deref().map(ETag::unquoted),
         last_modified: microseconds.and_then(|time| Timestamp::from_microsecond(time).ok()),
         access: Access::named(&access, &why).unwrap_or(Access::Online),
+        declared: Declared::new(content_type.as_deref(), encoding.as_deref()),
     })
 }
 
@@ -156,11 +163,13 @@ mod tests {
         let blobs = [("é", 1), ("b", 2), ("a/", 3), ("b", 9), ("a\0b", 4), ("z", 5), ("a", 6), ("b", 1)];
         let (blobs, twice) = sorted(blobs.map(|(name, second)| {
             let last_modified = Timestamp::from_second(second).ok();
-            Blob { last_modified, ..Blob::not_entered(name) }
+            let declared = Declared::new(Some("image/x"), None);
+            Blob { last_modified, declared, ..Blob::not_entered(name) }
         }));
         assert_eq!((names(&blobs), twice), (vec!["a", "a\0b", "a/", "b", "z", "é"], 2));
         assert_eq!(blobs[3].last_modified, Timestamp::from_second(9).ok());
         assert_eq!(blobs[3].access, Access::NotEntered);
+        assert_eq!(blobs[3].declared, Declared::new(Some("image/x"), None));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub fn judged(name: &str, bytes: &[u8]) -> Asset {
         etag: None,
         last_modified: None,
         access: Access::Online,
+        declared: Default::default(),
     };
     let (mut examination, mut next) = Examination::begin(blob, Want::default(), None);
     let mut asks = Asks::default();

@@ -53,7 +53,10 @@ fn assert_no_complaints(mut page: Page) {
 fn the_page_says_what_the_json_report_says() {
     let document = Presync::dry_run(demo()).args(QUOTA).args(["--format", "json"]).run().json();
     let mut page = demo_page();
-    assert_eq!(page.text("h1"), "34 of 59 assets will be left out.");
+    assert_eq!(
+        page.text("h1"),
+        "34 of 59 assets will be left out: 23 break a rule, 11 do not fit the quota."
+    );
     let totals = page.texts("#verdict-legend dd").join(" ");
     let of = |verdict: &str| document["totals"][verdict].to_string();
     let numbers: Vec<_> = totals.split_whitespace().filter(|word| word.parse::<u64>().is_ok()).collect();

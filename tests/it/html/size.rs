@@ -39,6 +39,7 @@ fn asset(index: u64, count: u64, profile: &Profile) -> Asset {
         etag: None,
         last_modified: None,
         access: Access::Online,
+        declared: Default::default(),
     };
     let mut asset = rules::judge(blob, Content::Facts(facts), Reads::default(), profile);
     let by_rules: Vec<_> = Code::ALL.iter().filter(|code| !BY_BUDGET.contains(code)).collect();

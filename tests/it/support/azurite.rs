@@ -24,6 +24,7 @@ use hmac::{Hmac, Mac};
 use hyper::{Method, Response};
 use jiff::{Timestamp, ToSpan};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use presync::model::{BlobName, Format};
 use sha2::Sha256;
 
 use super::http::{Client, text};
@@ -117,9 +118,17 @@ impl Azurite {
         );
     }
 
-    /// Writes a block blob, replacing any existing one.
+    /// Writes a block blob, replacing any existing one. Its Content-Type is that of its extension, as tools for
+    /// uploading choose it.
     pub fn put(&self, container: &str, name: &str, bytes: impl Into<Vec<u8>>) {
-        let headers = [("x-ms-blob-type", "BlockBlob")];
+        let extension = BlobName::new(name).extension().map(str::to_owned).unwrap_or_default();
+        let media_type = Format::of_extension(&extension).and_then(|format| format.media_type(&extension));
+        self.put_typed(container, name, bytes, media_type.unwrap_or("application/octet-stream"));
+    }
+
+    /// Writes a block blob with this Content-Type, replacing any existing one.
+    pub fn put_typed(&self, container: &str, name: &str, bytes: impl Into<Vec<u8>>, content_type: &str) {
+        let headers = [("x-ms-blob-type", "BlockBlob"), ("x-ms-blob-content-type", content_type)];
         self.send(Method::PUT, &blob_path(container, name), &[], &headers, bytes.into());
     }
 

@@ -122,6 +122,8 @@ const counts = VERDICTS.map(({ key }) => totals[key]);
 byId("version").textContent = data.tool.version;
 byId("location").textContent = data.location;
 byId("verdict").textContent = data.verdict;
+byId("if-fixed").textContent = data.if_fixed;
+byId("next").append(...data.next.flatMap(([label, text]) => [el("dt", label), el("dd", text)]));
 byId("notes").append(...data.notes.map((note) => el("p.note", note)));
 byId("verdict-bar").replaceWith(
   stack(counts, Math.max(totals.listed, 1), "div.stack.tall", {

@@ -26,6 +26,7 @@ function gauges() {
       title: isOneUnit && !isShared ? `${gauge.unit} for ${many}` : gauge.unit,
       limit: gauge.limit,
       before: gauge.used_before,
+      reserve: gauge.reserve,
       used: gauge.used_before + gauge.cost + gauge.cost_of_other_kind,
       refused: refused.map(({ gauge, one, many }) => [gauge.refused, one, many]),
       first: firsts.sort((a, b) => a.at.position - b.at.position)[0],
@@ -44,7 +45,7 @@ function fit({ limit, refused }) {
 }
 
 function gaugeSection(gauge) {
-  const { title, limit, before, used, first } = gauge;
+  const { title, limit, before, reserve, used, first } = gauge;
   const whole = Math.max(limit ?? used, used, 1);
   const label = limit === null ? `${number(used)} used` : `${number(used)} of ${number(limit)} used`;
   const bar = el(
@@ -55,7 +56,8 @@ function gaugeSection(gauge) {
   );
   const facts = [`${number(used - before)} by this sync`];
   if (before > 0) facts.unshift(`${number(before)} used before`);
-  if (limit !== null) facts.push(`${number(Math.max(limit - used, 0))} left`);
+  if (limit !== null) facts.push(`${number(Math.max(limit - used - reserve, 0))} left`);
+  if (reserve > 0) facts.push(`${number(reserve)} kept free`);
   return el(
     "article.gauge-section",
     el("h3", title),

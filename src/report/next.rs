@@ -1,0 +1,81 @@
+//! What the numbers of a run are for: what would be needed if everything were fixed, and what to do next.
+
+use super::layout::{counted, number, quoted, refused};
+use crate::model::{Gauge, Kind};
+use crate::plan::{IfFixed, RunHeader, Summary};
+
+/// `8 images, 240 frames`.
+pub(super) fn counts(images: u64, frames: u64) -> String {
+    format!("{}, {}", counted(images, "image", "images"), counted(frames, "frame", "frames"))
+}
+
+/// How much would be needed if everything that can be fixed were fixed, and whether it fits. `None` if nothing can be.
+pub(super) fn if_fixed(header: &RunHeader, summary: &Summary) -> Option<String> {
+    let IfFixed { fixable, uncounted, images, frames, image_cost, frame_cost } = summary.if_fixed;
+    let quota = &summary.quota;
+    let need = |cost: u64, gauge: &Gauge, kind| {
+        let needed = format!("{} {}", number(cost), header.profile.quota_unit(kind));
+        match gauge.room() {
+            None => needed,
+            Some(room) if cost <= room => format!("{needed}, which fit"),
+            Some(room) => format!("{needed}, {} too many", number(cost - room)),
+        }
+    };
+    let needed = match quota.is_shared() {
+        true => {
+            let cost = image_cost.saturating_add(frame_cost);
+            format!("{} ({})", need(cost, &quota.images, Kind::Image), counts(images, frames))
+        }
+        false => {
+            let images = need(image_cost, &quota.images, Kind::Image);
+            format!("{images}; {}", need(frame_cost, &quota.frames, Kind::Video))
+        }
+    };
+    let unknown = match uncounted {
+        0 => String::new(),
+        1 => "; the frames of 1 video are not known yet".to_owned(),
+        videos => format!("; the frames of {} videos are not known yet", number(videos)),
+    };
+    let assets = counted(fixable, "asset", "assets");
+    (fixable > 0).then(|| format!("with the {assets} that can be fixed: {needed}{unknown}"))
+}
+
+/// What to do next, as labels and texts with commands.
+pub(super) fn next_steps(header: &RunHeader, summary: &Summary) -> Vec<(&'static str, String)> {
+    let totals = &summary.totals;
+    let source = quoted(header.root.as_deref().unwrap_or(&header.origin.location));
+    let profile = match &*header.profile_from {
+        "nexus" => String::new(),
+        profile => format!(" --profile {}", quoted(profile)),
+    };
+    let workspace = header.workspace.as_deref().map(|name| format!(" --workspace {}", quoted(name)));
+    let run = format!("presync dry-run {source}{profile}{}", workspace.unwrap_or_default());
+    if summary.incomplete.is_some() {
+        return vec![("again", format!("{run}; with --plan FILE, --resume continues where it stopped"))];
+    }
+    if totals.listed == totals.skipped {
+        return Vec::new();
+    }
+    let mut steps = Vec::new();
+    if totals.unknown > 0 {
+        let text =
+            "run again for what could not be judged, or leave it out with presync commit --allow-unknown";
+        steps.push(("unknown", text.to_owned()));
+    }
+    if summary.if_fixed.fixable > 0 {
+        let assets = counted(summary.if_fixed.fixable, "asset", "assets");
+        steps.push(("fix", format!("{assets} with the commands above, upload them, and check again: {run}")));
+    }
+    if refused(summary) > 0 {
+        let text = "raise the limit, leave assets out, or let the most assets fit: --admit most-assets";
+        steps.push(("quota", text.to_owned()));
+    }
+    if totals.accepted > 0 {
+        let commit = match header.workspace {
+            Some(_) => "presync commit plan.parquet",
+            None => "presync commit plan.parquet --workspace NAME",
+        };
+        steps.push(("sync", format!("{run} --plan plan.parquet, then {commit}, then sync on the platform")));
+    }
+    steps
+}
