@@ -29,6 +29,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::files::{own, regular};
 use crate::model::error::{Error, Result, reason};
 use crate::source::azure::AuthMode;
 use crate::source::location::{ContainerUrl, Environment, Sas};
@@ -103,6 +104,8 @@ impl Connection {
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
     path: PathBuf,
+    /// Whether the file was found rather than named on the command line.
+    was_found: bool,
     by_name: BTreeMap<String, Connection>,
     rules: Rules,
 }
@@ -115,12 +118,41 @@ impl Connections {
     /// Returns an error if the file cannot be read, or, with line and column, if it is not valid.
     pub(crate) fn load(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        let text = std::fs::read_to_string(&path).map_err(|error| {
+        let text = regular::read_to_string(&path).map_err(|error| {
             Error::new(format!("cannot read '{}': {}", path.display(), reason(&error)))
                 .with_hint("pass an existing file to --config, or omit it to search for presync.toml")
         })?;
         let parse::Contents { by_name, rules } = parse::parse(&text, &path)?;
-        Ok(Self { path, by_name, rules })
+        Ok(Self { path, was_found: false, by_name, rules })
+    }
+
+    /// The same for a file that was [found](find), and not named on the command line.
+    ///
+    /// # Errors
+    ///
+    /// As for [`load`](Self::load).
+    pub(crate) fn load_found(path: impl Into<PathBuf>) -> Result<Self> {
+        Ok(Self { was_found: true, ..Self::load(path)? })
+    }
+
+    /// Checks that a connection of this file may be used with a credential: anyone who can write to a folder above the
+    /// working directory can put a file there, and so decide where a credential is sent.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the file was not named on the command line, and belongs to another user or leads to a host that
+    /// is neither Azure's nor this machine.
+    pub(crate) fn check_trust(&self, url: &ContainerUrl, auth: AuthMode) -> Result<()> {
+        let shown = self.path.display();
+        let is_foreign = || std::fs::metadata(&self.path).is_ok_and(|metadata| !own::is_ours(&metadata));
+        let what = match () {
+            () if !self.was_found => return Ok(()),
+            () if is_foreign() => format!("'{shown}' belongs to another user, and was not named"),
+            () if auth == AuthMode::Anonymous || url.is_trusted() => return Ok(()),
+            () => format!("'{shown}' was not named, and '{url}' isn't an Azure address"),
+        };
+        Err(Error::new(what)
+            .with_hint(format!("if you trust it with your credential, add --config '{shown}'")))
     }
 
     /// The file's rules.
@@ -167,6 +199,12 @@ impl Connections {
             (false, more) => format!("it has {} and {more} more", names.join(", ")),
         }
     }
+}
+
+/// Reads the text of a file, and checks all of it.
+#[cfg(feature = "fuzz")]
+pub(crate) fn read(text: &str) -> Result<()> {
+    parse::parse(text, Path::new(FILE_NAME)).map(drop)
 }
 
 /// The file in `folder` or the nearest one above it.

@@ -17,6 +17,15 @@
 
 #![warn(unreachable_pub)]
 
+/// Reads the text of a `presync.toml`, for the fuzz targets.
+///
+/// # Errors
+/// Returns an error if it is not valid.
+#[cfg(feature = "fuzz")]
+pub fn read_connections(text: &str) -> model::error::Result<()> {
+    connections::read(text)
+}
+
 pub mod bench;
 pub mod command;
 pub mod commit;

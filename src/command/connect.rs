@@ -2,20 +2,21 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
-use anstream::AutoStream;
 use clap::{Args, ValueEnum};
 
 use super::args::{AzureArgs, ColorArgs};
 use super::exit::Exit;
+use super::output::stdout;
 use super::say;
 use super::target::{Resolved, Target};
 use super::values::{one_line, origin};
 use crate::connections::{self, Added, Connection, FILE_NAME};
 use crate::model::error::{Error, Result};
 use crate::report;
+use crate::report::runner::Syntax;
 use crate::source::azure::commands::{Account, Shell};
 use crate::source::location::{ContainerUrl, Environment, Location};
 
@@ -107,7 +108,7 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit> {
             say("the SAS was not written, because the file is shared: set AZURE_STORAGE_SAS_TOKEN");
         }
     }
-    let mut out = AutoStream::new(io::stdout(), args.color.choice());
+    let mut out = stdout(Syntax::Text, args.color.choice());
     let origin = [ORIGIN.to_owned()];
     let plan = Plan {
         url,

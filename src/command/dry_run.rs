@@ -14,8 +14,8 @@ use super::output::Output;
 use super::parts::{self, Weigh};
 use super::target::Resolved;
 use super::{ledger, say, say_rate, say_tally, shard};
-use crate::model::error::{Error, Result};
 use crate::model::Quota;
+use crate::model::error::{Error, Result};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::plan_file::checkpoint::Checkpoint;
 use crate::report::{self, Format, ProgressBar, shown};
@@ -53,7 +53,8 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
         let options = azure::Options {
             depth: args.depth(),
             limits: args.performance.limits(),
-            ..azure::Options::default()
+            notice: if args.display.verbose { say } else { |_| {} },
+            ..args.azure.options()
         };
         let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
         let input = Input::open(source, &args.inventory)?;

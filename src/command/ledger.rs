@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use crate::files::{own, temporary};
 use crate::ledger::{self, Amounts, Balance, Counting, Known, Ledger};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Period, PeriodKind, Quota, QuotaKind, Scope};
-use crate::plan::RunHeader;
+use crate::plan::{RunHeader, Summary};
 use crate::plan_file::{self, PlanReader};
 use crate::report::shown;
 use crate::rules::Profile;
@@ -22,10 +23,12 @@ const ATTEMPTS: usize = 5;
 /// Where the ledger is: `--ledger`, else `PRESYNC_LEDGER`, else the user's data folder.
 pub(super) fn path(option: Option<&Path>, environment: &Environment) -> Result<PathBuf> {
     let named = || environment.var_os("PRESYNC_LEDGER").map(PathBuf::from);
-    match option.map(Path::to_owned).or_else(named) {
-        Some(path) => Ok(path),
-        None => ledger::default_path(),
-    }
+    let path = match option.map(Path::to_owned).or_else(named) {
+        Some(path) => path,
+        None => ledger::default_path()?,
+    };
+    own::check_links(&path)?;
+    Ok(path)
 }
 
 /// Opens the ledger, which is created if needed; at the default path, so is its folder.
@@ -52,13 +55,19 @@ pub(super) fn quota(path: &Path, workspace: &str, period: Period, profile: &Prof
     })
 }
 
-/// What the accepted assets of a run use, by kind; a kind of which they use nothing is absent.
-pub(super) fn costs(profile: &Profile, quota: &Quota) -> Result<Amounts> {
+/// What the accepted assets of a run use beyond what they give back, by kind; a kind of which they use nothing is
+/// absent.
+pub(super) fn costs(profile: &Profile, summary: &Summary) -> Result<Amounts> {
     let (images, frames) = kinds(profile)?;
-    let mut costs = Amounts::new();
+    let (quota, mut costs) = (&summary.quota, Amounts::new());
     for (kind, cost) in [(images, quota.images.cost), (frames, quota.frames.cost)] {
         let sum = costs.entry(kind).or_default();
         *sum = cost.saturating_add(*sum);
+    }
+    if let Some(synced) = &summary.synced {
+        for (kind, back) in [(images, synced.returned.images), (frames, synced.returned.frames)] {
+            costs.entry(kind).and_modify(|sum| *sum = sum.saturating_sub(back));
+        }
     }
     costs.retain(|_, cost| *cost > 0);
     Ok(costs)
@@ -123,9 +132,7 @@ fn with_plan(plan: &Path, scope: &Scope, known: Known) -> Result<OnPlatform> {
         ))
         .with_hint("give --synced a plan of the same container"));
     }
-    let failed =
-        |error: std::io::Error| Error::new(format!("cannot create a temporary folder: {}", reason(&error)));
-    let folder = tempfile::Builder::new().prefix("presync-").tempdir().map_err(failed)?;
+    let folder = temporary::folder()?;
     let file = folder.path().join("synced.parquet");
     plan_file::synced::of_plan(plan, &of_plan, known.file.as_deref(), &file)?;
     let mut sources = known.sources;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::model::error::{Error, Result, reason};
+use crate::model::secret::redact;
+use crate::model::shown;
 use crate::run::Snapshot;
 use crate::source::inventory::Tally;
 
@@ -22,6 +24,7 @@ pub(crate) mod dry_run;
 mod examine;
 mod exit;
 mod explain;
+mod fix;
 mod interrupt;
 mod ledger;
 mod loopback;
@@ -31,6 +34,7 @@ mod preview;
 mod quota;
 mod report;
 mod rule;
+pub(crate) mod secrets;
 mod shard;
 mod target;
 mod values;
@@ -38,9 +42,9 @@ mod values;
 pub use cli::{Cli, main};
 pub use exit::Exit;
 
-/// Prints a line to stderr. A closed stderr is ignored.
+/// Prints a line to stderr, without secrets and without anything that controls a terminal. A closed stderr is ignored.
 fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(output::stderr(), "{}", shown(&redact(line)));
 }
 
 /// Whether progress can be drawn: stderr must be a terminal that can move its cursor.
@@ -57,13 +61,14 @@ fn say_rate(listed: u64, elapsed: Duration) {
 
 /// Prints the counts of an inventory's rows, and how many of its blobs are out of date.
 fn say_tally(tally: &Tally, ended: &Snapshot, verbose: bool) {
-    if verbose {
-        let Tally { rows, elsewhere, hidden, twice } = tally;
-        let [rows, elsewhere, hidden, twice] =
-            [rows, elsewhere, hidden, twice].map(|count| count.load(Ordering::Relaxed));
+    let Tally { rows, elsewhere, nameless, hidden, twice } = tally;
+    let [rows, elsewhere, nameless, hidden, twice] =
+        [rows, elsewhere, nameless, hidden, twice].map(|count| count.load(Ordering::Relaxed));
+    if verbose || elsewhere + nameless + hidden + twice > 0 {
         say(&format!(
-            "inventory: {rows} rows; left out {elsewhere} in other containers or prefixes, {hidden} that are \
-             snapshots, old versions or deleted, {twice} with a newer row of the same name"
+            "inventory: {rows} rows; left out {elsewhere} in other containers or prefixes, {nameless} without a \
+             container's name, {hidden} that are snapshots, old versions or deleted, {twice} with a newer row of the \
+             same name"
         ));
     }
     let Snapshot { gone, changed, .. } = ended;

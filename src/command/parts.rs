@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::values::{admit, whole_number};
-use crate::model::error::{Error, Result, reason};
+use crate::files::temporary;
+use crate::model::error::{Error, Result};
 use crate::model::{Admit, Asset, Origin};
 use crate::plan::audit::{self, Audit, Container, ContainerOutcome};
 use crate::plan::{Folders, RunHeader, Sink, Summary, TopFolders};
@@ -71,9 +72,7 @@ pub(super) fn open(path: &Path, weigh: Weigh) -> Result<Opened> {
         };
     }
     let parts = PartFolder::open(path)?;
-    let unwritable =
-        |error: std::io::Error| Error::new(format!("cannot create a temporary folder: {}", reason(&error)));
-    let folder = tempfile::Builder::new().prefix("presync-").tempdir().map_err(unwritable)?;
+    let folder = temporary::folder()?;
     let plan = folder.path().join("plan.parquet");
     merge(path, &parts, weigh, &plan)?;
     Ok(Opened { reader: PlanReader::open(&plan)?, _folder: Some(folder) })
@@ -118,6 +117,7 @@ pub(super) fn audit(folders: &[PathBuf], weigh: Weigh) -> Result<Audit> {
             origin: header.origin,
             profile: header.profile.name.clone(),
             project: None,
+            within: None,
             outcome: match &parts.incomplete {
                 None => ContainerOutcome::Complete(summary),
                 Some(why) => ContainerOutcome::Incomplete(summary, Error::new(why)),

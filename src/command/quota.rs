@@ -1,12 +1,13 @@
 //! `presync quota`: shows and changes the ledger.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
+use anstream::ColorChoice;
 use jiff::Timestamp;
 
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Output, stdout};
 use super::parts::{self, Weigh};
 use super::target::{Resolved, Target};
 use super::{ledger, say};
@@ -14,6 +15,7 @@ use crate::ledger::{Ledger, Release, Reservation};
 use crate::model::error::{Error, Result};
 use crate::model::{Month, Period, QuotaKind};
 use crate::report::quota::{self, Statement, Workspace};
+use crate::report::runner::Syntax;
 use crate::report::{self, shown};
 use crate::source::location::Environment;
 
@@ -72,7 +74,7 @@ fn show(args: &ShowArgs, environment: &Environment, now: Timestamp) -> Result<()
     } else if args.history {
         statement.history = Some(Vec::new());
     }
-    let output = Output::open(None, args.color.choice())?;
+    let output = Output::open(None, args.format, args.color.choice())?;
     quota::write(args.format, &statement, output.writer(), output.width)
         .map_err(|error| report::output(&error))
 }
@@ -88,7 +90,8 @@ fn set(args: &SetArgs, environment: &Environment, now: Timestamp) -> Result<()> 
         let limits: Vec<_> = args.limits().into_iter().filter(|(of, _)| *of == kind).collect();
         let used: Vec<_> = args.used().into_iter().filter(|(of, _)| *of == kind).collect();
         let changes = ledger.set(&args.workspace, period, &limits, &used, now)?;
-        lines.extend(changes.iter().map(|change| format!("{workspace}, {period}, {}", quota::change(change))));
+        lines
+            .extend(changes.iter().map(|change| format!("{workspace}, {period}, {}", quota::change(change))));
         if !used.is_empty() {
             let reserved = ledger.reservations(&args.workspace, period)?;
             waiting = waiting.max(reserved.iter().filter(|held| held.costs.contains_key(&kind)).count());
@@ -172,7 +175,8 @@ fn release(args: &ReleaseArgs, environment: &Environment, now: Timestamp) -> Res
         lines.push(match ledger.release(plan, now)? {
             Release::Released(held) => {
                 let (workspace, period) = (shown(&held.workspace), held.period);
-                let costs = if held.costs.is_empty() { "nothing".to_owned() } else { quota::amounts(&held.costs) };
+                let costs =
+                    if held.costs.is_empty() { "nothing".to_owned() } else { quota::amounts(&held.costs) };
                 format!("released {costs} of {workspace} for {period}")
             }
             Release::ReleasedBefore(_) => "already released".to_owned(),
@@ -209,14 +213,16 @@ fn forget(args: &ForgetArgs, environment: &Environment) -> Result<()> {
     match forgotten.is_empty() {
         true => say_result(["nothing was known to be synced".to_owned()]),
         false => say_result(
-            forgotten.iter().map(|synced| format!("forgot {} assets of {}", synced.assets, shown(&synced.source))),
+            forgotten
+                .iter()
+                .map(|synced| format!("forgot {} assets of {}", synced.assets, shown(&synced.source))),
         ),
     }
 }
 
 /// Prints lines to stdout.
 fn say_result(lines: impl IntoIterator<Item = String>) -> Result<()> {
-    let mut out = io::stdout();
+    let mut out = stdout(Syntax::Text, ColorChoice::Auto);
     let print = || lines.into_iter().try_for_each(|line| writeln!(out, "{line}"));
     print().map_err(|error| report::output(&error))
 }

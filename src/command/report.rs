@@ -81,7 +81,7 @@ fn report_on_all(args: &ReportArgs, folders: &[PathBuf]) -> Result<Exit> {
                 )));
         }
     };
-    let output = Output::open(args.output.as_deref(), args.color.choice())?;
+    let output = Output::open(args.output.as_deref(), format, args.color.choice())?;
     let audit = parts::audit(folders, args.weigh)?;
     report::audit::write(format, &audit, output.writer(), output.width)
         .map_err(|error| report::output(&error))?;

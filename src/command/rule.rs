@@ -2,14 +2,15 @@
 
 use std::io::{self, Write};
 
-use anstream::AutoStream;
 use clap::Args;
 
 use super::args::ColorArgs;
 use super::exit::Exit;
+use super::output::stdout;
 use crate::model::error::{Error, Result};
 use crate::model::{Code, Severity};
 use crate::report;
+use crate::report::runner::Syntax;
 use crate::report::style::{self, BOLD, DIM};
 use crate::rules::{self, Profile};
 
@@ -32,7 +33,7 @@ pub(super) struct RuleArgs {
 /// # Errors
 /// Returns an error if there is no such rule, or if the profile does not exist or isn't valid.
 pub(super) fn run(args: &RuleArgs) -> Result<Exit> {
-    let mut out = AutoStream::new(io::stdout(), args.color.choice());
+    let mut out = stdout(Syntax::Text, args.color.choice());
     let written = match (&args.profile, &args.code) {
         (Some(profile), _) => out.write_all(Profile::text(profile)?.as_bytes()),
         (None, Some(wanted)) => one(&mut out, find(wanted)?),

@@ -9,6 +9,7 @@ use super::examine::Input;
 use super::exit::Exit;
 use super::interrupt::interrupted;
 use super::{is_live, say, say_rate, say_tally};
+use crate::files::own;
 use crate::model::Quota;
 use crate::model::error::{Error, Result, reason};
 use crate::plan::{RunHeader, Sink};
@@ -30,6 +31,7 @@ pub(super) async fn run(
     args: &DryRunArgs,
 ) -> Result<Exit> {
     let begun = Instant::now();
+    own::check_links(out)?;
     std::fs::create_dir_all(out).map_err(|error| {
         Error::new(format!("cannot create the folder '{}': {}", out.display(), reason(&error)))
     })?;

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::args::AzureArgs;
+use super::say;
 use crate::connections::{self, Connection, Connections, FILE_NAME, Rules};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Gauge, Quota};
@@ -45,6 +46,23 @@ impl Resolved {
     }
 
     fn new(target: Target<'_>, env: &Environment, prefix: fn(&Connection, &str) -> String) -> Result<Self> {
+        let resolved = Self::without_warning(target, env, prefix)?;
+        if let Location::Container(url) = &resolved.location
+            && url.is_exposed()
+            && (url.sas().is_some() || env.var("AZURE_STORAGE_SAS_TOKEN").is_some())
+        {
+            say(
+                "warning: the SAS is sent over plain http, where others can read and use it: write https:// in the URL",
+            );
+        }
+        Ok(resolved)
+    }
+
+    fn without_warning(
+        target: Target<'_>,
+        env: &Environment,
+        prefix: fn(&Connection, &str) -> String,
+    ) -> Result<Self> {
         let Target { source, azure, profile } = target;
         let reference = source.to_str().map(connections::reference).transpose()?.flatten();
         let connections = match (&azure.config, reference) {
@@ -75,10 +93,12 @@ impl Resolved {
         env: &Environment,
     ) -> Result<Self> {
         let url = connection.url(azure.account.as_deref(), prefix, env)?;
+        let auth = azure.auth.or(connection.auth).unwrap_or_default();
+        connections.check_trust(&url, auth)?;
         let of_connection = || Some(below(connections.folder(), connection.profile.as_deref()?));
         Ok(Self {
             location: Location::Container(url),
-            auth: azure.auth.or(connection.auth).unwrap_or_default(),
+            auth,
             profile: profile.map(str::to_owned).or_else(of_connection).unwrap_or_else(default_profile),
             connection: Some(connection.clone()),
             rules: Some(connections.rules().clone()),
@@ -118,7 +138,7 @@ impl Resolved {
 pub(super) fn connections(file: Option<&Path>) -> Result<Connections> {
     match file {
         Some(file) => Connections::load(file),
-        None => Connections::load(nearest()?),
+        None => Connections::load_found(nearest()?),
     }
 }
 

@@ -33,7 +33,8 @@ impl Comparison {
         let planned = header.profile.quota.period.at(header.begun);
         if planned != period {
             let (planned, now) = (planned.to_string(), period.to_string());
-            obstacles.add(ObstacleKind::Month, "", || format!("the plan is for {planned}, but it is {now} now"));
+            obstacles
+                .add(ObstacleKind::Month, "", || format!("the plan is for {planned}, but it is {now} now"));
         }
         if header.probe_version < probe {
             let version = header.probe_version;

@@ -1,6 +1,7 @@
 //! The folder of a commit, which gets its name only when it is complete.
 
-use std::fs::{self, File, TryLockError};
+use std::ffi::OsStr;
+use std::fs::{self, DirEntry, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,13 +10,18 @@ use serde::Deserialize;
 use tempfile::TempDir;
 
 use super::RECORD;
+use crate::files::own;
 use crate::model::error::{Error, Result, reason};
 
 /// The most bytes read from a `commit.json`: 1 MiB, a thousand times what presync writes.
 const MAX_RECORD: u64 = 1 << 20;
 
-/// The prefix of the name of a folder until it is complete.
+/// The prefix of the name of a folder until it is complete; some random letters and digits follow.
 const TEMPORARY: &str = ".presync-commit-";
+/// How many of them.
+const RANDOM: usize = 6;
+/// The files that such a folder may have.
+const FILES: [&str; 4] = [RECORD, "accepted.jsonl", "accepted.txt", "rejected.csv"];
 
 /// A folder that is being filled next to its final location. If it is dropped before it is complete, it is removed.
 /// What a killed process leaves behind is removed by the next commit.
@@ -40,12 +46,13 @@ impl CommitFolder {
     /// Creates the folder that will be moved to `path`.
     ///
     /// # Errors
-    /// Returns an error if the parent of `path` cannot be written.
+    /// Returns an error if the parent of `path` cannot be written, or if a link of another user leads there.
     pub fn create(path: &Path) -> Result<Self> {
         let parent = parent(path);
+        own::check_links(parent)?;
         remove_abandoned(parent);
         let mut builder = tempfile::Builder::new();
-        builder.prefix(TEMPORARY);
+        builder.prefix(TEMPORARY).rand_bytes(RANDOM);
         // Use the permissions of any new folder: the umask decides who else may read it.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
@@ -66,7 +73,7 @@ impl CommitFolder {
     /// # Errors
     /// Returns an error if the file cannot be created.
     pub fn file(&self, name: &str) -> Result<File> {
-        File::create(self.temporary.path().join(name)).map_err(|error| self.failed(&error))
+        File::create_new(self.temporary.path().join(name)).map_err(|error| self.failed(&error))
     }
 
     /// Writes the last file of the folder, and syncs everything to disk.
@@ -179,13 +186,36 @@ fn lock(folder: &Path) -> Lock {
     }
 }
 
-/// Removes what killed processes have left in a folder, if possible. Their locks ended with them.
+/// Removes what killed processes have left in a folder, if possible. Their locks ended with them. A folder that has
+/// anything else stays as it is.
 fn remove_abandoned(parent: &Path) {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(TEMPORARY)) {
-        if let Lock::Held(_lock) = lock(&entry.path()) {
-            let _ = fs::remove_dir_all(entry.path());
+    for entry in entries.filter(|entry| is_temporary(&entry.file_name())) {
+        let is_own = entry.metadata().is_ok_and(|metadata| metadata.is_dir() && own::is_ours(&metadata));
+        if is_own && let Lock::Held(_lock) = lock(&entry.path()) {
+            remove(&entry.path());
         }
+    }
+}
+
+fn is_temporary(name: &OsStr) -> bool {
+    let random = name.to_str().and_then(|name| name.strip_prefix(TEMPORARY));
+    random.is_some_and(|random| {
+        random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+/// Removes a folder with nothing but files of a commit.
+fn remove(folder: &Path) {
+    let is_file = |entry: &DirEntry| {
+        let name = entry.file_name();
+        FILES.iter().any(|file| name == *file) && entry.file_type().is_ok_and(|kind| kind.is_file())
+    };
+    let entries: io::Result<Vec<_>> = fs::read_dir(folder).and_then(Iterator::collect);
+    let Ok(entries) = entries else { return };
+    if entries.iter().all(is_file) {
+        entries.iter().for_each(|entry| _ = fs::remove_file(entry.path()));
+        let _ = fs::remove_dir(folder);
     }
 }
 

@@ -8,14 +8,12 @@ use sha2::{Digest, Sha256};
 
 use super::folder::CommitFolder;
 use super::txt;
+use crate::files::cell::cell;
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, Severity, Verdict};
 
 /// The most names kept as examples of those that `accepted.txt` cannot contain.
 const EXAMPLES: usize = 5;
-
-/// Characters that a spreadsheet may treat as the start of a formula (OWASP, "CSV Injection").
-const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
 /// Writes an asset's JSON record, without a line break. It is passed in, because reports depend on commits and not the
 /// other way around.
@@ -115,7 +113,7 @@ impl Manifests {
             let fix = finding.fix.as_deref().unwrap_or_default();
             let cells = [asset.blob.name.as_str(), asset.verdict.as_str(), finding.code.as_str()];
             let cells = cells.into_iter().chain([finding.message.as_str(), fix]);
-            self.rejected.write_record(cells.map(harmless).collect::<Vec<_>>())?;
+            self.rejected.write_record(cells.map(|text| cell(text).into_owned()).collect::<Vec<_>>())?;
             self.rejected_rows += 1;
         }
         Ok(())
@@ -134,11 +132,6 @@ impl Manifests {
         }
         Ok(written)
     }
-}
-
-/// Prefixes a cell with an apostrophe if a spreadsheet could treat it as a formula.
-fn harmless(cell: &str) -> String {
-    if cell.starts_with(FORMULA) { format!("'{cell}") } else { cell.to_owned() }
 }
 
 fn csv_failed(error: csv::Error) -> Error {

@@ -4,7 +4,7 @@
 //! there, and a repetition level, which is 0 where a row begins (Parquet, "Nested Encoding"). Lists may be one deep.
 
 use parquet::basic::Repetition;
-use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::{
     BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType,
     FloatType, Int32Type, Int64Type, Int96, Int96Type,
@@ -13,6 +13,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::RowGroupReader;
 use parquet::schema::types::{ColumnDescriptor, Type};
 
+use super::pages::Checked;
 use super::parquet_file::Fault;
 
 /// A value as it is stored.
@@ -60,8 +61,13 @@ impl LeafReader {
         if column.max_rep_level() > 1 {
             return Err(general(format!("its column '{}' has lists of lists", column.path())));
         }
+        let pages = Checked::new(
+            group.get_column_page_reader(leaf)?,
+            column.max_rep_level() > 0,
+            column.max_def_level() > 0,
+        );
         Ok(Self {
-            store: store(group.get_column_reader(leaf)?),
+            store: store(get_column_reader(schema.column(leaf), Box::new(pages))),
             levels: levels(schema.root_schema(), column),
             definition: Vec::new(),
             repetition: Vec::new(),

@@ -54,6 +54,23 @@ pub(crate) fn open(mut file: File) -> Result<SerializedFileReader<File>, Refused
     guarded(|| SerializedFileReader::new(file)).map_err(Refused::Damaged)
 }
 
+/// Where the footer of a file begins, and its bytes up to the file's end.
+///
+/// # Errors
+/// Returns an error if the file cannot be read or is cut short.
+pub(super) fn footer(file: &mut File) -> io::Result<(u64, Vec<u8>)> {
+    let cut = || io::Error::from(io::ErrorKind::UnexpectedEof);
+    let tail = file.metadata()?.len().checked_sub(TAIL).ok_or_else(cut)?;
+    let mut len = [0; 4];
+    file.seek(SeekFrom::Start(tail))?;
+    file.read_exact(&mut len)?;
+    let start = tail.checked_sub(u64::from(u32::from_le_bytes(len)).min(MAX_FOOTER)).ok_or_else(cut)?;
+    let mut footer = Vec::new();
+    file.seek(SeekFrom::Start(start))?;
+    file.take(MAX_FOOTER + TAIL).read_to_end(&mut footer)?;
+    Ok((start, footer))
+}
+
 /// The key-value metadata of a file.
 pub(crate) fn pairs(file: &SerializedFileReader<File>) -> &[KeyValue] {
     file.metadata().file_metadata().key_value_metadata().map_or(&[], Vec::as_slice)

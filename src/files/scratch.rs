@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use crate::model::error::{Error, Result, reason};
+use super::temporary::failed;
+use crate::model::error::Result;
 
 /// Bytes that are written at a time.
 const AT_ONCE: usize = 256 << 10;
@@ -68,9 +69,4 @@ impl Scratch {
         self.pending.clear();
         Ok(())
     }
-}
-
-fn failed(error: &io::Error) -> Error {
-    Error::new(format!("cannot use a temporary file: {}", reason(error)))
-        .with_hint("set TMPDIR to a folder that you may write to and that has enough space")
 }

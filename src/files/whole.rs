@@ -6,7 +6,13 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::own;
 use crate::model::error::{Error, Result, reason};
+
+/// What the names of unfinished files begin with; some random letters and digits follow.
+const TEMPORARY: &str = ".presync-";
+/// How many of them.
+const RANDOM: usize = 6;
 
 /// A file that is written under a temporary name. Until it is committed, an older file at its path stays as it is. If
 /// it is dropped before that, nothing is left behind.
@@ -45,7 +51,7 @@ impl WholeFile {
         self.file.as_file().try_clone()
     }
 
-    /// Syncs the file to disk and puts it in place, with the permissions of the file that it replaces.
+    /// Syncs the file to disk and puts it in place, with the permissions of this user's file that it replaces.
     ///
     /// # Errors
     /// Returns an error if that fails; the old file is then still there.
@@ -53,8 +59,11 @@ impl WholeFile {
         let Self { file, path } = self;
         let failed =
             |error: io::Error| Error::new(format!("cannot write '{}': {}", path.display(), reason(&error)));
-        if let Ok(metadata) = fs::metadata(&path) {
-            file.as_file().set_permissions(metadata.permissions()).map_err(failed)?;
+        // Someone else's file could have been put there to make this one writable for everybody.
+        if let Some(before) =
+            fs::symlink_metadata(&path).ok().filter(|there| there.is_file() && own::is_ours(there))
+        {
+            file.as_file().set_permissions(rights(&before)).map_err(failed)?;
         }
         // Before the rename: after a power loss, the path must hold the old or the new bytes, not an empty file.
         file.as_file().sync_all().map_err(failed)?;
@@ -75,11 +84,23 @@ impl Write for WholeFile {
     }
 }
 
+/// The permissions of a file to replace, without those that make a program run as its owner.
+fn rights(before: &fs::Metadata) -> fs::Permissions {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::Permissions::from_mode(before.permissions().mode() & 0o777)
+    }
+    #[cfg(not(unix))]
+    before.permissions()
+}
+
 /// Where a file at `path` will be: there, or at the target of a link.
 ///
 /// # Errors
-/// Returns an error if something other than a file is there.
+/// Returns an error if something other than a file is there, or if a link of another user leads there.
 pub(crate) fn target(path: &Path) -> Result<PathBuf> {
+    own::check_links(path)?;
     if path.is_dir() {
         return Err(Error::new(format!("'{}' is a folder, not a file", path.display()))
             .with_hint("give the name of a file in it"));
@@ -100,9 +121,18 @@ pub(crate) fn not_writable(path: &Path, error: &io::Error) -> Error {
 /// A temporary file that others may read if the umask allows it, like any new file.
 fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY).rand_bytes(RANDOM);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder)
+}
+
+/// Whether an unfinished file may have this name.
+pub(crate) fn is_unfinished(name: &str) -> bool {
+    let random = name.strip_prefix(TEMPORARY);
+    random.is_some_and(|random| {
+        random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -40,7 +40,8 @@ impl Ledger {
                 }
                 put(connection, (workspace, period, kind), subject, after)?;
                 let workspace = workspace.to_owned();
-                let change = Change { time: now, workspace, period, kind, subject, plan: None, before, after };
+                let change =
+                    Change { time: now, workspace, period, kind, subject, plan: None, before, after };
                 record(connection, &change)?;
                 changes.push(change);
             }

@@ -5,8 +5,8 @@ use super::basenames::{SeenBasenames, add_finding};
 use super::claim::{Turns, charge, claim};
 use super::curve::{Curves, Shortage};
 use crate::model::{
-    Admit, Asset, BlobName, Code, Cost, Finding, Gone, Kind, Overrides, Quota, QuotaKind, SyncState, SyncTotals, Totals,
-    Verdict,
+    Admit, Asset, BlobName, Code, Cost, Finding, Gone, Kind, Overrides, Quota, QuotaKind, SyncState,
+    SyncTotals, Totals, Verdict,
 };
 
 /// The summary of a run so far.
@@ -227,7 +227,17 @@ mod tests {
         };
         let facts = Facts::of(Format::Unknown);
         let (findings, reads) = (Vec::new(), Reads::default());
-        Asset { blob, kind, facts, verdict: Verdict::Accept, cost, synced: None, findings, skipped: None, reads }
+        Asset {
+            blob,
+            kind,
+            facts,
+            verdict: Verdict::Accept,
+            cost,
+            synced: None,
+            findings,
+            skipped: None,
+            reads,
+        }
     }
 
     fn codes(asset: &Asset) -> Vec<Code> {

@@ -19,7 +19,8 @@ pub struct RunHeader {
     pub root: Option<String>,
     /// The complete rules, so that changes to them can be detected.
     pub profile: Arc<Profile>,
-    /// Where the rules come from: the name of a built-in profile, or the absolute path of a file.
+    /// Where the rules come from: the name of a built-in profile, or the absolute path of a file. That file is for people
+    /// to find; presync never opens it, because a plan may be someone else's.
     pub profile_from: String,
     /// The workspace in the ledger whose quota was used.
     pub workspace: Option<String>,

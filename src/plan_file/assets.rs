@@ -9,18 +9,24 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 
 use super::names::Names;
-use super::rows::{BATCH_ROWS, GroupRows, check_group, position_leaf};
+use super::rows::{GroupRows, check_group, position_leaf};
+use crate::files::pages::Limits;
 use crate::files::parquet_file::{self, Fault, Refused, guarded};
+use crate::files::regular;
+use crate::files::seal::{self, Seal};
 use crate::model::Asset;
 
 /// The rows of a file, in its order.
 ///
 /// * Nothing follows after an error.
-/// * One row group is open at a time, and each of its columns has at most 128 values per row. The length that a page
-///   states is bounded only by Parquet, at 2 GiB.
+/// * One row group is open at a time, and its pages keep to the [`Limits`].
 pub(super) struct Assets {
     file: Arc<SerializedFileReader<File>>,
+    seal: Seal,
+    limits: Limits,
     max_rows: usize,
+    /// Rows of the open group that are decoded at a time.
+    batch: usize,
     next_group: usize,
     rows: Option<GroupRows>,
     read: u64,
@@ -29,8 +35,17 @@ pub(super) struct Assets {
 impl Assets {
     /// Opens the file at `path`, no row group of which may have more rows than `max_rows`.
     pub(super) fn open(path: &Path, max_rows: usize) -> Result<Self, Refused> {
-        let file = Arc::new(parquet_file::open(File::open(path).map_err(Refused::Unreadable)?)?);
-        Ok(Self { file, max_rows, next_group: 0, rows: None, read: 0 })
+        let mut handle = regular::open(path).map_err(Refused::Unreadable)?.0;
+        let file = Arc::new(parquet_file::open(handle.try_clone().map_err(Refused::Unreadable)?)?);
+        let seal = seal::check(&mut handle).map_err(Refused::Unreadable)?;
+        let rows = file.metadata().file_metadata().num_rows();
+        let limits = Limits::of(handle, rows).map_err(Refused::Damaged)?;
+        Ok(Self { file, seal, limits, max_rows, batch: 0, next_group: 0, rows: None, read: 0 })
+    }
+
+    /// Whether the file is as presync wrote it.
+    pub(super) fn seal(&self) -> Seal {
+        self.seal
     }
 
     /// The file's key-value metadata.
@@ -40,7 +55,7 @@ impl Assets {
 
     /// The names of all rows.
     pub(super) fn names(&self) -> Names {
-        Names::new(Arc::clone(&self.file), self.max_rows)
+        Names::new(Arc::clone(&self.file), self.limits.again(), self.max_rows)
     }
 
     /// Rows read so far.
@@ -84,7 +99,7 @@ impl Assets {
                 continue;
             };
             if rows.left() == 0 {
-                rows.decode(BATCH_ROWS)?;
+                rows.decode(self.batch)?;
             }
             if rows.left() > 0 {
                 self.read += 1;
@@ -94,9 +109,11 @@ impl Assets {
         }
     }
 
-    fn open_group(&self, group: usize) -> Result<GroupRows, Fault> {
-        let group = guarded(|| self.file.get_row_group(group))?;
-        guarded(|| check_group(&*group, 0..group.num_columns(), self.max_rows))?;
-        GroupRows::open(&*group)
+    fn open_group(&mut self, group: usize) -> Result<GroupRows, Fault> {
+        let opened = guarded(|| self.file.get_row_group(group))?;
+        let (rows, leaves) = GroupRows::open(&*opened)?;
+        let metadata = self.file.metadata().row_group(group);
+        self.batch = check_group(&mut self.limits, metadata, leaves, self.max_rows)?;
+        Ok(rows)
     }
 }

@@ -3,15 +3,18 @@
 //! Next to the plan that is being written is a folder with parts: small plan files, each with the next assets in
 //! listing order, each written atomically. A resumed run adds parts of its own, a new generation, with the assets that
 //! earlier generations do not have.
+//!
+//! A folder of that name may be someone's own. So files are changed and removed only if all that is in the folder has
+//! names that presync gives, and links are never followed.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::files::whole;
+use crate::files::{own, whole};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, Quota, Totals};
 use crate::plan::{Budget, RunHeader, Sink, Summary};
@@ -24,8 +27,12 @@ const MAX_ROWS: u64 = 16 << 10;
 /// How many times a run can be resumed: enough for any run that gets further each time.
 const MAX_GENERATIONS: u32 = 64;
 
-const EXTENSION: &str = "parquet";
-const LOCK: &str = "lock";
+/// What the names of parts begin and end with; between them are the numbers of the generation and the part.
+const PART: (&str, &str) = ("presync-", ".parquet");
+/// The digits of these numbers.
+const DIGITS: (usize, usize) = (4, 8);
+/// The file that the run holds a lock of.
+const LOCK: &str = "presync.lock";
 
 /// The checkpoint of a run in progress. If dropped, it stays on disk.
 pub struct Checkpoint {
@@ -63,20 +70,21 @@ impl Checkpoint {
         let plan = whole::target(plan)?;
         let folder = folder(&plan);
         match fs::create_dir(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(whole::not_writable(&plan, &error));
-            }
-            _ => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_folder(&folder)?,
+            made => made.map_err(|error| whole::not_writable(&plan, &error))?,
         }
+        // Once before the lock is put there, and once when nobody else can change it any more.
+        entries(&folder)?;
         let lock = lock(&folder, &plan)?;
         let mut generations = BTreeMap::<u32, Vec<PathBuf>>::new();
-        for entry in fs::read_dir(&folder).map_err(|error| failed(&folder, &error))? {
-            let path = entry.map_err(|error| failed(&folder, &error))?.path();
-            match generation(&path).filter(|_| resume) {
-                Some(generation) => generations.entry(generation).or_default().push(path),
-                None if path.file_name() == Some(LOCK.as_ref()) => {}
+        for (path, entry) in entries(&folder)? {
+            match entry {
+                Entry::Lock => {}
+                Entry::Part(generation) if resume => generations.entry(generation).or_default().push(path),
                 // An older checkpoint, or a file that was being written when its run was killed.
-                None => fs::remove_file(&path).map_err(|error| failed(&folder, &error))?,
+                Entry::Part(_) | Entry::Unfinished => {
+                    fs::remove_file(&path).map_err(|error| failed(&folder, &error))?;
+                }
             }
         }
         let generation = generations.last_key_value().map_or(0, |(newest, _)| newest + 1);
@@ -113,7 +121,7 @@ impl Checkpoint {
         let part = match &mut self.part {
             Some(part) => part,
             None => {
-                let name = format!("{:04}-{:08}.{EXTENSION}", self.generation, self.next_part);
+                let name = part_name(self.generation, self.next_part);
                 self.next_part += 1;
                 let rows = PlanWriter::create(&self.folder.join(name), self.header.clone())?;
                 self.part.insert(Part { rows, totals: Totals::default() })
@@ -142,7 +150,7 @@ impl Checkpoint {
     /// Removes the checkpoint, once the plan is in place. Files that cannot be removed do no harm.
     pub fn remove(mut self) {
         self.part = None;
-        let _ = fs::remove_dir_all(&self.folder);
+        remove(&self.folder);
     }
 
     /// Keeps what was added so far, and returns whether there is anything to resume.
@@ -161,7 +169,7 @@ impl Drop for Checkpoint {
         self.part = None;
         // The lock is the only file left.
         if fs::read_dir(&self.folder).is_ok_and(|entries| entries.count() == 1) {
-            let _ = fs::remove_dir_all(&self.folder);
+            remove(&self.folder);
         }
     }
 }
@@ -173,25 +181,104 @@ fn folder(plan: &Path) -> PathBuf {
     name.into()
 }
 
-/// Locks the checkpoint. The system releases the lock when the process ends, even if it is killed.
-fn lock(folder: &Path, plan: &Path) -> Result<File> {
-    let file = File::create(folder.join(LOCK)).map_err(|error| failed(folder, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::new(format!("another presync is writing the plan '{}'", plan.display()))
-                .with_hint("wait until it is done, or give --plan another file"))
+/// What presync puts into the folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    Lock,
+    /// A part of this generation.
+    Part(u32),
+    /// A file that was not finished.
+    Unfinished,
+}
+
+impl Entry {
+    /// `None` for a name that presync does not give.
+    fn named(name: &OsStr) -> Option<Self> {
+        let name = name.to_str()?;
+        if name == LOCK {
+            return Some(Self::Lock);
         }
-        Err(TryLockError::Error(error)) => Err(failed(folder, &error)),
+        if whole::is_unfinished(name) {
+            return Some(Self::Unfinished);
+        }
+        let numbers = name.strip_prefix(PART.0)?.strip_suffix(PART.1)?;
+        let (generation, part) = numbers.split_once('-')?;
+        let is_number = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
+        let is_part = (generation.len(), part.len()) == DIGITS && is_number(generation) && is_number(part);
+        is_part.then(|| generation.parse().ok().map(Self::Part))?
     }
 }
 
-/// The generation that a part belongs to; `None` for another file.
-fn generation(path: &Path) -> Option<u32> {
-    let name = path.file_name()?.to_str()?.strip_suffix(EXTENSION)?.strip_suffix('.')?;
-    let (generation, part) = name.split_once('-')?;
-    let is_number = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
-    (is_number(generation) && is_number(part)).then(|| generation.parse().ok())?
+fn part_name(generation: u32, part: u32) -> String {
+    let ((begin, end), (of_generation, of_part)) = (PART, DIGITS);
+    format!("{begin}{generation:0of_generation$}-{part:0of_part$}{end}")
+}
+
+/// Checks that a folder which was already there is a folder of this user.
+fn check_folder(folder: &Path) -> Result<()> {
+    let metadata = fs::symlink_metadata(folder).map_err(|error| failed(folder, &error))?;
+    match () {
+        () if !metadata.is_dir() => Err(foreign(format!("'{}' is not a folder", folder.display()))),
+        () if !own::is_ours(&metadata) => {
+            Err(foreign(format!("the folder '{}' belongs to another user", folder.display())))
+        }
+        () => Ok(()),
+    }
+}
+
+/// What is in the folder.
+///
+/// # Errors
+/// Returns an error if that is anything but files with names that presync gives.
+fn entries(folder: &Path) -> Result<Vec<(PathBuf, Entry)>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|error| failed(folder, &error))? {
+        let entry = entry.map_err(|error| failed(folder, &error))?;
+        // The entry's own type: a link is not a file.
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        match Entry::named(&entry.file_name()).filter(|_| is_file) {
+            Some(known) => entries.push((entry.path(), known)),
+            None => {
+                let name = entry.file_name().to_string_lossy().escape_debug().to_string();
+                return Err(foreign(format!(
+                    "the folder '{}' has '{name}', which is not part of a checkpoint",
+                    folder.display()
+                )));
+            }
+        }
+    }
+    Ok(entries)
+}
+
+/// Removes the files that presync made, the lock last, and the folder if nothing else is in it.
+fn remove(folder: &Path) {
+    let mut entries = entries(folder).unwrap_or_default();
+    entries.sort_by_key(|(_, entry)| *entry == Entry::Lock);
+    entries.iter().for_each(|(path, _)| _ = fs::remove_file(path));
+    let _ = fs::remove_dir(folder);
+}
+
+/// The error for a folder that presync did not make.
+fn foreign(what: String) -> Error {
+    Error::new(what).with_hint(
+        "presync keeps what a run has done so far in that folder: move yours away, or use another name",
+    )
+}
+
+/// Locks the checkpoint. The system releases the lock when the process ends, even if it is killed.
+fn lock(folder: &Path, plan: &Path) -> Result<File> {
+    let path = folder.join(LOCK);
+    let file = own::lock_file(&path).map_err(|error| failed(folder, &error))?;
+    let busy = || {
+        Error::new(format!("another presync is writing the plan '{}'", plan.display()))
+            .with_hint("wait until it is done, or give --plan another file")
+    };
+    match file.try_lock() {
+        // Another run may have ended in the meantime, and removed the lock.
+        Ok(()) if own::is_at(&file, &path) => Ok(file),
+        Ok(()) | Err(TryLockError::WouldBlock) => Err(busy()),
+        Err(TryLockError::Error(error)) => Err(failed(folder, &error)),
+    }
 }
 
 /// Checks that the parts come from a run with the same source and rules as this header.

@@ -9,10 +9,10 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::Type;
 
 use super::fields::{
-    Done, access_reason, add_nanoseconds, blank_finding, charge_mut, etag, fit, four_cc, gap_cost_mut, ignore,
-    ignore_text, malformed, malformed_mut, modified, owned, pick, pick_some, set, set_access,
-    set_access_reason, set_format, set_modified, set_orientation_read, set_sync_state, some, text, track, track_mut, video,
-    video_mut,
+    Done, access_reason, add_nanoseconds, blank_finding, charge_mut, etag, fit, four_cc, gap_cost_mut,
+    ignore, ignore_text, malformed, malformed_mut, modified, owned, pick, pick_some, set, set_access,
+    set_access_reason, set_format, set_modified, set_orientation_read, set_sync_state, some, text, track,
+    track_mut, video, video_mut,
 };
 use super::signed;
 use crate::model::{

@@ -5,24 +5,28 @@ use std::sync::Arc;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use super::rows::{BATCH_ROWS, check_group, name_leaf};
+use super::rows::{check_group, name_leaf};
 use crate::files::leaf::{LeafReader, Value};
+use crate::files::pages::Limits;
 use crate::files::parquet_file::{Fault, guarded};
 use crate::model::BlobName;
 
 /// The names of a file's rows, in its order. Nothing follows after an error.
 pub(super) struct Names {
     file: Arc<SerializedFileReader<File>>,
+    limits: Limits,
     max_rows: usize,
     next_group: usize,
     group: Option<LeafReader>,
+    /// Rows of the open group that are decoded at a time.
+    batch: usize,
     /// Rows that are decoded but not taken yet.
     left: usize,
 }
 
 impl Names {
-    pub(super) fn new(file: Arc<SerializedFileReader<File>>, max_rows: usize) -> Self {
-        Self { file, max_rows, next_group: 0, group: None, left: 0 }
+    pub(super) fn new(file: Arc<SerializedFileReader<File>>, limits: Limits, max_rows: usize) -> Self {
+        Self { file, limits, max_rows, next_group: 0, group: None, batch: 0, left: 0 }
     }
 
     fn next_name(&mut self) -> Result<Option<BlobName>, Fault> {
@@ -36,7 +40,7 @@ impl Names {
                 continue;
             };
             if self.left == 0 {
-                self.left = guarded(|| group.decode(BATCH_ROWS))?;
+                self.left = guarded(|| group.decode(self.batch))?;
             }
             if self.left > 0 {
                 self.left -= 1;
@@ -46,10 +50,11 @@ impl Names {
         }
     }
 
-    fn open_group(&self) -> Result<LeafReader, Fault> {
+    fn open_group(&mut self) -> Result<LeafReader, Fault> {
         let group = guarded(|| self.file.get_row_group(self.next_group))?;
         let leaf = name_leaf(group.metadata().schema_descr())?;
-        guarded(|| check_group(&*group, leaf..leaf + 1, self.max_rows))?;
+        let metadata = self.file.metadata().row_group(self.next_group);
+        self.batch = check_group(&mut self.limits, metadata, [leaf], self.max_rows)?;
         guarded(|| LeafReader::open(&*group, leaf))
     }
 }

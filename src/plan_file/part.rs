@@ -15,6 +15,7 @@ use super::assets::Assets;
 use super::write::RowWriter;
 use super::{FORMAT_VERSION, TOOL, other_version};
 use crate::files::parquet_file::Fault;
+use crate::files::seal::Seal;
 use crate::files::whole::WholeFile;
 use crate::model::error::{Error, Result};
 use crate::model::{Asset, Origin, Quota};
@@ -152,9 +153,13 @@ impl PartReader {
     /// Opens the part at `path`.
     ///
     /// # Errors
-    /// Returns an error if the file isn't Parquet or is damaged.
+    /// Returns an error if the file isn't Parquet, is damaged or was changed.
     pub fn open(path: &Path) -> Result<Self> {
         let assets = Assets::open(path, MAX_GROUP_ROWS).map_err(|refused| wrong(path, &refused.why()))?;
+        // Spark writes no digest.
+        if assets.seal() == Seal::Broken {
+            return Err(wrong(path, "it is not as presync wrote it: its digest does not match"));
+        }
         Ok(Self { path: path.to_owned(), assets })
     }
 

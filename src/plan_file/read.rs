@@ -7,15 +7,16 @@ use super::digest::Digest;
 use super::metadata;
 use super::{GROUP_ROWS, Lookup, PART_KEY, Plan, other_version};
 use crate::files::parquet_file::{Fault, Refused};
+use crate::files::seal::Seal;
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, BlobName};
 
 /// A plan that is being read: its assets in listing order.
 ///
 /// * Nothing follows after an error.
+/// * Its digest covers every byte, and is checked before anything is read from it.
 /// * The end is an error if the assets do not match the plan's ID.
-/// * One row group is held at a time, and each of its columns has at most two million values. The length that a page
-///   states is bounded only by Parquet, at 2 GiB.
+/// * A batch of rows is held at a time, within limits that the file cannot change.
 pub struct PlanReader {
     shown: String,
     assets: Assets,
@@ -28,7 +29,7 @@ impl PlanReader {
     /// Opens the plan at `path` and reads everything except the assets.
     ///
     /// # Errors
-    /// Returns an error if there is no plan, if it is damaged, or if it has another format version.
+    /// Returns an error if there is no plan, if it is damaged or was changed, or if it has another format version.
     pub fn open(path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
         if path.is_dir() {
@@ -49,6 +50,18 @@ impl PlanReader {
             metadata::Refused::Version(version) => other_version(&shown, &version),
             metadata::Refused::Key(key) => damaged(&shown, &format!("its {key} cannot be read")),
         })?;
+        match assets.seal() {
+            Seal::Whole => {}
+            Seal::Broken => {
+                return Err(damaged(&shown, "it is not as presync wrote it: its digest does not match"));
+            }
+            Seal::None => {
+                return Err(Error::new(format!("the plan '{shown}' has no digest, so it cannot be trusted"))
+                    .with_hint(
+                        "an older presync or another program wrote it; make it again: presync dry-run SOURCE --plan FILE",
+                    ));
+            }
+        }
         let digest = Digest::new(&plan.header.origin);
         Ok(Self { shown, assets, plan, digest, ended: false })
     }

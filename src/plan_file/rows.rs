@@ -1,24 +1,22 @@
 //! Turns columns back into assets.
 
-use std::ops::Range;
-
 use parquet::basic::Type as Physical;
-use parquet::errors::{ParquetError, Result as Decoded};
+use parquet::errors::Result as Decoded;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::RowGroupReader;
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
-use super::GROUP_ROWS;
 use super::columns::{COLUMNS, Cells, Column, Field, Leaf, POSITION};
 use super::fields::blank;
 use crate::files::leaf::{LeafReader, Value};
+use crate::files::pages::Limits;
 use crate::files::parquet_file::{Fault, guarded};
 use crate::model::Asset;
 
-/// Rows that are decoded at a time.
+/// Rows that are decoded at a time, at most.
 pub(super) const BATCH_ROWS: usize = 1 << 10;
-/// The most values of a column per row, including those in lists: enough for a video with as many tracks as presync
-/// reads.
-const VALUES_A_ROW: usize = 128;
+/// The most bytes of text in a row: 256 KiB, for a name of 4 KiB in every message and fix of many findings.
+const MAX_ROW_TEXT: usize = 256 << 10;
 
 /// The rows of a row group, some of which are decoded. Columns with other names are ignored.
 pub(super) struct GroupRows {
@@ -30,26 +28,32 @@ pub(super) struct GroupRows {
 }
 
 impl GroupRows {
-    /// Opens a row group.
-    pub(super) fn open(group: &dyn RowGroupReader) -> Result<Self, Fault> {
+    /// Opens a row group. Also returns the indices of the leaves that are read. Nothing is decoded yet.
+    pub(super) fn open(group: &dyn RowGroupReader) -> Result<(Self, Vec<usize>), Fault> {
         let schema = group.metadata().schema_descr();
         let mut columns = Vec::with_capacity(COLUMNS.len());
+        let mut all = Vec::new();
         for column in COLUMNS {
             let leaves: Vec<usize> = match &column.cells {
                 // A plan of an older presync lacks columns that were added since.
                 Cells::One(leaf) => find(schema, column, "", leaf)?.into_iter().collect(),
                 Cells::List(list) => {
                     let find = |field: &Field| find(schema, column, field.name, &field.leaf);
-                    list.fields.iter().filter_map(|field| find(field).transpose()).collect::<Result<_, _>>()?
+                    list.fields
+                        .iter()
+                        .filter_map(|field| find(field).transpose())
+                        .collect::<Result<_, _>>()?
                 }
             };
+            all.extend_from_slice(&leaves);
             let open =
                 || leaves.into_iter().map(|leaf| LeafReader::open(group, leaf)).collect::<Decoded<_>>();
             columns.push(guarded(open)?);
         }
         let position = position_leaf(schema);
         let positions = position.map(|leaf| guarded(|| LeafReader::open(group, leaf))).transpose()?;
-        Ok(Self { columns, positions, left: 0 })
+        all.extend(position);
+        Ok((Self { columns, positions, left: 0 }, all))
     }
 
     /// Rows that are decoded but not taken yet.
@@ -74,6 +78,7 @@ impl GroupRows {
     /// The asset in the next row, of which one must be [left](Self::left), and its position, 0 if the file has none.
     pub(super) fn next_asset(&mut self) -> Result<(u64, Asset), Fault> {
         let mut asset = blank();
+        let mut text_left = MAX_ROW_TEXT;
         let mut position = 0;
         if let Some(positions) = &mut self.positions {
             positions.next_row(|_, value| {
@@ -89,7 +94,7 @@ impl GroupRows {
             match &column.cells {
                 Cells::One(leaf) => {
                     for cells in leaves {
-                        set(&mut asset, cells, column, column.required, leaf)?;
+                        set(&mut asset, &mut text_left, cells, column, column.required, leaf)?;
                     }
                 }
                 Cells::List(list) => {
@@ -103,7 +108,7 @@ impl GroupRows {
                         if cells.row_len() != len {
                             return Err(format!("its column '{}' has uneven lists", column.name));
                         }
-                        set(&mut asset, cells, column, field.required, &field.leaf)?;
+                        set(&mut asset, &mut text_left, cells, column, field.required, &field.leaf)?;
                     }
                 }
             }
@@ -116,6 +121,7 @@ impl GroupRows {
 /// Sets the asset's values from the next row of a leaf column.
 fn set(
     asset: &mut Asset,
+    text_left: &mut usize,
     cells: &mut LeafReader,
     column: &Column,
     required: bool,
@@ -125,6 +131,9 @@ fn set(
         (_, None) if required => Err(gaps(column)),
         (_, None) => Ok(()),
         (Leaf::Text(_, set), Some(Value::Bytes(bytes))) => {
+            let left = text_left.checked_sub(bytes.len());
+            *text_left =
+                left.ok_or_else(|| format!("it has a row with more than {MAX_ROW_TEXT} bytes of text"))?;
             let text = std::str::from_utf8(bytes);
             set(asset, element, text.map_err(|_| format!("its column '{}' is not UTF-8", column.name))?)
         }
@@ -202,30 +211,16 @@ fn is_of(column: &ColumnDescriptor, leaf: &Leaf) -> bool {
     }
 }
 
-/// Counts the values of some of a row group's columns from their page headers, before memory is allocated for them: a
-/// few bytes can stand for billions of values.
+/// Checks these columns of a row group before memory is allocated for them. Returns how many rows to decode at a time.
 pub(super) fn check_group(
-    group: &dyn RowGroupReader,
-    columns: Range<usize>,
+    limits: &mut Limits,
+    group: &RowGroupMetaData,
+    leaves: impl IntoIterator<Item = usize>,
     max_rows: usize,
-) -> Result<(), ParquetError> {
-    let too_many = |what| Err(ParquetError::General(format!("it has more {what} than a plan may have")));
-    let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(usize::MAX);
+) -> Result<usize, Fault> {
+    let rows = usize::try_from(group.num_rows()).unwrap_or(usize::MAX);
     if rows > max_rows {
-        return too_many("rows in one group");
+        return Err("it has more rows in one group than a plan may have".to_owned());
     }
-    let max_values = VALUES_A_ROW * rows.max(GROUP_ROWS);
-    for column in columns {
-        let mut pages = group.get_column_page_reader(column)?;
-        let mut values = 0usize;
-        while let Some(page) = pages.peek_next_page()? {
-            let of_page = page.num_levels.unwrap_or(0).saturating_add(page.num_rows.unwrap_or(0));
-            values = values.saturating_add(of_page);
-            if values > max_values || of_page > VALUES_A_ROW * GROUP_ROWS {
-                return too_many("values");
-            }
-            pages.skip_next_page()?;
-        }
-    }
-    Ok(())
+    guarded(|| limits.check(group, leaves, BATCH_ROWS))
 }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::{PlanReader, PlanWriter};
-use crate::model::error::{Error, Result, reason};
+use crate::files::temporary;
+use crate::model::error::Result;
 use crate::model::{Asset, Origin, Quota, Totals};
 use crate::plan::{Budget, RunHeader, Sink, Summary};
 use crate::rules::Profile;
@@ -26,10 +27,7 @@ impl Spool {
     /// # Errors
     /// Returns an error if that folder cannot be written to.
     pub fn new(profile: Arc<Profile>) -> Result<Self> {
-        let folder = tempfile::tempdir().map_err(|error| {
-            Error::new(format!("cannot create a temporary folder: {}", reason(&error)))
-                .with_hint("set TMPDIR to a folder that you may write to")
-        })?;
+        let folder = temporary::folder()?;
         let rows = PlanWriter::create(&folder.path().join("assets"), placeholder(profile))?;
         Ok(Self { rows, totals: Totals::default(), folder })
     }

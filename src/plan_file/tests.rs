@@ -266,7 +266,8 @@ fn the_id_is_that_of_the_content() {
         let facts = Facts::of(Format::Unknown);
         let (cost, reads) = (Cost::default(), Reads::default());
         let (kind, verdict, skipped) = (Kind::Other, Verdict::Skip, None);
-        let asset = Asset { blob, kind, facts, verdict, cost, synced: None, findings: Vec::new(), skipped, reads };
+        let asset =
+            Asset { blob, kind, facts, verdict, cost, synced: None, findings: Vec::new(), skipped, reads };
         write(&path, &mut [asset], None);
         PlanReader::open(&path).expect("it is a plan").plan().id.clone()
     };
@@ -291,7 +292,8 @@ fn a_number_that_no_column_holds_is_the_greatest_that_one_does() {
     };
     let cost = Cost { images: 0, frames: u64::MAX };
     let (kind, verdict, reads) = (Kind::Video, Verdict::Reject, Reads::default());
-    let asset = Asset { blob, kind, facts, verdict, cost, synced: None, findings: Vec::new(), skipped: None, reads };
+    let asset =
+        Asset { blob, kind, facts, verdict, cost, synced: None, findings: Vec::new(), skipped: None, reads };
     write(&path, &mut [asset], None);
     let read: Vec<_> =
         PlanReader::open(&path).expect("a plan").map(|asset| asset.expect("it is whole")).collect();

@@ -17,6 +17,7 @@ use super::buffer::Rows;
 use super::digest::Digest;
 use super::{GROUP_ROWS, Plan, TOOL, columns, metadata, signed};
 use crate::files::whole::WholeFile;
+use crate::files::{seal, temporary};
 use crate::model::Asset;
 use crate::model::error::{Error, Result, reason};
 use crate::plan::{RunHeader, Sink, Summary};
@@ -24,6 +25,9 @@ use crate::plan::{RunHeader, Sink, Summary};
 /// Bytes of text at which a row group ends, even if it has fewer rows: 16 MiB, which is enough for names of a thousand
 /// bytes.
 const GROUP_BYTES: usize = 16 << 20;
+
+/// Bytes at which a page of a column ends: 64 KiB.
+const PAGE_BYTES: usize = 64 << 10;
 
 /// A plan that is being written. Its file does not appear before [`finish`](Sink::finish). If it is dropped before
 /// that, nothing is left behind.
@@ -109,8 +113,10 @@ impl RowWriter {
             self.write_group()?;
         }
         let Self { mut groups, file, shown, .. } = self;
-        pairs.into_iter().for_each(|pair| groups.append_key_value_metadata(pair));
+        pairs.into_iter().chain([seal::blank()]).for_each(|pair| groups.append_key_value_metadata(pair));
         groups.finish().map_err(|error| failed(&shown, error))?;
+        let sealed = file.writer().and_then(|mut file| seal::seal(&mut file));
+        sealed.map_err(|error| failed(&shown, error.into()))?;
         file.commit()
     }
 
@@ -131,6 +137,8 @@ fn properties() -> std::result::Result<WriterProperties, ParquetError> {
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
+        // Smaller pages than usual: how many rows are decoded at a time depends on the longest one.
+        .set_data_page_size_limit(PAGE_BYTES)
         // Names are usually sorted, so most begin like the one before.
         .set_column_encoding(ColumnPath::from("name"), Encoding::DELTA_BYTE_ARRAY)
         .set_column_dictionary_enabled(ColumnPath::from("name"), false)
@@ -142,6 +150,7 @@ fn properties() -> std::result::Result<WriterProperties, ParquetError> {
 fn failed(path: &str, error: ParquetError) -> Error {
     let why = match &error {
         ParquetError::External(cause) => match cause.downcast_ref::<io::Error>() {
+            Some(error) if temporary::holds(Path::new(path)) => return temporary::failed(error),
             Some(error) => reason(error),
             None => cause.to_string(),
         },

@@ -11,7 +11,8 @@ use super::changes::ChangesRecord;
 use super::record::{
     AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, SyncedRecord, ToolRecord, TotalsRecord,
 };
-use super::{Out, written};
+use super::{Out, Visible, written};
+use crate::files::temporary;
 use crate::model::error::Result;
 use crate::model::{Asset, Code, Overrides};
 use crate::plan::{RunHeader, Sink, Summary};
@@ -30,7 +31,7 @@ impl Jsonl {
 impl Sink for Jsonl {
     fn settled(&mut self, asset: &Asset) -> Result<()> {
         written(|| {
-            serde_json::to_writer(&mut self.out, &AssetRecord::new(asset))?;
+            serde_json::to_writer(Visible::json(&mut self.out), &AssetRecord::new(asset))?;
             self.out.write_all(b"\n")
         })
     }
@@ -50,8 +51,9 @@ pub(super) struct Json {
 }
 
 impl Json {
-    pub(super) fn new(header: RunHeader, out: Out) -> io::Result<Self> {
-        Ok(Self { header, out, assets: BufWriter::new(tempfile::tempfile()?), empty: true })
+    pub(super) fn new(header: RunHeader, out: Out) -> Result<Self> {
+        let assets = tempfile::tempfile().map_err(|error| temporary::failed(&error))?;
+        Ok(Self { header, out, assets: BufWriter::new(assets), empty: true })
     }
 }
 
@@ -93,11 +95,12 @@ impl Serialize for CodeCounts<'_> {
 
 impl Sink for Json {
     fn settled(&mut self, asset: &Asset) -> Result<()> {
-        written(|| {
+        let mut add = || -> io::Result<()> {
             self.assets.write_all(if self.empty { b"\n" } else { b",\n" })?;
             self.empty = false;
-            Ok(serde_json::to_writer(&mut self.assets, &AssetRecord::new(asset))?)
-        })
+            Ok(serde_json::to_writer(Visible::json(&mut self.assets), &AssetRecord::new(asset))?)
+        };
+        add().map_err(|error| temporary::failed(&error))
     }
 
     fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> Result<()> {
@@ -116,12 +119,14 @@ impl Sink for Json {
             synced: summary.synced.as_ref().map(SyncedRecord::new),
             findings_by_code: CodeCounts(&summary.findings),
         };
+        let assets = assets.into_inner().map_err(io::IntoInnerError::into_error);
+        let mut assets = assets.map_err(|error| temporary::failed(&error))?;
         written(|| {
-            let head = serde_json::to_vec(&document)?;
+            let mut head = Vec::new();
+            serde_json::to_writer(Visible::json(&mut head), &document)?;
             // Without the closing brace: one more field follows.
             out.write_all(&head[..head.len() - 1])?;
             out.write_all(b",\"assets\":[")?;
-            let mut assets = assets.into_inner().map_err(io::IntoInnerError::into_error)?;
             assets.rewind()?;
             io::copy(&mut assets, &mut out)?;
             out.write_all(b"\n]}\n")?;

@@ -8,6 +8,7 @@ mod changes;
 pub mod commit;
 mod csv;
 mod doctor;
+pub mod fix;
 mod github;
 mod groups;
 mod html;
@@ -17,11 +18,13 @@ mod layout;
 pub mod preview;
 pub mod quota;
 mod record;
+pub mod runner;
 mod sarif;
 mod shortage;
 pub mod style;
 mod synced;
 mod text;
+mod visible;
 
 use std::io::{self, BufWriter, Write};
 
@@ -35,6 +38,7 @@ pub use bar::ProgressBar;
 pub use bars::{ProgressBars, ProgressLine};
 pub use doctor::doctor;
 pub use layout::shown;
+pub use visible::Visible;
 
 /// The format of a report.
 ///
@@ -91,7 +95,7 @@ pub fn open(
     let out: Out = BufWriter::with_capacity(64 << 10, Box::new(out));
     Ok(match format {
         Format::Text => Box::new(text::TextReport::new(header, out, width)),
-        Format::Json => Box::new(json::Json::new(header, out).map_err(|error| output(&error))?),
+        Format::Json => Box::new(json::Json::new(header, out)?),
         Format::Jsonl => Box::new(json::Jsonl::new(out)),
         Format::Csv => Box::new(csv::Csv::new(out).map_err(|error| output(&error))?),
         Format::Parquet => Box::new(()),
@@ -107,7 +111,7 @@ pub fn open(
 /// # Errors
 /// Returns an error if the record cannot be written.
 pub fn asset_record(asset: &Asset, out: &mut dyn Write) -> io::Result<()> {
-    Ok(serde_json::to_writer(out, &record::AssetRecord::new(asset))?)
+    Ok(serde_json::to_writer(Visible::json(out), &record::AssetRecord::new(asset))?)
 }
 
 /// The error for a report that cannot be written.

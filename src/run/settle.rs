@@ -105,7 +105,9 @@ impl<K: Sink> Settler<K> {
         let may_return = profile.quota.period == PeriodKind::Stock
             && synced.as_ref().is_some_and(|synced| !synced.is_empty());
         let order = match admit {
-            Admit::Listing if !may_return => Order::Listing(Box::new(Budget::new(quota).with_overrides(overrides.clone()))),
+            Admit::Listing if !may_return => {
+                Order::Listing(Box::new(Budget::new(quota).with_overrides(overrides.clone())))
+            }
             _ => Order::Ranked(Ranking::new(admit, quota), Box::new(Spool::new(Arc::clone(profile))?)),
         };
         let (profile, duplicates) = (Arc::clone(profile), DuplicateRule::new(overrides.clone()));

@@ -3,13 +3,19 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use parquet::basic::{Compression, Encoding};
+use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 use presync::loopback::{Blob, Config, Content, Handle, Kind, Server};
 use presync::model::Asset;
 use presync::plan_file::PlanReader;
 use serde_json::json;
 
-use crate::support::presync::{Presync, Ran, demo};
+use crate::support::presync::{Presync, Ran, demo, measured};
 use crate::support::python::python;
 
 const HEADER: &str = "Name,Last-Modified,Content-Length,BlobType,AccessTier,hdi_isfolder,Snapshot,VersionId,IsCurrentVersion,Deleted";
@@ -142,7 +148,9 @@ fn reports_give_the_plan_of_the_listing() {
     assert_eq!(of_manifest.code, 1, "{}", of_manifest.stderr);
     assert_eq!(of_manifest.stdout, ran.stdout);
     assert!(
-        of_manifest.stderr.contains("left out 2 in other containers or prefixes, 3 that are snapshots"),
+        of_manifest.stderr.contains(
+            "left out 2 in other containers or prefixes, 0 without a container's name, 3 that are snapshots"
+        ),
         "{}",
         of_manifest.stderr
     );
@@ -178,11 +186,9 @@ fn rows_that_are_stale_are_judged_as_the_blobs_are_now() {
     let reports = Reports::of(&old);
     let ran = reports.run(&server, "rule-manifest.json", "plan.parquet", &["--format", "jsonl"]);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
-    assert_eq!(
-        ran.stderr,
-        "the inventory is out of date: 1 of its blobs no longer exist, 1 have changed and were judged as \
-         they are now\n"
-    );
+    let stale = "the inventory is out of date: 1 of its blobs no longer exist, 1 have changed and were judged as \
+         they are now\n";
+    assert!(ran.stderr.ends_with(stale), "{}", ran.stderr);
     let records = ran.jsonl();
     let record =
         |name: &str| records.iter().find(|record| record["name"] == name).expect("it is there").clone();
@@ -238,6 +244,9 @@ fn what_is_no_report_of_the_container_is_refused() {
     fs::write(reports.path("others.csv"), format!("{HEADER}\n{}{}", line("b/a.jpg", 1), line("a/a.jpg", 1)))
         .expect("it is written");
     refuse("other containers", "others.csv");
+    fs::write(reports.path("bare.csv"), format!("{HEADER}\n{}{}", line("a.jpg", 1), line("b.jpg", 1)))
+        .expect("it is written");
+    refuse("names without their container", "bare.csv");
     fs::write(reports.path("cut.parquet"), "PAR1abcd").expect("it is written");
     refuse("a Parquet file that is cut", "cut.parquet");
     reports.manifest("csv", |manifest| manifest["status"] = json!("Failed"));
@@ -252,10 +261,136 @@ fn what_is_no_report_of_the_container_is_refused() {
     refuse("a file outside", "rule-manifest.json");
     reports.manifest("csv", |manifest| manifest["files"][1]["blob"] = json!("a/b.csv"));
     refuse("a file that is missing", "rule-manifest.json");
+    reports.manifest("csv", |manifest| manifest["summary"] = json!({ "objectCount": 3 }));
+    refuse("a report with other rows", "rule-manifest.json");
+    reports.manifest("csv", |_| {});
+    fs::write(reports.path("rule-manifest.checksum"), "d41d8cd98f00b204e9800998ecf8427e")
+        .expect("it is written");
+    refuse("another manifest", "rule-manifest.json");
+    fs::remove_file(reports.path("rule-manifest.checksum")).expect("it is there");
     fs::write(reports.path("rule-manifest.json"), "{\"files\": [").expect("it is written");
     refuse("a manifest that is cut", "rule-manifest.json");
     let folder =
         Presync::dry_run("fixtures/demo").args(["--inventory".as_ref(), reports.path("few.csv").as_os_str()]);
     writeln!(shown, "-- a folder\n{}", folder.run().stderr).expect("a string");
     insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn a_manifest_is_checked_against_what_lies_beside_it() {
+    let server = serve();
+    let reports = Reports::of(&blobs());
+    let script = "
+import base64, hashlib, json, sys
+md5 = hashlib.md5(open(sys.argv[1], 'rb').read())
+print(json.dumps([md5.hexdigest(), md5.hexdigest().upper() + chr(10), base64.b64encode(md5.digest()).decode()]))";
+    let rows = blobs().len() + 5;
+    reports.manifest("csv", |manifest| {
+        manifest["summary"] = json!({ "objectCount": rows, "totalObjectSize": 9 })
+    });
+    let sums = python(script, reports.path("rule-manifest.json"));
+    for sum in sums.as_array().expect("a list") {
+        fs::write(reports.path("rule-manifest.checksum"), sum.as_str().expect("a text"))
+            .expect("it is written");
+        let ran = reports.run(&server, "rule-manifest.json", "plan.parquet", &[]);
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn rows_that_are_left_out_are_counted() {
+    let server = serve();
+    let reports = Reports::of(&blobs());
+    let rows = format!("{HEADER}\n{}{}", line("cam/cam1/0001.jpg", 5), line("cam1/0001.jpg", 5))
+        + &line("0001.jpg", 5);
+    fs::write(reports.path("mixed.csv"), rows).expect("it is written");
+    let ran = reports.run(&server, "mixed.csv", "plan.parquet", &[]);
+    assert!(
+        ran.stderr.contains(
+            "inventory: 3 rows; left out 1 in other containers or prefixes, 1 without a container's"
+        ),
+        "{}",
+        ran.stderr
+    );
+}
+
+/// Writes a Parquet report with these rows in each of its columns, as often as a batch is repeated.
+fn parquet(path: &Path, encoding: Encoding, codec: Compression, batches: usize, names: &[ByteArray]) {
+    let schema = "message report { required binary Name (UTF8); required int64 Content-Length; }";
+    let schema = parse_message_type(schema).expect("a schema");
+    let properties = WriterProperties::builder()
+        .set_compression(codec)
+        .set_dictionary_enabled(encoding == Encoding::RLE_DICTIONARY)
+        .set_data_page_size_limit(usize::MAX)
+        .set_dictionary_page_size_limit(usize::MAX)
+        .set_statistics_enabled(EnabledStatistics::None);
+    let properties = match encoding {
+        Encoding::RLE_DICTIONARY => properties,
+        encoding => properties.set_encoding(encoding),
+    };
+    let file = fs::File::create(path).expect("it can be written");
+    let mut writer = SerializedFileWriter::new(
+        file,
+        schema.into(),
+        properties.set_column_encoding("Content-Length".into(), Encoding::PLAIN).build().into(),
+    )
+    .expect("a file");
+    let mut group = writer.next_row_group().expect("a row group");
+    let mut column = group.next_column().expect("a column").expect("there is one");
+    for _ in 0..batches {
+        column.typed::<ByteArrayType>().write_batch(names, None, None).expect("it is written");
+    }
+    column.close().expect("it is written");
+    let mut column = group.next_column().expect("a column").expect("there is one");
+    for _ in 0..batches {
+        column.typed::<Int64Type>().write_batch(&vec![5; names.len()], None, None).expect("it is written");
+    }
+    column.close().expect("it is written");
+    group.close().expect("it is written");
+    writer.close().expect("it is written");
+}
+
+/// Small files that stand for gigabytes: each is refused, in little memory.
+#[test]
+fn a_report_that_unfolds_to_too_much_is_refused() {
+    let server = serve();
+    let reports = Reports::of(&blobs());
+    let path = reports.path("bomb.parquet");
+    let zstd = Compression::ZSTD(Default::default());
+    let long = |len: usize| ByteArray::from(format!("cam/{}", "x".repeat(len)).into_bytes());
+    let short = ByteArray::from("cam/a.jpg");
+    // What it holds, how it is written, and what is said.
+    let bombs: [(&str, Encoding, Compression, usize, Vec<ByteArray>, &str); 5] = [
+        (
+            "a dictionary",
+            Encoding::RLE_DICTIONARY,
+            zstd,
+            1,
+            vec![long(1 << 20); 5_000],
+            "has longer texts than a report has",
+        ),
+        (
+            "repeated beginnings",
+            Encoding::DELTA_BYTE_ARRAY,
+            zstd,
+            1,
+            vec![long(1 << 20); 5_000],
+            "has longer texts than a report has",
+        ),
+        ("a long page", Encoding::PLAIN, zstd, 1, vec![long(100 << 20)], "unfold"),
+        ("a long dictionary", Encoding::RLE_DICTIONARY, zstd, 1, vec![long(8 << 20)], "unfold"),
+        ("many rows", Encoding::RLE_DICTIONARY, zstd, 1_000, vec![short; 1_000], "rows in only"),
+    ];
+    for (what, encoding, codec, batches, names, says) in bombs {
+        parquet(&path, encoding, codec, batches, &names);
+        let len = fs::metadata(&path).expect("it is there").len();
+        assert!(len < 100_000, "{what}: {len} bytes");
+        let source = format!("{}/cam", server.url());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_presync"));
+        command.args(["dry-run", &source, "--auth", "anonymous", "--inventory"]).arg(&path);
+        let (ran, peak) = measured(command);
+        assert_eq!(ran.code, 2, "{what}: {}", ran.stderr);
+        assert!(ran.stderr.contains(says), "{what}: {}", ran.stderr);
+        assert!(peak < 250 << 10, "{what}: a peak of {peak} KiB");
+    }
 }

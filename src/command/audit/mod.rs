@@ -13,10 +13,13 @@ use super::interrupt::interrupted_saying;
 use super::output::Output;
 use super::{ledger, say};
 use crate::command::exit::Exit;
+use crate::files::own;
 use crate::ledger::{Amounts, Balance};
-use crate::model::error::{Error, Result, reason};
 use crate::model::QuotaKind;
-use crate::plan::audit::{Audit, Container, ContainerOutcome, ProjectBasenames, SharedBasenames, Together};
+use crate::model::error::{Error, Result, reason};
+use crate::plan::audit::{
+    self, Audit, Container, ContainerOutcome, ProjectBasenames, SharedBasenames, Together,
+};
 use crate::report::{self, ProgressBars, shown};
 use crate::rules::Profile;
 use crate::run::{Resources, Settings};
@@ -43,10 +46,10 @@ const CONTAINERS_AT_ONCE: usize = 16;
 /// written. A container that fails is part of the summary.
 pub(super) fn run(args: &AuditArgs) -> Result<Exit> {
     let environment = Environment::of_process();
-    super::runtime()?.block_on(audit(args, environment))
+    super::runtime()?.block_on(audit_sources(args, environment))
 }
 
-async fn audit(args: &AuditArgs, environment: Environment) -> Result<Exit> {
+async fn audit_sources(args: &AuditArgs, environment: Environment) -> Result<Exit> {
     let begun = Instant::now();
     let limits = args.performance.limits();
     let session = Session::new(limits);
@@ -55,19 +58,25 @@ async fn audit(args: &AuditArgs, environment: Environment) -> Result<Exit> {
         Some(workspace) => Some(Budget::open(args, workspace, &targets, &environment)?),
         None => None,
     };
+    let ledger = match &args.workspace {
+        Some(workspace) => Some((ledger::path(args.ledger.as_deref(), &environment)?, workspace.clone())),
+        None => None,
+    };
     make_out(&args.out)?;
-    let output = Output::open(args.output.as_deref(), args.display.color.choice())?;
+    let output = Output::open(args.output.as_deref(), args.format, args.display.color.choice())?;
 
     let at_once = CONTAINERS_AT_ONCE.min(targets.len());
     let most = limits.concurrency.unwrap_or(azure::MAX_CONCURRENCY);
     let defaults = Settings::with_concurrency(most.div_ceil(at_once));
     let workers = args.performance.workers.unwrap_or(defaults.workers);
     let bars = super::is_live(args.display.progress()).then(|| Arc::new(ProgressBars::show(targets.len())));
+    let notice = if args.display.verbose && bars.is_none() { say } else { |_: &str| {} };
     let auditor = Arc::new(Auditor {
         out: args.out.clone(),
+        ledger,
         environment,
         session,
-        options: azure::Options { limits, ..azure::Options::default() },
+        options: azure::Options { limits, notice, ..args.azure.options() },
         resources: Arc::new(Resources::new(workers, args.performance.queue.unwrap_or(defaults.queue))?),
         concurrency: defaults.concurrency,
         checkpoint_every: args.performance.checkpoint_every(),
@@ -110,6 +119,8 @@ async fn audit_all(
 ) -> Vec<Container> {
     let audit = |(number, target): (usize, Target)| {
         let basenames = projects.get(&project(&target, args.one_project)).map(Arc::clone);
+        // A blob that two of them list has the same basename as itself.
+        let basenames = basenames.filter(|_| target.within.is_none());
         let lost = lost(&target);
         let auditor = Arc::clone(auditor);
         // A task of its own: a panic is then the result of one container, not the end of the audit.
@@ -134,6 +145,7 @@ fn lost(target: &Target) -> Container {
         origin: target.origin(),
         profile: target.profile_name.clone(),
         project: target.project.clone(),
+        within: target.within,
         outcome: ContainerOutcome::Failed(Error::new(
             "its audit failed; this is a bug in presync, please report it",
         )),
@@ -179,6 +191,7 @@ fn make_out(out: &Path) -> Result<()> {
         return Err(Error::new(format!("'{shown}' is not a folder"))
             .with_hint("give --out a folder; it is created if needed"));
     }
+    own::check_links(out)?;
     fs::create_dir_all(out).map_err(|error| {
         Error::new(format!("cannot create the folder '{shown}': {}", reason(&error)))
             .with_hint("give --out a folder that you may write to")
@@ -191,7 +204,8 @@ type Projects = BTreeMap<Option<String>, Arc<Mutex<ProjectBasenames>>>;
 /// The projects that more than one container syncs into.
 fn projects(targets: &[Target], one_project: bool) -> Projects {
     let mut sizes = BTreeMap::<_, usize>::new();
-    for target in targets.iter().filter(|target| one_project || target.project.is_some()) {
+    let counting = targets.iter().filter(|target| target.within.is_none());
+    for target in counting.filter(|target| one_project || target.project.is_some()) {
         *sizes.entry(project(target, one_project)).or_default() += 1;
     }
     sizes.into_iter().filter(|(_, size)| *size > 1).map(|(project, _)| (project, Arc::default())).collect()
@@ -237,9 +251,10 @@ impl Budget {
     /// What all containers cost together, by kind.
     fn together(&self, containers: &[Container], profiles: &[Option<Arc<Profile>>]) -> Result<Vec<Together>> {
         let mut costs = Amounts::new();
-        for (container, profile) in containers.iter().zip(profiles) {
+        let counting = containers.iter().zip(profiles);
+        for (container, profile) in counting.filter(|(container, _)| audit::counts(containers, container)) {
             if let (Some(summary), Some(profile)) = (container.outcome.summary(), profile) {
-                for (kind, cost) in ledger::costs(profile, &summary.quota)? {
+                for (kind, cost) in ledger::costs(profile, summary)? {
                     let sum = costs.entry(kind).or_default();
                     *sum = cost.saturating_add(*sum);
                 }

@@ -10,6 +10,8 @@ use futures::future::{BoxFuture, Shared};
 
 use super::targets::Target;
 use crate::command::examine::{Planned, check_baseline};
+use crate::command::ledger;
+use crate::files::own;
 use crate::model::error::{Error, Result, reason};
 use crate::plan::audit::{
     Container, ContainerBasenames, ContainerOutcome, FolderCounts, ProjectBasenames, worst,
@@ -26,6 +28,8 @@ use crate::source::location::Environment;
 /// What the containers of an audit share.
 pub(super) struct Auditor {
     pub out: PathBuf,
+    /// The ledger and the workspace, if one is given.
+    pub ledger: Option<(PathBuf, String)>,
     pub environment: Environment,
     pub session: Session,
     pub options: azure::Options,
@@ -52,8 +56,9 @@ impl Auditor {
             origin: target.origin(),
             profile: target.profile_name.clone(),
             project: target.project.clone(),
+            within: target.within,
             outcome: ContainerOutcome::NotDone,
-            notes: Vec::new(),
+            notes: target.notes.clone(),
             plan: None,
             elapsed: Duration::ZERO,
         };
@@ -95,8 +100,11 @@ impl Auditor {
                 Folders::new(number, &container.origin.prefix),
                 project.map(|project| ContainerBasenames { project, container: number }),
             );
+            let ledger = self.ledger.as_ref().map(|(path, workspace)| (path.as_path(), workspace.as_str()));
+            let synced = ledger::on_platform(ledger, None, &target.scope)?.synced;
             let task = Task {
                 known,
+                synced,
                 resources: Some(Arc::clone(&self.resources)),
                 progress,
                 ..Task::new(source.list(), Arc::clone(&source), Arc::clone(&profile), target.quota, settings)
@@ -109,7 +117,9 @@ impl Auditor {
                 continue;
             }
             let (outcome, worst) = ended?;
-            lock(&self.worst).merge(worst);
+            if target.within.is_none() {
+                lock(&self.worst).merge(worst);
+            }
             container.plan = outcome.is_complete().then_some(path);
             return Ok(outcome);
         }
@@ -128,8 +138,9 @@ impl Auditor {
         // An interrupted audit with other rules cannot be resumed: start over.
         let opened = if is_fresh { open(false) } else { open(true).or_else(|_| open(false)) };
         let (checkpoint, kept) = opened.map_err(|error| {
-            Error::new(error.message())
-                .with_hint("check that you may write there, and that no other audit is running")
+            Error::new(error.message()).with_hint(
+                "check that you may write there, that no other audit is running, and that nothing else is in its folder",
+            )
         })?;
         let mut known = Known::default().with_kept(kept);
         if path.exists() && !is_fresh {
@@ -187,6 +198,7 @@ fn read_again(error: &Error) -> String {
 /// Creates the folder of the plan at `path`.
 fn make_folder(path: &Path) -> Result<()> {
     let folder = path.parent().unwrap_or(path);
+    own::check_links(folder)?;
     fs::create_dir_all(folder).map_err(|error| {
         Error::new(format!("cannot create the folder '{}': {}", folder.display(), reason(&error)))
             .with_hint("give --out a folder that you may write to")

@@ -36,7 +36,7 @@ const TOKEN: &str = "bench";
 /// # Errors
 /// Returns an error if the source cannot be read or a measurement fails.
 pub(super) fn run(args: &BenchArgs) -> Result<Exit> {
-    let output = Output::open(args.output.as_deref(), args.color.choice())?;
+    let output = Output::open(args.output.as_deref(), args.format, args.color.choice())?;
     let server = match args.source {
         None => Some(start_server(args)?),
         Some(_) => None,

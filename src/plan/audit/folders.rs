@@ -59,7 +59,8 @@ mod tests {
             kind: Kind::Image,
             facts: Facts::of(Format::Unknown),
             verdict,
-            cost: Cost::default(), synced: None,
+            cost: Cost::default(),
+            synced: None,
             findings: Vec::new(),
             skipped: None,
             reads: Reads::default(),
@@ -122,5 +123,19 @@ mod tests {
         assert_eq!(names[..4], [(0, "f29/"), (1, "f29/"), (2, "f29/"), (0, "f28/")]);
         let left_out: u64 = all.top().iter().map(|folder| folder.sum.weight()).sum();
         assert_eq!((all.top().len() as u64 + all.more, left_out + all.rest.weight()), (90, 3 * 465));
+    }
+
+    #[test]
+    fn a_folder_is_one_although_others_are_between_its_entries() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut names: Vec<_> = (0..9_000).map(|number| format!("f{}/{number}", number % 1_500)).collect();
+        let assets = |names: &[String]| -> TopFolders<FolderCounts> {
+            worst_of(0, "", &names.iter().map(|name| (name.as_str(), Verdict::Reject)).collect::<Vec<_>>())
+        };
+        random.shuffle(&mut names);
+        let shuffled = assets(&names);
+        names.sort();
+        assert_eq!(shuffled, assets(&names));
+        assert_eq!((shuffled.more, shuffled.top()[0].sum.rejected), (1_480, 6));
     }
 }

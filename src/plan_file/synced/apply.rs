@@ -65,12 +65,10 @@ pub fn apply(
     }
     let mut kept = Ok(());
     if let Some(base) = base {
-        base.finish(|row| {
-            match merge.scope.has(row.name()) {
-                true => applied.returned.add(row.asset.cost),
-                false if kept.is_ok() => kept = put(&SyncedRow { is_own: false, ..row }, &mut applied),
-                false => {}
-            }
+        base.finish(|row| match merge.scope.has(row.name()) {
+            true => applied.returned.add(row.asset.cost),
+            false if kept.is_ok() => kept = put(&SyncedRow { is_own: false, ..row }, &mut applied),
+            false => {}
         })?;
     }
     kept?;

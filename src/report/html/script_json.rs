@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use serde_json::ser::{CharEscape, Formatter};
 
-/// Formats JSON so that it cannot close or open an element (HTML, 4.12.1.3) or end a line of script.
+/// Formats JSON so that it cannot close or open an element (HTML, 4.12.1.3), end a line of script, or be a command in the
+/// log of a [runner](crate::report::runner).
 pub(super) struct ScriptSafe;
 
 impl Formatter for ScriptSafe {
@@ -28,7 +29,7 @@ impl Formatter for ScriptSafe {
 }
 
 fn is_unsafe(character: char) -> bool {
-    matches!(character, '<' | '>' | '&' | '\u{2028}' | '\u{2029}')
+    matches!(character, '#' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}')
 }
 
 /// The length of a text without control characters in this JSON, including quotes, in bytes.

@@ -16,6 +16,7 @@ use crate::model::error::{Error, Result};
 use crate::model::{Blob, Origin};
 
 mod manifest;
+mod md5;
 mod report;
 mod row;
 mod sorted;
@@ -34,6 +35,8 @@ pub struct Tally {
     pub rows: AtomicU64,
     /// Of these, rows of other containers or without the prefix.
     pub elsewhere: AtomicU64,
+    /// Of these, rows whose names do not begin with a container.
+    pub nameless: AtomicU64,
     /// Of these, snapshots, versions that are not the current one, and deleted blobs.
     pub hidden: AtomicU64,
     /// Of these, rows whose name also appears in a newer row.
@@ -78,20 +81,29 @@ fn send_pages(
 ) -> Result<()> {
     let mut sorted = Sorted::new()?;
     // Nothing can be sent before all rows are read: the first name of the listing may be in the last row.
-    for path in reports(files, scope)? {
-        Report::open(&path)?.each(&mut |row| {
-            if pages.is_closed() {
-                return Err(Error::new("the run ended early"));
-            }
-            count(&tally.rows);
-            match row.blob(scope) {
-                Ok(blob) => sorted.add(&blob)?,
-                Err(LeftOut::Elsewhere) => count(&tally.elsewhere),
-                Err(LeftOut::Hidden) => count(&tally.hidden),
-                Err(LeftOut::Broken(why)) => return Err(Error::new(why)),
-            }
-            Ok(())
-        })?;
+    for Inventory { files, stated } in inventories(files, scope)? {
+        let before = tally.rows.load(Ordering::Relaxed);
+        for path in files {
+            Report::open(&path)?.each(&mut |row| {
+                if pages.is_closed() {
+                    return Err(Error::new("the run ended early"));
+                }
+                count(&tally.rows);
+                match row.blob(scope) {
+                    Ok(blob) => sorted.add(&blob)?,
+                    Err(LeftOut::Elsewhere) => count(&tally.elsewhere),
+                    Err(LeftOut::Nameless) => count(&tally.nameless),
+                    Err(LeftOut::Hidden) => count(&tally.hidden),
+                    Err(LeftOut::Broken(why)) => return Err(Error::new(why)),
+                }
+                Ok(())
+            })?;
+        }
+        let rows = tally.rows.load(Ordering::Relaxed) - before;
+        if let Some((manifest, stated)) = stated.filter(|(_, stated)| *stated != rows) {
+            let why = format!("its files have {rows} rows, but its objectCount is {stated}");
+            return Err(broken(&manifest, &why).with_hint("copy all files of the report again"));
+        }
     }
     if scope.is_elsewhere() {
         return Err(scope.not_met());
@@ -105,16 +117,25 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// The files with rows: those that are given, and those that manifests name.
-fn reports(files: &[PathBuf], scope: &Scope) -> Result<Vec<PathBuf>> {
-    let mut reports = Vec::new();
-    for file in files {
-        match manifest::read(file)? {
-            Some(manifest) => reports.extend(manifest.files(file, scope)?),
-            None => reports.push(file.clone()),
-        }
-    }
-    Ok(reports)
+/// Files with rows, and what their manifest says about them.
+struct Inventory {
+    files: Vec<PathBuf>,
+    /// The manifest, and how many rows it says that they have.
+    stated: Option<(PathBuf, u64)>,
+}
+
+/// The inventories: each file that is given, or those that it names as a manifest.
+fn inventories(files: &[PathBuf], scope: &Scope) -> Result<Vec<Inventory>> {
+    let inventory = |file: &PathBuf| {
+        Ok(match manifest::read(file)? {
+            Some(manifest) => Inventory {
+                files: manifest.files(file, scope)?,
+                stated: manifest.object_count().map(|count| (file.clone(), count)),
+            },
+            None => Inventory { files: vec![file.clone()], stated: None },
+        })
+    };
+    files.iter().map(inventory).collect()
 }
 
 /// An error about a file of a report.

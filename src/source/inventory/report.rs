@@ -14,11 +14,15 @@ use parquet::schema::types::ColumnDescriptor;
 use super::broken;
 use super::row::{Column, Row};
 use crate::files::leaf::{LeafReader, Value};
+use crate::files::pages::Limits;
 use crate::files::parquet_file::{self, Fault, Refused, guarded};
+use crate::files::regular;
 use crate::model::error::{Error, Result, reason};
 
-/// Rows of a Parquet file that are decoded at a time.
-const BATCH_ROWS: usize = 1 << 12;
+/// The most rows of a Parquet file that are decoded at a time.
+const BATCH_ROWS: usize = 1 << 10;
+/// The most bytes that a column's values in these rows may have as text: 8 MiB, twice what the longest names have.
+const MAX_TEXT: usize = 8 << 20;
 /// The most bytes of a CSV row: names have up to 1,024 characters, metadata and tags 10 KiB, and both may be escaped.
 const MAX_ROW: usize = 1 << 20;
 /// The byte order mark.
@@ -30,15 +34,15 @@ type Places = [Option<usize>; Column::ALL.len()];
 /// An open file of a report.
 pub(super) enum Report<'p> {
     Csv { path: &'p Path, reader: csv::Reader<Bounded<BufReader<File>>>, places: Places },
-    Parquet { path: &'p Path, file: SerializedFileReader<File>, places: Places },
+    Parquet { path: &'p Path, file: SerializedFileReader<File>, limits: Limits, places: Places },
 }
 
 impl<'p> Report<'p> {
     /// Opens a file and finds its columns.
     pub(super) fn open(path: &'p Path) -> Result<Self> {
         let unreadable = |error: io::Error| broken(path, &reason(&error));
-        let mut file = File::open(path).map_err(unreadable)?;
-        if file.metadata().map_err(unreadable)?.len() == 0 {
+        let (mut file, metadata) = regular::open(path).map_err(unreadable)?;
+        if metadata.len() == 0 {
             return Err(broken(path, "it is empty"));
         }
         match parquet_file::open(file.try_clone().map_err(unreadable)?) {
@@ -48,7 +52,10 @@ impl<'p> Report<'p> {
                 // is a group.
                 let places =
                     places(path, schema.columns().iter().map(|leaf| leaf.path().parts()[0].as_str()))?;
-                return Ok(Self::Parquet { path, file, places });
+                let rows = file.metadata().file_metadata().num_rows();
+                let handle = File::open(path).map_err(unreadable)?;
+                let limits = Limits::of(handle, rows).map_err(|fault| broken(path, &fault))?;
+                return Ok(Self::Parquet { path, file, limits, places });
             }
             Err(Refused::Foreign) => {}
             Err(refused) => return Err(broken(path, &refused.why())),
@@ -70,7 +77,7 @@ impl<'p> Report<'p> {
     pub(super) fn each(self, take: &mut dyn FnMut(Row<'_>) -> Result<()>) -> Result<()> {
         match self {
             Self::Csv { path, reader, places } => each_line(path, reader, places, take),
-            Self::Parquet { path, file, places } => each_row(path, &file, places, take),
+            Self::Parquet { path, file, limits, places } => each_row(path, &file, limits, places, take),
         }
     }
 }
@@ -110,6 +117,7 @@ fn each_line(
 fn each_row(
     path: &Path,
     file: &SerializedFileReader<File>,
+    mut limits: Limits,
     places: Places,
     take: &mut dyn FnMut(Row<'_>) -> Result<()>,
 ) -> Result<()> {
@@ -118,6 +126,9 @@ fn each_row(
     let types = places.map(|place| place.and_then(|leaf| schema.columns().get(leaf)));
     let mut row_number = 0;
     for group in 0..file.num_row_groups() {
+        let metadata = file.metadata().row_group(group);
+        let batch =
+            guarded(|| limits.check(metadata, places.into_iter().flatten(), BATCH_ROWS)).map_err(wrong)?;
         let group = guarded(|| file.get_row_group(group)).map_err(wrong)?;
         let mut leaves = [const { None }; Column::ALL.len()];
         for (leaf, place) in leaves.iter_mut().zip(places) {
@@ -129,7 +140,7 @@ fn each_row(
             let mut rows = 0;
             for ((texts, leaf), of) in texts.iter_mut().zip(&mut leaves).zip(types) {
                 if let (Some(leaf), Some(of)) = (leaf, of) {
-                    rows = guarded(|| leaf.decode(BATCH_ROWS)).map_err(wrong)?;
+                    rows = guarded(|| leaf.decode(batch)).map_err(wrong)?;
                     (0..rows).try_for_each(|_| texts.take(leaf, of)).map_err(wrong)?;
                 }
             }
@@ -168,6 +179,9 @@ impl Texts {
             is_there = true;
             let written = match value {
                 Value::Bytes(bytes) => {
+                    if self.all.len() + bytes.len() > MAX_TEXT {
+                        return Err(format!("its column '{}' has longer texts than a report has", of.name()));
+                    }
                     let text = std::str::from_utf8(bytes);
                     self.all.push_str(text.map_err(|_| format!("its column '{}' is not UTF-8", of.name()))?);
                     Ok(())

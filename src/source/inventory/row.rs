@@ -13,6 +13,8 @@ use crate::model::{Access, Blob, BlobName, ETag, Origin};
 
 /// The most containers that an error names.
 const MAX_NAMED: usize = 5;
+/// The most characters of a name that an error shows.
+const MAX_SHOWN: usize = 100;
 /// The longest name of a container, in characters ("Naming and referencing containers, blobs, and metadata").
 const MAX_CONTAINER: usize = 63;
 
@@ -74,6 +76,8 @@ pub(super) struct Scope {
     was_met: Cell<bool>,
     /// Some of the other containers that rows are of.
     others: RefCell<BTreeSet<String>>,
+    /// The first row of another container, or of none: its number and its name.
+    example: RefCell<Option<(u64, String)>>,
 }
 
 impl Scope {
@@ -84,35 +88,44 @@ impl Scope {
             prefix: origin.prefix.clone(),
             was_met: Cell::new(false),
             others: RefCell::default(),
+            example: RefCell::default(),
         }
     }
 
-    /// The blob name in a row's name, if the row is of this container and has the prefix.
-    fn within<'a>(&self, name: &'a str) -> Option<&'a str> {
-        let (container, rest) = name.split_once('/')?;
-        if container == self.container {
+    /// The blob name in the name of the row at `place`, if the row is of this container and has the prefix.
+    fn within<'a>(&self, name: &'a str, place: u64) -> Result<&'a str, LeftOut> {
+        let split = name.split_once('/');
+        if let Some((container, rest)) = split
+            && container == self.container
+        {
             self.was_met.set(true);
-            return rest.starts_with(&self.prefix).then_some(rest);
+            return if rest.starts_with(&self.prefix) { Ok(rest) } else { Err(LeftOut::Elsewhere) };
         }
+        self.example.borrow_mut().get_or_insert_with(|| (place, name.chars().take(MAX_SHOWN).collect()));
+        let Some((container, _)) = split else { return Err(LeftOut::Nameless) };
         let mut others = self.others.borrow_mut();
         if others.len() < MAX_NAMED && container.len() <= MAX_CONTAINER && !others.contains(container) {
             others.insert(container.to_owned());
         }
-        None
+        Err(LeftOut::Elsewhere)
     }
 
-    /// Whether all rows so far are of other containers.
+    /// Whether all rows so far are of other containers, or of none.
     pub(super) fn is_elsewhere(&self) -> bool {
-        !self.was_met.get() && !self.others.borrow().is_empty()
+        !self.was_met.get() && self.example.borrow().is_some()
     }
 
     /// The error for reports whose rows are all of other containers.
     pub(super) fn not_met(&self) -> Error {
-        let others: Vec<_> = self.others.borrow().iter().map(|other| format!("'{other}'")).collect();
+        let others: Vec<_> =
+            self.others.borrow().iter().map(|other| format!("'{}'", other.escape_debug())).collect();
+        let only = if others.is_empty() { String::new() } else { format!(", only of {}", others.join(", ")) };
+        let example = self.example.borrow();
+        let (place, name) = example.as_ref().map_or((0, ""), |(place, name)| (*place, name));
+        let (container, name) = (&self.container, name.escape_debug());
         Error::new(format!(
-            "the inventory has no blobs of container '{}', only of {}",
-            self.container,
-            others.join(", ")
+            "the inventory has no blobs of container '{container}'{only}: the name in row {place} is '{name}', and \
+             would begin with '{container}/'"
         ))
         .with_hint("check which containers the inventory rule covers, and that this is the right report")
     }
@@ -123,6 +136,8 @@ impl Scope {
 pub(super) enum LeftOut {
     /// It is in another container, or its name lacks the prefix.
     Elsewhere,
+    /// Its name does not say which container it is in.
+    Nameless,
     /// The service would not list it: a snapshot, an old version, or deleted.
     Hidden,
     /// It cannot be read.
@@ -150,7 +165,7 @@ impl Row<'_> {
     pub(super) fn blob(&self, scope: &Scope) -> Result<Blob, LeftOut> {
         let broken = |why: &str| LeftOut::Broken(format!("row {} of the inventory {why}", self.place));
         let name = self.get(Column::Name).ok_or_else(|| broken("has no name"))?;
-        let name = scope.within(name).ok_or(LeftOut::Elsewhere)?;
+        let name = scope.within(name, self.place)?;
         if self.get(Column::Snapshot).is_some()
             || self.is(Column::IsCurrentVersion, "false")
             || self.is(Column::Deleted, "true")
@@ -163,6 +178,9 @@ impl Row<'_> {
             None if is_folder => 0,
             None => return Err(broken("has no length")),
         };
+        if size > Blob::MAX_SIZE {
+            return Err(broken("has a length above the 190.7 TiB that a blob can have"));
+        }
         if name.is_empty() {
             // The root of a hierarchical namespace.
             return Err(LeftOut::Hidden);
@@ -171,7 +189,9 @@ impl Row<'_> {
             Access::Directory
         } else if matches!(name, "." | "..") {
             Access::Unreachable("a URL cannot hold a blob name that is '.' or '..'".into())
-        } else if self.is(Column::Tier, "Archive") || self.get(Column::ArchiveStatus).is_some() {
+        } else if self.get(Column::ArchiveStatus).is_some() {
+            Access::Rehydrating
+        } else if self.is(Column::Tier, "Archive") {
             Access::Archived
         } else {
             Access::Online
@@ -236,7 +256,7 @@ mod tests {
         assert_eq!(of(&[(Tier, "Archive")]).expect("a blob").access, Access::Archived);
         assert_eq!(
             of(&[(ArchiveStatus, "rehydrate-pending-to-hot")]).expect("a blob").access,
-            Access::Archived
+            Access::Rehydrating
         );
         assert_eq!(of(&[(Folder, "true"), (Length, "")]).expect("a blob").access, Access::Directory);
         assert_eq!(of(&[(Snapshot, "2026-11-01T10:00:00Z")]), Err(LeftOut::Hidden));
@@ -252,9 +272,9 @@ mod tests {
     #[test]
     fn a_prefix_without_rows_is_no_other_container() {
         let scope = scope();
-        assert_eq!(scope.within("other/a/x.jpg"), None);
+        assert_eq!(scope.within("other/a/x.jpg", 1), Err(LeftOut::Elsewhere));
         assert!(scope.is_elsewhere());
-        assert_eq!(scope.within("cam/b/x.jpg"), None);
+        assert_eq!(scope.within("cam/b/x.jpg", 1), Err(LeftOut::Elsewhere));
         assert!(!scope.is_elsewhere());
     }
 

@@ -5,7 +5,8 @@ use std::{fs, path};
 
 use url::Url;
 
-use super::{AZURE_DOMAINS, ContainerUrl, Location, is_this_machine};
+use super::endpoint::{AZURE_DOMAINS, is_this_machine};
+use super::{ContainerUrl, Location};
 use crate::model::Scope;
 
 impl Location {
@@ -42,8 +43,12 @@ impl ContainerUrl {
         }
         let domain = AZURE_DOMAINS.into_iter().find(|domain| host.ends_with(domain));
         match (domain, account) {
-            (Some(domain), _) => format!("{}{domain}/{container}", primary(host.split('.').next().unwrap_or_default())),
-            (None, Some(account)) if url.path() == "/" => format!("{account}{}/{container}", AZURE_DOMAINS[0]),
+            (Some(domain), _) => {
+                format!("{}{domain}/{container}", primary(host.split('.').next().unwrap_or_default()))
+            }
+            (None, Some(account)) if url.path() == "/" => {
+                format!("{account}{}/{container}", AZURE_DOMAINS[0])
+            }
             (None, account) => format!("{host}:{port}/{}/{container}", account.unwrap_or_default()),
         }
     }

@@ -9,7 +9,7 @@ use presync::model::{Code, Finding, QuotaKind, Verdict};
 use serde_json::json;
 
 use super::{Place, blob, image, rotated, serve, source};
-use crate::support::presync::root;
+use crate::support::presync::{Ran, root};
 
 /// A container with its plan: two images and a video are accepted, an image is rejected, two files are skipped.
 struct Planned {
@@ -87,9 +87,15 @@ impl Planned {
         self.place.ledger().set(super::WORKSPACE, super::month(), &[], &used, now).expect("it can be set");
     }
 
+    /// Commits with the profile's file as it is now.
+    fn commit(&self, args: &[&str]) -> Ran {
+        let profile = self.place.path("mine.toml");
+        self.place.commit(&[&["--profile", profile.to_str().expect("UTF-8")], args].concat())
+    }
+
     /// The report of a commit that is refused and changes nothing.
     fn refused(&self) -> String {
-        let ran = self.place.commit(&[]);
+        let ran = self.commit(&[]);
         assert_eq!((ran.code, ran.stderr.as_str()), (1, ""), "{}", ran.stdout);
         self.place.assert_untouched(&["mine.toml"]);
         let report = ran.stdout.replace(self.server.url(), "URL");
@@ -144,7 +150,7 @@ fn everything_that_drifted_is_said_at_once() {
     planned.delete("v.mp4");
     planned.put(Blob { etag: Some("0x2".into()), ..image("a.jpg") });
     assert_snapshot!(planned.refused());
-    let document = planned.place.commit(&["--format", "json"]).json();
+    let document = planned.commit(&["--format", "json"]).json();
     assert_eq!(document["outcome"], "refused");
     let obstacles = document["obstacles"].as_array().expect("a list");
     let kinds: Vec<_> = obstacles.iter().map(|obstacle| (&obstacle["kind"], &obstacle["count"])).collect();
@@ -174,7 +180,7 @@ fn what_is_no_asset_may_come_change_and_go() {
     planned.put(Blob { name: "labels/".into(), etag: Some("0x1".into()), ..Blob::default() });
     // The name of a profile and its comments are no rules.
     planned.profile("title = ", "# It is called so.\ntitle = ");
-    let ran = planned.place.commit(&[]);
+    let ran = planned.commit(&[]);
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     assert_eq!(planned.place.reservations().len(), 1);
 }

@@ -61,9 +61,7 @@ fn what_cannot_be_committed_is_said() {
     place.rewrite(|header, _, _| header.root = None);
     say("the folder is not known", &[]);
     plan(&whole);
-    place.rewrite(|header, _, _| header.profile_from = "/no/such/profile.toml".to_owned());
-    say("the profile is gone", &[]);
-    plan(&whole);
+    say("a profile that is not there", &["--profile", "/no/such/profile.toml"]);
     place.rewrite(|header, _, _| {
         header.root = None;
         header.origin.provider = "azure".into();

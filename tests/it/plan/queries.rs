@@ -3,7 +3,43 @@
 use serde_json::{Value, json};
 
 use super::{planned, report};
+use crate::support::presync::Presync;
 use crate::support::python::python;
+
+/// A program that writes the plan again with other facts, and with all that the plan says of itself.
+#[test]
+fn a_plan_whose_facts_were_changed_is_not_believed() {
+    let (_folder, path) = planned();
+    let changes = [
+        ("pass", true),
+        (
+            "table = table.set_column(table.schema.get_field_index('orientation'), 'orientation', pa.nulls(len(table), pa.int64()))",
+            true,
+        ),
+        ("metadata[b'presync.workspace'] = b'other'", true),
+    ];
+    for (change, is_refused) in changes {
+        let (_folder, copy) = planned();
+        let script = format!(
+            "
+import json, sys
+import pyarrow as pa, pyarrow.parquet as pq
+table = pq.read_table(sys.argv[1])
+metadata = dict(table.schema.metadata)
+{change}
+pq.write_table(table.replace_schema_metadata(metadata), sys.argv[1])
+kept = pq.read_metadata(sys.argv[1]).metadata
+print(json.dumps(kept[b'presync.digest'] == metadata[b'presync.digest']))"
+        );
+        assert_eq!(python(&script, &copy), true, "the digest is still there");
+        let ran = Presync::dry_run("fixtures/demo").args(["--baseline"]).args([&copy]).run();
+        assert_eq!((ran.code == 2, ran.stdout.as_str()), (is_refused, ""), "{}", ran.stderr);
+        assert!(ran.stderr.contains("its digest does not match"), "{}", ran.stderr);
+        let commit = Presync::new(["commit".as_ref(), copy.as_os_str()]).args(["--workspace", "w"]).run();
+        assert!(commit.code == 2 && commit.stderr.contains("its digest does not match"), "{}", commit.stderr);
+    }
+    assert_eq!(report(&path, &[]).code, 1);
+}
 
 #[test]
 fn duckdb_and_pandas_find_in_it_what_the_report_says() {

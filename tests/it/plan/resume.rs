@@ -114,7 +114,7 @@ fn checkpoint(folder: &Path) -> std::path::PathBuf {
     let plan = folder.join("plan.parquet");
     let checkpoint = folder.join("plan.parquet.checkpoint");
     fs::create_dir(&checkpoint).expect("a folder");
-    let part = checkpoint.join("0000-00000000.parquet");
+    let part = checkpoint.join("presync-0000-00000000.parquet");
     let ran = Presync::dry_run(demo()).args(["--plan".as_ref(), part.as_os_str()]).run();
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     plan
@@ -142,7 +142,7 @@ fn a_checkpoint_is_only_taken_up_by_a_run_like_it() {
         assert!(ran.stderr.contains(&format!("the run to resume had {says}\n")), "{}", ran.stderr);
         assert!(ran.stderr.contains("leave out --resume to start over"), "{}", ran.stderr);
     }
-    let part = folder.path().join("plan.parquet.checkpoint/0000-00000000.parquet");
+    let part = folder.path().join("plan.parquet.checkpoint/presync-0000-00000000.parquet");
     let bytes = fs::read(&part).expect("it is there");
     fs::write(&part, &bytes[..bytes.len() / 2]).expect("it can be written");
     let ran = resume(&demo(), &["--resume"]);
@@ -166,7 +166,7 @@ fn two_runs_do_not_write_the_same_plan() {
     let plan = folder.path().join("plan.parquet");
     let server = serve();
     let mut first = start(&args(&server, &plan));
-    while !folder.path().join("plan.parquet.checkpoint/lock").exists() {
+    while !folder.path().join("plan.parquet.checkpoint/presync.lock").exists() {
         thread::sleep(Duration::from_millis(1));
     }
     // It is locked soon after it is there.
@@ -192,7 +192,7 @@ fn a_checkpoint_that_cannot_be_written_ends_the_run() {
         .args([demo().as_os_str(), "--plan".as_ref(), plan.as_os_str()])
         .output()
         .expect("there is a shell");
-    let part = folder.path().join("plan.parquet.checkpoint/0000-00000000.parquet");
+    let part = folder.path().join("plan.parquet.checkpoint/presync-0000-00000000.parquet");
     let said = format!("error: cannot write the plan '{}': file too large\n", part.display());
     assert_eq!((ran.status.code(), String::from_utf8_lossy(&ran.stderr).into_owned()), (Some(2), said));
     assert_eq!(fs::read_to_string(&plan).expect("it is there"), "an older one");

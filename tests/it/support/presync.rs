@@ -2,7 +2,9 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -48,10 +50,20 @@ impl Presync {
         let Output { status, stdout, stderr } = self.0.output().expect("the binary starts");
         Ran {
             code: status.code().expect("no signal ends it"),
-            stdout: String::from_utf8(stdout).expect("stdout is UTF-8"),
-            stderr: String::from_utf8(stderr).expect("stderr is UTF-8"),
+            stdout: without_ids(String::from_utf8(stdout).expect("stdout is UTF-8")),
+            stderr: without_ids(String::from_utf8(stderr).expect("stderr is UTF-8")),
         }
     }
+}
+
+/// The text without the IDs of requests, which differ from run to run.
+fn without_ids(text: String) -> String {
+    let mut parts = text.split("(request ID ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| match part.split_once(')') {
+        Some((_, rest)) => format!("{text}(request ID …){rest}"),
+        None => text + part,
+    })
 }
 
 impl Ran {
@@ -66,6 +78,25 @@ impl Ran {
         let record = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         self.stdout.lines().map(record).collect()
     }
+}
+
+/// Runs a command, and also returns the most memory that it held, in KiB.
+pub fn measured(mut command: Command) -> (Ran, u64) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    // What it prints fits a pipe, so nothing need be read while it runs.
+    while child.try_wait().expect("it runs").is_none() {
+        let status = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let now: Option<u64> = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        peak = now.unwrap_or_default().max(peak);
+        thread::sleep(Duration::from_millis(1));
+    }
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    let code = status.code().expect("no signal ends it");
+    (Ran { code, stdout: text(stdout), stderr: text(stderr) }, peak)
 }
 
 /// The project folder.
