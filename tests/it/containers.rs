@@ -37,7 +37,7 @@ const FILES: [(&str, &str, Frames, u32); 26] = [
     ("hevc.mkv", "-c:v libx265 -x265-params log-level=none -an", Frames::AtMost, 2),
     ("wmv.mkv", "-c:v wmv2 -an", Frames::AtMost, 2),
     ("vp8.webm", "-c:v libvpx -c:a libvorbis", Frames::AtMost, 2),
-    ("vp9.webm", "-c:v libvpx-vp9 -an", Frames::AtMost, 2),
+    ("vp9.webm", "-c:v libvpx-vp9 -an", Frames::AtMost, 1),
     ("live.webm", "-c:v libvpx -an -live 1 -f webm", Frames::Unknown, 1),
     ("sorenson.flv", "-c:v flv -ar 44100", Frames::AtMost, 1),
     ("h264.flv", "-c:v libx264 -c:a aac", Frames::AtMost, 1),

@@ -62,9 +62,12 @@ pub(super) fn read(view: View<'_>, found: &mut Found) -> Parse<()> {
     let mut elements = Elements { view, at: segment.body, end: segment.end };
     // If the file ends here, what was found is all there is.
     let mut cluster = None;
-    while let Some(element) = elements.next()?.filter(|_| cluster.is_none()) {
+    while let Some(element) = elements.next()? {
         match element.id {
-            CLUSTER => cluster = Some(element),
+            CLUSTER => {
+                cluster = Some(element);
+                break;
+            }
             SEEK_HEAD => movie.tags_at = seek(view, element)?.map(|at| segment.body.saturating_add(at)),
             INFO => movie.information(view, element)?,
             TRACKS => movie.tracks(view, element)?,
@@ -230,11 +233,12 @@ impl<'a> Movie<'a> {
     /// Reads the first video track (5.1.4).
     fn tracks(&mut self, view: View<'a>, tracks: Element) -> Parse<()> {
         let mut entries = Elements::inside(view, tracks);
-        while let Some(entry) = entries.next()?.filter(|_| self.track.is_none()) {
+        while let Some(entry) = entries.next()? {
             if entry.id == TRACK_ENTRY
                 && let Some((track, uid, number)) = video_track(view, entry)?
             {
                 (self.track, self.number) = (Some((track, uid)), number);
+                break;
             }
         }
         Ok(())
