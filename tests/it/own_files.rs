@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use presync::ledger::Ledger;
-use presync::model::{Month, QuotaKind};
+use presync::model::{Month, Period, QuotaKind};
 use tempfile::TempDir;
 
 use crate::support::presync::{Presync, Ran, demo};
@@ -121,7 +121,7 @@ fn what_a_killed_commit_left_is_removed_and_nothing_else() {
     let limits = [(QuotaKind::Images, Some(1_000)), (QuotaKind::Frames, Some(100_000))];
     let now = jiff::Timestamp::now();
     Ledger::open(&ledger)
-        .and_then(|mut ledger| ledger.set("w", Month::of(now), &limits, &[], now))
+        .and_then(|mut ledger| ledger.set("w", Period::Month(Month::of(now)), &limits, &[], now))
         .expect("a quota");
     let presync =
         |args: &[&str]| Presync::new(args).env("PRESYNC_LEDGER", &ledger).inside(folder.path()).run();
