@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use presync::commit::{CommitFolder, Comparison, Manifests};
 use presync::model::{
-    Access, Admit, Asset, Blob, BlobName, ETag, Facts, Format, FourCc, Month, Orientation, Origin, Quota,
-    Reads, Video, VideoTrack,
+    Access, Admit, Asset, Blob, BlobName, ETag, Facts, Format, FourCc, Month, Orientation, Origin, Period,
+    Quota, Reads, Video, VideoTrack,
 };
 use presync::plan::{Budget, RunHeader, Sink, Summary};
 use presync::plan_file::{PlanReader, PlanWriter};
@@ -102,8 +102,8 @@ fn write(path: &Path, rows: u64, profile: &Arc<Profile>, summary: Summary) {
 /// are in manifests.
 fn commit(plan: &Path, to: &Path, rows: u64, profile: &Profile) -> u64 {
     let reader = PlanReader::open(plan).expect("it is a plan");
-    let month = Month::of(reader.plan().header.begun);
-    let mut comparison = Comparison::new(reader.plan(), profile.clone(), probe::TRUSTED_SINCE, month, false);
+    let period = Period::Month(Month::of(reader.plan().header.begun));
+    let mut comparison = Comparison::new(reader.plan(), profile.clone(), probe::TRUSTED_SINCE, period, false);
     let folder = CommitFolder::create(to).expect("a folder");
     let mut manifests = Manifests::create(Some(&folder), report::asset_record).expect("files");
     let mut planned = reader.lookup();

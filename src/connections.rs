@@ -29,7 +29,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::files::own;
+use crate::files::{own, regular};
 use crate::model::error::{Error, Result, reason};
 use crate::source::azure::AuthMode;
 use crate::source::location::{ContainerUrl, Environment, Sas};
@@ -118,7 +118,7 @@ impl Connections {
     /// Returns an error if the file cannot be read, or, with line and column, if it is not valid.
     pub(crate) fn load(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        let text = std::fs::read_to_string(&path).map_err(|error| {
+        let text = regular::read_to_string(&path).map_err(|error| {
             Error::new(format!("cannot read '{}': {}", path.display(), reason(&error)))
                 .with_hint("pass an existing file to --config, or omit it to search for presync.toml")
         })?;

@@ -5,8 +5,8 @@
 //! folders, in `run/folder.rs`.
 //!
 //! The only bytes that an examination holds are those in its probe; [`held`](Examination::held) counts them, and
-//! [`release`](Examination::release) drops them. A cap on the bytes held by all examinations of a run belongs in the
-//! driver, where it admits a [`Next::Read`]: it knows the range and the bytes held.
+//! [`release`](Examination::release) drops them. The cap on the bytes held by all examinations of a run is in the
+//! driver, `run/memory.rs`, which admits each [`Next::Read`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -147,6 +147,7 @@ fn unread(error: ReadError) -> Result<Next> {
         ReadError::Gone => Content::Skipped(Skip::Gone),
         ReadError::Archived => Content::Archived,
         ReadError::Unreadable(why) => Content::Unreadable(why),
+        ReadError::Refused(why) => Content::Unreachable(why.into()),
         ReadError::Fatal(error) => return Err(error),
     };
     Ok(Next::Judge(content))

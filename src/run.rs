@@ -19,6 +19,7 @@ use crate::source::{Listing, Reader};
 mod folder;
 mod known;
 mod listing;
+mod memory;
 mod network;
 mod pool;
 mod progress;
@@ -29,6 +30,7 @@ mod synced;
 use folder::Folder;
 pub use known::{Judged, Known};
 use listing::{Sorter, Work};
+use memory::Memory;
 use network::Network;
 use pool::Pool;
 pub use progress::{Progress, Snapshot, Stage};
@@ -44,8 +46,6 @@ const PAGES_AHEAD: usize = 1;
 const KNOWN_AT_ONCE: usize = 256;
 /// How long blobs in flight may take to finish once the run is stopped. It is short because the user is waiting.
 const GRACE: Duration = Duration::from_millis(500);
-/// The most bytes in flight between the network and the pool: 64 MiB.
-const BYTES_IN_FLIGHT: usize = 64 << 20;
 
 /// How a run does its work. Apart from `want`, none of these settings affects the verdicts; `first_read` affects which
 /// widths and heights happen to be in the bytes that are read.
@@ -79,23 +79,23 @@ impl Settings {
     }
 }
 
-/// What concurrent runs share: the reading threads, the probing threads, and the limit on bytes in flight between them.
+/// What concurrent runs share: the reading threads, the probing threads, and the memory of all examinations.
 #[derive(Debug)]
 pub struct Resources {
     pool: Arc<Pool>,
     /// Started by the first run that reads over a network.
     runtimes: OnceLock<Runtimes>,
-    bytes: Arc<Semaphore>,
+    memory: Arc<Memory>,
 }
 
 impl Resources {
-    /// Starts `workers` probing threads behind a queue of depth `queue`, and allows 64 MiB in flight.
+    /// Starts `workers` probing threads behind a queue of depth `queue`.
     ///
     /// # Errors
     /// Returns an error if a thread cannot be started.
     pub fn new(workers: usize, queue: usize) -> Result<Self> {
         let pool = Arc::new(Pool::new(workers, queue)?);
-        Ok(Self { pool, runtimes: OnceLock::new(), bytes: Arc::new(Semaphore::new(BYTES_IN_FLIGHT)) })
+        Ok(Self { pool, runtimes: OnceLock::new(), memory: Arc::new(Memory::new()) })
     }
 
     /// The reading threads, one per core.
@@ -268,8 +268,8 @@ pub async fn run<R: Reader, K: Sink>(
     let read_all = async {
         match reader.blocking() {
             None => {
-                let bytes = Arc::clone(&resources.bytes);
-                let network = Arc::new(Network { reader, examiner, bytes, stopping });
+                let memory = Arc::clone(&resources.memory);
+                let network = Arc::new(Network { reader, examiner, memory, stopping });
                 network.examine_all(numbered, resources.runtimes()?, at_once, &delivery).await
             }
             Some(reader) => {

@@ -8,10 +8,10 @@ use anstream::ColorChoice;
 use clap::Args;
 use clap::builder::TypedValueParser;
 
-use super::values::{bandwidth, changeable, duration, selector, severity};
+use super::values::{api_version, bandwidth, changeable, duration, selector, severity};
 use crate::plan_file::checkpoint;
 use crate::rules::{Choice, Level, Selector};
-use crate::source::azure::{AuthMode, Limits};
+use crate::source::azure::{self, ApiVersion, AuthMode, Limits};
 
 /// How many blobs may be checked at a time.
 pub(crate) const CONCURRENCY: RangeInclusive<i64> = 1..=4096;
@@ -26,9 +26,20 @@ pub(crate) struct AzureArgs {
     #[arg(long, value_enum, value_name = "MODE")]
     pub auth: Option<AuthMode>,
 
+    /// Version of the service's REST API, such as 2019-07-07 [default: the newest that it supports]
+    #[arg(long, value_name = "DATE", value_parser = api_version)]
+    pub api_version: Option<ApiVersion>,
+
     /// File with the connections [default: the nearest presync.toml, in this folder or above]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+impl AzureArgs {
+    /// The settings for reading from Azure.
+    pub(super) fn options(&self) -> azure::Options {
+        azure::Options { api_version: self.api_version, ..azure::Options::default() }
+    }
 }
 
 #[derive(Debug, Default, Args)]

@@ -2,10 +2,12 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 
 use anstyle::Style;
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::about::{CompletionsArgs, ManArgs};
 use super::audit::AuditArgs;
@@ -16,17 +18,20 @@ use super::doctor::DoctorArgs;
 use super::dry_run::args::DryRunArgs;
 use super::exit::Exit;
 use super::explain::ExplainArgs;
+use super::fix::FixArgs;
 use super::loopback::LoopbackArgs;
 use super::preview::PreviewArgs;
 use super::quota::QuotaArgs;
 use super::report::ReportArgs;
 use super::rule::RuleArgs;
 use super::{
-    about, audit, bench, commit, connect, doctor, dry_run, explain, loopback, output, preview, quota, report,
-    rule,
+    about, audit, bench, commit, connect, doctor, dry_run, explain, fix, loopback, output, preview, quota,
+    report, rule, secrets,
 };
 use crate::files::parquet_file;
 use crate::model::error::{Error, Result};
+use crate::model::secret::redact;
+use crate::model::shown;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -43,31 +48,77 @@ Exit codes:
 
 /// Runs the command with these arguments, the first of which is the program's name, and reports an error on stderr.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
-    quiet_caught_panics();
-    match Cli::try_parse_from(args) {
-        Ok(cli) => cli.run().unwrap_or_else(|error| fail(&error)),
-        Err(error) => {
-            // If they cannot be written, there is nowhere else to report it.
-            if !error.use_stderr() {
-                let _ = error.print();
-                return Exit::Clean;
+    note_panics();
+    raise_open_files();
+    guarded(|| {
+        secrets::remember_environment();
+        let args: Vec<_> = args.into_iter().collect();
+        secrets::check_arguments(&args)?;
+        let parsed = Cli::command().try_get_matches_from(args);
+        match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
+            Ok((cli, matches)) => {
+                secrets::check_options(&matches)?;
+                cli.run()
             }
-            let _ = write!(output::stderr(), "{}", error.render().ansi());
-            Exit::Failed
+            Err(error) => {
+                print_usage(&error);
+                Ok(if error.use_stderr() { Exit::Failed } else { Exit::Clean })
+            }
         }
+    })
+}
+
+/// Runs a command. If it panics, on whichever thread, it fails.
+fn guarded(run: impl FnOnce() -> Result<Exit>) -> Exit {
+    let ran = catch_unwind(AssertUnwindSafe(run));
+    // A panic on another thread may have become an error that says less, or a result that misses something.
+    match (PANICKED_AT.get(), ran) {
+        (Some(place), _) => fail(
+            &Error::new(format!("a bug in presync ended the run (at {place}); please report it"))
+                .with_hint("set RUST_BACKTRACE=1 to see more"),
+        ),
+        (None, Ok(ran)) => ran.unwrap_or_else(|error| fail(&error)),
+        (None, Err(_)) => fail(&Error::new("a bug in presync ended the run; please report it")),
     }
 }
 
-/// A panic on a thread that probes or decodes a plan is caught there and becomes a verdict or an error, so the default
-/// message would only confuse.
-fn quiet_caught_panics() {
+/// Prints what clap says about the arguments, which it repeats, or the help.
+fn print_usage(error: &clap::Error) {
+    let text = error.render().ansi().to_string();
+    let text = redact(&text);
+    // If it cannot be written, there is nowhere else to report it.
+    let _ = match error.use_stderr() {
+        true => write!(output::stderr(), "{text}"),
+        false => write!(anstream::stdout(), "{text}"),
+    };
+}
+
+/// Where the first panic was that nothing catches.
+static PANICKED_AT: OnceLock<String> = OnceLock::new();
+
+/// Notes a panic instead of printing it: its text may show what a blob contains. A panic on a thread that probes or
+/// decodes a plan is caught there and becomes a verdict or an error.
+fn note_panics() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let probes = std::thread::current().name().is_some_and(|name| name.starts_with("probe-"));
-        if !probes && !parquet_file::is_decoding() {
+        if probes || parquet_file::is_decoding() {
+            return;
+        }
+        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        let _ = PANICKED_AT.set(place);
+        if std::env::var_os("RUST_BACKTRACE").is_some_and(|wanted| wanted != "0") {
             default(panic);
         }
     }));
+}
+
+/// Lets this process have as many files open as the system allows it: each connection is one, and the usual limits are
+/// lower than a run needs (256 on macOS, 1,024 on Linux).
+fn raise_open_files() {
+    // If it cannot be raised, fewer connections are opened.
+    #[cfg(unix)]
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
 }
 
 /// Prints the error and its hint.
@@ -77,9 +128,12 @@ fn fail(error: &Error) -> Exit {
     if !error.is_closed_output() {
         let mut stderr = output::stderr();
         // If stderr cannot be written, there is nowhere else to report it.
-        let _ = writeln!(stderr, "{ERROR}error:{ERROR:#} {error}");
+        let _ = writeln!(stderr, "{ERROR}error:{ERROR:#} {}", shown(error.message()));
+        for line in error.excerpt().unwrap_or_default().lines() {
+            let _ = writeln!(stderr, "{}", shown(line));
+        }
         if let Some(hint) = error.hint() {
-            let _ = writeln!(stderr, "{HELP}help:{HELP:#} {hint}");
+            let _ = writeln!(stderr, "{HELP}help:{HELP:#} {}", shown(hint));
         }
     }
     Exit::Failed
@@ -113,6 +167,8 @@ enum Command {
     Report(ReportArgs),
     /// Reserve a plan's quota and write its manifests, unless the plan no longer holds
     Commit(CommitArgs),
+    /// Fix what keeps assets from syncing; writes only with --apply
+    Fix(Box<FixArgs>),
     /// Explain one asset: every range read, what was found where, the verdict and the fix
     Explain(ExplainArgs),
     /// Print the Azure CLI commands that let the platform read a container
@@ -153,6 +209,7 @@ impl Cli {
             Command::Audit(args) => audit::run(&args),
             Command::Report(args) => report::run(&args),
             Command::Commit(args) => commit::run(&args),
+            Command::Fix(args) => fix::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Connect(args) => connect::run(&args),
             Command::Doctor(args) => doctor::run(&args),
@@ -170,6 +227,12 @@ impl Cli {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_is_a_failure() {
+        assert_eq!(guarded(|| Ok(Exit::Clean)), Exit::Clean);
+        assert_eq!(guarded(|| panic!("on purpose")), Exit::Failed);
+    }
 
     #[test]
     fn the_definition_is_sound() {

@@ -9,7 +9,7 @@
 //! 2. The ledger reserves the quota in one transaction. A plan has at most one reservation, so a later run finds it.
 //! 3. The folder is moved into place as a whole.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -105,7 +105,7 @@ pub(super) struct CommitArgs {
 pub(super) fn run(args: &CommitArgs) -> Result<Exit> {
     let (environment, begun) = (Environment::of_process(), Instant::now());
     let reader = parts::open(&args.plan, Weigh::default())?;
-    let resolved = resolve(args, &reader.plan().header, &environment)?;
+    let resolved = resolve(args.source.as_deref(), &args.azure, &reader.plan().header, &environment)?;
     let ledger = ledger::path(args.ledger.as_deref(), &environment)?;
     let mut commit = prepare(args, reader.plan(), &resolved, &ledger)?;
     let scope = resolved.location.scope(commit.plan.header.recursive);
@@ -138,11 +138,16 @@ pub(super) fn run(args: &CommitArgs) -> Result<Exit> {
 }
 
 /// Resolves the plan's source and its settings. A `--source` must be the plan's own.
-fn resolve(args: &CommitArgs, header: &RunHeader, environment: &Environment) -> Result<Resolved> {
+pub(super) fn resolve(
+    source: Option<&OsStr>,
+    azure: &AzureArgs,
+    header: &RunHeader,
+    environment: &Environment,
+) -> Result<Resolved> {
     let origin = &header.origin;
-    let mut azure = args.azure.clone();
-    let named = match (&args.source, &header.root) {
-        (Some(source), _) => source.as_os_str(),
+    let mut azure = azure.clone();
+    let named = match (source, &header.root) {
+        (Some(source), _) => source,
         (None, Some(root)) => root.as_ref(),
         (None, None) if origin.container.is_some() => {
             azure.account = azure.account.or_else(|| origin.account.clone());
@@ -161,7 +166,7 @@ fn resolve(args: &CommitArgs, header: &RunHeader, environment: &Environment) -> 
         (Location::Folder(path), None) => path.display().to_string() == origin.location,
     };
     if let Location::Container(url) = &resolved.location
-        && args.source.is_none()
+        && source.is_none()
         && !url.is_trusted()
     {
         // A plan from someone else must not decide where a credential is sent.
@@ -188,7 +193,7 @@ fn prepare(args: &CommitArgs, plan: &Plan, resolved: &Resolved, ledger: &Path) -
     let mut commit = Commit {
         workspace: workspace.to_owned(),
         period: plan.header.profile.quota.period.at(plan.header.begun),
-        costs: ledger::costs(&plan.header.profile, &plan.summary.quota)?,
+        costs: ledger::costs(&plan.header.profile, &plan.summary)?,
         returned: Amounts::new(),
         was_reserved: false,
         left: Amounts::new(),
@@ -308,7 +313,7 @@ fn examine(
     let depth = if commit.plan.header.recursive { Depth::All } else { Depth::Direct };
     let progress = Arc::new(Progress::default());
     super::runtime()?.block_on(async {
-        let options = azure::Options { depth, ..azure::Options::default() };
+        let options = azure::Options { depth, ..args.azure.options() };
         let source = AnySource::open(resolved.location, resolved.auth, options, environment)?;
         let _bar =
             super::is_live(args.display.progress()).then(|| ProgressBar::show_listing(Arc::clone(&progress)));

@@ -13,12 +13,13 @@ use super::exit::Exit;
 use super::output::{stdout, syntax};
 use super::say;
 use super::target::{Resolved, Target};
-use super::values::{duration, origin};
+use super::values::{duration, one_line, origin};
 use crate::model::error::{Error, Result};
 use crate::model::{Access, Blob, ByteRange, Check, Origin, Outcome, ReadError, Reads};
 use crate::report::{self, TextOrJson};
 use crate::source::Reader;
-use crate::source::azure::{self, AzureSource};
+use crate::source::azure::commands::Account;
+use crate::source::azure::{self, AuthMode, AzureSource};
 use crate::source::local::LocalSource;
 use crate::source::location::{ContainerUrl, Environment, Location};
 
@@ -42,6 +43,18 @@ pub(super) struct DoctorArgs {
     /// Origin whose pages must be allowed to read videos (CORS); the default is an assumption about the platform
     #[arg(long = "origin", value_name = "URL", default_value = "https://nexus.datature.io", value_parser = origin)]
     origins: Vec<String>,
+
+    /// ID of the platform's application: also test what it may do, as Azure Resource Manager knows it
+    #[arg(long, value_name = "ID", value_parser = one_line)]
+    app_id: Option<String>,
+
+    /// Subscription of the storage account, for --app-id [default: looked up]
+    #[arg(long, value_name = "ID", value_parser = one_line)]
+    subscription: Option<String>,
+
+    /// Resource group of the storage account, for --app-id [default: looked up]
+    #[arg(long, value_name = "NAME", value_parser = one_line)]
+    resource_group: Option<String>,
 
     /// Format of the report
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
@@ -95,7 +108,7 @@ async fn examine(args: &DoctorArgs) -> (Option<Origin>, Vec<Check>) {
         Location::Container(url) => url,
     };
     let mut checks = vec![Check::new("names", Outcome::Ok, names(&url))];
-    match AzureSource::new(url, auth, &environment, azure::Options::default()) {
+    let (origin, mut checks) = match AzureSource::new(url.clone(), auth, &environment, args.azure.options()) {
         Err(error) => {
             checks.push(failed("credential", &error));
             (None, rest_skipped(checks, EARLIER))
@@ -104,7 +117,23 @@ async fn examine(args: &DoctorArgs) -> (Option<Origin>, Vec<Check>) {
             checks.extend(patiently(&source, args).await);
             (Some(source.origin()), checks)
         }
-    }
+    };
+    checks.extend(platform(&url, auth, &environment, args).await);
+    (origin, checks)
+}
+
+/// Tests what the platform may do.
+async fn platform(url: &ContainerUrl, auth: AuthMode, env: &Environment, args: &DoctorArgs) -> Vec<Check> {
+    const NAME: &str = "platform";
+    let Some(app_id) = &args.app_id else {
+        let why = "only your own access was tested: pass the ID of the platform's application with --app-id";
+        return vec![Check::skipped(NAME, why)];
+    };
+    let Some(name) = url.account() else {
+        return vec![Check::skipped(NAME, "the storage account is not known: add --account NAME")];
+    };
+    let (subscription, resource_group) = (args.subscription.as_deref(), args.resource_group.as_deref());
+    azure::platform(url, auth, env, app_id, Account { name, subscription, resource_group }).await
 }
 
 /// The names in a URL.

@@ -53,7 +53,8 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
         let options = azure::Options {
             depth: args.depth(),
             limits: args.performance.limits(),
-            ..azure::Options::default()
+            notice: if args.display.verbose { say } else { |_| {} },
+            ..args.azure.options()
         };
         let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
         let input = Input::open(source, &args.inventory)?;

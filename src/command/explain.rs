@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use clap::Args;
-use futures::TryStreamExt;
 
 use super::args::{AzureArgs, ChoiceArgs, ColorArgs};
 use super::exit::Exit;
@@ -13,16 +12,16 @@ use super::output::stdout;
 use super::target::{Resolved, Target};
 use crate::examine::{Examination, Next};
 use crate::model::error::{Error, Result};
-use crate::model::{Asset, Blob, ByteRange, Orientation, Origin, Verdict};
+use crate::model::{Asset, Blob, BlobName, ByteRange, Orientation, Origin, ReadError, Verdict};
 use crate::probe::{Node, Probe, Want};
 use crate::report::runner::Syntax;
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::report::{self, shown};
 use crate::rules::{Choice, Content, Profile};
+use crate::source::Reader;
 use crate::source::any::AnySource;
 use crate::source::local::LocalSource;
 use crate::source::location::{Environment, Location};
-use crate::source::{Reader, azure};
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -69,15 +68,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
                     return Err(Error::new(format!("'{url}' is a container, not a blob"))
                         .with_hint("add a blob's name, or use presync dry-run"));
                 }
-                (
-                    AnySource::open(
-                        resolved.location,
-                        resolved.auth,
-                        azure::Options::default(),
-                        &environment,
-                    )?,
-                    name,
-                )
+                (AnySource::open(resolved.location, resolved.auth, args.azure.options(), &environment)?, name)
             }
         };
         examine(&source, &name, &profile).await
@@ -127,7 +118,7 @@ async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Ex
                 examination.bytes(answer)?
             }
             Next::Find => {
-                let found = source.find(&examination.blob().name).await;
+                let found = source.blob(&examination.blob().name).await.map_err(ReadError::Fatal);
                 examination.found(found)?
             }
             Next::Judge(content) => break content,
@@ -144,14 +135,10 @@ async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Ex
 
 /// The blob with exactly this name.
 async fn find(source: &AnySource, name: &str) -> Result<Blob> {
-    let mut listing = source.list();
-    while let Some(page) = listing.try_next().await? {
-        if let Some(blob) = page.into_iter().find(|blob| blob.name.as_str() == name) {
-            return Ok(blob);
-        }
-    }
-    Err(Error::new(format!("there is no blob '{name}'"))
-        .with_hint("presync dry-run lists the names below a prefix"))
+    source.blob(&BlobName::new(name)).await?.ok_or_else(|| {
+        Error::new(format!("there is no blob '{name}'"))
+            .with_hint("presync dry-run lists the names below a prefix")
+    })
 }
 
 /// Every tag of the EXIF block, as kamadak-exif reads it: more than the rules need.

@@ -10,7 +10,7 @@ use crate::files::{own, temporary};
 use crate::ledger::{self, Amounts, Balance, Counting, Known, Ledger};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Period, PeriodKind, Quota, QuotaKind, Scope};
-use crate::plan::RunHeader;
+use crate::plan::{RunHeader, Summary};
 use crate::plan_file::{self, PlanReader};
 use crate::report::shown;
 use crate::rules::Profile;
@@ -55,13 +55,19 @@ pub(super) fn quota(path: &Path, workspace: &str, period: Period, profile: &Prof
     })
 }
 
-/// What the accepted assets of a run use, by kind; a kind of which they use nothing is absent.
-pub(super) fn costs(profile: &Profile, quota: &Quota) -> Result<Amounts> {
+/// What the accepted assets of a run use beyond what they give back, by kind; a kind of which they use nothing is
+/// absent.
+pub(super) fn costs(profile: &Profile, summary: &Summary) -> Result<Amounts> {
     let (images, frames) = kinds(profile)?;
-    let mut costs = Amounts::new();
+    let (quota, mut costs) = (&summary.quota, Amounts::new());
     for (kind, cost) in [(images, quota.images.cost), (frames, quota.frames.cost)] {
         let sum = costs.entry(kind).or_default();
         *sum = cost.saturating_add(*sum);
+    }
+    if let Some(synced) = &summary.synced {
+        for (kind, back) in [(images, synced.returned.images), (frames, synced.returned.frames)] {
+            costs.entry(kind).and_modify(|sum| *sum = sum.saturating_sub(back));
+        }
     }
     costs.retain(|_, cost| *cost > 0);
     Ok(costs)

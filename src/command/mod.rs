@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::model::error::{Error, Result, reason};
+use crate::model::secret::redact;
+use crate::model::shown;
 use crate::run::Snapshot;
 use crate::source::inventory::Tally;
 
@@ -22,6 +24,7 @@ pub(crate) mod dry_run;
 mod examine;
 mod exit;
 mod explain;
+mod fix;
 mod interrupt;
 mod ledger;
 mod loopback;
@@ -31,6 +34,7 @@ mod preview;
 mod quota;
 mod report;
 mod rule;
+pub(crate) mod secrets;
 mod shard;
 mod target;
 mod values;
@@ -38,9 +42,9 @@ mod values;
 pub use cli::{Cli, main};
 pub use exit::Exit;
 
-/// Prints a line to stderr. A closed stderr is ignored.
+/// Prints a line to stderr, without secrets and without anything that controls a terminal. A closed stderr is ignored.
 fn say(line: &str) {
-    let _ = writeln!(output::stderr(), "{line}");
+    let _ = writeln!(output::stderr(), "{}", shown(&redact(line)));
 }
 
 /// Whether progress can be drawn: stderr must be a terminal that can move its cursor.

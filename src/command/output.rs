@@ -10,7 +10,7 @@ use anstream::{AutoStream, ColorChoice};
 use crate::files::whole::WholeFile;
 use crate::model::error::{Error, Result};
 use crate::report::runner::{self, Broken, Syntax};
-use crate::report::{Format, TextOrJson};
+use crate::report::{Format, TextOrJson, Visible};
 
 /// The width of a report that doesn't go to a terminal, in columns.
 const PLAIN_WIDTH: usize = 100;
@@ -21,6 +21,8 @@ pub(super) struct Output {
     /// How a runner's commands are broken on stdout.
     syntax: Syntax,
     color: ColorChoice,
+    /// Whether it is shown as it is, on a terminal or in a log, although a program may read it.
+    raw: bool,
     /// The columns that text may use.
     pub width: usize,
 }
@@ -39,11 +41,11 @@ impl Output {
             };
             let width = terminal_size::terminal_size_of(io::stdout());
             let width = width.map_or(PLAIN_WIDTH, |(width, _)| width.0.into());
-            return Ok(Self { file: None, syntax, color, width });
+            return Ok(Self { file: None, syntax, color, raw: false, width });
         };
         let file = WholeFile::create(path)?;
         let color = if color == ColorChoice::Always { color } else { ColorChoice::Never };
-        Ok(Self { file: Some(Arc::new(Mutex::new(file))), syntax, color, width: PLAIN_WIDTH })
+        Ok(Self { file: Some(Arc::new(Mutex::new(file))), syntax, color, raw: false, width: PLAIN_WIDTH })
     }
 
     /// Opens the output for a report in this format. Formats that programs read are written byte for byte.
@@ -58,7 +60,9 @@ impl Output {
             Format::Html => Syntax::Html,
             Format::Github => Syntax::Commands,
         };
-        Self::with(path, syntax, ColorChoice::Always)
+        // In a file, names stay exact.
+        let raw = format == Format::Csv && path.is_none();
+        Ok(Self { raw, ..Self::with(path, syntax, ColorChoice::Always)? })
     }
 
     pub(super) fn writer(&self) -> Box<dyn Write + Send> {
@@ -67,6 +71,7 @@ impl Output {
                 Box::new(Shared(Arc::clone(file))) as Box<dyn Write + Send>,
                 self.color,
             )),
+            None if self.raw => Box::new(Visible::plain(stdout(self.syntax, self.color))),
             None => Box::new(stdout(self.syntax, self.color)),
         }
     }

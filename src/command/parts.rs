@@ -117,6 +117,7 @@ pub(super) fn audit(folders: &[PathBuf], weigh: Weigh) -> Result<Audit> {
             origin: header.origin,
             profile: header.profile.name.clone(),
             project: None,
+            within: None,
             outcome: match &parts.incomplete {
                 None => ContainerOutcome::Complete(summary),
                 Some(why) => ContainerOutcome::Incomplete(summary, Error::new(why)),

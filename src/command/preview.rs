@@ -69,7 +69,7 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
     let output = Output::open(args.output.as_deref(), args.format, args.display.color.choice())?;
     let begun = Instant::now();
     let (header, preview) = super::runtime()?.block_on(async {
-        let options = azure::Options { depth, ..azure::Options::default() };
+        let options = azure::Options { depth, ..args.azure.options() };
         let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
         let header = RunHeader::new(source.origin(), profile, Timestamp::now());
         let preview = add_up(&source, &header, args).await?;

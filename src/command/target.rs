@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::args::AzureArgs;
+use super::say;
 use crate::connections::{self, Connection, Connections, FILE_NAME, Rules};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Gauge, Quota};
@@ -45,6 +46,23 @@ impl Resolved {
     }
 
     fn new(target: Target<'_>, env: &Environment, prefix: fn(&Connection, &str) -> String) -> Result<Self> {
+        let resolved = Self::without_warning(target, env, prefix)?;
+        if let Location::Container(url) = &resolved.location
+            && url.is_exposed()
+            && (url.sas().is_some() || env.var("AZURE_STORAGE_SAS_TOKEN").is_some())
+        {
+            say(
+                "warning: the SAS is sent over plain http, where others can read and use it: write https:// in the URL",
+            );
+        }
+        Ok(resolved)
+    }
+
+    fn without_warning(
+        target: Target<'_>,
+        env: &Environment,
+        prefix: fn(&Connection, &str) -> String,
+    ) -> Result<Self> {
         let Target { source, azure, profile } = target;
         let reference = source.to_str().map(connections::reference).transpose()?.flatten();
         let connections = match (&azure.config, reference) {

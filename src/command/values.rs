@@ -10,7 +10,9 @@ use url::Url;
 use crate::model::Admit;
 use crate::model::error::Error;
 use crate::plan_file::ShardOf;
+use crate::rules::fix::Edges;
 use crate::rules::{Level, Selector};
+use crate::source::azure::ApiVersion;
 
 /// The most shards: as many as a folder may have parts.
 const MAX_SHARDS: u32 = 100_000;
@@ -30,6 +32,20 @@ pub(super) fn admit() -> impl TypedValueParser<Value = Admit> {
     };
     PossibleValuesParser::new(Admit::ALL.iter().map(value))
         .try_map(|name| Admit::parse(&name).ok_or("it is not an order of admission"))
+}
+
+/// What to do about the edges of a JPEG, by its name.
+pub(super) fn edges() -> impl TypedValueParser<Value = Edges> {
+    let value = |edges: &Edges| {
+        PossibleValue::new(edges.as_str()).help(match edges {
+            Edges::Reencode => "Encode the picture again: its size stays, so existing labels fit",
+            Edges::Trim => "Cut off less than a block: the rest is lossless, but existing labels shift",
+            Edges::Leave => "Leave the file as it is",
+        })
+    };
+    PossibleValuesParser::new(Edges::ALL.iter().map(value)).try_map(|name| {
+        Edges::ALL.into_iter().find(|edges| edges.as_str() == name).ok_or("it is no such choice")
+    })
 }
 
 /// A shard such as `3/16`, counted from 0.
@@ -81,6 +97,11 @@ pub(super) fn byte_range(text: &str) -> Result<(u64, u64), &'static str> {
 pub(super) fn rate(text: &str) -> Result<f64, &'static str> {
     let rate = text.parse().ok().filter(|rate| (0.0..=1.0).contains(rate));
     rate.ok_or("it is not a number between 0 and 1")
+}
+
+/// A version of the REST API, such as `2019-07-07`.
+pub(super) fn api_version(text: &str) -> Result<ApiVersion, &'static str> {
+    ApiVersion::parse(text).ok_or("it is not a version of the service's API, such as 2019-07-07")
 }
 
 pub(super) fn bandwidth(text: &str) -> Result<u64, &'static str> {

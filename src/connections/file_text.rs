@@ -45,7 +45,8 @@ impl FileText<'_> {
         let number = line.to_string();
         let gap = " ".repeat(number.len());
         let mark = format!("{}{}", " ".repeat(column - 1), "^".repeat(width.max(1)));
-        Error::new(format!("{head}: {message}\n{gap} |\n{number} | {source}\n{gap} | {mark}"))
+        Error::new(format!("{head}: {message}"))
+            .with_excerpt(&format!("{gap} |\n{number} | {source}\n{gap} | {mark}"))
     }
 
     /// Line and column of a byte, both from 1, the column in characters.

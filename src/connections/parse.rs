@@ -193,7 +193,7 @@ mod tests {
     fn a_fault_has_its_place_and_its_line() {
         let error = error("# é\n[connections.cams]\naccount = \"My_Media\"\ncontainer = 'cam'\n");
         assert_eq!(
-            error.message(),
+            error.to_string(),
             "'presync.toml' is not valid at line 3, column 11: 'My_Media' is not a valid storage account name\n  |\n\
              3 | account = \"My_Media\"\n  |           ^^^^^^^^^^"
         );

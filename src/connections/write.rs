@@ -1,12 +1,12 @@
 //! Adds a connection to the file, and leaves every existing line and comment as it is.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use super::{Connection, NAME_RULE, is_name, parse};
+use crate::files::regular;
 use crate::files::whole::WholeFile;
 use crate::model::error::{Error, Result, reason};
 
@@ -33,7 +33,7 @@ pub(crate) fn add(path: &Path, name: &str, connection: &Connection) -> Result<Ad
     }
     let shown = path.display();
     let failed = |error: io::Error| Error::new(format!("cannot write '{shown}': {}", reason(&error)));
-    let text = match fs::read_to_string(path) {
+    let text = match regular::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(Error::new(format!("cannot read '{shown}': {}", reason(&error)))),
@@ -108,6 +108,8 @@ fn table(connection: &Connection) -> Table {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::source::azure::AuthMode;
 

@@ -39,6 +39,7 @@ fn errors() -> impl Strategy<Value = ReadError> {
         1 => Just(ReadError::Gone),
         1 => Just(ReadError::Archived),
         1 => Just(ReadError::Unreadable("503 ServerBusy".to_owned())),
+        1 => Just(ReadError::Refused("409 LeaseLost".to_owned())),
         1 => Just(ReadError::Fatal(Error::new("no permission"))),
     ]
 }
@@ -132,6 +133,7 @@ fn direct(version: &Version, failure: Option<&ReadError>, reads: Reads) -> Resul
         Some(ReadError::Gone) => Content::Skipped(Skip::Gone),
         Some(ReadError::Archived) => Content::Archived,
         Some(ReadError::Unreadable(why)) => Content::Unreadable(why.clone()),
+        Some(ReadError::Refused(why)) => Content::Unreachable(why.as_str().into()),
         Some(ReadError::Fatal(error)) => return Err(error.clone()),
     };
     Ok(rules::judge(version.blob.clone(), content, reads, &PROFILE))

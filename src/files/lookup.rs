@@ -273,14 +273,14 @@ mod tests {
         (0..).zip(names).map(|(number, name)| Named(name.clone(), number)).collect()
     }
 
-    fn lookup(rows: &[Named]) -> Lookup<Named> {
+    fn lookup(rows: Vec<Named>) -> Lookup<Named> {
         let names: Vec<_> = rows.iter().map(|row| Ok(BlobName::new(row.0.as_str()))).collect();
-        Lookup::new(rows.to_vec().into_iter().map(Ok), names.into_iter())
+        Lookup::new(rows.into_iter().map(Ok), names.into_iter())
     }
 
     /// The numbers of the rows found for each name, and of those that are left.
     fn find(rows: &[Named], asked: &[String]) -> (Vec<Option<u64>>, Vec<u64>) {
-        let mut lookup = lookup(rows);
+        let mut lookup = lookup(rows.to_vec());
         let mut take = |name: &String| {
             let found = lookup.find(&BlobName::new(name.as_str())).expect("it can be read");
             found.map(|found| {

@@ -1,5 +1,5 @@
-//! Files on this machine: atomic writes, temporary files, lookups on disk, cells of spreadsheets, links of others, and
-//! Parquet files that may be damaged or hostile.
+//! Files on this machine: atomic writes, opening without waiting, temporary files, lookups on disk, cells of
+//! spreadsheets, links of others, and Parquet files that may be damaged or hostile.
 
 pub(crate) mod cell;
 pub(crate) mod leaf;
@@ -8,6 +8,7 @@ mod name_index;
 pub(crate) mod own;
 pub(crate) mod pages;
 pub(crate) mod parquet_file;
+pub(crate) mod regular;
 pub(crate) mod runs;
 mod scratch;
 pub(crate) mod seal;

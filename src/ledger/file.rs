@@ -15,13 +15,13 @@ use crate::model::error::{Error, Result, reason};
 /// misread.
 const SCHEMA_VERSION: i64 = 2;
 /// `psyn` in ASCII, in SQLite's `application_id`: distinguishes a ledger from another program's database.
-const APPLICATION_ID: i64 = 0x7073_796e;
+pub(super) const APPLICATION_ID: i64 = 0x7073_796e;
 /// How long to wait for another process. Transactions take milliseconds, but the disk may be busy.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The first version of the tables. Amounts are 0 or more, and times are UTC in RFC 3339 format. A month looks like
 /// `2026-11`, or is `stock` for a quota that is not renewed.
-const FIRST_SCHEMA: &str = "
+pub(super) const FIRST_SCHEMA: &str = "
     CREATE TABLE quota (
         workspace TEXT NOT NULL,
         month TEXT NOT NULL,

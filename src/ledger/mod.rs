@@ -13,10 +13,12 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::model::error::{Error, Result};
 use crate::model::{Gauge, QuotaKind};
 
+mod confirm;
 mod failure;
 mod file;
 mod history;
 mod limits;
+mod pending;
 mod platform;
 mod reservation;
 mod sql;
@@ -25,7 +27,8 @@ mod tests;
 
 pub use file::default_path;
 pub use history::{Change, Subject};
-pub use platform::{Counting, FilesLock, Known, Pending, SyncedSource};
+pub use pending::{Counting, Pending};
+pub use platform::{FilesLock, Known, SyncedSource};
 pub use reservation::{Claim, KindShortage, Release, Reservation, Reserve};
 
 /// The balance of one kind of quota in a period. The default is no limit and no use.

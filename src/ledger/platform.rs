@@ -13,42 +13,13 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::limits::{balances, put};
-use super::reservation::{active, end, put_amounts, record_reserved};
-use super::{Amounts, Change, Ledger, Reservation, Subject, history};
+use super::Ledger;
+use super::reservation::{Reservation, active};
 use crate::files::{own, whole};
 use crate::model::error::{Error, Result, reason};
-use crate::model::{Asset, Cost, QuotaKind, Scope};
+use crate::model::{Asset, Cost, Scope};
 use crate::plan_file::Plan;
-use crate::plan_file::synced::{Applied, Merge, SyncedFile, SyncedRow, apply, rows_of};
-
-/// What will be on the platform after the sync of a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pending {
-    /// What the plan lists.
-    pub scope: Scope,
-    /// The file, in the folder beside the ledger.
-    pub file: String,
-    /// How the plan's cost for images and for frames is counted.
-    pub counting: Counting,
-    /// Assets in its scope.
-    pub assets: u64,
-    /// What these cost.
-    pub cost: Cost,
-}
-
-/// How a profile counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counting {
-    /// The kind of quota that images use.
-    pub images: QuotaKind,
-    /// The kind of quota that videos use.
-    pub frames: QuotaKind,
-    /// Whether a changed asset costs its whole cost again.
-    pub recounts: bool,
-    /// Whether the quota is a stock, of which what is gone gives something back.
-    pub is_stock: bool,
-}
+use crate::plan_file::synced::{Merge, apply, rows_of};
 
 /// What is known to be on the platform of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,84 +45,6 @@ pub struct Known {
     pub file: Option<PathBuf>,
     /// The sources through which it came there.
     pub sources: Vec<String>,
-}
-
-/// A state of a reserved plan, on top of another one than before.
-pub(super) struct Rebuilt {
-    held: Reservation,
-    pending: Pending,
-    costs: Amounts,
-    returned: Amounts,
-}
-
-impl Counting {
-    /// What a sync takes, and what it gives back beyond that.
-    pub fn amounts(&self, applied: &Applied) -> (Amounts, Amounts) {
-        let (mut costs, mut returned) = (Amounts::new(), Amounts::new());
-        for (kind, charge, back) in [
-            (self.images, applied.charge.images, applied.returned.images),
-            (self.frames, applied.charge.frames, applied.returned.frames),
-        ] {
-            for (sum, more) in [(&mut costs, charge), (&mut returned, if self.is_stock { back } else { 0 })] {
-                let sum = sum.entry(kind).or_default();
-                *sum = more.saturating_add(*sum);
-            }
-        }
-        for (kind, cost) in &mut costs {
-            let back = returned.entry(*kind).or_default();
-            (*cost, *back) = (cost.saturating_sub(*back), back.saturating_sub(*cost));
-        }
-        costs.retain(|_, cost| *cost > 0);
-        returned.retain(|_, back| *back > 0);
-        (costs, returned)
-    }
-}
-
-impl Pending {
-    pub(super) fn of_row(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Self>> {
-        let Some(container) = row.get(first)? else { return Ok(None) };
-        let counting: String = row.get(first + 4)?;
-        Ok(Some(Self {
-            scope: Scope { container, prefix: row.get(first + 1)?, recursive: row.get(first + 2)? },
-            file: row.get(first + 3)?,
-            counting: Counting::parse(&counting).ok_or(rusqlite::Error::InvalidQuery)?,
-            assets: row.get(first + 5)?,
-            cost: Cost { images: row.get(first + 6)?, frames: row.get(first + 7)? },
-        }))
-    }
-
-    pub(super) fn put(&self, connection: &Connection, id: i64) -> rusqlite::Result<()> {
-        let Self { scope: Scope { container, prefix, recursive }, file, counting, assets, cost } = self;
-        let put = "UPDATE reservation SET container = ?2, prefix = ?3, recursive = ?4, file = ?5, counting = ?6, \
-                   assets = ?7, images = ?8, frames = ?9 WHERE id = ?1";
-        let counting = counting.text();
-        let (images, frames) = (cost.images, cost.frames);
-        connection
-            .execute(put, (id, container, prefix, recursive, file, counting, assets, images, frames))
-            .map(drop)
-    }
-}
-
-impl Counting {
-    /// `images frames`, and `recounts` and `stock` where that is so.
-    fn text(&self) -> String {
-        let mut text = format!("{} {}", self.images.as_str(), self.frames.as_str());
-        for (name, is_so) in [(" recounts", self.recounts), (" stock", self.is_stock)] {
-            text += if is_so { name } else { "" };
-        }
-        text
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let mut words = text.split(' ');
-        let mut kind = || {
-            let word = words.next()?;
-            QuotaKind::ALL.into_iter().find(|kind| kind.as_str() == word)
-        };
-        let (images, frames) = (kind()?, kind()?);
-        let rest: Vec<_> = words.collect();
-        Some(Self { images, frames, recounts: rest.contains(&"recounts"), is_stock: rest.contains(&"stock") })
-    }
 }
 
 /// The lock on the folder of files, released when it is dropped.
@@ -220,46 +113,6 @@ impl Ledger {
     /// Returns an error if the ledger cannot be read.
     pub fn synced(&self, workspace: &str) -> Result<Vec<SyncedSource>> {
         self.read(|connection| sources(connection, workspace))
-    }
-
-    /// Confirms that plans have been synced: what they reserved becomes used, unless `is_counted`, and what they accept
-    /// is on the platform. Earlier plans whose sources lie within theirs are confirmed too, because the later sync
-    /// includes them. Returns all of these, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if a plan has no active reservation, if an earlier plan overlaps one of them but is not within
-    /// it, or if the ledger or a file cannot be read or written.
-    pub fn confirm(
-        &mut self,
-        plans: &[String],
-        is_counted: bool,
-        now: Timestamp,
-    ) -> Result<Vec<Reservation>> {
-        let all = self.active(None)?;
-        let has_files = all.iter().any(|held| held.pending.is_some() && plans.contains(&held.plan));
-        let _lock = has_files.then(|| self.lock_files()).transpose()?;
-        // Read again: another process may have been here before the lock.
-        let all = self.active(None)?;
-        let confirmed = with_earlier(&all, plans)?;
-        let mut states = Vec::new();
-        for (workspace, container) in containers(&confirmed) {
-            states.push(self.confirmed_state(&workspace, &container, &confirmed)?);
-        }
-        self.write(|connection| {
-            for held in &confirmed {
-                confirm_one(connection, held, is_counted, now)?;
-            }
-            for State { workspace, container, file, rebuilt } in &states {
-                put_confirmed(connection, workspace, container, file)?;
-                put_rebuilt(connection, rebuilt, now)?;
-            }
-            Ok(())
-        })?;
-        if has_files {
-            self.clean();
-        }
-        Ok(confirmed)
     }
 
     /// Records that what a plan accepts is on the platform, without using any quota.
@@ -343,66 +196,19 @@ impl Ledger {
         Ok(forgotten)
     }
 
-    /// The states of the plans after `held` in its chain, as if `held` had never been reserved.
-    pub(super) fn rebuild_without(&self, held: &Reservation) -> Result<Vec<Rebuilt>> {
-        let Some(pending) = &held.pending else { return Ok(Vec::new()) };
-        let (chain, confirmed) = self.states(&held.workspace, &pending.scope.container)?;
-        let (before, after): (Vec<_>, Vec<_>) =
-            chain.into_iter().filter(|other| other.id != held.id).partition(|other| other.id < held.id);
-        let base = before.last().and_then(|held| Some(held.pending.as_ref()?.file.clone())).or(confirmed);
-        self.rebuild(base, after)
-    }
-
-    fn states(&self, workspace: &str, container: &str) -> Result<(Vec<Reservation>, Option<String>)> {
+    /// The reserved plans of a container, and the file of what has been synced of it.
+    pub(super) fn states(
+        &self,
+        workspace: &str,
+        container: &str,
+    ) -> Result<(Vec<Reservation>, Option<String>)> {
         self.read(|connection| {
             let confirmed = confirmed_file(connection, workspace, container)?;
             Ok((chain(connection, workspace, container)?, confirmed))
         })
     }
 
-    /// What is on the platform once these plans are confirmed, and the states of the others on top of it.
-    fn confirmed_state(&self, workspace: &str, container: &str, confirmed: &[Reservation]) -> Result<State> {
-        let (chain, base) = self.states(workspace, container)?;
-        let is_confirmed = |held: &Reservation| confirmed.iter().any(|confirmed| confirmed.id == held.id);
-        let first: Vec<_> = chain.iter().take_while(|held| is_confirmed(held)).cloned().collect();
-        let (later, others): (Vec<_>, Vec<_>) =
-            chain.into_iter().skip(first.len()).partition(|held| is_confirmed(held));
-        let file_of = |held: &Reservation| held.pending.as_ref().map(|pending| pending.file.clone());
-        let mut file = first.last().and_then(file_of).or(base);
-        let mut rebuilt = Vec::new();
-        // As a rule, nothing is left to do: the file of the last plan is that of the new state.
-        if !later.is_empty() {
-            file = self.rebuild(file, later)?.pop().map(|rebuilt| rebuilt.pending.file);
-            rebuilt = self.rebuild(file.clone(), others)?;
-        }
-        let file = file.ok_or_else(|| Error::new("a confirmed plan has no file"))?;
-        Ok(State { workspace: workspace.to_owned(), container: container.to_owned(), file, rebuilt })
-    }
-
-    /// Applies plans on top of `base`, one after the other.
-    fn rebuild(&self, mut base: Option<String>, plans: Vec<Reservation>) -> Result<Vec<Rebuilt>> {
-        let mut rebuilt = Vec::new();
-        for held in plans {
-            let Some(pending) = held.pending.clone() else { continue };
-            let (name, path) = self.new_file();
-            let of_plan = |row: &Result<SyncedRow>| {
-                row.as_ref().map_or(true, |row| pending.scope.has(row.asset.name.as_str()))
-            };
-            let rows = SyncedFile::open(&self.folder().join(&pending.file))?.rows().filter(of_plan);
-            let below = base.map(|name| self.folder().join(name));
-            let merge =
-                Merge { scope: &pending.scope, recounts: pending.counting.recounts, out: Some(&path) };
-            let applied = apply(rows, below.as_deref(), &merge)?;
-            let (costs, returned) = pending.counting.amounts(&applied);
-            let pending =
-                Pending { file: name.clone(), assets: applied.assets, cost: applied.cost, ..pending };
-            rebuilt.push(Rebuilt { held, pending, costs, returned });
-            base = Some(name);
-        }
-        Ok(rebuilt)
-    }
-
-    /// Removes presync's files that no row names. The lock must be held. What cannot be removed now, the next one removes.
+    /// Removes its files that no row names. The lock must be held. What cannot be removed now, the next one removes.
     pub(super) fn clean(&self) {
         let named = self.read(|connection| {
             const NAMED: &str = "SELECT file FROM platform UNION \
@@ -430,100 +236,12 @@ fn is_name(name: &str) -> bool {
     is_new || whole::is_unfinished(name)
 }
 
-/// What is on the platform of a container after plans are confirmed.
-struct State {
-    workspace: String,
-    container: String,
-    file: String,
-    rebuilt: Vec<Rebuilt>,
-}
-
-/// The reservations of these plans, and the earlier ones that their syncs include.
-fn with_earlier(all: &[Reservation], plans: &[String]) -> Result<Vec<Reservation>> {
-    for plan in plans {
-        if !all.iter().any(|held| held.plan == *plan) {
-            return Err(Error::new(format!("the plan {plan} has no active reservation"))
-                .with_hint("presync quota show lists the plans with one"));
-        }
-    }
-    let mut confirmed: BTreeSet<i64> =
-        all.iter().filter(|held| plans.contains(&held.plan)).map(|held| held.id).collect();
-    // From the last to the first: what a later sync includes, includes others in turn.
-    for earlier in all.iter().rev().filter(|held| !plans.contains(&held.plan)) {
-        let Some(own) = &earlier.pending else { continue };
-        let mut later = all.iter().filter(|held| {
-            held.id > earlier.id && held.workspace == earlier.workspace && confirmed.contains(&held.id)
-        });
-        let overlapping = later.find_map(|held| {
-            let scope = &held.pending.as_ref()?.scope;
-            own.scope.overlaps(scope).then_some((held, own.scope.is_within(scope)))
-        });
-        match overlapping {
-            None => {}
-            Some((_, true)) => _ = confirmed.insert(earlier.id),
-            Some((held, false)) => {
-                return Err(Error::new(format!(
-                    "the plan {} overlaps {}, which was committed before it and is not confirmed",
-                    held.plan, earlier.plan
-                ))
-                .with_hint("confirm both, or release the one that has not been synced"));
-            }
-        }
-    }
-    Ok(all.iter().filter(|held| confirmed.contains(&held.id)).cloned().collect())
-}
-
-fn containers(confirmed: &[Reservation]) -> BTreeSet<(String, String)> {
-    let container =
-        |held: &Reservation| Some((held.workspace.clone(), held.pending.as_ref()?.scope.container.clone()));
-    confirmed.iter().filter_map(container).collect()
-}
-
-/// Ends a reservation whose plan has been synced.
-fn confirm_one(
+/// Replaces what is known of a source.
+pub(super) fn put_source(
     connection: &Connection,
-    held: &Reservation,
-    is_counted: bool,
-    now: Timestamp,
+    workspace: &str,
+    synced: &SyncedSource,
 ) -> rusqlite::Result<()> {
-    end(connection, held, now)?;
-    connection.execute("UPDATE reservation SET confirmed_at = ?2 WHERE id = ?1", (held.id, now))?;
-    if !is_counted {
-        let before = balances(connection, &held.workspace, held.period)?;
-        for kind in QuotaKind::ALL {
-            let amount = |amounts: &Amounts| amounts.get(&kind).copied().unwrap_or(0);
-            let used = before.get(&kind).map_or(0, |balance| balance.used);
-            let after = used.saturating_add(amount(&held.costs)).saturating_sub(amount(&held.returned));
-            if after == used {
-                continue;
-            }
-            put(connection, (&held.workspace, held.period, kind), Subject::Used, Some(after))?;
-            let change = Change {
-                time: now,
-                workspace: held.workspace.clone(),
-                period: held.period,
-                kind,
-                subject: Subject::Used,
-                plan: Some(held.plan.clone()),
-                before: Some(used),
-                after: Some(after),
-            };
-            history::record(connection, &change)?;
-        }
-    }
-    let Some(pending) = &held.pending else { return Ok(()) };
-    let synced = SyncedSource {
-        source: held.source.clone(),
-        scope: pending.scope.clone(),
-        plan: held.plan.clone(),
-        confirmed_at: now,
-        assets: pending.assets,
-        cost: pending.cost,
-    };
-    put_source(connection, &held.workspace, &synced)
-}
-
-fn put_source(connection: &Connection, workspace: &str, synced: &SyncedSource) -> rusqlite::Result<()> {
     let SyncedSource { source, scope, plan, confirmed_at, assets, cost } = synced;
     let Scope { container, prefix, recursive } = scope;
     connection
@@ -547,30 +265,8 @@ fn put_source(connection: &Connection, workspace: &str, synced: &SyncedSource) -
         .map(drop)
 }
 
-/// Names the new states of reserved plans, and what they take now.
-pub(super) fn put_rebuilt(
-    connection: &Connection,
-    rebuilt: &[Rebuilt],
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    for Rebuilt { held, pending, costs, returned } in rebuilt {
-        let before = balances(connection, &held.workspace, held.period)?;
-        put_amounts(connection, held.id, costs, returned)?;
-        pending.put(connection, held.id)?;
-        let after = balances(connection, &held.workspace, held.period)?;
-        for kind in QuotaKind::ALL {
-            let of = |balances: &std::collections::BTreeMap<QuotaKind, super::Balance>| {
-                balances.get(&kind).map_or(0, |balance| balance.reserved)
-            };
-            if of(&before) != of(&after) {
-                record_reserved(connection, held, now, kind, (of(&before), of(&after)))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn put_confirmed(
+/// Names the file of what has been synced of a container.
+pub(super) fn put_confirmed(
     connection: &Connection,
     workspace: &str,
     container: &str,

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::history::{Change, Subject, record};
 use super::limits::balances;
-use super::platform::{self, Pending};
+use super::pending::Pending;
 use super::{Amounts, Ledger};
 use crate::model::error::Result;
 use crate::model::{Period, QuotaKind};
@@ -120,36 +120,6 @@ impl Ledger {
         })
     }
 
-    /// Releases the reservation of a plan, because it has not been synced. What it would have brought to the platform
-    /// is forgotten, and later reservations of the same container take over what they need of it.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the ledger or a file of what is synced cannot be read or written.
-    pub fn release(&mut self, plan: &str, now: Timestamp) -> Result<Release> {
-        let has_file = self.held_by(plan)?.is_some_and(|held| held.pending.is_some());
-        let _lock = has_file.then(|| self.lock_files()).transpose()?;
-        // Read again: another process may have been here before the lock.
-        let rebuilt = match self.held_by(plan)? {
-            Some(held) => self.rebuild_without(&held)?,
-            None => Vec::new(),
-        };
-        let released = self.write(|connection| {
-            // Read in the same transaction as the update, so that it cannot be released twice.
-            let Some(held) = latest(connection, plan)? else { return Ok(Release::Unknown) };
-            if held.released_at.is_some() {
-                return Ok(Release::ReleasedBefore(held));
-            }
-            end(connection, &held, now)?;
-            platform::put_rebuilt(connection, &rebuilt, now)?;
-            Ok(Release::Released(Reservation { released_at: Some(now), ..held }))
-        })?;
-        if has_file {
-            self.clean();
-        }
-        Ok(released)
-    }
-
     /// The active reservation of a plan, if there is one.
     ///
     /// # Errors
@@ -219,7 +189,7 @@ fn held_by(connection: &Connection, plan: &str) -> rusqlite::Result<Option<Reser
 }
 
 /// The latest reservation of a plan, which is the only one that can be active.
-fn latest(connection: &Connection, plan: &str) -> rusqlite::Result<Option<Reservation>> {
+pub(super) fn latest(connection: &Connection, plan: &str) -> rusqlite::Result<Option<Reservation>> {
     let select = format!("{RESERVATION} WHERE plan = ?1 ORDER BY id DESC LIMIT 1");
     let found = connection.query_row(&select, [plan], reservation).optional()?;
     found.map(|found| with_costs(connection, found)).transpose()

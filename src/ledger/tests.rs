@@ -292,3 +292,63 @@ fn a_ledger_is_made_once_and_only_when_it_is_asked_for() {
     let files: Vec<_> = fs::read_dir(folder.path()).expect("a folder").collect();
     assert_eq!(files.len(), 1, "{files:?}");
 }
+
+/// A ledger as the first version wrote it, with these rows.
+fn of_the_first_version(path: &Path, rows: &str) {
+    let connection = Connection::open(path).expect("a database");
+    connection.execute_batch(file::FIRST_SCHEMA).expect("tables");
+    connection.execute_batch(rows).expect("rows");
+    connection.pragma_update(None, "application_id", file::APPLICATION_ID).expect("it can be written");
+    connection.pragma_update(None, "user_version", 1).expect("it can be written");
+}
+
+#[test]
+fn a_ledger_of_the_first_version_is_taken_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.sqlite3");
+    of_the_first_version(
+        &path,
+        "INSERT INTO quota VALUES ('default', '2026-11', 'images', 100, 7);
+         INSERT INTO quota VALUES ('default', '2026-10', 'data-rows', 400, 50);
+         INSERT INTO quota VALUES ('default', '2026-11', 'data-rows', 500, 60);
+         INSERT INTO reservation VALUES (1, 'aa1', 'default', '2026-11', 'C', '2026-11-01T00:00:00Z', NULL);
+         INSERT INTO reservation VALUES (2, 'ab2', 'default', '2026-10', 'C', '2026-10-01T00:00:00Z', NULL);
+         INSERT INTO reserved VALUES (1, 'images', 20);
+         INSERT INTO reserved VALUES (2, 'data-rows', 30);
+         INSERT INTO change VALUES (1, '2026-11-01T00:00:00Z', 'default', '2026-11', 'images', 'limit', NULL, NULL, 100);",
+    );
+    let mut ledger = Ledger::open(&path).expect("it is taken over");
+    let balances = ledger.balances(WORKSPACE, month()).expect("it can be read");
+    assert_eq!(balances, [(Images, Balance { limit: Some(100), used: 7, reserved: 20 })].into());
+    let stock =
+        |ledger: &Ledger| ledger.balances(WORKSPACE, Period::Stock).expect("it can be read")[&DataRows];
+    assert_eq!(stock(&ledger), Balance { limit: Some(500), used: 60, reserved: 30 });
+    let now: Timestamp = "2026-11-22T10:00:00Z".parse().expect("a time");
+    let confirmed = ledger.confirm(&["ab2".to_owned()], false, now).expect("it can be confirmed");
+    assert_eq!((confirmed.len(), &confirmed[0].pending), (1, &None));
+    assert_eq!(stock(&ledger), Balance { limit: Some(500), used: 90, reserved: 0 });
+    drop(ledger);
+    let again = Ledger::open(&path).expect("it stays");
+    assert_eq!(stock(&again).used, 90);
+    assert_eq!(again.plans("a"), Ok(vec!["aa1".to_owned()]), "the other one is over");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+}
+
+#[test]
+fn a_plan_is_found_by_the_beginning_of_its_id() {
+    let mut fixture = Fixture::new();
+    for plan in ["0f3c-1", "0f3c-2", "0f3c", "ab"] {
+        fixture.reserve(plan, &[(Images, 1)]);
+    }
+    let plans = |fixture: &Fixture, begin: &str| fixture.ledger.plans(begin).expect("it can be read");
+    assert_eq!(plans(&fixture, "0f3"), ["0f3c", "0f3c-1", "0f3c-2"]);
+    assert_eq!(plans(&fixture, "0f3c"), ["0f3c"], "it is one of them");
+    assert_eq!(plans(&fixture, "0f3c-1"), ["0f3c-1"]);
+    assert_eq!(plans(&fixture, "b"), [""; 0]);
+    fixture.release("0f3c-2");
+    assert_eq!(plans(&fixture, "0f3c-"), ["0f3c-1"], "one is active");
+    fixture.release("0f3c-1");
+    assert_eq!(plans(&fixture, "0f3c-"), ["0f3c-1", "0f3c-2"]);
+    assert_eq!(plans(&fixture, ""), ["0f3c", "ab"]);
+    assert_eq!(plans(&fixture, "%"), [""; 0], "nothing is a pattern");
+}

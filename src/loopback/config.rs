@@ -167,6 +167,8 @@ pub struct Blob {
     pub tier: Tier,
     /// Its metadata, listed if the request has `include=metadata`.
     pub metadata: BTreeMap<String, String>,
+    /// If above 0, there are this many blobs with this content instead, named `000000-NAME` and so on.
+    pub copies: u32,
 }
 
 /// An access tier, as the service spells it.

@@ -27,6 +27,7 @@ pub(super) struct Shelf {
     versions: u64,
 }
 
+#[derive(Clone)]
 struct Stored {
     bytes: Bytes,
     etag: String,
@@ -146,10 +147,15 @@ impl Store {
 
 impl Shelf {
     fn put(&mut self, blob: Blob) {
-        let etag = blob.etag.unwrap_or_else(|| self.next_etag());
         let last_modified = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-        let (bytes, tier, metadata) = (blob.bytes.into(), blob.tier, blob.metadata);
-        self.blobs.insert(blob.name, Stored { bytes, etag, last_modified, tier, metadata });
+        let Blob { name, bytes, etag, tier, metadata, copies } = blob;
+        let stored = Stored { bytes: bytes.into(), etag: String::new(), last_modified, tier, metadata };
+        let copied = (0..copies).map(|copy| format!("{copy:06}-{name}"));
+        let names = if copies == 0 { vec![name.clone()] } else { copied.collect() };
+        for name in names {
+            let etag = etag.clone().unwrap_or_else(|| self.next_etag());
+            self.blobs.insert(name, Stored { etag, ..stored.clone() });
+        }
     }
 
     fn replace(&mut self, name: &str) {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The name of a blob within its container; for a file in a folder, its relative path with `/`.
 ///
 /// * UTF-8, not normalised, at least one character: `a//b.jpg`, `/lead.jpg` and `trail/` are all valid.
-/// * Ordered by bytes, as the service lists names.
+/// * Ordered by bytes. A service may list names in another order.
 /// * Never includes the container or a SAS.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -85,6 +85,8 @@ pub enum Access {
     Online,
     /// It is in the archive tier and must be rehydrated first.
     Archived,
+    /// It is being moved out of the archive tier, which takes hours.
+    Rehydrating,
     /// It is a directory of a hierarchical namespace, which is stored as an empty blob.
     Directory,
     /// It stands for everything in a folder that the listing does not descend into; its name ends in `/`.
@@ -99,6 +101,7 @@ impl Access {
         match self {
             Self::Online => "online",
             Self::Archived => "archived",
+            Self::Rehydrating => "rehydrating",
             Self::Directory => "directory",
             Self::NotEntered => "not-entered",
             Self::Unreachable(_) => "unreachable",
@@ -107,9 +110,9 @@ impl Access {
 
     /// Returns the access with this name; `why` is the reason if it is `unreachable`.
     pub fn named(name: &str, why: &str) -> Option<Self> {
-        [Self::Online, Self::Archived, Self::Directory, Self::NotEntered, Self::Unreachable(why.into())]
-            .into_iter()
-            .find(|access| access.as_str() == name)
+        let all = [Self::Online, Self::Archived, Self::Rehydrating, Self::Directory, Self::NotEntered];
+        let all = all.into_iter().chain([Self::Unreachable(why.into())]);
+        all.into_iter().find(|access| access.as_str() == name)
     }
 }
 
@@ -129,6 +132,10 @@ pub struct Blob {
 }
 
 impl Blob {
+    /// The most bytes of a blob: 50,000 blocks of 4,000 MiB, 190.7 TiB ("Scalability and performance targets for Blob
+    /// Storage").
+    pub const MAX_SIZE: u64 = 50_000 * (4_000 << 20);
+
     /// An entry for everything in a folder that the listing does not descend into. `name` ends in `/`.
     pub fn not_entered(name: impl Into<Box<str>>) -> Self {
         let name = BlobName::new(name);

@@ -2,13 +2,16 @@
 
 use std::{fmt, io};
 
+use super::secret::redact;
+
 /// Why a run could not start or could not continue: what happened, and how to fix it.
 ///
-/// * Neither text ever holds a key, a token or a SAS.
-/// * `Display` shows the message alone; the hint is printed on a line of its own.
+/// * No text ever holds a key, a token or a SAS: [`redact`] hides them here, for every error.
+/// * `Display` shows the message and the excerpt; the hint is printed on a line of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     message: String,
+    excerpt: Option<String>,
     hint: Option<String>,
     closed_output: bool,
 }
@@ -19,12 +22,18 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// Creates an error that says what happened, in one sentence without a final period.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, closed_output: false }
+        let message = redact(&message.into()).into_owned();
+        Self { message, excerpt: None, hint: None, closed_output: false }
+    }
+
+    /// Adds lines of a file, which are printed below the message. Only these may contain line breaks.
+    pub(crate) fn with_excerpt(self, lines: &str) -> Self {
+        Self { excerpt: Some(redact(lines).into_owned()), ..self }
     }
 
     /// Adds a hint that says how to fix it.
     pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+        Self { hint: Some(redact(&hint.into()).into_owned()), ..self }
     }
 
     /// The reader of the output has closed it, as `head` does. This is not reported.
@@ -42,6 +51,11 @@ impl Error {
         &self.message
     }
 
+    /// The lines of a file where it happened.
+    pub(crate) fn excerpt(&self) -> Option<&str> {
+        self.excerpt.as_deref()
+    }
+
     /// How to fix it.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
@@ -50,7 +64,8 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        self.excerpt.iter().try_for_each(|lines| write!(f, "\n{lines}"))
     }
 }
 

@@ -12,6 +12,8 @@ mod origin;
 mod overrides;
 mod quota;
 mod range;
+pub mod secret;
+mod shown;
 mod synced;
 mod totals;
 
@@ -28,5 +30,6 @@ pub use origin::Origin;
 pub use overrides::{Effect, Effects, Overrides, PrefixEffects};
 pub use quota::{Cost, Gauge, Quota, QuotaKind, Verdict};
 pub use range::{ByteRange, ReadError, Reads};
+pub use shown::{is_unseen, shown};
 pub use synced::{Gone, OnPlatform, Scope, Standing, SyncState, SyncTotals};
 pub use totals::Totals;

@@ -70,6 +70,8 @@ pub enum ReadError {
     Archived,
     /// All attempts to read it failed. The text includes the service's error code.
     Unreadable(String),
+    /// The service refuses to read it, and would again. The text includes the service's error code.
+    Refused(String),
     /// No blob of the source can be read. This ends the run.
     Fatal(Error),
 }

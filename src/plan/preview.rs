@@ -84,7 +84,7 @@ impl Preview {
             Access::NotEntered => return self.not_entered += 1,
             Access::Directory => return self.markers += 1,
             _ if blob.size == 0 && name.ends_with('/') => return self.markers += 1,
-            Access::Archived => self.archived += 1,
+            Access::Archived | Access::Rehydrating => self.archived += 1,
             Access::Unreachable(_) => self.unreachable += 1,
             Access::Online if blob.size == 0 => self.empty += 1,
             Access::Online => {}

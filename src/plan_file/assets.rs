@@ -12,6 +12,7 @@ use super::names::Names;
 use super::rows::{GroupRows, check_group, position_leaf};
 use crate::files::pages::Limits;
 use crate::files::parquet_file::{self, Fault, Refused, guarded};
+use crate::files::regular;
 use crate::files::seal::{self, Seal};
 use crate::model::Asset;
 
@@ -34,7 +35,7 @@ pub(super) struct Assets {
 impl Assets {
     /// Opens the file at `path`, no row group of which may have more rows than `max_rows`.
     pub(super) fn open(path: &Path, max_rows: usize) -> Result<Self, Refused> {
-        let mut handle = File::open(path).map_err(Refused::Unreadable)?;
+        let mut handle = regular::open(path).map_err(Refused::Unreadable)?.0;
         let file = Arc::new(parquet_file::open(handle.try_clone().map_err(Refused::Unreadable)?)?);
         let seal = seal::check(&mut handle).map_err(Refused::Unreadable)?;
         let rows = file.metadata().file_metadata().num_rows();

@@ -52,8 +52,8 @@ fn read(unit: &[u8]) -> Option<(Planes, Shape)> {
     let rate = has_usability.then(|| ticks(&mut bits, |_| Some(()))).flatten().map(|ticks| ticks / 2.0);
     // What is cropped is counted in chroma samples, of frames made of fields in pairs of lines (7.4.2.1.1).
     let fields = if frames_only { 1 } else { 2 };
-    let (across, down) =
-        (if matches!(chroma, 1 | 2) { 2 } else { 1 }, if chroma == 1 { 2 } else { 1 } * fields);
+    let across = if matches!(chroma, 1 | 2) { 2 } else { 1 };
+    let down = if chroma == 1 { 2 * fields } else { fields };
     let side = |blocks: u32, lines: u32, cropped: [u32; 2], unit: u32| {
         let whole = blocks.checked_add(1)?.checked_mul(16 * lines)?;
         whole.checked_sub(cropped[0].checked_add(cropped[1])?.checked_mul(unit)?)

@@ -73,6 +73,8 @@ const JUMP: u64 = 4 << 10;
 const PATIENCE: u32 = 8;
 /// Maximum gap in bytes between two such reads at which the second counts as continuing the first.
 const SHORT_PART: u64 = 1 << 10;
+/// Maximum gap in bytes at which any read counts as continuing the one before: the rest of a part whose header was known.
+const NEXT_PART: u64 = 16;
 /// Length in bytes of a read where the parts are longer, and the maximum gap at which it pays off: four parts per
 /// read.
 const STRETCH: u64 = 64 << 10;
@@ -80,6 +82,8 @@ const STRETCH_GAP: u64 = 16 << 10;
 /// Length in bytes of a read that continues the last one, by how many reads in a row did so: a header that goes past
 /// one read often goes past two.
 const FOLLOW_UP: [u64; 4] = [16 << 10, 32 << 10, 64 << 10, 128 << 10];
+/// Times that it doubles after that in a header: up to 1 MiB.
+const MAX_DOUBLINGS: usize = 3;
 /// Length in bytes of such a read on the walk over the boxes of a video, after the earlier ones.
 const LONG_WALK: u64 = 512 << 10;
 
@@ -266,9 +270,13 @@ impl Probe {
                 let gap = self.store.missing(at, len, 1).start().checked_sub(self.asked.end());
                 let is_within = |most: u64| gap.is_some_and(|gap| gap <= most);
                 let is_patient = self.parts.at == 0 || self.asks <= PATIENCE;
-                let goes_on = is_within(if is_patient { 0 } else { SHORT_PART });
+                let goes_on = is_within(if is_patient { NEXT_PART } else { SHORT_PART });
                 let jump = if !is_patient && is_within(STRETCH_GAP) { STRETCH } else { JUMP };
-                self.ask(at, len, goes_on, [jump, FOLLOW_UP[FOLLOW_UP.len() - 1]])
+                // A header is parsed from its start after each read: lengths that double keep that linear.
+                let doublings =
+                    if self.parts.at > 0 { 0 } else { (self.in_a_row + 1).saturating_sub(FOLLOW_UP.len()) };
+                let longest = FOLLOW_UP[FOLLOW_UP.len() - 1] << doublings.min(MAX_DOUBLINGS);
+                self.ask(at, len, goes_on, [jump, longest])
             }
             Stop::Hop { at, len, dense } => {
                 self.hops += 1;

@@ -16,6 +16,9 @@ const MAX_CHECKED: u64 = 4;
 /// Chunks of an animation's first picture that are passed before the rest is skipped: if the picture is small, what
 /// is between it and its frames is then seen.
 const FIRST_PICTURE: u32 = 4;
+/// Bytes left of an animation that are read at once, because an `eXIf` chunk between its frames has no other trace. In
+/// longer ones, where only exiftool looks for it there, it is not found.
+const SHORT_ANIMATION: u64 = 1 << 20;
 /// Length of a chunk without its content.
 const FRAME: u64 = 12;
 
@@ -60,7 +63,12 @@ fn to_the_end(view: View<'_>, walk: &mut Walk, facts: &mut Facts) -> Parse<()> {
                 return Ok(());
             }
             b"IDAT" | b"fdAT" if !walk.leapt && facts.orientation == Orientation::NotRead => {
-                if is_worth_a_leap(view, walk, &kind, at, end) {
+                let left = view.size() - end;
+                let is_worth = is_worth_a_leap(view, walk, &kind, at, end);
+                if is_worth && walk.promise == Promise::Frames && left <= SHORT_ANIMATION {
+                    view.bytes(end, left, "PNG file")?;
+                    walk.leapt = true;
+                } else if is_worth {
                     let place = leap(view, walk, at, len)?;
                     walk.leapt = true;
                     if let Some(place) = place {

@@ -106,7 +106,7 @@ fn is_whole_file(view: View<'_>, riff_end: u64) -> bool {
 }
 
 /// Returns where an EXIF chunk starts after the frames: it and the chunks after it must have lengths that lead to the
-/// end of the file. Without an announcement, only a short end is searched. Also `None` if data is appended to the
+/// end of the file. Without an announcement, only a short end is searched: decoders ignore such a chunk. Also `None` if data is appended to the
 /// file.
 fn exif_at_the_end(view: View<'_>, walk: &Walk, from: u64) -> Parse<Option<u64>> {
     if !is_whole_file(view, walk.end) {

@@ -1,6 +1,6 @@
 //! `probe`: one file.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -12,6 +12,7 @@ use pyo3::types::PyBytes;
 
 use super::{raise, want};
 use crate::examine::{Examination, Next};
+use crate::files::regular;
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Access, Asset, Blob, BlobName, ByteRange, ReadError};
 use crate::probe::Want;
@@ -121,8 +122,8 @@ fn read(
     range: ByteRange,
     version: Version,
 ) -> io::Result<std::result::Result<Bytes, ReadError>> {
-    let mut file = File::open(path)?;
-    if version_of(&file.metadata()?) != version {
+    let (mut file, metadata) = regular::open(path)?;
+    if version_of(&metadata) != version {
         return Ok(Err(ReadError::Changed));
     }
     let mut bytes = Vec::new();

@@ -9,6 +9,7 @@ use indicatif::{MultiProgress, ProgressBar as Bar, ProgressDrawTarget};
 
 use super::bar::{BLOCKS, TICK, style};
 use super::layout::{columns, counted, cut, number, shown};
+use crate::model::secret::redact;
 use crate::run::{Progress, Snapshot};
 
 /// The width of container names, in columns.
@@ -78,7 +79,7 @@ impl ProgressBars {
     /// Prints a message above all lines.
     pub fn say(&self, line: &str) {
         // A failure of the lines must not affect the run.
-        let _ = self.lines.all.println(line);
+        let _ = self.lines.all.println(shown(&redact(line)));
     }
 }
 

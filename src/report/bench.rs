@@ -24,7 +24,7 @@ pub fn write(format: TextOrJson, benchmark: &Benchmark, out: impl Write, width: 
         TextOrJson::Json => {
             let document =
                 BenchDocument { format_version: FORMAT_VERSION, tool: ToolRecord::this(), benchmark };
-            serde_json::to_writer_pretty(&mut out, &document)?;
+            serde_json::to_writer_pretty(crate::report::Visible::json(&mut out), &document)?;
             writeln!(out)?;
         }
     }

@@ -29,7 +29,10 @@ pub fn write(
     match format {
         TextOrJson::Text => text(&mut out, commit, outcome, width.clamp(MIN_WIDTH, MAX_WIDTH))?,
         TextOrJson::Json => {
-            serde_json::to_writer_pretty(&mut out, &CommitDocument::new(commit, outcome))?;
+            serde_json::to_writer_pretty(
+                crate::report::Visible::json(&mut out),
+                &CommitDocument::new(commit, outcome),
+            )?;
             writeln!(out)?;
         }
     }

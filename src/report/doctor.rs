@@ -24,7 +24,10 @@ pub fn doctor(
     match format {
         TextOrJson::Text => text(origin, checks, out),
         TextOrJson::Json => {
-            serde_json::to_writer_pretty(&mut *out, &DoctorDocument::new(origin, checks))?;
+            serde_json::to_writer_pretty(
+                crate::report::Visible::json(&mut *out),
+                &DoctorDocument::new(origin, checks),
+            )?;
             writeln!(out)
         }
     }

@@ -11,7 +11,7 @@ use super::changes::ChangesRecord;
 use super::record::{
     AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, SyncedRecord, ToolRecord, TotalsRecord,
 };
-use super::{Out, written};
+use super::{Out, Visible, written};
 use crate::files::temporary;
 use crate::model::error::Result;
 use crate::model::{Asset, Code, Overrides};
@@ -31,7 +31,7 @@ impl Jsonl {
 impl Sink for Jsonl {
     fn settled(&mut self, asset: &Asset) -> Result<()> {
         written(|| {
-            serde_json::to_writer(&mut self.out, &AssetRecord::new(asset))?;
+            serde_json::to_writer(Visible::json(&mut self.out), &AssetRecord::new(asset))?;
             self.out.write_all(b"\n")
         })
     }
@@ -98,7 +98,7 @@ impl Sink for Json {
         let mut add = || -> io::Result<()> {
             self.assets.write_all(if self.empty { b"\n" } else { b",\n" })?;
             self.empty = false;
-            Ok(serde_json::to_writer(&mut self.assets, &AssetRecord::new(asset))?)
+            Ok(serde_json::to_writer(Visible::json(&mut self.assets), &AssetRecord::new(asset))?)
         };
         add().map_err(|error| temporary::failed(&error))
     }
@@ -122,7 +122,8 @@ impl Sink for Json {
         let assets = assets.into_inner().map_err(io::IntoInnerError::into_error);
         let mut assets = assets.map_err(|error| temporary::failed(&error))?;
         written(|| {
-            let head = serde_json::to_vec(&document)?;
+            let mut head = Vec::new();
+            serde_json::to_writer(Visible::json(&mut head), &document)?;
             // Without the closing brace: one more field follows.
             out.write_all(&head[..head.len() - 1])?;
             out.write_all(b",\"assets\":[")?;

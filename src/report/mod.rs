@@ -8,6 +8,7 @@ mod changes;
 pub mod commit;
 mod csv;
 mod doctor;
+pub mod fix;
 mod github;
 mod groups;
 mod html;
@@ -23,6 +24,7 @@ mod shortage;
 pub mod style;
 mod synced;
 mod text;
+mod visible;
 
 use std::io::{self, BufWriter, Write};
 
@@ -36,6 +38,7 @@ pub use bar::ProgressBar;
 pub use bars::{ProgressBars, ProgressLine};
 pub use doctor::doctor;
 pub use layout::shown;
+pub use visible::Visible;
 
 /// The format of a report.
 ///
@@ -108,7 +111,7 @@ pub fn open(
 /// # Errors
 /// Returns an error if the record cannot be written.
 pub fn asset_record(asset: &Asset, out: &mut dyn Write) -> io::Result<()> {
-    Ok(serde_json::to_writer(out, &record::AssetRecord::new(asset))?)
+    Ok(serde_json::to_writer(Visible::json(out), &record::AssetRecord::new(asset))?)
 }
 
 /// The error for a report that cannot be written.

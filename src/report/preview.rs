@@ -261,6 +261,6 @@ fn json(out: &mut impl Write, header: &RunHeader, preview: &Preview) -> io::Resu
         directly_under_prefix: preview.direct.into(),
         sample: preview.sample(),
     };
-    serde_json::to_writer_pretty(&mut *out, &document)?;
+    serde_json::to_writer_pretty(crate::report::Visible::json(&mut *out), &document)?;
     out.write_all(b"\n")
 }

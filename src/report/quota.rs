@@ -51,7 +51,10 @@ pub fn write(format: TextOrJson, statement: &Statement<'_>, out: impl Write, wid
     match format {
         TextOrJson::Text => text(&mut out, statement, width.clamp(MIN_WIDTH, MAX_WIDTH))?,
         TextOrJson::Json => {
-            serde_json::to_writer_pretty(&mut out, &QuotaDocument::new(statement))?;
+            serde_json::to_writer_pretty(
+                crate::report::Visible::json(&mut out),
+                &QuotaDocument::new(statement),
+            )?;
             writeln!(out)?;
         }
     }

@@ -79,7 +79,7 @@ impl Sink for Sarif {
             }],
         };
         written(|| {
-            serde_json::to_writer(&mut out, &document)?;
+            serde_json::to_writer(crate::report::Visible::json(&mut out), &document)?;
             out.write_all(b"\n")?;
             out.flush()
         })

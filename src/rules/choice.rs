@@ -53,6 +53,11 @@ impl Selector {
         }
     }
 
+    /// Whether the selector selects a code.
+    pub(crate) fn selects(&self, code: Code) -> bool {
+        self.codes.contains(&code)
+    }
+
     fn weight_for(&self, code: Code) -> Option<usize> {
         self.codes.contains(&code).then_some(self.weight)
     }

@@ -1,6 +1,7 @@
 //! The findings and verdict of a single asset, independent of quotas and other assets.
 
 use super::Profile;
+use super::fix::{self, Edges};
 use crate::model::{
     Access, Asset, Blob, Code, Cost, Facts, Finding, Format, GapCost, Kind, Orientation, Reads, Severity,
     Skip, Verdict, Video, VideoTrack,
@@ -9,8 +10,8 @@ use crate::model::{
 /// Extensions of files that accompany media but aren't media: they are skipped without being read.
 const SIDECARS: &[&str] = &[
     "cfg", "conf", "csv", "db", "doc", "docx", "gz", "htm", "html", "ini", "ipynb", "jsonl", "json", "log",
-    "md", "npy", "npz", "parquet", "pdf", "pkl", "py", "rar", "sh", "sql", "srt", "tar", "thm", "toml",
-    "tsv", "txt", "vtt", "xls", "xlsx", "xml", "xmp", "yaml", "yml", "zip",
+    "md", "npy", "npz", "orig", "parquet", "pdf", "pkl", "py", "rar", "sh", "sql", "srt", "tar", "thm",
+    "toml", "tsv", "txt", "vtt", "xls", "xlsx", "xml", "xmp", "yaml", "yml", "zip",
 ];
 
 /// What is known of a blob's content.
@@ -26,6 +27,8 @@ pub enum Content {
     Unreachable(Box<str>),
     /// The blob is in the archive tier.
     Archived,
+    /// The blob is leaving the archive tier.
+    Rehydrating,
     /// The blob's ETag differs from the listed one.
     Changed,
     /// The blob could not be read, for this reason.
@@ -48,6 +51,7 @@ pub fn without_reading(blob: &Blob) -> Option<Content> {
         }
         _ if blob.size == 0 => Some(Content::Empty),
         Access::Archived => Some(Content::Archived),
+        Access::Rehydrating => Some(Content::Rehydrating),
         Access::Online => None,
     }
 }
@@ -70,6 +74,10 @@ pub fn judge(blob: Blob, content: Content, reads: Reads, profile: &Profile) -> A
         ),
         Content::Unreachable(why) => Decision::of(Finding::new(Code::Unreadable, why)),
         Content::Archived => Decision::of(archived()),
+        Content::Rehydrating => Decision::of(
+            Finding::new(Code::Archived, "the blob is leaving the archive tier and cannot be read yet")
+                .with_fix("Wait until it is rehydrated, up to 15 hours; do not set its tier again"),
+        ),
         Content::Changed => Decision::of(
             Finding::new(Code::Changed, "the blob changed between listing and reading")
                 .with_fix("Run again when nothing is being uploaded"),
@@ -268,7 +276,7 @@ fn judge_image(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
                 orientation_text(value),
                 list(rules.orientations.iter().map(i64::to_string)),
             );
-            let fix = orientation_fix(facts.format, value);
+            let fix = fix::orientation(facts.format, value, Edges::default());
             findings.push(Finding::new(Code::ExifOrientation, message).with_fix(fix));
         }
         Orientation::NotRead if !broken => {
@@ -293,47 +301,11 @@ pub fn orientation_text(value: i64) -> &'static str {
     }
 }
 
-/// Returns a command that sets the tag to 1 and keeps the picture's appearance.
-fn orientation_fix(format: Format, value: i64) -> String {
-    let out = format.extensions().first().map_or("OUT".to_owned(), |extension| format!("OUT.{extension}"));
-    match (format, turn(value)) {
-        // Partial blocks at an edge cannot be rotated losslessly: without -trim they would stay unrotated.
-        (Format::Jpeg, Some((turn, _))) => format!(
-            "jpegtran -copy all {turn} -trim -outfile {out} IN && \
-             exiftool -overwrite_original -n -Orientation=1 -ThumbnailImage= {out}"
-        ),
-        // HEIF and AVIF are displayed by their own properties, whatever EXIF says (ISO/IEC 23008-12).
-        (Format::Heif | Format::Avif, _) => format!("exiftool -n -Orientation=1 -o {out} IN"),
-        // ImageMagick 6 does not see the tag in PNG and WebP, so -auto-orient would not turn them.
-        (Format::Webp, Some((_, turn))) => {
-            format!("cp IN {out} && mogrify {turn} +repage -orient TopLeft -quality 95 {out}")
-        }
-        (_, Some((_, turn))) => format!("cp IN {out} && mogrify {turn} +repage -orient TopLeft {out}"),
-        // exiftool 12.57 cannot write WebP.
-        (Format::Webp, None) => format!("webpmux -strip exif IN -o {out}"),
-        (_, None) => format!("exiftool -n -Orientation=1 -o {out} IN"),
-    }
-}
-
-/// Returns the options of jpegtran and of ImageMagick that apply the orientation to the pixels.
-fn turn(value: i64) -> Option<(&'static str, &'static str)> {
-    match value {
-        2 => Some(("-flip horizontal", "-flop")),
-        3 => Some(("-rotate 180", "-rotate 180")),
-        4 => Some(("-flip vertical", "-flip")),
-        5 => Some(("-transpose", "-transpose")),
-        6 => Some(("-rotate 90", "-rotate 90")),
-        7 => Some(("-transverse", "-transverse")),
-        8 => Some(("-rotate 270", "-rotate 270")),
-        _ => None,
-    }
-}
-
 fn judge_video(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
     // An earlier run may have read the headers of other containers.
     let Some(video) = facts.video.as_ref().filter(|_| facts.format.is_mp4_family()) else {
         let message = format!("the content is {}, must be MP4", facts.format.as_str());
-        findings.push(Finding::new(Code::NotMp4, message).with_fix(encode_fix(profile)));
+        findings.push(Finding::new(Code::NotMp4, message).with_fix(fix::encode(profile, false, false)));
         return;
     };
     judge_brand(video, profile, findings);
@@ -347,7 +319,7 @@ fn judge_video(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
     judge_pixel_format(video, profile, findings, broken);
     judge_frames(first, profile, findings);
     if let Some(finding) = turned(facts) {
-        findings.push(finding.with_fix(encode_fix(profile)));
+        findings.push(finding.with_fix(fix::encode(profile, false, false)));
     }
     let codec = first.codec.as_deref().unwrap_or("unknown");
     if video.tracks.iter().any(|track| track.encrypted) {
@@ -355,7 +327,9 @@ fn judge_video(facts: &Facts, profile: &Profile, findings: &mut Vec<Finding>) {
         findings.push(Finding::new(Code::CodecNotInBrowsers, message));
     } else if !profile.videos.browser_codecs.iter().any(|known| known == codec) {
         let message = format!("codec is {codec}, which not all browsers play");
-        findings.push(Finding::new(Code::CodecNotInBrowsers, message).with_fix(encode_fix(profile)));
+        findings.push(
+            Finding::new(Code::CodecNotInBrowsers, message).with_fix(fix::encode(profile, false, false)),
+        );
     }
 }
 
@@ -366,8 +340,8 @@ fn judge_frames(track: &VideoTrack, profile: &Profile, findings: &mut Vec<Findin
             let message = format!("{frames} frames are stored, but the edit list presents {presented}");
             let fix = match presented {
                 // With no frame presented, ffmpeg would encode an empty video.
-                0 => encode_fix(profile).replacen("ffmpeg", "ffmpeg -ignore_editlist 1", 1),
-                _ => encode_fix(profile),
+                0 => fix::encode(profile, true, false),
+                _ => fix::encode(profile, false, false),
             };
             findings.push(Finding::new(Code::FrameCountsDiffer, message).with_fix(fix));
         }
@@ -375,7 +349,7 @@ fn judge_frames(track: &VideoTrack, profile: &Profile, findings: &mut Vec<Findin
     }
     if track.variable_frame_rate == Some(true) {
         let message = "frames are shown for different lengths of time, so labels by frame number may drift";
-        let fix = encode_fix(profile).replace("-fps_mode vfr", "-fps_mode cfr");
+        let fix = fix::encode(profile, false, true);
         findings.push(Finding::new(Code::VariableFrameRate, message).with_fix(fix));
     }
 }
@@ -402,35 +376,10 @@ fn judge_brand(video: &Video, profile: &Profile, findings: &mut Vec<Finding>) {
         None => format!("major brand is missing, must be {must}"),
     };
     let fix = match wrong_pixel_format(video, profile) {
-        Some(_) => encode_fix(profile),
-        None => brand_fix(video, profile),
+        Some(_) => fix::encode(profile, false, false),
+        None => fix::remux(video, profile),
     };
     findings.push(Finding::new(Code::MajorBrand, message).with_fix(fix));
-}
-
-/// Returns a command that sets an accepted brand without re-encoding the video. QuickTime and 3GP may contain audio
-/// that MP4 does not support, such as PCM and AMR, so audio is copied only from an MP4.
-fn brand_fix(video: &Video, profile: &Profile) -> String {
-    let brand = video.major_brand.map(|brand| brand.to_string());
-    let is_mp4 = brand.is_some_and(|brand| !brand.starts_with("qt") && !brand.starts_with("3g"));
-    let codec = if is_mp4 { "-c copy" } else { "-c:v copy" };
-    format!("ffmpeg -i IN {codec} -brand {} OUT.mp4", first_or(&profile.videos.major_brands, "mp42"))
-}
-
-/// Returns a command that re-encodes the video to satisfy all rules, with every presented frame exactly once.
-/// `out_range` is needed because x264 would otherwise keep full range (yuvj420p), `-fps_mode` because ffmpeg 5.1
-/// repeats frames to even out their times, and `crop` because 4:2:0 needs an even width and height.
-fn encode_fix(profile: &Profile) -> String {
-    let brand = first_or(&profile.videos.major_brands, "mp42");
-    let pixel_format = first_or(&profile.videos.pixel_formats, "yuv420p");
-    format!(
-        "ffmpeg -i IN -vf scale=out_range=tv,format={pixel_format},crop -fps_mode vfr -c:v libx264 -crf 18 \
-         -brand {brand} OUT.mp4"
-    )
-}
-
-fn first_or<'a>(accepted: &'a [String], default: &'a str) -> &'a str {
-    accepted.first().map_or(default, String::as_str)
 }
 
 /// Returns the first pixel format that is not accepted.
@@ -445,7 +394,7 @@ fn judge_pixel_format(video: &Video, profile: &Profile, findings: &mut Vec<Findi
     if let Some(format) = wrong_pixel_format(video, profile) {
         let accepted = profile.videos.pixel_formats.iter().cloned();
         let message = format!("pixel format is {format}, must be {}", list(accepted));
-        findings.push(Finding::new(Code::PixelFormat, message).with_fix(encode_fix(profile)));
+        findings.push(Finding::new(Code::PixelFormat, message).with_fix(fix::encode(profile, false, false)));
     } else if !broken && video.tracks.iter().any(|track| track.pixel_format.is_none()) {
         let codec = video.tracks.iter().find(|track| track.pixel_format.is_none());
         let codec = codec.and_then(|track| track.codec.as_deref()).unwrap_or("unknown");
@@ -497,6 +446,7 @@ mod tests {
             Content::Skipped(Skip::Gone),
             Content::Changed,
             Content::Archived,
+            Content::Rehydrating,
             Content::Unreadable("503".to_owned()),
         ];
         for content in unread {

@@ -1,6 +1,7 @@
 //! The rules: facts and a profile in, findings and a verdict out.
 
 mod choice;
+pub mod fix;
 mod judge;
 mod profile;
 mod text;

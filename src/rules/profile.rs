@@ -1,9 +1,11 @@
 //! Profiles: the rules of a platform, as data.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::regular;
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Format, Overrides, PeriodKind};
 
@@ -122,7 +124,7 @@ impl Profile {
         match name {
             "nexus" => Ok(include_str!("nexus.toml").into()),
             "vi" => Ok(include_str!("vi.toml").into()),
-            path => std::fs::read_to_string(path).map(Into::into).map_err(|error| {
+            path => regular::read_to_string(Path::new(path)).map(Into::into).map_err(|error| {
                 Error::new(format!("cannot read the profile '{path}': {}", reason(&error)))
                     .with_hint("use --profile nexus, --profile vi, or the path of a TOML file")
             }),
@@ -131,7 +133,10 @@ impl Profile {
 
     fn parse(text: &str, origin: &str) -> Result<Self> {
         let profile: Self = toml::from_str(text).map_err(|error| {
-            Error::new(format!("the profile '{origin}' is not valid: {}", error.to_string().trim_end()))
+            let text = error.to_string();
+            let (what, lines) = text.trim_end().split_once('\n').unwrap_or((text.trim_end(), ""));
+            Error::new(format!("the profile '{origin}' is not valid: {what}"))
+                .with_excerpt(lines)
                 .with_hint("to start from a valid profile, run 'presync rule --profile nexus'")
         })?;
         if !profile.overrides.is_empty() {

@@ -31,8 +31,9 @@ pub fn text(code: Code) -> Text {
                   one of 1 to 8. In JPEG, EXIF is found the way exiftool finds it: any byte may follow Exif and its \
                   NUL, the letters may be in any case, and up to four bytes may precede them. XMP, the thumbnail's \
                   IFD1, HEIF's rotation and PNG text chunks are ignored.",
-            fix: "Rotate the pixels and set the tag to 1; presync shows the command for each file. Many cameras have a \
-                  setting for this.",
+            fix: "presync fix rotates the pixels and sets the tag to 1; reports show the command for each file. A JPEG \
+                  is rotated without loss unless blocks at its edges are cut: then it is encoded again, because \
+                  cutting them off would shift existing labels. Many cameras have a setting for this.",
             source: "Datature's guide to external storage; Exif 3.0, 4.6.5.1.6; compare exiftool -n -IFD0:Orientation",
         },
         Code::MajorBrand => Text {
@@ -40,7 +41,8 @@ pub fn text(code: Code) -> Text {
             why: "The first box of an MP4 names the specification that the file follows. The platform accepts only \
                   mp42, whatever the compatible brands are. By default, ffmpeg writes isom and QuickTime writes qt. \
                   The rule checks the first ftyp box.",
-            fix: "ffmpeg -i IN -c copy -brand mp42 OUT.mp4 rewrites the file without re-encoding it. For MOV and 3GP \
+            fix: "presync fix changes the four bytes, in a container without moving the video. Or rewrite the file: \
+                  ffmpeg -i IN -c copy -brand mp42 OUT.mp4 does not encode it again. For MOV and 3GP \
                   use -c:v copy instead, because MP4 may not support their audio codec.",
             source: "Datature's guide to external storage; ISO/IEC 14496-12, 4.3; compare ffprobe's major_brand",
         },

@@ -10,15 +10,16 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures::stream::FuturesUnordered;
 use futures::{Stream, StreamExt, TryStreamExt};
-use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use super::listing::Work;
+use super::memory::Memory;
 use super::pool::{BATCH, Batches};
 use super::progress::Stage;
 use super::runtimes::Runtimes;
 use super::settle::Delivery;
-use super::{BYTES_IN_FLIGHT, Examiner, closed, worker_failed};
+use super::{Examiner, closed, worker_failed};
 use crate::examine::{Examination, Next};
 use crate::model::error::{Error, Result};
 use crate::model::{Asset, Blob, ReadError};
@@ -38,8 +39,7 @@ const VERDICTS: usize = 64;
 pub(super) struct Network<R> {
     pub(super) reader: Arc<R>,
     pub(super) examiner: Arc<Examiner>,
-    /// One permit per byte in flight.
-    pub(super) bytes: Arc<Semaphore>,
+    pub(super) memory: Arc<Memory>,
     /// Once this is set, no new blob is started.
     pub(super) stopping: Arc<AtomicBool>,
 }
@@ -114,14 +114,13 @@ impl<R: Reader> Network<R> {
     async fn examine(&self, blob: Blob, batches: &Batches) -> Result<Asset> {
         let (examination, mut next) = self.examiner.begin(blob);
         let mut examination = Box::new(examination);
+        let mut share = self.memory.share();
         loop {
             next = match next {
                 Next::Read(range) => {
-                    let weight = u32::try_from(range.len()).unwrap_or(u32::MAX).min(BYTES_IN_FLIGHT as u32);
-                    // Held until the pool has answered. A blob acquires permits only while it holds none, and then
-                    // waits only for the network and the pool, which need no permits, so every permit is returned. A
-                    // cap on the bytes held by all examinations would be acquired here, before the read.
-                    let _permit = self.bytes.acquire_many(weight).await;
+                    // Once a turn has been granted, what this waits for below, the network and the pool, needs no memory:
+                    // that is why every examination ends.
+                    share.resize(examination.held() + range.len()).await;
                     let (blob, reads) = examination.blob_and_reads();
                     let answer = self.reader.read(blob, range, reads).await;
                     match self.on_pool(examination, answer, batches).await? {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 
 use super::azure::{self, AuthMode, AzureSource, Session};
 use super::local::LocalSource;
@@ -12,7 +13,7 @@ use crate::model::error::Result;
 use crate::model::{Blob, BlobName, ByteRange, Origin, ReadError, Reads};
 
 /// A folder or a container.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum AnySource {
     /// A folder.
     Folder(LocalSource),
@@ -66,6 +67,26 @@ impl AnySource {
         match self {
             Self::Folder(folder) => folder.list(),
             Self::Container(container) => container.list(),
+        }
+    }
+
+    /// The file or blob of this name, found without listing a container; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the folder cannot be listed or the blob cannot be read.
+    pub(crate) async fn blob(&self, name: &BlobName) -> Result<Option<Blob>> {
+        match self {
+            Self::Folder(folder) => {
+                let mut listing = folder.list();
+                while let Some(page) = listing.try_next().await? {
+                    if let Some(blob) = page.into_iter().find(|blob| blob.name == *name) {
+                        return Ok(Some(blob));
+                    }
+                }
+                Ok(None)
+            }
+            Self::Container(container) => container.properties(name).await,
         }
     }
 

@@ -15,8 +15,13 @@ use tokio::sync::mpsc;
 use walkdir::{DirEntry, WalkDir};
 
 use super::{BlockingReader, Depth, Listing, Reader};
+use crate::files::regular;
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Access, Blob, BlobName, ByteRange, ETag, Origin, ReadError, Reads};
+
+mod endless;
+
+use endless::Guard;
 
 /// Files in one page of the listing.
 const PAGE: usize = 1000;
@@ -24,7 +29,7 @@ const PAGE: usize = 1000;
 const PAGES_AHEAD: usize = 2;
 
 /// A folder. Its files are blobs whose ETag is the modification time and the size. Symbolic links are followed; one
-/// that points to a parent folder is listed as unreachable, and so is anything else that cannot be walked.
+/// that points to a parent folder is listed as unreachable, and so is anything else that cannot be walked to its end.
 #[derive(Clone, Debug)]
 pub struct LocalSource {
     root: PathBuf,
@@ -40,6 +45,10 @@ impl LocalSource {
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         let shown = root.display();
+        if endless::is_of_the_kernel(&root) {
+            return Err(Error::new(format!("'{shown}' shows the system's own state, not files"))
+                .with_hint("give a folder with images and videos"));
+        }
         match std::fs::read_dir(&root) {
             Ok(_) => Ok(Self { root, prefix: String::new(), depth: Depth::All }),
             Err(_) if root.is_file() => {
@@ -54,6 +63,11 @@ impl LocalSource {
             Err(error) => Err(Error::new(format!("cannot list the folder '{shown}': {}", reason(&error)))
                 .with_hint("check that you have permission to read it")),
         }
+    }
+
+    /// The folder's path, as given.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Lists only names that begin with `prefix`.
@@ -104,12 +118,20 @@ impl LocalSource {
         let walk = WalkDir::new(&self.root).follow_links(true).min_depth(1).sort_by(in_name_order);
         let mut walk = walk.into_iter().filter_entry(|entry| self.may_hold_names(entry));
         let mut page = Vec::new();
+        let mut guard = Guard::default();
         while let Some(entry) = walk.next() {
-            let too_deep = entry.as_ref().ok().and_then(|entry| self.not_entered(entry));
-            if too_deep.is_some() {
+            let not_entered = entry.as_ref().ok().and_then(|entry| {
+                self.not_entered(entry).or_else(|| {
+                    let why = guard.refuse(entry)?;
+                    let name = BlobName::new(format!("{}/", self.name(entry.path()).0));
+                    let access = Access::Unreachable(why.into());
+                    Some(Blob { name, size: 0, etag: None, last_modified: None, access })
+                })
+            });
+            if not_entered.is_some() {
                 walk.skip_current_dir();
             }
-            let Some(blob) = too_deep.or_else(|| self.blob(entry)) else { continue };
+            let Some(blob) = not_entered.or_else(|| self.blob(entry)) else { continue };
             if !blob.name.as_str().starts_with(&self.prefix) {
                 continue;
             }
@@ -273,8 +295,7 @@ impl BlockingReader for LocalSource {
             return Ok(Bytes::new());
         }
         reads.requests += 1;
-        let file = File::open(self.root.join(blob.name.as_str())).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
+        let (file, metadata) = regular::open(&self.root.join(blob.name.as_str())).map_err(failed)?;
         if blob
             .etag
             .as_ref()
@@ -340,6 +361,20 @@ mod tests {
         let mut sorted = names.map(str::to_owned);
         sorted.sort_unstable();
         assert_eq!(found, sorted);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_that_takes_a_files_place_is_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.jpg");
+        std::fs::write(&path, "text").expect("a file");
+        let source = LocalSource::open(folder.path()).expect("it is there");
+        let blob = BlockingReader::find(&source, &BlobName::new("a.jpg")).expect("a look").expect("a blob");
+        std::fs::remove_file(&path).expect("it is ours");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+        let read = BlockingReader::read(&source, &blob, ByteRange::new(0, 4), &mut Reads::default());
+        assert_eq!(read, Err(ReadError::Unreadable("it cannot be read: it is not a regular file".into())));
     }
 
     #[cfg(unix)]

@@ -2,20 +2,25 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use url::{Host, ParseError, Url};
+use url::{Url, form_urlencoded};
 
 use crate::model::Origin;
 use crate::model::error::{Error, Result};
 
 mod connection;
+mod endpoint;
 mod environment;
+mod misplaced;
 mod names;
 mod scope;
 pub use connection::{ConnectionString, Sas};
+use endpoint::{account_of_host, base_url, blob_endpoint, check_service, is_this_machine, origin, primary};
 pub use environment::Environment;
+pub(crate) use misplaced::misplaced;
+use misplaced::{names_host, unquoted};
 pub use names::{check_account, check_container};
 
 /// What must be escaped in a printed prefix so that it reads back as the same prefix.
@@ -25,15 +30,6 @@ const PREFIX_SET: &AsciiSet =
 /// What must be escaped in a blob name that is one segment of a URL: all but RFC 3986's unreserved characters.
 pub(crate) const SEGMENT_SET: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// The domains of blob endpoints in the public and the national clouds ("Storage account overview", endpoints; "Azure
-/// Government" and "Azure operated by 21Vianet", endpoint mappings).
-const AZURE_DOMAINS: [&str; 4] = [
-    ".blob.core.windows.net",
-    ".blob.storage.azure.net",
-    ".blob.core.usgovcloudapi.net",
-    ".blob.core.chinacloudapi.cn",
-];
 
 /// Where to look for blobs. Printed without any SAS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,24 +67,47 @@ impl Location {
                 Error::new("the source is empty").with_hint("give a folder or the URL of a container")
             );
         }
-        let Some((scheme, rest)) = source.to_str().and_then(split_scheme) else {
-            return Ok(Self::Folder(PathBuf::from(source)));
+        // Only in front of a URL: a folder may be called so, and a prefix may end so.
+        let text = source.to_str().map(|text| match unquoted(text) {
+            inside if split_scheme(text).is_none() && split_scheme(inside).is_some() => inside,
+            _ => text,
+        });
+        if let Some(error) = text.and_then(misplaced).filter(|_| !Path::new(source).exists()) {
+            return Err(error);
+        }
+        let Some((scheme, rest)) = text.and_then(split_scheme) else {
+            return Self::folder(source);
         };
         let scheme = scheme.to_ascii_lowercase();
         match scheme.as_str() {
             "http" | "https" => ContainerUrl::from_http(&scheme, rest, account, env).map(Self::Container),
-            "az" => ContainerUrl::from_az(&scheme, rest, account, env).map(Self::Container),
-            "abfs" | "abfss" => match rest.split('/').next().and_then(|part| part.split_once('@')) {
-                Some((container, host)) => {
-                    ContainerUrl::from_abfs(&scheme, container, host, rest, account).map(Self::Container)
-                }
-                None => ContainerUrl::from_az(&scheme, rest, account, env).map(Self::Container),
-            },
+            "az" | "azure" | "abfs" | "abfss" | "wasb" | "wasbs" => {
+                ContainerUrl::from_az(&scheme, rest, account, env).map(Self::Container)
+            }
             "file" => folder_of(rest).map(Self::Folder),
+            "adl" => Err(Error::new("adl:// is Data Lake Storage Gen1, which no longer exists").with_hint(
+                "write abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PREFIX for the account that replaced it",
+            )),
             _ => Err(Error::new(format!("presync does not read {scheme}:// sources")).with_hint(
                 "give a folder, https://ACCOUNT.blob.core.windows.net/CONTAINER, az://CONTAINER or \
                  abfss://CONTAINER@ACCOUNT.dfs.core.windows.net",
             )),
+        }
+    }
+
+    /// A folder, unless it looks like a URL with its beginning missing.
+    fn folder(source: &OsStr) -> Result<Self> {
+        let path = PathBuf::from(source);
+        let text = source.to_string_lossy();
+        let lower = text.to_ascii_lowercase();
+        let one_slash = lower.starts_with("https:/") || lower.starts_with("http:/");
+        match one_slash || names_host(&text) {
+            true if !path.exists() => {
+                let rest = text.trim_start_matches(|c: char| c.is_ascii_alphabetic() && one_slash);
+                Err(Error::new(format!("'{text}' is not a URL, and there is no such folder"))
+                    .with_hint(format!("write https://{}", rest.trim_start_matches([':', '/']))))
+            }
+            _ => Ok(Self::Folder(path)),
         }
     }
 }
@@ -166,30 +185,42 @@ impl ContainerUrl {
         Ok(Self { prefix: prefix.to_owned(), ..url })
     }
 
+    /// `CONTAINER/PREFIX`, `CONTAINER@HOST/PREFIX` as Spark writes it, or `HOST/CONTAINER/PREFIX` as others do. The
+    /// prefix is taken literally.
     fn from_az(scheme: &str, rest: &str, account: Option<&str>, env: &Environment) -> Result<Self> {
         let (container, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if let Some((container, host)) = container.split_once('@') {
+            return Self::at_host(container, host, prefix, account, env);
+        }
+        if names_host(container) {
+            let (host, (container, prefix)) = (container, prefix.split_once('/').unwrap_or((prefix, "")));
+            return Self::at_host(container, host, prefix, account, env);
+        }
         if container.is_empty() {
             return Err(Error::new(format!("{scheme}:// names no container"))
                 .with_hint(format!("write {scheme}://CONTAINER or {scheme}://CONTAINER/PREFIX")));
         }
-        refuse_sas(scheme, rest)?;
         Self::in_account(account, container, prefix, env)
     }
 
-    fn from_abfs(
-        scheme: &str,
+    /// A container of the account that a host names, or of an account that is given in place of its host.
+    fn at_host(
         container: &str,
         host: &str,
-        rest: &str,
+        prefix: &str,
         wanted: Option<&str>,
+        env: &Environment,
     ) -> Result<Self> {
-        refuse_sas(scheme, rest)?;
-        let prefix = rest.split_once('/').map_or("", |(_, prefix)| prefix);
+        check_service(host)?;
         check_container(container)?;
-        let (url, _) = base_url("https", host)?;
-        let host = url.host_str().unwrap_or_default();
-        let Some(account) = account_of_host(host) else {
-            return Err(Error::new(format!("'{host}' is not the host of a storage account"))
+        let (url, is_name) = base_url("https", host)?;
+        let name = url.host_str().unwrap_or_default();
+        if is_name && check_account(name).is_ok() {
+            check_wanted(name, wanted)?;
+            return Self::in_account(Some(name), container, prefix, env);
+        }
+        let Some(account) = account_of_host(name) else {
+            return Err(Error::new(format!("'{name}' is not the host of a storage account"))
                 .with_hint("write abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PREFIX"));
         };
         check_account(&account)?;
@@ -204,6 +235,7 @@ impl ContainerUrl {
     }
 
     fn from_http(scheme: &str, rest: &str, wanted: Option<&str>, env: &Environment) -> Result<Self> {
+        check_service(rest)?;
         if rest.contains('#') {
             return Err(Error::new("the URL contains a '#', which starts a fragment")
                 .with_hint("write %23 for a '#' in a prefix"));
@@ -236,17 +268,11 @@ impl ContainerUrl {
         let (container, prefix) = path.split_once('/').unwrap_or((path, ""));
         let (container, prefix) = (decode(container, "container")?, decode(prefix, "prefix")?);
         if container.is_empty() {
-            return Err(Error::new(format!("the URL {endpoint} names no container"))
-                .with_hint(format!("write {endpoint}/CONTAINER or {endpoint}/CONTAINER/PREFIX")));
+            return Err(no_container(&endpoint, account.as_deref().filter(|_| !path_style)));
         }
         check_container(&container)?;
-        let sas = match query {
-            None | Some("") => None,
-            Some(query) => Some(Sas::parse(query).ok_or_else(|| {
-                Error::new("the query of the URL is not a SAS: it has no signature (sig=…)")
-                    .with_hint("write %3F for a '?' in a prefix, or copy the whole SAS")
-            })?),
-        };
+        let (sas, listed) = read_query(query.unwrap_or_default())?;
+        let prefix = listed.filter(|_| prefix.is_empty()).unwrap_or(prefix);
         Ok(Self { endpoint, account, container, prefix, sas })
     }
 
@@ -280,6 +306,11 @@ impl ContainerUrl {
         self.endpoint.starts_with("https://")
     }
 
+    /// Whether others can read what is sent there: it is neither encrypted nor to this machine.
+    pub(crate) fn is_exposed(&self) -> bool {
+        !self.is_https() && !Url::parse(&self.endpoint).is_ok_and(|url| is_this_machine(&url))
+    }
+
     /// Whether this looks like an emulator: the account is in the path, or the host is this machine.
     pub(crate) fn is_emulator(&self) -> bool {
         Url::parse(&self.endpoint).is_ok_and(|url| is_this_machine(&url) || url.path() != "/")
@@ -288,9 +319,7 @@ impl ContainerUrl {
     /// Whether a credential may be sent there even if the user did not type the URL: the host is one of Azure's or
     /// this machine.
     pub(crate) fn is_trusted(&self) -> bool {
-        let of_azure = |name: &str| AZURE_DOMAINS.iter().any(|domain| name.ends_with(domain));
-        Url::parse(&self.endpoint)
-            .is_ok_and(|url| is_this_machine(&url) || url.domain().is_some_and(of_azure))
+        Url::parse(&self.endpoint).is_ok_and(|url| endpoint::is_trusted(&url))
     }
 
     /// Another container of the same account, without a prefix or a credential of its own.
@@ -361,65 +390,6 @@ fn split_scheme(text: &str) -> Option<(&str, &str)> {
     valid.then_some((scheme, rest))
 }
 
-/// The URL of a host without a path, and whether its paths begin with the account.
-fn base_url(scheme: &str, authority: &str) -> Result<(Url, bool)> {
-    if authority.contains('@') {
-        return Err(Error::new("the URL contains a user name")
-            .with_hint("remove everything before the '@': credentials come from the environment"));
-    }
-    let hint = "write https://ACCOUNT.blob.core.windows.net/CONTAINER";
-    let wrong = || Error::new(format!("'{authority}' is not a host")).with_hint(hint);
-    if authority.is_empty() {
-        return Err(Error::new("the URL names no host").with_hint(hint));
-    }
-    if !authority.contains(['[', '.']) && authority.matches(':').count() > 1 {
-        return Err(
-            wrong().with_hint("put an IPv6 address in brackets: http://[::1]:10000/ACCOUNT/CONTAINER")
-        );
-    }
-    let url = Url::parse(&format!("{scheme}://{authority}/")).map_err(|cause| match cause {
-        ParseError::EmptyHost => Error::new("the URL names no host").with_hint(hint),
-        ParseError::InvalidPort => {
-            let after_address = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest);
-            let port = after_address.split_once(':').map_or("", |(_, port)| port);
-            Error::new(format!("'{port}' in the URL is not a port"))
-                .with_hint("a port is a number up to 65535")
-        }
-        _ => wrong(),
-    })?;
-    if url.path() != "/" {
-        return Err(wrong());
-    }
-    let path_style = match url.host() {
-        Some(Host::Domain(domain)) => !domain.trim_end_matches('.').contains('.'),
-        Some(Host::Ipv4(_) | Host::Ipv6(_)) => true,
-        None => return Err(wrong()),
-    };
-    Ok((url, path_style))
-}
-
-/// Scheme, host and port, as the URL standard writes them.
-fn origin(url: &Url) -> String {
-    url.as_str().trim_end_matches('/').to_owned()
-}
-
-/// The blob endpoint that belongs to a Data Lake endpoint; any other endpoint is returned unchanged.
-fn blob_endpoint(url: &Url) -> String {
-    origin(url).replacen(".dfs.", ".blob.", 1)
-}
-
-/// `media` of `media.blob.core.windows.net`; `None` for a host that does not name its account.
-fn account_of_host(host: &str) -> Option<String> {
-    let (account, domain) = host.split_once('.')?;
-    let known = domain.split('.').any(|label| label == "blob" || label == "dfs");
-    known.then(|| primary(account).to_owned())
-}
-
-/// An account's name without the suffix of its read-only secondary.
-fn primary(account: &str) -> &str {
-    account.strip_suffix("-secondary").unwrap_or(account)
-}
-
 /// Percent-decodes once. Anything that isn't an escape is left unchanged.
 fn decode(text: &str, what: &str) -> Result<String> {
     match percent_decode_str(text).decode_utf8() {
@@ -429,13 +399,38 @@ fn decode(text: &str, what: &str) -> Result<String> {
     }
 }
 
-/// Refuses a SAS in a URL form that takes every character literally, where it would end up in the printed names.
-fn refuse_sas(scheme: &str, rest: &str) -> Result<()> {
-    match rest.split_once('?').and_then(|(_, query)| Sas::parse(query)) {
-        None => Ok(()),
-        Some(_) => Err(Error::new(format!("an {scheme}:// URL cannot carry a SAS")).with_hint(
-            "set AZURE_STORAGE_SAS_TOKEN, or write https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS",
-        )),
+/// The error for the URL of an account.
+fn no_container(endpoint: &str, account: Option<&str>) -> Error {
+    let one = format!("write {endpoint}/CONTAINER or {endpoint}/CONTAINER/PREFIX");
+    let hint = match account {
+        Some(account) => format!("{one}; presync audit --account {account} checks every container"),
+        None => one,
+    };
+    Error::new(format!("the URL {endpoint} names no container")).with_hint(hint)
+}
+
+/// The SAS in the query of a URL, and the prefix in the query of a listing, as browsers and other tools show it.
+fn read_query(query: &str) -> Result<(Option<Sas>, Option<String>)> {
+    let fields = || form_urlencoded::parse(query.trim_start_matches('?').as_bytes());
+    let has = |name: &str| fields().any(|(field, _)| field == name);
+    if has("snapshot") || has("versionid") {
+        return Err(Error::new("the URL is of an old version of a blob, or of a snapshot").with_hint(
+            "remove 'snapshot' and 'versionid' from the URL: presync reads what a sync would read",
+        ));
+    }
+    let prefix = || fields().find(|(name, _)| name == "prefix").map(|(_, value)| value.into_owned());
+    if let Some(sas) = Sas::parse(query) {
+        return Ok((Some(sas), prefix()));
+    }
+    let unsigned = |hint: &str| {
+        Err(Error::new("the query of the URL is not a SAS: it has no signature (sig=…)").with_hint(hint))
+    };
+    match fields().find(|(name, _)| !connection::is_of_listing(name)) {
+        None => Ok((None, prefix())),
+        Some((name, _)) if ["sv", "se", "sp", "sr", "st", "si", "ss", "skoid"].contains(&&*name) => {
+            unsigned("quote the URL, because a shell cuts it at each '&', or copy the whole SAS")
+        }
+        Some(_) => unsigned("write %3F for a '?' in a prefix, or copy the whole SAS"),
     }
 }
 
@@ -456,15 +451,6 @@ fn check_wanted(account: &str, wanted: Option<&str>) -> Result<()> {
                 .with_hint("leave out --account"))
         }
         _ => Ok(()),
-    }
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 

@@ -11,7 +11,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("files", &["model"]),
     ("probe", &["model"]),
-    ("rules", &["model"]),
+    ("rules", &["files", "model"]),
     ("examine", &["model", "probe", "rules"]),
     ("source", &["files", "model"]),
     ("plan", &["model", "rules"]),
@@ -45,7 +45,19 @@ const PARTS: &[(&str, &[&str])] = &[
     ),
     (
         "python",
-        &["command", "examine", "model", "plan", "plan_file", "probe", "report", "rules", "run", "source"],
+        &[
+            "command",
+            "examine",
+            "files",
+            "model",
+            "plan",
+            "plan_file",
+            "probe",
+            "report",
+            "rules",
+            "run",
+            "source",
+        ],
     ),
 ];
 /// The most parts that a reader can keep in mind.

@@ -37,12 +37,12 @@ const FILES: [(&str, &str, Frames, u32); 26] = [
     ("hevc.mkv", "-c:v libx265 -x265-params log-level=none -an", Frames::AtMost, 2),
     ("wmv.mkv", "-c:v wmv2 -an", Frames::AtMost, 2),
     ("vp8.webm", "-c:v libvpx -c:a libvorbis", Frames::AtMost, 2),
-    ("vp9.webm", "-c:v libvpx-vp9 -an", Frames::AtMost, 1),
+    ("vp9.webm", "-c:v libvpx-vp9 -an", Frames::AtMost, 2),
     ("live.webm", "-c:v libvpx -an -live 1 -f webm", Frames::Unknown, 1),
     ("sorenson.flv", "-c:v flv -ar 44100", Frames::AtMost, 1),
     ("h264.flv", "-c:v libx264 -c:a aac", Frames::AtMost, 1),
     ("unfinished.flv", "-c:v libx264 -an -flvflags no_duration_filesize", Frames::AtMost, 3),
-    ("wmv2.wmv", "-c:v wmv2", Frames::Unknown, 2),
+    ("wmv2.wmv", "-c:v wmv2", Frames::AtMost, 2),
     ("mpeg1.mpg", "-c:v mpeg1video -c:a mp2", Frames::AtMost, 3),
     ("mpeg2.mpg", "-c:v mpeg2video -bf 2 -c:a mp2", Frames::AtMost, 3),
     ("dvd.vob", "-c:v mpeg2video -f vob", Frames::AtMost, 3),
@@ -137,6 +137,19 @@ fn headers_say_what_ffprobe_reads() {
             let seconds = track.duration_s.unwrap_or(0.0);
             assert!((2.95..3.45).contains(&seconds), "{name}: {seconds} seconds");
         }
+    }
+}
+
+#[test]
+fn containers_that_know_their_length_tell_that_they_are_cut() {
+    let folder = TempDir::new().expect("a folder");
+    for (name, file, ..) in written(folder.path()) {
+        let len = file.len() - 4_000;
+        let knows = ["avi", "mkv", "webm", "wmv"].iter().any(|known| name.ends_with(known));
+        let (facts, _) = probed(name, &file.slice(..len), 4 << 10);
+        let cut = facts.truncated.filter(|_| name != "live.webm");
+        assert_eq!(cut.is_some(), knows && name != "live.webm", "{name}");
+        assert!(cut.is_none_or(|end| end.abs_diff(file.len() as u64) <= 1), "{name}: {cut:?}");
     }
 }
 

@@ -1,10 +1,12 @@
 //! `presync explain`.
 
+use azure_core::base64::encode;
 use jiff::{Timestamp, ToSpan};
 use presync::loopback::{Attempts, Blob, Config, Content, Fault, Faults, Rule, Server};
 
 use crate::support::azurite::Azurite;
 use crate::support::presync::{Presync, demo};
+use crate::support::stand_in::{Answer, StandIn};
 
 /// The explanation without what differs from checkout to checkout.
 fn explanation(name: &str) -> String {
@@ -78,6 +80,105 @@ fn a_blob_that_changed_is_read_again_once() {
         assert!(ran.stdout.contains(&format!("\nVerdict\n  {verdict}")), "{}", ran.stdout);
         assert_eq!(ran.stdout.matches("  bytes 0-").count(), 2, "{}", ran.stdout);
     }
+}
+
+#[test]
+fn a_sas_for_the_blob_is_enough() {
+    let service = Azurite::http();
+    service.create_container("explained-one", false);
+    for name in ["one.jpg", "other.jpg"] {
+        service.put("explained-one", name, std::fs::read(demo().join("cam1/0001.jpg")).expect("a file"));
+    }
+    let hour = Timestamp::now() + 1.hour();
+    let explain = |name: &str, sas: String| {
+        Presync::new(["explain", &format!("{}?{sas}", service.blob_url("explained-one", name))]).run()
+    };
+    let ran = explain("one.jpg", service.blob_sas("explained-one", "one.jpg", "r", hour));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(
+        ran.stdout.contains("will sync") && ran.stdout.contains("credential  SAS in the URL"),
+        "{}",
+        ran.stdout
+    );
+
+    let ran = explain("other.jpg", service.blob_sas("explained-one", "one.jpg", "r", hour));
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr.contains("help: the SAS is for one blob: check that it is for this one"),
+        "{}",
+        ran.stderr
+    );
+    let ran = explain("none.jpg", service.sas("explained-one", "r", hour));
+    assert!(ran.stderr.starts_with("error: there is no blob 'none.jpg'\n"), "{}", ran.stderr);
+}
+
+/// A service with one blob that is encrypted with the key of 32 bytes `7`, and one that is not.
+fn encrypted() -> StandIn {
+    StandIn::https(|request| {
+        let has = |line: &str| request.headers.iter().any(|header| header == line);
+        let key = encode([7; 32]);
+        let is_given = request.headers.iter().any(|header| header.starts_with("x-ms-encryption-key: "));
+        let refused = |code| Answer::refused("409 Conflict", code);
+        let is_plain = request.line.contains("plain.jpg");
+        if request.line.contains("comp=list") {
+            assert!(!is_given, "a listing takes no key");
+            let blob = |name| {
+                format!(
+                    "<Blob><Name>{name}</Name><Properties><Content-Length>4</Content-Length></Properties></Blob>"
+                )
+            };
+            let page = format!(
+                "<EnumerationResults><Blobs>{}{}</Blobs></EnumerationResults>",
+                blob("plain.jpg"),
+                blob("secret.jpg")
+            );
+            return Answer::ok("application/xml", page);
+        }
+        match (is_plain, is_given) {
+            (true, true) => refused("BlobDoesNotUseCustomerSpecifiedEncryption"),
+            (false, false) => refused("BlobUsesCustomerSpecifiedEncryption"),
+            (false, true) if !has(&format!("x-ms-encryption-key: {key}")) => {
+                refused("BlobCustomerSpecifiedEncryptionMismatch")
+            }
+            (false, true) if !has("x-ms-encryption-algorithm: AES256") => refused("MissingRequiredHeader"),
+            _ if request.line.starts_with("HEAD ") => Answer("200 OK", Vec::new(), "none".into()),
+            _ => Answer("206 Partial Content", vec!["content-range: bytes 0-3/4".into()], "none".into()),
+        }
+    })
+}
+
+#[test]
+fn a_key_of_the_customer_reads_what_it_encrypted_and_what_is_not_encrypted() {
+    let service = encrypted();
+    let run = |args: &[&str], key: &[u8]| {
+        let presync =
+            Presync::new(args).args(["--auth", "anonymous"]).env("SSL_CERT_FILE", Azurite::https().ca());
+        match key {
+            [] => presync.run(),
+            key => presync.env("AZURE_STORAGE_ENCRYPTION_KEY", encode(key)).run(),
+        }
+    };
+    let container = format!("{}/media/cam", service.url);
+    let unknown = |key: &[u8]| {
+        let ran = run(&["dry-run", &container, "--format", "json"], key);
+        let asset = ran.json()["assets"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .find(|one| one["verdict"] == "unknown")
+            .cloned();
+        asset.map(|asset| asset["findings"][0]["message"].as_str().expect("a text").to_owned())
+    };
+    assert_eq!(unknown(&[7; 32]), None);
+    assert!(unknown(&[]).expect("it is not read").contains("set AZURE_STORAGE_ENCRYPTION_KEY to the key"));
+    assert!(unknown(&[8; 32]).expect("it is not read").contains("another key than the one in"));
+    for name in ["plain.jpg", "secret.jpg"] {
+        let ran = run(&["explain", &format!("{container}/{name}")], &[7; 32]);
+        assert!(ran.stdout.contains("FMT001"), "{name}: {}{}", ran.stdout, ran.stderr);
+    }
+    let ran = run(&["explain", &format!("{container}/secret.jpg")], &[8; 32]);
+    assert!(ran.code == 2 && ran.stderr.contains("another key than the one in"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains(&encode([8; 32])));
 }
 
 #[test]

@@ -190,6 +190,113 @@ fn an_outage_of_seconds_costs_no_verdict() {
     assert!((16..500).contains(&repeated), "{repeated} attempts into an outage");
 }
 
+/// The blobs that are not judged, each with its finding.
+fn unknown(ran: &Ran) -> Vec<(String, String)> {
+    let is_unknown = |record: &Value| record["verdict"] == "unknown";
+    let shown = |record: Value| {
+        let finding = &record["findings"][0];
+        assert_eq!(finding["code"], "NET001");
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        (text(&record["name"]), text(&finding["message"]))
+    };
+    ran.jsonl().into_iter().filter(is_unknown).map(shown).collect()
+}
+
+#[test]
+fn a_single_blob_that_is_refused_for_good_does_not_end_the_run() {
+    for (status, code) in [
+        (401, "InvalidAuthenticationInfo"),
+        (403, "AuthorizationPermissionMismatch"),
+        (403, "KeyVaultEncryptionKeyNotFound"),
+        (400, "InvalidUri"),
+        (404, "ResourceNotFound"),
+        (409, "BlobUsesCustomerSpecifiedEncryption"),
+        (410, "Gone"),
+    ] {
+        // The first, one in the middle, and the only one in flight.
+        for (name, concurrency) in [("0000", "64"), ("0007", "64"), ("0000", "1")] {
+            let fault = Fault::Refuse { status, code: code.into(), retry_after: None };
+            let rule = Rule { prefix: name.into(), ..always(fault) };
+            let server = serve_content(jpegs(20), rules([rule]));
+            let ran = dry_run(&server).args(["--format", "jsonl", "--concurrency", concurrency]).run();
+            assert_eq!(ran.code, 3, "{}", ran.stderr);
+            let [(unread, why)] = &unknown(&ran)[..] else { panic!("{}", ran.stdout) };
+            assert!(
+                unread.starts_with(name) && why.starts_with(&format!("{status} {code}")),
+                "{unread}: {why}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_is_refused_does_not_end_the_run() {
+    let Content::Blobs(blobs) = jpegs(200) else { panic!("they are given") };
+    let mut at = 0;
+    let place = |blob: Blob| {
+        at += 1;
+        let folder = if at <= 150 { "a" } else { "b" };
+        Blob { name: format!("{folder}/{}", blob.name), ..blob }
+    };
+    let content = Content::Blobs(blobs.into_iter().map(place).collect());
+    let denied = Rule { prefix: "a/".into(), ..always(Fault::no_permission()) };
+    for concurrency in ["1", "64"] {
+        let server = serve_content(content.clone(), rules([denied.clone()]));
+        let ran = dry_run(&server).args(["--format", "jsonl", "--concurrency", concurrency]).run();
+        assert_eq!((ran.code, unknown(&ran).len()), (3, 150), "{}", ran.stderr);
+        let requests = server.stats().of(Kind::Read);
+        assert!(requests < 300, "{requests} requests");
+    }
+}
+
+#[test]
+fn a_run_ends_when_nothing_can_be_read() {
+    let server = serve_content(jpegs(20), rules([always(Fault::no_permission())]));
+    let ran = dry_run(&server).args(["--concurrency", "1"]).run();
+    assert_eq!(ran.code, 2);
+    let says = "403 AuthorizationPermissionMismatch); nothing can be read, from '0000.jpg'";
+    assert!(ran.stderr.contains(says), "{}", ran.stderr);
+
+    let lost = Rule { after: 30, ..always(Fault::no_permission()) };
+    let server = serve_content(jpegs(60), rules([lost]));
+    let ran = dry_run(&server).args(["--concurrency", "1"]).run();
+    assert_eq!(ran.code, 2);
+    let says = "nothing can be read any more, from '0030.jpg', '0031.jpg', '0032.jpg' and ";
+    assert!(ran.stderr.contains(says), "{}", ran.stderr);
+}
+
+#[test]
+fn a_page_that_stalls_is_asked_for_again_and_that_is_said() {
+    let once = Rule::on_lists(Fault::Stall, 1.0).attempts(Attempts::First(1));
+    let server = serve_content(jpegs(3), rules([once]));
+    let begun = Instant::now();
+    let ran = dry_run(&server).args(["-v"]).run();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("a page of the listing failed: no response in time\n"), "{}", ran.stderr);
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+}
+
+#[cfg(unix)]
+#[test]
+fn few_open_files_cost_no_attempt() {
+    let latency = Latency::Fixed { ms: 100.0 };
+    let server = serve(3_000, Faults { latency, ..Faults::default() });
+    for limit in ["64", "256"] {
+        let source = format!("{}/media", server.url());
+        let script = format!("ulimit -n {limit} && exec \"$@\"");
+        let ran = Command::new("sh")
+            .env_clear()
+            .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_presync"), "dry-run", &source])
+            .args(["--auth", "anonymous", "--exit-zero", "--format", "json"])
+            .output()
+            .expect("the shell starts");
+        assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
+        let report: Value = serde_json::from_slice(&ran.stdout).expect("a report");
+        let totals = &report["totals"];
+        assert_eq!((&totals["unknown"], &totals["retries"]), (&0.into(), &0.into()), "{limit} files");
+    }
+}
+
 #[test]
 fn permission_lost_in_mid_run_keeps_what_there_is() {
     let lost = Rule { after: 800, ..always(Fault::no_permission()) };

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use presync::loopback::{Attempts, Blob, Config, Content, Fault, Faults, Handle, Kind, Order, Rule, Server};
 use presync::model::{Asset, Verdict};
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::presync::{Presync, Ran, demo};
+use crate::support::stand_in::{Answer, StandIn};
 
 const ORDERS: [Order; 4] = [Order::Bytes, Order::DepthFirst, Order::Utf16, Order::Shuffled];
 /// Few enough that a listing has several pages.
@@ -97,6 +99,46 @@ fn a_plan_has_the_order_of_the_listing_and_spends_the_quota_in_it() {
         listings.insert(images.iter().map(|asset| asset.blob.name.to_string()).collect::<Vec<_>>());
     }
     assert_eq!(listings.len(), ORDERS.len(), "the orders differ");
+}
+
+/// A page of a listing that has these names.
+fn page(names: &[&str]) -> String {
+    let blob = |name: &&str| {
+        format!(
+            "<Blob><Name>{name}</Name><Properties><Last-Modified>Sun, 01 Nov 2026 10:00:00 GMT</Last-Modified>\
+             <Etag>0x8D1</Etag><Content-Length>0</Content-Length></Properties></Blob>"
+        )
+    };
+    let blobs: String = names.iter().map(blob).collect();
+    format!("<EnumerationResults><Blobs>{blobs}</Blobs><NextMarker /></EnumerationResults>")
+}
+
+/// No service should list a name twice. If one does, each entry is an asset.
+#[test]
+fn a_name_that_is_listed_twice_is_there_twice() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ledger = ledger(&folder);
+    let listed = Arc::new(Mutex::new(vec!["b.jpg", "a.jpg", "b.jpg"]));
+    let names = Arc::clone(&listed);
+    let server = StandIn::http(move |_| Answer::ok("application/xml", page(&names.lock().expect("names"))));
+    let source = format!("{}/media/lake", server.url);
+    let path = folder.path().join("plan");
+    let run = |args: &[&str]| Presync::new(args).args(["--auth", "anonymous", "--format", "json"]).run();
+    let first = run(&["dry-run", &source, "--plan", text(&path)]);
+    assert_eq!((first.code, &first.json()["totals"]["listed"]), (1, &json!(3)), "{}", first.stderr);
+    let changes = |names: &[&'static str]| {
+        *listed.lock().expect("names") = names.to_vec();
+        let document = run(&["dry-run", &source, "--baseline", text(&path)]).json();
+        ["added", "removed"].map(|kind| document["changes"][kind]["names"].clone())
+    };
+    let args = ["commit", text(&path), "--source", &source, "--workspace", "w", "--dry-run", "--ledger"];
+    let commit = || run(&[&args[..], &[text(&ledger)]].concat());
+    assert_eq!(changes(&["b.jpg", "b.jpg", "a.jpg"]), [json!([]), json!([])]);
+    assert_eq!(commit().code, 0, "{}", commit().stderr);
+    assert_eq!(changes(&["a.jpg", "b.jpg"]), [json!([]), json!(["b.jpg"])]);
+    assert_eq!(commit().json()["obstacles"][0]["kind"], "removed");
+    assert_eq!(changes(&["b.jpg", "a.jpg", "a.jpg", "b.jpg"]), [json!(["a.jpg"]), json!([])]);
+    assert_eq!(commit().json()["obstacles"][0]["kind"], "added");
 }
 
 #[test]
@@ -227,6 +269,8 @@ fn the_plan_of_an_inventory_is_committed() {
         }
         fs::write(&report, csv).expect("it is written");
         let plan = plan(&server, &folder, "plan", &["--inventory", text(&report)]);
+        // A report with directories is one of an account that lists folder by folder.
+        assert!(is_in(Order::DepthFirst, &read(&plan).1), "{order:?}");
         let ran = commit(&server, &plan, &ledger);
         assert_eq!(ran.code, 0, "{order:?}: {}{}", ran.stdout, ran.stderr);
     }

@@ -358,3 +358,23 @@ fn what_a_tool_started_ends_with_presync() {
         }
     }
 }
+
+#[test]
+fn the_steps_of_the_doctor_share_a_token() {
+    let (folder, container) = (tempfile::tempdir().expect("a folder"), container(has_token));
+    tool(&folder, "az", &token("of-az", 3600));
+    let ran = Presync::new([
+        "doctor",
+        &format!("{}/media/cam", container.url),
+        "--auth",
+        "cli",
+        "--format",
+        "json",
+    ])
+    .env("SSL_CERT_FILE", Azurite::https().ca())
+    .env("PATH", path(&folder))
+    .run();
+    assert!(ran.stdout.contains("valid for 60 min"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("of each of 5 blobs"), "{}", ran.stdout);
+    assert_eq!(calls(&folder).len(), 1, "{}", ran.stdout);
+}

@@ -17,7 +17,9 @@ use crate::files::own;
 use crate::ledger::{Amounts, Balance};
 use crate::model::QuotaKind;
 use crate::model::error::{Error, Result, reason};
-use crate::plan::audit::{Audit, Container, ContainerOutcome, ProjectBasenames, SharedBasenames, Together};
+use crate::plan::audit::{
+    self, Audit, Container, ContainerOutcome, ProjectBasenames, SharedBasenames, Together,
+};
 use crate::report::{self, ProgressBars, shown};
 use crate::rules::Profile;
 use crate::run::{Resources, Settings};
@@ -44,16 +46,20 @@ const CONTAINERS_AT_ONCE: usize = 16;
 /// written. A container that fails is part of the summary.
 pub(super) fn run(args: &AuditArgs) -> Result<Exit> {
     let environment = Environment::of_process();
-    super::runtime()?.block_on(audit(args, environment))
+    super::runtime()?.block_on(audit_sources(args, environment))
 }
 
-async fn audit(args: &AuditArgs, environment: Environment) -> Result<Exit> {
+async fn audit_sources(args: &AuditArgs, environment: Environment) -> Result<Exit> {
     let begun = Instant::now();
     let limits = args.performance.limits();
     let session = Session::new(limits);
     let Targets { targets, left_out } = targets::resolve(args, &environment, &session).await?;
     let budget = match &args.workspace {
         Some(workspace) => Some(Budget::open(args, workspace, &targets, &environment)?),
+        None => None,
+    };
+    let ledger = match &args.workspace {
+        Some(workspace) => Some((ledger::path(args.ledger.as_deref(), &environment)?, workspace.clone())),
         None => None,
     };
     make_out(&args.out)?;
@@ -64,11 +70,13 @@ async fn audit(args: &AuditArgs, environment: Environment) -> Result<Exit> {
     let defaults = Settings::with_concurrency(most.div_ceil(at_once));
     let workers = args.performance.workers.unwrap_or(defaults.workers);
     let bars = super::is_live(args.display.progress()).then(|| Arc::new(ProgressBars::show(targets.len())));
+    let notice = if args.display.verbose && bars.is_none() { say } else { |_: &str| {} };
     let auditor = Arc::new(Auditor {
         out: args.out.clone(),
+        ledger,
         environment,
         session,
-        options: azure::Options { limits, ..azure::Options::default() },
+        options: azure::Options { limits, notice, ..args.azure.options() },
         resources: Arc::new(Resources::new(workers, args.performance.queue.unwrap_or(defaults.queue))?),
         concurrency: defaults.concurrency,
         checkpoint_every: args.performance.checkpoint_every(),
@@ -111,6 +119,8 @@ async fn audit_all(
 ) -> Vec<Container> {
     let audit = |(number, target): (usize, Target)| {
         let basenames = projects.get(&project(&target, args.one_project)).map(Arc::clone);
+        // A blob that two of them list has the same basename as itself.
+        let basenames = basenames.filter(|_| target.within.is_none());
         let lost = lost(&target);
         let auditor = Arc::clone(auditor);
         // A task of its own: a panic is then the result of one container, not the end of the audit.
@@ -135,6 +145,7 @@ fn lost(target: &Target) -> Container {
         origin: target.origin(),
         profile: target.profile_name.clone(),
         project: target.project.clone(),
+        within: target.within,
         outcome: ContainerOutcome::Failed(Error::new(
             "its audit failed; this is a bug in presync, please report it",
         )),
@@ -193,7 +204,8 @@ type Projects = BTreeMap<Option<String>, Arc<Mutex<ProjectBasenames>>>;
 /// The projects that more than one container syncs into.
 fn projects(targets: &[Target], one_project: bool) -> Projects {
     let mut sizes = BTreeMap::<_, usize>::new();
-    for target in targets.iter().filter(|target| one_project || target.project.is_some()) {
+    let counting = targets.iter().filter(|target| target.within.is_none());
+    for target in counting.filter(|target| one_project || target.project.is_some()) {
         *sizes.entry(project(target, one_project)).or_default() += 1;
     }
     sizes.into_iter().filter(|(_, size)| *size > 1).map(|(project, _)| (project, Arc::default())).collect()
@@ -239,9 +251,10 @@ impl Budget {
     /// What all containers cost together, by kind.
     fn together(&self, containers: &[Container], profiles: &[Option<Arc<Profile>>]) -> Result<Vec<Together>> {
         let mut costs = Amounts::new();
-        for (container, profile) in containers.iter().zip(profiles) {
+        let counting = containers.iter().zip(profiles);
+        for (container, profile) in counting.filter(|(container, _)| audit::counts(containers, container)) {
             if let (Some(summary), Some(profile)) = (container.outcome.summary(), profile) {
-                for (kind, cost) in ledger::costs(profile, &summary.quota)? {
+                for (kind, cost) in ledger::costs(profile, summary)? {
                     let sum = costs.entry(kind).or_default();
                     *sum = cost.saturating_add(*sum);
                 }

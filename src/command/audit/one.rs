@@ -10,6 +10,7 @@ use futures::future::{BoxFuture, Shared};
 
 use super::targets::Target;
 use crate::command::examine::{Planned, check_baseline};
+use crate::command::ledger;
 use crate::files::own;
 use crate::model::error::{Error, Result, reason};
 use crate::plan::audit::{
@@ -27,6 +28,8 @@ use crate::source::location::Environment;
 /// What the containers of an audit share.
 pub(super) struct Auditor {
     pub out: PathBuf,
+    /// The ledger and the workspace, if one is given.
+    pub ledger: Option<(PathBuf, String)>,
     pub environment: Environment,
     pub session: Session,
     pub options: azure::Options,
@@ -53,8 +56,9 @@ impl Auditor {
             origin: target.origin(),
             profile: target.profile_name.clone(),
             project: target.project.clone(),
+            within: target.within,
             outcome: ContainerOutcome::NotDone,
-            notes: Vec::new(),
+            notes: target.notes.clone(),
             plan: None,
             elapsed: Duration::ZERO,
         };
@@ -96,8 +100,11 @@ impl Auditor {
                 Folders::new(number, &container.origin.prefix),
                 project.map(|project| ContainerBasenames { project, container: number }),
             );
+            let ledger = self.ledger.as_ref().map(|(path, workspace)| (path.as_path(), workspace.as_str()));
+            let synced = ledger::on_platform(ledger, None, &target.scope)?.synced;
             let task = Task {
                 known,
+                synced,
                 resources: Some(Arc::clone(&self.resources)),
                 progress,
                 ..Task::new(source.list(), Arc::clone(&source), Arc::clone(&profile), target.quota, settings)
@@ -110,7 +117,9 @@ impl Auditor {
                 continue;
             }
             let (outcome, worst) = ended?;
-            lock(&self.worst).merge(worst);
+            if target.within.is_none() {
+                lock(&self.worst).merge(worst);
+            }
             container.plan = outcome.is_complete().then_some(path);
             return Ok(outcome);
         }

@@ -9,7 +9,7 @@ use super::place::{Place, account};
 use crate::command::examine::Provenance;
 use crate::command::target::{self, Resolved};
 use crate::model::error::{Error, Result};
-use crate::model::{Origin, Quota};
+use crate::model::{Origin, Quota, Scope};
 use crate::rules::{Choice, Profile};
 use crate::source::azure::{self, AuthMode, Session};
 use crate::source::location::{ContainerUrl, Environment, Location};
@@ -27,6 +27,11 @@ pub(super) struct Target {
     pub provenance: Provenance,
     pub project: Option<String>,
     pub place: Place,
+    pub scope: Scope,
+    /// The index of a target that lists all of its blobs too.
+    pub within: Option<usize>,
+    /// What to say about it.
+    pub notes: Vec<String>,
 }
 
 /// What to audit, sorted by account, container and prefix, without duplicates; and the names of containers that are
@@ -88,7 +93,7 @@ async fn of_account(
     // The root container stands for the account.
     let url = ContainerUrl::in_account(Some(account), "$root", "", environment)?;
     let auth = args.azure.auth.unwrap_or_default();
-    let options = azure::Options { limits: args.performance.limits(), ..azure::Options::default() };
+    let options = azure::Options { limits: args.performance.limits(), ..args.azure.options() };
     let (containers, left_out) = azure::containers(&url, auth, environment, options, session).await?;
     if containers.is_empty() {
         return Err(Error::new(format!("the account '{account}' has no containers to audit"))
@@ -132,6 +137,9 @@ fn target(
     Ok(Target {
         name: name.unwrap_or_else(|| shown(&resolved.location)),
         place: Place::of(&resolved.location),
+        scope: resolved.location.scope(true),
+        within: None,
+        notes: Vec::new(),
         location: resolved.location,
         auth: resolved.auth,
         profile_name: resolved.profile,
@@ -147,9 +155,13 @@ fn once(mut targets: Vec<Target>) -> Result<Vec<Target>> {
     targets.sort_by(|left, right| (&left.place, &left.name).cmp(&(&right.place, &right.name)));
     let mut unique: Vec<Target> = Vec::new();
     for target in targets {
-        match unique.last().filter(|last| last.place == target.place) {
+        match unique.last_mut().filter(|last| last.place == target.place) {
             None => unique.push(target),
-            Some(last) if last.is_like(&target) => {}
+            Some(last) if last.is_like(&target) => {
+                if last.name != target.name {
+                    last.notes.push(format!("'{}' is the same source", target.name));
+                }
+            }
             Some(last) => {
                 let (one, other, path) = (&last.name, &target.name, target.place.path());
                 return Err(Error::new(format!(
@@ -160,14 +172,37 @@ fn once(mut targets: Vec<Target>) -> Result<Vec<Target>> {
             }
         }
     }
+    note_overlaps(&mut unique);
     Ok(unique)
+}
+
+/// Finds the targets whose blobs another one lists too: the one that lists most.
+fn note_overlaps(targets: &mut [Target]) {
+    let mut of_container: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (index, target) in targets.iter().enumerate() {
+        of_container.entry(target.scope.container.clone()).or_default().push(index);
+    }
+    for index in 0..targets.len() {
+        let own = &targets[index].scope;
+        let siblings = of_container.get(&own.container).into_iter().flatten();
+        let others = siblings.map(|other| (*other, &targets[*other])).filter(|(other, target)| {
+            let is_same = target.scope.is_within(own);
+            *other != index && own.is_within(&target.scope) && (!is_same || *other < index)
+        });
+        let within = others.min_by_key(|(other, target)| (target.scope.prefix.len(), *other));
+        let Some((within, name)) = within.map(|(within, target)| (within, target.name.clone())) else {
+            continue;
+        };
+        targets[index].within = Some(within);
+        targets[index].notes.push(format!("its blobs are also in '{name}', and count once, there"));
+    }
 }
 
 impl Target {
     fn is_like(&self, other: &Self) -> bool {
         let of = |target: &Self| {
-            let Self { location, auth, profile_name, quota, project, .. } = target;
-            (location.clone(), *auth, profile_name.clone(), *quota, project.clone())
+            let Self { scope, auth, profile_name, quota, project, .. } = target;
+            (scope.clone(), *auth, profile_name.clone(), *quota, project.clone())
         };
         of(self) == of(other)
     }

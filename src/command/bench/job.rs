@@ -172,6 +172,7 @@ impl What {
         let azure = AzureArgs {
             account: self.account.clone(),
             auth: auth.map_err(|_| Error::new("unknown way to sign in"))?,
+            api_version: None,
             config: self.config.clone(),
         };
         let (source, profile) = (self.source.as_ref(), self.profile.as_deref());

@@ -124,4 +124,18 @@ mod tests {
         let left_out: u64 = all.top().iter().map(|folder| folder.sum.weight()).sum();
         assert_eq!((all.top().len() as u64 + all.more, left_out + all.rest.weight()), (90, 3 * 465));
     }
+
+    #[test]
+    fn a_folder_is_one_although_others_are_between_its_entries() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut names: Vec<_> = (0..9_000).map(|number| format!("f{}/{number}", number % 1_500)).collect();
+        let assets = |names: &[String]| -> TopFolders<FolderCounts> {
+            worst_of(0, "", &names.iter().map(|name| (name.as_str(), Verdict::Reject)).collect::<Vec<_>>())
+        };
+        random.shuffle(&mut names);
+        let shuffled = assets(&names);
+        names.sort();
+        assert_eq!(shuffled, assets(&names));
+        assert_eq!((shuffled.more, shuffled.top()[0].sum.rejected), (1_480, 6));
+    }
 }

@@ -42,6 +42,8 @@ pub struct Container {
     pub profile: String,
     /// The project that it syncs into.
     pub project: Option<String>,
+    /// The index of a container that lists all of its blobs too, where they count.
+    pub within: Option<usize>,
     /// How its audit ended.
     pub outcome: ContainerOutcome,
     /// Additional notes, such as that its earlier plan cannot be used.
@@ -128,7 +130,18 @@ impl Audit {
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         self.summaries().for_each(|summary| totals.add_all(&summary.totals));
+        // What was read twice was read, although its blobs count once.
+        for container in self.containers.iter().filter(|container| !self.counts(container)) {
+            let Some(read) = container.outcome.summary().map(|summary| &summary.totals) else { continue };
+            let Totals { bytes_read, requests, retries, .. } = *read;
+            totals.add_all(&Totals { bytes_read, requests, retries, ..Totals::default() });
+        }
         totals
+    }
+
+    /// Whether the blobs of a container count as its own: otherwise they count in another one, which lists them too.
+    pub fn counts(&self, container: &Container) -> bool {
+        counts(&self.containers, container)
     }
 
     /// Assets by finding over all containers, in the order of [`Code::ALL`]; codes without a finding are left out.
@@ -146,6 +159,13 @@ impl Audit {
     }
 
     fn summaries(&self) -> impl Iterator<Item = &Summary> {
-        self.containers.iter().filter_map(|container| container.outcome.summary())
+        let counting = self.containers.iter().filter(|container| self.counts(container));
+        counting.filter_map(|container| container.outcome.summary())
     }
+}
+
+/// Whether the blobs of one of these containers count as its own.
+pub fn counts(containers: &[Container], container: &Container) -> bool {
+    let other = container.within.and_then(|other| containers.get(other));
+    other.is_none_or(|other| !other.outcome.is_complete())
 }

@@ -16,6 +16,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::{SyncedRow, damaged, not_read, not_written, row};
 use crate::files::leaf::{LeafReader, Value};
+use crate::files::lookup::Record;
 use crate::files::parquet_file::{self, Fault, Refused, guarded};
 use crate::files::whole::WholeFile;
 use crate::model::Cost;
@@ -27,6 +28,8 @@ const GROUP_BYTES: usize = 16 << 20;
 /// The key that makes a Parquet file one of these, with the version of the format.
 const FORMAT_KEY: &str = "presync.synced.format_version";
 const FORMAT_VERSION: &str = "1.0";
+/// The key of the checksum of all rows, in the form of [`Record`], one after the other: Parquet's pages have none.
+const CHECKSUM_KEY: &str = "presync.synced.crc32";
 const SCHEMA: &str = "message synced { required binary name (STRING); optional binary etag (STRING); \
                       required int64 images; required int64 frames; required boolean own; }";
 const COLUMNS: usize = 5;
@@ -37,6 +40,22 @@ pub struct SyncedWriter {
     file: WholeFile,
     groups: SerializedFileWriter<File>,
     rows: Columns,
+    checksum: Checksum,
+}
+
+/// A checksum over rows.
+#[derive(Default)]
+struct Checksum {
+    crc: crc32fast::Hasher,
+    bytes: Vec<u8>,
+}
+
+impl Checksum {
+    fn add(&mut self, row: &SyncedRow) {
+        self.bytes.clear();
+        row.encode(&mut self.bytes);
+        self.crc.update(&self.bytes);
+    }
 }
 
 /// The rows of a group, column by column.
@@ -66,7 +85,13 @@ impl SyncedWriter {
             )
         };
         let groups = open().map_err(|error| not_written(path, &error.to_string()))?;
-        Ok(Self { path: path.to_owned(), file, groups, rows: Columns::default() })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            groups,
+            rows: Columns::default(),
+            checksum: Checksum::default(),
+        })
     }
 
     /// Adds the next row.
@@ -75,6 +100,7 @@ impl SyncedWriter {
     /// Returns an error if it cannot be written.
     pub fn add(&mut self, row: &SyncedRow) -> Result<()> {
         self.rows.add(row);
+        self.checksum.add(row);
         match self.rows.names.len() == GROUP_ROWS || self.rows.bytes >= GROUP_BYTES {
             true => self.write_group(),
             false => Ok(()),
@@ -89,8 +115,11 @@ impl SyncedWriter {
         if !self.rows.names.is_empty() {
             self.write_group()?;
         }
-        let Self { path, file, mut groups, .. } = self;
-        groups.append_key_value_metadata(KeyValue::new(FORMAT_KEY.to_owned(), FORMAT_VERSION.to_owned()));
+        let Self { path, file, mut groups, checksum, .. } = self;
+        let checksum = checksum.crc.finalize().to_string();
+        for (key, value) in [(FORMAT_KEY, FORMAT_VERSION.to_owned()), (CHECKSUM_KEY, checksum)] {
+            groups.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+        }
         groups.finish().map_err(|error| not_written(&path, &error.to_string()))?;
         file.commit()
     }
@@ -164,19 +193,37 @@ impl SyncedFile {
             Refused::Unreadable(error) => not_read(path, &error),
             refused => damaged(path, &refused.why()),
         })?;
-        match parquet_file::pairs(&file).iter().any(|pair| pair.key == FORMAT_KEY) {
-            true => Ok(Self { path: path.to_owned(), file: Arc::new(file) }),
-            false => Err(damaged(path, "it is a file of another kind")),
+        let file = Self { path: path.to_owned(), file: Arc::new(file) };
+        match file.pair(FORMAT_KEY).and_then(|version| version.split('.').next()) {
+            Some("1") => Ok(file),
+            Some(_) => Err(damaged(path, "a newer presync wrote it")),
+            None => Err(damaged(path, "it is a file of another kind")),
         }
     }
 
-    /// All rows.
+    /// All rows. The end is an error if they are not those that were written.
     pub fn rows(self) -> impl Iterator<Item = Result<SyncedRow>> + Send {
         let groups = self.file.metadata().num_row_groups();
-        let mut failed = false;
+        let stated = self.pair(CHECKSUM_KEY).map(str::to_owned);
+        let path = self.path.clone();
+        let (mut checksum, mut failed) = (Some(Checksum::default()), false);
         let rows = (0..groups).flat_map(move |group| match self.group(group) {
             Ok(rows) => rows.into_iter().map(Ok).collect::<Vec<_>>(),
             Err(fault) => vec![Err(damaged(&self.path, &fault))],
+        });
+        let rows = rows.map(Some).chain(std::iter::once(None));
+        let rows = rows.filter_map(move |row| match row {
+            Some(row) => {
+                if let (Ok(row), Some(checksum)) = (&row, &mut checksum) {
+                    checksum.add(row);
+                }
+                Some(row)
+            }
+            None => {
+                let found = checksum.take()?.crc.finalize().to_string();
+                (stated.as_ref() != Some(&found))
+                    .then(|| Err(damaged(&path, "its rows do not match their checksum")))
+            }
         });
         rows.take_while(move |row| !std::mem::replace(&mut failed, row.is_err()))
     }
@@ -185,6 +232,10 @@ impl SyncedFile {
     pub fn lookup(self) -> Lookup<SyncedRow> {
         let other = Self { path: self.path.clone(), file: Arc::clone(&self.file) };
         Lookup::new(self.rows(), other.rows().map(|row| row.map(|row| row.asset.name)))
+    }
+
+    fn pair(&self, key: &str) -> Option<&str> {
+        parquet_file::pairs(&self.file).iter().find(|pair| pair.key == key)?.value.as_deref()
     }
 
     fn group(&self, group: usize) -> std::result::Result<Vec<SyncedRow>, Fault> {

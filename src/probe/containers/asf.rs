@@ -1,6 +1,6 @@
 //! Advanced Systems Format: WMV (Microsoft, "Advanced Systems Format Specification", revision 01.20.05).
 
-use super::{Found, codecs, ratio};
+use super::{Found, asf_packets as packets, codecs, ratio};
 use crate::model::VideoTrack;
 use crate::probe::view::{Parse, View, malformed};
 
@@ -17,13 +17,14 @@ const VIDEO_MEDIA: u128 = 0xBC19EFC0_5B4D_11CF_A8FD_00805F5C442B;
 const BROADCAST: u32 = 1;
 
 /// Reads the objects in the header. None counts the frames; the extended properties of a stream have the average time
-/// of a frame (4.1), which many writers leave out.
+/// of a frame (4.1). Many writers leave it out; then the first frames show the rate.
 pub(super) fn read(view: View<'_>, found: &mut Found) -> Parse<()> {
-    let end = length(view, 16)?.min(view.size());
+    let header_end = length(view, 16)?;
+    let end = header_end.min(view.size());
     // After identifier, size and the number of objects; two bytes are reserved (3.1).
     let mut at = 30;
     let (mut seconds, mut frame_times) = (None, Vec::new());
-    let mut number = 0;
+    let (mut number, mut packet_len) = (0, 0);
     while at + 24 <= end {
         let (id, len) = (identifier(view, at)?, length(view, at + 16)?);
         if len < 24 {
@@ -31,7 +32,13 @@ pub(super) fn read(view: View<'_>, found: &mut Found) -> Parse<()> {
         }
         let body = at + 24;
         match id {
-            FILE_PROPERTIES => seconds = duration(view, body)?,
+            FILE_PROPERTIES => {
+                seconds = duration(view, body)?;
+                packet_len = u32::from_le_bytes(view.array(body + 72, PART)?);
+                // The file's size is valid where its times are (3.2).
+                let size = length(view, body + 16)?;
+                found.end = Some(size).filter(|size| seconds.is_some() && *size > view.size());
+            }
             // Its objects are listed like those of the header (3.4).
             HEADER_EXTENSION => {
                 at = body + 22;
@@ -50,10 +57,12 @@ pub(super) fn read(view: View<'_>, found: &mut Found) -> Parse<()> {
         }
         at = at.saturating_add(len);
     }
-    if let Some(track) = &mut found.track {
-        let time = frame_times.iter().find(|(stream, time)| *stream == number && *time > 0);
-        track.frame_rate = time.and_then(|(_, time)| ratio(SECOND, *time as f64));
-        track.duration_s = seconds;
+    let Some(track) = &mut found.track else { return Ok(()) };
+    let time = frame_times.iter().find(|(stream, time)| *stream == number && *time > 0);
+    track.frame_rate = time.and_then(|(_, time)| ratio(SECOND, *time as f64));
+    track.duration_s = seconds;
+    if track.frame_rate.is_none() && seconds.is_some() && packet_len > 0 {
+        track.frame_rate = packets::frame_rate(view, header_end, packet_len, number)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Flash Video (Adobe Flash Video File Format Specification 10.1, annex E).
 
-use super::{Found, at, codecs, tail};
+use super::{Found, PICTURES, at, codecs, tail, usual_rate, wished};
 use crate::model::VideoTrack;
 use crate::probe::view::{Parse, View};
 
@@ -13,7 +13,8 @@ const MAX_METADATA: u64 = 2 << 10;
 const MAX_PROPERTIES: u32 = 128;
 
 /// Reads the properties in `onMetaData` (E.5), and the codec of the first picture. No header counts the frames. A
-/// recording that was not finished has no duration in its metadata; its last tag tells.
+/// recording that was not finished has no duration in its metadata; its last tag tells. Without a frame rate, the times
+/// of the first pictures show one.
 pub(super) fn read(view: View<'_>, found: &mut Found) -> Parse<()> {
     let [flags, header @ ..] = view.array::<5>(4, "FLV header")?;
     let mut next = u64::from(u32::from_be_bytes(header)) + 4;
@@ -41,10 +42,29 @@ pub(super) fn read(view: View<'_>, found: &mut Found) -> Parse<()> {
             found.track = Some(track.clone());
         }
     }
-    if let Some(track) = found.track.as_mut().filter(|track| track.duration_s.is_none()) {
+    let Some(track) = &mut found.track else { return Ok(()) };
+    if track.frame_rate.is_none() {
+        track.frame_rate = shown_rate(view, next)?;
+    }
+    if track.duration_s.is_none() {
         track.duration_s = last_time(view, next)?;
     }
     Ok(())
+}
+
+/// Returns the frame rate that the times of the first pictures show.
+fn shown_rate(view: View<'_>, from: u64) -> Parse<Option<f64>> {
+    let from = from.min(view.size());
+    let mut rest = wished(view.bytes(from, PICTURES.min(view.size() - from), PART))?;
+    let mut times = Vec::new();
+    while let Some([kind, l2, l1, l0, t2, t1, t0, t3]) = at::<8>(rest, 0) {
+        if kind & 0x1F == VIDEO {
+            times.push(u64::from(u32::from_be_bytes([t3, t2, t1, t0])));
+        }
+        let len = u32::from_be_bytes([0, l2, l1, l0]) as usize + 15;
+        rest = rest.get(len..).unwrap_or_default();
+    }
+    Ok(usual_rate(times.into_iter(), 1000))
 }
 
 const VIDEO: u8 = 9;
@@ -72,7 +92,7 @@ fn last_time(view: View<'_>, from: u64) -> Parse<Option<f64>> {
     let Some(len) = at::<4>(end, 0).map(|len| u64::from(u32::from_be_bytes(len))) else { return Ok(None) };
     let start = (view.size() - 4).checked_sub(len).filter(|start| *start >= from && len >= 11);
     let Some(start) = start else { return Ok(None) };
-    let Tag { kind, time, len: body, .. } = super::wished(Tag::read(view, start))?;
+    let Tag { kind, time, len: body, .. } = wished(Tag::read(view, start))?;
     let is_tag = matches!(kind, 8 | VIDEO | SCRIPT) && body + 11 == len;
     Ok((is_tag && time > 0).then(|| f64::from(time) / 1000.0))
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Found, at, codecs, ratio, wished};
+use super::{Found, PICTURES, at, codecs, ratio, usual_rate, wished};
 use crate::model::VideoTrack;
 use crate::probe::view::{Parse, View, malformed};
 
@@ -19,6 +19,7 @@ const DURATION: u32 = 0x4489;
 const WRITING_APP: u32 = 0x5741;
 const TRACKS: u32 = 0x1654_AE6B;
 const TRACK_ENTRY: u32 = 0xAE;
+const TRACK_NUMBER: u32 = 0xD7;
 const TRACK_UID: u32 = 0x73C5;
 const TRACK_TYPE: u32 = 0x83;
 const CODEC_ID: u32 = 0x86;
@@ -38,6 +39,10 @@ const SIMPLE_TAG: u32 = 0x67C8;
 const TAG_NAME: u32 = 0x45A3;
 const TAG_STRING: u32 = 0x4487;
 const CLUSTER: u32 = 0x1F43_B675;
+const TIMESTAMP: u32 = 0xE7;
+const SIMPLE_BLOCK: u32 = 0xA3;
+const BLOCK_GROUP: u32 = 0xA0;
+const BLOCK: u32 = 0xA1;
 const EBML_HEADER: u32 = 0x1A45_DFA3;
 
 /// Maximum bytes compared of a text: names of tags, codecs and programs are shorter.
@@ -47,15 +52,19 @@ const NANOSECONDS: f64 = 1e9;
 /// Reads what comes before the first cluster, and the tags, which may be at the end of the file.
 ///
 /// Frames are exact where the muxer wrote its statistics (`NUMBER_OF_FRAMES`), and no other program has written the
-/// file since. Otherwise the duration and the default duration of a frame give a bound.
+/// file since. Otherwise the duration and the default duration of a frame give a bound; without the latter, the times of
+/// the first frames show it.
 pub(super) fn read(view: View<'_>, found: &mut Found) -> Parse<()> {
     let segment = segment(view)?;
+    found.end = Some(segment.stated_end).filter(|end| *end > view.size());
     let mut movie = Movie { scale: 1_000_000, ..Movie::default() };
     let mut has_tags = false;
     let mut elements = Elements { view, at: segment.body, end: segment.end };
     // If the file ends here, what was found is all there is.
-    while let Some(element) = elements.next()?.filter(|element| element.id != CLUSTER) {
+    let mut cluster = None;
+    while let Some(element) = elements.next()?.filter(|_| cluster.is_none()) {
         match element.id {
+            CLUSTER => cluster = Some(element),
             SEEK_HEAD => movie.tags_at = seek(view, element)?.map(|at| segment.body.saturating_add(at)),
             INFO => movie.information(view, element)?,
             TRACKS => movie.tracks(view, element)?,
@@ -73,6 +82,10 @@ pub(super) fn read(view: View<'_>, found: &mut Found) -> Parse<()> {
         if let Some(tags) = wished(elements.next())?.filter(|tags| tags.id == TAGS) {
             wished(movie.tags(view, tags))?;
         }
+        movie.tell(found);
+    }
+    if let Some(cluster) = cluster.filter(|_| movie.lacks_rate()) {
+        movie.show_rate(view, cluster)?;
         movie.tell(found);
     }
     Ok(())
@@ -96,7 +109,9 @@ fn segment(view: View<'_>) -> Parse<Element> {
 struct Element {
     id: u32,
     body: u64,
+    /// Where it ends, and where it would end if its parent were long enough.
     end: u64,
+    stated_end: u64,
 }
 
 /// Consecutive elements.
@@ -121,12 +136,13 @@ impl<'a> Elements<'a> {
         let body = at + id_len + size_len;
         let ones = (1u64 << (7 * size_len)) - 1;
         // Without the bit that shows its own length, a size of all ones is unknown.
-        let end = match size & ones {
+        let stated_end = match size & ones {
             size if size == ones => self.end,
-            size => body.saturating_add(size).min(self.end),
+            size => body.saturating_add(size),
         };
+        let end = stated_end.min(self.end).max(body);
         self.at = end;
-        Ok(Some(Element { id: id as u32, body, end }))
+        Ok(Some(Element { id: id as u32, body, end, stated_end }))
     }
 
     /// Reads a number with the bit that shows its length, and returns that length (RFC 8794, 4).
@@ -182,8 +198,9 @@ struct Movie<'a> {
     duration: Option<f64>,
     writing_app: &'a [u8],
     tags_at: Option<u64>,
-    /// The first video track, and its identifier.
+    /// The first video track, its identifier, and its number in blocks.
     track: Option<(VideoTrack, u64)>,
+    number: u64,
     /// What the tags say about it: frames, and seconds.
     frames: Option<u64>,
     seconds: Option<f64>,
@@ -215,7 +232,9 @@ impl<'a> Movie<'a> {
         let mut entries = Elements::inside(view, tracks);
         while let Some(entry) = entries.next()?.filter(|_| self.track.is_none()) {
             if entry.id == TRACK_ENTRY {
-                self.track = video_track(view, entry)?;
+                if let Some((track, uid, number)) = video_track(view, entry)? {
+                    (self.track, self.number) = (Some((track, uid)), number);
+                }
             }
         }
         Ok(())
@@ -262,6 +281,50 @@ impl<'a> Movie<'a> {
         Ok(())
     }
 
+    /// Whether there is a duration, and neither a count of frames nor a frame rate.
+    fn lacks_rate(&self) -> bool {
+        let track = self.track.as_ref().map(|(track, _)| track);
+        self.frames.is_none()
+            && self.duration.is_some()
+            && track.is_some_and(|track| track.frame_rate.is_none())
+    }
+
+    /// Takes the frame rate that the times of the first blocks show (10.1, 10.2).
+    fn show_rate(&mut self, view: View<'a>, cluster: Element) -> Parse<()> {
+        let end = cluster.end.min(cluster.body + PICTURES);
+        wished(view.bytes(cluster.body, end - cluster.body, PART))?;
+        let mut parts = Elements { view, at: cluster.body, end };
+        let (mut start, mut times) = (0, Vec::new());
+        // The last one may be cut.
+        while let Ok(Some(part)) = parts.next() {
+            let block = match part.id {
+                TIMESTAMP => {
+                    start = unsigned(view, part)?;
+                    continue;
+                }
+                BLOCK_GROUP => match Elements::inside(view, part).next() {
+                    Ok(Some(block)) if block.id == BLOCK => block,
+                    _ => continue,
+                },
+                SIMPLE_BLOCK => part,
+                _ => continue,
+            };
+            // The track's number, of one byte as in nearly all files, then the distance from the cluster's time.
+            if let Some([number, high, low]) =
+                at(view.known(block.body), 0).filter(|_| block.end >= block.body + 3)
+                && u64::from(number) == 0x80 | self.number
+            {
+                times.extend(start.checked_add_signed(i16::from_be_bytes([high, low]).into()));
+            }
+        }
+        let rate =
+            usual_rate(times.into_iter(), 1).and_then(|rate| ratio(rate * NANOSECONDS, self.scale as f64));
+        if let Some((track, _)) = &mut self.track {
+            track.frame_rate = rate;
+        }
+        Ok(())
+    }
+
     fn tell(&self, found: &mut Found) {
         let Some((track, _)) = &self.track else { return };
         let all = self.duration.and_then(|duration| ratio(duration * self.scale as f64, NANOSECONDS));
@@ -271,13 +334,14 @@ impl<'a> Movie<'a> {
 }
 
 /// Reads a track; `None` if it isn't video.
-fn video_track(view: View<'_>, entry: Element) -> Parse<Option<(VideoTrack, u64)>> {
-    let (mut track, mut uid, mut is_video) = (VideoTrack::default(), 0, false);
+fn video_track(view: View<'_>, entry: Element) -> Parse<Option<(VideoTrack, u64, u64)>> {
+    let (mut track, mut uid, mut number, mut is_video) = (VideoTrack::default(), 0, 0, false);
     let (mut id, mut private) = (&[][..], None);
     let mut parts = Elements::inside(view, entry);
     while let Some(part) = parts.next()? {
         match part.id {
             TRACK_TYPE => is_video = unsigned(view, part)? == 1,
+            TRACK_NUMBER => number = unsigned(view, part)?,
             TRACK_UID => uid = unsigned(view, part)?,
             CODEC_ID => id = text(view, part)?,
             CODEC_PRIVATE => private = Some(part),
@@ -305,7 +369,7 @@ fn video_track(view: View<'_>, entry: Element) -> Parse<Option<(VideoTrack, u64)
         Some(code) => codecs::of_four_bytes(code),
         None => codec(id),
     });
-    Ok(is_video.then_some((track, uid)))
+    Ok(is_video.then_some((track, uid, number)))
 }
 
 fn is_encrypted(view: View<'_>, encodings: Element) -> Parse<bool> {

@@ -6,6 +6,7 @@
 //! places to read: the head, and the end where a format keeps its times there.
 
 mod asf;
+mod asf_packets;
 mod avi;
 mod codecs;
 mod flv;
@@ -64,6 +65,24 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
 fn at_most((duration_s, rate): (f64, f64)) -> Option<u64> {
     let frames = (duration_s * rate).floor() + 1.0;
     (duration_s > 0.0 && rate > 0.0 && frames <= MAX_FRAMES).then_some(frames as u64)
+}
+
+/// Bytes of the first pictures that are read for their times: a third of a second at 3 Mbit/s.
+const PICTURES: u64 = 128 << 10;
+/// Times of frames that show their rate, if there are at least so many.
+const MIN_TIMES: usize = 8;
+const MAX_TIMES: usize = 4096;
+
+/// Returns the rate of consecutive frames by their usual distance in time, in units of `clock` a second. The times need
+/// not be in order.
+fn usual_rate(times: impl Iterator<Item = u64>, clock: u32) -> Option<f64> {
+    let mut times: Vec<u64> = times.take(MAX_TIMES).collect();
+    times.sort_unstable();
+    times.dedup();
+    let mut distances: Vec<u64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    distances.sort_unstable();
+    let usual = distances.get(distances.len() / 2).filter(|_| times.len() >= MIN_TIMES)?;
+    ratio(clock, *usual as f64)
 }
 
 /// Returns a quotient, such as a rate, unless it makes no sense.

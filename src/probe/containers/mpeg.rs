@@ -1,15 +1,12 @@
 //! What program and transport streams have in common: PES packets and their time stamps (ISO/IEC 13818-1, 2.4.3.6;
 //! 11172-1, 2.4.4.3).
 
-use super::{at, ratio};
+use super::{at, ratio, usual_rate};
 use crate::model::VideoTrack;
 
 /// Time stamps count 90,000 a second, in 33 bits: after 26.5 hours they start over.
 const CLOCK: u32 = 90_000;
 const WRAP: u64 = 1 << 33;
-/// Time stamps at the end of a file that show the distance of two pictures, if there are at least so many.
-const MIN_STAMPS: usize = 8;
-const MAX_STAMPS: usize = 4096;
 /// Maximum stuffing bytes in the header of an MPEG-1 packet.
 const MAX_STUFFING: usize = 16;
 
@@ -63,16 +60,16 @@ fn stamp(bytes: [u8; 5]) -> Option<u64> {
 }
 
 /// Sets the duration of a stream, from when its first picture is decoded to the end of its last one, by the time stamps
-/// at the end of the file; and its frame rate, if its header does not have it. Returns whether there is any time stamp.
+/// at the end of the file; and its frame rate, if its header has none or one that is too low. Returns whether there is any time stamp.
 pub(super) fn set_timing(track: &mut VideoTrack, first: u64, end: impl Iterator<Item = Pes>) -> bool {
-    let mut stamps: Vec<u64> = end.take(MAX_STAMPS).map(|times| times.presented).collect();
-    stamps.sort_unstable();
-    stamps.dedup();
-    let Some(last) = stamps.last().copied() else { return false };
-    if stamps.len() >= MIN_STAMPS && track.frame_rate.is_none() {
-        let frame = stamps.windows(2).map(|pair| pair[1] - pair[0]).min();
-        track.frame_rate = frame.and_then(|ticks| ratio(CLOCK, ticks as f64));
-    }
+    let stamps: Vec<u64> = end.map(|times| times.presented).collect();
+    let Some(last) = stamps.iter().copied().max() else { return false };
+    let shown = usual_rate(stamps.into_iter(), CLOCK);
+    // Some encoders state half of it, because a tick is a field's.
+    track.frame_rate = match (track.frame_rate, shown) {
+        (Some(stated), Some(shown)) if shown < 1.1 * stated => Some(stated),
+        (stated, shown) => shown.or(stated),
+    };
     let ticks = match last < first && first - last > WRAP / 2 {
         true => last + WRAP - first,
         false => last.saturating_sub(first),

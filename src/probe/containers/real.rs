@@ -54,8 +54,16 @@ fn stream(view: View<'_>, body: u64, end: u64) -> Parse<Option<VideoTrack>> {
         codec: Some(codecs::of_four_bytes([c0, c1, c2, c3])),
         width: Some(u16::from_be_bytes([w1, w0]).into()),
         height: Some(u16::from_be_bytes([h1, h0]).into()),
-        frame_rate: ratio(u32::from_be_bytes([f3, f2, f1, f0]), 65_536),
+        frame_rate: rate(u32::from_be_bytes([f3, f2, f1, f0])),
         duration_s: ratio(milliseconds, 1000),
         ..VideoTrack::default()
     }))
+}
+
+/// Returns a rate of 16.16 bits. ffmpeg cuts 30000/1001 and its like off to whole frames.
+fn rate(fixed: u32) -> Option<f64> {
+    match Some(fixed >> 16).filter(|_| fixed & 0xFFFF == 0) {
+        Some(cut @ (14 | 23 | 29 | 47 | 59)) => ratio((cut + 1) * 1000, 1001),
+        _ => ratio(fixed, 1 << 16),
+    }
 }

@@ -74,6 +74,23 @@ fn statistics_of_the_program_that_wrote_the_file_count() {
 }
 
 #[test]
+fn the_times_of_the_first_blocks_show_a_rate() {
+    let entry =
+        [element(0xD7, &[1]), element(0x73C5, &[7]), element(0x83, &[1]), element(0x86, b"V_VP8")].concat();
+    let info = element(0x1549_A966, &element(0x4489, &10_000f64.to_be_bytes()));
+    let head = [info, element(0x1654_AE6B, &element(0xAE, &entry))].concat();
+    let block = |track: u8, time: u16| {
+        let content = [&[0x80 | track][..], &time.to_be_bytes(), &[0; 40]].concat();
+        if time % 80 == 0 { element(0xA3, &content) } else { element(0xA0, &element(0xA1, &content)) }
+    };
+    let blocks = (0..40u16).flat_map(|index| [block(1, index * 40), block(2, index * 40 + 3)].concat());
+    let cluster = element(0x1F43_B675, &[element(0xE7, &[0]), blocks.collect()].concat());
+    let file = [element(0x1A45_DFA3, b""), element(0x1853_8067, &[head, cluster].concat())].concat();
+    let found = track(&file);
+    assert_eq!((found.frame_rate, found.frames_at_most), (Some(25.0), Some(251)));
+}
+
+#[test]
 fn statistics_that_cannot_be_reached_leave_a_bound() {
     let file = matroska("muxer 1.0", true, 100_000);
     let (facts, _) = probed(&file[..file.len() - 200]);
@@ -198,4 +215,7 @@ fn the_last_tag_of_an_unfinished_recording_tells_its_length() {
         (Some(3.96), Some(100), Some("h264"))
     );
     assert_eq!(track(&file[..file.len() - 7]).frames_at_most, None, "the last tag is cut");
+    let bare = [&file[..13], &file[13 + 15 + rate.len()..]].concat();
+    let found = track(&bare);
+    assert_eq!((found.frame_rate, found.frames_at_most), (Some(25.0), Some(100)), "no metadata");
 }

@@ -67,11 +67,18 @@ fn screenshot(before: &[Vec<u8>]) -> Vec<u8> {
 
 /// Creates an animation with this many frames besides the first picture.
 fn animation(frames: u32, behind: &[u8]) -> Vec<u8> {
+    animation_with(frames, b"", behind)
+}
+
+/// Creates an animation with chunks between its frames, and behind them.
+fn animation_with(frames: u32, between: &[u8], behind: &[u8]) -> Vec<u8> {
     let control = |number: u32| chunk(b"fcTL", &[&number.to_be_bytes()[..], &[0; 22]].concat());
     let frame = |number: u32| {
         [control(number), chunk(b"fdAT", &noise(9_000 + number as usize * 97 % 7_000))].concat()
     };
-    let frames: Vec<_> = (1..=frames).flat_map(frame).collect();
+    let (first, rest) = (1..=frames / 2, frames / 2 + 1..=frames);
+    let frames: [Vec<_>; 2] = [first.flat_map(frame).collect(), rest.flat_map(frame).collect()];
+    let frames = frames.join(between);
     png(&[chunk(b"acTL", &[0; 8]), control(0), image_data([18_338]), frames, behind.to_vec()])
 }
 
@@ -140,6 +147,8 @@ fn long_headers() -> Vec<Kind> {
         kind("uneven-and-more.png", ABSENT, 130, [png(&[uneven()]), b"more".to_vec()].concat()),
         kind("animation.png", ABSENT, 8, animation(150, b"")),
         kind("animation-exif-behind.png", TURNED, 8, animation(150, &png_exif(6))),
+        kind("short-animation.png", ABSENT, 4, animation(70, b"")),
+        kind("animation-exif-between.png", TURNED, 4, animation_with(70, &png_exif(6), b"")),
         kind("drawing.png", TURNED, 200, png(&[private.clone(), png_exif(6), uneven()])),
         kind("drawing-behind.png", ABSENT, 200, png(&[equal(), private])),
         kind("animation.webp", ABSENT, 2, webp(0x02, std::slice::from_ref(&frames))),

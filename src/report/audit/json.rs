@@ -38,6 +38,9 @@ struct ContainerRecord<'a> {
     profile: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     project: Option<&'a str>,
+    /// The container that lists all of its blobs too; where that is complete, they count there and not here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    within: Option<&'a str>,
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorRecord<'a>>,
@@ -114,7 +117,11 @@ pub(super) fn write(audit: &Audit, out: &mut impl Write) -> io::Result<()> {
         format_version: FORMAT_VERSION,
         tool: ToolRecord::this(),
         complete: audit.is_complete(),
-        containers: audit.containers.iter().map(ContainerRecord::new).collect(),
+        containers: audit
+            .containers
+            .iter()
+            .map(|container| ContainerRecord::new(container, &names))
+            .collect(),
         left_out: &audit.left_out,
         totals: TotalsRecord::new(&audit.totals(), audit.elapsed.as_secs_f64()),
         findings_by_code: CodeCounts(&findings),
@@ -126,12 +133,12 @@ pub(super) fn write(audit: &Audit, out: &mut impl Write) -> io::Result<()> {
         },
         together: audit.together.iter().map(TogetherRecord::new).collect(),
     };
-    serde_json::to_writer(&mut *out, &document)?;
+    serde_json::to_writer(crate::report::Visible::json(&mut *out), &document)?;
     out.write_all(b"\n")
 }
 
 impl<'a> ContainerRecord<'a> {
-    fn new(container: &'a Container) -> Self {
+    fn new(container: &'a Container, names: &ContainerNames<'a>) -> Self {
         let summary = container.outcome.summary();
         let quota = summary.map(|summary| QuotaRecord::new(Admit::Listing, summary));
         let elapsed = container.elapsed.as_secs_f64();
@@ -140,6 +147,7 @@ impl<'a> ContainerRecord<'a> {
             source: SourceRecord::new(&container.origin),
             profile: &container.profile,
             project: container.project.as_deref(),
+            within: container.within.map(|within| names.name(within)),
             state: container.outcome.as_str(),
             error: container
                 .outcome

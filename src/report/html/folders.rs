@@ -260,6 +260,18 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_is_one_although_others_are_between_its_names() {
+        let names = ["a/1.jpg", "b/a/1.jpg", "a/2.jpg", "a/b/1.jpg", "b/a/2.jpg", "a/3.jpg"];
+        let records = listed(names.map(|name| (name, Verdict::Accept)));
+        let folders: Vec<_> =
+            records.iter().map(|record| (record.0, record.1.as_deref(), record.3[0])).collect();
+        assert_eq!(
+            folders,
+            [(0, Some(""), 0), (0, Some("a"), 3), (0, Some("b"), 0), (2, Some("a"), 2), (1, Some("b"), 1)]
+        );
+    }
+
+    #[test]
     fn small_folders_are_folded_and_nothing_is_lost() {
         const FOLDERS: u64 = 20_000;
         let mut folders = FolderTree::default();

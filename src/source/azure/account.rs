@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::auth::{AuthMode, Authorization, Credential};
 use super::explain;
 use super::failure::Failure;
+use super::requests::VERSIONS;
 use super::retry::{Deadline, Failed, with_retries};
 use super::{Options, PAGE_DEADLINE, Session};
 use crate::model::error::{Error, Result};
@@ -38,8 +39,7 @@ pub async fn containers(
     let (mut containers, mut left_out) = (Vec::new(), Vec::new());
     let (mut listed, mut marker) = (0, None);
     loop {
-        let attempt =
-            |_| page(account, &credential.authorization, session, options.page_size, marker.clone());
+        let attempt = |_| page(account, &credential.authorization, session, options, marker.clone());
         let page = with_retries(&limiter, options.retry, 0, Deadline::Fixed(PAGE_DEADLINE), attempt).await;
         let page = page.map_err(|failed| unlisted(&failed, account, &credential))?;
         // An empty page counts as one, or a service that sends only empty pages would be listed forever.
@@ -68,9 +68,13 @@ pub async fn containers(
 /// Why the containers cannot be listed.
 fn unlisted(failed: &Failed, account: &ContainerUrl, credential: &Credential) -> Error {
     match &failed.failure {
-        Failure::Status { status: 401 | 403 | 404 | 409, .. } => {
+        Failure::Status { status: 401 | 403 | 404 | 409, said, .. } => {
             let (endpoint, label) = (account.endpoint(), credential.label());
-            Error::new(format!("cannot list the containers of {endpoint} with {label}: {failed}")).with_hint(
+            let says = match said.to_string() {
+                says if says.is_empty() => says,
+                says => format!("; {says}"),
+            };
+            Error::new(format!("cannot list the containers of {endpoint} with {label}: {failed}{says}")).with_hint(
                 "listing them requires the role 'Storage Blob Data Reader' on the storage account, its key, \
                  or an account SAS (ss=b, srt=sco, sp=rl); without these, give the containers one by one",
             )
@@ -86,17 +90,41 @@ pub(super) struct ContainersPage {
     pub next: Option<String>,
 }
 
-/// One attempt at a page of at most `max` names ("List Containers").
+/// One attempt at a page ("List Containers"), in the newest version of the API that the service knows.
 pub(super) async fn page(
+    account: &ContainerUrl,
+    authorization: &Authorization,
+    session: &Session,
+    options: Options,
+    marker: Option<String>,
+) -> std::result::Result<ContainersPage, Failure> {
+    let chosen = options.api_version.map(|version| version.to_string());
+    let versions = match &chosen {
+        Some(version) => &[version.as_str()][..],
+        None => &VERSIONS,
+    };
+    let mut last = Failure::unsendable();
+    for version in versions {
+        let marker = marker.clone();
+        match page_in_version(account, authorization, session, options.page_size, marker, version).await {
+            Err(failure) if failure.said().is_version() => last = failure,
+            page => return page,
+        }
+    }
+    Err(last)
+}
+
+async fn page_in_version(
     account: &ContainerUrl,
     authorization: &Authorization,
     session: &Session,
     max: u16,
     marker: Option<String>,
+    version: &str,
 ) -> std::result::Result<ContainersPage, Failure> {
     let mut url = Url::parse(account.endpoint()).map_err(|error| Failure::Other(error.to_string()))?;
     let (client_options, token) = session.client_options(authorization, &mut url);
-    let options = BlobServiceClientOptions { client_options, ..Default::default() };
+    let options = BlobServiceClientOptions { client_options, version: version.to_owned() };
     let service = BlobServiceClient::new(url, token, Some(options))?;
     let options =
         BlobServiceClientListContainersOptions { maxresults: Some(max.into()), marker, ..Default::default() };

@@ -5,7 +5,8 @@ use hyper::header::HeaderMap;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
-use super::failure::{Failure, Head};
+use super::failure::Failure;
+use super::said::Head;
 use crate::model::{Blob, ByteRange, ETag};
 
 /// Checks that the head of a response matches the requested range (RFC 9110, 14.4 and 15.3.7).

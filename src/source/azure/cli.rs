@@ -19,6 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Runs the command line in `$1`, and ends all its processes when the standard input closes: when presync gives up,
 /// ends, or is killed. The shell is the leader of a process group of its own.
+#[cfg(unix)]
 const WATCHED: &str = "exec 3<&0; { read -r _ <&3; kill -9 0; } >/dev/null 2>&1 & exec 3<&-; \
                        /bin/sh -c \"$1\" </dev/null";
 

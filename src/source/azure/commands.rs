@@ -143,15 +143,17 @@ impl<'a> Account<'a> {
             .option("--output", "tsv")
     }
 
-    /// Its resource ID.
+    /// Its resource ID, if it is known.
+    pub fn known_id(self) -> Option<String> {
+        let (subscription, group) = (self.subscription?, self.resource_group?);
+        Some(format!(
+            "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{}",
+            self.name
+        ))
+    }
+
     fn id(self) -> Value {
-        match (self.subscription, self.resource_group) {
-            (Some(subscription), Some(group)) => Value::Word(format!(
-                "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{}",
-                self.name
-            )),
-            _ => Value::Output(self.show("id")),
-        }
+        self.known_id().map_or_else(|| Value::Output(self.show("id")), Value::Word)
     }
 
     fn group(self) -> Value {

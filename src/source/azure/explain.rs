@@ -4,24 +4,31 @@ use jiff::Timestamp;
 
 use super::auth::{AuthMode, Authorization, Credential};
 use super::commands::{Account, Shell};
-use super::failure::{ConnectFault, Failure};
+use super::failure::{CertificateFault, ConnectFault, Failure, UNSENDABLE};
 use super::retry::Failed;
 use crate::model::error::Error;
 use crate::source::location::{ContainerUrl, Sas};
 
-/// The role that reading requires, and where to assign it.
-const ROLE: &str = "assign the role 'Storage Blob Data Reader' on the storage account (not on the container); it can \
-                    take 5 minutes to take effect";
+mod cures;
+
+use cures::{Case, sign_in};
 
 /// Turns a failure into an error about the container.
 pub(super) fn explain(failed: &Failed, url: &ContainerUrl, credential: &Credential, now: Timestamp) -> Error {
     let attempt = failed.to_string();
     match &failed.failure {
-        Failure::Status { status, code, .. } => {
-            of_status(*status, code.as_deref().unwrap_or_default(), &attempt, url, credential, now)
+        Failure::Status { status, code, said, .. } => {
+            let code = code.as_deref().unwrap_or_default();
+            let case = Case { status: *status, code, said, url, authorization: &credential.authorization };
+            of_status(&case, &attempt, credential, now)
         }
         Failure::Connect { kind, .. } => {
             let hint = match kind {
+                ConnectFault::Proxy => {
+                    "check that the proxy runs and allows this host, and its user name and password in \
+                     HTTPS_PROXY; or list the host in NO_PROXY"
+                }
+                ConnectFault::Certificate(fault) => cure_of_certificate(*fault),
                 ConnectFault::Refused => {
                     "nothing is listening there: check the host, the port and that the server is running"
                 }
@@ -36,6 +43,13 @@ pub(super) fn explain(failed: &Failed, url: &ContainerUrl, credential: &Credenti
                     "if the port speaks plain HTTP, use http://; otherwise check the port and the proxy \
                      (HTTPS_PROXY)"
                 }
+                ConnectFault::OutOfDescriptors => {
+                    "raise the limit of open files (ulimit -n 4096), or run fewer reads at a time: --concurrency 64"
+                }
+                ConnectFault::Other if url.endpoint().contains("-secondary") => {
+                    "the account may have no secondary that can be read (RA-GRS): leave out '-secondary'; \
+                     otherwise check the network and the proxy (HTTPS_PROXY)"
+                }
                 ConnectFault::Other => {
                     "check the account name in the URL, the network and the proxy (HTTPS_PROXY)"
                 }
@@ -47,6 +61,10 @@ pub(super) fn explain(failed: &Failed, url: &ContainerUrl, credential: &Credenti
                 .with_hint(cure_of_sign_in(code.as_deref(), credential.mode()))
         }
         Failure::Page(error) => error.clone(),
+        Failure::Other(cause) if cause == UNSENDABLE => {
+            Error::new(format!("cannot send a request for {url}: {attempt}"))
+                .with_hint("copy the URL and the SAS again: one of their characters cannot be sent")
+        }
         Failure::Broken(_) | Failure::Changed | Failure::CircuitOpen | Failure::Other(_) => Error::new(
             format!("{url} does not respond like a blob endpoint: {attempt}"),
         )
@@ -56,6 +74,26 @@ pub(super) fn explain(failed: &Failed, url: &ContainerUrl, credential: &Credenti
                 "if the port speaks TLS, use https://; otherwise check the URL and the proxy, then try again"
             }
         }),
+    }
+}
+
+/// The hint for a certificate that is not trusted.
+fn cure_of_certificate(fault: CertificateFault) -> &'static str {
+    match fault {
+        CertificateFault::Expired => {
+            "the server's certificate must be renewed; if it is Azure's, check this machine's clock"
+        }
+        CertificateFault::NotYetValid => "check this machine's clock: timedatectl set-ntp true",
+        CertificateFault::OtherName => {
+            "use the host that the certificate is for, such as ACCOUNT.blob.core.windows.net also for a private \
+             endpoint (not ACCOUNT.privatelink…); if the name is right, something else answers for it: check DNS"
+        }
+        CertificateFault::UnknownIssuer => {
+            "set SSL_CERT_FILE to the file of your own certificate authority, such as that of a proxy that \
+             decrypts TLS"
+        }
+        CertificateFault::Revoked => "the server's certificate was revoked and must be replaced",
+        CertificateFault::Other => "check what responds there, and the proxy (HTTPS_PROXY)",
     }
 }
 
@@ -90,133 +128,113 @@ pub(super) fn cure_of_sign_in(code: Option<&str>, mode: AuthMode) -> &'static st
     }
 }
 
-fn of_status(
-    status: u16,
-    code: &str,
-    attempt: &str,
-    url: &ContainerUrl,
-    credential: &Credential,
-    now: Timestamp,
-) -> Error {
+fn of_status(case: &Case<'_>, attempt: &str, credential: &Credential, now: Timestamp) -> Error {
+    let Case { status, code, url, said, .. } = case;
     let container = url.container();
     let denied = |why: &str| match credential.authorization {
-        Authorization::Anonymous => Error::new(format!("no anonymous access to {url}: {why}")),
-        _ => Error::new(format!("no access to {url} with {}: {why}", credential.label())),
+        Authorization::Anonymous => format!("no anonymous access to {url}: {why} ({attempt})"),
+        _ => format!("no access to {url} with {}: {why} ({attempt})", credential.label()),
     };
-    match (status, code) {
-        (404, "ContainerNotFound") => Error::new(format!("there is no container '{container}' ({url})"))
-            .with_hint(match url.is_emulator() {
+    let (message, hint) = match (*status, *code) {
+        (404, "ContainerNotFound") => (
+            format!("there is no container '{container}' ({url})"),
+            match url.is_emulator() {
                 true => "check the spelling".to_owned(),
                 false => format!(
                     "check the spelling: {}",
                     Account::named(url.account()).list_containers().line(Shell::Bash)
                 ),
-            }),
-        (404, _) if matches!(credential.authorization, Authorization::Anonymous) => {
-            Error::new(format!("there is no public container at {url} ({attempt})"))
-                .with_hint(format!("check the spelling, or sign in with {}", sign_in(url)))
-        }
-        (404, _) => {
-            Error::new(format!("there is nothing at {url} ({attempt})")).with_hint(match url.is_emulator() {
+            },
+        ),
+        (404, _) if matches!(credential.authorization, Authorization::Anonymous) => (
+            format!("there is no public container at {url} ({attempt})"),
+            format!("check the spelling, or sign in with {}", sign_in(url)),
+        ),
+        (404, _) => (
+            format!("there is nothing at {url} ({attempt})"),
+            match url.is_emulator() {
                 true => "check the account and the container in the URL",
                 false => "check the URL: https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",
-            })
+            }
+            .to_owned(),
+        ),
+        (401 | 403, _) | (409, "PublicAccessNotPermitted") | (400, "InvalidAuthenticationInfo") => {
+            let (why, hint) = refusal(case, now);
+            (denied(&why), hint)
         }
-        (409, "ContainerBeingDeleted") => Error::new(format!("container '{container}' is being deleted"))
-            .with_hint("wait until it is deleted or created again"),
-        (403, "AccountIsDisabled") => Error::new(format!("the storage account of {url} is disabled"))
-            .with_hint("check its subscription in the Azure portal"),
-        (409, "PublicAccessNotPermitted") => {
-            denied("the account does not allow it").with_hint(format!("sign in with {}", sign_in(url)))
-        }
-        (401 | 403, _) => {
-            let (why, hint) = refusal(code, url, credential, now);
-            denied(&format!("{why} ({attempt})")).with_hint(hint)
-        }
-        (400, "AccountRequiresHttps") => Error::new(format!("the account accepts https only ({attempt})"))
-            .with_hint("use https:// in the URL"),
-        (400, "InvalidResourceName" | "OutOfRangeInput") => {
-            Error::new(format!("the service rejects a name in {url} ({attempt})"))
-                .with_hint("check the account name and the container name")
-        }
-        (300..400, _) => Error::new(format!("{url} is not a blob endpoint: it redirects ({attempt})"))
-            .with_hint("use https and the blob endpoint: https://ACCOUNT.blob.core.windows.net/CONTAINER"),
-        (400, "") if !url.is_https() => {
-            Error::new(format!("{url} does not respond like a blob endpoint ({attempt})"))
-                .with_hint("if the port speaks TLS, use https://; otherwise check the URL and the proxy")
-        }
-        (408 | 429 | 500..600, _) => Error::new(format!("the service is unavailable for {url}: {attempt}"))
-            .with_hint("try again later; see https://status.azure.com for outages"),
-        _ => Error::new(format!("the service refused to list {url}: {attempt}"))
-            .with_hint("check the URL and the credential"),
-    }
+        (300..400, _) => (
+            format!("{url} is not a blob endpoint: it redirects ({attempt})"),
+            "use https and the blob endpoint: https://ACCOUNT.blob.core.windows.net/CONTAINER".to_owned(),
+        ),
+        (407, _) => (
+            format!("the proxy asks for a user name and a password ({attempt})"),
+            "write them into HTTP_PROXY or HTTPS_PROXY, as http://USER:PASSWORD@PROXY:PORT, with %40 for '@'"
+                .to_owned(),
+        ),
+        (400, "") if !url.is_https() => (
+            format!("{url} does not respond like a blob endpoint ({attempt})"),
+            "if the port speaks TLS, use https://; otherwise check the URL and the proxy".to_owned(),
+        ),
+        _ => match cures::find(case) {
+            Some((why, hint)) => (format!("cannot list {url}: {why} ({attempt})"), hint),
+            None if matches!(status, 408 | 429 | 500..600) => (
+                format!("the service is unavailable for {url}: {attempt}"),
+                "try again later; see https://status.azure.com for outages".to_owned(),
+            ),
+            None => (
+                format!("the service refused to list {url}: {attempt}"),
+                "check the URL and the credential".to_owned(),
+            ),
+        },
+    };
+    let says = match said.to_string() {
+        says if says.is_empty() => says,
+        says => format!("; {says}"),
+    };
+    let request = match said.request.as_str() {
+        "" => String::new(),
+        id => format!(" (request ID {id})"),
+    };
+    Error::new(format!("{message}{says}{request}")).with_hint(hint)
 }
 
-/// Why a request was refused, and the hint ("Status and error codes", 401 and 403).
-fn refusal(code: &str, url: &ContainerUrl, credential: &Credential, now: Timestamp) -> (String, String) {
-    if let Authorization::Sas(sas) = &credential.authorization
-        && let Some(answer) = fault_of(sas, url, now)
+/// Why a request was refused, and the hint.
+fn refusal(case: &Case<'_>, now: Timestamp) -> (String, String) {
+    let is_about_credential = case.code.starts_with("Auth") && case.code != "AuthorizationSourceIPMismatch";
+    if let Authorization::Sas(sas) = case.authorization
+        && (is_about_credential || case.code.is_empty())
+        && let Some(fault) = fault_of(sas, case.url, now)
     {
-        return answer;
+        return fault;
     }
-    let (why, hint) = match (code, &credential.authorization) {
-        ("KeyBasedAuthenticationNotPermitted", _) => (
-            "the account does not allow keys, or a SAS signed with one",
-            "sign in with Entra ID: az login, then --auth cli",
-        ),
-        ("AuthorizationProtocolMismatch", _) => ("the SAS is for https only", "use https in the URL"),
-        ("AuthorizationSourceIPMismatch", _) => {
-            ("the SAS is for other IP addresses", "create a SAS for this machine's address, or for any")
-        }
-        ("AuthorizationServiceMismatch" | "AuthorizationResourceTypeMismatch", _) => (
-            "the SAS is not for the containers and blobs of this account",
-            "create an account SAS with ss=b and srt=co, or a SAS for the container",
-        ),
-        ("AuthorizationPermissionMismatch" | "InsufficientAccountPermissions", Authorization::Sas(_)) => (
-            "the SAS does not allow it",
-            "create a SAS for the container with the permissions read and list (sp=rl)",
-        ),
-        ("AuthorizationPermissionMismatch" | "InsufficientAccountPermissions", _) => {
-            ("the identity has no permission to read and list blobs", ROLE)
-        }
-        ("AuthorizationFailure", Authorization::Anonymous) => {
-            return ("the service refused it".into(), format!("sign in with {}", sign_in(url)));
-        }
-        // An emulator has no network rules, and refuses a wrong credential with this code.
-        ("AuthorizationFailure", Authorization::Key(_)) if url.is_emulator() => (
-            "the key is wrong, or network rules block this machine",
-            "check that the key belongs to this account; then check the account's network rules",
-        ),
-        ("AuthorizationFailure", Authorization::Sas(_)) if url.is_emulator() => (
-            "the SAS is not accepted, or network rules block this machine",
-            "copy the whole SAS, or create one for this container with this account's key; then check the \
-             account's network rules",
-        ),
-        ("AuthorizationFailure", _) if url.is_emulator() => (
-            "the token is not accepted, or network rules block this machine",
-            "check the identity and its role; then check the account's network rules",
-        ),
-        ("AuthorizationFailure", _) => (
-            "the account's network rules block this machine, or the credential does not cover this container",
-            "add this machine's address in the account's Networking settings, or run inside its network; if \
-             that does not help, check that the credential is for this account",
-        ),
-        (_, Authorization::Key(_)) => (
-            "the key is wrong",
+    if let Some(found) = cures::find(case) {
+        return found;
+    }
+    let (why, hint) = match case.authorization {
+        Authorization::Key(_) => (
+            "the key is not accepted",
             "check that the key belongs to this account and has not been rotated; check this machine's clock",
         ),
-        (_, Authorization::Sas(_)) => (
+        Authorization::Sas(_) => (
             "the SAS is not accepted",
             "check that it was copied in full and that its key or policy has not changed; check this \
              machine's clock",
         ),
-        (_, Authorization::Token(_)) => (
-            "the token is not accepted",
-            "check the identity's tenant (AZURE_TENANT_ID) and this machine's clock; presync doctor shows \
-             the token's claims",
-        ),
-        (_, Authorization::Anonymous) => {
-            return ("it is not public".into(), format!("sign in with {}", sign_in(url)));
+        Authorization::Token(_) => {
+            let tenant = match case.said.tenant.as_str() {
+                "" => "AZURE_TENANT_ID".to_owned(),
+                id => format!("the account's is {id}: az login --tenant {id}"),
+            };
+            return (
+                "the token is not accepted".into(),
+                format!(
+                    "check the identity's tenant ({tenant}) and this machine's clock; presync doctor shows the \
+                     token's claims"
+                ),
+            );
+        }
+        Authorization::Anonymous => {
+            return ("it is not public".into(), format!("sign in with {}", sign_in(case.url)));
         }
     };
     (why.to_owned(), hint.to_owned())
@@ -237,8 +255,22 @@ fn fault_of(sas: &Sas, url: &ContainerUrl, now: Timestamp) -> Option<(String, St
     if !url.is_https() && sas.field("spr").as_deref() == Some("https") {
         return answer("the SAS is for https only".into(), "use https in the URL");
     }
-    if sas.field("sr").as_deref() == Some("b") {
-        return answer("the SAS is for one blob".into(), "create one for the container (sr=c)");
+    if let Some(end) = sas.key_expires().filter(|end| *end <= now) {
+        return answer(
+            format!("the user delegation key of the SAS expired at {end}"),
+            "create a new SAS: such a key is valid for at most 7 days, whatever the SAS says",
+        );
+    }
+    let kind = match sas.field("sr").as_deref() {
+        Some("b") => Some("one blob"),
+        Some("bv") => Some("one version of a blob"),
+        Some("bs") => Some("one snapshot of a blob"),
+        Some("f") => Some("one file of a file share"),
+        Some("s") => Some("a file share"),
+        _ => None,
+    };
+    if let Some(kind) = kind {
+        return answer(format!("the SAS is for {kind}"), "create one for the container (sr=c, sp=rl)");
     }
     let lacks = |letter| sas.field("sp").is_some_and(|rights| !rights.contains(letter));
     if lacks('l') || lacks('r') {
@@ -248,13 +280,4 @@ fn fault_of(sas: &Sas, url: &ContainerUrl, now: Timestamp) -> Option<(String, St
         );
     }
     None
-}
-
-fn sign_in(url: &ContainerUrl) -> &'static str {
-    match url.is_https() {
-        true => "az login, AZURE_STORAGE_KEY, AZURE_STORAGE_CONNECTION_STRING or a SAS in the URL",
-        false => {
-            "AZURE_STORAGE_KEY, AZURE_STORAGE_CONNECTION_STRING or a SAS in the URL (Entra ID needs https)"
-        }
-    }
 }

@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use azure_core::error::ErrorKind;
 use azure_core::http::StatusCode;
-use azure_core::http::headers::{HeaderName, Headers};
 use azure_core::time::{OffsetDateTime, parse_rfc7231};
-use hyper::header::HeaderMap;
+use hyper::Uri;
+use jiff::Timestamp;
+use tokio_rustls::rustls::pki_types::UnixTime;
+use tokio_rustls::rustls::{self, CertificateError};
 
 use super::limiter::Feedback;
+use super::said::{Head, Said, is_code};
+use crate::files::regular;
 use crate::model::error::{Error, reason};
 
 /// The header that carries the service's own code ("Status and error codes").
@@ -21,6 +25,9 @@ const ERROR_CODE: &str = "x-ms-error-code";
 const RETRY_AFTER_MS: [&str; 2] = ["x-ms-retry-after-ms", "retry-after-ms"];
 const RETRY_AFTER: &str = "retry-after";
 
+/// The most host names of a certificate to show.
+const MAX_NAMES: usize = 4;
+
 /// The most characters to show of another program's message.
 const MAX_CAUSE: usize = 300;
 
@@ -28,7 +35,7 @@ const MAX_CAUSE: usize = 300;
 #[derive(Clone, Debug)]
 pub(super) enum Failure {
     /// The service responded with an error.
-    Status { status: u16, code: Option<String>, retry_after: Option<Duration> },
+    Status { status: u16, code: Option<String>, retry_after: Option<Duration>, said: Box<Said> },
     /// No connection could be established.
     Connect { kind: ConnectFault, cause: String },
     /// The response was cut off, took too long, or does not match the request.
@@ -52,29 +59,69 @@ pub(super) enum ConnectFault {
     Refused,
     /// Nothing responded in time.
     TimedOut,
-    /// The TLS handshake failed, most often because of the certificate.
+    /// The TLS handshake failed.
     Tls,
+    /// The server's certificate is not trusted.
+    Certificate(CertificateFault),
+    /// The proxy cannot be reached, or refuses to connect.
+    Proxy,
     /// The server hung up during the TLS handshake, as one that does not speak TLS does.
     HungUp,
+    /// Too many files are open in this process, or on this machine.
+    OutOfDescriptors,
     /// Anything else; most often, the name does not resolve.
     Other,
 }
 
+/// Why a certificate is not trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CertificateFault {
+    Expired,
+    NotYetValid,
+    /// It is for other hosts.
+    OtherName,
+    UnknownIssuer,
+    Revoked,
+    Other,
+}
+
+/// The text of the failure for a request that cannot be built.
+pub(super) const UNSENDABLE: &str = "the request could not be built";
+
 impl Failure {
-    /// The failure for a response with an error status.
-    pub(super) fn of_answer(status: impl Into<u16>, headers: &impl Head) -> Self {
+    /// The failure for a response with an error status, whose body may be cut.
+    pub(super) fn of_answer(status: impl Into<u16>, headers: &impl Head, body: &[u8]) -> Self {
+        let said = Box::new(Said::of(headers, body));
         let code = headers.field(ERROR_CODE).filter(|code| is_code(code)).map(str::to_owned);
-        Self::Status { status: status.into(), code, retry_after: retry_after(headers) }
+        let code = code.or_else(|| Some(said.code.clone()).filter(|code| !code.is_empty()));
+        Self::Status { status: status.into(), code, retry_after: retry_after(headers), said }
     }
 
     /// The failure for a connection that was not established in time.
-    pub(super) fn connect_timed_out() -> Self {
-        Self::Connect { kind: ConnectFault::TimedOut, cause: "the connection timed out".into() }
+    pub(super) fn connect_timed_out(proxy: Option<&Uri>) -> Self {
+        let cause = match proxy {
+            Some(proxy) => format!("the connection through the proxy {} timed out", place(proxy)),
+            None => "the connection timed out".to_owned(),
+        };
+        Self::Connect { kind: ConnectFault::TimedOut, cause }
     }
 
-    /// The failure for an error while connecting.
-    pub(super) fn of_connect(error: &(dyn StdError + 'static)) -> Self {
-        Self::Connect { kind: connect_fault(error), cause: innermost(error) }
+    /// The failure for an error while connecting, through the proxy of this URL if there is one.
+    pub(super) fn of_connect(error: &(dyn StdError + 'static), proxy: Option<&Uri>) -> Self {
+        let (kind, cause) = (connect_fault(error), innermost(error));
+        let (kind, cause) = match certificate(error) {
+            Some((fault, cause)) => (ConnectFault::Certificate(fault), cause),
+            None => (kind, cause),
+        };
+        match proxy {
+            Some(proxy) if is_of_proxy(error) => {
+                let cause = cause.strip_prefix("tunnel error: ").unwrap_or(&cause);
+                let cause = if cause == "unsuccessful" { "it refuses to connect" } else { cause };
+                let cause = format!("the proxy {}: {cause}", place(proxy));
+                Self::Connect { kind: ConnectFault::Proxy, cause }
+            }
+            _ => Self::Connect { kind, cause },
+        }
     }
 
     /// The failure for an error on a connection.
@@ -97,7 +144,7 @@ impl Failure {
 
     /// The failure for a request that cannot be built.
     pub(super) fn unsendable() -> Self {
-        Self::Other("the request could not be built".into())
+        Self::Other(UNSENDABLE.into())
     }
 
     /// Whether the service has no capacity at the moment ("Status and error codes"; 429 comes from a proxy).
@@ -110,10 +157,15 @@ impl Failure {
         match self {
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
             // Retrying does not fix a certificate.
-            Self::Connect { kind, .. } => *kind != ConnectFault::Tls,
+            Self::Connect { kind, .. } => !matches!(kind, ConnectFault::Tls | ConnectFault::Certificate(_)),
             Self::Broken(_) | Self::Page(_) => true,
             Self::Changed | Self::Credential { .. } | Self::CircuitOpen | Self::Other(_) => false,
         }
+    }
+
+    /// Whether the service refused access: to this blob, or to all.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Status { status: 401 | 403, .. })
     }
 
     /// What the limiter should learn from it.
@@ -122,6 +174,14 @@ impl Failure {
             _ if self.is_throttled() => Feedback::Throttled,
             _ if self.is_passing() => Feedback::Failed,
             _ => Feedback::Answered,
+        }
+    }
+
+    /// What the service says about it; nothing if it did not respond.
+    pub(super) fn said(&self) -> Said {
+        match self {
+            Self::Status { said, .. } => (**said).clone(),
+            _ => Said::default(),
         }
     }
 
@@ -146,7 +206,7 @@ impl From<azure_core::Error> for Failure {
         }
         match error.kind() {
             ErrorKind::HttpResponse { status, raw_response: Some(response), .. } => {
-                Self::of_answer(u16::from(*status), response.headers())
+                Self::of_answer(u16::from(*status), response.headers(), response.body())
             }
             ErrorKind::Credential => Self::Credential { cause: cause_of_sign_in(&error), code: None },
             ErrorKind::Io | ErrorKind::Connection => {
@@ -189,39 +249,80 @@ impl fmt::Display for Failure {
 
 impl StdError for Failure {}
 
-/// Whether a code looks like one of the service's. Only letters and digits, so that nothing else gets into a report.
-fn is_code(code: &str) -> bool {
-    (1..=80).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric())
-}
-
-/// The header fields of a response.
-pub(super) trait Head {
-    /// The value of a field, if it is present and is text.
-    fn field(&self, name: &'static str) -> Option<&str>;
-}
-
-impl Head for Headers {
-    fn field(&self, name: &'static str) -> Option<&str> {
-        self.get_optional_str(&HeaderName::from_static(name))
-    }
-}
-
-impl Head for HeaderMap {
-    fn field(&self, name: &'static str) -> Option<&str> {
-        self.get(name)?.to_str().ok()
-    }
-}
-
 /// Why a connection could not be established, by the kind of the innermost I/O error.
 fn connect_fault(error: &(dyn StdError + 'static)) -> ConnectFault {
-    match io_kind(error) {
-        Some(io::ErrorKind::TimedOut) => ConnectFault::TimedOut,
-        Some(io::ErrorKind::ConnectionRefused) => ConnectFault::Refused,
+    let Some(error) = innermost_io(error) else { return ConnectFault::Other };
+    match error.kind() {
+        _ if regular::is_out_of_descriptors(error) => ConnectFault::OutOfDescriptors,
+        io::ErrorKind::TimedOut => ConnectFault::TimedOut,
+        io::ErrorKind::ConnectionRefused => ConnectFault::Refused,
         // The TLS layer reports what it does not accept as this kind.
-        Some(io::ErrorKind::InvalidData) => ConnectFault::Tls,
-        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => ConnectFault::HungUp,
+        io::ErrorKind::InvalidData => ConnectFault::Tls,
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => ConnectFault::HungUp,
         _ => ConnectFault::Other,
     }
+}
+
+/// The host and the port of a proxy, without its password.
+fn place(proxy: &Uri) -> &str {
+    let authority = proxy.authority().map_or("", |authority| authority.as_str());
+    authority.rsplit('@').next().unwrap_or_default()
+}
+
+/// Whether an error while connecting is one of the proxy: TCP to it or its tunnel failed. What follows, TLS inside the
+/// tunnel, is between this machine and the origin.
+fn is_of_proxy(error: &(dyn StdError + 'static)) -> bool {
+    let is_tls = chain(error).any(|cause| {
+        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        inner.is_some_and(|inner| inner.is::<rustls::Error>())
+    });
+    let kind = innermost_io(error).map(io::Error::kind);
+    !is_tls && !matches!(kind, Some(io::ErrorKind::UnexpectedEof))
+}
+
+/// What is wrong with the server's certificate, in words for people.
+fn certificate(error: &(dyn StdError + 'static)) -> Option<(CertificateFault, String)> {
+    let of_tls = |cause: &(dyn StdError + 'static)| {
+        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(rustls::Error::InvalidCertificate(fault)) => Some(fault.clone()),
+            _ => None,
+        }
+    };
+    let fault = chain(error).find_map(of_tls)?;
+    let (fault, text) = match fault {
+        CertificateError::Expired => (CertificateFault::Expired, "the certificate has expired".to_owned()),
+        CertificateError::ExpiredContext { not_after, .. } => {
+            (CertificateFault::Expired, format!("the certificate expired at {}", date(not_after)))
+        }
+        CertificateError::NotValidYet => {
+            (CertificateFault::NotYetValid, "the certificate is not valid yet".to_owned())
+        }
+        CertificateError::NotValidYetContext { not_before, .. } => (
+            CertificateFault::NotYetValid,
+            format!("the certificate is not valid before {}", date(not_before)),
+        ),
+        CertificateError::NotValidForName => {
+            (CertificateFault::OtherName, "the certificate is for another host".to_owned())
+        }
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            let names = presented.iter().take(MAX_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+            (CertificateFault::OtherName, first_line(&format!("the certificate is for other hosts: {names}")))
+        }
+        CertificateError::UnknownIssuer => (
+            CertificateFault::UnknownIssuer,
+            "the certificate's issuer is not one that this machine trusts".to_owned(),
+        ),
+        CertificateError::Revoked => (CertificateFault::Revoked, "the certificate was revoked".to_owned()),
+        fault => (CertificateFault::Other, first_line(&format!("the certificate is not valid: {fault}"))),
+    };
+    Some((fault, text))
+}
+
+/// A certificate's time.
+fn date(time: UnixTime) -> String {
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    Timestamp::from_second(seconds).map_or_else(|_| "an unknown time".to_owned(), |time| time.to_string())
 }
 
 fn retry_after(headers: &impl Head) -> Option<Duration> {
@@ -242,13 +343,13 @@ fn chain<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (d
     std::iter::successors(Some(error), |&error| error.source())
 }
 
-/// The kind of the innermost I/O error. The `source` of an I/O error skips the error that it wraps.
-fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+/// The innermost I/O error. The `source` of an I/O error skips the error that it wraps.
+fn innermost_io<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e io::Error> {
     let mut io = chain(error).filter_map(|e| e.downcast_ref::<io::Error>()).last()?;
     while let Some(inner) = io.get_ref().and_then(|inner| inner.downcast_ref()) {
         io = inner;
     }
-    Some(io.kind())
+    Some(io)
 }
 
 /// The [`Failure`] that an error is or, for an I/O error, wraps: its `source` skips the wrapped error.
@@ -292,6 +393,8 @@ pub(super) fn first_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use azure_core::http::headers::Headers;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> Headers {
@@ -307,12 +410,13 @@ mod tests {
         let failure = Failure::of_answer(
             u16::from(StatusCode::ServiceUnavailable),
             &headers(&[("x-ms-error-code", "ServerBusy"), ("retry-after", "7")]),
+            b"",
         );
         assert_eq!(failure.to_string(), "503 ServerBusy");
         assert!(
             matches!(failure, Failure::Status { retry_after: Some(wait), .. } if wait == Duration::from_secs(7))
         );
-        let failure = Failure::of_answer(502_u16, &headers(&[("x-ms-error-code", "<html>")]));
+        let failure = Failure::of_answer(502_u16, &headers(&[("x-ms-error-code", "<html>")]), b"");
         assert_eq!(failure.to_string(), "502 Bad Gateway");
     }
 
@@ -355,5 +459,41 @@ mod tests {
         let garbled = azure_core::Error::with_message(ErrorKind::DataConversion, "expected ident");
         assert_eq!(text(garbled), "the response contains no token");
         assert_eq!(text(azure_core::Error::with_message(ErrorKind::Credential, "")), "no reason was given");
+    }
+
+    #[test]
+    fn a_certificate_is_told_by_what_is_wrong_with_it() {
+        let of = |fault: CertificateError| {
+            let error = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(fault));
+            match Failure::of_connect(&error, None) {
+                Failure::Connect { kind, cause } => (kind, cause),
+                other => panic!("{other:?}"),
+            }
+        };
+        for (fault, kind, says) in [
+            (CertificateError::Expired, CertificateFault::Expired, "expired"),
+            (CertificateError::NotValidYet, CertificateFault::NotYetValid, "not valid yet"),
+            (CertificateError::NotValidForName, CertificateFault::OtherName, "another host"),
+            (CertificateError::UnknownIssuer, CertificateFault::UnknownIssuer, "issuer"),
+            (CertificateError::BadSignature, CertificateFault::Other, "not valid"),
+        ] {
+            let (found, cause) = of(fault);
+            assert_eq!(found, ConnectFault::Certificate(kind));
+            assert!(cause.contains(says), "{cause}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_named_without_its_password() {
+        let proxy = Uri::from_static("http://user:secret@proxy.test:3128/");
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let failure = Failure::of_connect(&refused, Some(&proxy));
+        assert!(matches!(failure, Failure::Connect { kind: ConnectFault::Proxy, .. }), "{failure:?}");
+        assert_eq!(failure.to_string(), "the proxy proxy.test:3128: connection refused");
+        let tls = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError);
+        assert!(matches!(
+            Failure::of_connect(&tls, Some(&proxy)),
+            Failure::Connect { kind: ConnectFault::Tls, .. }
+        ));
     }
 }

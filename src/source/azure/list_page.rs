@@ -107,6 +107,7 @@ struct Item {
     etag: Option<ETag>,
     last_modified: Option<Timestamp>,
     archived: bool,
+    rehydrating: bool,
     directory: bool,
     folder_mark: bool,
     hidden: bool,
@@ -234,7 +235,7 @@ impl<'p> Parser<'p> {
             }
             Field::Tier => item.archived |= text == "Archive",
             // A blob that is being rehydrated cannot be read yet.
-            Field::ArchiveStatus => item.archived |= !text.is_empty(),
+            Field::ArchiveStatus => item.rehydrating |= !text.is_empty(),
             Field::ResourceType => item.directory = text == "directory",
             Field::FolderMark => item.folder_mark = text.eq_ignore_ascii_case("true"),
             Field::Deleted => item.hidden |= text == "true",
@@ -255,10 +256,16 @@ impl<'p> Parser<'p> {
             return Ok(());
         }
         let size = item.size.ok_or("a blob has no length")?;
+        if size > Blob::MAX_SIZE {
+            let name = name.as_str().escape_debug();
+            return Err(format!("'{name}' has {size} bytes, more than the 190.7 TiB that a blob can have"));
+        }
         let access = if item.directory || (item.folder_mark && size == 0) {
             Access::Directory
         } else if matches!(name.as_str(), "." | "..") {
             Access::Unreachable("a URL cannot hold a blob name that is '.' or '..'".into())
+        } else if item.rehydrating {
+            Access::Rehydrating
         } else if item.archived {
             Access::Archived
         } else {

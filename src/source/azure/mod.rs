@@ -1,6 +1,5 @@
 //! A container of Azure Blob Storage.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,9 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cpu_time::ThreadTime;
 use futures::{StreamExt, stream};
-use http_body_util::Full;
-use hyper::header::AUTHORIZATION;
-use hyper::{Request, StatusCode, Uri};
+use hyper::Uri;
 use jiff::Timestamp;
 
 use super::location::{ContainerUrl, Environment};
@@ -24,31 +21,42 @@ mod answer;
 mod auth;
 mod cli;
 pub mod commands;
+mod cursor;
 mod doctor;
+mod encryption;
 mod explain;
 mod failure;
 mod http;
 mod limiter;
 mod list_page;
 mod policy;
+mod properties;
+mod refusals;
 mod requests;
 mod retry;
+mod said;
+mod send;
 mod session;
 mod sign;
+mod write;
 
 pub use account::{MAX_CONTAINERS, containers};
 pub use auth::{AuthMode, Credential};
-pub use doctor::Diagnosis;
+pub use doctor::{Diagnosis, platform};
 pub use http::connector;
 pub use limiter::{Limits, MAX_CONCURRENCY, Traffic};
 pub use list_page::{Page, parse as parse_page};
+pub use requests::ApiVersion;
 pub use retry::Retry;
 pub use session::Session;
+pub(crate) use write::Content;
 
 use answer::Version;
+use cursor::Cursor;
 use failure::Failure;
-use http::{Endpoint, Length, MAX_ERROR_BYTES, Response};
+use http::{Endpoint, Length};
 use limiter::Limiter;
+use refusals::Refusals;
 use requests::{PageQuery, Requests};
 use retry::{Deadline, Failed, with_retries};
 
@@ -66,7 +74,7 @@ const READ_DEADLINE: Duration = Duration::from_secs(120);
 const PAGE_DEADLINE: Duration = Duration::from_secs(300);
 
 /// Settings for reading from Azure.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Blobs per page of the listing, 1 to 5,000; the service may send fewer.
     pub page_size: u16,
@@ -76,6 +84,10 @@ pub struct Options {
     pub limits: Limits,
     /// How far below the prefix the listing goes.
     pub depth: Depth,
+    /// The version of the REST API; by default the newest that the service supports.
+    pub api_version: Option<ApiVersion>,
+    /// Takes a line about a page of the listing that failed and is tried again, for a log.
+    pub notice: fn(&str),
 }
 
 impl Default for Options {
@@ -85,11 +97,13 @@ impl Default for Options {
             retry: Retry::default(),
             limits: Limits::default(),
             depth: Depth::All,
+            api_version: None,
+            notice: |_| {},
         }
     }
 }
 
-/// The blobs of a container whose names begin with a prefix. Nothing is ever written.
+/// The blobs of a container whose names begin with a prefix.
 ///
 /// * `Debug` shows no secret.
 /// * Must be used within a tokio runtime.
@@ -99,6 +113,7 @@ pub struct AzureSource {
     endpoint: Arc<Endpoint>,
     requests: Requests,
     limiter: Arc<Limiter>,
+    refusals: Refusals,
     options: Options,
     /// CPU time of [`parsing`](Self::parsing), in nanoseconds.
     parsing: AtomicU64,
@@ -134,9 +149,11 @@ impl AzureSource {
     /// Prepares the client with a credential.
     fn with(url: ContainerUrl, credential: Credential, options: Options, session: &Session) -> Result<Self> {
         let endpoint = session.endpoint(url.endpoint())?;
-        let requests = Requests::new(&url, endpoint.authority(), &credential.authorization)?;
+        let requests =
+            Requests::new(&url, endpoint.authority(), &credential.authorization, options.api_version)?;
         let limiter = session.limiter(url.endpoint());
-        Ok(Self { url, credential, endpoint, requests, limiter, options, parsing: AtomicU64::new(0) })
+        let (refusals, parsing) = (Refusals::default(), AtomicU64::new(0));
+        Ok(Self { url, credential, endpoint, requests, limiter, refusals, options, parsing })
     }
 
     /// Describes the source for reports.
@@ -171,10 +188,11 @@ impl AzureSource {
     /// Lists the blobs under the prefix, down to the depth, a page at a time.
     pub fn list(self: &Arc<Self>) -> Listing {
         let page_size = self.options.page_size.clamp(1, list_page::MAX_BLOBS);
-        let cursor = Cursor::new(self.url.prefix().to_owned(), page_size);
+        let cursor = Cursor::new(self.url.prefix().to_owned(), page_size).with_depth(self.options.depth);
         stream::try_unfold(Some((Arc::clone(self), cursor)), async |state| {
             let Some((source, mut cursor)) = state else { return Ok(None) };
-            let page = source.page(&cursor).await?;
+            let page = source.page(&cursor).await;
+            let page = page.map_err(|failed| cursor.broken(source.explain(&failed)))?;
             let next = cursor.move_on(&page)?.then_some((source, cursor));
             Ok(Some((page.blobs, next)))
         })
@@ -211,11 +229,18 @@ impl AzureSource {
     }
 
     /// One page of the listing, with retries.
-    async fn page(&self, from: &Cursor<'_>) -> Result<Page> {
-        let attempt = |_| self.try_page(from);
-        let page =
-            with_retries(&self.limiter, self.options.retry, 0, Deadline::Fixed(PAGE_DEADLINE), attempt);
-        page.await.map_err(|failed| from.broken(self.explain(&failed)))
+    async fn page(&self, from: &Cursor<'_>) -> std::result::Result<Page, Failed> {
+        let attempt = async |_| {
+            let page = self.try_page(from).await;
+            if let Err(failure) = &page
+                && failure.is_passing()
+            {
+                (self.options.notice)(&format!("a page of the listing failed: {failure}"));
+            }
+            page
+        };
+        let deadline = Deadline::Fixed(PAGE_DEADLINE);
+        with_retries(&self.limiter, self.options.retry, 0, deadline, attempt).await
     }
 
     async fn try_page(&self, from: &Cursor<'_>) -> std::result::Result<Page, Failure> {
@@ -232,7 +257,7 @@ impl AzureSource {
 
     async fn page_body(&self, from: &Cursor<'_>) -> std::result::Result<Bytes, Failure> {
         let (prefix, marker, max_results) = (&*from.prefix, from.marker.as_deref(), from.page_size);
-        let query = PageQuery { prefix, marker, max_results, depth: self.options.depth };
+        let query = PageQuery { prefix, marker, max_results, depth: from.depth };
         let response = self.send(|| self.requests.page(query)).await?;
         response.body(Length::AtMost(MAX_PAGE_BYTES)).await
     }
@@ -245,7 +270,7 @@ impl AzureSource {
     ) -> std::result::Result<(Bytes, Version), Failure> {
         let too_long = |_| Failure::Other(format!("{range} is more than this machine can address"));
         let length = Length::Exactly(usize::try_from(range.len()).map_err(too_long)?);
-        let response = self.send(|| self.requests.range(blob, range)).await?;
+        let response = self.keyed(|key| self.requests.range(blob, range, key)).await?;
         // Before the body: the body of a response that does not match the request is not worth reading.
         answer::check(blob, range, response.status(), response.headers())?;
         let version = match blob.etag.is_none() || blob.last_modified.is_none() {
@@ -255,22 +280,22 @@ impl AzureSource {
         Ok((response.counted_body(length, received).await?, version))
     }
 
-    /// Sends a request. If the service rejects its token, sends it once more with another one: a token may have been
-    /// revoked, or have been issued before a change of permissions.
-    async fn send<F>(&self, request: impl Fn() -> F) -> std::result::Result<Response<'_>, Failure>
-    where
-        F: Future<Output = std::result::Result<Request<Full<Bytes>>, Failure>>,
-    {
-        let first = request().await?;
-        let used = first.headers().get(AUTHORIZATION).cloned();
-        let response = self.endpoint.send(first).await?;
-        let is_rejected = response.status() == StatusCode::UNAUTHORIZED;
-        if is_rejected && used.is_some_and(|used| self.credential.reject(&used)) {
-            // Read to its end, so that the connection can be reused.
-            response.body(Length::First(MAX_ERROR_BYTES)).await?;
-            return self.endpoint.send(request().await?).await?.error_for_status().await;
-        }
-        response.error_for_status().await
+    /// Reads a range that is inside the blob, with retries, and counts the attempts.
+    async fn try_range(
+        &self,
+        blob: &Blob,
+        range: ByteRange,
+        reads: &mut Reads,
+    ) -> std::result::Result<(Bytes, Version), Failed> {
+        let received = AtomicU64::new(0);
+        let attempt = |is_first| {
+            reads.count_request(is_first);
+            self.try_read(blob, range, &received)
+        };
+        let deadline = Deadline::Adaptive(READ_DEADLINE);
+        let read = with_retries(&self.limiter, self.options.retry, range.len(), deadline, attempt).await;
+        reads.bytes += received.into_inner();
+        read
     }
 
     fn explain(&self, failed: &Failed) -> Error {
@@ -304,10 +329,31 @@ impl AzureSource {
                 | (409, "ContainerBeingDeleted" | "PublicAccessNotPermitted") => {
                     ReadError::Fatal(self.explain(failed))
                 }
-                _ => ReadError::Unreadable(failed.to_string()),
+                _ if failure.is_passing() => ReadError::Unreadable(why(failed)),
+                _ => ReadError::Refused(why(failed)),
             },
             _ => ReadError::Unreadable(failed.to_string()),
         }
+    }
+}
+
+impl AzureSource {
+    /// What it means for a changed blob that it cannot be listed again. A credential may allow reading but not listing.
+    fn unfound(&self, failed: &Failed) -> ReadError {
+        match self.read_error(failed) {
+            ReadError::Fatal(error) if !failed.failure.is_refusal() => ReadError::Fatal(error),
+            _ => ReadError::Unreadable(format!("it changed, and listing it again failed: {failed}")),
+        }
+    }
+}
+
+/// Why a blob was not read, with what the service says.
+fn why(failed: &Failed) -> String {
+    let failure = &failed.failure;
+    match (failure.code().and_then(encryption::fault), failure.said().to_string()) {
+        (Some(fault), _) => format!("{fault} ({failed})"),
+        (None, says) if says.is_empty() => failed.to_string(),
+        (None, says) => format!("{failed}; {says}"),
     }
 }
 
@@ -320,7 +366,7 @@ impl Reader for AzureSource {
     ) -> std::result::Result<Bytes, ReadError> {
         match &blob.access {
             Access::Online => {}
-            Access::Archived => return Err(ReadError::Archived),
+            Access::Archived | Access::Rehydrating => return Err(ReadError::Archived),
             Access::Directory | Access::NotEntered => return Ok(Bytes::new()),
             Access::Unreachable(why) => return Err(ReadError::Unreadable(why.to_string())),
         }
@@ -328,15 +374,12 @@ impl Reader for AzureSource {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        let (listed, received) = (&*blob, AtomicU64::new(0));
-        let attempt = |is_first| {
-            reads.count_request(is_first);
-            self.try_read(listed, range, &received)
+        let (bytes, version) = match self.try_range(blob, range, reads).await {
+            Ok(read) => read,
+            Err(failed) if failed.failure.is_refusal() => return Err(self.refused(blob, &failed).await),
+            Err(failed) => return Err(self.read_error(&failed)),
         };
-        let deadline = Deadline::Adaptive(READ_DEADLINE);
-        let read = with_retries(&self.limiter, self.options.retry, range.len(), deadline, attempt).await;
-        reads.bytes += received.into_inner();
-        let (bytes, version) = read.map_err(|failed| self.read_error(&failed))?;
+        self.refusals.read(blob);
         blob.etag = blob.etag.take().or(version.etag);
         blob.last_modified = blob.last_modified.or(version.last_modified);
         Ok(bytes)
@@ -346,8 +389,9 @@ impl Reader for AzureSource {
         // In any order of names, the name itself comes first of all that begin with it.
         let mut cursor = Cursor::new(name.as_str(), 1);
         loop {
-            let page = self.page(&cursor).await.map_err(ReadError::Fatal)?;
-            let is_last = !cursor.move_on(&page).map_err(ReadError::Fatal)?;
+            let page = self.page(&cursor).await.map_err(|failed| self.unfound(&failed))?;
+            let circle = |error: Error| ReadError::Unreadable(error.to_string());
+            let is_last = !cursor.move_on(&page).map_err(circle)?;
             let found = page.blobs.into_iter().find(|blob| blob.name == *name);
             if found.is_some() || is_last || cursor.listed > MAX_LONGER_NAMES {
                 return Ok(found);
@@ -365,50 +409,6 @@ impl fmt::Debug for AzureSource {
             .field("credential", &self.credential)
             .field("options", &self.options)
             .finish_non_exhaustive()
-    }
-}
-
-/// The position in a listing of the names with a prefix.
-#[derive(Debug)]
-struct Cursor<'a> {
-    prefix: Cow<'a, str>,
-    page_size: u16,
-    marker: Option<String>,
-    listed: u64,
-    last: Option<String>,
-}
-
-impl<'a> Cursor<'a> {
-    fn new(prefix: impl Into<Cow<'a, str>>, page_size: u16) -> Self {
-        Self { prefix: prefix.into(), page_size, marker: None, listed: 0, last: None }
-    }
-
-    /// Moves past a page, and returns whether another one follows.
-    fn move_on(&mut self, page: &Page) -> Result<bool> {
-        self.listed = self.listed.saturating_add(page.blobs.len() as u64);
-        if let Some(blob) = page.blobs.last() {
-            self.last = Some(blob.name.as_str().to_owned());
-        }
-        // Without this check, a broken proxy could keep a listing going forever.
-        if page.next.is_some() && page.next == self.marker {
-            return Err(self.broken(
-                Error::new("the service sent the same page twice")
-                    .with_hint("check what responds at this URL"),
-            ));
-        }
-        self.marker.clone_from(&page.next);
-        Ok(self.marker.is_some())
-    }
-
-    /// Adds the position in the listing to the error that ended it.
-    fn broken(&self, error: Error) -> Error {
-        let Some(last) = &self.last else { return error };
-        let message =
-            format!("the listing failed after {} blobs ('{}'): {error}", self.listed, last.escape_debug());
-        match error.hint() {
-            Some(hint) => Error::new(message).with_hint(hint),
-            None => Error::new(message),
-        }
     }
 }
 

@@ -23,7 +23,10 @@ impl Policy for ServicePolicy {
         let response = first.send(ctx, request, rest).await?;
         match response.status().is_success() {
             true => Ok(response),
-            false => Err(Failure::of_answer(u16::from(response.status()), response.headers()).into()),
+            false => {
+                let (status, headers, body) = response.deconstruct();
+                Err(Failure::of_answer(u16::from(status), &headers, &body.collect().await?).into())
+            }
         }
     }
 }

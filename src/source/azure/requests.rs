@@ -1,7 +1,9 @@
 //! The requests for pages and ranges of one container.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use azure_core::time::{OffsetDateTime, to_rfc7231};
 use bytes::Bytes;
@@ -11,23 +13,43 @@ use hyper::header::{
 };
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request};
+use jiff::civil::Date;
 use percent_encoding::utf8_percent_encode;
 
 use super::auth::Authorization;
+use super::encryption::EncryptionKey;
 use super::failure::Failure;
 use crate::model::{Blob, BlobName, ByteRange};
 use crate::source::Depth;
 use crate::source::location::{ContainerUrl, SEGMENT_SET};
 
-/// The version of the REST API ("Versioning for Azure Storage"): the same as the client library's.
-const VERSION: HeaderValue = HeaderValue::from_static("2026-04-06");
+/// The versions of the REST API to try ("Versioning for Azure Storage"): the client library's, that of Azurite before
+/// 2024, the newest of Azure Stack Hub, and the first that takes tokens.
+pub(super) const VERSIONS: [&str; 4] = ["2026-04-06", "2023-11-03", "2019-07-07", "2017-11-09"];
 const X_MS_VERSION: HeaderName = HeaderName::from_static("x-ms-version");
 const X_MS_DATE: HeaderName = HeaderName::from_static("x-ms-date");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("presync/", env!("CARGO_PKG_VERSION")));
 const XML: HeaderValue = HeaderValue::from_static("application/xml");
 
 /// Room for all headers of a request.
-const HEADERS: usize = 8;
+const HEADERS: usize = 12;
+
+/// A version of the REST API, which is a date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiVersion(Date);
+
+impl ApiVersion {
+    /// Parses a version such as `2019-07-07`.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+}
+
+impl fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// What the requests to one container have in common.
 pub(super) struct Requests {
@@ -36,6 +58,8 @@ pub(super) struct Requests {
     /// The headers of every request.
     headers: HeaderMap,
     authorization: Authorization,
+    /// The position in [`VERSIONS`]; `None` if the version is the user's choice.
+    version: Option<AtomicUsize>,
 }
 
 /// The query for a page of the listing.
@@ -54,26 +78,77 @@ impl Requests {
         url: &ContainerUrl,
         authority: &str,
         authorization: &Authorization,
+        version: Option<ApiVersion>,
     ) -> crate::model::error::Result<Self> {
         let unusable =
             |_| crate::model::error::Error::new(format!("{url} cannot be used as the URL of a container"));
         let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(HOST, HeaderValue::from_str(authority).map_err(unusable)?);
         headers.insert(USER_AGENT, AGENT);
-        headers.insert(X_MS_VERSION, VERSION);
+        let header = version.map_or(VERSIONS[0].to_owned(), |version| version.to_string());
+        headers.insert(X_MS_VERSION, HeaderValue::from_str(&header).map_err(unusable)?);
         let path = url.container_url()?.path().to_owned();
-        Ok(Self { path, headers, authorization: authorization.clone() })
+        let version = version.is_none().then(AtomicUsize::default);
+        Ok(Self { path, headers, authorization: authorization.clone(), version })
+    }
+
+    /// The version of the API that the next request asks for.
+    pub(super) fn version(&self) -> usize {
+        self.version.as_ref().map_or(0, |version| version.load(Relaxed))
+    }
+
+    /// Whether a request with this version should be sent again with an older one, because of its failure.
+    pub(super) fn falls_back(&self, used: usize, failure: &Failure) -> bool {
+        let Some(version) = self.version.as_ref().filter(|_| failure.said().is_version()) else {
+            return false;
+        };
+        // Other requests may have failed for the same reason, and moved on already.
+        let older = used + 1;
+        if older < VERSIONS.len() {
+            version.fetch_max(older, Relaxed);
+        }
+        older < VERSIONS.len()
+    }
+
+    /// The headers of a request.
+    fn headers(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if let older @ 1.. = self.version() {
+            headers.insert(X_MS_VERSION, HeaderValue::from_static(VERSIONS[older]));
+        }
+        headers
     }
 
     /// The request for a range of a blob, in the version that was listed.
-    pub(super) async fn range(&self, blob: &Blob, range: ByteRange) -> Result<Request<Full<Bytes>>, Failure> {
+    pub(super) async fn range(
+        &self,
+        blob: &Blob,
+        range: ByteRange,
+        encryption: Option<&EncryptionKey>,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
         let target = self.path_of(&blob.name);
-        let mut headers = self.headers.clone();
+        let mut headers = self.headers();
+        if let Some(key) = encryption {
+            key.add_to(&mut headers);
+        }
         headers.insert(RANGE, value(format!("bytes={range}"))?);
         if let Some(etag) = &blob.etag {
             headers.insert(IF_MATCH, value(format!("\"{}\"", etag.as_str()))?);
         }
-        self.request(target, headers).await
+        self.request(Method::GET, target, headers, Bytes::new()).await
+    }
+
+    /// The request for a blob's properties, which needs no more than the permission to read it.
+    pub(super) async fn properties(
+        &self,
+        name: &BlobName,
+        encryption: Option<&EncryptionKey>,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        let mut headers = self.headers();
+        if let Some(key) = encryption {
+            key.add_to(&mut headers);
+        }
+        self.request(Method::HEAD, self.path_of(name), headers, Bytes::new()).await
     }
 
     /// The request target of a blob: its path, with the SAS if there is one.
@@ -83,11 +158,18 @@ impl Requests {
         target
     }
 
-    fn path_of(&self, name: &BlobName) -> String {
+    /// The path of a blob.
+    pub(super) fn path_of(&self, name: &BlobName) -> String {
         let name = name.as_str();
         let mut path = String::with_capacity(self.path.len() + 2 * name.len() + 16);
         let _ = write!(path, "{}/{}", self.path, utf8_percent_encode(name, SEGMENT_SET));
         path
+    }
+
+    /// The request target of the account, with a query.
+    pub(super) fn service_target(&self, query: &str) -> String {
+        let account = self.path.rsplit_once('/').map_or("", |(account, _)| account);
+        format!("{account}/?{query}")
     }
 
     fn add_sas(&self, target: &mut String) {
@@ -110,16 +192,22 @@ impl Requests {
         if query.depth == Depth::Direct {
             target.push_str("&delimiter=%2F");
         }
-        let mut headers = self.headers.clone();
+        let mut headers = self.headers();
         headers.insert(ACCEPT, XML);
-        self.request(target, headers).await
+        self.request(Method::GET, target, headers, Bytes::new()).await
     }
 
-    async fn request(
+    /// The request with this target and body. `headers` may have any number besides those of every request.
+    pub(super) async fn request(
         &self,
+        method: Method,
         mut target: String,
         mut headers: HeaderMap,
+        body: Bytes,
     ) -> Result<Request<Full<Bytes>>, Failure> {
+        if !headers.contains_key(HOST) {
+            headers.extend(self.headers());
+        }
         match &self.authorization {
             Authorization::Anonymous => {}
             Authorization::Sas(_) => self.add_sas(&mut target),
@@ -136,12 +224,12 @@ impl Requests {
                     .iter()
                     .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
                     .collect();
-                let authorization = key.authorization("GET", path, query, fields)?;
+                let authorization = key.authorization(method.as_str(), path, query, fields)?;
                 headers.insert(AUTHORIZATION, value(authorization)?);
             }
         }
-        let mut request = Request::new(Full::default());
-        *request.method_mut() = Method::GET;
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
         *request.uri_mut() =
             PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Failure::unsendable())?.into();
         *request.headers_mut() = headers;
@@ -149,6 +237,6 @@ impl Requests {
     }
 }
 
-fn value(text: String) -> Result<HeaderValue, Failure> {
+pub(super) fn value(text: String) -> Result<HeaderValue, Failure> {
     HeaderValue::from_maybe_shared(Bytes::from(text)).map_err(|_| Failure::unsendable())
 }

@@ -201,8 +201,12 @@ mod tests {
     async fn attempts_end() {
         let retry = Retry { attempts: 3, first_wait: Duration::ZERO };
         let mut backoff = Backoff::new(retry);
-        let failed =
-            Failure::Status { status: 500, code: Some("OperationTimedOut".into()), retry_after: None };
+        let failed = Failure::Status {
+            status: 500,
+            code: Some("OperationTimedOut".into()),
+            retry_after: None,
+            said: Box::default(),
+        };
         assert!(backoff.again(&failed).await);
         assert!(backoff.again(&failed).await);
         assert!(!backoff.again(&failed).await);
@@ -213,7 +217,12 @@ mod tests {
     #[tokio::test]
     async fn a_busy_service_does_not_use_up_the_attempts() {
         let mut backoff = Backoff::new(Retry { attempts: 2, first_wait: Duration::ZERO });
-        let busy = Failure::Status { status: 503, code: Some("ServerBusy".into()), retry_after: None };
+        let busy = Failure::Status {
+            status: 503,
+            code: Some("ServerBusy".into()),
+            retry_after: None,
+            said: Box::default(),
+        };
         for _ in 1..MAX_THROTTLED {
             assert!(backoff.again(&busy).await);
         }
@@ -237,7 +246,7 @@ mod tests {
     async fn what_does_not_pass_is_not_tried_again() {
         for status in [400, 401, 403, 404, 409, 412, 501] {
             let mut backoff = Backoff::new(RETRY);
-            let failure = Failure::Status { status, code: None, retry_after: None };
+            let failure = Failure::Status { status, code: None, retry_after: None, said: Box::default() };
             assert!(!backoff.again(&failure).await, "{status}");
             let text = failure.to_string();
             assert_eq!(Failed { failure, attempts: backoff.made() }.to_string(), text);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use azure_core::credentials::TokenCredential;
 use azure_core::http::policies::Policy;
 use azure_core::http::{ClientOptions, RetryOptions, Transport, Url, UserAgentOptions};
+use tokio::sync::Semaphore;
 
 use super::auth::{AuthMode, Authorization, Credential};
 use super::http::{Client, Endpoint};
@@ -22,6 +23,8 @@ use crate::source::location::{ContainerUrl, Environment};
 /// * `Debug` shows no secret.
 pub struct Session {
     client: Arc<Client>,
+    /// One permit per connection.
+    connections: Arc<Semaphore>,
     limits: Limits,
     /// By endpoint.
     limiters: Mutex<BTreeMap<String, Arc<Limiter>>>,
@@ -40,7 +43,9 @@ impl Session {
     /// A session without any connection yet. The limits apply to each account.
     pub fn new(limits: Limits) -> Self {
         let client = Arc::new(Client::new());
-        Self { client, limits, limiters: Mutex::default(), credentials: Mutex::default() }
+        let most = client.max_connections().min(Semaphore::MAX_PERMITS);
+        let connections = Arc::new(Semaphore::new(most));
+        Self { client, connections, limits, limiters: Mutex::default(), credentials: Mutex::default() }
     }
 
     /// The options and the token with which the client library sends requests to `url`, which gets the SAS if there is
@@ -80,7 +85,9 @@ impl Session {
     pub(super) fn limiter(&self, endpoint: &str) -> Arc<Limiter> {
         let mut limiters = lock(&self.limiters);
         let limiter = limiters.entry(endpoint.to_owned());
-        Arc::clone(limiter.or_insert_with(|| Arc::new(Limiter::new(self.limits))))
+        Arc::clone(
+            limiter.or_insert_with(|| Arc::new(Limiter::new(self.limits, Arc::clone(&self.connections)))),
+        )
     }
 
     /// The connections to an endpoint.
@@ -108,6 +115,11 @@ impl Session {
         let found = find()?;
         credentials.insert(key, found.clone());
         Ok(found)
+    }
+
+    /// The sign-in with Entra ID for services other than blobs.
+    pub(super) fn entra(&self, mode: AuthMode, url: &ContainerUrl, env: &Environment) -> Result<Credential> {
+        Credential::entra(mode, url, env, &self.transport())
     }
 }
 

@@ -206,21 +206,87 @@ async fn every_code_has_its_meaning() {
         ("416 Range Not Satisfiable", "InvalidRange", ReadError::Changed),
         ("404 Not Found", "BlobNotFound", ReadError::Gone),
         ("409 Conflict", "BlobArchived", ReadError::Archived),
-        ("409 Conflict", "LeaseLost", ReadError::Unreadable("409 LeaseLost".into())),
-        ("400 Bad Request", "InvalidHeaderValue", ReadError::Unreadable("400 InvalidHeaderValue".into())),
+        ("409 Conflict", "LeaseLost", ReadError::Refused("409 LeaseLost".into())),
+        ("400 Bad Request", "InvalidHeaderValue", ReadError::Refused("400 InvalidHeaderValue".into())),
     ] {
         let (bytes, reads) = read_after(vec![refusal(status, code)]).await;
         assert_eq!((bytes, reads.requests), (Err(meaning), 1), "{code}");
     }
-    for (status, code) in [
-        ("403 Forbidden", "AuthorizationPermissionMismatch"),
-        ("401 Unauthorized", "NoAuthenticationInformation"),
-        ("404 Not Found", "ContainerNotFound"),
-        ("409 Conflict", "PublicAccessNotPermitted"),
-    ] {
+    for (status, code) in
+        [("404 Not Found", "ContainerNotFound"), ("409 Conflict", "PublicAccessNotPermitted")]
+    {
         let (bytes, _) = read_after(vec![refusal(status, code)]).await;
         assert!(matches!(bytes, Err(ReadError::Fatal(_))), "{code}");
     }
+}
+
+#[tokio::test]
+async fn a_refused_blob_ends_a_run_only_if_no_other_one_can_be_read() {
+    let byte = answer("206 Partial Content", &["content-range: bytes 0-0/1", "content-length: 1"], b"0");
+    let others = || page(&["p q/b", "p q/c"], "");
+    for (status, code, says) in [
+        ("403 Forbidden", "AuthorizationPermissionMismatch", "403 AuthorizationPermissionMismatch"),
+        ("401 Unauthorized", "NoAuthenticationInformation", "401 NoAuthenticationInformation"),
+    ] {
+        let refused = || refusal(status, code);
+        let (bytes, reads) = read_after(vec![refused(), others(), byte.clone(), refused()]).await;
+        assert_eq!((bytes, reads.requests), (Err(ReadError::Unreadable(says.into())), 1));
+        match read_after(vec![refused(), others(), refused(), refused()]).await.0 {
+            Err(ReadError::Fatal(error)) => {
+                let message = error.message();
+                assert!(message.contains(says), "{message}");
+                assert!(message.ends_with("; nothing can be read, from 'a/b.jpg' on"), "{message}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let refused = || refusal("403 Forbidden", "AuthenticationFailed");
+    let (bytes, _) = read_after(vec![refused(), refused()]).await;
+    assert!(matches!(bytes, Err(ReadError::Unreadable(_))), "a SAS may allow reading, but not listing");
+
+    let server = Server::of(vec![refused()]);
+    let source = server.source_with(AuthMode::Auto, "?se=2020-01-01&sp=r&sig=x", &[]);
+    let read = source.read(&mut blob("a"), ByteRange::new(0, 1), &mut Reads::default()).await;
+    assert!(matches!(read, Err(ReadError::Fatal(_))), "the SAS itself says that it has expired");
+}
+
+#[tokio::test]
+async fn a_changed_blob_that_cannot_be_listed_again_is_that_blobs_problem() {
+    let server = Server::of(vec![refusal("403 Forbidden", "AuthorizationPermissionMismatch")]);
+    let found = server.source().find(&BlobName::new("p q/a")).await;
+    let why = "it changed, and listing it again failed: 403 AuthorizationPermissionMismatch";
+    assert_eq!(found, Err(ReadError::Unreadable(why.into())));
+    let server = Server::of(vec![refusal("404 Not Found", "ContainerNotFound")]);
+    assert!(matches!(server.source().find(&BlobName::new("p q/a")).await, Err(ReadError::Fatal(_))));
+}
+
+#[tokio::test]
+async fn a_listing_without_an_end_is_ended() {
+    let circle = ["a", "b", "c", "d", "b", "c", "d", "b", "c", "d"];
+    let pages = circle.iter().enumerate().map(|(at, next)| page(&[&format!("p q/{at}")], next));
+    let (names, error) = list(Server::of(pages.collect()).source()).await;
+    assert!(error.expect("it goes in a circle").message().contains("same page twice"));
+    assert!(names.len() < 9, "{names:?}");
+
+    let empty = (0..cursor::MAX_EMPTY_PAGES).map(|at| page(&[], &at.to_string()));
+    let (_, error) = list(Server::of(empty.collect()).source()).await;
+    assert_eq!(
+        error.expect("it never ends").message(),
+        "the service sent 5000 pages without a blob in a row"
+    );
+}
+
+#[tokio::test]
+async fn an_encoded_answer_is_not_believed() {
+    let encoded = |status: &str, headers: &[&str]| {
+        let headers = [&["content-encoding: gzip", "content-length: 8"], headers].concat();
+        answer(status, &headers, b"\x1f\x8b\x08\0\0\0\0\0")
+    };
+    let range = || encoded("206 Partial Content", &["content-range: bytes 4-9/20"]);
+    let (bytes, reads) = read_after(vec![range(), range(), part(4, 10)]).await;
+    assert_eq!((&bytes.expect("a range")[..], reads.requests), (&CONTENT[4..10], 3));
+    let server = Server::of(vec![encoded("200 OK", &[]), page(&["p q/a"], "")]);
+    assert_eq!(list(server.source()).await, (vec!["p q/a".into()], None));
 }
 
 #[tokio::test]
@@ -341,7 +407,8 @@ async fn in_the_cloud_the_network_rules_come_first_and_the_account_is_named() {
     let Location::Container(url) = Location::parse(url, None, &env).unwrap() else { panic!() };
     let source = AzureSource::new(url, AuthMode::Key, &env, Options::default()).unwrap();
     let explain = |status, code: &str| {
-        let failure = Failure::Status { status, code: Some(code.into()), retry_after: None };
+        let failure =
+            Failure::Status { status, code: Some(code.into()), retry_after: None, said: Box::default() };
         source.explain(&Failed { failure, attempts: 1 })
     };
     let refused = explain(403, "AuthorizationFailure");
@@ -379,4 +446,135 @@ async fn an_endpoint_that_is_not_there_is_named() {
     assert!(error.message().starts_with("cannot reach http://127.0.0.1:1/devstoreaccount1: "), "{error}");
     assert!(error.message().ends_with("after 3 attempts"), "{error}");
     assert!(!format!("{error:?}").contains("c2VjcmV0"), "{error:?}");
+}
+
+fn refusal_with(status: &str, code: &str, headers: &[&str], body: &str) -> Vec<u8> {
+    let body = format!("<Error><Code>{code}</Code>{body}</Error>");
+    let (code, length) = (format!("x-ms-error-code: {code}"), format!("content-length: {}", body.len()));
+    answer(status, &[&[&*code, &*length], headers].concat(), body.as_bytes())
+}
+
+#[tokio::test]
+async fn the_hint_follows_what_the_service_says() {
+    let key = [("AZURE_STORAGE_KEY", "eA==")];
+    let sas = "?sp=rl&sig=c2VjcmV0";
+    let detail = |text: &str| {
+        format!("<Message>No.</Message><AuthenticationErrorDetail>{text}</AuthenticationErrorDetail>")
+    };
+    for (code, body, mode, query, says, cure) in [
+        (
+            "AuthenticationFailed",
+            detail("Signed Directory Depth Invalid"),
+            AuthMode::Sas,
+            sas,
+            "for a folder",
+            "prefix",
+        ),
+        (
+            "AuthenticationFailed",
+            detail("Signature not valid in the specified key time frame: Key start [1]"),
+            AuthMode::Sas,
+            sas,
+            "user delegation key",
+            "7 days",
+        ),
+        (
+            "AuthenticationFailed",
+            detail("Signature fields not well formed."),
+            AuthMode::Sas,
+            sas,
+            "damaged",
+            "%2B",
+        ),
+        (
+            "AuthenticationFailed",
+            detail("Access policy does not exist: p"),
+            AuthMode::Sas,
+            sas,
+            "policy",
+            "az storage",
+        ),
+        (
+            "AuthenticationFailed",
+            detail("Signature did not match."),
+            AuthMode::Sas,
+            sas,
+            "does not fit",
+            "rotated",
+        ),
+        (
+            "AuthenticationFailed",
+            detail("Request date header too old"),
+            AuthMode::Key,
+            "",
+            "clock",
+            "timedatectl",
+        ),
+        (
+            "AuthenticationFailed",
+            detail("The MAC signature is wrong"),
+            AuthMode::Key,
+            "",
+            "key is wrong",
+            "rotated",
+        ),
+        (
+            "KeyVaultEncryptionKeyNotFound",
+            String::new(),
+            AuthMode::Key,
+            "",
+            "encrypts the account",
+            "recover",
+        ),
+        (
+            "KeyVaultVaultNotFound",
+            String::new(),
+            AuthMode::Sas,
+            "?sp=r&sig=x",
+            "vault",
+            "az keyvault recover",
+        ),
+        ("KeyVaultAccessTokenCannotBeAcquired", String::new(), AuthMode::Key, "", "cannot sign in", "Crypto"),
+        ("AccountIsDisabled", String::new(), AuthMode::Sas, "?sp=r&sig=x", "disabled", "portal"),
+        (
+            "AuthorizationSourceIPMismatch",
+            "<Message>not with source IP 203.0.113.7.</Message>".to_owned(),
+            AuthMode::Sas,
+            sas,
+            "203.0.113.7",
+            "for 203.0.113.7 (sip)",
+        ),
+    ] {
+        let server =
+            Server::of(vec![refusal_with("403 Forbidden", code, &["x-ms-request-id: ab-12"], &body)]);
+        let (_, error) = list(server.source_with(mode, query, &key)).await;
+        let error = error.unwrap();
+        assert!(
+            error.message().contains(says) && error.message().contains("request ID ab-12"),
+            "{code}: {error}"
+        );
+        assert!(error.hint().unwrap().contains(cure), "{code}: {error:?}");
+        assert!(!format!("{error:?}").contains("c2VjcmV0"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_older_version_of_the_api_is_tried_until_one_is_known() {
+    let unknown = || {
+        let body = "<HeaderName>x-ms-version</HeaderName><HeaderValue>1</HeaderValue>";
+        refusal_with("400 Bad Request", "InvalidHeaderValue", &[], body)
+    };
+    let server = Server::of(vec![unknown(), unknown(), page(&["a"], "m"), page(&["b"], "")]);
+    let (names, error) = list(server.source()).await;
+    assert_eq!((names.len(), error), (2, None));
+    let versions: Vec<_> = server
+        .heads()
+        .iter()
+        .map(|head| head.lines().find_map(|line| line.strip_prefix("x-ms-version: ")).unwrap().to_owned())
+        .collect();
+    assert_eq!(versions, ["2026-04-06", "2023-11-03", "2019-07-07", "2019-07-07"]);
+
+    let server = Server::of((0..4).map(|_| unknown()).collect());
+    let (_, error) = list(server.source()).await;
+    assert!(error.unwrap().hint().unwrap().contains("--api-version"));
 }

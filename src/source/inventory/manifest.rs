@@ -1,6 +1,5 @@
 //! The manifest of a report, which names its files.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use serde::Deserialize;
 
 use super::row::Scope;
 use super::{broken, md5};
+use crate::files::regular;
 use crate::model::error::{Result, reason};
 
 /// The most bytes of a manifest: it takes about 200 for each file, which has at least a million rows.
@@ -58,7 +58,7 @@ struct Rule {
 pub(super) fn read(path: &Path) -> Result<Option<Manifest>> {
     let unreadable = |error: io::Error| broken(path, &reason(&error));
     let mut bytes = Vec::new();
-    let mut file = File::open(path).map_err(unreadable)?;
+    let (mut file, _) = regular::open(path).map_err(unreadable)?;
     let mut first = [0];
     if file.read(&mut first).map_err(unreadable)? == 0 || first != *b"{" {
         return Ok(None);
@@ -78,7 +78,7 @@ fn check_sum(path: &Path, manifest: &[u8]) -> Result<()> {
         return Ok(());
     }
     let mut text = String::new();
-    let read = File::open(&sum).and_then(|file| file.take(MAX_SUM).read_to_string(&mut text));
+    let read = regular::open(&sum).and_then(|(file, _)| file.take(MAX_SUM).read_to_string(&mut text));
     read.map_err(|error| broken(&sum, &reason(&error)))?;
     let md5 = md5::digest(manifest);
     let hexadecimal: String = md5.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -16,6 +16,7 @@ use super::row::{Column, Row};
 use crate::files::leaf::{LeafReader, Value};
 use crate::files::pages::Limits;
 use crate::files::parquet_file::{self, Fault, Refused, guarded};
+use crate::files::regular;
 use crate::model::error::{Error, Result, reason};
 
 /// The most rows of a Parquet file that are decoded at a time.
@@ -40,8 +41,8 @@ impl<'p> Report<'p> {
     /// Opens a file and finds its columns.
     pub(super) fn open(path: &'p Path) -> Result<Self> {
         let unreadable = |error: io::Error| broken(path, &reason(&error));
-        let mut file = File::open(path).map_err(unreadable)?;
-        if file.metadata().map_err(unreadable)?.len() == 0 {
+        let (mut file, metadata) = regular::open(path).map_err(unreadable)?;
+        if metadata.len() == 0 {
             return Err(broken(path, "it is empty"));
         }
         match parquet_file::open(file.try_clone().map_err(unreadable)?) {

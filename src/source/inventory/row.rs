@@ -178,6 +178,9 @@ impl Row<'_> {
             None if is_folder => 0,
             None => return Err(broken("has no length")),
         };
+        if size > Blob::MAX_SIZE {
+            return Err(broken("has a length above the 190.7 TiB that a blob can have"));
+        }
         if name.is_empty() {
             // The root of a hierarchical namespace.
             return Err(LeftOut::Hidden);
@@ -186,7 +189,9 @@ impl Row<'_> {
             Access::Directory
         } else if matches!(name, "." | "..") {
             Access::Unreachable("a URL cannot hold a blob name that is '.' or '..'".into())
-        } else if self.is(Column::Tier, "Archive") || self.get(Column::ArchiveStatus).is_some() {
+        } else if self.get(Column::ArchiveStatus).is_some() {
+            Access::Rehydrating
+        } else if self.is(Column::Tier, "Archive") {
             Access::Archived
         } else {
             Access::Online
@@ -251,7 +256,7 @@ mod tests {
         assert_eq!(of(&[(Tier, "Archive")]).expect("a blob").access, Access::Archived);
         assert_eq!(
             of(&[(ArchiveStatus, "rehydrate-pending-to-hot")]).expect("a blob").access,
-            Access::Archived
+            Access::Rehydrating
         );
         assert_eq!(of(&[(Folder, "true"), (Length, "")]).expect("a blob").access, Access::Directory);
         assert_eq!(of(&[(Snapshot, "2026-11-01T10:00:00Z")]), Err(LeftOut::Hidden));

@@ -1,4 +1,7 @@
 //! Sorts rows into the order of a listing: a report may have several files, and none guarantees an order.
+//!
+//! Only reports of accounts with a hierarchical namespace have directories ("Azure Storage blob inventory",
+//! `hdi_isfolder`), and these accounts list folder by folder. Others list by bytes.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, Row, params};
@@ -12,16 +15,20 @@ const PAGE: usize = 1_000;
 /// Memory for the database, in KiB; the rest is in a temporary file that is deleted with it.
 const CACHE_KIB: u32 = 16 << 10;
 
-const CREATE: &str = "create table blobs (name blob not null, size integer not null, etag text,
+const CREATE: &str =
+    "create table blobs (name blob not null, path blob not null, size integer not null, etag text,
     last_modified integer, access text not null, access_reason text not null)";
-const INSERT: &str = "insert into blobs values (?, ?, ?, ?, ?, ?)";
+const INSERT: &str = "insert into blobs values (?, ?, ?, ?, ?, ?, ?)";
 /// Of several rows with the same name, the newest comes first.
-const SELECT: &str = "select name, size, etag, last_modified, access, access_reason from blobs
+const BY_BYTES: &str = "select name, size, etag, last_modified, access, access_reason from blobs
     order by name, last_modified desc";
+const BY_FOLDER: &str = "select name, size, etag, last_modified, access, access_reason from blobs
+    order by path, last_modified desc";
 
-/// Sorts blobs on disk, by the bytes of their names.
+/// Sorts blobs on disk: folder by folder if there are directories, or else by the bytes of their names.
 pub(super) struct Sorted {
     database: Connection,
+    has_directories: bool,
 }
 
 impl Sorted {
@@ -36,7 +43,8 @@ impl Sorted {
             database.execute_batch("begin")?;
             Ok(database)
         };
-        Ok(Self { database: open().map_err(|error: rusqlite::Error| failed(&error))? })
+        let database = open().map_err(|error: rusqlite::Error| failed(&error))?;
+        Ok(Self { database, has_directories: false })
     }
 
     pub(super) fn add(&mut self, blob: &Blob) -> Result<()> {
@@ -44,10 +52,12 @@ impl Sorted {
             Access::Unreachable(why) => why,
             _ => "",
         };
+        self.has_directories |= blob.access == Access::Directory;
         let add = || {
             let mut insert = self.database.prepare_cached(INSERT)?;
             insert.execute(params![
                 blob.name.as_str().as_bytes(),
+                path(&blob.name),
                 i64::try_from(blob.size).unwrap_or(i64::MAX),
                 blob.etag.as_ref().map(|etag| etag.as_str()),
                 blob.last_modified.map(Timestamp::as_microsecond),
@@ -62,7 +72,8 @@ impl Sorted {
     /// same name.
     pub(super) fn pages(self, take: &mut dyn FnMut(Vec<Blob>) -> bool) -> Result<u64> {
         let mut pages = || {
-            let mut select = self.database.prepare(SELECT)?;
+            let query = if self.has_directories { BY_FOLDER } else { BY_BYTES };
+            let mut select = self.database.prepare(query)?;
             let mut rows = select.query([])?;
             let (mut page, mut twice) = (Vec::new(), 0);
             let mut last: Option<BlobName> = None;
@@ -83,6 +94,20 @@ impl Sorted {
         };
         pages().map_err(|error: rusqlite::Error| failed(&error))
     }
+}
+
+/// The name as bytes that sort folder by folder: `/` is the least of them.
+fn path(name: &BlobName) -> Vec<u8> {
+    let mut path = Vec::new();
+    for byte in name.as_str().bytes() {
+        match byte {
+            b'/' => path.push(0),
+            // Such names are rare, but must stay different from each other and after `/`.
+            0 | 1 => path.extend([1, byte + 1]),
+            byte => path.push(byte),
+        }
+    }
+    path
 }
 
 fn blob(row: &Row<'_>) -> rusqlite::Result<Blob> {
@@ -110,24 +135,39 @@ fn failed(error: &rusqlite::Error) -> Error {
 mod tests {
     use super::*;
 
-    #[test]
-    fn blobs_come_in_the_order_of_their_bytes_and_each_name_once() {
+    /// The names in the order in which they come, and how many were left out.
+    fn sorted(blobs: impl IntoIterator<Item = Blob>) -> (Vec<Blob>, u64) {
         let mut sorted = Sorted::new().expect("a database");
-        for (name, second) in
-            [("é", 1), ("b", 2), ("a/", 3), ("b", 9), ("a\0b", 4), ("z", 5), ("a", 6), ("b", 1)]
-        {
-            let mut blob = Blob::not_entered(name);
-            blob.last_modified = Timestamp::from_second(second).ok();
-            sorted.add(&blob).expect("it is kept");
-        }
+        blobs.into_iter().for_each(|blob| sorted.add(&blob).expect("it is kept"));
         let mut blobs = Vec::new();
         let twice = sorted.pages(&mut |page| {
             blobs.extend(page);
             true
         });
-        let names: Vec<_> = blobs.iter().map(|blob| blob.name.as_str()).collect();
-        assert_eq!((names, twice), (vec!["a", "a\0b", "a/", "b", "z", "é"], Ok(2)));
+        (blobs, twice.expect("they are sorted"))
+    }
+
+    fn names(blobs: &[Blob]) -> Vec<&str> {
+        blobs.iter().map(|blob| blob.name.as_str()).collect()
+    }
+
+    #[test]
+    fn blobs_come_in_the_order_of_their_bytes_and_each_name_once() {
+        let blobs = [("é", 1), ("b", 2), ("a/", 3), ("b", 9), ("a\0b", 4), ("z", 5), ("a", 6), ("b", 1)];
+        let (blobs, twice) = sorted(blobs.map(|(name, second)| {
+            let last_modified = Timestamp::from_second(second).ok();
+            Blob { last_modified, ..Blob::not_entered(name) }
+        }));
+        assert_eq!((names(&blobs), twice), (vec!["a", "a\0b", "a/", "b", "z", "é"], 2));
         assert_eq!(blobs[3].last_modified, Timestamp::from_second(9).ok());
         assert_eq!(blobs[3].access, Access::NotEntered);
+    }
+
+    #[test]
+    fn blobs_come_folder_by_folder_if_there_are_directories() {
+        let files = ["a-b/2", "a\0b", "a\u{1}b", "a/3", "a b", "a/b/1", "a-b"].map(Blob::not_entered);
+        let directory = Blob { access: Access::Directory, ..Blob::not_entered("a") };
+        let (blobs, _) = sorted(files.into_iter().chain([directory]));
+        assert_eq!(names(&blobs), ["a", "a/3", "a/b/1", "a\0b", "a\u{1}b", "a b", "a-b", "a-b/2"]);
     }
 }

@@ -6,10 +6,13 @@ use azure_core::credentials::Secret;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
 use url::form_urlencoded;
 
-use super::{ContainerUrl, Environment, account_of_host, base_url, origin, primary};
+use super::endpoint::{account_of_host, base_url, origin, primary};
+use super::misplaced::unquoted;
+use super::{ContainerUrl, Environment};
 use crate::model::error::{Error, Result};
 
 /// The variable that holds a connection string.
@@ -23,6 +26,19 @@ const EMULATOR: &str = "DefaultEndpointsProtocol=http;AccountName=devstoreaccoun
     AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;\
     BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1";
 
+/// What cannot be in a query and must be escaped (RFC 3986, 3.4).
+const QUERY_SET: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
 /// A shared access signature: the query of a URL that carries its own permission.
 ///
 /// * Has a non-empty `sig` field and no leading `?`.
@@ -31,12 +47,25 @@ const EMULATOR: &str = "DefaultEndpointsProtocol=http;AccountName=devstoreaccoun
 pub struct Sas(Secret);
 
 impl Sas {
-    /// Parses a query with or without the leading `?`; `None` if it has no signature.
+    /// Parses a query with or without the leading `?` and the parameters of a listing; `None` if it has no signature.
+    ///
+    /// A signature is base64, so its `+` and `%` are never meant as a space and as a part of the value: what a tool has
+    /// decoded or encoded once too often is put right.
     pub fn parse(query: &str) -> Option<Self> {
-        let query = query.trim().trim_start_matches('?');
-        let sas = Self(Secret::new(query.to_owned()));
-        sas.field("sig").filter(|signature| !signature.is_empty())?;
-        Some(sas)
+        let query = unquoted(query).trim_matches(['"', '\'']).trim_start_matches('?');
+        let mut signed = false;
+        let fields = query.split('&').filter(|field| !is_of_listing(name_of(field))).map(|field| {
+            let signature = field.strip_prefix("sig=").filter(|signature| !signature.is_empty());
+            signed |= signature.is_some();
+            match signature {
+                Some(signature) => {
+                    format!("sig={}", utf8_percent_encode(&whole(signature), NON_ALPHANUMERIC))
+                }
+                None => utf8_percent_encode(field, QUERY_SET).to_string(),
+            }
+        });
+        let query = fields.collect::<Vec<_>>().join("&");
+        signed.then(|| Self(Secret::new(query)))
     }
 
     /// The query. A secret.
@@ -55,10 +84,35 @@ impl Sas {
         time(&self.field("se")?)
     }
 
+    /// When the user delegation key that signed it expires (`ske`).
+    pub(crate) fn key_expires(&self) -> Option<Timestamp> {
+        time(&self.field("ske")?)
+    }
+
     /// When it becomes valid (`st`).
     pub(crate) fn starts(&self) -> Option<Timestamp> {
         time(&self.field("st")?)
     }
+}
+
+/// A signature as base64, however often it was percent-encoded.
+fn whole(signature: &str) -> String {
+    let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let mut text = decode(signature);
+    // A URL in a URL in a URL is encoded three times.
+    for _ in 0..2 {
+        text = decode(&text);
+    }
+    text.replace(' ', "+")
+}
+
+fn name_of(field: &str) -> &str {
+    field.split('=').next().unwrap_or_default()
+}
+
+/// Whether a parameter of a URL belongs to a listing ("List Blobs"), which presync sends itself.
+pub(super) fn is_of_listing(name: &str) -> bool {
+    ["restype", "comp", "prefix", "delimiter", "marker", "maxresults", "include", "timeout"].contains(&name)
 }
 
 /// Parses a time in a SAS: with seconds, without, or only a date ("Create a service SAS", "Formatting dates").
@@ -127,7 +181,7 @@ impl ConnectionString {
         let mut protocol = "https".to_owned();
         let mut suffix = "core.windows.net".to_owned();
         let (mut endpoint, mut account, mut key, mut sas) = (None, None, None, None);
-        for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+        for part in unquoted(text).split(';').map(str::trim).filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').ok_or_else(|| wrong("has a part without an '='"))?;
             let value = value.trim();
             match name.trim().to_ascii_lowercase().as_str() {
@@ -148,10 +202,20 @@ impl ConnectionString {
         let endpoint = match (endpoint, &account) {
             (Some(endpoint), _) => endpoint,
             (None, Some(account)) => format!("{protocol}://{account}.blob.{suffix}"),
-            (None, None) => return Err(wrong("has neither an AccountName nor a BlobEndpoint")),
+            (None, None) => {
+                return Err(match text.to_ascii_lowercase() {
+                    text if text.contains("hostname=") => wrong("is for another service, such as an IoT hub"),
+                    text if text.contains("endpoint=") => {
+                        wrong("is for another service of the account: it has no BlobEndpoint")
+                    }
+                    _ => wrong("has neither an AccountName nor a BlobEndpoint"),
+                });
+            }
         };
-        let (endpoint, named) =
-            split_endpoint(&endpoint).ok_or_else(|| wrong("has a BlobEndpoint that is not a URL"))?;
+        let (endpoint, named) = split_endpoint(&endpoint).ok_or_else(|| {
+            wrong("has a BlobEndpoint that is not a URL")
+                .with_hint("write it as BlobEndpoint=https://ACCOUNT.blob.core.windows.net")
+        })?;
         Ok(Self { endpoint, account: account.or(named), key, sas })
     }
 

@@ -6,6 +6,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::misplaced::unquoted;
+
 type Lookup = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 /// Where environment variables come from. Passed down, so that nothing else reads the process's environment.
@@ -33,9 +35,11 @@ impl Environment {
         Self(Arc::new(move |name| variables.get(name).cloned()))
     }
 
-    /// The value of a variable that is set, not empty and UTF-8.
+    /// The value of a variable that is set, not empty and UTF-8, without quotes around it: files of variables for
+    /// containers keep them.
     pub fn var(&self, name: &str) -> Option<String> {
-        self.var_os(name)?.into_string().ok()
+        let value = self.var_os(name)?.into_string().ok()?;
+        Some(unquoted(&value).to_owned()).filter(|value| !value.is_empty())
     }
 
     /// The value of a variable that is set and not empty.

@@ -1,5 +1,6 @@
 //! What Azure allows as a name.
 
+use super::misplaced::misplaced;
 use crate::model::error::{Error, Result};
 
 /// The longest and the shortest name of a container ("Naming and referencing containers").
@@ -20,8 +21,11 @@ pub fn check_account(account: &str) -> Result<()> {
     let valid = ACCOUNT_LENGTH.contains(&account.len())
         && account.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     valid.then_some(()).ok_or_else(|| {
-        Error::new(format!("'{}' is not a valid storage account name", account.escape_debug()))
-            .with_hint("an account name has 3 to 24 characters, each a-z or 0-9")
+        let error = Error::new(format!("'{}' is not a valid storage account name", account.escape_debug()));
+        match misplaced(account).as_ref().and_then(Error::hint) {
+            Some(hint) => error.with_hint(hint),
+            None => error.with_hint("an account name has 3 to 24 characters, each a-z or 0-9"),
+        }
     })
 }
 

@@ -5,7 +5,8 @@ use std::{fs, path};
 
 use url::Url;
 
-use super::{AZURE_DOMAINS, ContainerUrl, Location, is_this_machine};
+use super::endpoint::{AZURE_DOMAINS, is_this_machine};
+use super::{ContainerUrl, Location};
 use crate::model::Scope;
 
 impl Location {

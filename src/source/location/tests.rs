@@ -285,3 +285,77 @@ fn only_azure_and_this_machine_are_trusted_unnamed() {
         assert!(!is_trusted(source), "{source}");
     }
 }
+
+#[test]
+fn hosts_with_suffixes_name_their_account() {
+    for suffix in [
+        "internetrouting",
+        "microsoftrouting",
+        "ipv6",
+        "dualstack",
+        "secondary-ipv6",
+        "internetrouting-dualstack",
+    ] {
+        let endpoint = format!("https://media-{suffix}.blob.core.windows.net");
+        assert_eq!(parts(&format!("{endpoint}/cam")), expect(&endpoint, "media", "cam", ""));
+    }
+    assert!(error("https://media-other.blob.core.windows.net/cam").message().contains("media-other"));
+}
+
+#[test]
+fn urls_of_other_tools_are_taken() {
+    let endpoint = "https://media.blob.core.windows.net";
+    for source in [
+        "wasbs://cam@media.blob.core.windows.net/a b",
+        "wasb://cam@media.blob.core.windows.net/a b",
+        "az://media.blob.core.windows.net/cam/a b",
+        "azure://media.blob.core.windows.net/cam/a b",
+        "abfss://media.dfs.core.windows.net/cam/a b",
+        "az://cam@media.blob.core.windows.net/a b",
+        "abfs://cam@media/a b",
+        " https://media.blob.core.windows.net/cam/a b",
+        "\"https://media.blob.core.windows.net/cam/a b\"",
+        "https://media.blob.core.windows.net/cam?restype=container&comp=list&prefix=a%20b",
+    ] {
+        assert_eq!(parts(source), expect(endpoint, "media", "cam", "a b"), "{source}");
+    }
+    let variables = [("AZURE_STORAGE_ACCOUNT", "\"media\"")];
+    assert_eq!(parts_with("azure://cam/x", &variables), expect(endpoint, "media", "cam", "x"));
+}
+
+#[test]
+fn what_is_no_blob_endpoint_is_refused_with_the_rewrite() {
+    for (source, hint) in [
+        ("https://media.file.core.windows.net/cam", "https://media.blob.core.windows.net/CONTAINER"),
+        ("https://media.z6.web.core.windows.net/", "https://media.blob.core.windows.net/$web"),
+        ("https://onelake.dfs.fabric.microsoft.com/w/lh.Lakehouse/Files", "container"),
+        ("abfss://w@onelake.dfs.fabric.microsoft.com/lh.Lakehouse/Files", "container"),
+        (
+            "https://portal.azure.com/#@c/resource/x/storageAccounts/media/containersList",
+            "https://media.blob",
+        ),
+        (
+            "https://portal.azure.com/#view/Blade/storageAccountId/%2Fx%2FstorageAccounts%2Fmedia/path/cam/etag/1",
+            "https://media.blob.core.windows.net/cam",
+        ),
+        ("https://media.blob.core.windows.net", "presync audit --account media"),
+        ("media.blob.core.windows.net/cam/x", "write https://media.blob.core.windows.net/cam/x"),
+        ("https:/media.blob.core.windows.net/cam", "write https://media.blob.core.windows.net/cam"),
+        ("adl://cam/x", "abfss://"),
+        ("https://media.blob.core.windows.net/cam?sv=2022-11-02", "quote the URL"),
+        ("https://media.blob.core.windows.net/cam/a?snapshot=1&sig=x", "snapshot"),
+    ] {
+        let error = error(source);
+        assert!(error.hint().is_some_and(|found| found.contains(hint)), "{source}: {error:?}");
+    }
+}
+
+#[test]
+fn a_signature_that_was_decoded_or_encoded_too_often_is_put_right() {
+    for signature in ["a%2Bb%2F%3D", "a+b/=", "a b/=", "a%252Bb%252F%253D"] {
+        assert_eq!(
+            Sas::parse(&format!("?sp=rl&sig={signature}&comp=list")).unwrap().query(),
+            "sp=rl&sig=a%2Bb%2F%3D"
+        );
+    }
+}

@@ -72,6 +72,7 @@ fn the_document_says_the_same() {
                 "costs": {"images": 1000},
             },
         ],
+        "synced": [],
     }]);
     assert_eq!(document["workspaces"], workspace);
     let history = document["history"].as_array().expect("a list");
@@ -143,6 +144,9 @@ fn the_ledger_lies_where_it_is_said() {
 /// A dry run of the demo with a ledger of the current month that `set` fills.
 fn dry_run(set: &[&str], args: &[&str]) -> Value {
     let place = Place::new();
+    if set.contains(&"--data-rows") {
+        assert_eq!(place.presync(&[&["quota", "set"], set].concat()).run().code, 0);
+    }
     // A month that ends meanwhile must not matter.
     let months = [0, 1].map(|days| Timestamp::now() + jiff::SignedDuration::from_hours(24 * days));
     for month in months.map(|day| presync::model::Month::of(day).to_string()) {
@@ -168,6 +172,14 @@ fn a_dry_run_spends_what_the_ledger_has_left() {
     let options = ["--image-quota", "20", "--frame-quota", "500", "--format", "json"];
     let mut stated = Presync::dry_run(demo()).args(options).run().json();
     assert_eq!(document["quota"]["frames"], stated["quota"]["frames"]);
+    // A workspace of which nothing is known to be synced: everything is new.
+    let synced = document.as_object_mut().and_then(|document| document.remove("synced"));
+    assert_eq!(synced.map(|synced| synced["new"].clone()).as_ref(), Some(&document["totals"]["accepted"]));
+    for asset in document["assets"].as_array_mut().expect("a list") {
+        let asset = asset.as_object_mut().expect("an object");
+        asset.remove("synced");
+        asset.remove("charge");
+    }
     for document in [&mut document, &mut stated] {
         document["quota"] = Value::Null;
         document["totals"]["elapsed_s"] = Value::Null;

@@ -3,7 +3,9 @@
 mod commands;
 mod crash;
 mod faults;
+mod platform;
 mod race;
+mod syncs;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

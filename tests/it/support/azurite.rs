@@ -19,8 +19,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64_URL};
+use bytes::Bytes;
 use hmac::{Hmac, Mac};
-use hyper::Method;
+use hyper::{Method, Response};
 use jiff::{Timestamp, ToSpan};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::Sha256;
@@ -122,6 +123,17 @@ impl Azurite {
         self.send(Method::PUT, &blob_path(container, name), &[], &headers, bytes.into());
     }
 
+    /// Writes a block blob with these headers, all of which must start with `x-ms-`.
+    pub fn put_with(&self, container: &str, name: &str, bytes: &[u8], headers: &[(&str, &str)]) {
+        let headers = [headers, &[("x-ms-blob-type", "BlockBlob")]].concat();
+        self.send(Method::PUT, &blob_path(container, name), &[], &headers, bytes.to_vec());
+    }
+
+    /// A blob with its headers.
+    pub fn get(&self, container: &str, name: &str) -> Response<Bytes> {
+        self.send(Method::GET, &blob_path(container, name), &[], &[], Vec::new())
+    }
+
     /// Writes many block blobs, several at a time.
     pub fn put_many(&self, container: &str, blobs: impl Iterator<Item = (String, Vec<u8>)> + Send) {
         let blobs = Mutex::new(blobs);
@@ -164,14 +176,12 @@ impl Azurite {
     /// A service SAS for a container: the query string, without `?`. `permissions`, such as `rl`, must be in the
     /// order that the service requires.
     pub fn sas(&self, container: &str, permissions: &str, expiry: Timestamp) -> String {
-        let expiry = expiry.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let resource = format!("/blob/{ACCOUNT}/{container}");
-        // Permissions, start, expiry, resource, identifier, IP, protocol, version, kind, snapshot, encryption
-        // scope, and five response headers.
-        let fields =
-            [permissions, "", &expiry, &resource, "", "", "", API_VERSION, "c", "", "", "", "", "", "", ""];
-        let signature = sign(&fields.join("\n"));
-        format!("sv={API_VERSION}&sr=c&sp={permissions}&se={}&sig={}", encode(&expiry), encode(&signature))
+        sas(container, "c", permissions, expiry)
+    }
+
+    /// A SAS for one blob.
+    pub fn blob_sas(&self, container: &str, name: &str, permissions: &str, expiry: Timestamp) -> String {
+        sas(&format!("{container}/{name}"), "b", permissions, expiry)
     }
 
     /// Sends a request, signed with the account's key, and panics unless it succeeds.
@@ -185,7 +195,7 @@ impl Azurite {
         query: &[(&str, &str)],
         headers: &[(&str, &str)],
         body: Vec<u8>,
-    ) {
+    ) -> Response<Bytes> {
         let date = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         let mut headers: BTreeMap<&str, &str> = headers.iter().copied().collect();
         headers.extend([("x-ms-date", date.as_str()), ("x-ms-version", API_VERSION)]);
@@ -199,6 +209,7 @@ impl Azurite {
         let answer = answer.unwrap_or_else(|error| panic!("{method} {url}: {error:?}"));
         let status = answer.status();
         assert!(status.is_success(), "{method} {url}: {status} {}", text(answer));
+        answer
     }
 }
 
@@ -242,6 +253,18 @@ pub fn fake_az(dir: &Path, token: &str) {
     let az = dir.join("az");
     fs::write(&az, script).expect("az can be written");
     fs::set_permissions(&az, Permissions::from_mode(0o755)).expect("az can be made executable");
+}
+
+/// A SAS for a container or a blob of this path; `kind` is `c` or `b`.
+fn sas(path: &str, kind: &str, permissions: &str, expiry: Timestamp) -> String {
+    let expiry = expiry.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let resource = format!("/blob/{ACCOUNT}/{path}");
+    // Permissions, start, expiry, resource, identifier, IP, protocol, version, kind, snapshot, encryption scope, and
+    // five response headers.
+    let fields =
+        [permissions, "", &expiry, &resource, "", "", "", API_VERSION, kind, "", "", "", "", "", "", ""];
+    let signature = sign(&fields.join("\n"));
+    format!("sv={API_VERSION}&sr={kind}&sp={permissions}&se={}&sig={}", encode(&expiry), encode(&signature))
 }
 
 /// The service in `cell`, started on first use. A failure is stored too, so that every test reports it.

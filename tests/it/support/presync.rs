@@ -50,10 +50,20 @@ impl Presync {
         let Output { status, stdout, stderr } = self.0.output().expect("the binary starts");
         Ran {
             code: status.code().expect("no signal ends it"),
-            stdout: String::from_utf8(stdout).expect("stdout is UTF-8"),
-            stderr: String::from_utf8(stderr).expect("stderr is UTF-8"),
+            stdout: without_ids(String::from_utf8(stdout).expect("stdout is UTF-8")),
+            stderr: without_ids(String::from_utf8(stderr).expect("stderr is UTF-8")),
         }
     }
+}
+
+/// The text without the IDs of requests, which differ from run to run.
+fn without_ids(text: String) -> String {
+    let mut parts = text.split("(request ID ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| match part.split_once(')') {
+        Some((_, rest)) => format!("{text}(request ID …){rest}"),
+        None => text + part,
+    })
 }
 
 impl Ran {

@@ -21,10 +21,11 @@ use azure_identity::{
 use serde::Deserialize;
 use url::Url;
 
+use super::AuthMode;
 use super::assertion::{Certificate, GitHub};
+use super::find::{CERTIFICATE, CLIENT_ID, CLIENT_SECRET, Finder, TENANT_ID, TOKEN_FILE};
 use super::managed::{self, Endpoint, Id, Machine, Provider};
 use super::tokens::{Create, SignIn};
-use super::{AuthMode, CERTIFICATE, CLIENT_ID, CLIENT_SECRET, Finder, TENANT_ID, TOKEN_FILE};
 use crate::model::error::{Error, Result, reason};
 use crate::source::azure::cli::Tool;
 use crate::source::azure::failure::{Failure, first_line};
@@ -64,7 +65,7 @@ impl Finder<'_> {
                 "an Entra ID token is not sent to {}: the connection is not encrypted",
                 self.url.endpoint()
             ))
-            .with_hint("use https, or sign in with AZURE_STORAGE_KEY or a SAS")),
+            .with_hint("use https, or sign in with AZURE_STORAGE_KEY, which is not sent itself")),
         }
     }
 

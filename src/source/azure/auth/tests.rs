@@ -1,5 +1,6 @@
 use std::ffi::OsStr;
 
+use super::find::{CONNECTION, KEYS, SAS_TOKENS};
 use super::*;
 
 use crate::source::azure::http::Client;

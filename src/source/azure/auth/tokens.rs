@@ -67,7 +67,7 @@ struct Held {
 struct Token {
     /// The value of `Authorization`.
     header: HeaderValue,
-    expires: OffsetDateTime,
+    access: AccessToken,
 }
 
 /// What can be done without asking.
@@ -157,9 +157,9 @@ impl Tokens {
     fn usable(&self) -> Usable {
         let (held, now) = (self.lock(), OffsetDateTime::now_utc());
         match &held.token {
-            Some(token) if token.expires > now && !held.is_rejected => {
+            Some(token) if token.access.expires_on > now && !held.is_rejected => {
                 let is_paused = || held.pause.is_some_and(|end| Instant::now() < end);
-                match token.expires - EARLY > now || is_paused() {
+                match token.access.expires_on - EARLY > now || is_paused() {
                     true => Usable::Fresh(token.header.clone()),
                     false => Usable::Aging(token.header.clone()),
                 }
@@ -175,36 +175,33 @@ impl Tokens {
     ) -> JoinHandle<Result<HeaderValue, Failure>> {
         let this = Arc::clone(self);
         tokio::spawn(async move {
-            let answer = this.sign_in(&[SCOPE]).await;
-            let answer = this.keep(answer.map_err(Failure::of_sign_in));
+            let answer = this.renew().await.map(|token| token.header);
             drop(turn);
             answer
         })
     }
 
-    fn keep(&self, answer: Result<AccessToken, Failure>) -> Result<HeaderValue, Failure> {
-        let answer = answer.and_then(|token| {
-            let header = Bytes::from(format!("Bearer {}", token.token.secret()));
+    /// Asks for a token for blobs, and keeps it. Only called by the one whose turn it is.
+    async fn renew(&self) -> Result<Token, Failure> {
+        let answer = self.sign_in(&[SCOPE]).await.map_err(Failure::of_sign_in).and_then(|access| {
+            let header = Bytes::from(format!("Bearer {}", access.token.secret()));
             let mut header = HeaderValue::from_maybe_shared(header).map_err(|_| Failure::unsendable())?;
             header.set_sensitive(true);
-            Ok(Token { header, expires: token.expires_on })
+            Ok(Token { header, access })
         });
         let (mut held, now) = (self.lock(), OffsetDateTime::now_utc());
         held.is_rejected = false;
-        let is_lasting = answer.as_ref().is_ok_and(|token| token.expires - EARLY > now);
+        let is_lasting = answer.as_ref().is_ok_and(|token| token.access.expires_on - EARLY > now);
         held.pause = (!is_lasting).then(|| Instant::now() + PAUSE);
         match answer {
             Ok(token) => {
-                let header = token.header.clone();
-                held.token = Some(token);
-                Ok(header)
+                held.token = Some(token.clone());
+                Ok(token)
             }
             Err(failure) => {
                 held.failed = Some((Instant::now(), failure.clone()));
-                match &held.token {
-                    Some(token) if token.expires > now => Ok(token.header.clone()),
-                    _ => Err(failure),
-                }
+                let valid = held.token.as_ref().filter(|token| token.access.expires_on > now);
+                valid.cloned().ok_or(failure)
             }
         }
     }
@@ -258,7 +255,15 @@ impl TokenCredential for Tokens {
         _options: Option<TokenRequestOptions<'_>>,
     ) -> azure_core::Result<AccessToken> {
         let _turn = self.asking.lock().await;
-        self.sign_in(scopes).await
+        if scopes != [SCOPE] {
+            return self.sign_in(scopes).await;
+        }
+        if let Usable::Fresh(_) = self.usable()
+            && let Some(token) = &self.lock().token
+        {
+            return Ok(token.access.clone());
+        }
+        Ok(self.renew().await?.access)
     }
 }
 

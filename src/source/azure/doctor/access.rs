@@ -8,6 +8,7 @@ use crate::model::{Access, Blob, ByteRange, Check, Format, Kind, Outcome, ReadEr
 use crate::source::azure::auth::Authorization;
 use crate::source::azure::failure::Failure;
 use crate::source::azure::list_page::{MAX_BLOBS, Page};
+use crate::source::azure::retry::Failed;
 use crate::source::azure::{AzureSource, Cursor};
 
 /// Pages to list until one has a blob: the service may send empty ones.
@@ -15,6 +16,9 @@ const MAX_PAGES: usize = 8;
 
 /// Bytes to read: as many as a run reads first of most formats.
 const RANGE_BYTES: u64 = 4096;
+
+/// Blobs to read, spread over the page: a few of many may be refused, by their tags or their own rules.
+const SAMPLE: usize = 5;
 
 /// Reads over which the latency is measured.
 const READS: usize = 5;
@@ -30,8 +34,8 @@ pub(super) struct Listed {
 /// Blobs of the first page.
 #[derive(Default)]
 pub(super) struct Sample {
-    /// The first one with content that can be read.
-    pub readable: Option<Blob>,
+    /// Up to [`SAMPLE`] that have content, from the first to the last.
+    pub readable: Vec<Blob>,
     /// The first one with the extension of a video.
     pub video: Option<Blob>,
 }
@@ -68,11 +72,10 @@ pub(super) async fn list(source: &AzureSource) -> Listed {
     }
     let check = found(source, &page).took(begun.elapsed());
     let is_readable = |blob: &Blob| blob.access == Access::Online && blob.size > 0;
-    let mut blobs = page.blobs.into_iter();
-    let sample = Sample {
-        video: blobs.as_slice().iter().find(|blob| is_video(blob)).cloned(),
-        readable: blobs.find(is_readable),
-    };
+    let video = page.blobs.iter().find(|blob| is_video(blob)).cloned();
+    let readable: Vec<_> = page.blobs.into_iter().filter(is_readable).collect();
+    let step = readable.len().div_ceil(SAMPLE).max(1);
+    let sample = Sample { video, readable: readable.into_iter().step_by(step).collect() };
     Listed { check, sample, propagating: false }
 }
 
@@ -94,34 +97,72 @@ fn found(source: &AzureSource, page: &Page) -> Check {
     Check::new("list", Outcome::Ok, format!("{count} {noun} (videos: {videos}){more}"))
 }
 
-/// Reads the beginning of a blob, in the version that was listed. Also returns whether a role is missing.
-pub(super) async fn read(source: &AzureSource, blob: &Blob) -> (Check, bool) {
+/// The result of the reading step.
+pub(super) struct Read {
+    pub check: Check,
+    /// A blob that could be read.
+    pub readable: Option<Blob>,
+    /// Whether it failed because a role is missing.
+    pub lacks_role: bool,
+}
+
+impl Read {
+    /// A skipped step, with the reason.
+    pub(super) fn without(why: &str) -> Self {
+        Self { check: Check::skipped("read", why), readable: None, lacks_role: false }
+    }
+}
+
+/// Reads the beginning of each blob, in the version that was listed. One that can be read is enough for a sync of it, so
+/// others that cannot are a warning.
+pub(super) async fn read(source: &AzureSource, blobs: Vec<Blob>) -> Read {
     let begun = Instant::now();
-    let range = ByteRange::new(0, RANGE_BYTES).within(blob.size);
-    let received = AtomicU64::new(0);
-    let read = retried(source, || source.try_read(blob, range, &received)).await;
-    let (name, size) = (blob.name.as_str(), blob.size);
-    let (check, lacks_role) = match read {
-        Ok((bytes, _)) => {
-            let detail = format!("{} of {size} bytes of '{name}'", bytes.len());
-            (Check::new("read", Outcome::Ok, detail), false)
+    let count = blobs.len();
+    let (mut readable, mut refused, mut lacks_role) = (Vec::new(), Vec::new(), false);
+    for blob in blobs {
+        let range = ByteRange::new(0, RANGE_BYTES).within(blob.size);
+        let received = AtomicU64::new(0);
+        match retried(source, || source.try_read(&blob, range, &received)).await {
+            Ok(_) => readable.push(blob),
+            Err(failed) => {
+                lacks_role |= self::lacks_role(source, &failed.failure);
+                refused.push(unread(source, &blob, &failed));
+            }
         }
-        Err(failed) => {
-            let unknown = |why: &str| Check::new("read", Outcome::Unknown, format!("'{name}' {why}"));
-            let check = match source.read_error(&failed) {
-                ReadError::Fatal(error) => Check::failed("read", error.message(), error.hint()),
-                ReadError::Changed => unknown("changed since it was listed"),
-                ReadError::Gone => unknown("was deleted since it was listed"),
-                ReadError::Archived => unknown("was archived since it was listed"),
-                ReadError::Unreadable(why) => {
-                    Check::new("read", Outcome::Failed, format!("'{name}' cannot be read: {why}"))
-                        .cure("try again later; if other blobs can be read, check this one in the portal")
-                }
-            };
-            (check, lacks_role(source, &failed.failure))
+    }
+    let check = match (readable.first(), refused.len()) {
+        (Some(blob), 0) if count == 1 => {
+            let read = RANGE_BYTES.min(blob.size);
+            Check::new("read", Outcome::Ok, format!("{read} of {} bytes of '{}'", blob.size, blob.name))
         }
+        (Some(_), 0) => {
+            Check::new("read", Outcome::Ok, format!("the first {RANGE_BYTES} bytes of each of {count} blobs"))
+        }
+        (Some(_), failed) => {
+            let first = refused.swap_remove(0);
+            let detail = format!("{failed} of {count} blobs cannot be read: {}", first.detail);
+            Check { outcome: Outcome::Warning, detail, ..first }
+        }
+        (None, _) => refused.swap_remove(0),
     };
-    (check.took(begun.elapsed()), lacks_role)
+    let lacks_role = lacks_role && readable.is_empty();
+    Read { check: check.took(begun.elapsed()), readable: readable.into_iter().next(), lacks_role }
+}
+
+/// Why a blob was not read.
+fn unread(source: &AzureSource, blob: &Blob, failed: &Failed) -> Check {
+    let name = blob.name.as_str();
+    let unknown = |why: &str| Check::new("read", Outcome::Unknown, format!("'{name}' {why}"));
+    match source.read_error(failed) {
+        ReadError::Fatal(error) => Check::failed("read", error.message(), error.hint()),
+        ReadError::Changed => unknown("changed since it was listed"),
+        ReadError::Gone => unknown("was deleted since it was listed"),
+        ReadError::Archived => unknown("was archived since it was listed"),
+        ReadError::Unreadable(why) | ReadError::Refused(why) => {
+            Check::new("read", Outcome::Failed, format!("'{name}' cannot be read: {why}"))
+                .cure("try again later; if other blobs can be read, check this one in the portal")
+        }
+    }
 }
 
 /// Measures how long a read of one byte takes.

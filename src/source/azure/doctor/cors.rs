@@ -10,11 +10,20 @@ use crate::source::azure::commands::{Account, Shell};
 use crate::source::azure::http::Endpoint;
 use crate::source::location::ContainerUrl;
 
+/// A name for the request if there is no video: the blob need not exist ("Preflight Blob Request").
+const ANY: &str = "presync-cors.mp4";
+
 /// Sends the request that a browser sends before it reads ("Preflight Blob Request"). It carries no credential; the
-/// status is 200 if a rule of the account matches and 403 if none does.
-pub(super) async fn check(endpoint: &Endpoint, url: &ContainerUrl, video: &Blob, origin: &str) -> Check {
+/// status is 200 if a rule of the account matches and 403 if none does. Without a video, a missing rule is a warning.
+pub(super) async fn check(
+    endpoint: &Endpoint,
+    url: &ContainerUrl,
+    video: Option<&Blob>,
+    origin: &str,
+) -> Check {
     let unknown = |why: String| Check::new("cors", Outcome::Unknown, format!("{origin}: {why}"));
-    let Ok(blob) = url.blob_url(video.name.as_str()) else { return unknown("the video has no URL".into()) };
+    let name = video.map_or(ANY, |video| video.name.as_str());
+    let Ok(blob) = url.blob_url(name) else { return unknown("the video has no URL".into()) };
     let fields =
         |request: Builder| request.header(ORIGIN, origin).header(ACCESS_CONTROL_REQUEST_METHOD, "GET");
     let (status, headers) = match head(endpoint, Method::OPTIONS, &blob, fields).await {
@@ -26,8 +35,14 @@ pub(super) async fn check(endpoint: &Endpoint, url: &ContainerUrl, video: &Blob,
         (200, Some(allowed)) if allowed == b"*" || allowed == origin.as_bytes() => {
             Check::new("cors", Outcome::Ok, format!("{origin} may read videos"))
         }
-        (403, _) => Check::new("cors", Outcome::Failed, format!("no rule allows {origin} to read videos"))
-            .cure(Account::named(url.account()).add_cors_rule(&[origin]).line(Shell::Bash)),
+        (403, _) => {
+            let (outcome, why) = match video {
+                Some(_) => (Outcome::Failed, ""),
+                None => (Outcome::Warning, "; no video was found, and only videos need one"),
+            };
+            Check::new("cors", outcome, format!("no rule allows {origin} to read videos{why}"))
+                .cure(Account::named(url.account()).add_cors_rule(&[origin]).line(Shell::Bash))
+        }
         (status, _) => unknown(format!("the preflight request returned {status} without a rule")),
     }
 }

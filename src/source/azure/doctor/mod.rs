@@ -17,10 +17,15 @@ use super::retry::{Deadline, Failed, with_retries};
 use crate::model::{Check, Outcome};
 
 mod access;
+mod arm;
 mod clock;
 mod cors;
+mod platform;
+mod roles;
 mod scope;
 mod token;
+
+pub use platform::platform;
 
 /// How long one attempt at one step may take.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -49,30 +54,24 @@ impl AzureSource {
         let access::Listed { check, sample, propagating } = listed;
         let listed = check.outcome != Outcome::Failed && signed_in;
         checks.push(check);
-        let (read, lacks_role) = match (&sample.readable, listed) {
-            (Some(blob), _) => access::read(self, blob).await,
-            (None, true) => (Check::skipped("read", "no blob on the first page has readable content"), false),
-            (None, false) => (Check::skipped("read", "nothing was listed"), false),
+        let read = match (sample.readable.is_empty(), listed) {
+            (false, _) => access::read(self, sample.readable).await,
+            (true, true) => access::Read::without("no blob on the first page has readable content"),
+            (true, false) => access::Read::without("nothing was listed"),
         };
-        let readable = sample.readable.as_ref().filter(|_| read.outcome == Outcome::Ok);
+        let access::Read { check: read, readable, lacks_role } = read;
         checks.push(read);
 
         checks.push(match listed {
             true => timed(scope::check(self)).await,
             false => Check::skipped("least-privilege", "nothing was listed"),
         });
-        match (&sample.video, listed) {
-            (Some(video), _) => {
-                for origin in origins {
-                    checks.push(timed(cors::check(&self.endpoint, &self.url, video, origin)).await);
-                }
-            }
-            (None, true) => checks.push(Check::skipped("cors", "the first page has no video")),
-            (None, false) => checks.push(Check::skipped("cors", "nothing was listed")),
+        for origin in origins {
+            checks.push(timed(cors::check(&self.endpoint, &self.url, sample.video.as_ref(), origin)).await);
         }
         checks.push(timed(clock::check(&self.endpoint, &self.url)).await);
         checks.push(match readable {
-            Some(blob) => timed(access::latency(self, blob)).await,
+            Some(blob) => timed(access::latency(self, &blob)).await,
             None => Check::skipped("latency", "nothing was read"),
         });
         Diagnosis { checks, propagating: propagating || lacks_role }

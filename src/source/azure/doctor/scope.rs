@@ -110,8 +110,8 @@ fn beside(source: &AzureSource, container: &str) -> Result<AzureSource, Error> {
 /// Names of containers of the account.
 async fn containers(source: &AzureSource) -> Result<Vec<String>, Failure> {
     let session = Session::new(source.options.limits);
-    let page =
-        account::page(&source.url, &source.credential.authorization, &session, MAX_CONTAINERS, None).await?;
+    let options = Options { page_size: MAX_CONTAINERS, ..source.options };
+    let page = account::page(&source.url, &source.credential.authorization, &session, options, None).await?;
     Ok(page.names)
 }
 

@@ -17,6 +17,7 @@ use tokio_rustls::rustls::{self, ClientConfig, ConfigBuilder, RootCertStore, Wan
 use tower_service::Service;
 
 use super::connection::{Connection, Stream};
+use super::descriptors::Descriptor;
 use crate::model::error::{Error, Result};
 use crate::source::azure::failure::Failure;
 
@@ -25,7 +26,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most bytes of one read from a connection: enough for a response with 16 KiB of content and its head, so that the
 /// content arrives in one piece and need not be assembled.
-const READ_BUFFER: usize = 18 << 10;
+pub(super) const READ_BUFFER: usize = 18 << 10;
 
 /// TCP to the first address that responds, and TLS if the URL is https.
 type Tcp = HttpsConnector<HttpConnector>;
@@ -34,8 +35,10 @@ type Tcp = HttpsConnector<HttpConnector>;
 pub(super) enum Connector {
     /// To the URL itself.
     Direct { to: Uri, tcp: Tcp },
+    /// To a proxy, which gets whole URLs.
+    Forward { to: Uri, tcp: Tcp },
     /// To the origin, through a CONNECT tunnel of a proxy: TLS is with the origin.
-    Tunnel { to: Uri, tunnel: Box<HttpsConnector<Tunnel<Tcp>>> },
+    Tunnel { to: Uri, proxy: Uri, tunnel: Box<HttpsConnector<Tunnel<Tcp>>> },
 }
 
 impl Connector {
@@ -50,29 +53,39 @@ impl Connector {
                     Some(authorization) => tunnel.with_auth(authorization.clone()),
                     None => tunnel,
                 };
-                Self::Tunnel { to: origin, tunnel: Box::new(HttpsConnector::from((tunnel, tls))) }
+                let tunnel = Box::new(HttpsConnector::from((tunnel, tls)));
+                Self::Tunnel { to: origin, proxy: proxy.uri().clone(), tunnel }
             }
-            Some(proxy) => Self::Direct { to: proxy.uri().clone(), tcp },
+            Some(proxy) => Self::Forward { to: proxy.uri().clone(), tcp },
+        }
+    }
+
+    fn proxy(&self) -> Option<&Uri> {
+        match self {
+            Self::Direct { .. } => None,
+            Self::Forward { to: proxy, .. } | Self::Tunnel { proxy, .. } => Some(proxy),
         }
     }
 
     /// Opens a connection within [`CONNECT_TIMEOUT`].
-    pub(super) async fn connect(&self) -> std::result::Result<Connection, Failure> {
+    pub(super) async fn connect(&self, descriptor: Descriptor) -> std::result::Result<Connection, Failure> {
         let connecting = async {
             let stream: std::result::Result<Box<dyn Stream>, _> = match self {
-                Self::Direct { to, tcp } => tcp.clone().call(to.clone()).await.map(|s| Box::new(s) as _),
-                Self::Tunnel { to, tunnel } => {
+                Self::Direct { to, tcp } | Self::Forward { to, tcp } => {
+                    tcp.clone().call(to.clone()).await.map(|s| Box::new(s) as _)
+                }
+                Self::Tunnel { to, tunnel, .. } => {
                     tunnel.clone().call(to.clone()).await.map(|s| Box::new(s) as _)
                 }
             };
-            let stream = stream.map_err(|error| Failure::of_connect(error.as_ref()))?;
+            let stream = stream.map_err(|error| Failure::of_connect(error.as_ref(), self.proxy()))?;
             let mut http = http1::Builder::new();
             http.read_buf_exact_size(Some(READ_BUFFER)).writev(false);
             let (sender, driver) =
                 http.handshake(stream).await.map_err(|error| Failure::of_connection(&error))?;
-            Ok(Connection::new(sender, driver))
+            Ok(Connection::new(sender, driver, descriptor))
         };
-        let late = |_| Failure::connect_timed_out();
+        let late = |_| Failure::connect_timed_out(self.proxy());
         tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.map_err(late)?
     }
 }

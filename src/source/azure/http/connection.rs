@@ -11,6 +11,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::rt::{Read, Write};
 use hyper::{Request, Response};
 
+use super::descriptors::Descriptor;
 use crate::source::azure::failure::Failure;
 
 /// What a connection reads and writes: TCP, TLS, or either in a proxy's tunnel.
@@ -27,11 +28,13 @@ pub(super) struct Connection {
     // Boxed: connections are moved thousands of times a second, and this is most of their size.
     driver: Box<Driver>,
     ended: bool,
+    // Last: it is returned once the connection is closed.
+    _descriptor: Descriptor,
 }
 
 impl Connection {
-    pub(super) fn new(sender: SendRequest<Full<Bytes>>, driver: Driver) -> Self {
-        Self { sender, driver: Box::new(driver), ended: false }
+    pub(super) fn new(sender: SendRequest<Full<Bytes>>, driver: Driver, descriptor: Descriptor) -> Self {
+        Self { sender, driver: Box::new(driver), ended: false, _descriptor: descriptor }
     }
 
     /// Sends a request and waits for the head of the response.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -10,12 +11,19 @@ use hyper::http::request::Builder;
 use hyper::http::uri::Scheme;
 use hyper::{Method, Request, Uri};
 use hyper_util::client::proxy::matcher::Intercept;
+use tokio::time::timeout;
 use tokio_rustls::rustls::ClientConfig;
 
 use super::connect::Connector;
+use super::connection::Connection;
+use super::descriptors::Descriptors;
 use super::pool::Pool;
-use super::response::Response;
-use crate::source::azure::failure::Failure;
+use super::response::{MAX_SILENCE, Response};
+use crate::source::azure::failure::{ConnectFault, Failure};
+
+/// How often opening a connection is tried while no descriptor is left, and the time between two attempts.
+const ATTEMPTS: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The scheme, host and port that requests are sent to, and the connections there.
 pub(in crate::source::azure) struct Endpoint {
@@ -23,7 +31,8 @@ pub(in crate::source::azure) struct Endpoint {
     connector: Connector,
     /// For plain http through a proxy, which gets each request in absolute form (RFC 9112, 3.2.2).
     forwarded: Option<Forwarded>,
-    pool: Pool,
+    pool: Arc<Pool>,
+    descriptors: Arc<Descriptors>,
 }
 
 struct Forwarded {
@@ -32,11 +41,19 @@ struct Forwarded {
 
 impl Endpoint {
     /// An endpoint without any connection yet.
-    pub(super) fn new(origin: Uri, proxy: Option<&Intercept>, tls: Arc<ClientConfig>) -> Self {
+    pub(super) fn new(
+        origin: Uri,
+        proxy: Option<&Intercept>,
+        tls: Arc<ClientConfig>,
+        descriptors: Arc<Descriptors>,
+    ) -> Self {
         let connector = Connector::new(origin.clone(), proxy, tls);
         let forwarded = proxy.filter(|_| origin.scheme() == Some(&Scheme::HTTP));
         let forwarded = forwarded.map(|proxy| Forwarded { authorization: proxy.basic_auth().cloned() });
-        Self { origin, connector, forwarded, pool: Pool::default() }
+        let pool = Arc::<Pool>::default();
+        let idle = Arc::downgrade(&pool);
+        descriptors.watch(move || idle.upgrade().is_some_and(|pool| pool.close_one()));
+        Self { origin, connector, forwarded, pool, descriptors }
     }
 
     /// Scheme, host and port, as a URL without a path.
@@ -58,7 +75,7 @@ impl Endpoint {
     /// the response early drops the connection too.
     ///
     /// # Errors
-    /// Returns an error if the connection fails.
+    /// Returns an error if the connection fails, or if no response begins in time.
     pub(in crate::source::azure) async fn send(
         &self,
         request: Request<Full<Bytes>>,
@@ -69,10 +86,26 @@ impl Endpoint {
         };
         let mut connection = match self.pool.take().await {
             Some(connection) => connection,
-            None => self.connector.connect().await?,
+            None => self.connect().await?,
         };
-        let (head, body) = connection.send(request).await?.into_parts();
+        let response = timeout(MAX_SILENCE, connection.send(request)).await;
+        let (head, body) = response.map_err(|_| Failure::silent())??.into_parts();
         Ok(Response::new(head, body, connection, &self.pool))
+    }
+
+    /// Opens a connection. While the process or the machine has no descriptor left, waits for one: that is not the
+    /// service's failure.
+    async fn connect(&self) -> Result<Connection, Failure> {
+        for _ in 1..ATTEMPTS {
+            match self.connector.connect(self.descriptors.take()).await {
+                Err(Failure::Connect { kind: ConnectFault::OutOfDescriptors, .. }) => {
+                    self.descriptors.close_idle();
+                    tokio::time::sleep(PAUSE).await;
+                }
+                connected => return connected,
+            }
+        }
+        self.connector.connect(self.descriptors.take()).await
     }
 
     fn in_absolute_form(

@@ -20,6 +20,7 @@ use crate::model::error::{Error, Result};
 
 mod connect;
 mod connection;
+mod descriptors;
 mod endpoint;
 mod pool;
 mod proxy;
@@ -27,12 +28,14 @@ mod response;
 mod transport;
 
 pub use connect::connector;
+use descriptors::Descriptors;
 pub(super) use endpoint::Endpoint;
 pub(super) use response::{Length, MAX_ERROR_BYTES, Response};
 
 /// The connections to every endpoint used so far, and what is needed to open them. Sends nothing on its own.
 pub(super) struct Client {
     proxies: Matcher,
+    descriptors: Arc<Descriptors>,
     /// Created for the first endpoint that needs it: reading the machine's certificates takes milliseconds.
     tls: OnceLock<Arc<ClientConfig>>,
     endpoints: Mutex<HashMap<Uri, Arc<Endpoint>>>,
@@ -41,7 +44,17 @@ pub(super) struct Client {
 impl Client {
     /// A client without any connection yet, which uses the proxies set in the environment.
     pub(super) fn new() -> Self {
-        Self { proxies: Matcher::from_env(), tls: OnceLock::new(), endpoints: Mutex::default() }
+        Self {
+            proxies: Matcher::from_env(),
+            descriptors: Arc::new(Descriptors::of_process()),
+            tls: OnceLock::new(),
+            endpoints: Mutex::default(),
+        }
+    }
+
+    /// The most connections, to all endpoints together.
+    pub(super) fn max_connections(&self) -> usize {
+        self.descriptors.most()
     }
 
     /// A client that uses no proxy.
@@ -67,7 +80,8 @@ impl Client {
             true => self.tls()?,
             false => connect::tls_without_roots()?,
         };
-        let endpoint = Arc::new(Endpoint::new(origin.clone(), proxy.as_ref(), tls));
+        let endpoint =
+            Arc::new(Endpoint::new(origin.clone(), proxy.as_ref(), tls, Arc::clone(&self.descriptors)));
         endpoints.insert(origin, Arc::clone(&endpoint));
         Ok(endpoint)
     }

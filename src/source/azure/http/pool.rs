@@ -38,6 +38,11 @@ impl Pool {
         }
     }
 
+    /// Closes a connection of any runtime, if there is one.
+    pub(super) fn close_one(&self) -> bool {
+        self.lock().values_mut().any(|idle| idle.pop().is_some())
+    }
+
     /// A panic elsewhere leaves the connections usable.
     fn lock(&self) -> MutexGuard<'_, HashMap<Id, Vec<(Connection, Instant)>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -9,17 +9,23 @@ use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
 use hyper::header::HeaderMap;
 use hyper::http::response::Parts;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
+use super::connect::READ_BUFFER;
 use super::connection::Connection;
 use super::pool::Pool;
-use crate::source::azure::failure::{Failure, Head};
+use crate::source::azure::failure::Failure;
+use crate::source::azure::said::Head;
 
 /// The most bytes to read of an error's body so that its connection can be reused.
 pub(in crate::source::azure) const MAX_ERROR_BYTES: usize = 64 * 1024;
 
 /// How long a response may stall.
 pub(super) const MAX_SILENCE: Duration = Duration::from_secs(30);
+
+/// A response that brings fewer bytes than this in that time, and is not complete then, counts as stalled: a server
+/// that trickles bytes must not hold up a listing.
+const MIN_PROGRESS: usize = 4 << 10;
 
 /// The most bytes to allocate because of a response's `content-length`: twice what a page of the longest names usually
 /// takes.
@@ -65,10 +71,10 @@ impl<'p> Response<'p> {
         if self.status().is_success() {
             return Ok(self);
         }
-        let failure = Failure::of_answer(self.status(), self.headers());
+        let (status, headers) = (self.status(), self.headers().clone());
         // Read to its end, so that the connection can be reused.
-        self.body(Length::First(MAX_ERROR_BYTES)).await?;
-        Err(failure)
+        let body = self.body(Length::First(MAX_ERROR_BYTES)).await?;
+        Err(Failure::of_answer(status, &headers, &body))
     }
 
     /// The body.
@@ -89,11 +95,16 @@ impl<'p> Response<'p> {
         received: &AtomicU64,
     ) -> Result<Bytes, Failure> {
         let mut buffer = Buffer::new(length, &self.head.headers);
+        let (mut until, mut progress) = (Instant::now() + MAX_SILENCE, 0);
         while !self.body.is_end_stream() && !buffer.is_cut() {
-            let frame = timeout(MAX_SILENCE, self.connection.frame(&mut self.body)).await;
+            let frame = timeout_at(until, self.connection.frame(&mut self.body)).await;
             let Some(frame) = frame.map_err(|_| Failure::silent())?? else { break };
             if let Ok(piece) = frame.into_data() {
                 received.fetch_add(piece.len() as u64, Relaxed);
+                progress += piece.len();
+                if progress >= MIN_PROGRESS {
+                    (until, progress) = (Instant::now() + MAX_SILENCE, 0);
+                }
                 buffer.push(piece)?;
             }
         }
@@ -105,7 +116,11 @@ impl<'p> Response<'p> {
     }
 }
 
-/// Assembles a body. One that arrives in one piece is not copied.
+/// The most bytes of a body in one piece that are copied, so that they do not keep a whole read buffer in memory: half
+/// of it.
+const MAX_COPIED: usize = READ_BUFFER / 2;
+
+/// Assembles a body. One that arrives in one piece is not copied, unless it is short.
 struct Buffer {
     length: Length,
     /// Bytes to allocate for a body that arrives in several pieces.
@@ -151,7 +166,7 @@ impl Buffer {
             }
         }
         if self.len() == 0 {
-            self.whole = piece;
+            self.whole = if piece.len() > MAX_COPIED { piece } else { Bytes::copy_from_slice(&piece) };
             return Ok(());
         }
         if self.pieces.is_empty() {

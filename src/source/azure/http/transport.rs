@@ -5,10 +5,8 @@ use azure_core::http::headers::Headers;
 use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request};
 use http_body_util::Full;
 use hyper::Method;
-use tokio::time::timeout;
 use url::Position;
 
-use super::response::MAX_SILENCE;
 use super::{Client, Length, MAX_ERROR_BYTES};
 use crate::source::azure::MAX_PAGE_BYTES;
 use crate::source::azure::failure::Failure;
@@ -30,7 +28,7 @@ impl HttpClient for Client {
         let Body::Bytes(body) = request.body() else { return Err(Failure::unsendable().into()) };
         let sent = sent.body(Full::new(body.clone())).map_err(|_| Failure::unsendable())?;
 
-        let response = timeout(MAX_SILENCE, endpoint.send(sent)).await.map_err(|_| Failure::silent())??;
+        let response = endpoint.send(sent).await?;
         let status = response.status();
         let mut headers = Headers::new();
         for (name, value) in response.headers() {

@@ -1,6 +1,6 @@
 //! Decides when a request may be sent: one limiter for all requests to an account.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -58,6 +58,8 @@ pub(super) struct CircuitOpen;
 #[derive(Debug)]
 pub(super) struct Limiter {
     permits: Semaphore,
+    /// One permit per connection that the process may have, shared with the limiters of other accounts.
+    connections: Arc<Semaphore>,
     /// Held by the request that waits for its slot, so that requests are sent one after the other.
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -102,7 +104,8 @@ pub struct Traffic {
 }
 
 impl Limiter {
-    pub(super) fn new(limits: Limits) -> Self {
+    /// `connections` has a permit for each request that may be in flight, to all accounts together.
+    pub(super) fn new(limits: Limits, connections: Arc<Semaphore>) -> Self {
         let concurrency = match limits.concurrency {
             Some(_) => None,
             None => Some(Concurrency::new(MAX_CONCURRENCY)),
@@ -111,6 +114,7 @@ impl Limiter {
         let permits = concurrency.as_ref().map_or(fixed, Concurrency::limit);
         Self {
             permits: Semaphore::new(permits),
+            connections,
             turn: tokio::sync::Mutex::new(()),
             state: Mutex::new(State {
                 rate: Rate::new(limits.requests_per_second),
@@ -138,9 +142,12 @@ impl Limiter {
             let (decision, timeout) = {
                 let (now, mut state) = (Instant::now(), self.state());
                 let decision = state.breaker.decide(now);
-                if decision == Decision::Pass && !state.is_rate_limited() {
+                if decision == Decision::Pass
+                    && !state.is_rate_limited()
+                    && let Ok(connection) = self.connections.try_acquire()
+                {
                     state.in_flight += 1;
-                    let (permit, timeout) = (Some(permit), state.timeout());
+                    let (permit, timeout) = (Some((permit, connection)), state.timeout());
                     return Ok(Permit { limiter: self, permit, begun: now, timeout });
                 }
                 (decision, state.timeout())
@@ -148,11 +155,13 @@ impl Limiter {
             match decision {
                 Decision::Pass => {
                     self.wait_for_turn(bytes).await;
+                    // Last: those that hold one wait only for the service.
+                    let Ok(connection) = self.connections.acquire().await else { return Err(CircuitOpen) };
                     self.state().in_flight += 1;
-                    // Latency is measured from here: the wait for a turn is not the service's.
+                    // Latency is measured from here: the waits above are not the service's.
                     return Ok(Permit {
                         limiter: self,
-                        permit: Some(permit),
+                        permit: Some((permit, connection)),
                         begun: Instant::now(),
                         timeout,
                     });
@@ -209,7 +218,7 @@ fn latencies() -> Histogram<u64> {
 #[derive(Debug)]
 pub(super) struct Permit<'a> {
     limiter: &'a Limiter,
-    permit: Option<SemaphorePermit<'a>>,
+    permit: Option<(SemaphorePermit<'a>, SemaphorePermit<'a>)>,
     begun: Instant,
     timeout: Duration,
 }

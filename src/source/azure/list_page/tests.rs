@@ -40,7 +40,7 @@ fn odd_names_come_out_as_they_are() {
     assert_eq!(first.last_modified.unwrap().to_string(), "2026-11-01T10:00:00Z");
     assert_eq!(page.blobs[1].etag, Some(ETag::new("0x8DD")));
     assert_eq!((page.blobs[2].etag.clone(), page.blobs[2].last_modified), (None, None));
-    assert_eq!(page.blobs[3].size, u64::MAX);
+    assert_eq!(page.blobs[3].size, Blob::MAX_SIZE);
     assert!(matches!(page.blobs[6].access, Access::Unreachable(_)));
 }
 
@@ -48,6 +48,26 @@ fn odd_names_come_out_as_they_are() {
 fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
     let other = format!("\u{feff}{}", ODD_NAMES.replace('\n', "\r\n"));
     assert_eq!(parse(other.as_bytes()).unwrap(), parse(ODD_NAMES.as_bytes()).unwrap());
+}
+
+#[test]
+fn folders_stay_where_the_service_lists_them() {
+    let page = |items: &[&str]| {
+        let item = |name: &&str| match name.ends_with('/') {
+            true => format!("<BlobPrefix><Name>{name}</Name></BlobPrefix>"),
+            false => format!(
+                "<Blob><Name>{name}</Name><Properties><Content-Length>1</Content-Length></Properties></Blob>"
+            ),
+        };
+        let items: String = items.iter().map(item).collect();
+        let page =
+            parse(format!("<EnumerationResults><Blobs>{items}</Blobs></EnumerationResults>").as_bytes());
+        names(&page.unwrap()).join(" ")
+    };
+    for listed in [["a/", "a-b/", "a.jpg"], ["a.jpg", "b/", "b-c/"], ["c.jpg", "b.jpg", "a/"]] {
+        assert_eq!(page(&listed), listed.join(" "), "as the service lists them");
+    }
+    assert_eq!(page(&["a.jpg", "c.jpg", "b/", "d/"]), "a.jpg b/ c.jpg d/", "as an emulator lists them");
 }
 
 #[test]
@@ -64,7 +84,7 @@ fn archived_blobs_are_marked_and_hidden_ones_left_out() {
     let page = parse(TIERS.as_bytes()).unwrap();
     assert_eq!(names(&page), ["archived", "coming-back", "cold"]);
     let access: Vec<_> = page.blobs.iter().map(|blob| blob.access.clone()).collect();
-    assert_eq!(access, [Access::Archived, Access::Archived, Access::Online]);
+    assert_eq!(access, [Access::Archived, Access::Rehydrating, Access::Online]);
 }
 
 #[test]
@@ -96,6 +116,15 @@ fn what_is_no_listing_is_said_so() {
     }
     assert!(fault("<html><body>").contains("not a listing"));
     assert!(fault("<!DOCTYPE x [<!ENTITY a 'b'>]><EnumerationResults/>").contains("document type"));
+}
+
+#[test]
+fn more_bytes_than_a_blob_can_have_are_refused() {
+    for size in [Blob::MAX_SIZE + 1, u64::MAX] {
+        let length = format!("<Properties><Content-Length>{size}</Content-Length></Properties>");
+        let fault = fault(&page_of(&format!("<Name>a\n.jpg</Name>{length}")));
+        assert!(fault.contains(&format!("'a\\n.jpg' has {size} bytes, more than the 190.7 TiB")), "{fault}");
+    }
 }
 
 #[test]

@@ -1,0 +1,89 @@
+//! The command line of `presync fix`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::TypedValueParser;
+
+use crate::command::args::{AzureArgs, ChoiceArgs, DisplayArgs};
+use crate::command::values::{edges, selector};
+use crate::report::fix::FixFormat;
+use crate::rules::Selector;
+use crate::rules::fix::Edges;
+
+const AFTER_HELP: &str = "\
+Examples:
+  presync fix ./media                         show what can be fixed, and how
+  presync fix ./media --out ./fixed --apply   write fixed copies; ./media stays as it is
+  presync fix @cams --only VID001 --apply     set the major brand in the container
+
+Exit codes:
+  0  nothing to fix, or everything was fixed
+  1  some assets could not be fixed; without --apply: some assets need a fix
+  2  the run could not start or could not continue
+  3  incomplete: the run was stopped, or some assets could not be read or written";
+
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(in crate::command) struct FixArgs {
+    /// A source, as for presync dry-run, or a plan saved by it
+    #[arg(value_name = "SOURCE|PLAN")]
+    pub source: OsString,
+
+    /// Do it; without this option, nothing is written
+    #[arg(long)]
+    pub apply: bool,
+
+    /// Write the fixed files into this folder, under the same names
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["in_place", "backup"])]
+    pub out: Option<PathBuf>,
+
+    /// Replace the files of a folder, and keep each original as NAME.orig
+    #[arg(long)]
+    pub in_place: bool,
+
+    /// Keep the originals of replaced files or blobs in this folder
+    #[arg(long, value_name = "DIR")]
+    pub backup: Option<PathBuf>,
+
+    /// Fix only these findings, given by code or prefix, such as IMG001,VID1 [default: all that reject an asset]
+    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = selector)]
+    pub only: Option<Vec<Selector>>,
+
+    /// Leave out fixes that encode pixels or frames again; implies --edges leave
+    #[arg(long)]
+    pub lossless_only: bool,
+
+    /// What to do about JPEGs whose edges cannot be turned without loss
+    #[arg(long, value_name = "HOW", value_parser = edges(), default_value = Edges::default().as_str())]
+    pub edges: Edges,
+
+    /// Number of files to fix at a time [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256).map(usize::from))]
+    pub jobs: Option<usize>,
+
+    /// The platform's rules: nexus, vi, or a TOML file [default: the plan's, else the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub profile: Option<String>,
+
+    /// Format of the report
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: FixFormat,
+
+    #[command(flatten, next_help_heading = "Rules")]
+    pub rules: ChoiceArgs,
+
+    #[command(flatten, next_help_heading = "Azure")]
+    pub azure: AzureArgs,
+
+    #[command(flatten, next_help_heading = "Display")]
+    pub display: DisplayArgs,
+}
+
+impl FixArgs {
+    /// What to do about JPEGs whose edges cannot be turned without loss.
+    pub(super) fn edges(&self) -> Edges {
+        if self.lossless_only { Edges::Leave } else { self.edges }
+    }
+}

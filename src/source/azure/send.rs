@@ -1,0 +1,58 @@
+//! How a request is sent: with the token and the key that the service accepts.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::AUTHORIZATION;
+use hyper::{Request, StatusCode};
+
+use super::AzureSource;
+use super::encryption::{self, EncryptionKey};
+use super::failure::Failure;
+use super::http::{Length, MAX_ERROR_BYTES, Response};
+
+impl AzureSource {
+    /// Sends a request with the customer-provided key, if there is one; to a blob that is not encrypted with one, once
+    /// more without it.
+    pub(super) async fn keyed<'s, F>(
+        &'s self,
+        request: impl Fn(Option<&'s EncryptionKey>) -> F,
+    ) -> Result<Response<'s>, Failure>
+    where
+        F: Future<Output = Result<Request<Full<Bytes>>, Failure>>,
+    {
+        let key = self.credential.encryption();
+        match self.send(|| request(key)).await {
+            Err(failure) if key.is_some() && encryption::is_needless(failure.code()) => {
+                self.send(|| request(None)).await
+            }
+            other => other,
+        }
+    }
+
+    /// Sends a request. If the service rejects its token, sends it once more with another one: a token may have been
+    /// revoked, or have been issued before a change of permissions. If the service does not know the version of its API,
+    /// sends it again with an older one.
+    pub(super) async fn send<F>(&self, request: impl Fn() -> F) -> Result<Response<'_>, Failure>
+    where
+        F: Future<Output = Result<Request<Full<Bytes>>, Failure>>,
+    {
+        let mut renewed = false;
+        loop {
+            let version = self.requests.version();
+            let sent = request().await?;
+            let used = sent.headers().get(AUTHORIZATION).cloned();
+            let response = self.endpoint.send(sent).await?;
+            let is_rejected = response.status() == StatusCode::UNAUTHORIZED && !renewed;
+            if is_rejected && used.is_some_and(|used| self.credential.reject(&used)) {
+                // Read to its end, so that the connection can be reused.
+                response.body(Length::First(MAX_ERROR_BYTES)).await?;
+                renewed = true;
+                continue;
+            }
+            match response.error_for_status().await {
+                Err(failure) if self.requests.falls_back(version, &failure) => {}
+                response => return response,
+            }
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! `presync fix`: what it would do, what it does to folders and containers, and what it never does.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::fixes::{Picture, psnr};
+use crate::support::azurite::Azurite;
+use crate::support::presync::{Presync, demo};
+use crate::support::run;
+
+/// In dB: two decoders of one JPEG may interpolate chroma differently.
+const SAME_VIEW: f64 = 30.0;
+
+#[test]
+fn nothing_is_written_without_apply() {
+    let folder = copy_of_demo();
+    let before = files(folder.path());
+    let ran = fix(folder.path()).args(["--format", "json"]).run();
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let report = ran.json();
+    assert_eq!(report["fixable"]["patch"]["assets"], 1, "{report}");
+    assert_eq!(report["fixable"]["lossless"]["assets"], 9);
+    assert_eq!(report["fixable"]["encode"]["assets"], 6);
+    assert_eq!(report["unfixable"], json!({"VID003": 1, "FMT001": 2, "FMT003": 2, "BLB001": 2}));
+    assert_eq!(report["renamed"], 4);
+    assert_eq!(files(folder.path()), before);
+    let text = fix(folder.path()).run().stdout;
+    assert!(text.contains("16 assets can be fixed. Nothing has been written."), "{text}");
+    let refused = fix(folder.path()).args(["--apply"]).run();
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("--out DIR"), "{}", refused.stderr);
+    assert_eq!(files(folder.path()), before);
+}
+
+#[test]
+fn copies_are_accepted_and_look_as_the_originals_did() {
+    let folder = copy_of_demo();
+    let before = files(folder.path());
+    let out = folder.path().with_extension("fixed");
+    let apply = || fix(folder.path()).args(["--apply", "--format", "jsonl", "--out"]).args([&out]).run();
+    let ran = apply();
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let records = ran.jsonl();
+    assert_eq!(records.len(), 16);
+    assert!(records.iter().all(|record| record["result"] == "fixed"), "{records:?}");
+    assert_eq!(files(folder.path()), before, "the originals stay as they are");
+    let judged = Presync::dry_run(&out).args(["--format", "jsonl"]).run().jsonl();
+    assert_eq!(judged.len(), 16, "nothing else is left there");
+    for asset in &judged {
+        assert_eq!(asset["verdict"], "accept", "{asset}");
+    }
+    for record in &records {
+        let name = record["name"].as_str().expect("a name");
+        if Path::new(name).extension().is_some_and(|extension| extension == "jpg" || extension == "jpeg") {
+            let [shown, fixed] =
+                [folder.path().join(name), out.join(name)].map(|file| Picture::by_ffmpeg(&file, &[]));
+            assert_eq!(shown.width, fixed.width, "{name}");
+            let psnr = psnr(shown.pixels.as_flattened(), fixed.pixels.as_flattened());
+            assert!(psnr > SAME_VIEW, "{name}: {psnr} dB");
+        }
+    }
+    let fixed = files(&out);
+    let again = apply().jsonl();
+    assert!(again.iter().all(|record| record["result"] == "already-fixed"), "{again:?}");
+    assert_eq!(files(&out), fixed, "nothing is done twice");
+    fs::remove_dir_all(out).expect("it is there");
+}
+
+#[test]
+fn files_are_replaced_and_their_originals_are_kept() {
+    let folder = copy_of_demo();
+    let before = files(folder.path());
+    let ran = fix(folder.path()).args(["--apply", "--in-place"]).run();
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let after = files(folder.path());
+    for (name, bytes) in &before {
+        match after.get(&format!("{name}.orig")) {
+            Some(original) => assert_eq!(original, bytes, "{name} is kept"),
+            None => assert_eq!(after.get(name), Some(bytes), "{name} is untouched"),
+        }
+    }
+    let fixable = fix(folder.path()).args(["--format", "json"]).run().json();
+    assert_eq!(fixable["fixable"], json!({}), "everything that could be fixed is");
+    let brand = "videos/from-ffmpeg.mp4";
+    assert_eq!(differing(&before[brand], &after[brand]), 4, "only the major brand differs");
+}
+
+#[test]
+fn a_selection_is_fixed_and_the_rest_is_not() {
+    let folder = copy_of_demo();
+    let summary = |args: &[&str]| fix(folder.path()).args(args).args(["--format", "json"]).run().json();
+    let only = summary(&["--only", "IMG001"]);
+    assert_eq!(only["fixable"].as_object().map(|groups| groups.len()), Some(2), "{only}");
+    let lossless = summary(&["--lossless-only"]);
+    assert_eq!((&lossless["fixable"]["encode"], &lossless["left_out"]), (&Value::Null, &json!(6)));
+}
+
+#[test]
+fn edges_that_cannot_be_turned_are_encoded_cut_or_left() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let photo = folder.path().join("photo.jpg");
+    let crop = ["-crop", "313x231+0+0", "-outfile"];
+    run(Command::new("jpegtran").args(crop).args([&photo, &demo().join("cam1/0001.jpg")]));
+    run(Command::new("exiftool")
+        .args(["-q", "-n", "-overwrite_original", "-IFD0:Orientation=6"])
+        .arg(&photo));
+    let size = |edges: &str| {
+        let out = tempfile::tempdir().expect("a folder");
+        let ran = fix(folder.path()).args(["--apply", "--edges", edges, "--out"]).args([out.path()]).run();
+        let file = out.path().join("photo.jpg");
+        file.is_file().then(|| {
+            assert_eq!(ran.code, 0, "{}", ran.stdout);
+            let picture = Picture::by_ffmpeg(&file, &[]);
+            (picture.width, picture.height())
+        })
+    };
+    assert_eq!(size("reencode"), Some((231, 313)));
+    assert_eq!(size("trim"), Some((224, 313)));
+    assert_eq!(size("leave"), None);
+}
+
+#[test]
+fn odd_names_stay_in_the_folder_and_reach_no_shell() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let names =
+        ["a b/$(touch hacked).jpg", "-o x.jpg", "'; rm -rf x;'.jpg", "%d [0].jpg", "mvg:x.jpg", "é😀.jpg"];
+    fs::create_dir(folder.path().join("a b")).expect("a folder");
+    for name in names {
+        fs::copy(demo().join("cam1/0004.jpg"), folder.path().join(name)).expect("it is copied");
+    }
+    let out = tempfile::tempdir().expect("a folder");
+    let ran = fix(folder.path()).args(["--apply", "--out"]).args([out.path()]).run();
+    let fixed: Vec<_> = files(out.path()).into_keys().collect();
+    let mut expected = names.map(str::to_owned);
+    expected.sort();
+    assert_eq!(fixed, expected, "{}", ran.stdout);
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_through_a_link() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().expect("a folder");
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let target = elsewhere.path().join("photo.jpg");
+    fs::copy(demo().join("cam1/0004.jpg"), &target).expect("it is copied");
+    symlink(&target, folder.path().join("link.jpg")).expect("a link");
+    symlink(elsewhere.path(), folder.path().join("linked")).expect("a link");
+    let before = files(elsewhere.path());
+    let ran = fix(folder.path()).args(["--apply", "--in-place"]).run();
+    assert_eq!(ran.code, 1, "{}", ran.stdout);
+    assert!(ran.stdout.contains("it is a link"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("leads out of the folder"), "{}", ran.stdout);
+    assert_eq!(files(elsewhere.path()), before);
+}
+
+#[test]
+fn a_missing_program_is_named_before_anything_starts() {
+    let folder = copy_of_demo();
+    let before = files(folder.path());
+    let ran = fix(folder.path()).env("PATH", "/nowhere").args(["--apply", "--in-place"]).run();
+    assert_eq!(ran.code, 2);
+    for word in ["ffmpeg", "exiftool", "jpegtran", "mogrify", "apt install"] {
+        assert!(ran.stderr.contains(word), "{word}: {}", ran.stderr);
+    }
+    assert_eq!(files(folder.path()), before);
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_every_file_whole() {
+    let folder = copy_of_demo();
+    let before = files(folder.path());
+    let done = tempfile::tempdir().expect("a folder");
+    let whole = done.path().join("whole");
+    fs::create_dir(&whole).expect("a folder");
+    copy_all(&demo(), &whole);
+    fix(&whole).args(["--apply", "--in-place"]).run();
+    let after = files(&whole);
+    // Spread over the time that a whole run takes.
+    for kill in 0..8u64 {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_presync"));
+        run.args(["fix", "--apply", "--in-place", "--quiet"]).arg(folder.path());
+        let mut child = run.stdout(std::process::Stdio::null()).spawn().expect("it starts");
+        thread::sleep(Duration::from_millis(40 + kill * 150));
+        child.kill().and_then(|()| child.wait()).expect("it ends");
+        for (name, bytes) in files(folder.path()) {
+            if name.contains(".presync-fix-") {
+                continue;
+            }
+            let original = name.strip_suffix(".orig").unwrap_or(&name);
+            let is_old = before.get(original) == Some(&bytes);
+            // Encoders may write other bytes for the same frames, so a new file is judged by its size.
+            let is_new = after.get(&name).is_some_and(|new| new.len().abs_diff(bytes.len()) < 64);
+            assert!(is_old || is_new, "{name} is neither the old nor the new one after kill {kill}");
+        }
+        for (name, bytes) in &before {
+            let left = files(folder.path());
+            let kept = [Some(name.clone()), Some(format!("{name}.orig"))].into_iter().flatten();
+            assert!(
+                kept.into_iter().any(|name| left.get(&name) == Some(bytes)),
+                "{name} is lost after kill {kill}"
+            );
+        }
+    }
+    let ran = fix(folder.path()).args(["--apply", "--in-place"]).run();
+    assert_eq!(ran.code, 1, "{} {}", ran.stdout, ran.stderr);
+    let left = fix(folder.path()).args(["--format", "json"]).run().json();
+    assert_eq!(left["fixable"], json!({}), "it can be continued");
+    assert_eq!(files(folder.path()).into_keys().collect::<Vec<_>>(), after.into_keys().collect::<Vec<_>>());
+}
+
+#[test]
+fn blobs_are_replaced_in_one_step_and_keep_what_belongs_to_them() {
+    let azurite = Azurite::http();
+    let container = "fix-blobs";
+    azurite.create_container(container, false);
+    let before = files(&demo());
+    azurite.put_many(container, before.clone().into_iter());
+    let brand = "videos/from-ffmpeg.mp4";
+    azurite.put_with(
+        container,
+        brand,
+        &before[brand],
+        &[
+            ("x-ms-blob-content-type", "video/mp4"),
+            ("x-ms-blob-cache-control", "max-age=60"),
+            ("x-ms-meta-camera", "seven"),
+            ("x-ms-tags", "site=a%20b&stage=raw"),
+        ],
+    );
+    let backup = tempfile::tempdir().expect("a folder");
+    let source = azurite.container_url(container);
+    let command = |args: &[&str]| {
+        fix(&source).env("AZURE_STORAGE_CONNECTION_STRING", azurite.connection_string()).args(args).run()
+    };
+    let refused = command(&["--apply"]);
+    assert_eq!(refused.code, 2, "{}", refused.stdout);
+    assert!(refused.stderr.contains("--backup"), "{}", refused.stderr);
+    let folder = backup.path().to_str().expect("UTF-8");
+    let ran = command(&["--apply", "--backup", folder, "--format", "jsonl"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let records = ran.jsonl();
+    assert_eq!(records.len(), 16, "{}", ran.stdout);
+    assert!(records.iter().all(|record| record["result"] == "fixed"), "{records:?}");
+    let patched = records.iter().find(|record| record["name"] == brand).expect("it is reported");
+    assert!(patched["bytes"].as_u64() < Some(64), "{patched}");
+
+    let after = azurite.get(container, brand);
+    assert_eq!(differing(&before[brand], after.body()), 4, "only the major brand differs");
+    for (name, value) in [
+        ("content-type", "video/mp4"),
+        ("cache-control", "max-age=60"),
+        ("x-ms-meta-camera", "seven"),
+        ("x-ms-tag-count", "2"),
+    ] {
+        assert_eq!(after.headers().get(name).and_then(|value| value.to_str().ok()), Some(value), "{name}");
+    }
+    let kept = files(backup.path());
+    for record in &records {
+        let name = record["name"].as_str().expect("a name");
+        assert_eq!(kept.get(name), before.get(name), "{name} is backed up");
+    }
+    // The originals of fixed blobs with new names stay in the container.
+    let again = command(&["--apply", "--backup", folder, "--format", "jsonl"]).jsonl();
+    assert_eq!(again.len(), 4, "{again:?}");
+    assert!(again.iter().all(|record| record["result"] == "already-fixed"), "{again:?}");
+}
+
+fn fix(source: impl AsRef<std::ffi::OsStr>) -> Presync {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    Presync::new(["fix".as_ref(), source.as_ref()]).env("PATH", path)
+}
+
+fn copy_of_demo() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    copy_all(&demo(), folder.path());
+    folder
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    for (name, bytes) in files(from) {
+        let path = to.join(name);
+        path.parent().map(fs::create_dir_all).expect("it has a folder").expect("it can be created");
+        fs::write(path, bytes).expect("it can be written");
+    }
+}
+
+/// The content of every file below a folder, by its relative name.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).expect("it can be listed") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name =
+                    path.strip_prefix(folder).expect("it is below").to_str().expect("UTF-8").to_owned();
+                found.insert(name, fs::read(path).expect("it can be read"));
+            }
+        }
+    }
+    found
+}
+
+/// How many bytes differ.
+fn differing(a: &[u8], b: &[u8]) -> usize {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).filter(|(a, b)| a != b).count()
+}
