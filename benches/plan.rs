@@ -110,7 +110,9 @@ fn commit(plan: &Path, to: &Path, rows: u64, profile: &Profile) -> u64 {
     let order = std::env::var("PRESYNC_ORDER").unwrap_or_default();
     for row in 0..rows {
         let row = match order.as_str() {
-            "folders" if rows % FOLDER == 0 => (rows - FOLDER) - row / FOLDER * FOLDER + row % FOLDER,
+            "folders" if rows.is_multiple_of(FOLDER) => {
+                (rows - FOLDER) - row / FOLDER * FOLDER + row % FOLDER
+            }
             "shuffled" => row * STRIDE % rows,
             _ => row,
         };

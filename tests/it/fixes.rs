@@ -335,7 +335,7 @@ impl Mended {
         let after = Picture::of_jpeg(&self.output);
         assert_eq!((before.width, before.height()), (after.width, after.height()), "{}", self.fix);
         let pairs = || before.pixels.as_flattened().iter().zip(after.pixels.as_flattened());
-        if before.width % 16 == 0 && before.height() % 16 == 0 {
+        if before.width.is_multiple_of(16) && before.height().is_multiple_of(16) {
             let off = pairs().map(|(before, after)| before.abs_diff(*after)).max();
             assert!(off <= Some(ROUNDING), "{}: {:?} is off by {off:?}", self.fix, self.input);
         } else {

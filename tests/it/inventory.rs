@@ -360,7 +360,8 @@ fn a_report_that_unfolds_to_too_much_is_refused() {
     let long = |len: usize| ByteArray::from(format!("cam/{}", "x".repeat(len)).into_bytes());
     let short = ByteArray::from("cam/a.jpg");
     // What it holds, how it is written, and what is said.
-    let bombs: [(&str, Encoding, Compression, usize, Vec<ByteArray>, &str); 5] = [
+    type Bomb = (&'static str, Encoding, Compression, usize, Vec<ByteArray>, &'static str);
+    let bombs: [Bomb; 5] = [
         (
             "a dictionary",
             Encoding::RLE_DICTIONARY,

@@ -327,7 +327,9 @@ fn commits_of_one_container_at_the_same_time_are_all_there() {
                 let mut ledger = place.open();
                 commit(&mut ledger, plan, MONTHLY, month());
                 if plan.id.len() == 5 {
-                    ledger.confirm(&[plan.id.clone()], false, Timestamp::now()).expect("it can be confirmed");
+                    ledger
+                        .confirm(std::slice::from_ref(&plan.id), false, Timestamp::now())
+                        .expect("it can be confirmed");
                 }
             });
         }
@@ -349,7 +351,7 @@ fn commits_of_one_container_at_the_same_time_are_all_there() {
 #[ignore = "the parent test runs it in a process of its own, and kills it"]
 fn child() {
     let mut ledger = super::of_parent();
-    println!("\nready");
+    std::io::Write::write_all(&mut std::io::stdout(), b"\nready\n").expect("the parent reads it");
     let mut random = fastrand::Rng::with_seed(std::process::id().into());
     for number in 0.. {
         let names: Vec<_> = NAMES.into_iter().filter(|_| random.bool()).collect();

@@ -46,9 +46,7 @@ impl Team {
         consistent(&document);
         // A saved plan says the same.
         let mut saved = self.run(&["report", plan, "--format", "json"]).json();
-        for timed in ["elapsed_s"] {
-            saved["totals"][timed] = document["totals"][timed].clone();
-        }
+        saved["totals"]["elapsed_s"] = document["totals"]["elapsed_s"].clone();
         assert_eq!(saved, document);
         document
     }
