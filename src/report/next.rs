@@ -64,7 +64,11 @@ pub(super) fn next_steps(header: &RunHeader, summary: &Summary) -> Vec<(&'static
     }
     if summary.if_fixed.fixable > 0 {
         let assets = counted(summary.if_fixed.fixable, "asset", "assets");
-        steps.push(("fix", format!("{assets} with the commands above, upload them, and check again: {run}")));
+        let fix = format!("presync fix {source}{profile}");
+        steps.push((
+            "fix",
+            format!("{assets}: {fix} shows how, and does it with --apply; then check again: {run}"),
+        ));
     }
     if refused(summary) > 0 {
         let text = "raise the limit, leave assets out, or let the most assets fit: --admit most-assets";

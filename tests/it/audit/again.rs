@@ -100,5 +100,5 @@ fn another_profile_judges_the_facts_that_are_there() {
     let args = ["--account", "loopback", "--format", "json", "--profile", "vi"];
     let document = audit(&server, folder.path(), &args).run().json();
     assert_eq!(server.stats().of(Kind::Read), 0);
-    assert_eq!(containers(&document)[0]["totals"]["images"], json!(15), "five data rows an image");
+    assert_eq!(containers(&document)[0]["quota"]["images"]["cost"], json!(15), "five data rows an image");
 }

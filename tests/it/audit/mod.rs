@@ -245,9 +245,11 @@ print(json.dumps(duckdb.sql("select account, container, count(*), sum(size)::big
     let script = format!("import duckdb, json; print(json.dumps(duckdb.sql({}).fetchall()))", json!(sql));
     let counts = python(&script, folder.path());
     let count = |row: &Value| row[2].as_u64().expect("a count");
-    let by_code = document["findings_by_code"].as_object().expect("a map");
+    // The plans have an asset that is in two sources twice.
+    let containers = document["containers"].as_array().expect("a list").iter();
+    let by_code = containers.filter_map(|container| container["findings_by_code"].as_object());
     assert_eq!(
         counts.as_array().expect("rows").iter().map(count).sum::<u64>(),
-        by_code.values().filter_map(Value::as_u64).sum::<u64>()
+        by_code.flat_map(serde_json::Map::values).filter_map(Value::as_u64).sum::<u64>()
     );
 }

@@ -112,7 +112,9 @@ impl Place {
     fn assert_untouched(&self, others: &[&str]) {
         assert_eq!(self.reservations(), []);
         let mut names = names(self.0.path());
-        names.retain(|name| !["ledger.sqlite3", "plan.parquet"].contains(&name.as_str()));
+        names.retain(|name| {
+            !["ledger.sqlite3", "ledger.sqlite3.synced", "plan.parquet"].contains(&name.as_str())
+        });
         assert_eq!(names, others);
     }
 }

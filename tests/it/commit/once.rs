@@ -75,7 +75,10 @@ fn of_two_plans_that_want_the_last_budget_one_gets_it() {
         assert!(outs[won].exists() && !outs[1 - won].exists());
         forget(&place, &[&outs[0], &outs[1]]);
     }
-    assert_eq!(names(place.0.path()), ["1.parquet", "2.parquet", "cam1", "cam2", "ledger.sqlite3"]);
+    assert_eq!(
+        names(place.0.path()),
+        ["1.parquet", "2.parquet", "cam1", "cam2", "ledger.sqlite3", "ledger.sqlite3.synced"]
+    );
     eprintln!("the first plan won {} rounds, the second {}", winners[0], winners[1]);
 }
 
@@ -97,7 +100,11 @@ fn of_two_processes_that_commit_the_same_plan_one_does() {
         check(&out);
         forget(&place, &[&out]);
     }
-    assert_eq!(names(place.0.path()), ["1.parquet", "cam1", "ledger.sqlite3"], "no temporary folder stays");
+    assert_eq!(
+        names(place.0.path()),
+        ["1.parquet", "cam1", "ledger.sqlite3", "ledger.sqlite3.synced"],
+        "no temporary folder stays"
+    );
 }
 
 /// Whatever is in a commit's folder is whole.
@@ -151,7 +158,7 @@ fn a_commit_that_is_killed_is_finished_by_the_next_one() {
     assert!(place.spawn_commit(&plan, &out).output().expect("it starts").status.success());
     assert_eq!(
         names(place.0.path()),
-        ["1.parquet", "cam1", "ledger.sqlite3", "out"],
+        ["1.parquet", "cam1", "ledger.sqlite3", "ledger.sqlite3.synced", "out"],
         "what was left is removed"
     );
     let history = place.ledger().history(None, None).expect("it can be read");
