@@ -43,7 +43,7 @@ pub(super) fn if_fixed(header: &RunHeader, summary: &Summary) -> Option<String> 
 /// What to do next, as labels and texts with commands.
 pub(super) fn next_steps(header: &RunHeader, summary: &Summary) -> Vec<(&'static str, String)> {
     let totals = &summary.totals;
-    let source = quoted(header.root.as_deref().unwrap_or(&header.origin.location));
+    let source = quoted(&header.origin.location);
     let profile = match &*header.profile_from {
         "nexus" => String::new(),
         profile => format!(" --profile {}", quoted(profile)),

@@ -142,8 +142,8 @@ fn in_the_container(asset: &Value, of_the_folder: &Value) -> Value {
     expected["name"] = format!("{PREFIX}{name}").into();
     expected["etag"] = asset["etag"].clone();
     expected["last_modified"] = asset["last_modified"].clone();
-    // A folder has no types. Azurite's default says nothing of the content.
-    expected["content_type"] = "application/octet-stream".into();
+    // A file has no type.
+    expected["content_type"] = asset["content_type"].clone();
     expected
 }
 
