@@ -4,6 +4,7 @@
 // and the rest (the Azure SDK, TLS with its C code) would be built with sanitizers for nothing.
 #[path = "../../../src/examine.rs"]
 pub mod examine;
+pub mod files;
 #[path = "../../../src/model/mod.rs"]
 pub mod model;
 #[path = "../../../src/probe/mod.rs"]
@@ -23,7 +24,7 @@ use bytes::Bytes;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 
 use model::{ByteRange, Facts};
-use probe::{MAX_ASKS, MAX_HELD, MAX_READS, Probe, Step, Want};
+use probe::{MAX_ASKS, MAX_READS, Probe, Step, Want};
 
 /// Nodes that an outline may have, and letters that one of them may have.
 const MAX_NODES: usize = 1000;
