@@ -305,7 +305,7 @@ fn an_incomplete_run_is_marked_in_every_format() {
     for (format, mark) in [
         ("text", "INCOMPLETE  "),
         ("json", "\"complete\":false,\"incomplete\":\""),
-        ("csv", "\r\n,,,,,,,,,,,,,,,,,,incomplete,,,,,"),
+        ("csv", ",,,,incomplete,,,,"),
         ("junit", "<error message=\"INCOMPLETE: "),
         ("sarif", "\"executionSuccessful\":false,"),
         ("github", "::error title=INCOMPLETE::"),

@@ -128,6 +128,8 @@ fn plan(path: &Path) -> (u64, Vec<Asset>) {
 pub(crate) fn without_versions(mut assets: Vec<Asset>) -> Vec<Asset> {
     for asset in &mut assets {
         asset.blob.last_modified = None;
+        // These reports have no column for it.
+        asset.blob.declared = Default::default();
         if asset.reads.requests == 0 {
             asset.blob.etag = None;
         }

@@ -166,8 +166,7 @@ fn a_dry_run_spends_what_the_ledger_has_left() {
     let mut images = document["quota"]["images"].take();
     let shortage = images["shortage"].take();
     assert_eq!((&shortage["demand"], &shortage["shortfall"]), (&29.into(), &9.into()));
-    let gauge =
-        json!({"limit": 120, "used_before": 100, "cost": 20, "left": 0, "fits": false, "shortage": null});
+    let gauge = json!({"unit": "images", "limit": 120, "used_before": 100, "cost": 20, "left": 0, "fits": false, "shortage": null});
     assert_eq!(images, gauge);
     let options = ["--image-quota", "20", "--frame-quota", "500", "--format", "json"];
     let mut stated = Presync::dry_run(demo()).args(options).run().json();
