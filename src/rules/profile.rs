@@ -323,7 +323,9 @@ mod tests {
             let key = wrong.split(' ').next().unwrap_or_default();
             let text = include_str!("nexus.toml").lines().filter(|line| !line.starts_with(key));
             let text = format!("{wrong}\n{}", text.collect::<Vec<_>>().join("\n"));
-            assert!(Profile::parse(&text, "mine.toml").expect_err(wrong).message().contains(says), "{wrong}");
+            let error = Profile::parse(&text, "mine.toml").expect_err(wrong);
+            let excerpt = error.excerpt().unwrap_or_default();
+            assert!(error.message().contains(says) || excerpt.contains(says), "{wrong}: {error}");
         }
         let text = include_str!("nexus.toml").replace("\"3gp\"", "\"jpeg\"");
         assert!(
