@@ -102,7 +102,12 @@ fn spark_makes_the_plans_of_one_run() {
     assert!(server.stats().of(Kind::Read) > BLOBS, "what the executor had not handed over was read again");
     let (of_spark, of_one) = (read(merged(&path(&folder, "media"))), read(path(&folder, "media.parquet")));
     assert_eq!((&of_spark.0.id, &of_spark.0.summary), (&of_one.0.id, &of_one.0.summary));
-    assert!(of_spark.1 == of_one.1, "the assets of 100,000 blobs are the same");
+    // The rows of an engine have no column for the declared type.
+    let without_types = |mut assets: Vec<Asset>| {
+        assets.iter_mut().for_each(|asset| asset.blob.declared = Default::default());
+        assets
+    };
+    assert!(without_types(of_spark.1) == without_types(of_one.1), "the assets of 100,000 blobs are the same");
 
     for name in ["azurite", "cam"] {
         let (of_spark, of_one) =
