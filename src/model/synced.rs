@@ -67,7 +67,7 @@ pub struct OnPlatform {
 pub enum SyncState {
     /// It is not there.
     New,
-    /// Another version is there, or one that cannot be told from another.
+    /// A different version is there, or one whose version is unknown.
     Changed,
     /// This version is there.
     Unchanged,

@@ -1,4 +1,4 @@
-//! The Azure CLI commands that users are told to run. Nothing else writes one down, so that each has all its arguments
+//! The Azure CLI commands for users to run. All of them are built here, so that each has all its arguments
 //! and is quoted for its shell.
 
 use std::borrow::Cow;

@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_the_kernel_makes_up_is_not_entered() {
-        let error = LocalSource::open("/proc").expect_err("it is no folder of files");
+        let error = LocalSource::open("/proc").expect_err("it has no files to sync");
         assert_eq!(error.message(), "'/proc' shows the system's own state, not files");
         let folder = tempfile::tempdir().expect("a folder");
         symlink("/proc/self", folder.path().join("me")).expect("a link");
