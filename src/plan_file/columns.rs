@@ -11,8 +11,8 @@ use parquet::schema::types::Type;
 use super::fields::{
     Done, access_reason, add_nanoseconds, blank_finding, charge_mut, etag, fit, four_cc, gap_cost_mut,
     ignore, ignore_text, malformed, malformed_mut, modified, owned, pick, pick_some, set, set_access,
-    set_access_reason, set_format, set_modified, set_orientation_read, set_sync_state, some, text, track,
-    track_mut, video, video_mut,
+    set_access_reason, set_earlier, set_format, set_modified, set_orientation_read, set_sync_state, some,
+    text, track, track_mut, video, video_mut,
 };
 use super::signed;
 use crate::model::{
@@ -235,6 +235,8 @@ pub(crate) static COLUMNS: &[Column] = &[
         ),
     ),
     Column { name: "findings", required: true, cells: Cells::List(FINDINGS) },
+    // The codes of the baseline's findings; a row of a run without a baseline has none.
+    optional("baseline_codes", Text(|a, _| Some(a.earlier?.to_string().into()), set_earlier)),
     required(
         "reads_requests",
         Int(|a, _| Some(a.reads.requests.into()), |a, _, requests| fit(&mut a.reads.requests, requests)),

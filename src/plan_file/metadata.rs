@@ -19,6 +19,7 @@ pub(super) const FORMAT_KEY: &str = "presync.format_version";
 const ROOT: &str = "presync.root";
 const WORKSPACE: &str = "presync.workspace";
 const IF_FIXED: &str = "presync.if_fixed";
+const WARNINGS: &str = "presync.warnings";
 const SYNCED: &str = "presync.synced";
 
 /// Why the metadata isn't that of a readable plan.
@@ -74,6 +75,7 @@ pub(super) fn pairs(plan: &Plan) -> serde_json::Result<Vec<KeyValue>> {
     if let Some(changes) = &summary.changes {
         pairs.push(("presync.changes", serde_json::to_string(changes)?));
     }
+    pairs.push((WARNINGS, summary.warnings.to_string()));
     pairs.push((IF_FIXED, serde_json::to_string(&summary.if_fixed)?));
     if let Some(synced) = &summary.synced {
         pairs.push((SYNCED, serde_json::to_string(synced)?));
@@ -120,6 +122,7 @@ pub(super) fn plan(pairs: &[KeyValue]) -> Result<Plan, Refused> {
         basenames_compared: pairs.json("presync.basenames_compared")?,
         changes: pairs.maybe_json("presync.changes")?,
         if_fixed: pairs.maybe_json(IF_FIXED)?.unwrap_or_default(),
+        warnings: pairs.maybe_json(WARNINGS)?.unwrap_or_default(),
         synced: pairs.maybe_json(SYNCED)?,
         incomplete,
     };

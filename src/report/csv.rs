@@ -7,7 +7,7 @@ use std::time::Duration;
 use csv::{Terminator, Writer, WriterBuilder};
 use serde::Serialize;
 
-use super::record::{AssetRecord, FindingRecord};
+use super::record::{AssetRecord, FindingRecord, since_baseline};
 use super::{Out, written};
 use crate::files::cell::cell;
 use crate::model::error::Result;
@@ -53,7 +53,7 @@ impl<'a, T: Into<Cell<'a>>> From<Option<T>> for Cell<'a> {
 type Column = (&'static str, for<'a> fn(&'a AssetRecord<'a>) -> Cell<'a>);
 
 /// The columns: the fields of the JSON record, with `cost`, `reads` and `findings` split up.
-const COLUMNS: [Column; 32] = [
+const COLUMNS: [Column; 34] = [
     ("name", |asset| asset.name.into()),
     ("size", |asset| asset.size.into()),
     ("etag", |asset| asset.etag.into()),
@@ -83,6 +83,8 @@ const COLUMNS: [Column; 32] = [
     ("codes", |asset| joined(asset, ";", |finding| finding.code)),
     ("messages", |asset| joined(asset, "; ", |finding| finding.message)),
     ("fix", |asset| worst_fix(asset).into()),
+    ("new", |asset| new_codes(asset).into()),
+    ("fixed", |asset| Some(asset.fixed.join(";")).filter(|codes| !codes.is_empty()).into()),
     ("reads_requests", |asset| u64::from(asset.reads.requests).into()),
     ("reads_retries", |asset| u64::from(asset.reads.retries).into()),
     ("reads_bytes", |asset| asset.reads.bytes.into()),
@@ -94,6 +96,13 @@ fn joined<'a>(
     part: fn(&'a FindingRecord<'a>) -> &'a str,
 ) -> Cell<'a> {
     asset.findings.iter().map(part).collect::<Vec<_>>().join(separator).into()
+}
+
+/// The codes of the findings that the baseline does not have.
+fn new_codes(asset: &AssetRecord<'_>) -> Option<String> {
+    let is_new = |finding: &&FindingRecord<'_>| finding.baseline == Some(since_baseline(true));
+    let codes: Vec<_> = asset.findings.iter().filter(is_new).map(|finding| finding.code).collect();
+    (!codes.is_empty()).then(|| codes.join(";"))
 }
 
 /// The first fix of an error, or otherwise of any finding.
@@ -125,6 +134,17 @@ impl Sink for Csv {
 
     fn finish(mut self: Box<Self>, summary: &Summary, _elapsed: Duration) -> Result<()> {
         written(|| {
+            let findings = summary.changes.iter().filter_map(|changes| changes.findings.as_ref());
+            for fixed in findings.flat_map(|findings| &findings.fixed).filter(|fixed| fixed.is_gone) {
+                // No asset has such a verdict: what the baseline found on it was fixed by removing it.
+                let cells = COLUMNS.map(|(name, _)| match name {
+                    "name" => fixed.name.as_str().into(),
+                    "verdict" => "gone".into(),
+                    "fixed" => fixed.code.as_str().into(),
+                    _ => Cell::Empty(()),
+                });
+                self.out.serialize(cells.as_slice())?;
+            }
             if let Some(why) = &summary.incomplete {
                 // No blob has an empty name, so this row cannot be mistaken for an asset.
                 let cells = COLUMNS.map(|(name, _)| match name {

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use super::changes;
 use super::groups::{FindingGroup, Groups};
-use super::layout::{MAX_WIDTH, counted, cut, number, shown};
+use super::layout::{MAX_WIDTH, cut, number, shown};
 use super::{Out, written};
 use crate::model::error::Result;
 use crate::model::{Asset, Code, Gauge, Kind, Severity};
@@ -65,10 +66,9 @@ struct Annotation {
 
 impl Annotation {
     fn of(code: Code, group: &FindingGroup) -> Self {
-        let mut lines =
-            vec![format!("{}: {}", counted(group.count, "asset", "assets"), rules::summary(code))];
+        let mut lines = vec![format!("{}: {}", group.counted(), rules::summary(code))];
         for example in &group.examples {
-            lines.push(format!("{}: {}", line(&example.name), line(&example.message)));
+            lines.push(format!("{}{}: {}", example.mark(), line(&example.name), line(&example.message)));
         }
         if group.more() > 0 {
             lines.push(format!("and {} more", number(group.more())));
@@ -120,7 +120,9 @@ fn totals(header: &RunHeader, summary: &Summary) -> String {
         true => String::new(),
         false => format!("\nrules: {}", line(&profile.overrides.to_string())),
     };
-    format!("{}: {verdicts}\n{}{changed}", line(&header.origin.location), gauges.join(", "))
+    let since: String =
+        changes::lines(summary).into_iter().map(|text| format!("\n{}", line(&text))).collect();
+    format!("{}: {verdicts}\n{}{changed}{since}", line(&header.origin.location), gauges.join(", "))
 }
 
 /// Untrusted text as part of a line, cut so that an annotation stays well below the limit of 64 KiB.

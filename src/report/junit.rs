@@ -10,12 +10,13 @@ use std::time::Duration;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
+use super::changes::{self, findings_of};
 use super::groups::{FindingGroup, Groups};
-use super::layout::{counted, number, shown};
+use super::layout::{number, shown};
 use super::{Out, written};
 use crate::model::error::Result;
 use crate::model::{Asset, Code, Severity};
-use crate::plan::{RunHeader, Sink, Summary};
+use crate::plan::{FindingChanges, FindingCounts, RunHeader, Sink, Summary};
 use crate::rules;
 
 /// The most assets named for each rule. Each takes at most about 20 KiB, usually 100 bytes.
@@ -103,6 +104,12 @@ impl Suite<'_> {
             ("images", totals.images.to_string()),
             ("frames", totals.frames.to_string()),
         ];
+        let counts = findings_of(self.summary).map(FindingChanges::counts);
+        let changed = counts.map(|FindingCounts { new, unchanged, fixed }| {
+            [("new", new), ("unchanged", unchanged), ("fixed", fixed)]
+                .map(|(name, count)| (name, count.to_string()))
+        });
+        let properties: Vec<_> = properties.into_iter().chain(changed.into_iter().flatten()).collect();
         xml.create_element("properties").write_inner_content(|xml| {
             properties.iter().try_for_each(|(name, value)| {
                 let property = xml.create_element("property");
@@ -128,8 +135,13 @@ impl Suite<'_> {
                     result(xml, element, code.as_str(), &headline(code, group), &listing(group))?;
                 }
             }
-            if let Some(group) = of(Severity::Warning) {
-                let text = format!("warning: {}\n{}", headline(code, group), listing(group));
+            let warning = of(Severity::Warning)
+                .map(|group| format!("warning: {}\n{}", headline(code, group), listing(group)));
+            let fixed =
+                findings_of(self.summary).and_then(|changes| changes::fixed(changes, Some(code), EXAMPLES));
+            let text: String =
+                warning.into_iter().chain(fixed.map(|fixed| xml_text(&fixed) + "\n")).collect();
+            if !text.is_empty() {
                 xml.create_element("system-out").write_text_content(BytesText::new(&text))?;
             }
             Ok(())
@@ -161,7 +173,7 @@ fn result<W: Write>(
 }
 
 fn headline(code: Code, group: &FindingGroup) -> String {
-    format!("{}: {}", counted(group.count, "asset", "assets"), rules::summary(code))
+    format!("{}: {}", group.counted(), rules::summary(code))
 }
 
 /// One line per asset, and the first fix.
@@ -169,7 +181,8 @@ fn listing(group: &FindingGroup) -> String {
     let mut text = String::new();
     for example in &group.examples {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}: {}", xml_text(&example.name), xml_text(&example.message));
+        let (mark, name) = (example.mark(), xml_text(&example.name));
+        let _ = writeln!(text, "{mark}{name}: {}", xml_text(&example.message));
     }
     if group.more() > 0 {
         let _ = writeln!(text, "and {} more", number(group.more()));

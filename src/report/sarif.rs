@@ -13,6 +13,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::changes::ChangesRecord;
 use super::groups::once_a_rule;
 use super::layout::{counted, shown};
 use super::record::{QuotaRecord, TotalsRecord};
@@ -54,7 +55,7 @@ impl Sarif {
 impl Sink for Sarif {
     fn settled(&mut self, asset: &Asset) -> Result<()> {
         for finding in once_a_rule(asset) {
-            self.found.add(asset.blob.name.as_str(), finding);
+            self.found.add(asset.blob.name.as_str(), finding, asset.is_new(finding.code));
         }
         Ok(())
     }
@@ -75,6 +76,10 @@ impl Sink for Sarif {
                     overrides: &header.profile.overrides,
                     quota: QuotaRecord::new(header.admit, Some(&header.profile), summary),
                     totals: TotalsRecord::new(&summary.totals, elapsed.as_secs_f64()),
+                    changes: summary
+                        .changes
+                        .as_ref()
+                        .map(|changes| ChangesRecord::new(changes, &summary.totals)),
                 },
             }],
         };
@@ -112,6 +117,8 @@ struct SarifProperties<'a> {
     overrides: &'a Overrides,
     quota: QuotaRecord<'a>,
     totals: TotalsRecord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<ChangesRecord<'a>>,
 }
 
 /// The rules, in the order of [`Code::ALL`].
@@ -179,10 +186,12 @@ struct FoundAssets {
     uris: Vec<String>,
     message: String,
     fix: Option<String>,
+    /// How many the baseline does not have; `None` without a baseline.
+    new: Option<u64>,
 }
 
 impl FolderFindings {
-    fn add(&mut self, name: &str, finding: &Finding) {
+    fn add(&mut self, name: &str, finding: &Finding, is_new: Option<bool>) {
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
         let mut key = (Reverse(finding.severity), finding.code, Some(folder.to_owned()));
         let in_reserve = Code::ALL.len() * Severity::ALL.len();
@@ -196,8 +205,12 @@ impl FolderFindings {
             uris: Vec::new(),
             message: finding.message.clone(),
             fix: finding.fix.clone(),
+            new: None,
         });
         assets.count += 1;
+        if let Some(is_new) = is_new {
+            *assets.new.get_or_insert_default() += u64::from(is_new);
+        }
         // GitHub does not show a result without a location, so the first one is always added.
         let is_named = assets.uris.len() < MAX_LOCATIONS && self.location_bytes < MAX_LOCATION_BYTES;
         if assets.uris.is_empty() || is_named {
@@ -247,7 +260,7 @@ fn result(severity: Severity, code: Code, folder: Option<&str>, assets: &FoundAs
         } })
     };
     let fingerprint = fingerprint([source, code.as_str(), folder.unwrap_or("\n")]);
-    json!({
+    let mut result = json!({
         "ruleId": code.as_str(),
         "ruleIndex": Code::ALL.iter().position(|other| *other == code),
         "level": level(severity),
@@ -256,7 +269,19 @@ fn result(severity: Severity, code: Code, folder: Option<&str>, assets: &FoundAs
         "occurrenceCount": assets.count,
         // GitHub identifies an alert by the second fingerprint, which it otherwise computes from the lines of a file.
         "partialFingerprints": { "sourceRuleFolder/v1": fingerprint, "primaryLocationLineHash": fingerprint },
-    })
+    });
+    if let Some(new) = assets.new {
+        let state = if new == assets.count {
+            "new"
+        } else if new == 0 {
+            "unchanged"
+        } else {
+            "updated"
+        };
+        result["baselineState"] = json!(state);
+        result["properties"] = json!({ "new": new });
+    }
+    result
 }
 
 fn fingerprint(parts: [&str; 3]) -> String {
@@ -340,9 +365,9 @@ mod tests {
         for (folders, folder) in [(12_000, "f".to_owned()), (2_000, "é".repeat(1_000))] {
             let mut found = FolderFindings::default();
             for number in 0..folders {
-                (0..3).for_each(|file| found.add(&format!("{folder}{number}/{file}.jpg"), &finding));
+                (0..3).for_each(|file| found.add(&format!("{folder}{number}/{file}.jpg"), &finding, None));
             }
-            (0..1_000).for_each(|file| found.add(&format!("{folder}0/{file}.png"), &finding));
+            (0..1_000).for_each(|file| found.add(&format!("{folder}0/{file}.png"), &finding, None));
             let results: Vec<_> = SarifResults { found: &found, source: "here" }.iter().collect();
             assert!((400..=MAX_RESULTS).contains(&results.len()), "{}", results.len());
             let locations = |result: &Value| result["locations"].as_array().expect("a list").len();

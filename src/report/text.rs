@@ -194,7 +194,8 @@ fn rule(
     severity: Severity,
 ) -> io::Result<()> {
     let style = style::of(severity);
-    let summary = cut(rules::summary(code), width - 40);
+    let new = group.new.map_or(String::new(), |new| format!("{} new; ", number(new)));
+    let summary = cut(&format!("{new}{}", rules::summary(code)), width - 40);
     let total = number(group.count);
     writeln!(
         out,
@@ -203,10 +204,14 @@ fn rule(
     )?;
     let examples = &group.examples;
     let room = width - 10;
-    let longest = examples.iter().map(|example| columns(&shown(&example.name))).max().unwrap_or(0);
+    let longest = examples
+        .iter()
+        .map(|example| columns(example.mark()) + columns(&shown(&example.name)))
+        .max()
+        .unwrap_or(0);
     let names = longest.min(room * 2 / 5);
     for example in examples {
-        let name = cut(&shown(&example.name), names);
+        let name = cut(&format!("{}{}", example.mark(), shown(&example.name)), names);
         let pad = " ".repeat(names - columns(&name));
         let message = cut(&shown(&example.message), room - names - 2);
         writeln!(out, "          {name}{pad}  {DIM}{message}{DIM:#}")?;
