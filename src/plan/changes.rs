@@ -127,6 +127,13 @@ impl FindingChanges {
         }
     }
 
+    /// Counts findings that the earlier plan cannot have.
+    pub(crate) fn add_new(&mut self, findings: &[(Code, u64)]) {
+        for (code, count) in findings {
+            self.by_code.entry(*code).or_default().new += count;
+        }
+    }
+
     /// Adds those of other assets.
     pub(crate) fn add_all(&mut self, other: Self) {
         for (code, counts) in other.by_code {

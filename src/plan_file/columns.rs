@@ -403,10 +403,20 @@ const FINDINGS: List = List {
 /// The last column of a shard's part: the position of each asset in the whole listing, counted from 0. It is not part of
 /// an asset, so plans do not have it.
 pub(super) const POSITION: &str = "listing_position";
+/// The last column of a table of several containers: the container of each asset.
+const CONTAINER: &str = "container";
 
-/// The columns as a Parquet schema, with or without [`POSITION`]. An element of a list has the names that the format requires (Parquet,
+/// The column that a file has besides those of an asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extra {
+    None,
+    Position,
+    Container,
+}
+
+/// The columns as a Parquet schema. An element of a list has the names that the format requires (Parquet,
 /// LogicalTypes.md, "Lists").
-pub(super) fn schema(has_positions: bool) -> Result<Type> {
+pub(super) fn schema(extra: Extra) -> Result<Type> {
     let mut columns = String::new();
     for column in COLUMNS {
         columns += &match &column.cells {
@@ -427,9 +437,11 @@ pub(super) fn schema(has_positions: bool) -> Result<Type> {
             }
         };
     }
-    if has_positions {
-        columns += &format!("required int64 {POSITION}; ");
-    }
+    columns += &match extra {
+        Extra::None => String::new(),
+        Extra::Position => format!("required int64 {POSITION}; "),
+        Extra::Container => format!("required binary {CONTAINER} (STRING); "),
+    };
     parse_message_type(&format!("message plan {{ {columns} }}"))
 }
 

@@ -329,7 +329,7 @@ fn a_number_that_no_column_holds_is_the_greatest_that_one_does() {
 /// A part as another program writes it: without positions, and with its rows in this order.
 fn write_part(path: &std::path::Path, names: &[String]) {
     let file = crate::files::whole::WholeFile::create(path).expect("a file");
-    let mut rows = write::RowWriter::new(file, path, false).expect("a file");
+    let mut rows = write::RowWriter::new(file, path, columns::Extra::None).expect("a file");
     for name in names {
         let blob = Blob { size: name.len() as u64, ..Blob::not_entered(name.as_str()) };
         let (cost, reads, facts) = (Cost::default(), Reads::default(), Facts::of(Format::Unknown));

@@ -7,12 +7,15 @@ use std::time::Duration;
 use csv::{Terminator, Writer, WriterBuilder};
 use serde::Serialize;
 
+use super::audit::rows;
+use super::changes::findings_of;
 use super::record::{AssetRecord, FindingRecord, since_baseline};
 use super::{Out, written};
 use crate::files::cell::cell;
 use crate::model::error::Result;
 use crate::model::{Asset, Severity};
-use crate::plan::{Sink, Summary};
+use crate::plan::audit::Audit;
+use crate::plan::{FindingChanges, Sink, Summary};
 
 /// A cell of a row.
 #[derive(Serialize)]
@@ -115,46 +118,93 @@ fn worst_fix<'a>(asset: &'a AssetRecord<'a>) -> Option<&'a str> {
 /// The CSV report, written during the run.
 pub(super) struct Csv {
     out: Writer<Out>,
+    /// In a report of several containers, the one that the next rows are of.
+    container: Option<String>,
 }
 
 impl Csv {
     pub(super) fn new(out: Out) -> io::Result<Self> {
-        let mut out = WriterBuilder::new().has_headers(false).terminator(Terminator::CRLF).from_writer(out);
-        out.write_record(COLUMNS.map(|(name, _)| name))?;
-        Ok(Self { out })
+        Self::with(out, None)
     }
+
+    /// With a first column for the container.
+    pub(super) fn of_containers(out: Out) -> io::Result<Self> {
+        Self::with(out, Some(String::new()))
+    }
+
+    fn with(out: Out, container: Option<String>) -> io::Result<Self> {
+        let mut out = WriterBuilder::new().has_headers(false).terminator(Terminator::CRLF).from_writer(out);
+        let first = container.iter().map(|_| "container");
+        out.write_record(first.chain(COLUMNS.map(|(name, _)| name)))?;
+        Ok(Self { out, container })
+    }
+
+    /// Begins the rows of a container.
+    pub(super) fn begin(&mut self, container: &str) {
+        self.container = Some(container.to_owned());
+    }
+
+    fn row(&mut self, cells: [Cell<'_>; COLUMNS.len()]) -> io::Result<()> {
+        let container = self.container.as_deref().map(Cell::from);
+        Ok(self.out.serialize(container.into_iter().chain(cells).collect::<Vec<_>>())?)
+    }
+
+    /// Writes the rows that are no assets: findings of assets that are gone, and why the listing was not judged to its
+    /// end.
+    pub(super) fn end(
+        &mut self,
+        changes: Option<&FindingChanges>,
+        incomplete: Option<&str>,
+    ) -> io::Result<()> {
+        let fixed = changes.map_or(&[][..], |changes| &changes.fixed);
+        for fixed in fixed.iter().filter(|fixed| fixed.is_gone) {
+            // No asset has such a verdict: what the baseline found on it was fixed by removing it.
+            self.row(COLUMNS.map(|(name, _)| match name {
+                "name" => fixed.name.as_str().into(),
+                "verdict" => "gone".into(),
+                "fixed" => fixed.code.as_str().into(),
+                _ => Cell::Empty(()),
+            }))?;
+        }
+        let Some(why) = incomplete else { return Ok(()) };
+        // No blob has an empty name, so this row cannot be mistaken for an asset.
+        self.row(COLUMNS.map(|(name, _)| match name {
+            "verdict" => "incomplete".into(),
+            "messages" => why.into(),
+            _ => Cell::Empty(()),
+        }))
+    }
+
+    pub(super) fn flush(mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Writes the assets of an audit, with their container in the first column.
+pub(super) fn audit(audit: &Audit, out: Out) -> Result<()> {
+    let mut csv = Csv::of_containers(out).map_err(|error| super::output(&error))?;
+    for container in &audit.containers {
+        csv.begin(&container.name);
+        for asset in rows::assets(audit, container)? {
+            csv.settled(&asset?)?;
+        }
+        let summary = container.outcome.summary().filter(|_| audit.counts(container));
+        let why = (!container.outcome.is_complete()).then(|| rows::why(container));
+        written(|| csv.end(summary.and_then(findings_of), why.as_deref()))?;
+    }
+    written(|| csv.flush())
 }
 
 impl Sink for Csv {
     fn settled(&mut self, asset: &Asset) -> Result<()> {
         let asset = AssetRecord::new(asset);
-        let cells = COLUMNS.map(|(_, value)| value(&asset));
-        written(|| Ok(self.out.serialize(cells.as_slice())?))
+        written(|| self.row(COLUMNS.map(|(_, value)| value(&asset))))
     }
 
     fn finish(mut self: Box<Self>, summary: &Summary, _elapsed: Duration) -> Result<()> {
         written(|| {
-            let findings = summary.changes.iter().filter_map(|changes| changes.findings.as_ref());
-            for fixed in findings.flat_map(|findings| &findings.fixed).filter(|fixed| fixed.is_gone) {
-                // No asset has such a verdict: what the baseline found on it was fixed by removing it.
-                let cells = COLUMNS.map(|(name, _)| match name {
-                    "name" => fixed.name.as_str().into(),
-                    "verdict" => "gone".into(),
-                    "fixed" => fixed.code.as_str().into(),
-                    _ => Cell::Empty(()),
-                });
-                self.out.serialize(cells.as_slice())?;
-            }
-            if let Some(why) = &summary.incomplete {
-                // No blob has an empty name, so this row cannot be mistaken for an asset.
-                let cells = COLUMNS.map(|(name, _)| match name {
-                    "verdict" => "incomplete".into(),
-                    "messages" => why.as_str().into(),
-                    _ => Cell::Empty(()),
-                });
-                self.out.serialize(cells.as_slice())?;
-            }
-            self.out.flush()
+            self.end(findings_of(summary), summary.incomplete.as_deref())?;
+            self.flush()
         })
     }
 }

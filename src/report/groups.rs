@@ -74,6 +74,11 @@ impl Groups {
 
     /// Counts the asset once for each rule that it breaks.
     pub(super) fn add(&mut self, asset: &Asset) {
+        self.add_in("", asset);
+    }
+
+    /// The same, with what comes before its name.
+    pub(super) fn add_in(&mut self, place: &str, asset: &Asset) {
         for finding in once_a_rule(asset) {
             let group = self.by_rule.entry((Reverse(finding.severity), finding.code)).or_default();
             group.count += 1;
@@ -82,13 +87,13 @@ impl Groups {
                 *group.new.get_or_insert_default() += u64::from(is_new);
             }
             let new = group.examples.iter().take_while(|example| example.is_new == Some(true)).count();
-            let place = if is_new == Some(true) { new } else { group.examples.len() };
-            if place < self.most {
+            let at = if is_new == Some(true) { new } else { group.examples.len() };
+            if at < self.most {
                 group.examples.truncate(self.most - 1);
                 group.examples.insert(
-                    place,
+                    at,
                     FindingExample {
-                        name: asset.blob.name.as_str().to_owned(),
+                        name: format!("{place}{}", asset.blob.name),
                         message: finding.message.clone(),
                         fix: finding.fix.clone(),
                         is_new,

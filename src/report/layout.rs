@@ -133,7 +133,7 @@ pub(super) fn number(value: u64) -> String {
 }
 
 /// `1 asset`, `2 assets`.
-pub(super) fn counted(value: u64, one: &str, many: &str) -> String {
+pub(crate) fn counted(value: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(value), if value == 1 { one } else { many })
 }
 
