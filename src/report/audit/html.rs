@@ -11,7 +11,7 @@ use crate::plan::audit::{Audit, Container, ContainerOutcome, Together};
 use crate::plan::{FolderSum, RunHeader, Summary};
 use crate::report::groups::{FindingGroup, Groups};
 use crate::report::html::{escaped, hash};
-use crate::report::layout::{bytes, counted, number, shown};
+use crate::report::layout::{bytes, number, shown};
 use crate::report::{Out, changes, next, written};
 use crate::rules;
 
@@ -40,7 +40,7 @@ pub(super) fn write(audit: &Audit, mut out: Out) -> Result<()> {
     let page = Page { audit, totals: audit.totals(), has_section };
     written(|| {
         let (style, script) = (hash(STYLE), hash(SCRIPT));
-        let verdict = escaped(&page.verdict());
+        let verdict = escaped(&rows::verdict(audit));
         write!(
             out,
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -68,27 +68,6 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn verdict(&self) -> String {
-        let (totals, containers) = (&self.totals, self.audit.containers.len() as u64);
-        let of = counted(containers, "container", "containers");
-        let assets = counted(totals.listed - totals.skipped, "asset", "assets");
-        let incomplete = self.audit.containers.iter().filter(|container| !container.outcome.is_complete());
-        let seen = match (totals.rejected, totals.unknown) {
-            (0, 0) if totals.listed == totals.skipped => "There is nothing to sync.".to_owned(),
-            (0, 0) => format!("All {assets} of {of} will sync."),
-            (rejected, 0) => format!("{} of {assets} in {of} will be left out.", number(rejected)),
-            (rejected, unknown) => format!(
-                "{} of {assets} in {of} will be left out, {} could not be judged.",
-                number(rejected),
-                number(unknown)
-            ),
-        };
-        match incomplete.count() as u64 {
-            0 => seen,
-            missing => format!("Incomplete: {} of {of} not fully examined. {seen}", number(missing)),
-        }
-    }
-
     fn overview(&self, verdict: &str) -> String {
         let mut notes = String::new();
         for text in rows::sums(self.audit) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::model::error::Result;
 use crate::plan::audit::Audit;
 use crate::plan_file::TableWriter;
-use crate::report::{Format, Out, csv, github, json as assets, junit, sarif, written};
+use crate::report::{Format, Out, csv, github, json as assets, junit, markdown, sarif, written};
 
 mod html;
 mod json;
@@ -38,6 +38,7 @@ pub fn write(format: Format, audit: &Audit, out: impl Write + Send + 'static, wi
         Format::Sarif => sarif::audit(audit, out),
         Format::Github => github::audit(audit, out),
         Format::Html => html::write(audit, out),
+        Format::Markdown => markdown::audit(audit, out),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::model::Asset;
 use crate::model::error::{Error, Result};
 use crate::plan::audit::{Audit, Container};
 use crate::plan_file::PlanReader;
-use crate::report::layout::{counted, shown};
+use crate::report::layout::{counted, number, shown};
 
 /// The most containers that are named in a line.
 const MAX_NAMED: usize = 5;
@@ -44,4 +44,26 @@ pub(in crate::report) fn sums(audit: &Audit) -> Vec<String> {
         changes.as_ref().map(|changes| format!("since the last audit: {}", changes::finding_counts(changes)));
     let fixed = changes.as_ref().and_then(|changes| changes::fixed(changes, None, MAX_NAMED));
     [empty(audit), since, fixed].into_iter().flatten().collect()
+}
+
+/// The result of the audit, in a sentence or two.
+pub(in crate::report) fn verdict(audit: &Audit) -> String {
+    let (totals, containers) = (audit.totals(), audit.containers.len() as u64);
+    let of = counted(containers, "container", "containers");
+    let assets = counted(totals.listed - totals.skipped, "asset", "assets");
+    let incomplete = audit.containers.iter().filter(|container| !container.outcome.is_complete());
+    let seen = match (totals.rejected, totals.unknown) {
+        (0, 0) if totals.listed == totals.skipped => "There is nothing to sync.".to_owned(),
+        (0, 0) => format!("All {assets} of {of} will sync."),
+        (rejected, 0) => format!("{} of {assets} in {of} will be left out.", number(rejected)),
+        (rejected, unknown) => format!(
+            "{} of {assets} in {of} will be left out, {} could not be judged.",
+            number(rejected),
+            number(unknown)
+        ),
+    };
+    match incomplete.count() as u64 {
+        0 => seen,
+        missing => format!("Incomplete: {} of {of} not fully examined. {seen}", number(missing)),
+    }
 }
