@@ -1,14 +1,14 @@
 //! The budget, spent on assets that the rules accept.
 
-use super::Changes;
 use super::basenames::{SeenBasenames, add_finding};
 use super::claim::{Turns, charge, claim};
 use super::curve::{Curves, Shortage};
 use super::if_fixed::IfFixed;
 use super::name_order::NameOrder;
+use super::{Changes, FindingChanges};
 use crate::model::{
-    Admit, Asset, BlobName, Code, Cost, Finding, Gone, Kind, Overrides, Quota, QuotaKind, SyncState,
-    SyncTotals, Totals, Verdict,
+    Admit, Asset, BlobName, Code, Cost, Finding, Gone, Kind, Overrides, Quota, QuotaKind, Severity,
+    SyncState, SyncTotals, Totals, Verdict,
 };
 use crate::rules::Profile;
 
@@ -36,6 +36,8 @@ pub struct Summary {
     pub out_of_order: Option<[BlobName; 2]>,
     /// The changes since an earlier plan, if one was given and the run is complete.
     pub changes: Option<Changes>,
+    /// Findings that only warn.
+    pub warnings: u64,
     /// The comparison with what is on the platform, if that is known.
     pub synced: Option<SyncTotals>,
     /// Why only the first part of the listing was settled; `None` if all of it was.
@@ -62,6 +64,8 @@ pub struct Budget {
     /// What one quota for everything counts, for messages.
     unit: String,
     if_fixed: IfFixed,
+    warnings: u64,
+    findings: FindingChanges,
     /// `None` until an asset was compared with what is on the platform.
     synced: Option<SyncTotals>,
 }
@@ -90,6 +94,8 @@ impl Budget {
             overrides: Overrides::default(),
             unit: OF_THE_QUOTA.to_owned(),
             if_fixed: IfFixed::default(),
+            warnings: 0,
+            findings: FindingChanges::default(),
             synced: None,
         }
     }
@@ -136,9 +142,15 @@ impl Budget {
             basenames_compared: self.basenames.is_complete(),
             out_of_order: self.names.broken().cloned(),
             changes: None,
+            warnings: self.warnings,
             synced: self.synced.clone(),
             incomplete: None,
         }
+    }
+
+    /// How the findings of the assets so far have changed since the baseline.
+    pub(crate) fn finding_changes(&self) -> &FindingChanges {
+        &self.findings
     }
 
     fn spend(&mut self, asset: &mut Asset) {
@@ -182,6 +194,9 @@ impl Budget {
     fn count(&mut self, asset: &Asset) {
         self.totals.add(asset);
         self.if_fixed.add(asset);
+        self.findings.add(asset);
+        let warnings = asset.findings.iter().filter(|finding| finding.severity == Severity::Warning);
+        self.warnings += warnings.count() as u64;
         if let Some(standing) = asset.synced {
             let synced = self.synced.get_or_insert_default();
             match (asset.verdict, standing.state) {
@@ -260,6 +275,7 @@ mod tests {
             verdict: Verdict::Accept,
             cost,
             synced: None,
+            earlier: None,
             findings,
             skipped: None,
             reads,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use super::audit::rows;
 use super::changes::ChangesRecord;
 use super::record::{
     AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, SyncedRecord, ToolRecord, TotalsRecord,
@@ -15,6 +16,7 @@ use super::{Out, Visible, written};
 use crate::files::temporary;
 use crate::model::error::Result;
 use crate::model::{Asset, BlobName, Code, Overrides};
+use crate::plan::audit::Audit;
 use crate::plan::{RunHeader, Sink, Summary};
 
 /// One asset per line.
@@ -39,6 +41,29 @@ impl Sink for Jsonl {
     fn finish(mut self: Box<Self>, _summary: &Summary, _elapsed: Duration) -> Result<()> {
         written(|| self.out.flush())
     }
+}
+
+/// An asset of an audit.
+#[derive(Serialize)]
+struct ContainerAsset<'a> {
+    container: &'a str,
+    #[serde(flatten)]
+    asset: AssetRecord<'a>,
+}
+
+/// Writes the assets of an audit, one per line, each with its container.
+pub(super) fn audit_lines(audit: &Audit, mut out: Out) -> Result<()> {
+    for container in &audit.containers {
+        for asset in rows::assets(audit, container)? {
+            let asset = asset?;
+            let record = ContainerAsset { container: &container.name, asset: AssetRecord::new(&asset) };
+            written(|| {
+                serde_json::to_writer(Visible::json(&mut out), &record)?;
+                out.write_all(b"\n")
+            })?;
+        }
+    }
+    written(|| out.flush())
 }
 
 /// One document. The totals come before the assets, so the assets are kept in a temporary file until the end: memory

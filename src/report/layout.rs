@@ -1,8 +1,10 @@
 //! Shared parts of text reports: the heading, numbers, and escaping of untrusted text.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anstyle::Style;
+use jiff::{Timestamp, Unit};
 use unicode_width::UnicodeWidthChar;
 
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
@@ -146,8 +148,14 @@ pub(super) fn number(value: u64) -> String {
 }
 
 /// `1 asset`, `2 assets`.
-pub(super) fn counted(value: u64, one: &str, many: &str) -> String {
+pub(crate) fn counted(value: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(value), if value == 1 { one } else { many })
+}
+
+/// When the run ended, to the second. A run in which the clock was turned so far that this is no time ended when it began.
+pub(super) fn ended(header: &RunHeader, elapsed: Duration) -> Timestamp {
+    let ended = header.begun.checked_add(elapsed).unwrap_or(header.begun);
+    ended.round(Unit::Second).unwrap_or(ended)
 }
 
 /// The width of a gauge, in columns.
