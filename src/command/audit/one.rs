@@ -13,7 +13,7 @@ use crate::command::empty::Nearby;
 use crate::command::examine::{Planned, check_baseline};
 use crate::command::ledger;
 use crate::files::own;
-use crate::model::Admit;
+use crate::model::{Admit, Filter};
 use crate::model::error::{Error, Result, reason};
 use crate::plan::audit::{
     Container, ContainerBasenames, ContainerOutcome, FolderCounts, ProjectBasenames, worst,
@@ -122,14 +122,16 @@ impl Auditor {
             );
             let ledger = self.ledger.as_ref().map(|(path, workspace)| (path.as_path(), workspace.as_str()));
             let synced = ledger::on_platform(ledger, None, &target.scope)?.synced;
+            let (listing, excluded) = source.list_filtered(&Filter::default());
             let task = Task {
+                excluded,
                 origin: Some(container.origin.clone()),
                 known,
                 synced,
                 admit: self.admit,
                 resources: Some(Arc::clone(&self.resources)),
                 progress,
-                ..Task::new(source.list(), Arc::clone(&source), Arc::clone(&profile), target.quota, settings)
+                ..Task::new(listing, Arc::clone(&source), Arc::clone(&profile), target.quota, settings)
             };
             let ended = self.attempt(&path, task, tally, checkpoint).await;
             // Before `ended`, which has the same error: the container can be audited without the earlier plan.

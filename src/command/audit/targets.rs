@@ -9,7 +9,7 @@ use super::place::{Place, account};
 use crate::command::examine::Provenance;
 use crate::command::target::{self, Resolved};
 use crate::model::error::{Error, Result};
-use crate::model::{Origin, Quota, Scope};
+use crate::model::{Filter, Origin, Quota, Scope};
 use crate::rules::{Choice, GivenBy, Limits, Profile};
 use crate::source::Depth;
 use crate::source::azure::{self, AuthMode, Session};
@@ -144,7 +144,7 @@ fn target(
     Ok(Target {
         name: name.unwrap_or_else(|| shown(&resolved.location)),
         place: Place::of(&resolved.location),
-        scope: resolved.location.scope(args.check.depth() == Depth::All),
+        scope: resolved.location.scope(args.check.depth() == Depth::All, &Filter::default()),
         within: None,
         notes: Vec::new(),
         location: resolved.location,
