@@ -46,7 +46,8 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
     let ledger = ledger_quota(workspace, args, &profile, &environment)?;
     let quota = resolved.quota(&profile, args.limits(), ledger)?;
     let quota = rules::keeping(quota, args.reserve, &profile)?;
-    let scope = resolved.location.scope(args.depth() == Depth::All);
+    let filter = args.names.filter()?;
+    let scope = resolved.location.scope(args.depth() == Depth::All, &filter);
     let path = ledger::path(args.ledger.as_deref(), &environment);
     let known = match workspace {
         Some(workspace) => Some((path?, workspace)),
@@ -63,9 +64,10 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
             ..args.azure.options()
         };
         let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
-        let input = Input::open(source, &args.inventory)?;
+        let input = Input::open(source, &args.inventory, &filter)?;
         let header = RunHeader {
             recursive: args.depth() == Depth::All,
+            filter,
             dimensions: args.dimensions,
             admit: args.admit,
             ..provenance.header(input.source.origin(), profile)
@@ -136,7 +138,7 @@ async fn report_on(
     let progress = Arc::new(Progress::default());
     let bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
 
-    let Input { source, listing, tally } = input;
+    let Input { source, listing, excluded, tally } = input;
     let pipeline = args.pipeline(&source);
     if args.display.verbose {
         if let Some(credential) = credential {
@@ -154,6 +156,7 @@ async fn report_on(
     let stop = interrupted();
     let task = Task {
         listing,
+        excluded,
         origin: Some(origin),
         reader: Arc::new(source),
         profile,

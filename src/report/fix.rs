@@ -392,12 +392,12 @@ fn text(
     if summary.unfixable() + summary.left_out > 0 {
         writeln!(out, "{BOLD}Cannot be fixed{BOLD:#}")?;
         for (code, count) in &summary.unfixable {
-            let advice = crate::rules::text(*code).fix;
-            writeln!(
+            let assets = counted(*count, "asset", "assets");
+            layout::wrapped(
                 out,
-                "  {code}  {:>8}  {DIM}{}{DIM:#}",
-                number(*count),
-                cut(advice, width.saturating_sub(20))
+                code.as_str(),
+                &format!("{assets}: {}", crate::rules::text(*code).fix),
+                width,
             )?;
         }
         if summary.left_out > 0 {

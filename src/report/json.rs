@@ -14,7 +14,7 @@ use super::record::{
 use super::{Out, Visible, written};
 use crate::files::temporary;
 use crate::model::error::Result;
-use crate::model::{Asset, Code, Overrides};
+use crate::model::{Asset, Code, Filter, Overrides};
 use crate::plan::{RunHeader, Sink, Summary};
 
 /// One asset per line.
@@ -62,6 +62,8 @@ struct DryRunDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     source: SourceRecord<'a>,
+    #[serde(skip_serializing_if = "Filter::is_empty")]
+    filter: &'a Filter,
     profile: &'a str,
     /// What the profile assumes about the platform.
     assumptions: &'a [String],
@@ -111,6 +113,7 @@ impl Sink for Json {
             format_version: FORMAT_VERSION,
             tool: ToolRecord::this(),
             source: SourceRecord::new(&header.origin),
+            filter: &header.filter,
             profile: &header.profile.name,
             assumptions: &header.profile.assumptions,
             overrides: &header.profile.overrides,

@@ -12,6 +12,7 @@ use super::targets::Target;
 use crate::command::examine::{Planned, check_baseline};
 use crate::command::ledger;
 use crate::files::own;
+use crate::model::Filter;
 use crate::model::error::{Error, Result, reason};
 use crate::plan::audit::{
     Container, ContainerBasenames, ContainerOutcome, FolderCounts, ProjectBasenames, worst,
@@ -103,13 +104,15 @@ impl Auditor {
             );
             let ledger = self.ledger.as_ref().map(|(path, workspace)| (path.as_path(), workspace.as_str()));
             let synced = ledger::on_platform(ledger, None, &target.scope)?.synced;
+            let (listing, excluded) = source.list_filtered(&Filter::default());
             let task = Task {
+                excluded,
                 origin: Some(container.origin.clone()),
                 known,
                 synced,
                 resources: Some(Arc::clone(&self.resources)),
                 progress,
-                ..Task::new(source.list(), Arc::clone(&source), Arc::clone(&profile), target.quota, settings)
+                ..Task::new(listing, Arc::clone(&source), Arc::clone(&profile), target.quota, settings)
             };
             let ended = self.attempt(task, tally, checkpoint).await;
             // Before `ended`, which has the same error: the container can be audited without the earlier plan.

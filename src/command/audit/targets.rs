@@ -9,7 +9,7 @@ use super::place::{Place, account};
 use crate::command::examine::Provenance;
 use crate::command::target::{self, Resolved};
 use crate::model::error::{Error, Result};
-use crate::model::{Origin, Quota, Scope};
+use crate::model::{Filter, Origin, Quota, Scope};
 use crate::rules::{Choice, GivenBy, Limits, Profile};
 use crate::source::azure::{self, AuthMode, Session};
 use crate::source::location::{ContainerUrl, Environment, Location};
@@ -143,7 +143,7 @@ fn target(
     Ok(Target {
         name: name.unwrap_or_else(|| shown(&resolved.location)),
         place: Place::of(&resolved.location),
-        scope: resolved.location.scope(true),
+        scope: resolved.location.scope(true, &Filter::default()),
         within: None,
         notes: Vec::new(),
         location: resolved.location,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::command::args::{AzureArgs, ChoiceArgs, DisplayArgs, PerformanceArgs};
+use crate::command::args::{AzureArgs, ChoiceArgs, DisplayArgs, FilterArgs, PerformanceArgs};
 use crate::command::target::Target;
 use crate::command::values::{admit, one_line, shard, whole_number};
 use crate::model::Admit;
@@ -122,6 +122,9 @@ pub(crate) struct DryRunArgs {
     /// Exit with 0 instead of 1 if there are findings
     #[arg(long)]
     pub exit_zero: bool,
+
+    #[command(flatten, next_help_heading = "Names")]
+    pub names: FilterArgs,
 
     #[command(flatten, next_help_heading = "Rules")]
     pub rules: ChoiceArgs,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::TypedValueParser;
 
-use crate::command::args::{AzureArgs, ChoiceArgs, DisplayArgs, LimitArgs};
+use crate::command::args::{AzureArgs, ChoiceArgs, DisplayArgs, FilterArgs, LimitArgs};
 use crate::command::values::{edges, selector};
 use crate::model::{Asset, Code, Finding, Severity};
 use crate::report::fix::FixFormat;
@@ -78,6 +78,9 @@ pub(in crate::command) struct FixArgs {
     /// Format of the report
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: FixFormat,
+
+    #[command(flatten, next_help_heading = "Names")]
+    pub names: FilterArgs,
 
     #[command(flatten, next_help_heading = "Rules")]
     pub rules: ChoiceArgs,

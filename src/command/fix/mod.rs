@@ -21,7 +21,7 @@ use super::exit::Exit;
 use super::interrupt::interrupted;
 use super::ledger;
 use super::output::Output;
-use super::parts::{self, Opened, Weigh};
+use super::parts::{self, Weigh};
 use super::target::{Resolved, Target};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, Blob, Quota};
@@ -208,7 +208,9 @@ impl Judged {
         };
         let options = args.azure.options();
         let source = AnySource::open_in(session, resolved.location, resolved.auth, options, environment)?;
-        let header = RunHeader { profile: Arc::new(profile), ..header };
+        let filter = args.names.filter()?;
+        let filter = if filter.is_empty() { header.filter.clone() } else { filter };
+        let header = RunHeader { profile: Arc::new(profile), filter, ..header };
         Ok(Self { source, header, plan: Plan::Given(path.to_owned()), quota, is_stopped: false })
     }
 
@@ -222,7 +224,8 @@ impl Judged {
         let resolved = Resolved::source(target, environment)?;
         let mut profile = resolved.profile(&Choice::from(&args.rules))?;
         let mut quota = Quota::new(None, None);
-        let scope = resolved.location.scope(true);
+        let filter = args.names.filter()?;
+        let scope = resolved.location.scope(true, &filter);
         let mut known = None;
         if let Some(workspace) = resolved.workspace(None) {
             let path = ledger::path(None, environment)?;
@@ -237,7 +240,7 @@ impl Judged {
         let provenance = Provenance::of(&resolved, resolved.workspace(None));
         let options = args.azure.options();
         let source = AnySource::open_in(session, resolved.location, resolved.auth, options, environment)?;
-        let header = provenance.header(source.origin(), Arc::clone(&profile));
+        let header = RunHeader { filter, ..provenance.header(source.origin(), Arc::clone(&profile)) };
         let folder = tempfile::tempdir()
             .map_err(|error| Error::new(format!("cannot create a temporary folder: {}", reason(&error))))?;
         let writer = PlanWriter::create(&folder.path().join(PLAN), header.clone())?;
@@ -248,10 +251,12 @@ impl Judged {
         let settings = Settings::with_concurrency(args.limits.concurrency.unwrap_or(at_once));
         let progress = Arc::new(Progress::default());
         let bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
+        let (listing, excluded) = source.list_filtered(&header.filter);
         let task = Task {
+            excluded,
             progress,
             synced: on_platform.synced,
-            ..Task::new(source.list(), Arc::new(source.clone()), profile, quota, settings)
+            ..Task::new(listing, Arc::new(source.clone()), profile, quota, settings)
         };
         let ended = run::run(task, writer, interrupted()).await?;
         drop(bar);
@@ -263,12 +268,16 @@ impl Judged {
         Ok(Self { source, header, plan: Plan::Temporary(folder), quota, is_stopped })
     }
 
-    /// The assets, in listing order.
-    fn assets(&self) -> Result<Opened> {
-        match &self.plan {
-            Plan::Given(path) => parts::open(path, Weigh::default()),
-            Plan::Temporary(folder) => parts::open(&folder.path().join(PLAN), Weigh::default()),
-        }
+    /// The assets, in listing order. A plan may have more than the user wants to fix.
+    fn assets(&self) -> Result<impl Iterator<Item = Result<Asset>>> {
+        let plan = match &self.plan {
+            Plan::Given(path) => path.clone(),
+            Plan::Temporary(folder) => folder.path().join(PLAN),
+        };
+        let filter = self.header.filter.clone();
+        let is_wanted =
+            move |asset: &Result<Asset>| asset.as_ref().map_or(true, |asset| filter.keeps_blob(&asset.blob));
+        Ok(parts::open(&plan, Weigh::default())?.filter(is_wanted))
     }
 
     /// The asset as these rules judge it: what a plan says about it decides nothing but what it costs.
