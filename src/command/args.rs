@@ -185,8 +185,9 @@ impl FilterArgs {
     }
 }
 
+/// The limits on requests to each account.
 #[derive(Debug, Default, Args)]
-pub(crate) struct PerformanceArgs {
+pub(crate) struct LimitArgs {
     /// Number of blobs to check at a time [default: 64 for a folder; for a container, as many as the service answers
     /// without delay]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(CONCURRENCY).map(usize::from))]
@@ -199,6 +200,12 @@ pub(crate) struct PerformanceArgs {
     /// Maximum bytes of content to read per second from an account, such as 500KB or 20MiB [default: no limit]
     #[arg(long, value_name = "BYTES", value_parser = bandwidth)]
     pub max_bandwidth: Option<u64>,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct PerformanceArgs {
+    #[command(flatten)]
+    pub limits: LimitArgs,
 
     /// How often to save progress for --resume or the next audit [default: 3s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -213,14 +220,21 @@ pub(crate) struct PerformanceArgs {
     pub queue: Option<usize>,
 }
 
-impl PerformanceArgs {
-    /// The limits on requests to each account.
+impl LimitArgs {
+    /// The limits for the source.
     pub(super) fn limits(&self) -> Limits {
         Limits {
             concurrency: self.concurrency,
             requests_per_second: self.max_requests_per_second.map(f64::from),
             bytes_per_second: self.max_bandwidth.map(|bytes| bytes as f64),
         }
+    }
+}
+
+impl PerformanceArgs {
+    /// The limits on requests to each account.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits.limits()
     }
 
     pub(super) fn checkpoint_every(&self) -> Duration {

@@ -154,7 +154,7 @@ async fn report_on(
         for line in source.passed_over() {
             say(&format!("  {line}"));
         }
-        let most = if args.performance.concurrency.is_none() { "up to " } else { "" };
+        let most = if args.performance.limits.concurrency.is_none() { "up to " } else { "" };
         say(&format!(
             "{most}{} blobs at a time, {} probe threads, a queue of {}",
             pipeline.concurrency, pipeline.workers, pipeline.queue
