@@ -4,6 +4,7 @@ use super::basenames::{SeenBasenames, add_finding};
 use super::claim::{Turns, charge, claim};
 use super::curve::{Curves, Shortage};
 use super::if_fixed::IfFixed;
+use super::name_order::NameOrder;
 use super::{Changes, FindingChanges};
 use crate::model::{
     Admit, Asset, BlobName, Code, Cost, Finding, Gone, Kind, Overrides, Quota, QuotaKind, Severity,
@@ -30,6 +31,9 @@ pub struct Summary {
     pub if_fixed: IfFixed,
     /// Whether every basename was compared with every other.
     pub basenames_compared: bool,
+    /// Two neighbours of a listing in which a name may be repeated, because it is in none of the orders in which
+    /// services list.
+    pub out_of_order: Option<[BlobName; 2]>,
     /// The changes since an earlier plan, if one was given and the run is complete.
     pub changes: Option<Changes>,
     /// Findings that only warn.
@@ -55,6 +59,7 @@ pub struct Budget {
     /// The decisions of a ranking; `None` in listing order.
     turns: Option<Turns>,
     basenames: SeenBasenames,
+    names: NameOrder,
     overrides: Overrides,
     /// What one quota for everything counts, for messages.
     unit: String,
@@ -85,6 +90,7 @@ impl Budget {
             curves,
             turns,
             basenames: SeenBasenames::default(),
+            names: NameOrder::default(),
             overrides: Overrides::default(),
             unit: OF_THE_QUOTA.to_owned(),
             if_fixed: IfFixed::default(),
@@ -103,6 +109,7 @@ impl Budget {
 
     /// Settles the next asset in listing order: spends its cost or refuses it, and counts it.
     pub fn settle(&mut self, asset: &mut Asset) {
+        self.names.add(&asset.blob.name);
         if asset.verdict == Verdict::Accept {
             self.spend(asset);
         }
@@ -133,6 +140,7 @@ impl Budget {
             frame_shortage: self.curves.shortage(Kind::Video).filter(|_| !self.quota.frames.fits),
             if_fixed: self.if_fixed,
             basenames_compared: self.basenames.is_complete(),
+            out_of_order: self.names.broken().cloned(),
             changes: None,
             warnings: self.warnings,
             synced: self.synced.clone(),

@@ -8,6 +8,7 @@ mod claim;
 mod curve;
 mod folders;
 mod if_fixed;
+mod name_order;
 pub mod preview;
 mod ranking;
 mod reorder;

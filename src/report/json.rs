@@ -15,7 +15,7 @@ use super::record::{
 use super::{Out, Visible, written};
 use crate::files::temporary;
 use crate::model::error::Result;
-use crate::model::{Asset, Code, Overrides};
+use crate::model::{Asset, BlobName, Code, Overrides};
 use crate::plan::audit::Audit;
 use crate::plan::{RunHeader, Sink, Summary};
 
@@ -99,6 +99,9 @@ struct DryRunDocument<'a> {
     /// … and why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     incomplete: Option<&'a str>,
+    /// Two neighbours of a listing in which a name may be repeated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out_of_order: Option<&'a [BlobName; 2]>,
     /// The changes since the plan that the run was compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<ChangesRecord<'a>>,
@@ -143,6 +146,7 @@ impl Sink for Json {
             totals: TotalsRecord::new(&summary.totals, elapsed.as_secs_f64()),
             complete: summary.incomplete.is_none(),
             incomplete: summary.incomplete.as_deref(),
+            out_of_order: summary.out_of_order.as_ref(),
             changes: summary.changes.as_ref().map(|changes| ChangesRecord::new(changes, &summary.totals)),
             synced: summary.synced.as_ref().map(SyncedRecord::new),
             findings_by_code: CodeCounts(&summary.findings),

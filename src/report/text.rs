@@ -13,7 +13,7 @@ use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use super::{Out, synced, written};
 use crate::model::error::Result;
 use crate::model::{Asset, Code, Severity};
-use crate::plan::{MAX_BASENAMES, RunHeader, Sink, Summary};
+use crate::plan::{RunHeader, Sink, Summary};
 use crate::rules;
 
 /// The most assets named for each rule.
@@ -144,9 +144,8 @@ impl TextReport {
 
     fn closing(&mut self, summary: &Summary) -> io::Result<()> {
         let totals = &summary.totals;
-        if !summary.basenames_compared {
-            let compared = number(MAX_BASENAMES as u64);
-            writeln!(self.out, "{DIM}Only the first {compared} basenames were compared.{DIM:#}")?;
+        for note in layout::notes(summary) {
+            writeln!(self.out, "{DIM}{note}{DIM:#}")?;
         }
         let (read, listed) = (bytes(totals.bytes_read), bytes(totals.bytes_listed));
         let requests = counted(totals.requests, "request", "requests");
