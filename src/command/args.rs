@@ -9,7 +9,8 @@ use clap::Args;
 use clap::builder::TypedValueParser;
 
 use super::values::{admit, api_version, bandwidth, changeable, duration, selector, severity};
-use crate::model::Admit;
+use crate::model::error::{Error, Result};
+use crate::model::{Admit, Filter, Glob};
 use crate::plan_file::checkpoint;
 use crate::probe::{self, Want};
 use crate::rules::{Choice, Level, Selector};
@@ -149,6 +150,38 @@ impl DisplayArgs {
     /// Whether progress may be shown, if stderr is a terminal.
     pub(super) fn progress(&self) -> bool {
         !(self.no_progress || self.quiet)
+    }
+}
+
+/// Which names of a source are listed.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct FilterArgs {
+    /// Only names that match this pattern, such as '*.jpg' or cam1/; can be repeated
+    ///
+    /// A pattern is one line of a .gitignore file. It is compared with whole names as reports show them: those in the
+    /// container, or relative to the folder. Case matters.
+    ///
+    /// Without a '/' except at its end, it matches files and folders at any depth, otherwise from the start of the name.
+    /// '*' and '?' do not match a '/'. '**/' is any number of folders, and '/**' everything in a folder. '[a-z]' is one
+    /// character, '{jpg,png}' either of both, and '\' takes the next character literally. With a '/' at its end, it
+    /// matches only folders. What matches a folder applies to everything in it.
+    ///
+    /// Names that match no --include, or any --exclude, are left out before anything is read, counted or spent. The
+    /// platform does not know about this: it syncs them, too.
+    #[arg(long, value_name = "GLOB", value_parser = Glob::parse)]
+    include: Vec<Glob>,
+
+    /// Leave out names that match this pattern, even if they match --include; can be repeated. In a folder, a file
+    /// .presyncignore has such patterns, with the syntax of .gitignore
+    #[arg(long, value_name = "GLOB", value_parser = Glob::parse)]
+    exclude: Vec<Glob>,
+}
+
+impl FilterArgs {
+    /// The filter of these patterns.
+    pub(super) fn filter(&self) -> Result<Filter> {
+        let filter = Filter::new(self.include.clone(), self.exclude.clone());
+        filter.map_err(|why| Error::new(why).with_hint("use fewer and wider patterns"))
     }
 }
 

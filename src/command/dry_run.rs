@@ -49,7 +49,8 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
     let ledger = ledger_quota(workspace, args, &profile, &environment)?;
     let quota = resolved.quota(&profile, args.limits(), ledger)?;
     let quota = rules::keeping(quota, args.reserve, &profile)?;
-    let scope = resolved.location.scope(args.check.depth() == Depth::All);
+    let filter = args.names.filter()?;
+    let scope = resolved.location.scope(args.check.depth() == Depth::All, &filter);
     let path = ledger::path(args.ledger.as_deref(), &environment);
     let known = match workspace {
         Some(workspace) => Some((path?, workspace)),
@@ -69,9 +70,10 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
         let (location, auth) = (resolved.location, resolved.auth);
         let nearby = Nearby::new(location.clone(), auth, options, &environment, Arc::clone(&session));
         let source = AnySource::open_in(&session, location, auth, options, &environment)?;
-        let input = Input::open(source, &args.inventory)?;
+        let input = Input::open(source, &args.inventory, &filter)?;
         let header = RunHeader {
             recursive: args.check.depth() == Depth::All,
+            filter,
             dimensions: args.check.dimensions,
             admit: args.check.admit,
             ..provenance.header(input.source.origin(), profile)
@@ -143,7 +145,7 @@ async fn report_on(
     let progress = Arc::new(Progress::default());
     let bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
 
-    let Input { source, listing, tally } = input;
+    let Input { source, listing, excluded, tally } = input;
     let pipeline = args.pipeline(&source);
     if args.display.verbose {
         if let Some(credential) = credential {
@@ -161,6 +163,7 @@ async fn report_on(
     let stop = interrupted();
     let task = Task {
         listing,
+        excluded,
         origin: Some(origin),
         reader: Arc::new(source),
         profile,
@@ -181,7 +184,7 @@ async fn report_on(
         End::Broken(error) => Some(error),
         End::Complete if summary.totals.listed == 0 && !args.check.allow_empty => {
             return Err(match tally {
-                None => nearby.error().await,
+                None => nearby.error(summary.totals.excluded).await,
                 Some(_) => empty::inventory(),
             });
         }

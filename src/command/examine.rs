@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::target::Resolved;
 use crate::model::error::{Error, Result};
-use crate::model::{Asset, Origin};
+use crate::model::{Asset, Filter, Origin};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::plan_file::PlanWriter;
 use crate::plan_file::checkpoint::Checkpoint;
@@ -18,24 +18,29 @@ use crate::rules::Profile;
 use crate::source::Listing;
 use crate::source::any::AnySource;
 use crate::source::inventory::{self, Tally};
+use crate::source::listing::{self, Excluded};
 use crate::source::location::Location;
 
 /// The source to examine, and its listing.
 pub(super) struct Input {
     pub source: AnySource,
     pub listing: Listing,
+    pub excluded: Excluded,
     /// The counts of the inventory's rows, if one lists the source.
     pub tally: Option<Arc<Tally>>,
 }
 
 impl Input {
     /// Lists the source from the inventory, if one is given, or by itself.
-    pub(super) fn open(source: AnySource, inventory: &[PathBuf]) -> Result<Self> {
+    pub(super) fn open(source: AnySource, inventory: &[PathBuf], filter: &Filter) -> Result<Self> {
         if inventory.is_empty() {
-            return Ok(Self { listing: source.list(), source, tally: None });
+            let (listing, excluded) = source.list_filtered(filter);
+            return Ok(Self { source, listing, excluded, tally: None });
         }
         let (listing, tally) = inventory::list(&source.origin(), inventory.to_vec())?;
-        Ok(Self { source, listing, tally: Some(tally) })
+        let excluded = Excluded::default();
+        let listing = listing::filtered(listing, filter, &excluded);
+        Ok(Self { source, listing, excluded, tally: Some(tally) })
     }
 }
 
@@ -108,9 +113,11 @@ pub(super) fn check_baseline(path: &Path, earlier: &RunHeader, now: &RunHeader) 
         let prefix = Some(&header.origin.prefix).filter(|prefix| !prefix.is_empty());
         let prefix = prefix.map_or(String::new(), |prefix| format!(" with the prefix '{}'", shown(prefix)));
         let depth = if header.recursive { "" } else { ", without its folders" };
-        format!("{}{prefix}{depth}", shown(&header.origin.location))
+        let filter = Some(header.filter.to_string()).filter(|filter| !filter.is_empty());
+        let filter = filter.map_or(String::new(), |filter| format!(", only names by '{}'", shown(&filter)));
+        format!("{}{prefix}{depth}{filter}", shown(&header.origin.location))
     };
     let (earlier, now) = (listing(earlier), listing(now));
     Err(Error::new(format!("the baseline '{}' is for {earlier}, but this run is for {now}", path.display()))
-        .with_hint("give --baseline a plan of the same source, listed the same way"))
+        .with_hint("give --baseline a plan of the same source, listed with the same options"))
 }

@@ -4,13 +4,14 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use clap::Args;
 use futures::TryStreamExt;
 use jiff::Timestamp;
 
-use super::args::{AzureArgs, DisplayArgs};
+use super::args::{AzureArgs, DisplayArgs, FilterArgs};
 use super::empty::Nearby;
 use super::exit::Exit;
 use super::output::Output;
@@ -54,6 +55,9 @@ pub(super) struct PreviewArgs {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
+    #[command(flatten, next_help_heading = "Names")]
+    names: FilterArgs,
+
     #[command(flatten, next_help_heading = "Azure")]
     azure: AzureArgs,
 
@@ -78,10 +82,11 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
         let session = Arc::new(Session::new(options.limits));
         let (location, auth) = (resolved.location, resolved.auth);
         let source = AnySource::open_in(&session, location.clone(), auth, options, &environment)?;
-        let header = RunHeader::new(source.origin(), profile, Timestamp::now());
+        let filter = args.names.filter()?;
+        let header = RunHeader { filter, ..RunHeader::new(source.origin(), profile, Timestamp::now()) };
         let preview = add_up(&source, &header, args).await?;
         if preview.listed == 0 && !args.allow_empty {
-            return Err(Nearby::new(location, auth, options, &environment, session).error().await);
+            return Err(Nearby::new(location, auth, options, &environment, session).error(preview.excluded).await);
         }
         Ok((header, preview))
     })?;
@@ -99,11 +104,12 @@ async fn add_up(source: &AnySource, header: &RunHeader, args: &PreviewArgs) -> R
     let _bar =
         super::is_live(args.display.progress()).then(|| ProgressBar::show_listing(Arc::clone(&progress)));
     let mut preview = Preview::new(&header.origin.prefix);
-    let mut listing = source.list();
+    let (mut listing, excluded) = source.list_filtered(&header.filter);
     while let Some(page) = listing.try_next().await? {
         page.iter().for_each(|blob| preview.add(blob));
         progress.add_listed(page.len() as u64);
     }
+    preview.excluded = excluded.load(Ordering::Relaxed);
     preview.finish();
     Ok(preview)
 }

@@ -15,7 +15,7 @@ use super::record::{
 use super::{Out, Visible, written};
 use crate::files::temporary;
 use crate::model::error::Result;
-use crate::model::{Asset, BlobName, Code, Overrides};
+use crate::model::{Asset, BlobName, Code, Filter, Overrides};
 use crate::plan::audit::Audit;
 use crate::plan::{RunHeader, Sink, Summary};
 
@@ -87,6 +87,8 @@ struct DryRunDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     source: SourceRecord<'a>,
+    #[serde(skip_serializing_if = "Filter::is_empty")]
+    filter: &'a Filter,
     profile: &'a str,
     /// What the profile assumes about the platform.
     assumptions: &'a [String],
@@ -139,6 +141,7 @@ impl Sink for Json {
             format_version: FORMAT_VERSION,
             tool: ToolRecord::this(),
             source: SourceRecord::new(&header.origin),
+            filter: &header.filter,
             profile: &header.profile.name,
             assumptions: &header.profile.assumptions,
             overrides: &header.profile.overrides,

@@ -14,14 +14,17 @@ use smallvec::SmallVec;
 use tokio::sync::mpsc;
 use walkdir::{DirEntry, WalkDir};
 
+use super::listing::Excluded;
 use super::{BlockingReader, Depth, Listing, Reader};
 use crate::files::regular;
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Access, Blob, BlobName, ByteRange, ETag, Origin, ReadError, Reads};
 
 mod endless;
+mod ignore;
 
 use endless::Guard;
+use ignore::Ignore;
 
 /// Files in one page of the listing.
 const PAGE: usize = 1000;
@@ -94,16 +97,26 @@ impl LocalSource {
 
     /// Lists the files down to the depth, a page at a time. Must be called within a tokio runtime.
     pub fn list(&self) -> Listing {
+        self.list_in_background(None)
+    }
+
+    /// Same as [`list`](Self::list), but without the names that a `.presyncignore` leaves out, which are counted.
+    pub(crate) fn list_with_ignore_files(&self, excluded: &Excluded) -> Listing {
+        self.list_in_background(Some(Ignore::new(Arc::clone(excluded))))
+    }
+
+    fn list_in_background(&self, ignore: Option<Ignore>) -> Listing {
         let (sender, receiver) = mpsc::channel(PAGES_AHEAD);
         let source = self.clone();
-        let walk = tokio::task::spawn_blocking(move || source.walk(&sender));
+        let walk = tokio::task::spawn_blocking(move || source.walk(ignore, &sender));
         stream::unfold((receiver, Some(walk)), |(mut pages, mut walk)| async {
             if let Some(page) = pages.recv().await {
                 return Some((Ok(page), (pages, walk)));
             }
             // A walk that failed must not look like a short folder.
             match walk.take()?.await {
-                Ok(()) => None,
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some((Err(error), (pages, walk))),
                 Err(error) => Some((
                     Err(Error::new(format!("listing the folder did not finish: {error}"))),
                     (pages, walk),
@@ -114,11 +127,17 @@ impl LocalSource {
     }
 
     /// Walks the folder and sends it page by page, until the end or until the receiver is dropped.
-    fn walk(&self, pages: &mpsc::Sender<Vec<Blob>>) {
+    ///
+    /// # Errors
+    /// Returns an error if an ignore file cannot be used.
+    fn walk(&self, mut ignore: Option<Ignore>, pages: &mpsc::Sender<Vec<Blob>>) -> Result<()> {
         let walk = WalkDir::new(&self.root).follow_links(true).min_depth(1).sort_by(in_name_order);
         let mut walk = walk.into_iter().filter_entry(|entry| self.may_hold_names(entry));
         let mut page = Vec::new();
         let mut guard = Guard::default();
+        if let Some(ignore) = &mut ignore {
+            ignore.enter(&self.root, "")?;
+        }
         while let Some(entry) = walk.next() {
             let not_entered = entry.as_ref().ok().and_then(|entry| {
                 self.not_entered(entry).or_else(|| {
@@ -132,17 +151,25 @@ impl LocalSource {
             if not_entered.is_some() {
                 walk.skip_current_dir();
             }
+            let folder = entry.as_ref().ok().filter(|entry| entry.file_type().is_dir());
+            if let (Some(ignore), Some(folder), None) = (&mut ignore, folder, &not_entered) {
+                ignore.enter(folder.path(), self.name(folder.path()).0.as_str())?;
+            }
             let Some(blob) = not_entered.or_else(|| self.blob(entry)) else { continue };
             if !blob.name.as_str().starts_with(&self.prefix) {
                 continue;
             }
+            if ignore.as_mut().is_some_and(|ignore| ignore.leaves_out(blob.name.as_str())) {
+                continue;
+            }
             page.push(blob);
             if page.len() == PAGE && pages.blocking_send(std::mem::take(&mut page)).is_err() {
-                return;
+                return Ok(());
             }
         }
         // The receiver is gone if the run has ended early.
         let _ = pages.blocking_send(page);
+        Ok(())
     }
 
     /// Whether an entry may hold names with the prefix. A folder that cannot is not entered.
@@ -358,7 +385,7 @@ mod tests {
         }
         let source = LocalSource::open(folder.path()).expect("it is there");
         let (sender, mut pages) = mpsc::channel(1);
-        source.walk(&sender);
+        source.walk(None, &sender).expect("it has no ignore file");
         let page = pages.try_recv().expect("one page");
         let found: Vec<_> = page.iter().map(|blob| blob.name.as_str().to_owned()).collect();
         let mut sorted = names.map(str::to_owned);
@@ -391,7 +418,7 @@ mod tests {
         std::fs::write(folder.path().join(std::ffi::OsStr::from_bytes(b"\xFF.jpg")), "x").expect("a file");
         let source = LocalSource::open(folder.path()).expect("it is there");
         let (sender, mut pages) = mpsc::channel(1);
-        source.walk(&sender);
+        source.walk(None, &sender).expect("it has no ignore file");
         let page = pages.try_recv().expect("one page");
         assert_eq!(page.len(), 3, "{page:?}");
         assert!(page.iter().all(|blob| matches!(blob.access, Access::Unreachable(_))), "{page:?}");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::command::args::{AzureArgs, CheckArgs, ChoiceArgs, DisplayArgs, PerformanceArgs};
+use crate::command::args::{AzureArgs, CheckArgs, ChoiceArgs, DisplayArgs, FilterArgs, PerformanceArgs};
 use crate::command::gate::GateArgs;
 use crate::command::target::Target;
 use crate::command::values::{one_line, shard, whole_number};
@@ -99,6 +99,9 @@ pub(crate) struct DryRunArgs {
 
     #[command(flatten)]
     pub gate: GateArgs,
+
+    #[command(flatten, next_help_heading = "Names")]
+    pub names: FilterArgs,
 
     #[command(flatten, next_help_heading = "Rules")]
     pub rules: ChoiceArgs,

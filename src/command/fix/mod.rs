@@ -171,9 +171,11 @@ impl Judged {
         let settings = Settings::with_concurrency(at_once);
         let progress = Arc::new(Progress::default());
         let bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
+        let (listing, excluded) = source.list_filtered(&header.filter);
         let task = Task {
+            excluded,
             progress,
-            ..Task::new(source.list(), Arc::new(source.clone()), profile, Quota::new(None, None), settings)
+            ..Task::new(listing, Arc::new(source.clone()), profile, Quota::new(None, None), settings)
         };
         let ended = run::run(task, writer, interrupted()).await?;
         drop(bar);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use presync::loopback::{Blob, Config, Content, Kind, Server, Tier};
-use presync::model::Reads;
+use presync::model::{Asset, Reads};
 use serde_json::{Value, json};
 
 use super::{planned, read, report};
