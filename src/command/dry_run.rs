@@ -184,7 +184,7 @@ async fn report_on(
         End::Broken(error) => Some(error),
         End::Complete if summary.totals.listed == 0 && !args.check.allow_empty => {
             return Err(match tally {
-                None => nearby.error().await,
+                None => nearby.error(summary.totals.excluded).await,
                 Some(_) => empty::inventory(),
             });
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::audit::rows;
 use super::changes::ChangesRecord;
+use super::containers;
 use super::record::{
     AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, SyncedRecord, ToolRecord, TotalsRecord,
 };
@@ -54,7 +54,7 @@ struct ContainerAsset<'a> {
 /// Writes the assets of an audit, one per line, each with its container.
 pub(super) fn audit_lines(audit: &Audit, mut out: Out) -> Result<()> {
     for container in &audit.containers {
-        for asset in rows::assets(audit, container)? {
+        for asset in containers::assets(audit, container)? {
             let asset = asset?;
             let record = ContainerAsset { container: &container.name, asset: AssetRecord::new(&asset) };
             written(|| {

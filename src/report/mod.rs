@@ -6,6 +6,7 @@ mod bars;
 pub mod bench;
 mod changes;
 pub mod commit;
+mod containers;
 mod csv;
 mod doctor;
 pub mod fix;

@@ -91,6 +91,7 @@ async fn audit_sources(args: &AuditArgs, environment: Environment) -> Result<Exi
         concurrency: defaults.concurrency,
         checkpoint_every: args.performance.checkpoint_every(),
         baseline: args.baseline.clone(),
+        filter: args.names.filter()?,
         want: args.check.want(),
         admit: args.check.admit,
         allow_empty: args.check.allow_empty,
