@@ -132,7 +132,7 @@ fn reasons(summary: &Summary) -> String {
 }
 
 /// `1,234,567`.
-pub(super) fn number(value: u64) -> String {
+pub(crate) fn number(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -145,7 +145,7 @@ pub(super) fn number(value: u64) -> String {
 }
 
 /// `1 asset`, `2 assets`.
-pub(super) fn counted(value: u64, one: &str, many: &str) -> String {
+pub(crate) fn counted(value: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(value), if value == 1 { one } else { many })
 }
 

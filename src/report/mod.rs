@@ -15,6 +15,7 @@ mod html;
 mod json;
 mod junit;
 mod layout;
+mod meter;
 mod next;
 pub mod preview;
 pub mod quota;
@@ -39,6 +40,9 @@ pub use bar::ProgressBar;
 pub use bars::{ProgressBars, ProgressLine};
 pub use doctor::doctor;
 pub use layout::shown;
+pub(crate) use layout::{counted, number};
+pub use meter::ProgressStyle;
+pub(crate) use meter::rate;
 pub use visible::Visible;
 
 /// The format of a report.
