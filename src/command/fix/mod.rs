@@ -250,7 +250,7 @@ impl Judged {
         };
         let settings = Settings::with_concurrency(args.limits.concurrency.unwrap_or(at_once));
         let progress = Arc::new(Progress::default());
-        let bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
+        let bar = args.display.progress().map(|style| ProgressBar::show(style, Arc::clone(&progress)));
         let (listing, excluded) = source.list_filtered(&header.filter);
         let task = Task {
             excluded,
