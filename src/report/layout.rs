@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthChar;
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 pub use crate::model::shown;
 use crate::model::{Admit, Code};
+pub(super) use crate::model::{counted, number};
 use crate::plan::{RunHeader, Summary};
 
 /// The maximum width of a line: longer lines are hard to read.
@@ -117,24 +118,6 @@ fn reasons(summary: &Summary) -> String {
         reason(refused, "does not fit the quota", "do not fit the quota"),
     ];
     reasons.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-/// `1,234,567`.
-pub(super) fn number(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1 asset`, `2 assets`.
-pub(super) fn counted(value: u64, one: &str, many: &str) -> String {
-    format!("{} {}", number(value), if value == 1 { one } else { many })
 }
 
 /// The width of a gauge, in columns.
