@@ -10,6 +10,7 @@ use unicode_width::UnicodeWidthChar;
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 pub use crate::model::shown;
 use crate::model::{Admit, Code};
+pub(crate) use crate::model::{counted, number};
 use crate::plan::{MAX_BASENAMES, RunHeader, Summary};
 
 /// The maximum width of a line: longer lines are hard to read.
@@ -144,24 +145,6 @@ fn reasons(summary: &Summary) -> String {
         reason(refused, "does not fit the quota", "do not fit the quota"),
     ];
     reasons.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-/// `1,234,567`.
-pub(crate) fn number(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1 asset`, `2 assets`.
-pub(crate) fn counted(value: u64, one: &str, many: &str) -> String {
-    format!("{} {}", number(value), if value == 1 { one } else { many })
 }
 
 /// When the run ended, to the second. A run in which the clock was turned so far that this is no time ended when it began.
