@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::args::ColorArgs;
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Output, Spool};
 use super::parts::{self, Weigh};
 use crate::model::error::{Error, Result};
 use crate::plan::Sink;
@@ -52,8 +52,10 @@ pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
     let mut reader = parts::open(&args.plan, args.weigh)?;
     let plan = reader.plan().clone();
     let output = Output::of_report(args.output.as_deref(), args.format, args.color.choice())?;
-    let copy = match (args.format, &args.output) {
-        (Format::Parquet, Some(path)) => Some(PlanWriter::create(path, plan.header.clone())?),
+    let spool = Spool::of(args.format, args.output.as_deref())?;
+    let place = spool.as_ref().map(Spool::path).or_else(|| args.output.clone());
+    let copy = match (args.format, place) {
+        (Format::Parquet, Some(path)) => Some(PlanWriter::create(&path, plan.header.clone())?),
         _ => None,
     };
     let mut sink = (copy, report::open(args.format, plan.header.clone(), output.writer(), output.width)?);
@@ -64,6 +66,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
     let elapsed = elapsed.map_err(|_| Error::new("the plan's run ended before it began"))?;
     Box::new(sink).finish(&plan.summary, elapsed)?;
     output.keep()?;
+    spool.map_or(Ok(()), |spool| spool.send())?;
     Ok(Exit::of(&plan.summary, args.exit_zero))
 }
 

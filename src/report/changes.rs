@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::layout::{counted, cut, number, shown};
+use super::layout::{counted, counted_row, number, shown};
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::model::{BlobName, Totals};
 use crate::plan::{ChangeGroup, Changes};
@@ -26,13 +26,7 @@ pub(super) fn text(out: &mut impl Write, changes: &Changes, totals: &Totals, wid
     ];
     let digits = rows.iter().map(|row| number(row.1).len()).max().unwrap_or(0).max(6);
     for (label, count, style, note) in rows {
-        let style = if count == 0 { DIM } else { style };
-        let note = cut(&note, width.saturating_sub(16 + digits));
-        let count = format!("{:>digits$}", number(count));
-        match note.is_empty() {
-            true => writeln!(out, "  {label:<10}  {style}{count}{style:#}")?,
-            false => writeln!(out, "  {label:<10}  {style}{count}{style:#}  {DIM}{note}{DIM:#}")?,
-        }
+        counted_row(out, (label, count, style, &note), digits, width)?;
     }
     let quota = format!(
         "images {}, frames {}",

@@ -166,8 +166,14 @@ impl DryRunArgs {
         pipeline.workers = self.performance.workers.unwrap_or(pipeline.workers);
         pipeline.queue = self.performance.queue.unwrap_or(pipeline.queue);
         let max_reads = self.max_reads.unwrap_or(probe::MAX_READS);
-        pipeline.want =
-            Want { dimensions: self.dimensions, end: self.check_end, max_reads, ..Want::default() };
+        let thumbnails = self.format == Format::Html;
+        pipeline.want = Want {
+            dimensions: self.dimensions,
+            end: self.check_end,
+            max_reads,
+            thumbnails,
+            ..Want::default()
+        };
         pipeline
     }
 }
