@@ -10,8 +10,8 @@ use unicode_width::UnicodeWidthChar;
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 pub use crate::model::shown;
 use crate::model::{Admit, Code};
-pub(super) use crate::model::{counted, number};
-use crate::plan::{RunHeader, Summary};
+pub(crate) use crate::model::{counted, number};
+use crate::plan::{MAX_BASENAMES, RunHeader, Summary};
 
 /// The width of text that doesn't go to a terminal, so that nothing is broken or cut: no line has a million columns.
 pub const MAX_WIDTH: usize = 1 << 20;
@@ -21,6 +21,19 @@ const PROSE: usize = 120;
 pub(super) const NAMES: usize = 60;
 /// The minimum width that the layout supports.
 pub(super) const MIN_WIDTH: usize = 40;
+
+/// What a reader should know about the listing.
+pub(super) fn notes(summary: &Summary) -> impl Iterator<Item = String> {
+    let compared = (!summary.basenames_compared)
+        .then(|| format!("Only the first {} basenames were compared.", number(MAX_BASENAMES as u64)));
+    let order = summary.out_of_order.as_ref().map(|[before, after]| {
+        let (before, after) = (shown(before.as_str()), shown(after.as_str()));
+        format!(
+            "The listing is out of order ('{after}' comes after '{before}'), so names may be repeated: each entry counts."
+        )
+    });
+    compared.into_iter().chain(order)
+}
 
 /// Writes the heading: the command, the source and the rules.
 pub(super) fn heading(

@@ -39,6 +39,7 @@ use crate::plan::{RunHeader, Sink};
 pub use bar::ProgressBar;
 pub use bars::{ProgressBars, ProgressLine};
 pub use doctor::doctor;
+pub(crate) use layout::counted;
 pub use layout::{MAX_WIDTH, shown};
 pub use visible::Visible;
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::changes;
-use super::groups::{FindingGroup, Groups};
+use super::groups::{FindingExample, FindingGroup, Groups};
 use super::layout::{
     self, MAX_WIDTH, MIN_WIDTH, NAMES, broken, bytes, columns, counted, counted_row, number, shown,
 };
@@ -15,7 +15,7 @@ use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use super::{Out, synced, written};
 use crate::model::error::Result;
 use crate::model::{Asset, Code, Severity};
-use crate::plan::{MAX_BASENAMES, RunHeader, Sink, Summary};
+use crate::plan::{RunHeader, Sink, Summary};
 use crate::rules;
 
 /// The most assets named for each rule.
@@ -143,9 +143,8 @@ impl TextReport {
 
     fn closing(&mut self, summary: &Summary) -> io::Result<()> {
         let totals = &summary.totals;
-        if !summary.basenames_compared {
-            let compared = number(MAX_BASENAMES as u64);
-            writeln!(self.out, "{DIM}Only the first {compared} basenames were compared.{DIM:#}")?;
+        for note in layout::notes(summary) {
+            writeln!(self.out, "{DIM}{note}{DIM:#}")?;
         }
         let (read, listed) = (bytes(totals.bytes_read), bytes(totals.bytes_listed));
         let requests = counted(totals.requests, "request", "requests");
@@ -174,13 +173,15 @@ fn rule(
     let style = style::of(severity);
     let (name, total) = (code.name(), number(group.count));
     write!(out, "  {style}{code}{style:#}  {BOLD}{name:<21}{BOLD:#} {total:>6}")?;
-    let summary = rules::summary(code);
-    match columns(summary) + 40 <= width {
+    let new = group.new.map_or(String::new(), |new| format!("{} new; ", number(new)));
+    let summary = format!("{new}{}", rules::summary(code));
+    match columns(&summary) + 40 <= width {
         true => writeln!(out, "  {DIM}{summary}{DIM:#}")?,
         false => writeln!(out, "\n          {DIM}{summary}{DIM:#}")?,
     }
     let examples = &group.examples;
-    let names: Vec<_> = examples.iter().map(|example| shown(&example.name)).collect();
+    let name = |example: &FindingExample| format!("{}{}", example.mark(), shown(&example.name));
+    let names: Vec<_> = examples.iter().map(name).collect();
     let room = width - EXAMPLE;
     let column = names.iter().map(|name| columns(name)).max().unwrap_or(0).min(NAMES.min(room * 2 / 5));
     for (name, example) in names.iter().zip(examples) {

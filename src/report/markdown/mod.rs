@@ -3,8 +3,10 @@
 //! Names and messages come from a container. They are written as code, in which GitHub sees no mention, link, image or
 //! HTML, unless they consist of words only. No line begins with `##`, which [logs of runners](super::runner) would break.
 
+mod audit;
 mod report;
 
+pub(super) use audit::audit;
 pub(super) use report::Markdown;
 
 use super::layout::{cut, number, shown};

@@ -8,6 +8,7 @@ use super::{Document, cell, code, whole, words};
 use crate::model::error::Result;
 use crate::model::{Asset, Code, Severity};
 use crate::plan::{Changes, MAX_BASENAMES, RunHeader, Sink, Summary};
+use crate::report::changes;
 use crate::report::groups::{FindingGroup, Groups};
 use crate::report::layout::{self, bytes, counted, number, shown};
 use crate::report::next::{if_fixed, next_steps};
@@ -139,6 +140,18 @@ fn since(document: &mut Document, header: &RunHeader, summary: &Summary) {
             "Since {since}: {added} added, {changed} changed, {removed} removed, {unchanged} unchanged."
         ));
     }
+    if let Some(findings) = changes::findings_of(summary) {
+        document.add(&format!("Findings: {}.", changes::finding_counts(findings)));
+        let lines = findings.fixed.iter().map(|fixed| {
+            let gone = if fixed.is_gone { ", which is gone" } else { "" };
+            format!("- {} {}{gone}", fixed.code, code(fixed.name.as_str()))
+        });
+        let fixed = findings.counts().fixed;
+        let head = format!("<details><summary>{} fixed</summary>\n\n", number(fixed));
+        if fixed > 0 {
+            document.list(&head, lines, fixed - findings.fixed.len() as u64, "\n</details>\n");
+        }
+    }
     if let Some(synced) = summary.synced.as_ref().filter(|synced| !synced.sources.is_empty()) {
         let counts = [synced.new, synced.changed, synced.unchanged, synced.gone.count].map(number);
         let [new, changed, unchanged, gone] = counts;
@@ -152,7 +165,7 @@ fn since(document: &mut Document, header: &RunHeader, summary: &Summary) {
     }
 }
 
-fn rules_table(document: &mut Document, groups: &Groups) {
+pub(super) fn rules_table(document: &mut Document, groups: &Groups) {
     let row = |(severity, code, group): (Severity, Code, &FindingGroup)| {
         let effect = match severity {
             Severity::Error => "rejects",
@@ -168,8 +181,8 @@ fn rules_table(document: &mut Document, groups: &Groups) {
     }
 }
 
-fn rule(document: &mut Document, of: Code, group: &FindingGroup) {
-    let assets = counted(group.count, "asset", "assets");
+pub(super) fn rule(document: &mut Document, of: Code, group: &FindingGroup) {
+    let assets = group.counted();
     let head = format!("<details><summary>{of} {}: {assets}</summary>\n\n", of.name());
     let fix = group.fix().map(|(name, fix)| {
         let is_prose = fix.starts_with(|letter: char| letter.is_ascii_uppercase());
@@ -177,8 +190,9 @@ fn rule(document: &mut Document, of: Code, group: &FindingGroup) {
         format!("- fix for {}: {fix}", code(name))
     });
     let examples = group.examples.iter();
-    let example =
-        examples.map(|example| format!("- {}: {}", code(&example.name), words(&shown(&example.message))));
+    let example = examples.map(|example| {
+        format!("- {}{}: {}", example.mark(), code(&example.name), words(&shown(&example.message)))
+    });
     document.list(&head, fix.into_iter().chain(example), group.more(), "\n</details>\n");
 }
 
