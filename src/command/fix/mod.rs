@@ -39,6 +39,7 @@ use crate::source::location::{Environment, Location};
 mod args;
 mod container;
 mod place;
+mod script;
 mod survey;
 mod tools;
 mod work;
@@ -65,9 +66,8 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
             return Err(Error::new("stopped: nothing was fixed"));
         }
         let elsewhere = Elsewhere::of(args, &judged, &session, &environment)?;
-        let is_container = matches!(judged.source, AnySource::Container(_));
         let to = elsewhere.as_ref().map(|elsewhere| elsewhere.names.clone());
-        let mut survey = Survey::new(args, is_container, to, judged.quota);
+        let mut survey = Survey::new(args, judged.is_container(), to, judged.quota);
         for asset in judged.assets()? {
             survey.add(judged.rejudged(asset?), &judged.header.profile);
         }
@@ -77,6 +77,10 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
         };
         let output = Output::open(None, format, args.display.color.choice())?;
         let mut out = output.writer();
+        if let Some(shell) = args.script {
+            script::write(args, shell, &judged, elsewhere, &mut out).await?;
+            return Ok(Exit::Clean);
+        }
         let header = judged.header.clone();
         let way = Way {
             next: next_command(args, &header),
@@ -268,6 +272,10 @@ impl Judged {
         Ok(Self { source, header, plan: Plan::Temporary(folder), quota, is_stopped })
     }
 
+    fn is_container(&self) -> bool {
+        matches!(self.source, AnySource::Container(_))
+    }
+
     /// The assets, in listing order. A plan may have more than the user wants to fix.
     fn assets(&self) -> Result<impl Iterator<Item = Result<Asset>>> {
         let plan = match &self.plan {
@@ -311,7 +319,7 @@ async fn apply(
         profile: (*judged.header.profile).clone(),
         edges: args.edges(),
         work: work.path().to_owned(),
-        place,
+        place: Some(place),
     };
     let jobs = args.jobs();
     // Patches wait for the service, programs for a core: so the cheap ones are not held back by the others.
@@ -327,7 +335,7 @@ async fn apply(
         std::future::ready(chosen.transpose())
     });
     let at_once = match &fixer.place {
-        Place::Container(container) if container.backup.is_none() => jobs.max(PATCHES_AT_ONCE),
+        Some(Place::Container(container)) if container.backup.is_none() => jobs.max(PATCHES_AT_ONCE),
         _ => jobs,
     };
     let tools = tokio::sync::Semaphore::new(jobs);
