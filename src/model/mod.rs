@@ -28,7 +28,7 @@ pub use blob::{Access, Blob, BlobName, ETag};
 pub use check::{Check, Outcome};
 pub use declared::Declared;
 pub use filter::Filter;
-pub use finding::{Code, Finding, Severity};
+pub use finding::{Code, Codes, Finding, Severity, UnknownCode};
 pub use format::{Format, Kind};
 pub use glob::Glob;
 pub(crate) use glob::parts;
