@@ -147,7 +147,7 @@ fn reasons(summary: &Summary) -> String {
 }
 
 /// `1,234,567`.
-pub(super) fn number(value: u64) -> String {
+pub(crate) fn number(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

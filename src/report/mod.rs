@@ -16,6 +16,7 @@ mod json;
 mod junit;
 mod layout;
 mod markdown;
+mod meter;
 mod next;
 pub mod preview;
 pub mod quota;
@@ -39,8 +40,10 @@ use crate::plan::{RunHeader, Sink};
 pub use bar::ProgressBar;
 pub use bars::{ProgressBars, ProgressLine};
 pub use doctor::doctor;
-pub(crate) use layout::counted;
 pub use layout::shown;
+pub(crate) use layout::{counted, number};
+pub use meter::ProgressStyle;
+pub(crate) use meter::rate;
 pub use visible::Visible;
 
 /// The format of a report.

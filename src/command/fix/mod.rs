@@ -27,7 +27,7 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, Blob, Quota};
 use crate::plan::RunHeader;
 use crate::plan_file::PlanWriter;
-use crate::report::fix::{Done, FixFormat, Way};
+use crate::report::fix::{Done, FixFormat, Outcome, Way};
 use crate::report::{self, ProgressBar, TextOrJson};
 use crate::rules::fix::Fix;
 use crate::rules::{Choice, Limits, Profile, from_earlier};
@@ -91,7 +91,14 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
         let mut incomplete = false;
         if args.apply {
             tools::check_installed(&survey.programs)?;
-            let done = apply(args, judged, elsewhere, survey.example.as_ref(), &mut out).await?;
+            let progress = Arc::new(Progress::default());
+            progress.add_listed(survey.summary.fixable());
+            progress.finish_listing();
+            let bar = args.display.progress();
+            let bar = bar.map(|style| ProgressBar::show_fixes(style, Arc::clone(&progress)));
+            let example = survey.example.as_ref();
+            let done = apply(args, judged, elsewhere, example, &progress, &mut out).await?;
+            drop(bar);
             incomplete = done.stopped || done.unreachable > 0;
             survey.summary.done = Some(done);
         }
@@ -254,7 +261,7 @@ impl Judged {
         };
         let settings = Settings::with_concurrency(args.limits.concurrency.unwrap_or(at_once));
         let progress = Arc::new(Progress::default());
-        let bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
+        let bar = args.display.progress().map(|style| ProgressBar::show(style, Arc::clone(&progress)));
         let (listing, excluded) = source.list_filtered(&header.filter);
         let task = Task {
             excluded,
@@ -307,6 +314,7 @@ async fn apply(
     judged: Judged,
     elsewhere: Option<Elsewhere>,
     example: Option<&Blob>,
+    progress: &Progress,
     out: &mut impl Write,
 ) -> Result<Done> {
     let mut done = Done::default();
@@ -368,6 +376,11 @@ async fn apply(
         if args.format == FixFormat::Jsonl {
             report::fix::record(&fixed, out).map_err(|error| report::output(&error))?;
         }
+        progress.add_fixed(match fixed.outcome {
+            Outcome::Fixed { bytes } => Some(bytes),
+            Outcome::Already => Some(0),
+            Outcome::Failed(_) | Outcome::Unreachable(_) => None,
+        });
         done.add(&fixed);
     }
     Ok(done)
