@@ -9,7 +9,7 @@ use crate::plan_file::TableWriter;
 use crate::report::{Format, Out, csv, github, json as assets, junit, markdown, sarif, written};
 
 mod html;
-mod json;
+pub(super) mod json;
 pub(in crate::report) mod rows;
 mod table;
 mod text;
