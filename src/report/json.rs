@@ -8,15 +8,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::audit::rows;
 use super::changes::ChangesRecord;
+use super::containers;
 use super::record::{
     AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, SyncedRecord, ToolRecord, TotalsRecord,
 };
 use super::{Out, Visible, audit, layout, written};
 use crate::files::temporary;
 use crate::model::error::Result;
-use crate::model::{Asset, BlobName, Code, Overrides};
+use crate::model::{Asset, BlobName, Code, Filter, Overrides};
 use crate::plan::audit::Audit;
 use crate::plan::{RunHeader, Sink, Summary};
 
@@ -61,7 +61,7 @@ struct ContainerAsset<'a> {
 /// Writes the assets of an audit, one per line, each with its container, and at the end the summary.
 pub(super) fn audit_lines(audit: &Audit, mut out: Out) -> Result<()> {
     for container in &audit.containers {
-        for asset in rows::assets(audit, container)? {
+        for asset in containers::assets(audit, container)? {
             let asset = asset?;
             let record = ContainerAsset { container: &container.name, asset: AssetRecord::new(&asset) };
             written(|| {
@@ -97,6 +97,8 @@ struct DryRunDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     source: SourceRecord<'a>,
+    #[serde(skip_serializing_if = "Filter::is_empty")]
+    filter: &'a Filter,
     profile: &'a str,
     /// The hash of all rules and settings that decide about assets.
     profile_sha256: String,
@@ -136,6 +138,7 @@ pub(super) fn write_summary(
         format_version: FORMAT_VERSION,
         tool: ToolRecord::this(),
         source: SourceRecord::new(&header.origin),
+        filter: &header.filter,
         profile: &header.profile.name,
         profile_sha256: header.profile.hash(),
         started: header.begun,

@@ -49,12 +49,14 @@ pub(super) fn heading(
     };
     let profile = format!("{} ({})", header.profile.name, header.profile.title);
     let rules = header.profile.overrides.to_string();
+    let filter = header.filter.to_string();
     let rows = [
         ("provider", Some(provider)),
         ("source", Some(origin.location.as_str())),
         ("account", origin.account.as_deref()),
         ("container", origin.container.as_deref()),
         ("prefix", Some(origin.prefix.as_str()).filter(|prefix| !prefix.is_empty())),
+        ("names", Some(filter.as_str()).filter(|filter| !filter.is_empty())),
         ("credential", origin.credential.as_deref()),
         ("profile", Some(profile.as_str())),
         ("admit", Some(header.admit.as_str()).filter(|_| header.admit != Admit::Listing)),
@@ -76,6 +78,16 @@ pub(super) fn heading(
         wrapped(out, "assumed", &text, width)?;
     }
     writeln!(out)
+}
+
+/// What left names out of the listing.
+pub(super) fn left_out_by(header: &RunHeader) -> String {
+    let by = match (header.filter.is_empty(), header.root.is_some() || header.origin.provider == "folder") {
+        (false, false) => "--include and --exclude",
+        (true, true) => ".presyncignore",
+        _ => "--include, --exclude or .presyncignore",
+    };
+    format!("names left out by {by}")
 }
 
 /// A word, quoted for a shell.

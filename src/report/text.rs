@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::changes;
 use super::groups::{FindingExample, FindingGroup, Groups};
 use super::layout::{
-    self, MAX_WIDTH, MIN_WIDTH, NAMES, broken, bytes, columns, counted, counted_row, number, shown,
+    self, MAX_WIDTH, MIN_WIDTH, NAMES, broken, bytes, columns, counted, counted_row, left_out_by, number,
+    shown,
 };
 use super::next::{counts, if_fixed, next_steps};
 use super::shortage::{Limit, do_not_fit, limits, shortage};
@@ -92,6 +93,8 @@ impl TextReport {
             ("skipped", totals.skipped, DIM, self.skip_reasons()),
             ("unknown", totals.unknown, UNKNOWN, String::new()),
         ];
+        let excluded = ("excluded", totals.excluded, DIM, left_out_by(&self.header));
+        let rows = rows.into_iter().chain(Some(excluded).filter(|(_, count, ..)| *count > 0));
         let digits = number(totals.listed).len().max(6);
         for (label, count, style, note) in rows {
             counted_row(&mut self.out, (label, count, style, &note), digits, self.width)?;
