@@ -155,7 +155,7 @@ fn judge(args: &LabelsArgs) -> Result<TempDir> {
         });
         settings.want = Want { dimensions: true, ..Want::default() };
         let progress = Arc::new(Progress::default());
-        let _bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
+        let _bar = args.display.progress().map(|style| ProgressBar::show(style, Arc::clone(&progress)));
         let quota = Quota::new(None, None);
         let task =
             Task { progress, ..Task::new(source.list(), Arc::new(source.clone()), profile, quota, settings) };
