@@ -13,7 +13,7 @@ use super::containers;
 use super::record::{
     AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, SyncedRecord, ToolRecord, TotalsRecord,
 };
-use super::{Out, Visible, layout, written};
+use super::{Out, Visible, audit, layout, written};
 use crate::files::temporary;
 use crate::model::error::Result;
 use crate::model::{Asset, BlobName, Code, Filter, Overrides};
@@ -58,7 +58,7 @@ struct ContainerAsset<'a> {
     asset: AssetRecord<'a>,
 }
 
-/// Writes the assets of an audit, one per line, each with its container.
+/// Writes the assets of an audit, one per line, each with its container, and at the end the summary.
 pub(super) fn audit_lines(audit: &Audit, mut out: Out) -> Result<()> {
     for container in &audit.containers {
         for asset in containers::assets(audit, container)? {
@@ -70,7 +70,10 @@ pub(super) fn audit_lines(audit: &Audit, mut out: Out) -> Result<()> {
             })?;
         }
     }
-    written(|| out.flush())
+    written(|| {
+        audit::json::write(audit, &mut out)?;
+        out.flush()
+    })
 }
 
 /// One document. The totals come before the assets, so the assets are kept in a temporary file until the end: memory
