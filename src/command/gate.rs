@@ -125,7 +125,7 @@ impl GateArgs {
 }
 
 /// How many assets may be rejected: a whole number, or a percentage with up to four decimals.
-fn threshold(text: &str) -> Result<Threshold, &'static str> {
+fn threshold(text: &str) -> std::result::Result<Threshold, &'static str> {
     const WRONG: &str = "it is neither a whole number nor a percentage from 0% to 100%";
     let Some(percent) = text.strip_suffix('%') else {
         return text.parse().map(Threshold::Count).map_err(|_| WRONG);

@@ -30,6 +30,7 @@ mod faults;
 mod fix;
 mod fixes;
 mod formats;
+mod gate;
 mod generated;
 mod html;
 mod inventory;
