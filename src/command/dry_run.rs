@@ -1,6 +1,5 @@
 //! `presync dry-run`: the pre-sync report.
 
-use std::io::{self, IsTerminal};
 use std::path::{self, Path};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +18,7 @@ use crate::model::Quota;
 use crate::model::error::{Error, Result};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::plan_file::checkpoint::Checkpoint;
-use crate::report::{self, Format, ProgressBar, shown};
+use crate::report::{self, Format, ProgressBar, number, shown};
 use crate::rules::{self, Choice, Profile};
 use crate::run::{self, End, Ended, Known, Progress, Synced, Task};
 use crate::source::Depth;
@@ -149,7 +148,7 @@ async fn report_on(
     let credential = origin.credential.clone();
     let report = report::open(args.format, header, output.writer(), output.width)?;
     let progress = Arc::new(Progress::default());
-    let bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
+    let bar = args.display.progress().map(|style| ProgressBar::show(style, Arc::clone(&progress)));
 
     let Input { source, listing, excluded, tally } = input;
     let pipeline = args.pipeline(&source);
@@ -160,7 +159,7 @@ async fn report_on(
         for line in source.passed_over() {
             say(&format!("  {line}"));
         }
-        let most = if args.performance.concurrency.is_none() { "up to " } else { "" };
+        let most = if args.performance.limits.concurrency.is_none() { "up to " } else { "" };
         say(&format!(
             "{most}{} blobs at a time, {} probe threads, a queue of {}",
             pipeline.concurrency, pipeline.workers, pipeline.queue
@@ -212,10 +211,11 @@ async fn report_on(
         say_tally(&tally, &progress.snapshot(), args.display.verbose);
     }
     // The duration isn't part of the report, so that equal runs give equal reports.
-    if args.display.verbose || (args.display.progress() && io::stderr().is_terminal()) {
+    if args.display.shows_rate() {
         say_rate(summary.totals.listed, elapsed);
         if summary.totals.retries > 0 {
-            say(&format!("{} of {} requests were retries", summary.totals.retries, summary.totals.requests));
+            let (retries, requests) = (number(summary.totals.retries), number(summary.totals.requests));
+            say(&format!("{retries} of {requests} requests were retries"));
         }
     }
     match broken {

@@ -226,7 +226,7 @@ pub struct Malformed {
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {} at byte {} {}", self.part, self.offset, self.fault)
+        write!(f, "the {} at byte {} {}", self.part, super::number(self.offset), self.fault)
     }
 }
 

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use super::{raise, unknown};
 use crate::command;
-use crate::command::args::{AzureArgs, CONCURRENCY, CheckArgs, DisplayArgs, PerformanceArgs};
+use crate::command::args::{AzureArgs, CONCURRENCY, CheckArgs, DisplayArgs, LimitArgs, PerformanceArgs};
 use crate::command::dry_run::args::DryRunArgs;
 use crate::model::Admit;
 use crate::model::error::{Error, Result, reason};
@@ -75,8 +75,11 @@ pub(super) fn dry_run<'py>(
             },
             azure: AzureArgs { account, auth: auth.transpose()?, ..AzureArgs::default() },
             performance: PerformanceArgs {
-                concurrency: concurrency.map(usize::from),
-                max_requests_per_second,
+                limits: LimitArgs {
+                    concurrency: concurrency.map(usize::from),
+                    max_requests_per_second,
+                    ..LimitArgs::default()
+                },
                 ..PerformanceArgs::default()
             },
             display: DisplayArgs { quiet: true, ..DisplayArgs::default() },

@@ -139,7 +139,7 @@ impl DryRunArgs {
             // The source's own limiter decides how many of them are in flight at a time.
             AnySource::Container(_) => azure::MAX_CONCURRENCY,
         };
-        let mut pipeline = Settings::with_concurrency(self.performance.concurrency.unwrap_or(at_once));
+        let mut pipeline = Settings::with_concurrency(self.performance.limits.concurrency.unwrap_or(at_once));
         pipeline.workers = self.performance.workers.unwrap_or(pipeline.workers);
         pipeline.queue = self.performance.queue.unwrap_or(pipeline.queue);
         pipeline.want = Want { thumbnails: self.format == Format::Html, ..self.check.want() };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::script_json::json_length;
 use super::{MAX_FINDING_BYTES, MAX_FINDINGS, MAX_THUMBNAILS};
@@ -12,16 +12,15 @@ use crate::model::{Asset, Code, Finding, Severity, Standing};
 use crate::report::shown;
 
 /// Bytes of JSON in a row, without its texts.
-const ROW_BYTES: usize = 72;
+const ROW_BYTES: usize = 84;
 
-/// A row of the table.
-#[derive(Debug, Serialize)]
+/// A row of the table, in the page data a list of its fields.
+#[derive(Debug)]
 pub(super) struct FindingRow {
     position: u64,
     /// The exact name. It is never shown as it is, but used in commands and lists.
     name: String,
     /// The name as it is shown, if that differs.
-    #[serde(skip_serializing_if = "Option::is_none")]
     shown: Option<String>,
     size: u64,
     format: &'static str,
@@ -31,15 +30,21 @@ pub(super) struct FindingRow {
     rule: usize,
     severity: &'static str,
     /// Whether it is new, changed or unchanged on the platform, and the images and frames that a sync of it uses.
-    #[serde(skip_serializing_if = "Option::is_none")]
     synced: Option<(&'static str, u64, u64)>,
     /// The message and the fix are indexes into the list of texts, because most findings share them.
     message: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<usize>,
     /// An index into the list of thumbnails.
-    #[serde(skip_serializing_if = "Option::is_none")]
     thumbnail: Option<usize>,
+}
+
+impl Serialize for FindingRow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { position, name, shown, size, format, verdict, .. } = self;
+        let Self { rule, severity, synced, message, fix, thumbnail, .. } = self;
+        (position, name, shown, size, format, verdict, rule, severity, synced, message, fix, thumbnail)
+            .serialize(serializer)
+    }
 }
 
 #[derive(Debug, Default)]
