@@ -56,7 +56,7 @@ fn only_new_findings_fail_if_asked_for() {
     let next = plans.path().join("next.parquet");
     let next = next.to_str().expect("UTF-8");
     let compared = ["--ignore", "NAM001", "--baseline", plan, "--fail-on", "new"];
-    let with = |args: &[&'static str]| run(folder.path(), &[&compared, args].concat());
+    let with = |args: &[&'static str]| run(folder.path(), &[&compared[..], args].concat());
     let ran = run(folder.path(), &[&compared[..], &["--format", "json", "--plan", next]].concat());
     assert_eq!((ran.code, ran.stderr.as_str()), (1, "failed: 1 new finding\n"));
     let document = ran.json();
