@@ -13,7 +13,7 @@ use super::containers;
 use super::record::{
     AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, SyncedRecord, ToolRecord, TotalsRecord,
 };
-use super::{Out, Visible, audit, layout, written};
+use super::{Out, Visible, layout, written};
 use crate::files::temporary;
 use crate::model::error::Result;
 use crate::model::{Asset, BlobName, Code, Filter, Overrides};
@@ -58,22 +58,19 @@ struct ContainerAsset<'a> {
     asset: AssetRecord<'a>,
 }
 
-/// Writes the assets of an audit, one per line, each with its container, and at the end the summary.
-pub(super) fn audit_lines(audit: &Audit, mut out: Out) -> Result<()> {
+/// Writes the assets of an audit, one per line, each with its container.
+pub(super) fn audit_lines(audit: &Audit, out: &mut Out) -> Result<()> {
     for container in &audit.containers {
         for asset in containers::assets(audit, container)? {
             let asset = asset?;
             let record = ContainerAsset { container: &container.name, asset: AssetRecord::new(&asset) };
             written(|| {
-                serde_json::to_writer(Visible::json(&mut out), &record)?;
+                serde_json::to_writer(Visible::json(&mut *out), &record)?;
                 out.write_all(b"\n")
             })?;
         }
     }
-    written(|| {
-        audit::json::write(audit, &mut out)?;
-        out.flush()
-    })
+    Ok(())
 }
 
 /// One document. The totals come before the assets, so the assets are kept in a temporary file until the end: memory
