@@ -9,7 +9,7 @@ use anstream::ColorChoice;
 use clap::builder::TypedValueParser;
 use clap::{Args, ValueEnum};
 
-use super::values::{api_version, bandwidth, changeable, duration, selector, severity};
+use super::values::{api_version, bandwidth, changeables, duration, selectors, severity};
 use crate::model::error::{Error, Result};
 use crate::model::{Filter, Glob};
 use crate::plan_file::checkpoint;
@@ -49,11 +49,11 @@ impl AzureArgs {
 #[derive(Debug, Default, Args)]
 pub(crate) struct ChoiceArgs {
     /// Apply only these rules, given by code or prefix, such as IMG001,VID1 [default: presync.toml's, else all]
-    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = selector)]
+    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = selectors(), hide_possible_values = true)]
     select: Option<Vec<Selector>>,
 
     /// Ignore these rules [default: presync.toml's, else none]
-    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = changeable)]
+    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = changeables(), hide_possible_values = true)]
     ignore: Option<Vec<Selector>>,
 
     /// Make rules reject or only warn, such as VID102=error [default: presync.toml's, else as shown by presync rule]

@@ -15,6 +15,7 @@ use super::exit::Exit;
 use super::output::Output;
 use super::say_rate;
 use super::target::{Resolved, Target};
+use super::values::profile;
 use crate::model::error::Result;
 use crate::plan::RunHeader;
 use crate::plan::preview::Preview;
@@ -38,7 +39,7 @@ pub(super) struct PreviewArgs {
     no_recurse: bool,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true)]
     profile: Option<String>,
 
     /// Format of the report
@@ -71,11 +72,13 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
     let profile = Arc::new(Profile::load(&resolved.profile)?);
     let output = Output::open(args.output.as_deref(), args.format, args.display.color.choice())?;
     let begun = Instant::now();
+    let connection = resolved.name.clone();
     let (header, preview) = super::runtime()?.block_on(async {
         let options = azure::Options { depth, ..args.azure.options() };
         let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
         let filter = args.names.filter()?;
-        let header = RunHeader { filter, ..RunHeader::new(source.origin(), profile, Timestamp::now()) };
+        let header =
+            RunHeader { connection, filter, ..RunHeader::new(source.origin(), profile, Timestamp::now()) };
         let preview = add_up(&source, &header, args).await?;
         Ok((header, preview))
     })?;

@@ -62,6 +62,8 @@ struct DryRunDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     source: SourceRecord<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<&'a str>,
     #[serde(skip_serializing_if = "Filter::is_empty")]
     filter: &'a Filter,
     profile: &'a str,
@@ -113,6 +115,7 @@ impl Sink for Json {
             format_version: FORMAT_VERSION,
             tool: ToolRecord::this(),
             source: SourceRecord::new(&header.origin),
+            connection: header.connection.as_deref(),
             filter: &header.filter,
             profile: &header.profile.name,
             assumptions: &header.profile.assumptions,

@@ -8,6 +8,7 @@ mod changes;
 pub mod commit;
 mod csv;
 mod doctor;
+mod explain;
 pub mod fix;
 mod github;
 mod groups;
@@ -31,6 +32,7 @@ mod visible;
 use std::io::{self, BufWriter, Write};
 
 use clap::ValueEnum;
+use serde::Serialize;
 
 use crate::model::Asset;
 use crate::model::error::{Error, Result, reason};
@@ -39,6 +41,7 @@ use crate::plan::{RunHeader, Sink};
 pub use bar::ProgressBar;
 pub use bars::{ProgressBars, ProgressLine};
 pub use doctor::doctor;
+pub(crate) use explain::explain;
 pub use layout::shown;
 pub(crate) use layout::{counted, number};
 pub use meter::ProgressStyle;
@@ -117,6 +120,15 @@ pub fn open(
 /// Returns an error if the record cannot be written.
 pub fn asset_record(asset: &Asset, out: &mut dyn Write) -> io::Result<()> {
     Ok(serde_json::to_writer(Visible::json(out), &record::AssetRecord::new(asset))?)
+}
+
+/// Writes a document of a command as JSON.
+///
+/// # Errors
+/// Returns an error if it cannot be written.
+pub(crate) fn document(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(Visible::json(&mut *out), document)?;
+    out.write_all(b"\n")
 }
 
 /// The error for a report that cannot be written.

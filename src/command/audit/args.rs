@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::command::args::{AzureArgs, DisplayArgs, PerformanceArgs};
-use crate::command::values::one_line;
+use crate::command::values::{one_line, profile};
 use crate::report::TextOrJson;
 
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ pub(in crate::command) struct AuditArgs {
     pub ledger: Option<PathBuf>,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true)]
     pub profile: Option<String>,
 
     /// Format of the summary

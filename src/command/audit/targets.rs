@@ -102,6 +102,7 @@ async fn of_account(
     let profile = args.profile.clone().unwrap_or_else(target::default_profile);
     let resolved = |url| Resolved {
         location: Location::Container(url),
+        name: None,
         auth,
         profile: profile.clone(),
         rules: None,

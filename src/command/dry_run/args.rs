@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::command::args::{AzureArgs, ChoiceArgs, DisplayArgs, FilterArgs, PerformanceArgs};
 use crate::command::target::Target;
-use crate::command::values::{admit, one_line, shard, whole_number};
+use crate::command::values::{admit, one_line, profile, shard, whole_number};
 use crate::model::Admit;
 use crate::plan_file::ShardOf;
 use crate::probe::{self, Want};
@@ -69,7 +69,7 @@ pub(crate) struct DryRunArgs {
     pub admit: Admit,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true)]
     pub profile: Option<String>,
 
     /// Also read width and height where the rules do not need them
