@@ -9,12 +9,14 @@ use anstream::ColorChoice;
 use clap::builder::TypedValueParser;
 use clap::{Args, ValueEnum};
 
-use super::values::{api_version, bandwidth, changeables, duration, selectors, severity};
+use super::values::{admit, api_version, bandwidth, changeables, duration, profile, selectors, severity};
 use crate::model::error::{Error, Result};
-use crate::model::{Filter, Glob};
+use crate::model::{Admit, Filter, Glob};
 use crate::plan_file::checkpoint;
+use crate::probe::{self, Want};
 use crate::report::ProgressStyle;
 use crate::rules::{Choice, Level, Selector};
+use crate::source::Depth;
 use crate::source::azure::{self, ApiVersion, AuthMode, Limits};
 
 /// How many blobs may be checked at a time.
@@ -43,6 +45,50 @@ impl AzureArgs {
     /// The settings for reading from Azure.
     pub(super) fn options(&self) -> azure::Options {
         azure::Options { api_version: self.api_version, ..azure::Options::default() }
+    }
+}
+
+/// What is listed, and how it is checked.
+#[derive(Debug, Default, Args)]
+pub(crate) struct CheckArgs {
+    /// Do not descend into folders; they are listed as not entered
+    #[arg(long)]
+    pub no_recurse: bool,
+
+    /// Accept a source without a single blob, which is an error otherwise
+    #[arg(long)]
+    pub allow_empty: bool,
+
+    /// Which assets get the quota first, if it is too low for all
+    #[arg(long, value_name = "ORDER", value_parser = admit(), default_value = Admit::default().as_str())]
+    pub admit: Admit,
+
+    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true)]
+    pub profile: Option<String>,
+
+    /// Also read width and height where the rules do not need them
+    #[arg(long)]
+    pub dimensions: bool,
+
+    /// Also read the end of each JPEG, to find those that are cut off
+    #[arg(long)]
+    pub check_end: bool,
+
+    /// Maximum reads to count the frames of one fragmented video [default: 8192]
+    #[arg(long, value_name = "N")]
+    pub max_reads: Option<u32>,
+}
+
+impl CheckArgs {
+    pub(super) fn depth(&self) -> Depth {
+        if self.no_recurse { Depth::Direct } else { Depth::All }
+    }
+
+    /// The facts that are worth a read.
+    pub(super) fn want(&self) -> Want {
+        let max_reads = self.max_reads.unwrap_or(probe::MAX_READS);
+        Want { dimensions: self.dimensions, end: self.check_end, max_reads, ..Want::default() }
     }
 }
 
@@ -174,8 +220,9 @@ impl FilterArgs {
     }
 }
 
+/// The limits on requests to each account.
 #[derive(Debug, Default, Args)]
-pub(crate) struct PerformanceArgs {
+pub(crate) struct LimitArgs {
     /// Number of blobs to check at a time [default: 64 for a folder; for a container, as many as the service answers
     /// without delay]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(CONCURRENCY).map(usize::from))]
@@ -188,6 +235,12 @@ pub(crate) struct PerformanceArgs {
     /// Maximum bytes of content to read per second from an account, such as 500KB or 20MiB [default: no limit]
     #[arg(long, value_name = "BYTES", value_parser = bandwidth)]
     pub max_bandwidth: Option<u64>,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct PerformanceArgs {
+    #[command(flatten)]
+    pub limits: LimitArgs,
 
     /// How often to save progress for --resume or the next audit [default: 3s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -202,14 +255,26 @@ pub(crate) struct PerformanceArgs {
     pub queue: Option<usize>,
 }
 
-impl PerformanceArgs {
-    /// The limits on requests to each account.
+impl LimitArgs {
+    /// The limits for the source.
     pub(super) fn limits(&self) -> Limits {
         Limits {
             concurrency: self.concurrency,
             requests_per_second: self.max_requests_per_second.map(f64::from),
             bytes_per_second: self.max_bandwidth.map(|bytes| bytes as f64),
         }
+    }
+}
+
+impl PerformanceArgs {
+    /// Whether requests are limited, which a folder has none of.
+    pub(super) fn limits_requests(&self) -> bool {
+        self.max_requests_per_second.is_some() || self.max_bandwidth.is_some()
+    }
+
+    /// The limits on requests to each account.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits.limits()
     }
 
     pub(super) fn checkpoint_every(&self) -> Duration {

@@ -21,14 +21,16 @@ use super::exit::Exit;
 use super::explain::ExplainArgs;
 use super::fix::FixArgs;
 use super::help::EXIT_CODES;
+use super::labels::LabelsArgs;
 use super::loopback::LoopbackArgs;
 use super::preview::PreviewArgs;
 use super::quota::QuotaArgs;
+use super::reconcile::ReconcileArgs;
 use super::report::ReportArgs;
 use super::rule::RuleArgs;
 use super::{
-    about, audit, bench, commit, connect, connections, doctor, dry_run, explain, fix, help, loopback, output,
-    preview, quota, report, rule, secrets,
+    about, audit, bench, commit, connect, connections, doctor, dry_run, explain, fix, help, labels, loopback,
+    output, preview, quota, reconcile, report, rule, secrets,
 };
 use crate::files::parquet_file;
 use crate::model::error::{Error, Result};
@@ -163,6 +165,10 @@ enum Command {
     Report(ReportArgs),
     /// Reserve a plan's quota and write its manifests, unless the plan no longer holds
     Commit(CommitArgs),
+    /// Compare a plan with the platform's own list of assets, after the sync
+    Reconcile(ReconcileArgs),
+    /// Check which label files will find their asset
+    Labels(Box<LabelsArgs>),
     /// Fix what keeps assets from syncing; writes only with --apply
     Fix(Box<FixArgs>),
     /// Explain one asset: every range read, what was found where, the verdict and the fix
@@ -207,6 +213,8 @@ impl Cli {
             Command::Audit(args) => audit::run(&args),
             Command::Report(args) => report::run(&args),
             Command::Commit(args) => commit::run(&args),
+            Command::Reconcile(args) => reconcile::run(&args),
+            Command::Labels(args) => labels::run(&args),
             Command::Fix(args) => fix::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Connections(args) => connections::run(&args),

@@ -1,25 +1,27 @@
-//! What `dry-run`, its shards and `audit` share: the input, the plan that is written, and the check of a baseline.
+//! What commands share: the input, one examination, the plan that is written, and the check of a baseline.
 
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::target::Resolved;
+use crate::examine::{Examination, Next};
 use crate::model::error::{Error, Result};
-use crate::model::{Asset, Filter, Origin};
+use crate::model::{Asset, Blob, ByteRange, Filter, Origin, ReadError};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::plan_file::PlanWriter;
 use crate::plan_file::checkpoint::Checkpoint;
-use crate::probe;
+use crate::probe::{self, Want};
 use crate::report::shown;
-use crate::rules::Profile;
-use crate::source::Listing;
+use crate::rules::{Content, Profile};
 use crate::source::any::AnySource;
 use crate::source::inventory::{self, Tally};
 use crate::source::listing::{self, Excluded};
 use crate::source::location::Location;
+use crate::source::{Listing, Reader};
 
 /// The source to examine, and its listing.
 pub(super) struct Input {
@@ -71,6 +73,35 @@ impl Sink for Planned {
 
     fn settled(&mut self, asset: &Asset) -> Result<()> {
         self.writer.settled(asset)
+    }
+}
+
+/// Examines one blob, up to what is to be judged. `seen` is given each range that is read and its bytes, and returns those
+/// to examine.
+///
+/// # Errors
+/// Returns an error if no blob of the source can be read.
+pub(super) async fn examined(
+    source: &AnySource,
+    blob: Blob,
+    want: Want,
+    mut seen: impl FnMut(ByteRange, Bytes) -> Bytes,
+) -> Result<(Examination, Content)> {
+    let (mut examination, mut next) = Examination::begin(blob, want, None);
+    loop {
+        next = match next {
+            Next::Read(range) => {
+                let (blob, reads) = examination.blob_and_reads();
+                let answer = source.read(blob, range, reads).await;
+                examination.bytes(answer.map(|bytes| seen(range, bytes)))?
+            }
+            Next::Find => {
+                // A SAS for one blob may not list.
+                let found = source.blob(&examination.blob().name).await.map_err(ReadError::Fatal);
+                examination.found(found)?
+            }
+            Next::Judge(content) => return Ok((examination, content)),
+        };
     }
 }
 

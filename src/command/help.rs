@@ -56,7 +56,7 @@ struct Page {
     exit_codes: &'static str,
 }
 
-const PAGES: [Page; 14] = [
+const PAGES: [Page; 16] = [
     Page {
         command: "preview",
         examples: &[
@@ -110,6 +110,20 @@ const PAGES: [Page; 14] = [
         exit_codes: EXIT_CODES,
     },
     Page { command: "fix", examples: &[], signs_in: true, uses_ledger: false, exit_codes: EXIT_CODES },
+    Page {
+        command: "reconcile",
+        examples: &[("presync reconcile plan.parquet assets.csv", "after the sync")],
+        signs_in: false,
+        uses_ledger: true,
+        exit_codes: EXIT_CODES,
+    },
+    Page {
+        command: "labels",
+        examples: &[("presync labels plan.parquet annotations.json", "before an upload of labels")],
+        signs_in: true,
+        uses_ledger: false,
+        exit_codes: EXIT_CODES,
+    },
     Page {
         command: "explain",
         examples: &[
@@ -313,6 +327,13 @@ pub(super) fn advise(mut error: Error) -> Error {
         ErrorKind::UnknownArgument => {
             let typed = text(ContextKind::InvalidArg).unwrap_or_default();
             let typed = typed.split('=').next().unwrap_or_default();
+            let is_option = matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(text)) if text.starts_with('-'));
+            if !is_option && is_source(typed) {
+                let tip =
+                    "there is one source at a time: give a folder and --include 'GLOB', or use presync audit";
+                error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+                return error;
+            }
             let known = OPTIONS.iter().find(|(words, _)| words.contains(&typed));
             (known.map(|(_, tip)| (*tip).to_owned()), ContextKind::SuggestedArg)
         }
@@ -342,8 +363,8 @@ mod tests {
         let presync = complete(Cli::command());
         for command in presync.get_subcommands().filter(|command| !command.is_hide_set()) {
             let name = command.get_name();
-            let page = PAGES.iter().any(|page| page.command == name);
-            assert!(page || ["man", "reconcile", "labels"].contains(&name), "{name} has no examples");
+            let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            assert!(name == "man" || help.contains("Examples:\n"), "{name} has no examples");
         }
         for (example, _) in PAGES.iter().flat_map(|page| page.examples) {
             let words = shlex::split(example.split(" > ").next().expect("a command")).expect("it is quoted");

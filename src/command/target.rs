@@ -74,7 +74,7 @@ impl Resolved {
         let rules = connections.as_ref().map(|connections| connections.rules().clone());
         let (Some(connections), Some((name, rest))) = (connections, reference) else {
             let location = Location::parse(source, azure.account.as_deref(), env)?;
-            check_folder(&location)?;
+            check_folder(&location, azure.account.as_deref())?;
             return Ok(Self {
                 location,
                 name: None,
@@ -161,10 +161,15 @@ impl Resolved {
     }
 }
 
-/// Checks that a source which looks like a folder is not a connection whose `@` is missing.
-fn check_folder(location: &Location) -> Result<()> {
+/// Checks that a source which looks like a folder is not a connection whose `@` is missing, or a container whose `az://`
+/// is.
+fn check_folder(location: &Location, account: Option<&str>) -> Result<()> {
     let Location::Folder(path) = location else { return Ok(()) };
     let Some(name) = path.to_str().filter(|_| !path.exists()) else { return Ok(()) };
+    if let Some(account) = account {
+        return Err(Error::new(format!("there is no folder '{name}'"))
+            .with_hint(format!("for a container of the account '{account}', write az://{name}")));
+    }
     let name = name.split('/').next().unwrap_or_default();
     // A file that cannot be read must not hide what is wrong with the source.
     let connections =

@@ -106,9 +106,15 @@ pub(super) fn api_version(text: &str) -> Result<ApiVersion, &'static str> {
     ApiVersion::parse(text).ok_or("it is not a version of the service's API, such as 2019-07-07")
 }
 
+/// The least bytes per second: with less, not even one read would end.
+const LEAST_BANDWIDTH: u64 = 1_000;
+
 pub(super) fn bandwidth(text: &str) -> Result<u64, &'static str> {
     match text.parse::<ByteSize>() {
         Ok(ByteSize(0)) => Err("it must be above zero"),
+        Ok(ByteSize(bytes)) if bytes < LEAST_BANDWIDTH => {
+            Err("it is in bytes per second, and less than 1 KB; write the unit, such as 20MB or 20MiB")
+        }
         Ok(ByteSize(bytes)) => Ok(bytes),
         Err(_) => Err("it is not a number of bytes such as 500KB or 20MiB"),
     }

@@ -6,9 +6,12 @@ mod bars;
 pub mod bench;
 mod changes;
 pub mod commit;
+pub mod comparison;
+mod containers;
 mod csv;
 mod doctor;
 mod explain;
+pub mod figures;
 pub mod fix;
 mod github;
 mod groups;
@@ -16,6 +19,7 @@ mod html;
 mod json;
 mod junit;
 mod layout;
+mod markdown;
 mod meter;
 mod next;
 pub mod preview;
@@ -70,6 +74,8 @@ pub enum Format {
     Sarif,
     /// GitHub workflow commands, with an annotation for each rule
     Github,
+    /// Markdown for a pull request's comment or a step's summary on GitHub, below their limits
+    Markdown,
     /// One self-contained page for browsers
     Html,
 }
@@ -110,6 +116,7 @@ pub fn open(
         Format::Junit => Box::new(junit::Junit::new(header, out)),
         Format::Sarif => Box::new(sarif::Sarif::new(header, out)),
         Format::Github => Box::new(github::Github::new(header, out)),
+        Format::Markdown => Box::new(markdown::Markdown::new(header, out)),
         Format::Html => Box::new(html::Html::new(header, out)),
     })
 }

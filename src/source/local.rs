@@ -1,6 +1,7 @@
 //! A folder as a source: walked recursively, names relative to it with `/`.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,15 @@ const PAGE: usize = 1000;
 /// Pages that may be walked ahead of the consumer.
 const PAGES_AHEAD: usize = 2;
 
+/// The beginning of the names of files and folders that `presync fix` works on, which six letters and digits follow.
+pub(crate) const WORK: &str = ".presync-fix-";
+
+/// Whether a name is one of those. They are not listed: a run that was killed may have left some.
+pub(crate) fn is_work(name: &OsStr) -> bool {
+    let rest = name.to_str().and_then(|name| name.strip_prefix(WORK));
+    rest.is_some_and(|rest| rest.len() == 6 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
 /// A folder. Its files are blobs whose ETag is the modification time and the size. Symbolic links are followed; one
 /// that points to a parent folder is listed as unreachable, and so is anything else that cannot be walked to its end.
 #[derive(Clone, Debug)]
@@ -54,14 +64,10 @@ impl LocalSource {
         }
         match std::fs::read_dir(&root) {
             Ok(_) => Ok(Self { root, prefix: String::new(), depth: Depth::All }),
-            Err(_) if root.is_file() => {
-                Err(Error::new(format!("'{shown}' is a file, not a folder"))
-                    .with_hint("give the folder that contains it"))
-            }
+            Err(_) if root.is_file() => Err(Error::new(format!("'{shown}' is a file, not a folder"))
+                .with_hint("give the folder that contains it")),
             Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {
-                Err(Error::new(format!("there is no folder '{shown}'")).with_hint(
-                    "give an existing folder, or a container as https://ACCOUNT.blob.core.windows.net/CONTAINER",
-                ))
+                Err(Error::new(format!("there is no folder '{shown}'")).with_hint(instead(&root)))
             }
             Err(error) => Err(Error::new(format!("cannot list the folder '{shown}': {}", reason(&error)))
                 .with_hint("check that you have permission to read it")),
@@ -174,6 +180,9 @@ impl LocalSource {
 
     /// Whether an entry may hold names with the prefix. A folder that cannot is not entered.
     fn may_hold_names(&self, entry: &DirEntry) -> bool {
+        if entry.depth() > 0 && is_work(entry.file_name()) {
+            return false;
+        }
         if self.prefix.is_empty() || entry.depth() == 0 || !entry.file_type().is_dir() {
             return true;
         }
@@ -245,6 +254,21 @@ impl LocalSource {
             '/' => (BlobName::new(name), legal),
             separator => (BlobName::new(name.replace(separator, "/")), legal),
         }
+    }
+}
+
+/// What to give instead of a folder that does not exist.
+fn instead(root: &Path) -> String {
+    let text = root.to_string_lossy();
+    match text.rsplit_once('/').unwrap_or((".", &text)) {
+        _ if text.starts_with('~') => {
+            format!("a shell only replaces '~' without quotes; write $HOME{}", &text[1..])
+        }
+        (folder, names) if names.contains(['*', '?']) && !folder.contains(['*', '?']) => {
+            format!("give the folder, and choose names in it: '{folder}' --include '{names}'")
+        }
+        _ => "give an existing folder, or a container as https://ACCOUNT.blob.core.windows.net/CONTAINER"
+            .to_owned(),
     }
 }
 
@@ -378,7 +402,9 @@ mod tests {
     fn a_walk_is_in_the_order_of_whole_names() {
         let folder = tempfile::tempdir().expect("a folder");
         let names = ["a b", "a-b/x", "a.jpg", "a/b/c", "a/b.jpg", "a0", "ab", "b"];
-        for name in names {
+        // What a fix that was killed leaves is not listed; what only looks similar is.
+        let left = [".presync-fix-aB3dE9/0/in.jpg", "a/.presync-fix-000000", ".presync-fix-more/x"];
+        for name in names.iter().chain(&left) {
             let path = folder.path().join(name);
             std::fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
             std::fs::write(path, name).expect("a file");
@@ -388,7 +414,7 @@ mod tests {
         source.walk(None, &sender).expect("it has no ignore file");
         let page = pages.try_recv().expect("one page");
         let found: Vec<_> = page.iter().map(|blob| blob.name.as_str().to_owned()).collect();
-        let mut sorted = names.map(str::to_owned);
+        let mut sorted: Vec<_> = names.into_iter().chain([left[2]]).map(str::to_owned).collect();
         sorted.sort_unstable();
         assert_eq!(found, sorted);
     }
@@ -415,7 +441,7 @@ mod tests {
         std::fs::create_dir(folder.path().join("sub")).expect("a folder");
         std::os::unix::fs::symlink("..", folder.path().join("sub/up")).expect("a link");
         std::os::unix::fs::symlink("gone", folder.path().join("broken.jpg")).expect("a link");
-        std::fs::write(folder.path().join(std::ffi::OsStr::from_bytes(b"\xFF.jpg")), "x").expect("a file");
+        std::fs::write(folder.path().join(OsStr::from_bytes(b"\xFF.jpg")), "x").expect("a file");
         let source = LocalSource::open(folder.path()).expect("it is there");
         let (sender, mut pages) = mpsc::channel(1);
         source.walk(None, &sender).expect("it has no ignore file");

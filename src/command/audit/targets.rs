@@ -9,8 +9,9 @@ use super::place::{Place, account};
 use crate::command::examine::Provenance;
 use crate::command::target::{self, Resolved};
 use crate::model::error::{Error, Result};
-use crate::model::{Filter, Origin, Quota, Scope};
+use crate::model::{Filter, Glob, Origin, Quota, Scope};
 use crate::rules::{Choice, GivenBy, Limits, Profile};
+use crate::source::Depth;
 use crate::source::azure::{self, AuthMode, Session};
 use crate::source::location::{ContainerUrl, Environment, Location};
 
@@ -47,7 +48,7 @@ pub(super) async fn resolve(
     environment: &Environment,
     session: &Session,
 ) -> Result<Targets> {
-    let profile = args.profile.as_deref();
+    let profile = args.check.profile.as_deref();
     let mut found = Vec::new();
     let mut left_out = Vec::new();
     for source in &args.sources {
@@ -79,8 +80,18 @@ pub(super) async fn resolve(
         ));
     }
     let mut profiles = Profiles::default();
-    let targets = found.into_iter().map(|(name, resolved)| target(name, resolved, args, &mut profiles));
-    Ok(Targets { targets: once(targets.collect::<Result<_>>()?)?, left_out })
+    let filter = args.names.filter()?;
+    let targets =
+        found.into_iter().map(|(name, resolved)| target(name, resolved, args, &filter, &mut profiles));
+    let containers = ContainerFilter::new(args)?;
+    let (targets, filtered): (Vec<_>, Vec<_>) =
+        targets.collect::<Result<Vec<_>>>()?.into_iter().partition(|target| containers.keeps(target));
+    if targets.is_empty() {
+        return Err(Error::new("no container matches --include-container and --exclude-container")
+            .with_hint(format!("{} left out, such as '{}'", filtered.len(), filtered[0].name)));
+    }
+    left_out.extend(filtered.into_iter().map(|target| target.name));
+    Ok(Targets { targets: once(targets)?, left_out })
 }
 
 /// Every container of an account, and the names of those that are left out.
@@ -99,7 +110,7 @@ async fn of_account(
         return Err(Error::new(format!("the account '{account}' has no containers to audit"))
             .with_hint("check the account's name; system containers such as $logs are left out"));
     }
-    let profile = args.profile.clone().unwrap_or_else(target::default_profile);
+    let profile = args.check.profile.clone().unwrap_or_else(target::default_profile);
     let resolved = |url| Resolved {
         location: Location::Container(url),
         name: None,
@@ -115,6 +126,7 @@ fn target(
     name: Option<String>,
     mut resolved: Resolved,
     args: &AuditArgs,
+    filter: &Filter,
     profiles: &mut Profiles,
 ) -> Result<Target> {
     if let Location::Folder(path) = &mut resolved.location
@@ -123,7 +135,7 @@ fn target(
         // So that the next audit finds the plan from any working directory; `components` drops a trailing '/'.
         *path = absolute.components().collect();
     }
-    let mut profile = profiles.load(&resolved);
+    let mut profile = profiles.load(&resolved, &Choice::from(&args.rules));
     let mut quota = Quota::new(None, None);
     if let Ok(loaded) = &profile {
         let of_connection = match args.workspace {
@@ -137,14 +149,14 @@ fn target(
     }
     let workspace = resolved.workspace(args.workspace.as_deref()).map(str::to_owned);
     let provenance = Provenance::of(&resolved, workspace.as_deref());
-    if args.profile.is_some() {
+    if args.check.profile.is_some() {
         profile.clone()?;
     }
     let project = resolved.connection.and_then(|connection| connection.project);
     Ok(Target {
         name: name.unwrap_or_else(|| shown(&resolved.location)),
         place: Place::of(&resolved.location),
-        scope: resolved.location.scope(true, &Filter::default()),
+        scope: resolved.location.scope(args.check.depth() == Depth::All, filter),
         within: None,
         notes: Vec::new(),
         location: resolved.location,
@@ -155,6 +167,25 @@ fn target(
         provenance,
         project,
     })
+}
+
+/// Which containers are audited. A pattern is compared with a container's name in reports, and with its account and name.
+struct ContainerFilter {
+    include: Filter,
+    exclude: Filter,
+}
+
+impl ContainerFilter {
+    fn new(args: &AuditArgs) -> Result<Self> {
+        let matching = |globs: &[Glob]| Filter::new(globs.to_vec(), Vec::new()).map_err(Error::new);
+        Ok(Self { include: matching(&args.include_container)?, exclude: matching(&args.exclude_container)? })
+    }
+
+    fn keeps(&self, target: &Target) -> bool {
+        let names = [target.name.clone(), shown(&target.location)];
+        let any = |filter: &Filter| names.iter().any(|name| filter.keeps(name));
+        any(&self.include) && (self.exclude.is_empty() || !any(&self.exclude))
+    }
 }
 
 /// Sorts targets and removes duplicates.
@@ -246,8 +277,8 @@ fn shown(location: &Location) -> String {
 struct Profiles(BTreeMap<(String, bool), Result<Arc<Profile>>>);
 
 impl Profiles {
-    fn load(&mut self, resolved: &Resolved) -> Result<Arc<Profile>> {
-        let load = || resolved.profile(&Choice::default()).map(Arc::new);
+    fn load(&mut self, resolved: &Resolved, choice: &Choice) -> Result<Arc<Profile>> {
+        let load = || resolved.profile(choice).map(Arc::new);
         let shares_quota = resolved.connection.as_ref().is_some_and(|connection| connection.shares_quota);
         self.0.entry((resolved.profile.clone(), shares_quota)).or_insert_with(load).clone()
     }

@@ -3,6 +3,7 @@
 //! It has totals and the first findings of each rule, but no row for every asset. So its size, and the memory needed to
 //! write it, do not grow with the container.
 
+pub(super) mod comparison;
 mod curve;
 mod distributions;
 mod document;
@@ -20,6 +21,8 @@ use distributions::Distributions;
 use document::{PageData, PageParts};
 use findings::Findings;
 use folders::FolderTree;
+
+pub(super) use page::{escaped, hash};
 
 use super::{Out, written};
 use crate::model::error::Result;
