@@ -37,6 +37,6 @@ pub use origin::Origin;
 pub use overrides::{Effect, Effects, Overrides, PrefixEffects};
 pub use quota::{Cost, Gauge, Quota, QuotaKind, Verdict};
 pub use range::{ByteRange, ReadError, Reads};
-pub use shown::{is_unseen, shown};
+pub use shown::{counted, is_unseen, number, shown};
 pub use synced::{Gone, OnPlatform, Scope, Standing, SyncState, SyncTotals};
 pub use totals::Totals;

@@ -20,6 +20,7 @@ mod batches;
 mod checker;
 mod dry_run;
 mod probe_file;
+mod reconcile;
 
 create_exception!(presync, PresyncError, PyException, "presync could not start or could not continue.");
 
@@ -107,6 +108,8 @@ mod native {
     use super::dry_run::dry_run;
     #[pymodule_export]
     use super::probe_file::probe;
+    #[pymodule_export]
+    use super::reconcile::reconcile;
     #[pymodule_export]
     use super::{main, part_header, plan_schema};
 

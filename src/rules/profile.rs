@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::files::regular;
 use crate::model::error::{Error, Result, reason};
@@ -45,6 +46,9 @@ pub struct Profile {
     /// How the quota is counted.
     #[serde(default)]
     pub quota: QuotaRules,
+    /// How labels find their assets.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub labels: LabelRules,
     /// The user's changes to the rules. They are never in a profile's own file.
     #[serde(default, skip_serializing_if = "Overrides::is_empty")]
     pub overrides: Overrides,
@@ -108,6 +112,33 @@ pub struct VideoRules {
     pub cost_per_frame: u64,
 }
 
+/// How labels find their assets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelRules {
+    /// What of an asset's name a label must have.
+    #[serde(default)]
+    pub match_by: MatchBy,
+}
+
+/// The part of an asset's name that a label must have, exactly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MatchBy {
+    /// The basename, with its extension.
+    #[default]
+    Basename,
+    /// The basename without its extension.
+    Stem,
+    /// The whole name, with its folders.
+    Path,
+}
+
+/// Whether these are the rules of profiles that do not state any.
+fn is_default(labels: &LabelRules) -> bool {
+    *labels == LabelRules::default()
+}
+
 /// How a platform counts its quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -142,6 +173,13 @@ fn mp4_family() -> Vec<String> {
 }
 
 impl Profile {
+    /// SHA-256 of all rules, with the user's changes, in hexadecimal digits: runs with the same one judge alike.
+    pub fn hash(&self) -> String {
+        // Data without maps of other keys than text has its JSON.
+        let rules = serde_json::to_vec(self).unwrap_or_default();
+        Sha256::digest(rules).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Whether images and frames use one quota.
     pub fn is_shared(&self) -> bool {
         self.quota.shared || self.images.unit == self.videos.unit

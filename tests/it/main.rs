@@ -34,6 +34,7 @@ mod formats;
 mod generated;
 mod html;
 mod inventory;
+mod labels;
 mod ledger;
 mod loopback;
 mod memory;

@@ -28,6 +28,7 @@ from presync._presync import (
     part_header,
     plan_schema,
     probe,
+    reconcile,
 )
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "part_header",
     "plan_schema",
     "probe",
+    "reconcile",
 ]

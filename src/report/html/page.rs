@@ -12,13 +12,14 @@ use sha2::{Digest, Sha256};
 use super::document::PageData;
 use super::script_json::ScriptSafe;
 
-const STYLE: &str = concat!(include_str!("style/base.css"), include_str!("style/parts.css"));
+pub(super) const STYLE: &str = concat!(include_str!("style/base.css"), include_str!("style/parts.css"));
 const BODY: &str = include_str!("body.html");
 const SCRIPT: &str = concat!(
     include_str!("script/base.js"),
     include_str!("script/quota.js"),
     include_str!("script/charts.js"),
     include_str!("script/folders.js"),
+    include_str!("script/export.js"),
     include_str!("script/findings.js"),
 );
 
