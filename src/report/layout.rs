@@ -16,7 +16,7 @@ use crate::plan::{MAX_BASENAMES, RunHeader, Summary};
 /// The width of text that doesn't go to a terminal, so that nothing is broken or cut: no line has a million columns.
 pub const MAX_WIDTH: usize = 1 << 20;
 /// The maximum width of prose: longer lines are hard to read.
-const PROSE: usize = 120;
+const PROSE: usize = 100;
 /// The most columns of a column of names. A longer name is whole, too, but what follows it is not below the others.
 pub(super) const NAMES: usize = 60;
 /// The minimum width that the layout supports.
