@@ -108,7 +108,7 @@ fn rights(before: &fs::Metadata) -> fs::Permissions {
 /// Returns an error if something other than a file is there, or if a link of another user leads there.
 pub(crate) fn target(path: &Path) -> Result<PathBuf> {
     if path.as_os_str() == "-" {
-        // Most programs take this for stdout, and few let it be removed again.
+        // Most programs take this name for stdout, so such a file would be hard to use.
         return Err(Error::new("'-' is not the name of a file")
             .with_hint("./- is, if you want a file with this name"));
     }
