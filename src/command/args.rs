@@ -16,6 +16,11 @@ use crate::source::azure::{self, ApiVersion, AuthMode, Limits};
 /// How many blobs may be checked at a time.
 pub(crate) const CONCURRENCY: RangeInclusive<i64> = 1..=4096;
 
+/// How many threads may examine content.
+pub(crate) const WORKERS: RangeInclusive<i64> = 1..=512;
+/// How many reads may wait for them.
+pub(crate) const QUEUE: RangeInclusive<i64> = 1..=65_535;
+
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct AzureArgs {
     /// Storage account of an az:// source [default: AZURE_STORAGE_ACCOUNT]
@@ -46,15 +51,15 @@ impl AzureArgs {
 pub(crate) struct ChoiceArgs {
     /// Apply only these rules, given by code or prefix, such as IMG001,VID1 [default: presync.toml's, else all]
     #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = selector)]
-    select: Option<Vec<Selector>>,
+    pub select: Option<Vec<Selector>>,
 
     /// Ignore these rules [default: presync.toml's, else none]
     #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = changeable)]
-    ignore: Option<Vec<Selector>>,
+    pub ignore: Option<Vec<Selector>>,
 
     /// Make rules reject or only warn, such as VID102=error [default: presync.toml's, else as shown by presync rule]
     #[arg(long, value_name = "CODE=LEVEL", value_delimiter = ',', value_parser = severity)]
-    severity: Option<Vec<(Selector, Level)>>,
+    pub severity: Option<Vec<(Selector, Level)>>,
 }
 
 impl From<&ChoiceArgs> for Choice {
@@ -125,11 +130,11 @@ pub(crate) struct PerformanceArgs {
     pub checkpoint_every: Option<Duration>,
 
     /// Number of threads that examine content [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512).map(usize::from))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(WORKERS).map(usize::from))]
     pub workers: Option<usize>,
 
     /// Maximum number of reads waiting for those threads [default: 256]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..).map(usize::from))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(QUEUE).map(usize::from))]
     pub queue: Option<usize>,
 }
 

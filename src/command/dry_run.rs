@@ -13,7 +13,7 @@ use super::interrupt::interrupted;
 use super::output::Output;
 use super::parts::{self, Weigh};
 use super::target::Resolved;
-use super::{ledger, say, say_rate, say_tally, shard};
+use super::{host, ledger, say, say_rate, say_tally, shard};
 use crate::model::Quota;
 use crate::model::error::{Error, Result};
 use crate::plan::{RunHeader, Sink, Summary};
@@ -134,6 +134,7 @@ async fn report_on(
     let credential = origin.credential.clone();
     let report = report::open(args.format, header, output.writer(), output.width)?;
     let progress = Arc::new(Progress::default());
+    host::watch(&progress);
     let bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
 
     let Input { source, listing, tally } = input;

@@ -5,18 +5,19 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::args::{AzureArgs, ChoiceArgs, ColorArgs};
 use super::exit::Exit;
-use super::output::stdout;
+use super::host;
+use super::output::{stdout, syntax};
 use super::target::{Resolved, Target};
 use crate::examine::{Examination, Next, wanted};
 use crate::model::error::{Error, Result};
 use crate::model::{Asset, Blob, BlobName, ByteRange, Orientation, Origin, ReadError, Verdict};
 use crate::probe::{Node, Probe, Want};
-use crate::report::runner::Syntax;
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
-use crate::report::{self, shown};
+use crate::report::{self, TextOrJson, shown};
 use crate::rules::{self, Choice, Content, Profile};
 use crate::source::Reader;
 use crate::source::any::AnySource;
@@ -28,20 +29,24 @@ pub(super) struct ExplainArgs {
     /// A file, or a blob as https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME[?SAS], az://CONTAINER/NAME,
     /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/NAME or @CONNECTION/NAME, with NAME as in reports
     #[arg(value_name = "ASSET")]
-    asset: OsString,
+    pub asset: OsString,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
     #[arg(long, value_name = "NAME|FILE")]
-    profile: Option<String>,
+    pub profile: Option<String>,
+
+    /// Format of the output
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: TextOrJson,
 
     #[command(flatten)]
-    color: ColorArgs,
+    pub color: ColorArgs,
 
     #[command(flatten, next_help_heading = "Rules")]
-    rules: ChoiceArgs,
+    pub rules: ChoiceArgs,
 
     #[command(flatten, next_help_heading = "Azure")]
-    azure: AzureArgs,
+    pub azure: AzureArgs,
 }
 
 /// The most EXIF tags that are printed.
@@ -71,10 +76,14 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
                 (AnySource::open(resolved.location, resolved.auth, args.azure.options(), &environment)?, name)
             }
         };
-        examine(&source, &name, &profile).await
+        host::unless_stopped(examine(&source, &name, &profile)).await
     })?;
-    let mut out = stdout(Syntax::Text, args.color.choice());
-    explained.print(&mut out).and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
+    let mut out = stdout(syntax(args.format), args.color.choice());
+    let printed = match args.format {
+        TextOrJson::Text => explained.print(&mut out),
+        TextOrJson::Json => explained.write_json(&mut out),
+    };
+    printed.and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
     Ok(Exit::of_verdict(explained.asset.verdict))
 }
 
@@ -162,7 +171,61 @@ fn exif_tags(probe: &Probe, outline: &[Node]) -> Vec<(String, String)> {
     read.fields().take(MAX_TAGS).map(tag).collect()
 }
 
+#[derive(Serialize)]
+struct Document<'a, S, A> {
+    format_version: &'static str,
+    source: S,
+    asset: A,
+    /// The ranges that were read, in bytes from the blob's start.
+    ranges: Vec<RangeRecord>,
+    structure: Vec<NodeRecord<'a>>,
+    exif: Vec<TagRecord<'a>>,
+}
+
+#[derive(Serialize)]
+struct RangeRecord {
+    offset: u64,
+    length: u64,
+}
+
+#[derive(Serialize)]
+struct NodeRecord<'a> {
+    offset: u64,
+    length: u64,
+    /// How many parts it is inside of.
+    depth: u8,
+    name: &'a str,
+    note: &'a str,
+}
+
+#[derive(Serialize)]
+struct TagRecord<'a> {
+    tag: &'a str,
+    value: &'a str,
+}
+
 impl Explained {
+    fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
+        let range = |range: &ByteRange| RangeRecord { offset: range.start(), length: range.len() };
+        let structure = self.outline.iter().map(|Node { at, len, depth, name, note }| NodeRecord {
+            offset: *at,
+            length: *len,
+            depth: *depth,
+            name,
+            note,
+        });
+        let document = Document {
+            format_version: report::FORMAT_VERSION,
+            source: report::source_record(&self.origin),
+            asset: report::record(&self.asset),
+            ranges: self.ranges.iter().map(range).collect(),
+            structure: structure.collect(),
+            exif: self.tags.iter().map(|(tag, value)| TagRecord { tag, value }).collect(),
+        };
+        serde_json::to_writer_pretty(report::Visible::json(&mut *out), &document)?;
+        writeln!(out)
+    }
+
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let Asset { blob, facts, .. } = &self.asset;
         writeln!(out, "{BOLD}{}{BOLD:#}\n", shown(blob.name.as_str()))?;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 
+use super::host;
 use crate::files::whole::WholeFile;
 use crate::model::error::{Error, Result};
 use crate::report::runner::{self, Broken, Syntax};
@@ -36,6 +37,7 @@ impl Output {
     fn with(path: Option<&Path>, syntax: Syntax, color: ColorChoice) -> Result<Self> {
         let Some(path) = path else {
             let color = match color {
+                ColorChoice::Auto if host::current().is_some() => ColorChoice::Never,
                 ColorChoice::Auto => AutoStream::choice(&io::stdout()),
                 color => color,
             };
@@ -89,6 +91,10 @@ pub(super) type Stream = AutoStream<Box<dyn Write + Send>>;
 
 /// Stdout. If it is the log of a CI runner, nothing on it is a command, except presync's own.
 pub(super) fn stdout(syntax: Syntax, color: ColorChoice) -> Stream {
+    if let Some(host) = host::current() {
+        let color = if color == ColorChoice::Auto { ColorChoice::Never } else { color };
+        return AutoStream::new(Box::new(host::Printed(host)), color);
+    }
     stream(io::stdout(), syntax, color)
 }
 

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::args::{AzureArgs, DisplayArgs};
 use super::exit::Exit;
+use super::host;
 use super::output::Output;
 use super::say_rate;
 use super::target::{Resolved, Target};
@@ -31,29 +32,29 @@ pub(super) struct PreviewArgs {
     /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX],
     /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX], or @NAME[/PREFIX] for a connection in presync.toml
     #[arg(value_name = "SOURCE")]
-    source: OsString,
+    pub source: OsString,
 
     /// Do not descend into folders; they are counted as not entered
     #[arg(long)]
-    no_recurse: bool,
+    pub no_recurse: bool,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
     #[arg(long, value_name = "NAME|FILE")]
-    profile: Option<String>,
+    pub profile: Option<String>,
 
     /// Format of the report
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: TextOrJson,
+    pub format: TextOrJson,
 
     /// Write the report to a file instead of stdout
     #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub output: Option<PathBuf>,
 
     #[command(flatten, next_help_heading = "Azure")]
-    azure: AzureArgs,
+    pub azure: AzureArgs,
 
     #[command(flatten, next_help_heading = "Display")]
-    display: DisplayArgs,
+    pub display: DisplayArgs,
 }
 
 /// Lists the source and writes the totals.
@@ -72,7 +73,7 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
         let options = azure::Options { depth, ..args.azure.options() };
         let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
         let header = RunHeader::new(source.origin(), profile, Timestamp::now());
-        let preview = add_up(&source, &header, args).await?;
+        let preview = host::unless_stopped(add_up(&source, &header, args)).await?;
         Ok((header, preview))
     })?;
     report::preview::write(args.format, &header, &preview, output.writer(), output.width)
@@ -86,6 +87,7 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
 
 async fn add_up(source: &AnySource, header: &RunHeader, args: &PreviewArgs) -> Result<Preview> {
     let progress = Arc::new(Progress::default());
+    host::watch(&progress);
     let _bar =
         super::is_live(args.display.progress()).then(|| ProgressBar::show_listing(Arc::clone(&progress)));
     let mut preview = Preview::new(&header.origin.prefix);

@@ -17,25 +17,25 @@ use crate::report::{self, Format, TextOrJson};
 pub(super) struct ReportArgs {
     /// A plan saved by presync dry-run --plan, or a folder of parts to merge
     #[arg(value_name = "PLAN|DIR")]
-    plan: PathBuf,
+    pub plan: PathBuf,
 
     #[command(flatten)]
-    weigh: Weigh,
+    pub weigh: Weigh,
 
     /// Format of the report
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: Format,
+    pub format: Format,
 
     /// Write the report to a file instead of stdout
     #[arg(long, short, value_name = "FILE", required_if_eq("format", "parquet"))]
-    output: Option<PathBuf>,
+    pub output: Option<PathBuf>,
 
     /// Exit with 0 instead of 1 if there are findings
     #[arg(long)]
-    exit_zero: bool,
+    pub exit_zero: bool,
 
     #[command(flatten)]
-    color: ColorArgs,
+    pub color: ColorArgs,
 }
 
 /// Writes the report and returns how the plan's run ended.

@@ -3,29 +3,33 @@
 use std::io::{self, Write};
 
 use clap::Args;
+use serde::Serialize;
 
 use super::args::ColorArgs;
 use super::exit::Exit;
-use super::output::stdout;
+use super::output::{stdout, syntax};
 use crate::model::error::{Error, Result};
 use crate::model::{Code, Severity};
-use crate::report;
-use crate::report::runner::Syntax;
 use crate::report::style::{self, BOLD, DIM};
+use crate::report::{self, TextOrJson};
 use crate::rules::{self, Profile};
 
 #[derive(Debug, Args)]
 pub(super) struct RuleArgs {
     /// A code such as VID002, or a name such as pixel-format
     #[arg(value_name = "CODE")]
-    code: Option<String>,
+    pub code: Option<String>,
 
     /// Print the TOML of a profile instead: nexus, vi, or a file
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "code")]
-    profile: Option<String>,
+    pub profile: Option<String>,
+
+    /// Format of the output; a profile is always TOML
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: TextOrJson,
 
     #[command(flatten)]
-    color: ColorArgs,
+    pub color: ColorArgs,
 }
 
 /// Prints a line for every rule, one rule in full, or the TOML of a profile.
@@ -33,11 +37,14 @@ pub(super) struct RuleArgs {
 /// # Errors
 /// Returns an error if there is no such rule, or if the profile does not exist or isn't valid.
 pub(super) fn run(args: &RuleArgs) -> Result<Exit> {
-    let mut out = stdout(Syntax::Text, args.color.choice());
-    let written = match (&args.profile, &args.code) {
-        (Some(profile), _) => out.write_all(Profile::text(profile)?.as_bytes()),
-        (None, Some(wanted)) => one(&mut out, find(wanted)?),
-        (None, None) => list(&mut out),
+    let mut out = stdout(syntax(args.format), args.color.choice());
+    let wanted = args.code.as_deref().map(find).transpose()?;
+    let written = match (&args.profile, wanted, args.format) {
+        (Some(profile), ..) => out.write_all(Profile::text(profile)?.as_bytes()),
+        (None, Some(code), TextOrJson::Text) => one(&mut out, code),
+        (None, None, TextOrJson::Text) => list(&mut out),
+        (None, Some(code), TextOrJson::Json) => json(&mut out, &[code]),
+        (None, None, TextOrJson::Json) => json(&mut out, Code::ALL),
     };
     written.and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
     Ok(Exit::Clean)
@@ -58,6 +65,35 @@ fn effect(severity: Severity) -> &'static str {
         Severity::Unknown => "unknown",
         Severity::Warning => "warns",
     }
+}
+
+#[derive(Serialize)]
+struct RuleRecord {
+    code: &'static str,
+    name: &'static str,
+    severity: &'static str,
+    summary: &'static str,
+    why: &'static str,
+    fix: &'static str,
+    source: &'static str,
+}
+
+/// A list of rules as JSON.
+fn json(out: &mut impl Write, codes: &[Code]) -> io::Result<()> {
+    let record = |code: &Code| {
+        let text = rules::text(*code);
+        RuleRecord {
+            code: code.as_str(),
+            name: code.name(),
+            severity: code.severity().as_str(),
+            summary: text.summary,
+            why: text.why,
+            fix: text.fix,
+            source: text.source,
+        }
+    };
+    serde_json::to_writer_pretty(&mut *out, &codes.iter().map(record).collect::<Vec<_>>())?;
+    writeln!(out)
 }
 
 fn list(out: &mut impl Write) -> io::Result<()> {

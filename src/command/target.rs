@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::args::AzureArgs;
 use super::say;
 use crate::connections::{self, Connection, Connections, FILE_NAME, Rules};
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Cause, Error, Result, reason};
 use crate::model::{Gauge, Quota};
 use crate::rules::{Choice, GivenBy, Limits, Profile};
 use crate::source::azure::AuthMode;
@@ -72,14 +72,15 @@ impl Resolved {
         let rules = connections.as_ref().map(|connections| connections.rules().clone());
         let (Some(connections), Some((name, rest))) = (connections, reference) else {
             return Ok(Self {
-                location: Location::parse(source, azure.account.as_deref(), env)?,
+                location: Location::parse(source, azure.account.as_deref(), env)
+                    .map_err(|error| error.because(Cause::Usage))?,
                 auth: azure.auth.unwrap_or_default(),
                 profile: profile.map_or_else(default_profile, str::to_owned),
                 connection: None,
                 rules,
             });
         };
-        let connection = connections.get(name)?;
+        let connection = connections.get(name).map_err(|error| error.because(Cause::Configuration))?;
         Self::of_connection(connection, &connections, &prefix(connection, rest), azure, profile, env)
     }
 
@@ -124,7 +125,7 @@ impl Resolved {
         let rules = match &self.rules {
             Some(rules) => rules.clone(),
             None => match connections::find(&working_directory()?) {
-                Some(file) => Connections::load(file)?.rules().clone(),
+                Some(file) => connections(Some(&file))?.rules().clone(),
                 None => Rules::default(),
             },
         };
@@ -155,10 +156,11 @@ impl Resolved {
 
 /// The connections of a file, by default the nearest one.
 pub(super) fn connections(file: Option<&Path>) -> Result<Connections> {
-    match file {
+    let loaded = match file {
         Some(file) => Connections::load(file),
-        None => Connections::load_found(nearest()?),
-    }
+        None => nearest().and_then(Connections::load_found),
+    };
+    loaded.map_err(|error| error.because(Cause::Configuration))
 }
 
 /// The nearest `presync.toml`.

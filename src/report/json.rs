@@ -83,6 +83,31 @@ struct DryRunDocument<'a> {
     findings_by_code: CodeCounts<'a>,
 }
 
+/// Writes everything but the assets.
+pub(super) fn write_summary(
+    header: &RunHeader,
+    summary: &Summary,
+    elapsed: Duration,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let document = DryRunDocument {
+        format_version: FORMAT_VERSION,
+        tool: ToolRecord::this(),
+        source: SourceRecord::new(&header.origin),
+        profile: &header.profile.name,
+        assumptions: &header.profile.assumptions,
+        overrides: &header.profile.overrides,
+        quota: QuotaRecord::new(header.admit, Some(&header.profile), summary),
+        totals: TotalsRecord::new(&summary.totals, elapsed.as_secs_f64()),
+        complete: summary.incomplete.is_none(),
+        incomplete: summary.incomplete.as_deref(),
+        changes: summary.changes.as_ref().map(|changes| ChangesRecord::new(changes, &summary.totals)),
+        synced: summary.synced.as_ref().map(SyncedRecord::new),
+        findings_by_code: CodeCounts(&summary.findings),
+    };
+    Ok(serde_json::to_writer(Visible::json(out), &document)?)
+}
+
 pub(super) struct CodeCounts<'a>(pub(super) &'a [(Code, u64)]);
 
 impl Serialize for CodeCounts<'_> {
@@ -107,26 +132,11 @@ impl Sink for Json {
 
     fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> Result<()> {
         let Self { header, mut out, assets, .. } = *self;
-        let document = DryRunDocument {
-            format_version: FORMAT_VERSION,
-            tool: ToolRecord::this(),
-            source: SourceRecord::new(&header.origin),
-            profile: &header.profile.name,
-            assumptions: &header.profile.assumptions,
-            overrides: &header.profile.overrides,
-            quota: QuotaRecord::new(header.admit, Some(&header.profile), summary),
-            totals: TotalsRecord::new(&summary.totals, elapsed.as_secs_f64()),
-            complete: summary.incomplete.is_none(),
-            incomplete: summary.incomplete.as_deref(),
-            changes: summary.changes.as_ref().map(|changes| ChangesRecord::new(changes, &summary.totals)),
-            synced: summary.synced.as_ref().map(SyncedRecord::new),
-            findings_by_code: CodeCounts(&summary.findings),
-        };
         let assets = assets.into_inner().map_err(io::IntoInnerError::into_error);
         let mut assets = assets.map_err(|error| temporary::failed(&error))?;
         written(|| {
             let mut head = Vec::new();
-            serde_json::to_writer(Visible::json(&mut head), &document)?;
+            write_summary(&header, summary, elapsed, &mut head)?;
             // Without the closing brace: one more field follows.
             out.write_all(&head[..head.len() - 1])?;
             out.write_all(b",\"assets\":[")?;

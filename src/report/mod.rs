@@ -30,15 +30,17 @@ mod visible;
 use std::io::{self, BufWriter, Write};
 
 use clap::ValueEnum;
+use serde::Serialize;
 
-use crate::model::Asset;
 use crate::model::error::{Error, Result, reason};
+use crate::model::{Asset, Origin};
 use crate::plan::{RunHeader, Sink};
 
 pub use bar::ProgressBar;
 pub use bars::{ProgressBars, ProgressLine};
 pub use doctor::doctor;
 pub use layout::shown;
+pub(crate) use record::FORMAT_VERSION;
 pub use visible::Visible;
 
 /// The format of a report.
@@ -113,6 +115,26 @@ pub fn open(
 /// Returns an error if the record cannot be written.
 pub fn asset_record(asset: &Asset, out: &mut dyn Write) -> io::Result<()> {
     Ok(serde_json::to_writer(Visible::json(out), &record::AssetRecord::new(asset))?)
+}
+
+/// An asset's JSON record, for other documents.
+pub(crate) fn record(asset: &Asset) -> impl Serialize {
+    record::AssetRecord::new(asset)
+}
+
+/// The JSON record of a source, for other documents.
+pub(crate) fn source_record(origin: &Origin) -> impl Serialize {
+    record::SourceRecord::new(origin)
+}
+
+/// Writes what a JSON report says besides its assets.
+///
+/// # Errors
+/// Returns an error if it cannot be written.
+#[cfg(feature = "python")]
+pub(crate) fn summary_record(plan: &crate::plan_file::Plan, out: &mut dyn Write) -> io::Result<()> {
+    let elapsed = plan.ended.duration_since(plan.header.begun).try_into().unwrap_or_default();
+    json::write_summary(&plan.header, &plan.summary, elapsed, out)
 }
 
 /// The error for a report that cannot be written.

@@ -10,7 +10,7 @@ use futures::future::{BoxFuture, Shared};
 
 use super::targets::Target;
 use crate::command::examine::{Planned, check_baseline};
-use crate::command::ledger;
+use crate::command::{host, ledger};
 use crate::files::own;
 use crate::model::error::{Error, Result, reason};
 use crate::plan::audit::{
@@ -92,6 +92,7 @@ impl Auditor {
         let mut is_fresh = false;
         loop {
             let progress = Arc::new(Progress::default());
+            host::watch(&progress);
             let _line = self.bars.as_ref().map(|bars| bars.begin(&container.name, Arc::clone(&progress)));
             let header = target.provenance.clone().header(source.origin(), Arc::clone(&profile));
             let (checkpoint, known) = self.begin(&path, header, is_fresh, &mut container.notes)?;

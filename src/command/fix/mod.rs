@@ -18,11 +18,12 @@ use super::commit;
 use super::dry_run::args::FILES_AT_ONCE;
 use super::examine::Provenance;
 use super::exit::Exit;
+use super::host;
 use super::interrupt::interrupted;
 use super::output::Output;
 use super::parts::{self, Opened, Weigh};
 use super::target::{Resolved, Target};
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Cause, Error, Result, reason};
 use crate::model::{Asset, Blob, Code, Quota, Severity, Verdict};
 use crate::plan::RunHeader;
 use crate::plan_file::PlanWriter;
@@ -35,7 +36,7 @@ use crate::source::any::AnySource;
 use crate::source::azure;
 use crate::source::location::Environment;
 
-mod args;
+pub(super) mod args;
 mod container;
 mod place;
 mod tools;
@@ -58,7 +59,7 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
     super::runtime()?.block_on(async {
         let judged = Judged::open(args, &environment).await?;
         if judged.is_stopped {
-            return Err(Error::new("stopped: nothing was fixed"));
+            return Err(Error::new("stopped: nothing was fixed").because(Cause::Interrupted));
         }
         let mut survey = Survey::new(args);
         for asset in judged.assets()? {
@@ -170,6 +171,7 @@ impl Judged {
         };
         let settings = Settings::with_concurrency(at_once);
         let progress = Arc::new(Progress::default());
+        host::watch(&progress);
         let bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
         let task = Task {
             progress,
