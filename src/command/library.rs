@@ -30,12 +30,13 @@ use super::rule::RuleArgs;
 use super::values::{
     api_version, bandwidth, changeable, duration, one_line, selector, severity, whole_number,
 };
-use super::{Exit, secrets};
+use super::{Exit, secrets, target};
 use crate::model::Admit;
 use crate::model::error::{Cause, Error, Result};
 use crate::report::fix::FixFormat;
 use crate::report::{Format, TextOrJson};
 use crate::rules::fix::Edges;
+use crate::rules::{Choice, Profile};
 
 /// The value of an option.
 #[derive(Clone, Debug)]
@@ -62,6 +63,21 @@ pub fn call(command: &str, options: Options, host: &Arc<Host>) -> Result<Exit> {
     secrets::remember_environment();
     let command = options.command(command).map_err(|error| error.because(Cause::Usage))?;
     cli::call(command, host)
+}
+
+/// Loads a profile, nexus by default, with the rules that the options `select`, `ignore` and `severity` choose and with
+/// those of `presync.toml`: of the file `config`, or else of the nearest one. Also returns its name or path.
+///
+/// # Errors
+/// Returns an error if an option is wrong, or if a file cannot be read.
+pub fn profile(mut options: Options) -> Result<(String, Profile)> {
+    let mut parse = || Ok((options.utf_8("profile")?, options.path("config")?, options.rules()?));
+    let (name, config, rules) = parse().map_err(|error: Error| error.because(Cause::Usage))?;
+    let name = name.unwrap_or_else(target::default_profile);
+    let rules_of_file = config.map(|file| target::connections(Some(&file))).transpose()?;
+    let rules_of_file = rules_of_file.map(|connections| connections.rules().clone());
+    let profile = target::profile(&name, rules_of_file.as_ref(), &Choice::from(&rules))?;
+    Ok((name, profile))
 }
 
 impl FromIterator<(String, Value)> for Options {

@@ -122,17 +122,8 @@ impl Resolved {
     /// The profile, with the rule overrides of the command line and what the nearest `presync.toml` says: overrides, and
     /// whether images and frames share a quota.
     pub(super) fn profile(&self, command_line: &Choice) -> Result<Profile> {
-        let rules = match &self.rules {
-            Some(rules) => rules.clone(),
-            None => match connections::find(&working_directory()?) {
-                Some(file) => connections(Some(&file))?.rules().clone(),
-                None => Rules::default(),
-            },
-        };
-        let mut profile = Profile::load(&self.profile)?;
-        profile.overrides = rules.overrides(command_line);
-        let is_shared = self.connection.as_ref().is_some_and(|connection| connection.shares_quota);
-        profile.quota.shared |= rules.shares_quota || is_shared;
+        let mut profile = profile(&self.profile, self.rules.as_ref(), command_line)?;
+        profile.quota.shared |= self.connection.as_ref().is_some_and(|connection| connection.shares_quota);
         Ok(profile)
     }
 
@@ -152,6 +143,21 @@ impl Resolved {
         let (images, frames) = (own(ledger.images, quota.images), own(ledger.frames, quota.frames));
         options.instead_of(Quota::of(images, frames), profile, GivenBy::Options)
     }
+}
+
+/// A profile with rule overrides: of the command line, and of a `presync.toml`, by default the nearest one.
+pub(super) fn profile(name: &str, rules: Option<&Rules>, command_line: &Choice) -> Result<Profile> {
+    let rules = match rules {
+        Some(rules) => rules.clone(),
+        None => match connections::find(&working_directory()?) {
+            Some(file) => connections(Some(&file))?.rules().clone(),
+            None => Rules::default(),
+        },
+    };
+    let mut profile = Profile::load(name)?;
+    profile.overrides = rules.overrides(command_line);
+    profile.quota.shared |= rules.shares_quota;
+    Ok(profile)
 }
 
 /// The connections of a file, by default the nearest one.
