@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterable
@@ -55,8 +56,6 @@ class _Ranges:
             parts: list[bytes] = []
             # A raw file may return less than was asked for.
             while length > 0 and (part := self._file.read(length)):
-                if not isinstance(part, (bytes, bytearray, memoryview)):
-                    raise TypeError("probe needs a file that is open for bytes: open it with 'rb'")
                 parts.append(bytes(part))
                 length -= len(part)
             return b"".join(parts)
@@ -125,6 +124,8 @@ def probe(
     if isinstance(data, (bytearray, memoryview)):
         source = bytes(data)
     elif not isinstance(data, (bytes, str, os.PathLike)) or hasattr(data, "read"):
+        if isinstance(data, io.TextIOBase):
+            raise TypeError("probe needs a file that is open for bytes: open it with 'rb'")
         name = name or _name_of(data)
         source = _of_fsspec(data)
         if source is None and isinstance(data, BinaryFile):

@@ -277,7 +277,7 @@ class Commit(Document):
 
     @property
     def outcome(self) -> str:
-        """``committed``, ``would-commit``, ``already-committed`` or ``refused``."""
+        """``committed``, ``would-commit``, ``committed-before`` or ``refused``."""
         return str(self._document["outcome"])
 
     @property

@@ -72,27 +72,27 @@ class Report:
     @property
     def assets(self) -> Rows:
         """A row for each asset, in listing order, with the columns of :func:`presync.plan_schema`."""
-        return _rows.assets(self._path)
+        return _rows.assets(self._path, None, self._folder)
 
     @property
     def findings(self) -> Rows:
         """A row for each finding: the asset's name, kind, format, size and verdict; code, severity, message and fix."""
-        return _rows.findings(self._path)
+        return _rows.findings(self._path, self._folder)
 
     def select(self, columns: Sequence[str]) -> Rows:
         """The assets with only these columns, which alone are read."""
-        return _rows.assets(self._path, columns)
+        return _rows.assets(self._path, columns, self._folder)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self.assets.__arrow_c_stream__(requested_schema)
 
     def to_pandas(self, columns: Sequence[str] | None = None, **options: Any) -> pd.DataFrame:
         """The assets as a pandas DataFrame; the options are those of ``pyarrow.Table.to_pandas``."""
-        return _rows.assets(self._path, columns).to_pandas(**options)
+        return _rows.assets(self._path, columns, self._folder).to_pandas(**options)
 
     def to_polars(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The assets as a polars DataFrame."""
-        return _rows.assets(self._path, columns).to_polars()
+        return _rows.assets(self._path, columns, self._folder).to_polars()
 
     @property
     def totals(self) -> Totals:

@@ -31,9 +31,13 @@ class Rows:
     Each use reads the rows from the start.
     """
 
-    def __init__(self, schema: pa.Schema, batches: Callable[[], Iterator[pa.RecordBatch]]) -> None:
+    def __init__(
+        self, schema: pa.Schema, batches: Callable[[], Iterator[pa.RecordBatch]], owner: object = None
+    ) -> None:
         self._schema = schema
         self._batches = batches
+        # A temporary plan is removed with its owner.
+        self._owner = owner
 
     @property
     def schema(self) -> pa.Schema:
@@ -41,7 +45,8 @@ class Rows:
         return self._schema
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        return self._batches()
+        # A generator of its own, which keeps this, and so the plan, until its end.
+        yield from self._batches()
 
     def reader(self) -> pa.RecordBatchReader:
         """The rows as a ``pyarrow.RecordBatchReader``."""
@@ -74,8 +79,8 @@ class Rows:
         return self.to_arrow().to_pylist()
 
 
-def assets(path: str, columns: Sequence[str] | None = None) -> Rows:
-    """The assets of a plan, in listing order, with these columns."""
+def assets(path: str, columns: Sequence[str] | None = None, owner: object = None) -> Rows:
+    """The assets of a plan, in listing order, with these columns. The owner of the plan is kept as long as they are."""
     schema = pq.read_schema(path).remove_metadata()
     if columns is not None:
         schema = pa.schema([schema.field(name) for name in columns])
@@ -87,7 +92,7 @@ def assets(path: str, columns: Sequence[str] | None = None) -> Rows:
                     [batch.column(field.name).cast(field.type) for field in schema], schema=schema
                 )
 
-    return Rows(schema, batches)
+    return Rows(schema, batches, owner)
 
 
 #: What a finding has besides its asset's own columns.
@@ -95,9 +100,9 @@ _OF_FINDING = ("code", "severity", "message", "fix")
 _OF_ASSET = ("name", "kind", "format", "size", "verdict")
 
 
-def findings(path: str) -> Rows:
+def findings(path: str, owner: object = None) -> Rows:
     """The findings of a plan: a row for each, with its asset's name, kind, format, size and verdict."""
-    source = assets(path, [*_OF_ASSET, "findings"])
+    source = assets(path, [*_OF_ASSET, "findings"], owner)
     element = source.schema.field("findings").type.value_type
     schema = pa.schema(
         [source.schema.field(name) for name in _OF_ASSET] + [element.field(name) for name in _OF_FINDING]
@@ -114,4 +119,4 @@ def findings(path: str) -> Rows:
             columns += [pc.struct_field(found, name) for name in _OF_FINDING]
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
-    return Rows(schema, batches)
+    return Rows(schema, batches, owner)
