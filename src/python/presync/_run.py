@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -134,7 +134,7 @@ def _printer() -> Callable[[Progress], None]:
     return show
 
 
-def in_background(function: Callable[P, T]) -> Callable[P, Awaitable[T]]:
+def in_background(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     """The function as a coroutine. It runs on a thread of its own; if the coroutine is cancelled, the run stops."""
 
     @functools.wraps(function)

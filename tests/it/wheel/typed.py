@@ -48,7 +48,8 @@ def check(folder: Path) -> presync.Report:
 
 
 async def both(folder: Path) -> int:
-    first, second = await asyncio.gather(aio.dry_run(folder), aio.preview(folder))
+    task = asyncio.create_task(aio.dry_run(folder))
+    second, first = await aio.preview(folder), await task
     if TYPE_CHECKING:
         assert_type(first, presync.Report)
         assert_type(second, presync.Preview)
@@ -57,7 +58,7 @@ async def both(folder: Path) -> int:
 
 try:
     check(Path(sys.argv[1]))
-    asyncio.run(both(Path(sys.argv[1])))
+    print(asyncio.run(both(Path(sys.argv[1]))))
 except presync.IncompleteError as error:
     print(error.report, error.hint, file=sys.stderr)
 except presync.PresyncError as error:
