@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::examine::{Examination, Next, wanted};
 use crate::model::error::{Error, Result};
 use crate::model::{Admit, Blob, Origin, Quota, ReadError};
-use crate::plan::{Sink, Summary};
+use crate::plan::{Changes, Sink, Summary};
 use crate::probe::Want;
 use crate::rules::Profile;
 use crate::source::{Listing, Reader};
@@ -211,10 +211,22 @@ pub async fn run<R: Reader, K: Sink>(
     sink: K,
     stop: impl Future<Output = ()>,
 ) -> Result<Ended<K>> {
-    let Task { listing, origin, reader, profile, quota, admit, known, synced, settings, resources, progress } =
-        task;
+    let Task {
+        listing,
+        origin,
+        reader,
+        profile,
+        quota,
+        admit,
+        mut known,
+        synced,
+        settings,
+        resources,
+        progress,
+    } = task;
     let settings = Settings { want: wanted(settings.want, &profile), ..settings };
     let settler = Settler::new(origin.as_ref(), admit, quota, &profile, synced, sink)?;
+    let settler = settler.with_earlier(known.earlier());
     let at_once = settings.concurrency.max(1);
     let window = settings.window.max(at_once);
     let resources = match resources {
@@ -305,7 +317,11 @@ pub async fn run<R: Reader, K: Sink>(
         Ok(()) if !is_all && stop.peek().is_some() => End::Stopped,
         Ok(()) => match listing.await {
             Ok(Ok(changes)) if is_all => {
-                summary.changes = changes;
+                summary.changes = changes.map(|changes| {
+                    let mut findings = budget.finding_changes().clone();
+                    findings.add_all(changes.findings.unwrap_or_default());
+                    Changes { findings: Some(findings), ..changes }
+                });
                 End::Complete
             }
             Ok(Ok(_)) => {

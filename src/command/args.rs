@@ -8,9 +8,12 @@ use anstream::ColorChoice;
 use clap::Args;
 use clap::builder::TypedValueParser;
 
-use super::values::{api_version, bandwidth, changeable, duration, selector, severity};
+use super::values::{admit, api_version, bandwidth, changeable, duration, selector, severity};
+use crate::model::Admit;
 use crate::plan_file::checkpoint;
+use crate::probe::{self, Want};
 use crate::rules::{Choice, Level, Selector};
+use crate::source::Depth;
 use crate::source::azure::{self, ApiVersion, AuthMode, Limits};
 
 /// How many blobs may be checked at a time.
@@ -44,6 +47,50 @@ impl AzureArgs {
     /// The settings for reading from Azure.
     pub(super) fn options(&self) -> azure::Options {
         azure::Options { api_version: self.api_version, ..azure::Options::default() }
+    }
+}
+
+/// What is listed, and how it is checked.
+#[derive(Debug, Default, Args)]
+pub(crate) struct CheckArgs {
+    /// Do not descend into folders; they are listed as not entered
+    #[arg(long)]
+    pub no_recurse: bool,
+
+    /// Accept a source without a single blob, which is an error otherwise
+    #[arg(long)]
+    pub allow_empty: bool,
+
+    /// Which assets get the quota first, if it is too low for all
+    #[arg(long, value_name = "ORDER", value_parser = admit(), default_value = Admit::default().as_str())]
+    pub admit: Admit,
+
+    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub profile: Option<String>,
+
+    /// Also read width and height where the rules do not need them
+    #[arg(long)]
+    pub dimensions: bool,
+
+    /// Also read the end of each JPEG, to find those that are cut off
+    #[arg(long)]
+    pub check_end: bool,
+
+    /// Maximum reads to count the frames of one fragmented video [default: 8192]
+    #[arg(long, value_name = "N")]
+    pub max_reads: Option<u32>,
+}
+
+impl CheckArgs {
+    pub(super) fn depth(&self) -> Depth {
+        if self.no_recurse { Depth::Direct } else { Depth::All }
+    }
+
+    /// The facts that are worth a read.
+    pub(super) fn want(&self) -> Want {
+        let max_reads = self.max_reads.unwrap_or(probe::MAX_READS);
+        Want { dimensions: self.dimensions, end: self.check_end, max_reads, ..Want::default() }
     }
 }
 

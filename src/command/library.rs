@@ -9,34 +9,13 @@ use std::sync::Arc;
 
 use clap::{CommandFactory, ValueEnum};
 
-use super::args::{
-    AzureArgs, CONCURRENCY, ChoiceArgs, ColorArgs, DisplayArgs, PerformanceArgs, QUEUE, WORKERS,
-};
-use super::audit::AuditArgs;
 use super::cli::{self, Cli, Command};
-use super::commit::CommitArgs;
-use super::dry_run::args::DryRunArgs;
-use super::explain::ExplainArgs;
-use super::fix::args::{FixArgs, JOBS};
 use super::host::Host;
-use super::parts::Weigh;
-use super::preview::PreviewArgs;
-use super::quota::args::{
-    ConfirmArgs, ForgetArgs, LedgerArgs, PlansArgs, QuotaArgs, QuotaCommand, ReleaseArgs, SetArgs, ShowArgs,
-    SyncedArgs, amount, limit, month,
-};
-use super::report::ReportArgs;
-use super::rule::RuleArgs;
-use super::values::{
-    api_version, bandwidth, changeable, duration, one_line, selector, severity, whole_number,
-};
 use super::{Exit, secrets, target};
-use crate::model::Admit;
 use crate::model::error::{Cause, Error, Result};
-use crate::report::fix::FixFormat;
-use crate::report::{Format, TextOrJson};
-use crate::rules::fix::Edges;
 use crate::rules::{Choice, Profile};
+
+mod args;
 
 /// The value of an option.
 #[derive(Clone, Debug)]
@@ -213,260 +192,6 @@ impl Options {
     fn one_of<T: ValueEnum>(&mut self, name: &str) -> Result<Option<T>> {
         self.parse(name, |text| T::from_str(text, false).map_err(|_| names::<T>()))
     }
-
-    fn color() -> ColorArgs {
-        ColorArgs::default()
-    }
-
-    fn display() -> DisplayArgs {
-        DisplayArgs { quiet: true, ..DisplayArgs::default() }
-    }
-
-    fn azure(&mut self) -> Result<AzureArgs> {
-        Ok(AzureArgs {
-            account: self.utf_8("account")?,
-            auth: self.one_of("auth")?,
-            api_version: self.parse("api_version", api_version)?,
-            config: self.path("config")?,
-        })
-    }
-
-    fn rules(&mut self) -> Result<ChoiceArgs> {
-        Ok(ChoiceArgs {
-            select: self.parse_all("select", selector)?,
-            ignore: self.parse_all("ignore", changeable)?,
-            severity: self.parse_all("severity", severity)?,
-        })
-    }
-
-    fn performance(&mut self) -> Result<PerformanceArgs> {
-        Ok(PerformanceArgs {
-            concurrency: self.number("concurrency", CONCURRENCY)?,
-            max_requests_per_second: self.number("max_requests_per_second", 1..=u32::MAX.into())?,
-            max_bandwidth: self.parse("max_bandwidth", bandwidth)?,
-            checkpoint_every: self.parse("checkpoint_every", duration)?,
-            workers: self.number("workers", WORKERS)?,
-            queue: self.number("queue", QUEUE)?,
-        })
-    }
-
-    fn admit(&mut self) -> Result<Option<Admit>> {
-        let names = || listed(Admit::ALL.iter().map(|order| order.as_str()));
-        self.parse("admit", |text| Admit::parse(text).ok_or_else(names))
-    }
-
-    fn preview(&mut self) -> Result<PreviewArgs> {
-        Ok(PreviewArgs {
-            source: self.needed("source")?,
-            no_recurse: self.flag("no_recurse"),
-            profile: self.utf_8("profile")?,
-            format: TextOrJson::Json,
-            output: None,
-            azure: self.azure()?,
-            display: Self::display(),
-        })
-    }
-
-    fn dry_run(&mut self) -> Result<DryRunArgs> {
-        let resume = self.flag("resume");
-        Ok(DryRunArgs {
-            source: self.needed("source")?,
-            no_recurse: self.flag("no_recurse"),
-            inventory: self.paths("inventory"),
-            image_quota: self.parse("image_quota", whole_number)?,
-            frame_quota: self.parse("frame_quota", whole_number)?,
-            data_row_quota: self.parse("data_row_quota", whole_number)?,
-            reserve: self.parse("reserve", whole_number)?,
-            workspace: self.parse("workspace", one_line)?,
-            ledger: self.path("ledger")?,
-            admit: self.admit()?.unwrap_or_default(),
-            profile: self.utf_8("profile")?,
-            dimensions: self.flag("dimensions"),
-            check_end: self.flag("check_end"),
-            max_reads: self.number("max_reads", 0..=u32::MAX.into())?,
-            format: Format::Parquet,
-            output: Some(self.needed("plan")?.into()),
-            resume,
-            baseline: self.path("baseline")?,
-            synced: self.path("synced")?,
-            rules: self.rules()?,
-            azure: self.azure()?,
-            display: Self::display(),
-            performance: self.performance()?,
-            ..DryRunArgs::default()
-        })
-    }
-
-    fn audit(&mut self) -> Result<AuditArgs> {
-        Ok(AuditArgs {
-            sources: self.list("sources").unwrap_or_default(),
-            all: self.flag("all"),
-            out: self.needed("out")?.into(),
-            one_project: self.flag("one_project"),
-            workspace: self.parse("workspace", one_line)?,
-            ledger: self.path("ledger")?,
-            profile: self.utf_8("profile")?,
-            format: TextOrJson::Json,
-            output: None,
-            exit_zero: false,
-            azure: self.azure()?,
-            display: Self::display(),
-            performance: self.performance()?,
-        })
-    }
-
-    fn report(&mut self) -> Result<ReportArgs> {
-        Ok(ReportArgs {
-            plan: self.needed("plan")?.into(),
-            weigh: Weigh {
-                images: self.parse("image_quota", whole_number)?,
-                frames: self.parse("frame_quota", whole_number)?,
-                data_rows: self.parse("data_row_quota", whole_number)?,
-                reserve: self.parse("reserve", whole_number)?,
-                admit: self.admit()?,
-            },
-            format: self.one_of("format")?.unwrap_or(Format::Json),
-            output: self.path("output")?,
-            exit_zero: false,
-            color: Self::color(),
-        })
-    }
-
-    fn commit(&mut self) -> Result<CommitArgs> {
-        Ok(CommitArgs {
-            plan: self.needed("plan")?.into(),
-            source: self.text("source")?,
-            workspace: self.parse("workspace", one_line)?,
-            ledger: self.path("ledger")?,
-            profile: self.utf_8("profile")?,
-            out: self.path("out")?,
-            dry_run: self.flag("dry_run"),
-            allow_unknown: self.flag("allow_unknown"),
-            format: TextOrJson::Json,
-            azure: self.azure()?,
-            display: Self::display(),
-        })
-    }
-
-    fn fix(&mut self) -> Result<FixArgs> {
-        let edges = || listed(Edges::ALL.iter().map(|edges| edges.as_str()));
-        Ok(FixArgs {
-            source: self.needed("source")?,
-            apply: self.flag("apply"),
-            out: self.path("out")?,
-            in_place: self.flag("in_place"),
-            backup: self.path("backup")?,
-            only: self.parse_all("only", selector)?,
-            lossless_only: self.flag("lossless_only"),
-            edges: self
-                .parse("edges", |text| {
-                    Edges::ALL.into_iter().find(|edges| edges.as_str() == text).ok_or_else(edges)
-                })?
-                .unwrap_or_default(),
-            jobs: self.number("jobs", JOBS)?,
-            profile: self.utf_8("profile")?,
-            format: FixFormat::Json,
-            rules: self.rules()?,
-            azure: self.azure()?,
-            display: Self::display(),
-        })
-    }
-
-    fn explain(&mut self) -> Result<ExplainArgs> {
-        Ok(ExplainArgs {
-            asset: self.needed("asset")?,
-            profile: self.utf_8("profile")?,
-            format: TextOrJson::Json,
-            color: Self::color(),
-            rules: self.rules()?,
-            azure: self.azure()?,
-        })
-    }
-
-    fn rule(&mut self) -> Result<RuleArgs> {
-        Ok(RuleArgs {
-            code: self.utf_8("code")?,
-            profile: self.utf_8("profile")?,
-            format: TextOrJson::Json,
-            color: Self::color(),
-        })
-    }
-
-    fn quota(&mut self, action: &str) -> Result<QuotaArgs> {
-        let command = match action {
-            "show" => QuotaCommand::Show(self.quota_show()?),
-            "set" => QuotaCommand::Set(self.quota_set()?),
-            "confirm" => QuotaCommand::Confirm(ConfirmArgs {
-                plans: self.plans()?,
-                already_used: self.flag("already_used"),
-                ledger: self.ledger()?,
-            }),
-            "release" => QuotaCommand::Release(ReleaseArgs { plans: self.plans()?, ledger: self.ledger()? }),
-            "synced" => QuotaCommand::Synced(SyncedArgs {
-                plan: self.needed("plan")?.into(),
-                workspace: self.parse("workspace", one_line)?,
-                ledger: self.ledger()?,
-            }),
-            "forget" => QuotaCommand::Forget(ForgetArgs {
-                source: self.needed("source")?,
-                workspace: self.parse("workspace", one_line)?,
-                ledger: self.ledger()?,
-                azure: self.azure()?,
-            }),
-            _ => return Err(Error::new(format!("there is no command 'quota {action}'"))),
-        };
-        Ok(QuotaArgs { command: Some(command), show: Self::default().quota_show()? })
-    }
-
-    fn ledger(&mut self) -> Result<LedgerArgs> {
-        Ok(LedgerArgs { ledger: self.path("ledger")? })
-    }
-
-    fn quota_show(&mut self) -> Result<ShowArgs> {
-        Ok(ShowArgs {
-            workspace: self.parse("workspace", one_line)?,
-            month: self.parse("month", month)?,
-            history: self.flag("history"),
-            format: TextOrJson::Json,
-            ledger: self.ledger()?,
-            color: Self::color(),
-        })
-    }
-
-    fn quota_set(&mut self) -> Result<SetArgs> {
-        let args = SetArgs {
-            workspace: self.parse("workspace", one_line)?.unwrap_or_else(|| "default".to_owned()),
-            month: self.parse("month", month)?,
-            stock: self.flag("stock"),
-            images: self.parse("images", limit)?,
-            frames: self.parse("frames", limit)?,
-            data_rows: self.parse("data_rows", limit)?,
-            shared: self.parse("shared", limit)?,
-            used_images: self.parse("used_images", amount)?,
-            used_frames: self.parse("used_frames", amount)?,
-            used_data_rows: self.parse("used_data_rows", amount)?,
-            used_shared: self.parse("used_shared", amount)?,
-            ledger: self.ledger()?,
-        };
-        match args.limits().is_empty() && args.used().is_empty() {
-            true => Err(Error::new("there is nothing to set").with_hint("give a limit, or what is used")),
-            false => Ok(args),
-        }
-    }
-
-    fn plans(&mut self) -> Result<PlansArgs> {
-        let list = self.list("plans").unwrap_or_default();
-        let args = PlansArgs {
-            plans: list.iter().map(|plan| plan.to_string_lossy().into_owned()).collect(),
-            all: self.flag("all"),
-            workspace: self.parse("workspace", one_line)?,
-        };
-        match (args.plans.is_empty(), args.all, &args.workspace) {
-            (true, false, _) => Err(Error::new("no plans given").with_hint("give IDs of plans, or all")),
-            (false, _, Some(_)) => Err(Error::new("workspace can only be used with all")),
-            _ => Ok(args),
-        }
-    }
 }
 
 /// The name of an option or argument.
@@ -495,4 +220,72 @@ fn names<T: ValueEnum>() -> String {
 
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     format!("it must be one of {}", names.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options<const N: usize>(values: [(&str, &str); N]) -> Options {
+        values.into_iter().map(|(name, text)| (name.to_owned(), Value::Text(text.into()))).collect()
+    }
+
+    fn demo() -> String {
+        format!("{}/fixtures/demo", env!("CARGO_MANIFEST_DIR"))
+    }
+
+    fn refused(command: &str, options: Options) -> String {
+        let error = call(command, options, &Arc::default()).expect_err("it is refused");
+        assert_eq!(error.cause(), Cause::Usage, "{error}");
+        error.to_string()
+    }
+
+    #[test]
+    fn a_command_prints_to_its_host() {
+        let host = Arc::<Host>::default();
+        assert_eq!(call("preview", options([("source", &demo())]), &host), Ok(Exit::Clean));
+        let printed: serde_json::Value = serde_json::from_slice(&host.take_printed()).expect("JSON");
+        assert_eq!(printed["totals"]["files"], host.progress().listed);
+        assert!(host.take_printed().is_empty());
+    }
+
+    #[test]
+    fn a_stopped_command_ends_with_what_it_has() {
+        let (host, folder) = (Arc::<Host>::default(), tempfile::tempdir().expect("a folder"));
+        host.stop();
+        let plan = folder.path().join("plan.parquet");
+        let options = options([("source", &demo()), ("plan", plan.to_str().expect("UTF-8"))]);
+        let exit = call("dry_run", options, &host).expect("it is no error");
+        assert!(host.is_stopped() && exit == Exit::Incomplete && plan.exists());
+        assert!(host.take_said().iter().any(|line| line.contains("is incomplete")));
+    }
+
+    #[test]
+    fn options_are_checked_as_on_the_command_line() {
+        let source = ("source", "media");
+        for (command, given, why) in [
+            ("preview", vec![], "source is missing"),
+            ("previews", vec![source], "no command 'previews'"),
+            ("quota sets", vec![], "no command"),
+            ("preview", vec![source, ("colour", "red")], "no option 'colour'"),
+            ("preview", vec![source, ("format", "text")], "only for the command line"),
+            ("preview", vec![source, ("auth", "none")], "one of auto, cli"),
+            ("dry_run", vec![source, ("plan", "p"), ("workers", "513")], "between 1 and 512"),
+            (
+                "dry_run",
+                vec![source, ("plan", "p"), ("inventory", "a.csv"), ("no_recurse", "yes")],
+                "together",
+            ),
+            ("fix", vec![source, ("out", "a"), ("backup", "b")], "cannot be used together"),
+            (
+                "dry_run",
+                vec![source, ("plan", "https://a.blob.core.windows.net/c?sig=c2VjcmV0&sp=r")],
+                "holds a secret",
+            ),
+        ] {
+            let given = given.into_iter().map(|(name, text)| (name.to_owned(), Value::Text(text.into())));
+            let said = refused(command, given.collect());
+            assert!(said.contains(why), "{said}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use futures::TryStreamExt;
 use jiff::Timestamp;
 
 use super::args::{AzureArgs, DisplayArgs};
+use super::empty::Nearby;
 use super::exit::Exit;
 use super::host;
 use super::output::Output;
@@ -24,7 +25,7 @@ use crate::rules::Profile;
 use crate::run::Progress;
 use crate::source::Depth;
 use crate::source::any::AnySource;
-use crate::source::azure;
+use crate::source::azure::{self, Session};
 use crate::source::location::Environment;
 
 #[derive(Debug, Args)]
@@ -37,6 +38,10 @@ pub(super) struct PreviewArgs {
     /// Do not descend into folders; they are counted as not entered
     #[arg(long)]
     pub no_recurse: bool,
+
+    /// Accept a source without a single blob, which is an error otherwise
+    #[arg(long)]
+    pub allow_empty: bool,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
     #[arg(long, value_name = "NAME|FILE")]
@@ -71,9 +76,14 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
     let begun = Instant::now();
     let (header, preview) = super::runtime()?.block_on(async {
         let options = azure::Options { depth, ..args.azure.options() };
-        let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
+        let session = Arc::new(Session::new(options.limits));
+        let (location, auth) = (resolved.location, resolved.auth);
+        let source = AnySource::open_in(&session, location.clone(), auth, options, &environment)?;
         let header = RunHeader::new(source.origin(), profile, Timestamp::now());
         let preview = host::unless_stopped(add_up(&source, &header, args)).await?;
+        if preview.listed == 0 && !args.allow_empty {
+            return Err(Nearby::new(location, auth, options, &environment, session).error().await);
+        }
         Ok((header, preview))
     })?;
     report::preview::write(args.format, &header, &preview, output.writer(), output.width)

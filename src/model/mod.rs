@@ -25,7 +25,7 @@ pub use asset::{
 pub use blob::{Access, Blob, BlobName, ETag};
 pub use check::{Check, Outcome};
 pub use declared::Declared;
-pub use finding::{Code, Finding, Severity};
+pub use finding::{Code, Codes, Finding, Severity, UnknownCode};
 pub use format::{Format, Kind};
 pub use month::{Month, Period, PeriodKind};
 pub use origin::Origin;

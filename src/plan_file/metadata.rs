@@ -19,7 +19,9 @@ pub(super) const FORMAT_KEY: &str = "presync.format_version";
 const ROOT: &str = "presync.root";
 const WORKSPACE: &str = "presync.workspace";
 const IF_FIXED: &str = "presync.if_fixed";
+const WARNINGS: &str = "presync.warnings";
 const SYNCED: &str = "presync.synced";
+const OUT_OF_ORDER: &str = "presync.out_of_order";
 
 /// Why the metadata isn't that of a readable plan.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,7 +76,11 @@ pub(super) fn pairs(plan: &Plan) -> serde_json::Result<Vec<KeyValue>> {
     if let Some(changes) = &summary.changes {
         pairs.push(("presync.changes", serde_json::to_string(changes)?));
     }
+    pairs.push((WARNINGS, summary.warnings.to_string()));
     pairs.push((IF_FIXED, serde_json::to_string(&summary.if_fixed)?));
+    if let Some(names) = &summary.out_of_order {
+        pairs.push((OUT_OF_ORDER, serde_json::to_string(names)?));
+    }
     if let Some(synced) = &summary.synced {
         pairs.push((SYNCED, serde_json::to_string(synced)?));
     }
@@ -118,8 +124,10 @@ pub(super) fn plan(pairs: &[KeyValue]) -> Result<Plan, Refused> {
         image_shortage: spent.image_shortage,
         frame_shortage: spent.frame_shortage,
         basenames_compared: pairs.json("presync.basenames_compared")?,
+        out_of_order: pairs.maybe_json(OUT_OF_ORDER)?,
         changes: pairs.maybe_json("presync.changes")?,
         if_fixed: pairs.maybe_json(IF_FIXED)?.unwrap_or_default(),
+        warnings: pairs.maybe_json(WARNINGS)?.unwrap_or_default(),
         synced: pairs.maybe_json(SYNCED)?,
         incomplete,
     };

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::assets::Assets;
+use super::columns::Extra;
 use super::write::RowWriter;
 use super::{FORMAT_VERSION, TOOL, other_version};
 use crate::files::parquet_file::Fault;
@@ -116,7 +117,7 @@ impl PartWriter {
     /// # Errors
     /// Returns an error if the file cannot be created.
     pub fn create(path: &Path, header: PartHeader, positions: Receiver<u64>) -> Result<Self> {
-        Ok(Self { header, rows: RowWriter::new(WholeFile::create(path)?, path, true)?, positions })
+        Ok(Self { header, rows: RowWriter::new(WholeFile::create(path)?, path, Extra::Position)?, positions })
     }
 }
 

@@ -1,19 +1,34 @@
 //! Shared parts of text reports: the heading, numbers, and escaping of untrusted text.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anstyle::Style;
+use jiff::{Timestamp, Unit};
 use unicode_width::UnicodeWidthChar;
 
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 pub use crate::model::shown;
 use crate::model::{Admit, Code};
-use crate::plan::{RunHeader, Summary};
+use crate::plan::{MAX_BASENAMES, RunHeader, Summary};
 
 /// The maximum width of a line: longer lines are hard to read.
 pub(super) const MAX_WIDTH: usize = 120;
 /// The minimum width that the layout supports.
 pub(super) const MIN_WIDTH: usize = 40;
+
+/// What a reader should know about the listing.
+pub(super) fn notes(summary: &Summary) -> impl Iterator<Item = String> {
+    let compared = (!summary.basenames_compared)
+        .then(|| format!("Only the first {} basenames were compared.", number(MAX_BASENAMES as u64)));
+    let order = summary.out_of_order.as_ref().map(|[before, after]| {
+        let (before, after) = (shown(before.as_str()), shown(after.as_str()));
+        format!(
+            "The listing is out of order ('{after}' comes after '{before}'), so names may be repeated: each entry counts."
+        )
+    });
+    compared.into_iter().chain(order)
+}
 
 /// Writes the heading: the command, the source and the rules.
 pub(super) fn heading(
@@ -133,8 +148,14 @@ pub(super) fn number(value: u64) -> String {
 }
 
 /// `1 asset`, `2 assets`.
-pub(super) fn counted(value: u64, one: &str, many: &str) -> String {
+pub(crate) fn counted(value: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(value), if value == 1 { one } else { many })
+}
+
+/// When the run ended, to the second. A run in which the clock was turned so far that this is no time ended when it began.
+pub(super) fn ended(header: &RunHeader, elapsed: Duration) -> Timestamp {
+    let ended = header.begun.checked_add(elapsed).unwrap_or(header.begun);
+    ended.round(Unit::Second).unwrap_or(ended)
 }
 
 /// The width of a gauge, in columns.

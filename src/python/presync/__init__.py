@@ -23,7 +23,7 @@ Blobs that you list yourself, as Arrow batches::
 """
 
 from presync import aio, quota
-from presync._commands import audit, commit, dry_run, explain, fix, preview, report, rules
+from presync._commands import audit, audit_report, commit, dry_run, explain, fix, preview, report, rules
 from presync._errors import (
     ConfigurationError,
     CredentialError,
@@ -90,6 +90,7 @@ __all__ = [
     "__version__",
     "aio",
     "audit",
+    "audit_report",
     "check_batches",
     "commit",
     "dry_run",

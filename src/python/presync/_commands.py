@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from presync._errors import IncompleteError, InterruptedRunError, UsageError
+from presync._errors import IncompleteError, InterruptedRunError, PresyncError, UsageError
 from presync._records import Audit, Commit, Document, Explanation, Fix, Preview, Rule, record
 from presync._report import Report
 from presync._run import Ended, ProgressOption, run
@@ -29,7 +29,11 @@ _INCOMPLETE = 3
 
 def options(arguments: dict[str, Any], *others: str) -> dict[str, Any]:
     """The options among a function's arguments: those that are given, without what is not one of the command."""
-    given = {name: value for name, value in arguments.items() if value is not None and name not in others}
+    given = {
+        name: value
+        for name, value in arguments.items()
+        if value is not None and value is not False and name not in others
+    }
     severity = given.get("severity")
     if isinstance(severity, Mapping):
         given["severity"] = [f"{code}={level}" for code, level in severity.items()]
@@ -85,6 +89,7 @@ def preview(
     source: StrPath,
     *,
     no_recurse: bool = False,
+    allow_empty: bool = False,
     profile: StrPath | None = None,
     account: str | None = None,
     auth: str | None = None,
@@ -108,6 +113,7 @@ def dry_run(
     source: StrPath,
     *,
     no_recurse: bool = False,
+    allow_empty: bool = False,
     inventory: Many | None = None,
     image_quota: int | None = None,
     frame_quota: int | None = None,
@@ -189,7 +195,17 @@ def audit(
     one_project: bool = False,
     workspace: str | None = None,
     ledger: StrPath | None = None,
+    baseline: StrPath | None = None,
+    no_recurse: bool = False,
+    allow_empty: bool = False,
+    admit: str = "listing",
     profile: StrPath | None = None,
+    dimensions: bool = False,
+    check_end: bool = False,
+    max_reads: int | None = None,
+    select: Codes | None = None,
+    ignore: Codes | None = None,
+    severity: Severities | None = None,
     account: str | None = None,
     auth: str | None = None,
     api_version: str | None = None,
@@ -226,7 +242,8 @@ def report(
     admit: str | None = None,
     allow_incomplete: bool = False,
 ) -> Report:
-    """Opens a saved plan, or merges a folder of parts. The quota and ``admit`` are for parts only.
+    """Opens a saved plan, or merges a folder of parts. The quota and ``admit`` are for parts only. The folder of an audit,
+    or parts of several containers, have a summary: :func:`audit_report`.
 
     >>> import os, presync, tempfile
     >>> folder = tempfile.TemporaryDirectory()
@@ -246,8 +263,31 @@ def report(
     folder = tempfile.TemporaryDirectory(prefix="presync-")
     merged = os.path.join(folder.name, "plan.parquet")
     ended = run("report", {**given, "format": "parquet", "output": merged})
-    result: Report = _finish(ended, lambda: Report(merged, folder), allow_incomplete)
+
+    def read() -> Report:
+        try:
+            return Report(merged, folder)
+        except PresyncError:
+            raise UsageError(
+                f"'{os.fspath(plan)}' has the plans of several containers",
+                "presync.audit_report() sums them up; give one of its plans",
+            ) from None
+
+    result: Report = _finish(ended, read, allow_incomplete)
     return result
+
+
+def audit_report(folder: StrPath, *, allow_incomplete: bool = False) -> Audit:
+    """Opens the folder of an audit, or a folder with the parts of several containers.
+
+    >>> import presync, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> _ = presync.audit("fixtures/demo", out=folder.name)
+    >>> presync.audit_report(folder.name).totals.listed
+    65
+    """
+    ended = run("report", {"plan": os.fspath(folder), "format": "json"})
+    return _document(ended, Audit, allow_incomplete)
 
 
 def commit(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from presync import _presync
 from presync._commands import Codes, Severities, StrPath, options
+from presync._errors import UsageError
 from presync._records import Asset
 
 if TYPE_CHECKING:
@@ -121,6 +122,11 @@ def probe(
         {"profile": profile, "select": select, "ignore": ignore, "severity": severity, "config": config}
     )
     source: Any = data
+    if isinstance(data, str) and "://" in data:
+        raise UsageError(
+            "probe takes a path or an open file, not a URL",
+            "presync.explain() takes the URL of a blob; fsspec.open() opens one",
+        )
     if isinstance(data, (bytearray, memoryview)):
         source = bytes(data)
     elif not isinstance(data, (bytes, str, os.PathLike)) or hasattr(data, "read"):

@@ -308,3 +308,26 @@ fn fault_of(sas: &Sas, url: &ContainerUrl, now: Timestamp) -> Option<(String, St
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_and_the_services_code_have_a_cause() {
+        let of = |status, code: &str| {
+            let code = Some(code.to_owned()).filter(|code| !code.is_empty());
+            cause(&Failure::Status { status, code, retry_after: None, said: Box::default() })
+        };
+        assert_eq!(of(404, "ContainerNotFound"), Cause::NotFound);
+        assert_eq!(of(403, "AuthenticationFailed"), Cause::Credential);
+        assert_eq!(of(401, ""), Cause::Credential);
+        assert_eq!(of(403, "AuthorizationPermissionMismatch"), Cause::Permission);
+        assert_eq!(of(409, "PublicAccessNotPermitted"), Cause::Permission);
+        for status in [429, 500, 503] {
+            assert_eq!(of(status, "ServerBusy"), Cause::Throttled);
+        }
+        assert_eq!(of(407, ""), Cause::Configuration);
+        assert_eq!(of(409, "ContainerBeingDeleted"), Cause::Other);
+    }
+}

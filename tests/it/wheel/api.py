@@ -77,7 +77,7 @@ def tables():
     # A notebook shows names of sources and reasons, which anybody may have chosen.
     strange = os.path.join(out, "<script>")
     os.makedirs(strange)
-    assert "<script>" not in presync.dry_run(strange)._repr_html_()
+    assert "<script>" not in presync.dry_run(strange, allow_empty=True)._repr_html_()
 
 
 def files():
@@ -116,6 +116,8 @@ def commands():
     audit = presync.audit([folder, f"{server}/media"], out=os.path.join(out, "audit"), **anonymous)
     assert audit.complete and audit.totals.listed == report.totals.listed + 300
     assert {container["state"] for container in audit.containers} == {"complete"}
+    assert presync.audit_report(os.path.join(out, "audit")).totals.listed == audit.totals.listed
+    assert "several containers" in str(raised(presync.UsageError, presync.report, os.path.join(out, "audit")))
     fixed = presync.fix(folder, only="VID001", out=os.path.join(out, "fixed"), apply=False)
     assert fixed.done is None and sum(group["assets"] for group in fixed.fixable.values()) > 0
     assert presync.preview(f"{server}/media", **anonymous).files == 300
@@ -344,6 +346,7 @@ def open_files():
     with open(os.path.join(folder, "README.md"), encoding="utf-8") as text:
         assert "'rb'" in str(raised(TypeError, presync.probe, text))
     raised(TypeError, presync.probe, 3)
+    assert "explain()" in raised(presync.UsageError, presync.probe, f"{server}/media/a.jpg?sig=c2VjcmV0").hint
     assert presync.probe(io.BytesIO(), name="a.jpg").findings[0].code == "BLB001"
 
     class Failing(io.BytesIO):
