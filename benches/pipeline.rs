@@ -15,7 +15,6 @@ use bytes::Bytes;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use presync::bench::floor;
 use presync::loopback::{Config, Content, Server, Shape};
 use presync::model::{
     Access, Asset, Blob, BlobName, ByteRange, ETag, Facts, Format, Orientation, Origin, Quota, ReadError,
@@ -26,6 +25,7 @@ use presync::report;
 use presync::rules::{self, Content as Judged, Profile};
 use presync::run::{self, Settings, Task};
 use presync::source::azure::{AuthMode, AzureSource, Options, parse_page};
+use presync::source::floor;
 use presync::source::location::{Environment, Location};
 use presync::source::{Listing, Reader};
 

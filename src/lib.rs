@@ -17,6 +17,15 @@
 
 #![warn(unreachable_pub)]
 
+/// Reads a file of labels, or a list of the platform's assets, for the fuzz targets. Returns how many names it has.
+///
+/// # Errors
+/// Returns why it cannot be read.
+#[cfg(feature = "fuzz")]
+pub fn read_names(path: &std::path::Path, is_list: bool) -> Result<u64, String> {
+    if is_list { matching::reconcile::read_names(path) } else { matching::labels::read_names(path) }
+}
+
 /// Reads the text of a `presync.toml`, for the fuzz targets.
 ///
 /// # Errors
@@ -26,7 +35,6 @@ pub fn read_connections(text: &str) -> model::error::Result<()> {
     connections::read(text)
 }
 
-pub mod bench;
 pub mod command;
 pub mod commit;
 mod connections;
@@ -34,6 +42,7 @@ pub mod examine;
 mod files;
 pub mod ledger;
 pub mod loopback;
+pub mod matching;
 pub mod model;
 pub mod plan;
 pub mod plan_file;

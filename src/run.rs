@@ -14,6 +14,7 @@ use crate::model::{Admit, Blob, Origin, Quota, ReadError};
 use crate::plan::{Changes, Sink, Summary};
 use crate::probe::Want;
 use crate::rules::Profile;
+use crate::source::listing::Excluded;
 use crate::source::{Listing, Reader};
 
 mod folder;
@@ -116,6 +117,8 @@ fn cores() -> usize {
 pub struct Task<R> {
     /// The blobs.
     pub listing: Listing,
+    /// Counts the names that the listing leaves out.
+    pub excluded: Excluded,
     /// Where they come from, for the commands of fixes.
     pub origin: Option<Origin>,
     /// Reads the blobs.
@@ -148,8 +151,21 @@ impl<R> Task<R> {
         settings: Settings,
     ) -> Self {
         let (admit, known, progress) = (Admit::Listing, Known::default(), Arc::default());
-        let (origin, synced, resources) = (None, None, None);
-        Self { listing, origin, reader, profile, quota, admit, known, synced, settings, resources, progress }
+        let (excluded, origin, synced, resources) = (Excluded::default(), None, None, None);
+        Self {
+            listing,
+            excluded,
+            origin,
+            reader,
+            profile,
+            quota,
+            admit,
+            known,
+            synced,
+            settings,
+            resources,
+            progress,
+        }
     }
 }
 
@@ -213,6 +229,7 @@ pub async fn run<R: Reader, K: Sink>(
 ) -> Result<Ended<K>> {
     let Task {
         listing,
+        excluded,
         origin,
         reader,
         profile,
@@ -308,6 +325,7 @@ pub async fn run<R: Reader, K: Sink>(
     // returned first.
     let (budget, sink) = settled?;
     let mut summary = budget.summary();
+    summary.totals.excluded = excluded.load(Ordering::Relaxed);
     if !summary.totals.reconcile() {
         return Err(Error::new("the totals do not add up; this is a bug in presync, please report it"));
     }

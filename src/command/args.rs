@@ -1,17 +1,20 @@
 //! Options that several commands take.
 
+use std::io::{self, IsTerminal};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anstream::ColorChoice;
-use clap::Args;
 use clap::builder::TypedValueParser;
+use clap::{Args, ValueEnum};
 
 use super::values::{admit, api_version, bandwidth, changeable, duration, selector, severity};
-use crate::model::Admit;
+use crate::model::error::{Error, Result};
+use crate::model::{Admit, Filter, Glob};
 use crate::plan_file::checkpoint;
 use crate::probe::{self, Want};
+use crate::report::ProgressStyle;
 use crate::rules::{Choice, Level, Selector};
 use crate::source::Depth;
 use crate::source::azure::{self, ApiVersion, AuthMode, Limits};
@@ -132,13 +135,30 @@ impl ColorArgs {
     }
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum ProgressMode {
+    /// A bar on a terminal, else plain lines
+    #[default]
+    Auto,
+    /// A bar, and nothing without a terminal
+    Bar,
+    /// A line every 10 seconds
+    Plain,
+    /// Nothing
+    None,
+}
+
 #[derive(Debug, Default, Args)]
 pub(crate) struct DisplayArgs {
     #[command(flatten)]
     pub color: ColorArgs,
 
-    /// Hide the progress bar
-    #[arg(long)]
+    /// How to show progress, on stderr
+    #[arg(long, value_enum, value_name = "HOW", default_value_t)]
+    pub progress: ProgressMode,
+
+    /// Same as --progress none
+    #[arg(long, conflicts_with = "progress")]
     pub no_progress: bool,
 
     /// Print only errors to stderr
@@ -151,14 +171,63 @@ pub(crate) struct DisplayArgs {
 }
 
 impl DisplayArgs {
-    /// Whether progress may be shown, if stderr is a terminal.
-    pub(super) fn progress(&self) -> bool {
-        !(self.no_progress || self.quiet)
+    /// How progress is shown; `None` if it is not.
+    pub(super) fn progress(&self) -> Option<ProgressStyle> {
+        let is_terminal = io::stderr().is_terminal();
+        // Such a terminal cannot move its cursor.
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        match self.progress {
+            _ if self.no_progress || self.quiet => None,
+            ProgressMode::None => None,
+            ProgressMode::Plain => Some(ProgressStyle::Lines),
+            ProgressMode::Bar => Some(ProgressStyle::Bar).filter(|_| is_terminal),
+            ProgressMode::Auto if is_terminal && !is_dumb => Some(ProgressStyle::Bar),
+            ProgressMode::Auto => Some(ProgressStyle::Lines),
+        }
+    }
+
+    /// Whether the end says how long the run took: if somebody watches it or asks for it.
+    pub(super) fn shows_rate(&self) -> bool {
+        let is_watched = io::stderr().is_terminal() || self.progress == ProgressMode::Plain;
+        self.verbose || (is_watched && self.progress().is_some())
     }
 }
 
+/// Which names of a source are listed.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct FilterArgs {
+    /// Only names that match this pattern, such as '*.jpg' or cam1/; can be repeated
+    ///
+    /// A pattern is one line of a .gitignore file. It is compared with whole names as reports show them: those in the
+    /// container, or relative to the folder. Case matters.
+    ///
+    /// Without a '/' except at its end, it matches files and folders at any depth, otherwise from the start of the name.
+    /// '*' and '?' do not match a '/'. '**/' is any number of folders, and '/**' everything in a folder. '[a-z]' is one
+    /// character, '{jpg,png}' either of both, and '\' takes the next character literally. With a '/' at its end, it
+    /// matches only folders. What matches a folder applies to everything in it.
+    ///
+    /// Names that match no --include, or any --exclude, are left out before anything is read, counted or spent. The
+    /// platform does not know about this: it syncs them, too.
+    #[arg(long, value_name = "GLOB", value_parser = Glob::parse)]
+    pub include: Vec<Glob>,
+
+    /// Leave out names that match this pattern, even if they match --include; can be repeated. In a folder, a file
+    /// .presyncignore has such patterns, with the syntax of .gitignore
+    #[arg(long, value_name = "GLOB", value_parser = Glob::parse)]
+    pub exclude: Vec<Glob>,
+}
+
+impl FilterArgs {
+    /// The filter of these patterns.
+    pub(super) fn filter(&self) -> Result<Filter> {
+        let filter = Filter::new(self.include.clone(), self.exclude.clone());
+        filter.map_err(|why| Error::new(why).with_hint("use fewer and wider patterns"))
+    }
+}
+
+/// The limits on requests to each account.
 #[derive(Debug, Default, Args)]
-pub(crate) struct PerformanceArgs {
+pub(crate) struct LimitArgs {
     /// Number of blobs to check at a time [default: 64 for a folder; for a container, as many as the service answers
     /// without delay]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(CONCURRENCY).map(usize::from))]
@@ -171,6 +240,12 @@ pub(crate) struct PerformanceArgs {
     /// Maximum bytes of content to read per second from an account, such as 500KB or 20MiB [default: no limit]
     #[arg(long, value_name = "BYTES", value_parser = bandwidth)]
     pub max_bandwidth: Option<u64>,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct PerformanceArgs {
+    #[command(flatten)]
+    pub limits: LimitArgs,
 
     /// How often to save progress for --resume or the next audit [default: 3s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -185,14 +260,21 @@ pub(crate) struct PerformanceArgs {
     pub queue: Option<usize>,
 }
 
-impl PerformanceArgs {
-    /// The limits on requests to each account.
+impl LimitArgs {
+    /// The limits for the source.
     pub(super) fn limits(&self) -> Limits {
         Limits {
             concurrency: self.concurrency,
             requests_per_second: self.max_requests_per_second.map(f64::from),
             bytes_per_second: self.max_bandwidth.map(|bytes| bytes as f64),
         }
+    }
+}
+
+impl PerformanceArgs {
+    /// The limits on requests to each account.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits.limits()
     }
 
     pub(super) fn checkpoint_every(&self) -> Duration {

@@ -20,14 +20,16 @@ use super::exit::Exit;
 use super::explain::ExplainArgs;
 use super::fix::FixArgs;
 use super::host::{self, Host};
+use super::labels::LabelsArgs;
 use super::loopback::LoopbackArgs;
 use super::preview::PreviewArgs;
 use super::quota::QuotaArgs;
+use super::reconcile::ReconcileArgs;
 use super::report::ReportArgs;
 use super::rule::RuleArgs;
 use super::{
-    about, audit, bench, commit, connect, doctor, dry_run, explain, fix, loopback, output, preview, quota,
-    report, rule, secrets,
+    about, audit, bench, commit, connect, doctor, dry_run, explain, fix, labels, loopback, output, preview,
+    quota, reconcile, report, rule, secrets,
 };
 use crate::files::parquet_file;
 use crate::model::error::{Error, Result};
@@ -190,6 +192,10 @@ pub(super) enum Command {
     Report(ReportArgs),
     /// Reserve a plan's quota and write its manifests, unless the plan no longer holds
     Commit(CommitArgs),
+    /// Compare a plan with the platform's own list of assets, after the sync
+    Reconcile(ReconcileArgs),
+    /// Check which label files will find their asset
+    Labels(Box<LabelsArgs>),
     /// Fix what keeps assets from syncing; writes only with --apply
     Fix(Box<FixArgs>),
     /// Explain one asset: every range read, what was found where, the verdict and the fix
@@ -232,6 +238,8 @@ impl Cli {
             Command::Audit(args) => audit::run(&args),
             Command::Report(args) => report::run(&args),
             Command::Commit(args) => commit::run(&args),
+            Command::Reconcile(args) => reconcile::run(&args),
+            Command::Labels(args) => labels::run(&args),
             Command::Fix(args) => fix::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Connect(args) => connect::run(&args),

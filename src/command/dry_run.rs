@@ -1,6 +1,5 @@
 //! `presync dry-run`: the pre-sync report.
 
-use std::io::{self, IsTerminal};
 use std::path::{self, Path};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +18,7 @@ use crate::model::Quota;
 use crate::model::error::{Error, Result};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::plan_file::checkpoint::Checkpoint;
-use crate::report::{self, Format, ProgressBar, shown};
+use crate::report::{self, Format, ProgressBar, number, shown};
 use crate::rules::{self, Choice, Profile};
 use crate::run::{self, End, Ended, Known, Progress, Synced, Task};
 use crate::source::Depth;
@@ -49,7 +48,8 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
     let ledger = ledger_quota(workspace, args, &profile, &environment)?;
     let quota = resolved.quota(&profile, args.limits(), ledger)?;
     let quota = rules::keeping(quota, args.reserve, &profile)?;
-    let scope = resolved.location.scope(args.check.depth() == Depth::All);
+    let filter = args.names.filter()?;
+    let scope = resolved.location.scope(args.check.depth() == Depth::All, &filter);
     let path = ledger::path(args.ledger.as_deref(), &environment);
     let known = match workspace {
         Some(workspace) => Some((path?, workspace)),
@@ -69,9 +69,10 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
         let (location, auth) = (resolved.location, resolved.auth);
         let nearby = Nearby::new(location.clone(), auth, options, &environment, Arc::clone(&session));
         let source = AnySource::open_in(&session, location, auth, options, &environment)?;
-        let input = Input::open(source, &args.inventory)?;
+        let input = Input::open(source, &args.inventory, &filter)?;
         let header = RunHeader {
             recursive: args.check.depth() == Depth::All,
+            filter,
             dimensions: args.check.dimensions,
             admit: args.check.admit,
             ..provenance.header(input.source.origin(), profile)
@@ -142,9 +143,9 @@ async fn report_on(
     let report = report::open(args.format, header, output.writer(), output.width)?;
     let progress = Arc::new(Progress::default());
     host::watch(&progress);
-    let bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
+    let bar = args.display.progress().map(|style| ProgressBar::show(style, Arc::clone(&progress)));
 
-    let Input { source, listing, tally } = input;
+    let Input { source, listing, excluded, tally } = input;
     let pipeline = args.pipeline(&source);
     if args.display.verbose {
         if let Some(credential) = credential {
@@ -153,7 +154,7 @@ async fn report_on(
         for line in source.passed_over() {
             say(&format!("  {line}"));
         }
-        let most = if args.performance.concurrency.is_none() { "up to " } else { "" };
+        let most = if args.performance.limits.concurrency.is_none() { "up to " } else { "" };
         say(&format!(
             "{most}{} blobs at a time, {} probe threads, a queue of {}",
             pipeline.concurrency, pipeline.workers, pipeline.queue
@@ -162,6 +163,7 @@ async fn report_on(
     let stop = interrupted();
     let task = Task {
         listing,
+        excluded,
         origin: Some(origin),
         reader: Arc::new(source),
         profile,
@@ -182,7 +184,7 @@ async fn report_on(
         End::Broken(error) => Some(error),
         End::Complete if summary.totals.listed == 0 && !args.check.allow_empty => {
             return Err(match tally {
-                None => nearby.error().await,
+                None => nearby.error(summary.totals.excluded).await,
                 Some(_) => empty::inventory(),
             });
         }
@@ -201,10 +203,11 @@ async fn report_on(
         say_tally(&tally, &progress.snapshot(), args.display.verbose);
     }
     // The duration isn't part of the report, so that equal runs give equal reports.
-    if args.display.verbose || (args.display.progress() && io::stderr().is_terminal()) {
+    if args.display.shows_rate() {
         say_rate(summary.totals.listed, elapsed);
         if summary.totals.retries > 0 {
-            say(&format!("{} of {} requests were retries", summary.totals.retries, summary.totals.requests));
+            let (retries, requests) = (number(summary.totals.retries), number(summary.totals.requests));
+            say(&format!("{retries} of {requests} requests were retries"));
         }
     }
     match broken {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::gate::{Counts, FailOn, GateArgs};
+use crate::matching::Comparison;
 use crate::model::{Check, Outcome, Verdict};
 use crate::plan::Summary;
 use crate::plan::audit::Audit;
@@ -35,6 +36,15 @@ impl Exit {
         match checks.iter().any(|check| check.outcome == Outcome::Failed) {
             true => Self::Failed,
             false => Self::Clean,
+        }
+    }
+
+    /// The exit of a comparison with a plan.
+    pub(crate) fn of_comparison(comparison: &Comparison, exit_zero: bool) -> Self {
+        match (comparison.is_complete, comparison.differs && !exit_zero) {
+            (false, _) => Self::Incomplete,
+            (true, true) => Self::Findings,
+            (true, false) => Self::Clean,
         }
     }
 

@@ -168,6 +168,16 @@ impl Options {
         self.text(name)?.map(|text| parsed(name, &text, parser)).transpose()
     }
 
+    /// The values of a list.
+    fn parse_each<T, E: Display>(
+        &mut self,
+        name: &str,
+        parser: impl Fn(&str) -> std::result::Result<T, E>,
+    ) -> Result<Vec<T>> {
+        let list = self.list(name).unwrap_or_default();
+        list.iter().map(|text| parsed(name, text, &parser)).collect()
+    }
+
     /// The values of a list, each of which may be several, separated by commas.
     fn parse_all<T, E: Display>(
         &mut self,

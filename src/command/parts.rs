@@ -119,6 +119,7 @@ fn settle<K: Sink>(parts: &PartFolder, header: &RunHeader, weigh: Weigh, sink: K
     let quota = rules::keeping(quota, reserve, profile)?;
     let (mut summary, sink) =
         run::settle_judged(parts.assets(), &header.origin, header.admit, quota, &header.profile, sink)?;
+    summary.totals.excluded = parts.header.excluded;
     summary.incomplete.clone_from(&parts.incomplete);
     Ok((summary, sink))
 }

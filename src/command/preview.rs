@@ -1,16 +1,16 @@
 //! `presync preview`: what the listing alone shows.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use clap::Args;
 use futures::TryStreamExt;
 use jiff::Timestamp;
 
-use super::args::{AzureArgs, DisplayArgs};
+use super::args::{AzureArgs, DisplayArgs, FilterArgs};
 use super::empty::Nearby;
 use super::exit::Exit;
 use super::host;
@@ -55,6 +55,9 @@ pub(super) struct PreviewArgs {
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
+    #[command(flatten, next_help_heading = "Names")]
+    pub names: FilterArgs,
+
     #[command(flatten, next_help_heading = "Azure")]
     pub azure: AzureArgs,
 
@@ -79,17 +82,18 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
         let session = Arc::new(Session::new(options.limits));
         let (location, auth) = (resolved.location, resolved.auth);
         let source = AnySource::open_in(&session, location.clone(), auth, options, &environment)?;
-        let header = RunHeader::new(source.origin(), profile, Timestamp::now());
+        let filter = args.names.filter()?;
+        let header = RunHeader { filter, ..RunHeader::new(source.origin(), profile, Timestamp::now()) };
         let preview = host::unless_stopped(add_up(&source, &header, args)).await?;
         if preview.listed == 0 && !args.allow_empty {
-            return Err(Nearby::new(location, auth, options, &environment, session).error().await);
+            return Err(Nearby::new(location, auth, options, &environment, session).error(preview.excluded).await);
         }
         Ok((header, preview))
     })?;
     report::preview::write(args.format, &header, &preview, output.writer(), output.width)
         .map_err(|error| report::output(&error))?;
     output.keep()?;
-    if args.display.verbose || (args.display.progress() && io::stderr().is_terminal()) {
+    if args.display.shows_rate() {
         say_rate(preview.listed, begun.elapsed());
     }
     Ok(if preview.unreachable == 0 { Exit::Clean } else { Exit::Incomplete })
@@ -98,14 +102,14 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
 async fn add_up(source: &AnySource, header: &RunHeader, args: &PreviewArgs) -> Result<Preview> {
     let progress = Arc::new(Progress::default());
     host::watch(&progress);
-    let _bar =
-        super::is_live(args.display.progress()).then(|| ProgressBar::show_listing(Arc::clone(&progress)));
+    let _bar = args.display.progress().map(|style| ProgressBar::show_listing(style, Arc::clone(&progress)));
     let mut preview = Preview::new(&header.origin.prefix);
-    let mut listing = source.list();
+    let (mut listing, excluded) = source.list_filtered(&header.filter);
     while let Some(page) = listing.try_next().await? {
         page.iter().for_each(|blob| preview.add(blob));
         progress.add_listed(page.len() as u64);
     }
+    preview.excluded = excluded.load(Ordering::Relaxed);
     preview.finish();
     Ok(preview)
 }

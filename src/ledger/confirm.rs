@@ -94,6 +94,31 @@ impl Ledger {
         Ok(released)
     }
 
+    /// Takes out of a reserved plan what its sync did not bring: of its assets, only those will be on the platform of which
+    /// `is_there` says so, by their whole names. What the plan and later ones of the container take changes accordingly.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the plan has no active reservation, or if the ledger or a file cannot be read or written.
+    pub fn narrow(&mut self, plan: &str, is_there: IsThere<'_>, now: Timestamp) -> Result<()> {
+        let reserved = |ledger: &Self| ledger.held_by(plan)?.ok_or_else(|| not_reserved(plan));
+        // A reservation of an older presync does not say what it brings.
+        if reserved(self)?.pending.is_none() {
+            return Ok(());
+        }
+        let _lock = self.lock_files()?;
+        // Read again: another process may have been here before the lock.
+        let held = reserved(self)?;
+        let Some(pending) = &held.pending else { return Ok(()) };
+        let (chain, confirmed) = self.states(&held.workspace, &pending.scope.container)?;
+        let (before, from): (Vec<_>, Vec<_>) = chain.into_iter().partition(|other| other.id < held.id);
+        let base = before.last().and_then(|held| Some(held.pending.as_ref()?.file.clone())).or(confirmed);
+        let rebuilt = self.rebuild(base, from, Some((held.id, is_there)))?;
+        self.write(|connection| put_rebuilt(connection, &rebuilt, now))?;
+        self.clean();
+        Ok(())
+    }
+
     /// The states of the plans after `held` in its chain, as if `held` had never been reserved.
     fn rebuild_without(&self, held: &Reservation) -> Result<Vec<Rebuilt>> {
         let Some(pending) = &held.pending else { return Ok(Vec::new()) };
@@ -101,7 +126,7 @@ impl Ledger {
         let (before, after): (Vec<_>, Vec<_>) =
             chain.into_iter().filter(|other| other.id != held.id).partition(|other| other.id < held.id);
         let base = before.last().and_then(|held| Some(held.pending.as_ref()?.file.clone())).or(confirmed);
-        self.rebuild(base, after)
+        self.rebuild(base, after, None)
     }
 
     /// What is on the platform once these plans are confirmed, and the states of the others on top of it.
@@ -116,15 +141,20 @@ impl Ledger {
         let mut rebuilt = Vec::new();
         // As a rule, nothing is left to do: the file of the last plan is that of the new state.
         if !later.is_empty() {
-            file = self.rebuild(file, later)?.pop().map(|rebuilt| rebuilt.pending.file);
-            rebuilt = self.rebuild(file.clone(), others)?;
+            file = self.rebuild(file, later, None)?.pop().map(|rebuilt| rebuilt.pending.file);
+            rebuilt = self.rebuild(file.clone(), others, None)?;
         }
         let file = file.ok_or_else(|| Error::new("a confirmed plan has no file"))?;
         Ok(State { workspace: workspace.to_owned(), container: container.to_owned(), file, rebuilt })
     }
 
-    /// Applies plans on top of `base`, one after the other.
-    fn rebuild(&self, mut base: Option<String>, plans: Vec<Reservation>) -> Result<Vec<Rebuilt>> {
+    /// Applies plans on top of `base`, one after the other. Of the reservation in `only`, only what is there.
+    fn rebuild(
+        &self,
+        mut base: Option<String>,
+        plans: Vec<Reservation>,
+        mut only: Option<(i64, IsThere<'_>)>,
+    ) -> Result<Vec<Rebuilt>> {
         let mut rebuilt = Vec::new();
         for held in plans {
             let Some(pending) = held.pending.clone() else { continue };
@@ -133,6 +163,14 @@ impl Ledger {
                 row.as_ref().map_or(true, |row| pending.scope.has(row.asset.name.as_str()))
             };
             let rows = SyncedFile::open(&self.folder().join(&pending.file))?.rows().filter(of_plan);
+            let mut only = only.as_mut().filter(|(id, _)| *id == held.id);
+            let rows = rows.filter_map(|row| match (row, &mut only) {
+                (Ok(row), Some((_, is_there))) => match is_there(row.asset.name.as_str()) {
+                    Ok(is_there) => is_there.then_some(Ok(row)),
+                    Err(error) => Some(Err(error)),
+                },
+                (row, _) => Some(row),
+            });
             let below = base.map(|name| self.folder().join(name));
             let merge =
                 Merge { scope: &pending.scope, recounts: pending.counting.recounts, out: Some(&path) };
@@ -155,12 +193,19 @@ struct State {
     rebuilt: Vec<Rebuilt>,
 }
 
+/// Says whether an asset is on the platform, by its whole name.
+type IsThere<'a> = &'a mut dyn FnMut(&str) -> Result<bool>;
+
+fn not_reserved(plan: &str) -> Error {
+    Error::new(format!("the plan {plan} has no active reservation"))
+        .with_hint("presync commit reserves its quota; presync quota show lists the plans with a reservation")
+}
+
 /// The reservations of these plans, and the earlier ones that their syncs include.
 fn with_earlier(all: &[Reservation], plans: &[String]) -> Result<Vec<Reservation>> {
     for plan in plans {
         if !all.iter().any(|held| held.plan == *plan) {
-            return Err(Error::new(format!("the plan {plan} has no active reservation"))
-                .with_hint("presync quota show lists the plans with one"));
+            return Err(not_reserved(plan));
         }
     }
     let mut confirmed: BTreeSet<i64> =

@@ -18,6 +18,7 @@ pub(super) const FORMAT_KEY: &str = "presync.format_version";
 /// Optional keys.
 const ROOT: &str = "presync.root";
 const WORKSPACE: &str = "presync.workspace";
+const FILTER: &str = "presync.filter";
 const IF_FIXED: &str = "presync.if_fixed";
 const WARNINGS: &str = "presync.warnings";
 const SYNCED: &str = "presync.synced";
@@ -73,6 +74,9 @@ pub(super) fn pairs(plan: &Plan) -> serde_json::Result<Vec<KeyValue>> {
         ("presync.begun", header.begun.to_string()),
         ("presync.ended", ended.to_string()),
     ];
+    if !header.filter.is_empty() {
+        pairs.push((FILTER, serde_json::to_string(&header.filter)?));
+    }
     if let Some(changes) = &summary.changes {
         pairs.push(("presync.changes", serde_json::to_string(changes)?));
     }
@@ -112,6 +116,7 @@ pub(super) fn plan(pairs: &[KeyValue]) -> Result<Plan, Refused> {
         workspace: pairs.optional(WORKSPACE),
         probe_version: pairs.json("presync.probe_version")?,
         recursive: pairs.json("presync.recursive")?,
+        filter: pairs.maybe_json(FILTER)?.unwrap_or_default(),
         dimensions: pairs.json("presync.dimensions")?,
         admit: pairs.named("presync.admit")?,
         begun: pairs.parsed("presync.begun")?,

@@ -166,6 +166,11 @@ fn header() -> RunHeader {
         workspace: Some("team a".to_owned()),
         probe_version: 1,
         recursive: false,
+        filter: crate::model::Filter::new(
+            vec![crate::model::Glob::parse("*.jpg").expect("a pattern")],
+            Vec::new(),
+        )
+        .expect("it is one"),
         dimensions: true,
         admit: Admit::Newest,
         begun: "2026-11-01T10:00:00.123456789Z".parse().expect("a time"),

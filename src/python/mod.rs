@@ -21,6 +21,7 @@ mod arrow;
 mod batches;
 mod checker;
 mod probe_file;
+mod reconcile;
 mod run;
 
 /// An error as a Python exception of its cause's class, with its hint.
@@ -124,6 +125,8 @@ mod native {
     use super::batches::{Batches, check_batches};
     #[pymodule_export]
     use super::probe_file::probe;
+    #[pymodule_export]
+    use super::reconcile::reconcile;
     #[pymodule_export]
     use super::run::Run;
     #[pymodule_export]

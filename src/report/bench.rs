@@ -5,10 +5,10 @@ use std::io::{self, BufWriter, Write};
 use serde::Serialize;
 
 use super::TextOrJson;
+use super::figures::{Benchmark, Bound, Estimate, Floor, Measured, Stages, Work, fastest};
 use super::layout::{MAX_WIDTH, bytes, counted, cut, number, shown};
 use super::record::{FORMAT_VERSION, ToolRecord};
 use super::style::{BOLD, DIM, GOOD, UNKNOWN};
-use crate::bench::{Benchmark, Bound, Estimate, Floor, Measured, Stages, Work, fastest};
 
 /// The width of the longest bar, in columns.
 const BAR: usize = 24;

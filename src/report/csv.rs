@@ -7,8 +7,8 @@ use std::time::Duration;
 use csv::{Terminator, Writer, WriterBuilder};
 use serde::Serialize;
 
-use super::audit::rows;
 use super::changes::findings_of;
+use super::containers;
 use super::record::{AssetRecord, FindingRecord, since_baseline};
 use super::{Out, written};
 use crate::files::cell::cell;
@@ -185,11 +185,11 @@ pub(super) fn audit(audit: &Audit, out: Out) -> Result<()> {
     let mut csv = Csv::of_containers(out).map_err(|error| super::output(&error))?;
     for container in &audit.containers {
         csv.begin(&container.name);
-        for asset in rows::assets(audit, container)? {
+        for asset in containers::assets(audit, container)? {
             csv.settled(&asset?)?;
         }
         let summary = container.outcome.summary().filter(|_| audit.counts(container));
-        let why = (!container.outcome.is_complete()).then(|| rows::why(container));
+        let why = (!container.outcome.is_complete()).then(|| containers::why(container));
         written(|| csv.end(summary.and_then(findings_of), why.as_deref()))?;
     }
     written(|| csv.flush())

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::audit::rows;
 use super::changes;
+use super::containers;
 use super::groups::{FindingGroup, Groups};
 use super::layout::{MAX_WIDTH, counted, cut, number, shown};
 use super::{Out, written};
@@ -54,18 +54,18 @@ pub(super) fn audit(audit: &Audit, mut out: Out) -> Result<()> {
     let mut groups = Groups::new(EXAMPLES);
     for container in &audit.containers {
         let place = format!("{}: ", container.name);
-        for asset in rows::assets(audit, container)? {
+        for asset in containers::assets(audit, container)? {
             groups.add_in(&place, &asset?);
         }
     }
     let incomplete = audit.containers.iter().filter(|container| !container.outcome.is_complete());
     let errors = incomplete.map(|container| Annotation {
         title: format!("INCOMPLETE {}", shown(&container.name)),
-        message: line(&rows::why(container)),
+        message: line(&containers::why(container)),
     });
     let count = audit.containers.len() as u64;
     let mut message = format!("{}: {}", counted(count, "container", "containers"), verdicts(&audit.totals()));
-    for text in rows::sums(audit) {
+    for text in containers::sums(audit) {
         message += &format!("\n{}", line(&text));
     }
     let totals = Annotation { title: "presync audit".to_owned(), message };

@@ -7,15 +7,15 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::audit::rows;
 use super::changes::ChangesRecord;
+use super::containers;
 use super::record::{
     AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, SyncedRecord, ToolRecord, TotalsRecord,
 };
 use super::{Out, Visible, written};
 use crate::files::temporary;
 use crate::model::error::Result;
-use crate::model::{Asset, BlobName, Code, Overrides};
+use crate::model::{Asset, BlobName, Code, Filter, Overrides};
 use crate::plan::audit::Audit;
 use crate::plan::{RunHeader, Sink, Summary};
 
@@ -54,7 +54,7 @@ struct ContainerAsset<'a> {
 /// Writes the assets of an audit, one per line, each with its container.
 pub(super) fn audit_lines(audit: &Audit, mut out: Out) -> Result<()> {
     for container in &audit.containers {
-        for asset in rows::assets(audit, container)? {
+        for asset in containers::assets(audit, container)? {
             let asset = asset?;
             let record = ContainerAsset { container: &container.name, asset: AssetRecord::new(&asset) };
             written(|| {
@@ -87,6 +87,8 @@ struct DryRunDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     source: SourceRecord<'a>,
+    #[serde(skip_serializing_if = "Filter::is_empty")]
+    filter: &'a Filter,
     profile: &'a str,
     /// What the profile assumes about the platform.
     assumptions: &'a [String],
@@ -122,6 +124,7 @@ pub(super) fn write_summary(
         format_version: FORMAT_VERSION,
         tool: ToolRecord::this(),
         source: SourceRecord::new(&header.origin),
+        filter: &header.filter,
         profile: &header.profile.name,
         assumptions: &header.profile.assumptions,
         overrides: &header.profile.overrides,

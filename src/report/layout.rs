@@ -10,6 +10,7 @@ use unicode_width::UnicodeWidthChar;
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 pub use crate::model::shown;
 use crate::model::{Admit, Code};
+pub(crate) use crate::model::{counted, number};
 use crate::plan::{MAX_BASENAMES, RunHeader, Summary};
 
 /// The maximum width of a line: longer lines are hard to read.
@@ -44,12 +45,14 @@ pub(super) fn heading(
     };
     let profile = format!("{} ({})", header.profile.name, header.profile.title);
     let rules = header.profile.overrides.to_string();
+    let filter = header.filter.to_string();
     let rows = [
         ("provider", Some(provider)),
         ("source", Some(origin.location.as_str())),
         ("account", origin.account.as_deref()),
         ("container", origin.container.as_deref()),
         ("prefix", Some(origin.prefix.as_str()).filter(|prefix| !prefix.is_empty())),
+        ("names", Some(filter.as_str()).filter(|filter| !filter.is_empty())),
         ("credential", origin.credential.as_deref()),
         ("profile", Some(profile.as_str())),
         ("admit", Some(header.admit.as_str()).filter(|_| header.admit != Admit::Listing)),
@@ -71,6 +74,16 @@ pub(super) fn heading(
         writeln!(out, "  {DIM}{:<10}{DIM:#}  {}", "assumed", shown(&text))?;
     }
     writeln!(out)
+}
+
+/// What left names out of the listing.
+pub(super) fn left_out_by(header: &RunHeader) -> String {
+    let by = match (header.filter.is_empty(), header.root.is_some() || header.origin.provider == "folder") {
+        (false, false) => "--include and --exclude",
+        (true, true) => ".presyncignore",
+        _ => "--include, --exclude or .presyncignore",
+    };
+    format!("names left out by {by}")
 }
 
 /// A word, quoted for a shell.
@@ -132,24 +145,6 @@ fn reasons(summary: &Summary) -> String {
         reason(refused, "does not fit the quota", "do not fit the quota"),
     ];
     reasons.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-/// `1,234,567`.
-pub(super) fn number(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1 asset`, `2 assets`.
-pub(crate) fn counted(value: u64, one: &str, many: &str) -> String {
-    format!("{} {}", number(value), if value == 1 { one } else { many })
 }
 
 /// When the run ended, to the second. A run in which the clock was turned so far that this is no time ended when it began.

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::layout::{counted, number, quoted, refused};
-use crate::model::{Gauge, Kind};
+use crate::model::{Gauge, Kind, Quota};
 use crate::plan::audit::{Audit, Container};
 use crate::plan::{IfFixed, RunHeader, Summary};
 
@@ -14,8 +14,15 @@ pub(super) fn counts(images: u64, frames: u64) -> String {
 
 /// How much would be needed if everything that can be fixed were fixed, and whether it fits. `None` if nothing can be.
 pub(super) fn if_fixed(header: &RunHeader, summary: &Summary) -> Option<String> {
-    let IfFixed { fixable, uncounted, images, frames, image_cost, frame_cost } = summary.if_fixed;
-    let quota = &summary.quota;
+    let fixable = summary.if_fixed.fixable;
+    let assets = counted(fixable, "asset", "assets");
+    let needed = needed(header, &summary.if_fixed, &summary.quota);
+    (fixable > 0).then(|| format!("with the {assets} that can be fixed: {needed}"))
+}
+
+/// What that uses of the quota, and whether it fits.
+pub(super) fn needed(header: &RunHeader, if_fixed: &IfFixed, quota: &Quota) -> String {
+    let IfFixed { uncounted, images, frames, image_cost, frame_cost, .. } = *if_fixed;
     let need = |cost: u64, gauge: &Gauge, kind| {
         let needed = format!("{} {}", number(cost), header.profile.quota_unit(kind));
         match gauge.room() {
@@ -39,8 +46,7 @@ pub(super) fn if_fixed(header: &RunHeader, summary: &Summary) -> Option<String> 
         1 => "; the frames of 1 video are not known yet".to_owned(),
         videos => format!("; the frames of {} videos are not known yet", number(videos)),
     };
-    let assets = counted(fixable, "asset", "assets");
-    (fixable > 0).then(|| format!("with the {assets} that can be fixed: {needed}{unknown}"))
+    format!("{needed}{unknown}")
 }
 
 /// What to do after an audit.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::changes;
 use super::groups::{FindingGroup, Groups};
-use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, number, shown};
+use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, left_out_by, number, shown};
 use super::next::{counts, if_fixed, next_steps};
 use super::shortage::{Limit, do_not_fit, limits, shortage};
 use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
@@ -86,6 +86,8 @@ impl TextReport {
             ("skipped", totals.skipped, DIM, self.skip_reasons()),
             ("unknown", totals.unknown, UNKNOWN, String::new()),
         ];
+        let excluded = ("excluded", totals.excluded, DIM, left_out_by(&self.header));
+        let rows = rows.into_iter().chain(Some(excluded).filter(|(_, count, ..)| *count > 0));
         let digits = number(totals.listed).len().max(6);
         for (label, count, style, note) in rows {
             let style = if count == 0 { DIM } else { style };

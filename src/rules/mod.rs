@@ -13,5 +13,5 @@ pub use choice::{Choice, Level, Selector};
 pub use content_type::address;
 pub use judge::{Content, from_earlier, judge, orientation_text, without_reading};
 pub use limits::{GivenBy, Limits, keeping};
-pub use profile::{ImageRules, Profile, VideoRules};
+pub use profile::{ImageRules, MatchBy, Profile, VideoRules};
 pub use text::{Text, summary, text};

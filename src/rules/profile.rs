@@ -45,6 +45,9 @@ pub struct Profile {
     /// How the quota is counted.
     #[serde(default)]
     pub quota: QuotaRules,
+    /// How labels find their assets.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub labels: LabelRules,
     /// The user's changes to the rules. They are never in a profile's own file.
     #[serde(default, skip_serializing_if = "Overrides::is_empty")]
     pub overrides: Overrides,
@@ -106,6 +109,33 @@ pub struct VideoRules {
     pub max_frame_rate: Option<u64>,
     /// The cost of a frame.
     pub cost_per_frame: u64,
+}
+
+/// How labels find their assets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelRules {
+    /// What of an asset's name a label must have.
+    #[serde(default)]
+    pub match_by: MatchBy,
+}
+
+/// The part of an asset's name that a label must have, exactly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MatchBy {
+    /// The basename, with its extension.
+    #[default]
+    Basename,
+    /// The basename without its extension.
+    Stem,
+    /// The whole name, with its folders.
+    Path,
+}
+
+/// Whether these are the rules of profiles that do not state any.
+fn is_default(labels: &LabelRules) -> bool {
+    *labels == LabelRules::default()
 }
 
 /// How a platform counts its quota.

@@ -9,6 +9,7 @@ use crate::model::{Blob, BlobName, ByteRange, ReadError, Reads};
 
 pub mod any;
 pub mod azure;
+pub mod floor;
 pub mod inventory;
 pub mod listing;
 pub mod local;

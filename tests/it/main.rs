@@ -33,10 +33,12 @@ mod formats;
 mod generated;
 mod html;
 mod inventory;
+mod labels;
 mod ledger;
 mod loopback;
 mod memory;
 mod misplaced;
+mod names;
 mod order;
 mod own_files;
 #[cfg(unix)]

@@ -9,11 +9,11 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 
 use super::targets::Target;
-use crate::command::empty::Nearby;
+use crate::command::empty::{self, Nearby};
 use crate::command::examine::{Planned, check_baseline};
 use crate::command::{host, ledger};
 use crate::files::own;
-use crate::model::Admit;
+use crate::model::{Admit, Filter};
 use crate::model::error::{Error, Result, reason};
 use crate::plan::audit::{
     Container, ContainerBasenames, ContainerOutcome, FolderCounts, ProjectBasenames, worst,
@@ -43,6 +43,7 @@ pub(super) struct Auditor {
     pub checkpoint_every: Duration,
     /// The folder of the audit to compare with, if it is another one.
     pub baseline: Option<PathBuf>,
+    pub filter: Filter,
     pub want: Want,
     pub admit: Admit,
     pub allow_empty: bool,
@@ -109,6 +110,7 @@ impl Auditor {
                 recursive: self.options.depth == Depth::All,
                 dimensions: self.want.dimensions,
                 admit: self.admit,
+                filter: self.filter.clone(),
                 ..target.provenance.clone().header(source.origin(), Arc::clone(&profile))
             };
             container.header = Some(header.clone());
@@ -123,14 +125,16 @@ impl Auditor {
             );
             let ledger = self.ledger.as_ref().map(|(path, workspace)| (path.as_path(), workspace.as_str()));
             let synced = ledger::on_platform(ledger, None, &target.scope)?.synced;
+            let (listing, excluded) = source.list_filtered(&self.filter);
             let task = Task {
+                excluded,
                 origin: Some(container.origin.clone()),
                 known,
                 synced,
                 admit: self.admit,
                 resources: Some(Arc::clone(&self.resources)),
                 progress,
-                ..Task::new(source.list(), Arc::clone(&source), Arc::clone(&profile), target.quota, settings)
+                ..Task::new(listing, Arc::clone(&source), Arc::clone(&profile), target.quota, settings)
             };
             let ended = self.attempt(&path, task, tally, checkpoint).await;
             // Before `ended`, which has the same error: the container can be audited without the earlier plan.
@@ -153,7 +157,10 @@ impl Auditor {
                             environment,
                             Arc::clone(session),
                         );
-                        let (message, hint) = nearby.said().await;
+                        let (message, hint) = match summary.totals.excluded {
+                            0 => nearby.said().await,
+                            count => (empty::excluded(count), None),
+                        };
                         container
                             .notes
                             .push(hint.map_or(message.clone(), |hint| format!("{message}; {hint}")));

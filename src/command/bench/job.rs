@@ -14,19 +14,19 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::machine;
-use crate::bench::floor::{self, Get};
-use crate::bench::{Floor, Latency, Measured, Stages, Work};
 use crate::command::args::AzureArgs;
 use crate::command::target::{Resolved, Target};
 use crate::model::error::{Error, Result};
 use crate::model::{Access, Blob, ByteRange, Quota, Reads};
 use crate::plan::{RunHeader, Summary};
 use crate::probe::{Probe, Step, Want};
+use crate::report::figures::{Floor, Latency, Measured, Stages, Work};
 use crate::report::{self, Format};
 use crate::rules::Choice;
 use crate::run::{self, End, Ended, Progress, Settings, Stage, Task};
 use crate::source::any::AnySource;
 use crate::source::azure::{self, AzureSource, Limits, Traffic};
+use crate::source::floor::{self, Get};
 use crate::source::location::{Environment, Location};
 use crate::source::{Reader, listing};
 

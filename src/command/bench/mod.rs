@@ -5,11 +5,11 @@ use std::io::{self, Read, Write};
 use super::output::Output;
 use super::say;
 use super::target::Resolved;
-use crate::bench::{self, Assumptions, Benchmark, Floor, Measured};
 use crate::command::exit::Exit;
 use crate::loopback::{Config, Content, Shape};
 use crate::model::error::{Error, Result};
 use crate::report;
+use crate::report::figures::{self, Assumptions, Benchmark, Floor, Measured};
 use crate::source::location::{Environment, Location};
 
 mod args;
@@ -67,7 +67,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<Exit> {
     }
     announce("measuring presync's own choice");
     by_concurrency.push(run(None, None)?);
-    let recommended_concurrency = bench::recommended(&by_concurrency);
+    let recommended_concurrency = figures::recommended(&by_concurrency);
     let mut by_first_read = Vec::new();
     for first_read in &args.first_read {
         announce(&format!("measuring a first read of {first_read} bytes"));
@@ -81,14 +81,14 @@ pub(super) fn run(args: &BenchArgs) -> Result<Exit> {
     }
     let assumptions =
         Assumptions { account_limit: args.account_limit.into(), price_per_10k_reads: args.price };
-    let best = bench::fastest(&by_concurrency).cloned().unwrap_or_default();
+    let best = figures::fastest(&by_concurrency).cloned().unwrap_or_default();
     let benchmark = Benchmark {
         source: shown,
         shared_machine: server.is_some(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
-        bound: bench::bound(&by_concurrency, &by_first_read),
+        bound: figures::bound(&by_concurrency, &by_first_read),
         recommended_concurrency,
-        estimates: args.estimate.iter().map(|blobs| bench::estimate(&best, *blobs, &assumptions)).collect(),
+        estimates: args.estimate.iter().map(|blobs| figures::estimate(&best, *blobs, &assumptions)).collect(),
         by_concurrency,
         by_first_read,
         floors,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::command::args::{AzureArgs, CheckArgs, ChoiceArgs, DisplayArgs, PerformanceArgs};
+use crate::command::args::{AzureArgs, CheckArgs, ChoiceArgs, DisplayArgs, FilterArgs, PerformanceArgs};
 use crate::command::gate::GateArgs;
 use crate::command::target::Target;
 use crate::command::values::{one_line, shard, whole_number};
@@ -100,6 +100,9 @@ pub(crate) struct DryRunArgs {
     #[command(flatten)]
     pub gate: GateArgs,
 
+    #[command(flatten, next_help_heading = "Names")]
+    pub names: FilterArgs,
+
     #[command(flatten, next_help_heading = "Rules")]
     pub rules: ChoiceArgs,
 
@@ -135,7 +138,7 @@ impl DryRunArgs {
             // The source's own limiter decides how many of them are in flight at a time.
             AnySource::Container(_) => azure::MAX_CONCURRENCY,
         };
-        let mut pipeline = Settings::with_concurrency(self.performance.concurrency.unwrap_or(at_once));
+        let mut pipeline = Settings::with_concurrency(self.performance.limits.concurrency.unwrap_or(at_once));
         pipeline.workers = self.performance.workers.unwrap_or(pipeline.workers);
         pipeline.queue = self.performance.queue.unwrap_or(pipeline.queue);
         pipeline.want = self.check.want();

@@ -2,7 +2,8 @@
 
 use super::{Options, listed};
 use crate::command::args::{
-    AzureArgs, CONCURRENCY, CheckArgs, ChoiceArgs, ColorArgs, DisplayArgs, PerformanceArgs, QUEUE, WORKERS,
+    AzureArgs, CONCURRENCY, CheckArgs, ChoiceArgs, ColorArgs, DisplayArgs, FilterArgs, LimitArgs,
+    PerformanceArgs, QUEUE, WORKERS,
 };
 use crate::command::audit::AuditArgs;
 use crate::command::commit::CommitArgs;
@@ -21,8 +22,8 @@ use crate::command::rule::RuleArgs;
 use crate::command::values::{
     api_version, bandwidth, changeable, duration, one_line, selector, severity, whole_number,
 };
-use crate::model::Admit;
 use crate::model::error::{Error, Result};
+use crate::model::{Admit, Glob};
 use crate::report::fix::FixFormat;
 use crate::report::{Format, TextOrJson};
 use crate::rules::fix::Edges;
@@ -53,11 +54,23 @@ impl Options {
         })
     }
 
-    fn performance(&mut self) -> Result<PerformanceArgs> {
-        Ok(PerformanceArgs {
+    fn names(&mut self) -> Result<FilterArgs> {
+        let (include, exclude) =
+            (self.parse_each("include", Glob::parse)?, self.parse_each("exclude", Glob::parse)?);
+        Ok(FilterArgs { include, exclude })
+    }
+
+    fn limits(&mut self) -> Result<LimitArgs> {
+        Ok(LimitArgs {
             concurrency: self.number("concurrency", CONCURRENCY)?,
             max_requests_per_second: self.number("max_requests_per_second", 1..=u32::MAX.into())?,
             max_bandwidth: self.parse("max_bandwidth", bandwidth)?,
+        })
+    }
+
+    fn performance(&mut self) -> Result<PerformanceArgs> {
+        Ok(PerformanceArgs {
+            limits: self.limits()?,
             checkpoint_every: self.parse("checkpoint_every", duration)?,
             workers: self.number("workers", WORKERS)?,
             queue: self.number("queue", QUEUE)?,
@@ -89,6 +102,7 @@ impl Options {
             profile: self.utf_8("profile")?,
             format: TextOrJson::Json,
             output: None,
+            names: self.names()?,
             azure: self.azure()?,
             display: Self::display(),
         })
@@ -111,6 +125,7 @@ impl Options {
             resume,
             baseline: self.path("baseline")?,
             synced: self.path("synced")?,
+            names: self.names()?,
             rules: self.rules()?,
             azure: self.azure()?,
             display: Self::display(),
@@ -123,6 +138,8 @@ impl Options {
         Ok(AuditArgs {
             sources: self.list("sources").unwrap_or_default(),
             all: self.flag("all"),
+            include_container: self.parse_each("include_container", Glob::parse)?,
+            exclude_container: self.parse_each("exclude_container", Glob::parse)?,
             out: self.needed("out")?.into(),
             one_project: self.flag("one_project"),
             workspace: self.parse("workspace", one_line)?,
@@ -132,6 +149,7 @@ impl Options {
             format: Format::Json,
             output: None,
             gate: GateArgs::default(),
+            names: self.names()?,
             rules: self.rules()?,
             azure: self.azure()?,
             display: Self::display(),
@@ -178,6 +196,7 @@ impl Options {
             source: self.needed("source")?,
             apply: self.flag("apply"),
             out: self.path("out")?,
+            to: self.text("to")?,
             in_place: self.flag("in_place"),
             backup: self.path("backup")?,
             only: self.parse_all("only", selector)?,
@@ -190,9 +209,11 @@ impl Options {
             jobs: self.number("jobs", JOBS)?,
             profile: self.utf_8("profile")?,
             format: FixFormat::Json,
+            names: self.names()?,
             rules: self.rules()?,
             azure: self.azure()?,
             display: Self::display(),
+            limits: self.limits()?,
         })
     }
 

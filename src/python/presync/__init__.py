@@ -35,7 +35,7 @@ from presync._errors import (
     ThrottledError,
     UsageError,
 )
-from presync._presync import PART_KEY, Batches, __version__, plan_schema
+from presync._presync import PART_KEY, Batches, __version__, plan_schema, reconcile
 from presync._probe import BinaryFile, check_batches, part_header, probe
 from presync._records import (
     Asset,
@@ -101,6 +101,7 @@ __all__ = [
     "preview",
     "probe",
     "quota",
+    "reconcile",
     "report",
     "rules",
 ]

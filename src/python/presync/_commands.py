@@ -16,7 +16,7 @@ from presync._run import Ended, ProgressOption, run
 StrPath = str | os.PathLike[str]
 #: One value or several.
 Many = StrPath | Sequence[StrPath]
-#: Rules by code, name or the beginning of codes, such as ``"IMG001,VID1"`` or ``["IMG001", "VID1"]``.
+#: Rules by code, name or the beginning of codes, such as ``"IMG001,VID1"`` or ``["IMG001", "VID1"]``; or patterns of names.
 Codes = str | Sequence[str]
 #: Levels of rules, such as ``{"VID102": "error"}`` or ``["VID102=error"]``.
 Severities = Mapping[str, str] | Codes
@@ -37,7 +37,10 @@ def options(arguments: dict[str, Any], *others: str) -> dict[str, Any]:
     severity = given.get("severity")
     if isinstance(severity, Mapping):
         given["severity"] = [f"{code}={level}" for code, level in severity.items()]
-    lists = ("inventory", "sources", "select", "ignore", "severity", "only", "plans")
+    lists = (
+        "inventory", "sources", "include", "exclude", "include_container", "exclude_container", "select", "ignore",
+        "severity", "only", "plans",
+    )
     for name in lists:
         if name in given and not isinstance(given[name], (str, bytes, os.PathLike)):
             given[name] = list(given[name])
@@ -91,6 +94,8 @@ def preview(
     no_recurse: bool = False,
     allow_empty: bool = False,
     profile: StrPath | None = None,
+    include: Codes | None = None,
+    exclude: Codes | None = None,
     account: str | None = None,
     auth: str | None = None,
     api_version: str | None = None,
@@ -130,6 +135,8 @@ def dry_run(
     resume: bool = False,
     baseline: StrPath | None = None,
     synced: StrPath | None = None,
+    include: Codes | None = None,
+    exclude: Codes | None = None,
     select: Codes | None = None,
     ignore: Codes | None = None,
     severity: Severities | None = None,
@@ -192,6 +199,8 @@ def audit(
     *,
     out: StrPath,
     all: bool = False,
+    include_container: Codes | None = None,
+    exclude_container: Codes | None = None,
     one_project: bool = False,
     workspace: str | None = None,
     ledger: StrPath | None = None,
@@ -203,6 +212,8 @@ def audit(
     dimensions: bool = False,
     check_end: bool = False,
     max_reads: int | None = None,
+    include: Codes | None = None,
+    exclude: Codes | None = None,
     select: Codes | None = None,
     ignore: Codes | None = None,
     severity: Severities | None = None,
@@ -326,6 +337,7 @@ def fix(
     *,
     apply: bool = False,
     out: StrPath | None = None,
+    to: StrPath | None = None,
     in_place: bool = False,
     backup: StrPath | None = None,
     only: Codes | None = None,
@@ -333,6 +345,8 @@ def fix(
     edges: str = "reencode",
     jobs: int | None = None,
     profile: StrPath | None = None,
+    include: Codes | None = None,
+    exclude: Codes | None = None,
     select: Codes | None = None,
     ignore: Codes | None = None,
     severity: Severities | None = None,
@@ -340,6 +354,9 @@ def fix(
     auth: str | None = None,
     api_version: str | None = None,
     config: StrPath | None = None,
+    concurrency: int | None = None,
+    max_requests_per_second: int | None = None,
+    max_bandwidth: int | str | None = None,
     progress: ProgressOption = None,
     allow_incomplete: bool = False,
 ) -> Fix:

@@ -1,6 +1,6 @@
 """The native half of presync."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -56,3 +56,9 @@ def probe(data: Any, name: str | None, rules: dict[str, Any], dimensions: bool) 
 def summary(plan: str | PathLike[str]) -> bytes: ...
 def main(args: Sequence[str]) -> int:
     """Runs the command line with these arguments, the first of which is the program's name."""
+def reconcile(
+    plan: str | PathLike[str],
+    names: Iterable[str],
+    *,
+    errors: Mapping[str, str] | None = None,
+) -> dict[str, Any]: ...

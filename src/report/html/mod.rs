@@ -3,6 +3,7 @@
 //! It has totals and the first findings of each rule, but no row for every asset. So its size, and the memory needed to
 //! write it, do not grow with the container.
 
+pub(super) mod comparison;
 mod curve;
 mod distributions;
 mod document;

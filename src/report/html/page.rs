@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::document::PageData;
 use super::script_json::ScriptSafe;
 
-const STYLE: &str = concat!(include_str!("style/base.css"), include_str!("style/parts.css"));
+pub(super) const STYLE: &str = concat!(include_str!("style/base.css"), include_str!("style/parts.css"));
 const BODY: &str = include_str!("body.html");
 const SCRIPT: &str = concat!(
     include_str!("script/base.js"),

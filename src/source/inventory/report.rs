@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader};
 use std::ops::Range;
 use std::path::Path;
 
@@ -13,6 +13,7 @@ use parquet::schema::types::ColumnDescriptor;
 
 use super::broken;
 use super::row::{Column, Row};
+use crate::files::bounded::Bounded;
 use crate::files::leaf::{LeafReader, Value};
 use crate::files::pages::Limits;
 use crate::files::parquet_file::{self, Fault, Refused, guarded};
@@ -64,7 +65,7 @@ impl<'p> Report<'p> {
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(false)
-            .from_reader(Bounded { inner: BufReader::new(file), since: 0 });
+            .from_reader(Bounded::new(BufReader::new(file), MAX_ROW));
         let mut header = StringRecord::new();
         if !reader.read_record(&mut header).map_err(|error| broken(path, &csv_fault(&error)))? {
             return Err(broken(path, "it is empty"));
@@ -101,7 +102,7 @@ fn each_line(
 ) -> Result<()> {
     let mut record = StringRecord::new();
     loop {
-        reader.get_mut().since = 0;
+        reader.get_mut().begin();
         match reader.read_record(&mut record) {
             Ok(true) => {
                 let place = record.position().map_or(0, csv::Position::line);
@@ -232,24 +233,5 @@ fn csv_fault(error: &csv::Error) -> String {
         csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::InvalidData => error.to_string(),
         csv::ErrorKind::Io(error) => reason(error),
         _ => error.to_string(),
-    }
-}
-
-/// Reads a CSV file, and limits the bytes of each row.
-pub(super) struct Bounded<R> {
-    inner: R,
-    /// Bytes since the last row began.
-    since: usize,
-}
-
-impl<R: BufRead> Read for Bounded<R> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        if self.since > MAX_ROW {
-            let why = format!("a row has more than {MAX_ROW} bytes; is a quote not closed?");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
-        }
-        let read = self.inner.read(bytes)?;
-        self.since += read;
-        Ok(read)
     }
 }

@@ -4,16 +4,14 @@
 //! `hdi_isfolder`), and these accounts list folder by folder. Others list by bytes.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, Row, params};
+use rusqlite::{Connection, Row, params};
 
-use crate::files::temporary;
-use crate::model::error::{Error, Result};
+use crate::files::database;
+use crate::model::error::Result;
 use crate::model::{Access, Blob, BlobName, Declared, ETag};
 
 /// Blobs per page.
 const PAGE: usize = 1_000;
-/// Memory for the database, in KiB; the rest is in a temporary file that is deleted with it.
-const CACHE_KIB: u32 = 16 << 10;
 
 const CREATE: &str =
     "create table blobs (name blob not null, path blob not null, size integer not null, etag text,
@@ -36,17 +34,7 @@ pub(super) struct Sorted {
 
 impl Sorted {
     pub(super) fn new() -> Result<Self> {
-        let open = || {
-            // SQLite opens a temporary file for an empty name. It need not survive a crash: no journal, no sync.
-            let database = Connection::open("")?;
-            database.pragma_update(None, "journal_mode", "off")?;
-            database.pragma_update(None, "synchronous", "off")?;
-            database.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
-            database.execute_batch(CREATE)?;
-            database.execute_batch("begin")?;
-            Ok(database)
-        };
-        let database = open().map_err(|error: rusqlite::Error| failed(&error))?;
+        let database = checked(database::temporary(CREATE))?;
         Ok(Self { database, has_directories: false })
     }
 
@@ -70,7 +58,7 @@ impl Sorted {
                 blob.declared.content_encoding,
             ])
         };
-        add().map(drop).map_err(|error| failed(&error))
+        checked(add()).map(drop)
     }
 
     /// Passes pages to `take` until it returns false. Returns how many rows were left out because a newer one has the
@@ -97,7 +85,7 @@ impl Sorted {
             take(page);
             Ok(twice)
         };
-        pages().map_err(|error: rusqlite::Error| failed(&error))
+        checked(pages())
     }
 }
 
@@ -130,12 +118,8 @@ fn blob(row: &Row<'_>) -> rusqlite::Result<Blob> {
     })
 }
 
-fn failed(error: &rusqlite::Error) -> Error {
-    if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
-        return temporary::full_of_sqlite();
-    }
-    Error::new(format!("the inventory cannot be sorted: {error}"))
-        .with_hint("its rows are sorted in the temporary folder (TMPDIR): check that it has enough space")
+fn checked<T>(done: rusqlite::Result<T>) -> Result<T> {
+    database::checked("the inventory cannot be sorted", done)
 }
 
 #[cfg(test)]

@@ -27,6 +27,10 @@ const PACKAGES: [&str; 9] = [
 /// The Azure CLI, in a tested version: its parser decides whether a command is one.
 const AZURE_CLI: [&str; 1] = ["azure-cli==2.91.0"];
 
+/// Tools that write or read label files, and the SDK of a platform.
+const LABEL_TOOLS: [&str; 3] = ["pascal-voc-writer>=0.1.4", "pycocotools>=2.0.10", "vi-sdk==0.1.0b7"];
+
+static LABELS: LazyLock<PathBuf> = LazyLock::new(|| environment("label-tools", &LABEL_TOOLS));
 static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| environment("python", &PACKAGES));
 static AZ: LazyLock<PathBuf> = LazyLock::new(|| environment("azure-cli", &AZURE_CLI));
 
@@ -80,4 +84,11 @@ pub fn python(script: &str, argument: impl AsRef<OsStr>) -> Value {
     let text = run(Command::new(&*PYTHON).args(["-c", script]).arg(argument));
     serde_json::from_slice(&text)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&text)))
+}
+
+/// Runs a script with the tools for label files. It must succeed, and prints JSON in its last line.
+pub fn label_tools<A: AsRef<OsStr>>(script: &Path, arguments: impl IntoIterator<Item = A>) -> Value {
+    let text = run(Command::new(&*LABELS).arg(script).args(arguments));
+    let last = text.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    serde_json::from_slice(last).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&text)))
 }

@@ -100,6 +100,7 @@ const NOT_IN_PYTHON: &[&str] = &[
     "--max-rejected",
     "--no-progress",
     "--output",
+    "--progress",
     "--quiet",
     "--shard",
     "--verbose",

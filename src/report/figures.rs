@@ -4,7 +4,6 @@
 use serde::{Deserialize, Serialize};
 
 mod estimate;
-pub mod floor;
 
 pub use estimate::{Assumptions, Bound, Estimate, bound, estimate, recommended};
 
