@@ -131,7 +131,10 @@ impl Nearby {
 
 /// What to say about a source all of whose names are left out.
 pub(super) fn excluded(count: u64) -> String {
-    format!("--include, --exclude and .presyncignore leave out {}", counted(count, "name, which is all", "names, which are all"))
+    format!(
+        "--include, --exclude and .presyncignore leave out {}",
+        counted(count, "name, which is all", "names, which are all")
+    )
 }
 
 /// The error for an inventory without a blob of the source.

@@ -86,7 +86,9 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
         let header = RunHeader { filter, ..RunHeader::new(source.origin(), profile, Timestamp::now()) };
         let preview = host::unless_stopped(add_up(&source, &header, args)).await?;
         if preview.listed == 0 && !args.allow_empty {
-            return Err(Nearby::new(location, auth, options, &environment, session).error(preview.excluded).await);
+            return Err(Nearby::new(location, auth, options, &environment, session)
+                .error(preview.excluded)
+                .await);
         }
         Ok((header, preview))
     })?;

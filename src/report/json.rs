@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -12,21 +13,22 @@ use super::containers;
 use super::record::{
     AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, SyncedRecord, ToolRecord, TotalsRecord,
 };
-use super::{Out, Visible, written};
+use super::{Out, Visible, layout, written};
 use crate::files::temporary;
 use crate::model::error::Result;
 use crate::model::{Asset, BlobName, Code, Filter, Overrides};
 use crate::plan::audit::Audit;
 use crate::plan::{RunHeader, Sink, Summary};
 
-/// One asset per line.
+/// One asset per line, and at the end what a document says besides its assets. Without that line, the output is cut off.
 pub(super) struct Jsonl {
+    header: RunHeader,
     out: Out,
 }
 
 impl Jsonl {
-    pub(super) fn new(out: Out) -> Self {
-        Self { out }
+    pub(super) fn new(header: RunHeader, out: Out) -> Self {
+        Self { header, out }
     }
 }
 
@@ -38,8 +40,13 @@ impl Sink for Jsonl {
         })
     }
 
-    fn finish(mut self: Box<Self>, _summary: &Summary, _elapsed: Duration) -> Result<()> {
-        written(|| self.out.flush())
+    fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> Result<()> {
+        let Self { header, mut out } = *self;
+        written(|| {
+            write_summary(&header, summary, elapsed, &mut out)?;
+            out.write_all(b"\n")?;
+            out.flush()
+        })
     }
 }
 
@@ -90,6 +97,10 @@ struct DryRunDocument<'a> {
     #[serde(skip_serializing_if = "Filter::is_empty")]
     filter: &'a Filter,
     profile: &'a str,
+    /// The hash of all rules and settings that decide about assets.
+    profile_sha256: String,
+    started: Timestamp,
+    ended: Timestamp,
     /// What the profile assumes about the platform.
     assumptions: &'a [String],
     #[serde(skip_serializing_if = "Overrides::is_empty")]
@@ -126,6 +137,9 @@ pub(super) fn write_summary(
         source: SourceRecord::new(&header.origin),
         filter: &header.filter,
         profile: &header.profile.name,
+        profile_sha256: header.profile.hash(),
+        started: header.begun,
+        ended: layout::ended(header, elapsed),
         assumptions: &header.profile.assumptions,
         overrides: &header.profile.overrides,
         quota: QuotaRecord::new(header.admit, Some(&header.profile), summary),

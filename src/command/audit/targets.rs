@@ -81,7 +81,8 @@ pub(super) async fn resolve(
     }
     let mut profiles = Profiles::default();
     let filter = args.names.filter()?;
-    let targets = found.into_iter().map(|(name, resolved)| target(name, resolved, args, &filter, &mut profiles));
+    let targets =
+        found.into_iter().map(|(name, resolved)| target(name, resolved, args, &filter, &mut profiles));
     let containers = ContainerFilter::new(args)?;
     let (targets, filtered): (Vec<_>, Vec<_>) =
         targets.collect::<Result<Vec<_>>>()?.into_iter().partition(|target| containers.keeps(target));
