@@ -136,7 +136,7 @@ impl ColorArgs {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum ProgressMode {
+pub(crate) enum ProgressMode {
     /// A bar on a terminal, else plain lines
     #[default]
     Auto,
