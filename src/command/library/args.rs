@@ -195,6 +195,7 @@ impl Options {
         Ok(FixArgs {
             source: self.needed("source")?,
             apply: self.flag("apply"),
+            script: None,
             out: self.path("out")?,
             to: self.text("to")?,
             in_place: self.flag("in_place"),

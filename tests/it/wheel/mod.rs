@@ -106,7 +106,8 @@ const NOT_IN_PYTHON: &[&str] = &[
     "--verbose",
     // Of dry-run, with --shard.
     "dry-run --out",
-    // A profile's own text.
+    // Texts, not records: a script, and a profile.
+    "fix --script",
     "rule --profile",
 ];
 
