@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::args::AzureArgs;
 use super::say;
 use crate::connections::{self, Connection, Connections, FILE_NAME, Rules};
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Cause, Error, Result, reason};
 use crate::model::{Gauge, Quota};
 use crate::rules::{Choice, GivenBy, Limits, Profile};
 use crate::source::azure::AuthMode;
@@ -73,7 +73,8 @@ impl Resolved {
         };
         let rules = connections.as_ref().map(|connections| connections.rules().clone());
         let (Some(connections), Some((name, rest))) = (connections, reference) else {
-            let location = Location::parse(source, azure.account.as_deref(), env)?;
+            let location = Location::parse(source, azure.account.as_deref(), env)
+                .map_err(|error| error.because(Cause::Usage))?;
             check_folder(&location, azure.account.as_deref())?;
             return Ok(Self {
                 location,
@@ -84,7 +85,7 @@ impl Resolved {
                 rules,
             });
         };
-        let connection = connections.get(name)?;
+        let connection = connections.get(name).map_err(|error| error.because(Cause::Configuration))?;
         let prefix = prefix(connection, rest);
         let resolved = Self::of_connection(connection, &connections, &prefix, azure, profile, env)?;
         Ok(Self { name: Some(name.to_owned()), ..resolved })
@@ -129,17 +130,8 @@ impl Resolved {
     /// The profile, with the rule overrides of the command line and what the nearest `presync.toml` says: overrides, and
     /// whether images and frames share a quota.
     pub(super) fn profile(&self, command_line: &Choice) -> Result<Profile> {
-        let rules = match &self.rules {
-            Some(rules) => rules.clone(),
-            None => match connections::find(&working_directory()?) {
-                Some(file) => Connections::load(file)?.rules().clone(),
-                None => Rules::default(),
-            },
-        };
-        let mut profile = Profile::load(&self.profile)?;
-        profile.overrides = rules.overrides(command_line);
-        let is_shared = self.connection.as_ref().is_some_and(|connection| connection.shares_quota);
-        profile.quota.shared |= rules.shares_quota || is_shared;
+        let mut profile = profile(&self.profile, self.rules.as_ref(), command_line)?;
+        profile.quota.shared |= self.connection.as_ref().is_some_and(|connection| connection.shares_quota);
         Ok(profile)
     }
 
@@ -182,12 +174,28 @@ fn check_folder(location: &Location, account: Option<&str>) -> Result<()> {
     }
 }
 
+/// A profile with rule overrides: of the command line, and of a `presync.toml`, by default the nearest one.
+pub(super) fn profile(name: &str, rules: Option<&Rules>, command_line: &Choice) -> Result<Profile> {
+    let rules = match rules {
+        Some(rules) => rules.clone(),
+        None => match connections::find(&working_directory()?) {
+            Some(file) => connections(Some(&file))?.rules().clone(),
+            None => Rules::default(),
+        },
+    };
+    let mut profile = Profile::load(name)?;
+    profile.overrides = rules.overrides(command_line);
+    profile.quota.shared |= rules.shares_quota;
+    Ok(profile)
+}
+
 /// The connections of a file, by default the nearest one.
 pub(super) fn connections(file: Option<&Path>) -> Result<Connections> {
-    match file {
+    let loaded = match file {
         Some(file) => Connections::load(file),
-        None => Connections::load_found(nearest()?),
-    }
+        None => nearest().and_then(Connections::load_found),
+    };
+    loaded.map_err(|error| error.because(Cause::Configuration))
 }
 
 /// The nearest `presync.toml`.
