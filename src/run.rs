@@ -11,9 +11,10 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::examine::{Examination, Next, wanted};
 use crate::model::error::{Error, Result};
 use crate::model::{Admit, Blob, Origin, Quota, ReadError};
-use crate::plan::{Sink, Summary};
+use crate::plan::{Changes, Sink, Summary};
 use crate::probe::Want;
 use crate::rules::Profile;
+use crate::source::listing::Excluded;
 use crate::source::{Listing, Reader};
 
 mod folder;
@@ -116,6 +117,8 @@ fn cores() -> usize {
 pub struct Task<R> {
     /// The blobs.
     pub listing: Listing,
+    /// Counts the names that the listing leaves out.
+    pub excluded: Excluded,
     /// Where they come from, for the commands of fixes.
     pub origin: Option<Origin>,
     /// Reads the blobs.
@@ -148,8 +151,21 @@ impl<R> Task<R> {
         settings: Settings,
     ) -> Self {
         let (admit, known, progress) = (Admit::Listing, Known::default(), Arc::default());
-        let (origin, synced, resources) = (None, None, None);
-        Self { listing, origin, reader, profile, quota, admit, known, synced, settings, resources, progress }
+        let (excluded, origin, synced, resources) = (Excluded::default(), None, None, None);
+        Self {
+            listing,
+            excluded,
+            origin,
+            reader,
+            profile,
+            quota,
+            admit,
+            known,
+            synced,
+            settings,
+            resources,
+            progress,
+        }
     }
 }
 
@@ -211,10 +227,23 @@ pub async fn run<R: Reader, K: Sink>(
     sink: K,
     stop: impl Future<Output = ()>,
 ) -> Result<Ended<K>> {
-    let Task { listing, origin, reader, profile, quota, admit, known, synced, settings, resources, progress } =
-        task;
+    let Task {
+        listing,
+        excluded,
+        origin,
+        reader,
+        profile,
+        quota,
+        admit,
+        mut known,
+        synced,
+        settings,
+        resources,
+        progress,
+    } = task;
     let settings = Settings { want: wanted(settings.want, &profile), ..settings };
     let settler = Settler::new(origin.as_ref(), admit, quota, &profile, synced, sink)?;
+    let settler = settler.with_earlier(known.earlier());
     let at_once = settings.concurrency.max(1);
     let window = settings.window.max(at_once);
     let resources = match resources {
@@ -296,6 +325,7 @@ pub async fn run<R: Reader, K: Sink>(
     // returned first.
     let (budget, sink) = settled?;
     let mut summary = budget.summary();
+    summary.totals.excluded = excluded.load(Ordering::Relaxed);
     if !summary.totals.reconcile() {
         return Err(Error::new("the totals do not add up; this is a bug in presync, please report it"));
     }
@@ -305,7 +335,11 @@ pub async fn run<R: Reader, K: Sink>(
         Ok(()) if !is_all && stop.peek().is_some() => End::Stopped,
         Ok(()) => match listing.await {
             Ok(Ok(changes)) if is_all => {
-                summary.changes = changes;
+                summary.changes = changes.map(|changes| {
+                    let mut findings = budget.finding_changes().clone();
+                    findings.add_all(changes.findings.unwrap_or_default());
+                    Changes { findings: Some(findings), ..changes }
+                });
                 End::Complete
             }
             Ok(Ok(_)) => {

@@ -8,9 +8,13 @@ use anstream::ColorChoice;
 use clap::Args;
 use clap::builder::TypedValueParser;
 
-use super::values::{api_version, bandwidth, changeable, duration, selector, severity};
+use super::values::{admit, api_version, bandwidth, changeable, duration, selector, severity};
+use crate::model::error::{Error, Result};
+use crate::model::{Admit, Filter, Glob};
 use crate::plan_file::checkpoint;
+use crate::probe::{self, Want};
 use crate::rules::{Choice, Level, Selector};
+use crate::source::Depth;
 use crate::source::azure::{self, ApiVersion, AuthMode, Limits};
 
 /// How many blobs may be checked at a time.
@@ -39,6 +43,50 @@ impl AzureArgs {
     /// The settings for reading from Azure.
     pub(super) fn options(&self) -> azure::Options {
         azure::Options { api_version: self.api_version, ..azure::Options::default() }
+    }
+}
+
+/// What is listed, and how it is checked.
+#[derive(Debug, Default, Args)]
+pub(crate) struct CheckArgs {
+    /// Do not descend into folders; they are listed as not entered
+    #[arg(long)]
+    pub no_recurse: bool,
+
+    /// Accept a source without a single blob, which is an error otherwise
+    #[arg(long)]
+    pub allow_empty: bool,
+
+    /// Which assets get the quota first, if it is too low for all
+    #[arg(long, value_name = "ORDER", value_parser = admit(), default_value = Admit::default().as_str())]
+    pub admit: Admit,
+
+    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub profile: Option<String>,
+
+    /// Also read width and height where the rules do not need them
+    #[arg(long)]
+    pub dimensions: bool,
+
+    /// Also read the end of each JPEG, to find those that are cut off
+    #[arg(long)]
+    pub check_end: bool,
+
+    /// Maximum reads to count the frames of one fragmented video [default: 8192]
+    #[arg(long, value_name = "N")]
+    pub max_reads: Option<u32>,
+}
+
+impl CheckArgs {
+    pub(super) fn depth(&self) -> Depth {
+        if self.no_recurse { Depth::Direct } else { Depth::All }
+    }
+
+    /// The facts that are worth a read.
+    pub(super) fn want(&self) -> Want {
+        let max_reads = self.max_reads.unwrap_or(probe::MAX_READS);
+        Want { dimensions: self.dimensions, end: self.check_end, max_reads, ..Want::default() }
     }
 }
 
@@ -105,8 +153,41 @@ impl DisplayArgs {
     }
 }
 
+/// Which names of a source are listed.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct FilterArgs {
+    /// Only names that match this pattern, such as '*.jpg' or cam1/; can be repeated
+    ///
+    /// A pattern is one line of a .gitignore file. It is compared with whole names as reports show them: those in the
+    /// container, or relative to the folder. Case matters.
+    ///
+    /// Without a '/' except at its end, it matches files and folders at any depth, otherwise from the start of the name.
+    /// '*' and '?' do not match a '/'. '**/' is any number of folders, and '/**' everything in a folder. '[a-z]' is one
+    /// character, '{jpg,png}' either of both, and '\' takes the next character literally. With a '/' at its end, it
+    /// matches only folders. What matches a folder applies to everything in it.
+    ///
+    /// Names that match no --include, or any --exclude, are left out before anything is read, counted or spent. The
+    /// platform does not know about this: it syncs them, too.
+    #[arg(long, value_name = "GLOB", value_parser = Glob::parse)]
+    include: Vec<Glob>,
+
+    /// Leave out names that match this pattern, even if they match --include; can be repeated. In a folder, a file
+    /// .presyncignore has such patterns, with the syntax of .gitignore
+    #[arg(long, value_name = "GLOB", value_parser = Glob::parse)]
+    exclude: Vec<Glob>,
+}
+
+impl FilterArgs {
+    /// The filter of these patterns.
+    pub(super) fn filter(&self) -> Result<Filter> {
+        let filter = Filter::new(self.include.clone(), self.exclude.clone());
+        filter.map_err(|why| Error::new(why).with_hint("use fewer and wider patterns"))
+    }
+}
+
+/// The limits on requests to each account.
 #[derive(Debug, Default, Args)]
-pub(crate) struct PerformanceArgs {
+pub(crate) struct LimitArgs {
     /// Number of blobs to check at a time [default: 64 for a folder; for a container, as many as the service answers
     /// without delay]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(CONCURRENCY).map(usize::from))]
@@ -119,6 +200,12 @@ pub(crate) struct PerformanceArgs {
     /// Maximum bytes of content to read per second from an account, such as 500KB or 20MiB [default: no limit]
     #[arg(long, value_name = "BYTES", value_parser = bandwidth)]
     pub max_bandwidth: Option<u64>,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct PerformanceArgs {
+    #[command(flatten)]
+    pub limits: LimitArgs,
 
     /// How often to save progress for --resume or the next audit [default: 3s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -133,14 +220,21 @@ pub(crate) struct PerformanceArgs {
     pub queue: Option<usize>,
 }
 
-impl PerformanceArgs {
-    /// The limits on requests to each account.
+impl LimitArgs {
+    /// The limits for the source.
     pub(super) fn limits(&self) -> Limits {
         Limits {
             concurrency: self.concurrency,
             requests_per_second: self.max_requests_per_second.map(f64::from),
             bytes_per_second: self.max_bandwidth.map(|bytes| bytes as f64),
         }
+    }
+}
+
+impl PerformanceArgs {
+    /// The limits on requests to each account.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits.limits()
     }
 
     pub(super) fn checkpoint_every(&self) -> Duration {

@@ -30,7 +30,7 @@ use super::{ledger, say, say_rate};
 use crate::commit::{self, Commit, CommitFolder, CommitOutcome, Comparison, Kept, Manifests, Written};
 use crate::ledger::{Amounts, Claim, KindShortage, Known, Ledger, Pending, Reservation, Reserve};
 use crate::model::error::{Error, Result};
-use crate::model::{Blob, Period, Scope};
+use crate::model::{Blob, Filter, Period, Scope};
 use crate::plan::RunHeader;
 use crate::plan_file::Plan;
 use crate::plan_file::synced::{self, Applied, Merge};
@@ -108,7 +108,7 @@ pub(super) fn run(args: &CommitArgs) -> Result<Exit> {
     let resolved = resolve(args.source.as_deref(), &args.azure, &reader.plan().header, &environment)?;
     let ledger = ledger::path(args.ledger.as_deref(), &environment)?;
     let mut commit = prepare(args, reader.plan(), &resolved, &ledger)?;
-    let scope = resolved.location.scope(commit.plan.header.recursive);
+    let scope = resolved.location.scope(commit.plan.header.recursive, &commit.plan.header.filter);
     let outcome = match commit::committed(&commit.dir, &commit.plan.id)? {
         Some(before) if before.workspace != commit.workspace => {
             return Err(elsewhere(&before.workspace, commit.period, &commit.plan.id));
@@ -312,6 +312,7 @@ fn examine(
         // Blobs that the plan's run did not reach would look as if they had been added.
         return Ok(examined);
     }
+    let filter = commit.plan.header.filter.clone();
     let depth = if commit.plan.header.recursive { Depth::All } else { Depth::Direct };
     let progress = Arc::new(Progress::default());
     super::runtime()?.block_on(async {
@@ -322,7 +323,7 @@ fn examine(
         let (sender, pages) = mpsc::channel(PAGES_AHEAD);
         let comparing = tokio::task::spawn_blocking(move || examined.compare(pages, reader));
         let listed = tokio::select! {
-            listed = list(&source, sender, &progress) => listed,
+            listed = list(&source, &filter, sender, &progress) => listed,
             () = interrupted() => Err(Error::new("stopped: nothing was reserved or written")),
         };
         let compared = comparing.await;
@@ -333,8 +334,13 @@ fn examine(
 }
 
 /// Sends page after page until the listing ends or fails, or the receiver is gone.
-async fn list(source: &AnySource, pages: mpsc::Sender<Vec<Blob>>, progress: &Progress) -> Result<()> {
-    let mut listing = source.list();
+async fn list(
+    source: &AnySource,
+    filter: &Filter,
+    pages: mpsc::Sender<Vec<Blob>>,
+    progress: &Progress,
+) -> Result<()> {
+    let (mut listing, _) = source.list_filtered(filter);
     while let Some(page) = listing.try_next().await? {
         progress.add_listed(page.len() as u64);
         if pages.send(page).await.is_err() {

@@ -14,13 +14,13 @@ use super::output::{stdout, syntax};
 use super::say;
 use super::target::{Resolved, Target};
 use super::values::{duration, one_line, origin};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, Result, reason};
 use crate::model::{Access, Blob, ByteRange, Check, Origin, Outcome, ReadError, Reads};
 use crate::report::{self, TextOrJson};
 use crate::source::Reader;
 use crate::source::azure::commands::Account;
 use crate::source::azure::{self, AuthMode, AzureSource};
-use crate::source::local::LocalSource;
+use crate::source::local::{LocalSource, WORK};
 use crate::source::location::{ContainerUrl, Environment, Location};
 
 const EXIT_CODES: &str = "\
@@ -39,6 +39,10 @@ pub(super) struct DoctorArgs {
     /// Retry while a new role assignment has not propagated yet, for up to 5m or a duration such as 90s
     #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "5m", value_parser = duration)]
     wait: Option<Duration>,
+
+    /// Also test what presync fix --apply needs: write a small blob with a name of its own, read it and delete it
+    #[arg(long)]
+    write: bool,
 
     /// Origin whose pages must be allowed to read videos (CORS); can be repeated [default: the profile's, which is an
     /// assumption about the platform]
@@ -111,7 +115,13 @@ async fn examine(args: &DoctorArgs) -> (Option<Origin>, Vec<Check>) {
         Ok(resolved) => resolved,
     };
     let url = match location {
-        Location::Folder(path) => return folder(&path).await,
+        Location::Folder(path) => {
+            let (origin, mut checks) = folder(&path).await;
+            if args.write {
+                checks.push(write(&path));
+            }
+            return (origin, checks);
+        }
         Location::Container(url) => url,
     };
     let mut checks = vec![Check::new("names", Outcome::Ok, names(&url))];
@@ -159,7 +169,7 @@ async fn patiently(source: &AzureSource, args: &DoctorArgs, origins: &[String]) 
     let begun = Instant::now();
     let (longest, mut wait) = (args.wait.unwrap_or_default(), FIRST_WAIT);
     loop {
-        let found = source.examine(origins).await;
+        let found = source.examine(origins, args.write).await;
         let left = longest.saturating_sub(begun.elapsed());
         if !found.propagating || left.is_zero() {
             return found.checks;
@@ -207,6 +217,23 @@ async fn folder(path: &Path) -> (Option<Origin>, Vec<Check>) {
         None => Check::skipped("read", "no file on the first page has content to read"),
     });
     (Some(source.origin()), rest_skipped(checks, NONE))
+}
+
+/// Writes a file, which is deleted again.
+fn write(folder: &Path) -> Check {
+    let begun = Instant::now();
+    let written = tempfile::Builder::new().prefix(WORK).tempfile_in(folder).and_then(|mut file| {
+        file.write_all(b"presync")?;
+        file.close()
+    });
+    let check = match written {
+        Ok(()) => Check::new("write", Outcome::Ok, "a small file was written and deleted"),
+        Err(error) => {
+            let why = format!("no file can be written here: {}", reason(&error));
+            Check::failed("write", &why, Some("presync fix --out DIR writes copies to another folder"))
+        }
+    };
+    check.took(begun.elapsed())
 }
 
 /// Reads the beginning of a file.

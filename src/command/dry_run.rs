@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::empty::{self, Nearby};
 use super::examine::{Input, Planned, Provenance, check_baseline};
 use super::exit::Exit;
 use super::interrupt::interrupted;
@@ -21,9 +22,10 @@ use crate::plan_file::checkpoint::Checkpoint;
 use crate::report::{self, Format, ProgressBar, shown};
 use crate::rules::{self, Choice, Profile};
 use crate::run::{self, End, Ended, Known, Progress, Synced, Task};
+use crate::source::Depth;
 use crate::source::any::AnySource;
+use crate::source::azure::{self, Session};
 use crate::source::location::Environment;
-use crate::source::{Depth, azure};
 
 pub(crate) mod args;
 
@@ -34,6 +36,7 @@ use args::DryRunArgs;
 /// # Errors
 /// Returns an error if the run cannot start or cannot continue.
 pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
+    args.gate.check()?;
     let environment = Environment::of_process();
     let resolved = Resolved::source(args.target(), &environment)?;
     let mut profile = resolved.profile(&Choice::from(&args.rules))?;
@@ -46,7 +49,8 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
     let ledger = ledger_quota(workspace, args, &profile, &environment)?;
     let quota = resolved.quota(&profile, args.limits(), ledger)?;
     let quota = rules::keeping(quota, args.reserve, &profile)?;
-    let scope = resolved.location.scope(args.depth() == Depth::All);
+    let filter = args.names.filter()?;
+    let scope = resolved.location.scope(args.check.depth() == Depth::All, &filter);
     let path = ledger::path(args.ledger.as_deref(), &environment);
     let known = match workspace {
         Some(workspace) => Some((path?, workspace)),
@@ -57,22 +61,26 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
     let provenance = Provenance::of(&resolved, workspace);
     super::runtime()?.block_on(async {
         let options = azure::Options {
-            depth: args.depth(),
+            depth: args.check.depth(),
             limits: args.performance.limits(),
             notice: if args.display.verbose { say } else { |_| {} },
             ..args.azure.options()
         };
-        let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
-        let input = Input::open(source, &args.inventory)?;
+        let session = Arc::new(Session::new(options.limits));
+        let (location, auth) = (resolved.location, resolved.auth);
+        let nearby = Nearby::new(location.clone(), auth, options, &environment, Arc::clone(&session));
+        let source = AnySource::open_in(&session, location, auth, options, &environment)?;
+        let input = Input::open(source, &args.inventory, &filter)?;
         let header = RunHeader {
-            recursive: args.depth() == Depth::All,
-            dimensions: args.dimensions,
-            admit: args.admit,
+            recursive: args.check.depth() == Depth::All,
+            filter,
+            dimensions: args.check.dimensions,
+            admit: args.check.admit,
             ..provenance.header(input.source.origin(), profile)
         };
         match args.share() {
             Some(share) => shard::run(input, header, quota, on_platform.synced, share, args).await,
-            None => report_on(input, header, quota, on_platform.synced, args).await,
+            None => report_on(input, header, quota, on_platform.synced, &nearby, args).await,
         }
     })
 }
@@ -104,6 +112,7 @@ async fn report_on(
     header: RunHeader,
     quota: Quota,
     synced: Option<Synced>,
+    nearby: &Nearby,
     args: &DryRunArgs,
 ) -> Result<Exit> {
     let begun = Instant::now();
@@ -136,7 +145,7 @@ async fn report_on(
     let progress = Arc::new(Progress::default());
     let bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
 
-    let Input { source, listing, tally } = input;
+    let Input { source, listing, excluded, tally } = input;
     let pipeline = args.pipeline(&source);
     if args.display.verbose {
         if let Some(credential) = credential {
@@ -145,7 +154,7 @@ async fn report_on(
         for line in source.passed_over() {
             say(&format!("  {line}"));
         }
-        let most = if args.performance.concurrency.is_none() { "up to " } else { "" };
+        let most = if args.performance.limits.concurrency.is_none() { "up to " } else { "" };
         say(&format!(
             "{most}{} blobs at a time, {} probe threads, a queue of {}",
             pipeline.concurrency, pipeline.workers, pipeline.queue
@@ -154,11 +163,12 @@ async fn report_on(
     let stop = interrupted();
     let task = Task {
         listing,
+        excluded,
         origin: Some(origin),
         reader: Arc::new(source),
         profile,
         quota,
-        admit: args.admit,
+        admit: args.check.admit,
         known,
         synced,
         settings: pipeline,
@@ -172,6 +182,12 @@ async fn report_on(
     let broken = match end {
         End::Broken(error) if summary.totals.listed == 0 => return Err(error),
         End::Broken(error) => Some(error),
+        End::Complete if summary.totals.listed == 0 && !args.check.allow_empty => {
+            return Err(match tally {
+                None => nearby.error().await,
+                Some(_) => empty::inventory(),
+            });
+        }
         End::Complete | End::Stopped => None,
     };
     let elapsed = begun.elapsed();
@@ -195,7 +211,12 @@ async fn report_on(
     }
     match broken {
         Some(error) => Err(error),
-        None => Ok(Exit::of(&summary, args.exit_zero)),
+        None => {
+            if let Some(said) = args.gate.said(&(&summary).into()).filter(|_| !args.display.quiet) {
+                say(&said);
+            }
+            Ok(Exit::of(&summary, &args.gate))
+        }
     }
 }
 

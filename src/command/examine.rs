@@ -1,41 +1,48 @@
-//! What `dry-run`, its shards and `audit` share: the input, the plan that is written, and the check of a baseline.
+//! What commands share: the input, one examination, the plan that is written, and the check of a baseline.
 
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::target::Resolved;
+use crate::examine::{Examination, Next};
 use crate::model::error::{Error, Result};
-use crate::model::{Asset, Origin};
+use crate::model::{Asset, Blob, ByteRange, Filter, Origin, ReadError};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::plan_file::PlanWriter;
 use crate::plan_file::checkpoint::Checkpoint;
-use crate::probe;
+use crate::probe::{self, Want};
 use crate::report::shown;
-use crate::rules::Profile;
-use crate::source::Listing;
+use crate::rules::{Content, Profile};
 use crate::source::any::AnySource;
 use crate::source::inventory::{self, Tally};
+use crate::source::listing::{self, Excluded};
 use crate::source::location::Location;
+use crate::source::{Listing, Reader};
 
 /// The source to examine, and its listing.
 pub(super) struct Input {
     pub source: AnySource,
     pub listing: Listing,
+    pub excluded: Excluded,
     /// The counts of the inventory's rows, if one lists the source.
     pub tally: Option<Arc<Tally>>,
 }
 
 impl Input {
     /// Lists the source from the inventory, if one is given, or by itself.
-    pub(super) fn open(source: AnySource, inventory: &[PathBuf]) -> Result<Self> {
+    pub(super) fn open(source: AnySource, inventory: &[PathBuf], filter: &Filter) -> Result<Self> {
         if inventory.is_empty() {
-            return Ok(Self { listing: source.list(), source, tally: None });
+            let (listing, excluded) = source.list_filtered(filter);
+            return Ok(Self { source, listing, excluded, tally: None });
         }
         let (listing, tally) = inventory::list(&source.origin(), inventory.to_vec())?;
-        Ok(Self { source, listing, tally: Some(tally) })
+        let excluded = Excluded::default();
+        let listing = listing::filtered(listing, filter, &excluded);
+        Ok(Self { source, listing, excluded, tally: Some(tally) })
     }
 }
 
@@ -66,6 +73,35 @@ impl Sink for Planned {
 
     fn settled(&mut self, asset: &Asset) -> Result<()> {
         self.writer.settled(asset)
+    }
+}
+
+/// Examines one blob, up to what is to be judged. `seen` is given each range that is read and its bytes, and returns those
+/// to examine.
+///
+/// # Errors
+/// Returns an error if no blob of the source can be read.
+pub(super) async fn examined(
+    source: &AnySource,
+    blob: Blob,
+    want: Want,
+    mut seen: impl FnMut(ByteRange, Bytes) -> Bytes,
+) -> Result<(Examination, Content)> {
+    let (mut examination, mut next) = Examination::begin(blob, want, None);
+    loop {
+        next = match next {
+            Next::Read(range) => {
+                let (blob, reads) = examination.blob_and_reads();
+                let answer = source.read(blob, range, reads).await;
+                examination.bytes(answer.map(|bytes| seen(range, bytes)))?
+            }
+            Next::Find => {
+                // A SAS for one blob may not list.
+                let found = source.blob(&examination.blob().name).await.map_err(ReadError::Fatal);
+                examination.found(found)?
+            }
+            Next::Judge(content) => return Ok((examination, content)),
+        };
     }
 }
 
@@ -108,9 +144,11 @@ pub(super) fn check_baseline(path: &Path, earlier: &RunHeader, now: &RunHeader) 
         let prefix = Some(&header.origin.prefix).filter(|prefix| !prefix.is_empty());
         let prefix = prefix.map_or(String::new(), |prefix| format!(" with the prefix '{}'", shown(prefix)));
         let depth = if header.recursive { "" } else { ", without its folders" };
-        format!("{}{prefix}{depth}", shown(&header.origin.location))
+        let filter = Some(header.filter.to_string()).filter(|filter| !filter.is_empty());
+        let filter = filter.map_or(String::new(), |filter| format!(", only names by '{}'", shown(&filter)));
+        format!("{}{prefix}{depth}{filter}", shown(&header.origin.location))
     };
     let (earlier, now) = (listing(earlier), listing(now));
     Err(Error::new(format!("the baseline '{}' is for {earlier}, but this run is for {now}", path.display()))
-        .with_hint("give --baseline a plan of the same source, listed the same way"))
+        .with_hint("give --baseline a plan of the same source, listed with the same options"))
 }

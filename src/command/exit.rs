@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::gate::{Counts, FailOn, GateArgs};
 use crate::matching::Comparison;
 use crate::model::{Check, Outcome, Verdict};
 use crate::plan::Summary;
@@ -48,24 +49,22 @@ impl Exit {
     }
 
     /// The exit of an audit. One incomplete container makes the whole audit incomplete.
-    pub(crate) fn of_audit(audit: &Audit, exit_zero: bool) -> Self {
-        let totals = audit.totals();
+    pub(crate) fn of_audit(audit: &Audit, counts: &Counts<'_>, gate: &GateArgs) -> Self {
         let is_over = audit.together.iter().any(|together| together.excess() > 0);
-        match audit.is_complete() && totals.unknown == 0 {
+        let is_over = is_over && !gate.exit_zero && matches!(gate.fail_on, FailOn::Error | FailOn::Warning);
+        match audit.is_complete() && counts.totals.unknown == 0 {
             false => Self::Incomplete,
-            true if (totals.rejected > 0 || is_over) && !exit_zero => Self::Findings,
+            true if is_over || gate.fault(counts).is_some() => Self::Findings,
             true => Self::Clean,
         }
     }
 
-    /// The exit of a run. An incomplete run never looks clean. With `exit_zero`, findings do not count.
-    pub fn of(summary: &Summary, exit_zero: bool) -> Self {
-        let totals = &summary.totals;
-        match (totals.unknown, totals.rejected, exit_zero) {
-            _ if summary.incomplete.is_some() => Self::Incomplete,
-            (1.., ..) => Self::Incomplete,
-            (0, 1.., false) => Self::Findings,
-            (0, ..) => Self::Clean,
+    /// The exit of a run. An incomplete run never looks clean.
+    pub(crate) fn of(summary: &Summary, gate: &GateArgs) -> Self {
+        match gate.fault(&summary.into()) {
+            _ if summary.incomplete.is_some() || summary.totals.unknown > 0 => Self::Incomplete,
+            Some(_) => Self::Findings,
+            None => Self::Clean,
         }
     }
 }

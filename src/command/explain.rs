@@ -7,18 +7,18 @@ use std::path::Path;
 use clap::Args;
 
 use super::args::{AzureArgs, ChoiceArgs, ColorArgs};
+use super::examine::examined;
 use super::exit::Exit;
 use super::output::stdout;
 use super::target::{Resolved, Target};
-use crate::examine::{Examination, Next, wanted};
+use crate::examine::wanted;
 use crate::model::error::{Error, Result};
-use crate::model::{Asset, Blob, BlobName, ByteRange, Orientation, Origin, ReadError, Verdict};
+use crate::model::{Asset, Blob, BlobName, ByteRange, Orientation, Origin, Verdict};
 use crate::probe::{Node, Probe, Want};
 use crate::report::runner::Syntax;
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::report::{self, shown};
 use crate::rules::{self, Choice, Content, Profile};
-use crate::source::Reader;
 use crate::source::any::AnySource;
 use crate::source::local::LocalSource;
 use crate::source::location::{Environment, Location};
@@ -107,23 +107,13 @@ struct Explained {
 
 async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Explained> {
     let want = wanted(Want { outline: true, ..Want::default() }, profile);
-    let (mut examination, mut next) = Examination::begin(find(source, name).await?, want, None);
     let mut ranges = Vec::new();
-    let content = loop {
-        next = match next {
-            Next::Read(range) => {
-                ranges.push(range);
-                let (blob, reads) = examination.blob_and_reads();
-                let answer = source.read(blob, range, reads).await;
-                examination.bytes(answer)?
-            }
-            Next::Find => {
-                let found = source.blob(&examination.blob().name).await.map_err(ReadError::Fatal);
-                examination.found(found)?
-            }
-            Next::Judge(content) => break content,
-        };
-    };
+    let blob = find(source, name).await?;
+    let (examination, content) = examined(source, blob, want, |range, bytes| {
+        ranges.push(range);
+        bytes
+    })
+    .await?;
     let (mut outline, mut tags) = (Vec::new(), Vec::new());
     if let Content::Facts(_) = content {
         outline = examination.probe().outline();

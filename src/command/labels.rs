@@ -51,7 +51,7 @@ Exit codes:
 ///
 /// The docs of the variants are shown in `--help`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum FailOn {
+enum LabelsFailOn {
     /// Labels that will not find their asset or frame
     #[default]
     Error,
@@ -94,7 +94,7 @@ pub(super) struct LabelsArgs {
 
     /// What makes the exit code 1
     #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
-    fail_on: FailOn,
+    fail_on: LabelsFailOn,
 
     #[command(flatten, next_help_heading = "Rules")]
     rules: ChoiceArgs,
@@ -133,8 +133,8 @@ pub(super) fn run(args: &LabelsArgs) -> Result<Exit> {
     }
     report.finish(&comparison)?;
     output.keep()?;
-    comparison.differs |= comparison.warns && args.fail_on == FailOn::Warning;
-    Ok(Exit::of_comparison(&comparison, args.exit_zero || args.fail_on == FailOn::Never))
+    comparison.differs |= comparison.warns && args.fail_on == LabelsFailOn::Warning;
+    Ok(Exit::of_comparison(&comparison, args.exit_zero || args.fail_on == LabelsFailOn::Never))
 }
 
 /// Judges a source, into a plan in a temporary folder. Width and height are read, too, to compare them.

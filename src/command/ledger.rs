@@ -154,7 +154,7 @@ pub(super) fn scope_of(header: &RunHeader) -> Result<Scope> {
             Location::parse(origin.location.as_ref(), origin.account.as_deref(), &nothing)?
         }
     };
-    Ok(location.scope(header.recursive))
+    Ok(location.scope(header.recursive, &header.filter))
 }
 
 /// The balances of a workspace in a period, with at least one of the kinds that the profile counts.

@@ -54,7 +54,7 @@ impl Output {
             Format::Text => return Self::with(path, Syntax::Text, color),
             // The plan's own writer creates the file.
             Format::Parquet => return Self::with(None, Syntax::Text, ColorChoice::Never),
-            Format::Csv => Syntax::Text,
+            Format::Csv | Format::Markdown => Syntax::Text,
             Format::Json | Format::Jsonl | Format::Sarif => Syntax::Json,
             Format::Junit => Syntax::Xml,
             Format::Html => Syntax::Html,

@@ -42,6 +42,17 @@ pub(super) struct Weigh {
     admit: Option<Admit>,
 }
 
+impl Weigh {
+    /// Fails if any of it is given for a plan, whose quota is applied already.
+    pub(super) fn refuse(self, path: &Path, what: &str) -> Result<()> {
+        match self == Self::default() {
+            true => Ok(()),
+            false => Err(Error::new(format!("'{}' is {what} with its quota applied", path.display()))
+                .with_hint("pass a quota or --admit only with a folder of parts, as written by --shard")),
+        }
+    }
+}
+
 /// A plan that is being read.
 pub(super) struct Opened {
     reader: PlanReader,
@@ -74,11 +85,8 @@ impl Iterator for Opened {
 pub(super) fn open(path: &Path, weigh: Weigh) -> Result<Opened> {
     if !path.is_dir() {
         let reader = PlanReader::open(path)?;
-        return match weigh == Weigh::default() {
-            true => Ok(Opened { reader, _folder: None }),
-            false => Err(Error::new(format!("'{}' is a plan with its quota applied", path.display()))
-                .with_hint("pass a quota or --admit only with a folder of parts, as written by --shard")),
-        };
+        weigh.refuse(path, "a plan")?;
+        return Ok(Opened { reader, _folder: None });
     }
     let parts = PartFolder::open(path)?;
     let folder = temporary::folder()?;
@@ -111,26 +119,31 @@ fn settle<K: Sink>(parts: &PartFolder, header: &RunHeader, weigh: Weigh, sink: K
     let quota = rules::keeping(quota, reserve, profile)?;
     let (mut summary, sink) =
         run::settle_judged(parts.assets(), &header.origin, header.admit, quota, &header.profile, sink)?;
+    summary.totals.excluded = parts.header.excluded;
     summary.incomplete.clone_from(&parts.incomplete);
     Ok((summary, sink))
 }
 
-/// The summary of the parts of several containers. The quota is applied to each container separately.
-pub(super) fn audit(folders: &[PathBuf], weigh: Weigh) -> Result<Audit> {
+/// The summary of the parts of several containers. The quota is applied to each container separately; their plans go
+/// into a folder, if one is given.
+pub(super) fn audit(folders: &[PathBuf], weigh: Weigh, into: Option<&Path>) -> Result<Audit> {
     let mut worst = TopFolders::default();
     let mut containers = Vec::new();
     for (number, folder) in folders.iter().enumerate() {
         let parts = PartFolder::open(folder)?;
         let header = header(folder, &parts, weigh)?;
         let folders = Folders::new(number, &header.origin.prefix);
-        let (summary, folders) = settle(&parts, &header, weigh, folders)?;
+        let plan = into.map(|into| into.join(format!("{number}.parquet")));
+        let writer = plan.as_deref().map(|plan| PlanWriter::create(plan, header.clone())).transpose()?;
+        let (summary, (folders, writer)) = settle(&parts, &header, weigh, (folders, writer))?;
+        Box::new(writer).finish(&summary, elapsed(&parts.header))?;
         worst.merge(audit::worst(folders));
         let (account, container) = parts.container.clone().unwrap_or_default();
         containers.push(Container {
             name: format!("{account}/{container}"),
-            origin: header.origin,
+            origin: header.origin.clone(),
             profile: header.profile.name.clone(),
-            rules: Some(header.profile.clone()),
+            header: Some(header.clone()),
             project: None,
             within: None,
             outcome: match &parts.incomplete {
@@ -139,6 +152,7 @@ pub(super) fn audit(folders: &[PathBuf], weigh: Weigh) -> Result<Audit> {
             },
             notes: Vec::new(),
             plan: None,
+            rows: plan,
             elapsed: elapsed(&parts.header),
         });
     }

@@ -4,13 +4,15 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use clap::Args;
 use futures::TryStreamExt;
 use jiff::Timestamp;
 
-use super::args::{AzureArgs, DisplayArgs};
+use super::args::{AzureArgs, DisplayArgs, FilterArgs};
+use super::empty::Nearby;
 use super::exit::Exit;
 use super::output::Output;
 use super::say_rate;
@@ -23,7 +25,7 @@ use crate::rules::Profile;
 use crate::run::Progress;
 use crate::source::Depth;
 use crate::source::any::AnySource;
-use crate::source::azure;
+use crate::source::azure::{self, Session};
 use crate::source::location::Environment;
 
 #[derive(Debug, Args)]
@@ -37,6 +39,10 @@ pub(super) struct PreviewArgs {
     #[arg(long)]
     no_recurse: bool,
 
+    /// Accept a source without a single blob, which is an error otherwise
+    #[arg(long)]
+    allow_empty: bool,
+
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
     #[arg(long, value_name = "NAME|FILE")]
     profile: Option<String>,
@@ -48,6 +54,9 @@ pub(super) struct PreviewArgs {
     /// Write the report to a file instead of stdout
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    #[command(flatten, next_help_heading = "Names")]
+    names: FilterArgs,
 
     #[command(flatten, next_help_heading = "Azure")]
     azure: AzureArgs,
@@ -70,9 +79,15 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
     let begun = Instant::now();
     let (header, preview) = super::runtime()?.block_on(async {
         let options = azure::Options { depth, ..args.azure.options() };
-        let source = AnySource::open(resolved.location, resolved.auth, options, &environment)?;
-        let header = RunHeader::new(source.origin(), profile, Timestamp::now());
+        let session = Arc::new(Session::new(options.limits));
+        let (location, auth) = (resolved.location, resolved.auth);
+        let source = AnySource::open_in(&session, location.clone(), auth, options, &environment)?;
+        let filter = args.names.filter()?;
+        let header = RunHeader { filter, ..RunHeader::new(source.origin(), profile, Timestamp::now()) };
         let preview = add_up(&source, &header, args).await?;
+        if preview.listed == 0 && !args.allow_empty {
+            return Err(Nearby::new(location, auth, options, &environment, session).error().await);
+        }
         Ok((header, preview))
     })?;
     report::preview::write(args.format, &header, &preview, output.writer(), output.width)
@@ -89,11 +104,12 @@ async fn add_up(source: &AnySource, header: &RunHeader, args: &PreviewArgs) -> R
     let _bar =
         super::is_live(args.display.progress()).then(|| ProgressBar::show_listing(Arc::clone(&progress)));
     let mut preview = Preview::new(&header.origin.prefix);
-    let mut listing = source.list();
+    let (mut listing, excluded) = source.list_filtered(&header.filter);
     while let Some(page) = listing.try_next().await? {
         page.iter().for_each(|blob| preview.add(blob));
         progress.add_listed(page.len() as u64);
     }
+    preview.excluded = excluded.load(Ordering::Relaxed);
     preview.finish();
     Ok(preview)
 }

@@ -13,7 +13,7 @@ use super::target::{Resolved, Target};
 use super::{ledger, say};
 use crate::ledger::{Ledger, Release, Reservation};
 use crate::model::error::{Error, Result};
-use crate::model::{Month, Period, QuotaKind};
+use crate::model::{Filter, Month, Period, QuotaKind};
 use crate::report::quota::{self, Statement, Workspace};
 use crate::report::runner::Syntax;
 use crate::report::{self, shown};
@@ -205,7 +205,7 @@ fn forget(args: &ForgetArgs, environment: &Environment) -> Result<()> {
     let target = Target { source: &args.source, azure: &args.azure, profile: None };
     let resolved = Resolved::source(target, environment)?;
     let workspace = resolved.workspace(args.workspace.as_deref()).unwrap_or("default");
-    let scope = resolved.location.scope(true);
+    let scope = resolved.location.scope(true, &Filter::default());
     let forgotten = match Ledger::open_existing(&path)? {
         Some(mut ledger) => ledger.forget(workspace, &scope)?,
         None => Vec::new(),

@@ -5,17 +5,22 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::args::ColorArgs;
+use super::audit;
 use super::exit::Exit;
+use super::gate::GateArgs;
 use super::output::Output;
 use super::parts::{self, Weigh};
+use super::say;
+use crate::files::temporary;
 use crate::model::error::{Error, Result};
 use crate::plan::Sink;
+use crate::plan::audit::Audit;
 use crate::plan_file::{PartFolder, PlanWriter};
-use crate::report::{self, Format, TextOrJson};
+use crate::report::{self, Format};
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
-    /// A plan saved by presync dry-run --plan, or a folder of parts to merge
+    /// A plan saved by presync dry-run --plan, the folder of an audit, or a folder of parts to merge
     #[arg(value_name = "PLAN|DIR")]
     plan: PathBuf,
 
@@ -30,9 +35,8 @@ pub(super) struct ReportArgs {
     #[arg(long, short, value_name = "FILE", required_if_eq("format", "parquet"))]
     output: Option<PathBuf>,
 
-    /// Exit with 0 instead of 1 if there are findings
-    #[arg(long)]
-    exit_zero: bool,
+    #[command(flatten)]
+    gate: GateArgs,
 
     #[command(flatten)]
     color: ColorArgs,
@@ -43,14 +47,27 @@ pub(super) struct ReportArgs {
 /// # Errors
 /// Returns an error if the plan cannot be read to its end, or if the report cannot be written.
 pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
+    args.gate.check()?;
     if args.plan.is_dir() {
+        if let Some(audit) = audit::saved::open(&args.plan)? {
+            args.weigh.refuse(&args.plan, "an audit")?;
+            return report_on_all(args, &audit);
+        }
         let folders = PartFolder::find(&args.plan)?;
         if folders.len() > 1 {
-            return report_on_all(args, &folders);
+            // The other formats show assets.
+            let is_summary = matches!(args.format, Format::Text | Format::Json);
+            let plans = (!is_summary).then(temporary::folder).transpose()?;
+            let plans = plans.as_ref().map(|plans| plans.path());
+            return report_on_all(args, &parts::audit(&folders, args.weigh, plans)?);
         }
     }
     let mut reader = parts::open(&args.plan, args.weigh)?;
     let plan = reader.plan().clone();
+    args.gate.check_baseline(
+        &(&plan.summary).into(),
+        "presync dry-run SOURCE --baseline PLAN --plan FILE writes one",
+    )?;
     let output = Output::of_report(args.output.as_deref(), args.format, args.color.choice())?;
     let copy = match (args.format, &args.output) {
         (Format::Parquet, Some(path)) => Some(PlanWriter::create(path, plan.header.clone())?),
@@ -64,27 +81,15 @@ pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
     let elapsed = elapsed.map_err(|_| Error::new("the plan's run ended before it began"))?;
     Box::new(sink).finish(&plan.summary, elapsed)?;
     output.keep()?;
-    Ok(Exit::of(&plan.summary, args.exit_zero))
+    if let Some(said) = args.gate.said(&(&plan.summary).into()) {
+        say(&said);
+    }
+    Ok(Exit::of(&plan.summary, &args.gate))
 }
 
-/// Writes a summary of the parts of several containers.
-fn report_on_all(args: &ReportArgs, folders: &[PathBuf]) -> Result<Exit> {
-    let format = match args.format {
-        Format::Text => TextOrJson::Text,
-        Format::Json => TextOrJson::Json,
-        _ => {
-            let (path, first) = (args.plan.display(), folders.first().map(|folder| folder.display()));
-            let first = first.map_or_else(String::new, |first| first.to_string());
-            return Err(Error::new(format!("'{path}' has the plans of {} containers", folders.len()))
-                .with_hint(format!(
-                    "use --format text or json for a summary, or give one of them, such as '{first}'"
-                )));
-        }
-    };
-    let output = Output::open(args.output.as_deref(), format, args.color.choice())?;
-    let audit = parts::audit(folders, args.weigh)?;
-    report::audit::write(format, &audit, output.writer(), output.width)
-        .map_err(|error| report::output(&error))?;
-    output.keep()?;
-    Ok(Exit::of_audit(&audit, args.exit_zero))
+/// Writes a report of several containers.
+fn report_on_all(args: &ReportArgs, audit: &Audit) -> Result<Exit> {
+    let output = Output::of_report(args.output.as_deref(), args.format, args.color.choice())?;
+    audit::show(audit, args.format, args.output.as_deref(), output)?;
+    audit::end(audit, &args.gate, true, false)
 }

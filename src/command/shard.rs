@@ -39,7 +39,7 @@ pub(super) async fn run(
     let path = out.join(format!("shard-{index:05}-of-{of:05}.parquet"));
     let profile = Arc::clone(&header.profile);
     let part = PartHeader { shard: Some(shard), ..PartHeader::new(header, quota) };
-    let Input { source, listing, tally } = input;
+    let Input { source, listing, excluded, tally } = input;
     let pipeline = args.pipeline(&source);
     let (listing, positions) = listing::shard(listing, index, of);
     let writer = PartWriter::create(&path, part, positions)?;
@@ -47,6 +47,7 @@ pub(super) async fn run(
     let bar = is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
     let quota = Quota::new(None, None);
     let task = Task {
+        excluded,
         synced,
         progress: Arc::clone(&progress),
         ..Task::new(listing, Arc::new(source), profile, quota, pipeline)

@@ -43,6 +43,11 @@ impl WholeFile {
         Ok(Self { file, path: path.to_owned() })
     }
 
+    /// Lets the file be at another path, a [`target`] on the same file system.
+    pub(crate) fn at(self, path: PathBuf) -> Self {
+        Self { path, ..self }
+    }
+
     /// Another handle to write with, for a writer that must own its file.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::model::error::{Error, Result, reason};
 
 /// The version of the tables below, in SQLite's `user_version`. It grows with every change that an older presync would
 /// misread.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 /// `psyn` in ASCII, in SQLite's `application_id`: distinguishes a ledger from another program's database.
 pub(super) const APPLICATION_ID: i64 = 0x7073_796e;
 /// How long to wait for another process. Transactions take milliseconds, but the disk may be busy.
@@ -107,6 +107,30 @@ const SECOND_SCHEMA: &str = "
     DELETE FROM quota WHERE kind = 'data-rows' AND month <> 'stock';
 ";
 
+/// What the third version adds: which names a source lists, as JSON; empty for all.
+const THIRD_SCHEMA: &str = "
+    ALTER TABLE reservation ADD COLUMN filter TEXT NOT NULL DEFAULT '';
+    CREATE TABLE filtered_source (
+        workspace TEXT NOT NULL,
+        container TEXT NOT NULL,
+        prefix TEXT NOT NULL,
+        recursive INTEGER NOT NULL,
+        filter TEXT NOT NULL,
+        source TEXT NOT NULL,
+        plan TEXT NOT NULL,
+        confirmed_at TEXT NOT NULL,
+        assets INTEGER NOT NULL,
+        images INTEGER NOT NULL,
+        frames INTEGER NOT NULL,
+        PRIMARY KEY (workspace, container, prefix, recursive, filter)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO filtered_source
+        SELECT workspace, container, prefix, recursive, '', source, plan, confirmed_at, assets, images, frames
+        FROM source;
+    DROP TABLE source;
+    ALTER TABLE filtered_source RENAME TO source;
+";
+
 /// Where the ledger is by default: `presync/ledger.sqlite3` in the user's data folder, which is
 /// `$XDG_DATA_HOME` or `~/.local/share`, on Windows `%APPDATA%`.
 ///
@@ -148,6 +172,7 @@ fn fill(path: &Path) -> rusqlite::Result<()> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(FIRST_SCHEMA)?;
     transaction.execute_batch(SECOND_SCHEMA)?;
+    transaction.execute_batch(THIRD_SCHEMA)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()
@@ -186,6 +211,9 @@ fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version == 1 {
         transaction.execute_batch(SECOND_SCHEMA)?;
+    }
+    if version < SCHEMA_VERSION {
+        transaction.execute_batch(THIRD_SCHEMA)?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     }
     transaction.commit()

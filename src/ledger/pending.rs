@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Row};
 
 use super::Amounts;
-use crate::model::{Cost, QuotaKind, Scope};
+use crate::model::{Cost, Filter, QuotaKind, Scope};
 use crate::plan_file::synced::Applied;
 
 /// What will be on the platform after the sync of a plan.
@@ -62,7 +62,12 @@ impl Pending {
         let Some(container) = row.get(first)? else { return Ok(None) };
         let counting: String = row.get(first + 4)?;
         Ok(Some(Self {
-            scope: Scope { container, prefix: row.get(first + 1)?, recursive: row.get(first + 2)? },
+            scope: Scope {
+                container,
+                prefix: row.get(first + 1)?,
+                recursive: row.get(first + 2)?,
+                filter: filter(&row.get::<_, String>(first + 8)?)?,
+            },
             file: row.get(first + 3)?,
             counting: Counting::parse(&counting).ok_or(rusqlite::Error::InvalidQuery)?,
             assets: row.get(first + 5)?,
@@ -71,14 +76,44 @@ impl Pending {
     }
 
     pub(super) fn put(&self, connection: &Connection, id: i64) -> rusqlite::Result<()> {
-        let Self { scope: Scope { container, prefix, recursive }, file, counting, assets, cost } = self;
+        let Self { scope: Scope { container, prefix, recursive, filter }, file, counting, assets, cost } =
+            self;
         let put = "UPDATE reservation SET container = ?2, prefix = ?3, recursive = ?4, file = ?5, counting = ?6, \
-                   assets = ?7, images = ?8, frames = ?9 WHERE id = ?1";
+                   assets = ?7, images = ?8, frames = ?9, filter = ?10 WHERE id = ?1";
         let counting = counting.text();
         let (images, frames) = (cost.images, cost.frames);
         connection
-            .execute(put, (id, container, prefix, recursive, file, counting, assets, images, frames))
+            .execute(
+                put,
+                (
+                    id,
+                    container,
+                    prefix,
+                    recursive,
+                    file,
+                    counting,
+                    assets,
+                    images,
+                    frames,
+                    filter_text(filter),
+                ),
+            )
             .map(drop)
+    }
+}
+
+/// A filter as the ledger has it: JSON, or nothing if it keeps every name.
+pub(super) fn filter_text(filter: &Filter) -> String {
+    match filter.is_empty() {
+        true => String::new(),
+        false => serde_json::to_string(filter).unwrap_or_default(),
+    }
+}
+
+pub(super) fn filter(text: &str) -> rusqlite::Result<Filter> {
+    match text {
+        "" => Ok(Filter::default()),
+        text => serde_json::from_str(text).map_err(|_| rusqlite::Error::InvalidQuery),
     }
 }
 

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::Ledger;
+use super::pending::{filter, filter_text};
 use super::reservation::{Reservation, active};
 use crate::files::{own, whole};
 use crate::model::error::{Error, Result, reason};
@@ -180,9 +181,10 @@ impl Ledger {
             }
         };
         self.write(|connection| {
-            let delete = "DELETE FROM source WHERE workspace = ?1 AND container = ?2 AND prefix = ?3 AND recursive = ?4";
-            for SyncedSource { scope: Scope { container, prefix, recursive }, .. } in &forgotten {
-                connection.execute(delete, (workspace, container, prefix, recursive))?;
+            let delete = "DELETE FROM source WHERE workspace = ?1 AND container = ?2 AND prefix = ?3 AND recursive = ?4 \
+                          AND filter = ?5";
+            for SyncedSource { scope: Scope { container, prefix, recursive, filter }, .. } in &forgotten {
+                connection.execute(delete, (workspace, container, prefix, recursive, filter_text(filter)))?;
             }
             match &kept {
                 Some(name) => put_confirmed(connection, workspace, &scope.container, name),
@@ -243,17 +245,18 @@ pub(super) fn put_source(
     synced: &SyncedSource,
 ) -> rusqlite::Result<()> {
     let SyncedSource { source, scope, plan, confirmed_at, assets, cost } = synced;
-    let Scope { container, prefix, recursive } = scope;
+    let Scope { container, prefix, recursive, filter } = scope;
     connection
         .execute(
             "INSERT OR REPLACE INTO source \
-             (workspace, container, prefix, recursive, source, plan, confirmed_at, assets, images, frames) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             (workspace, container, prefix, recursive, filter, source, plan, confirmed_at, assets, images, frames) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             (
                 workspace,
                 container,
                 prefix,
                 recursive,
+                filter_text(filter),
                 source,
                 plan,
                 confirmed_at,
@@ -293,12 +296,17 @@ fn confirmed_file(
 }
 
 fn sources(connection: &Connection, workspace: &str) -> rusqlite::Result<Vec<SyncedSource>> {
-    const SOURCES: &str = "SELECT source, container, prefix, recursive, plan, confirmed_at, assets, images, frames \
-                           FROM source WHERE workspace = ?1 ORDER BY container, prefix, recursive";
+    const SOURCES: &str = "SELECT source, container, prefix, recursive, plan, confirmed_at, assets, images, frames, \
+                           filter FROM source WHERE workspace = ?1 ORDER BY container, prefix, recursive, filter";
     let source = |row: &Row<'_>| {
         Ok(SyncedSource {
             source: row.get(0)?,
-            scope: Scope { container: row.get(1)?, prefix: row.get(2)?, recursive: row.get(3)? },
+            scope: Scope {
+                container: row.get(1)?,
+                prefix: row.get(2)?,
+                recursive: row.get(3)?,
+                filter: filter(&row.get::<_, String>(9)?)?,
+            },
             plan: row.get(4)?,
             confirmed_at: row.get(5)?,
             assets: row.get(6)?,

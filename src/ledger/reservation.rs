@@ -182,7 +182,7 @@ impl Ledger {
 }
 
 const RESERVATION: &str = "SELECT id, plan, workspace, month, source, reserved_at, released_at, \
-                           container, prefix, recursive, file, counting, assets, images, frames FROM reservation";
+                           container, prefix, recursive, file, counting, assets, images, frames, filter FROM reservation";
 
 fn held_by(connection: &Connection, plan: &str) -> rusqlite::Result<Option<Reservation>> {
     Ok(latest(connection, plan)?.filter(|held| held.released_at.is_none()))

@@ -231,9 +231,9 @@ fn another_programs_database_and_a_newer_ledger_are_refused() {
     let other = fixture.folder.path().join("other.sqlite3");
     Connection::open(&other).and_then(|other| other.execute("CREATE TABLE t (x)", ())).expect("a database");
     assert!(refused(&other).message().ends_with("is a database, but not a ledger"));
-    fixture.ledger.connection.pragma_update(None, "user_version", 3).expect("it can be written");
+    fixture.ledger.connection.pragma_update(None, "user_version", 4).expect("it can be written");
     let error = refused(&fixture.path());
-    assert!(error.message().ends_with("was written by a newer presync (format 3)"), "{error}");
+    assert!(error.message().ends_with("was written by a newer presync (format 4)"), "{error}");
 }
 
 /// What writes to a ledger that is in some way in trouble fails with this message, and leaves it as it was.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use smallvec::SmallVec;
 
-use super::{Blob, Cost, Finding, Format, Kind, Reads, Standing, Verdict};
+use super::{Blob, Code, Codes, Cost, Finding, Format, Kind, Reads, Standing, Verdict};
 
 /// What the bytes of a blob show, without any policy.
 #[derive(Clone, Debug, PartialEq)]
@@ -344,6 +344,8 @@ pub struct Asset {
     pub cost: Cost,
     /// How it compares with what is on the platform; `None` if that is not known.
     pub synced: Option<Standing>,
+    /// What the baseline found on it, nothing if it does not have it; `None` without a baseline.
+    pub earlier: Option<Codes>,
     /// What the rules found.
     pub findings: Vec<Finding>,
     /// Why it is skipped, if it is.
@@ -362,6 +364,25 @@ impl Asset {
             Kind::Video => (0, track.and_then(VideoTrack::most_frames).unwrap_or(0)),
             Kind::Other => (0, 0),
         }
+    }
+
+    /// Whether the baseline does not have the finding of this rule; `None` without a baseline.
+    pub fn is_new(&self, code: Code) -> Option<bool> {
+        self.earlier.map(|earlier| !earlier.contains(code))
+    }
+
+    /// The rules whose findings the baseline has and this asset no longer has. Where an asset could not be judged,
+    /// nothing is known to be fixed.
+    pub fn fixed(&self) -> Codes {
+        match self.verdict {
+            Verdict::Unknown => Codes::default(),
+            _ => self.earlier.unwrap_or_default().without(self.codes()),
+        }
+    }
+
+    /// The rules with a finding.
+    pub fn codes(&self) -> Codes {
+        self.findings.iter().map(|finding| finding.code).collect()
     }
 
     /// What a sync of it uses of the quota: nothing if it is on the platform already.

@@ -1,6 +1,7 @@
 //! Findings: violations of rules by one asset.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -136,6 +137,72 @@ impl Code {
     }
 }
 
+/// The codes of an asset's findings, each once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Codes(u64);
+
+/// Each code has a bit.
+const _: () = assert!(Code::ALL.len() <= u64::BITS as usize);
+
+impl Codes {
+    /// Adds a code.
+    pub fn insert(&mut self, code: Code) {
+        self.0 |= 1 << code as u32;
+    }
+
+    /// Whether it has this code.
+    pub fn contains(self, code: Code) -> bool {
+        self.0 & (1 << code as u32) != 0
+    }
+
+    /// Those that `other` does not have.
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The codes, in the order of [`Code::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Code> {
+        Code::ALL.iter().copied().filter(move |code| self.contains(*code))
+    }
+}
+
+impl FromIterator<Code> for Codes {
+    fn from_iter<I: IntoIterator<Item = Code>>(codes: I) -> Self {
+        let mut all = Self::default();
+        codes.into_iter().for_each(|code| all.insert(code));
+        all
+    }
+}
+
+/// `IMG001;NAM001`.
+impl fmt::Display for Codes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, code) in self.iter().enumerate() {
+            write!(f, "{}{code}", if index > 0 { ";" } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Codes {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        let named =
+            |name: &str| Code::ALL.iter().copied().find(|code| code.as_str() == name).ok_or(UnknownCode);
+        text.split(';').filter(|name| !name.is_empty()).map(named).collect()
+    }
+}
+
+/// The error for text that has the code of no rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownCode;
+
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
@@ -184,6 +251,20 @@ impl Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sets_of_codes_come_back_from_their_text() {
+        for codes in [
+            Codes::default(),
+            [Code::Changed, Code::ExifOrientation].into_iter().collect(),
+            Code::ALL.iter().copied().collect(),
+        ] {
+            assert_eq!(codes.to_string().parse(), Ok(codes));
+        }
+        let two: Codes = "IMG001;NAM001".parse().expect("they are codes");
+        assert_eq!(two.without("NAM001".parse().expect("a code")).to_string(), "IMG001");
+        assert_eq!("IMG001;XXX".parse::<Codes>(), Err(UnknownCode));
+    }
 
     #[test]
     fn codes_and_names_are_unique_and_well_formed() {

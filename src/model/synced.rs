@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BlobName, Cost, ETag};
+use super::{BlobName, Cost, ETag, Filter};
 
 /// The blobs that a source lists, in a form in which sources can be compared.
 ///
@@ -18,6 +18,8 @@ pub struct Scope {
     pub prefix: String,
     /// Whether names with a `/` after the prefix are listed too.
     pub recursive: bool,
+    /// Which of these names are listed. In a folder, it is compared with names after the prefix.
+    pub filter: Filter,
 }
 
 impl Scope {
@@ -34,7 +36,10 @@ impl Scope {
 
     /// Whether the source would list the blob with this whole name.
     pub fn has(&self, name: &str) -> bool {
-        name.strip_prefix(&self.prefix).is_some_and(|rest| self.recursive || !rest.contains('/'))
+        name.strip_prefix(&self.prefix).is_some_and(|rest| {
+            let listed = if self.container == Self::FOLDERS { rest } else { name };
+            (self.recursive || !rest.contains('/')) && self.filter.keeps(listed)
+        })
     }
 
     /// Whether both could list the same blob.
@@ -47,7 +52,11 @@ impl Scope {
     pub fn is_within(&self, other: &Self) -> bool {
         let is_same = self.prefix == other.prefix && self.recursive == other.recursive;
         let is_below = other.recursive && self.prefix.starts_with(&other.prefix);
-        self.container == other.container && (is_same || is_below)
+        // Patterns for names in a folder mean something else in another folder.
+        let is_same_filter =
+            self.filter == other.filter && (self.prefix == other.prefix || self.container != Self::FOLDERS);
+        let has_names = other.filter.is_empty() || is_same_filter;
+        self.container == other.container && (is_same || is_below) && has_names
     }
 }
 
@@ -190,7 +199,12 @@ mod tests {
     use super::*;
 
     fn scope(prefix: &str, recursive: bool) -> Scope {
-        Scope { container: "media/cams".to_owned(), prefix: prefix.to_owned(), recursive }
+        Scope {
+            container: "media/cams".to_owned(),
+            prefix: prefix.to_owned(),
+            recursive,
+            filter: Filter::default(),
+        }
     }
 
     #[test]
@@ -203,6 +217,30 @@ mod tests {
         assert!(flat.has("a.jpg") && !flat.has("a/b.jpg") && cam1.has("cam10/b.jpg") && !cam1.has("cam"));
         let other = Scope { container: "media/other".to_owned(), ..all.clone() };
         assert!(!other.overlaps(&all) && !other.is_within(&all));
+    }
+
+    #[test]
+    fn a_filter_leaves_names_out_of_a_source() {
+        let globs = vec![crate::model::Glob::parse("cam1/*.jpg").expect("a pattern")];
+        let filter = Filter::new(globs, Vec::new()).expect("it is one");
+        let all = scope("", true);
+        let some = Scope { filter: filter.clone(), ..all.clone() };
+        let below = Scope { filter: filter.clone(), ..scope("cam1", true) };
+        assert!(some.has("cam1/a.jpg") && below.has("cam1/a.jpg") && !some.has("cam1/a.png"));
+        assert!(some.is_within(&all) && below.is_within(&some) && !all.is_within(&some));
+
+        let folder = |prefix: &str| Scope {
+            container: Scope::FOLDERS.to_owned(),
+            filter: filter.clone(),
+            ..scope(prefix, true)
+        };
+        let (data, deeper) = (folder("/data/"), folder("/data/x/"));
+        assert!(
+            data.has("/data/cam1/a.jpg")
+                && !data.has("/data/x/cam1/a.jpg")
+                && deeper.has("/data/x/cam1/a.jpg")
+        );
+        assert!(data.is_within(&data) && !deeper.is_within(&data));
     }
 
     #[test]

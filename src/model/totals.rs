@@ -17,6 +17,10 @@ pub struct Totals {
     pub skipped: u64,
     /// Of these, not judged.
     pub unknown: u64,
+    /// Names that the source has but the run left out: by its [filter](super::Filter) or an ignore file. Not part of
+    /// `listed`.
+    #[serde(default)]
+    pub excluded: u64,
     /// Accepted images.
     pub images: u64,
     /// Frames of the accepted videos.
@@ -60,6 +64,7 @@ impl Totals {
             (&mut self.rejected, other.rejected),
             (&mut self.skipped, other.skipped),
             (&mut self.unknown, other.unknown),
+            (&mut self.excluded, other.excluded),
             (&mut self.images, other.images),
             (&mut self.frames, other.frames),
             (&mut self.bytes_listed, other.bytes_listed),

@@ -100,6 +100,7 @@ mod tests {
             verdict: Verdict::Accept,
             cost: Cost { images: 1, frames: 0 },
             synced: None,
+            earlier: None,
             findings: Vec::new(),
             skipped: None,
             reads: Reads::default(),

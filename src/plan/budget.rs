@@ -1,13 +1,14 @@
 //! The budget, spent on assets that the rules accept.
 
-use super::Changes;
 use super::basenames::{SeenBasenames, add_finding};
 use super::claim::{Turns, charge, claim};
 use super::curve::{Curves, Shortage};
 use super::if_fixed::IfFixed;
+use super::name_order::NameOrder;
+use super::{Changes, FindingChanges};
 use crate::model::{
-    Admit, Asset, BlobName, Code, Cost, Finding, Gone, Kind, Overrides, Quota, QuotaKind, SyncState,
-    SyncTotals, Totals, Verdict,
+    Admit, Asset, BlobName, Code, Cost, Finding, Gone, Kind, Overrides, Quota, QuotaKind, Severity,
+    SyncState, SyncTotals, Totals, Verdict,
 };
 use crate::rules::Profile;
 
@@ -30,8 +31,13 @@ pub struct Summary {
     pub if_fixed: IfFixed,
     /// Whether every basename was compared with every other.
     pub basenames_compared: bool,
+    /// Two neighbours of a listing in which a name may be repeated, because it is in none of the orders in which
+    /// services list.
+    pub out_of_order: Option<[BlobName; 2]>,
     /// The changes since an earlier plan, if one was given and the run is complete.
     pub changes: Option<Changes>,
+    /// Findings that only warn.
+    pub warnings: u64,
     /// The comparison with what is on the platform, if that is known.
     pub synced: Option<SyncTotals>,
     /// Why only the first part of the listing was settled; `None` if all of it was.
@@ -53,10 +59,13 @@ pub struct Budget {
     /// The decisions of a ranking; `None` in listing order.
     turns: Option<Turns>,
     basenames: SeenBasenames,
+    names: NameOrder,
     overrides: Overrides,
     /// What one quota for everything counts, for messages.
     unit: String,
     if_fixed: IfFixed,
+    warnings: u64,
+    findings: FindingChanges,
     /// `None` until an asset was compared with what is on the platform.
     synced: Option<SyncTotals>,
 }
@@ -81,9 +90,12 @@ impl Budget {
             curves,
             turns,
             basenames: SeenBasenames::default(),
+            names: NameOrder::default(),
             overrides: Overrides::default(),
             unit: OF_THE_QUOTA.to_owned(),
             if_fixed: IfFixed::default(),
+            warnings: 0,
+            findings: FindingChanges::default(),
             synced: None,
         }
     }
@@ -97,6 +109,7 @@ impl Budget {
 
     /// Settles the next asset in listing order: spends its cost or refuses it, and counts it.
     pub fn settle(&mut self, asset: &mut Asset) {
+        self.names.add(&asset.blob.name);
         if asset.verdict == Verdict::Accept {
             self.spend(asset);
         }
@@ -127,10 +140,17 @@ impl Budget {
             frame_shortage: self.curves.shortage(Kind::Video).filter(|_| !self.quota.frames.fits),
             if_fixed: self.if_fixed,
             basenames_compared: self.basenames.is_complete(),
+            out_of_order: self.names.broken().cloned(),
             changes: None,
+            warnings: self.warnings,
             synced: self.synced.clone(),
             incomplete: None,
         }
+    }
+
+    /// How the findings of the assets so far have changed since the baseline.
+    pub(crate) fn finding_changes(&self) -> &FindingChanges {
+        &self.findings
     }
 
     fn spend(&mut self, asset: &mut Asset) {
@@ -174,6 +194,9 @@ impl Budget {
     fn count(&mut self, asset: &Asset) {
         self.totals.add(asset);
         self.if_fixed.add(asset);
+        self.findings.add(asset);
+        let warnings = asset.findings.iter().filter(|finding| finding.severity == Severity::Warning);
+        self.warnings += warnings.count() as u64;
         if let Some(standing) = asset.synced {
             let synced = self.synced.get_or_insert_default();
             match (asset.verdict, standing.state) {
@@ -252,6 +275,7 @@ mod tests {
             verdict: Verdict::Accept,
             cost,
             synced: None,
+            earlier: None,
             findings,
             skipped: None,
             reads,

@@ -8,6 +8,7 @@ mod claim;
 mod curve;
 mod folders;
 mod if_fixed;
+mod name_order;
 pub mod preview;
 mod ranking;
 mod reorder;
@@ -16,7 +17,9 @@ mod sink;
 
 pub use basenames::{DuplicateRule, MAX_BASENAMES};
 pub use budget::{Budget, Summary};
-pub use changes::{ChangeGroup, Changes, MAX_NAMED, is_unchanged};
+pub use changes::{
+    ChangeGroup, Changes, FindingChanges, FindingCounts, FixedFinding, MAX_FIXED, MAX_NAMED, is_unchanged,
+};
 pub use curve::{Costly, LeaveOut, ListedEntry, Raise, Shortage};
 pub use folders::{Folder, FolderSum, Folders, TOP_FOLDERS, TopFolders};
 pub use if_fixed::IfFixed;

@@ -39,6 +39,8 @@ pub struct Preview {
     /// Entries of the listing: always the sum of the files of all kinds, [`markers`](Self::markers) and
     /// [`not_entered`](Self::not_entered).
     pub listed: u64,
+    /// Names that the source has but the listing leaves out. Not part of [`listed`](Self::listed).
+    pub excluded: u64,
     /// Files with the extension of an image format.
     pub images: Sum,
     /// Files with the extension of a video format.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Admit, Origin};
+use crate::model::{Admit, Filter, Origin};
 use crate::rules::Profile;
 
 /// The header of plans, parts of plans and reports.
@@ -28,6 +28,9 @@ pub struct RunHeader {
     pub probe_version: u32,
     /// Whether the listing descended into folders.
     pub recursive: bool,
+    /// Which names were listed.
+    #[serde(default, skip_serializing_if = "Filter::is_empty")]
+    pub filter: Filter,
     /// Whether width and height were read even if the rules do not need them.
     pub dimensions: bool,
     /// The order in which the quota was spent.
@@ -47,6 +50,7 @@ impl RunHeader {
             workspace: None,
             probe_version: 0,
             recursive: true,
+            filter: Filter::default(),
             dimensions: false,
             admit: Admit::Listing,
             begun,
@@ -58,7 +62,7 @@ impl RunHeader {
         let of = |header: &Self| {
             let Origin { provider, location, prefix, .. } = &header.origin;
             let root = header.root.as_ref().unwrap_or(location);
-            (provider.clone(), root.clone(), prefix.clone(), header.recursive)
+            (provider.clone(), root.clone(), prefix.clone(), header.recursive, header.filter.clone())
         };
         of(self) == of(other)
     }

@@ -27,7 +27,7 @@ fn asset(index: usize, kind: Kind, amount: u64, written: Option<i64>, verdict: V
         _ => Cost { images: amount, frames: 0 },
     };
     let (facts, findings, reads) = (Facts::of(Format::Unknown), Vec::new(), Reads::default());
-    Asset { blob, kind, facts, verdict, cost, synced: None, findings, skipped: None, reads }
+    Asset { blob, kind, facts, verdict, cost, synced: None, earlier: None, findings, skipped: None, reads }
 }
 
 fn videos(frames: impl IntoIterator<Item = u64>) -> Vec<Asset> {

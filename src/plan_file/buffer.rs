@@ -87,15 +87,17 @@ impl Rows {
         &self.leaves
     }
 
-    /// Writes the rows as a row group, with their positions if it has a column for them, and clears them.
+    /// Writes the rows as a row group, with the values of one more column if there are any, and clears them.
     pub(super) fn write<W: std::io::Write + Send>(
         &mut self,
-        positions: Option<Vec<i64>>,
+        extra: Values,
         mut group: SerializedRowGroupWriter<'_, W>,
     ) -> Result<()> {
-        let positions =
-            positions.map(|values| LeafRows { values: Values::Int(values), ..LeafRows::default() });
-        for rows in std::mem::take(self).leaves.into_iter().chain(positions) {
+        let extra = match extra {
+            Values::None => None,
+            values => Some(LeafRows { values, ..LeafRows::default() }),
+        };
+        for rows in std::mem::take(self).leaves.into_iter().chain(extra) {
             let column = group.next_column()?;
             rows.write(
                 column.ok_or_else(|| ParquetError::General("the schema has fewer columns".to_owned()))?,

@@ -286,6 +286,7 @@ fn check(parts: &[PathBuf], header: &RunHeader) -> Result<()> {
     let Some(first) = parts.first() else { return Ok(()) };
     let of_part = PlanReader::open(first)?.plan().header.clone();
     let what = match () {
+        () if of_part.filter != header.filter => "choice of --include and --exclude",
         () if !of_part.lists_the_same(header) => "source",
         () if of_part.profile != header.profile => "profile",
         () if of_part.probe_version != header.probe_version => "version of presync",

@@ -11,8 +11,8 @@ use parquet::schema::types::Type;
 use super::fields::{
     Done, access_reason, add_nanoseconds, blank_finding, charge_mut, etag, fit, four_cc, gap_cost_mut,
     ignore, ignore_text, malformed, malformed_mut, modified, owned, pick, pick_some, set, set_access,
-    set_access_reason, set_format, set_modified, set_orientation_read, set_sync_state, some, text, track,
-    track_mut, video, video_mut,
+    set_access_reason, set_earlier, set_format, set_modified, set_orientation_read, set_sync_state, some,
+    text, track, track_mut, video, video_mut,
 };
 use super::signed;
 use crate::model::{
@@ -235,6 +235,8 @@ pub(crate) static COLUMNS: &[Column] = &[
         ),
     ),
     Column { name: "findings", required: true, cells: Cells::List(FINDINGS) },
+    // The codes of the baseline's findings; a row of a run without a baseline has none.
+    optional("baseline_codes", Text(|a, _| Some(a.earlier?.to_string().into()), set_earlier)),
     required(
         "reads_requests",
         Int(|a, _| Some(a.reads.requests.into()), |a, _, requests| fit(&mut a.reads.requests, requests)),
@@ -401,10 +403,20 @@ const FINDINGS: List = List {
 /// The last column of a shard's part: the position of each asset in the whole listing, counted from 0. It is not part of
 /// an asset, so plans do not have it.
 pub(super) const POSITION: &str = "listing_position";
+/// The last column of a table of several containers: the container of each asset.
+const CONTAINER: &str = "container";
 
-/// The columns as a Parquet schema, with or without [`POSITION`]. An element of a list has the names that the format requires (Parquet,
+/// The column that a file has besides those of an asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extra {
+    None,
+    Position,
+    Container,
+}
+
+/// The columns as a Parquet schema. An element of a list has the names that the format requires (Parquet,
 /// LogicalTypes.md, "Lists").
-pub(super) fn schema(has_positions: bool) -> Result<Type> {
+pub(super) fn schema(extra: Extra) -> Result<Type> {
     let mut columns = String::new();
     for column in COLUMNS {
         columns += &match &column.cells {
@@ -425,9 +437,11 @@ pub(super) fn schema(has_positions: bool) -> Result<Type> {
             }
         };
     }
-    if has_positions {
-        columns += &format!("required int64 {POSITION}; ");
-    }
+    columns += &match extra {
+        Extra::None => String::new(),
+        Extra::Position => format!("required int64 {POSITION}; "),
+        Extra::Container => format!("required binary {CONTAINER} (STRING); "),
+    };
     parse_message_type(&format!("message plan {{ {columns} }}"))
 }
 

@@ -36,6 +36,7 @@ pub(super) fn blank() -> Asset {
         verdict: Verdict::Unknown,
         cost: Cost::default(),
         synced: None,
+        earlier: None,
         findings: Vec::new(),
         skipped: None,
         reads: crate::model::Reads::default(),
@@ -185,6 +186,10 @@ pub(super) fn set_sync_state(asset: &mut Asset, _: usize, name: &str) -> Done {
     pick(&mut state, SyncState::ALL, SyncState::as_str, name, "state of a sync")?;
     asset.synced = Some(Standing { state, charge: Cost::default() });
     Ok(())
+}
+
+pub(super) fn set_earlier(asset: &mut Asset, _: usize, codes: &str) -> Done {
+    set(&mut asset.earlier, Some(codes.parse().map_err(|_| unknown("codes", codes))?))
 }
 
 /// The charge of an asset whose state is set.

@@ -90,6 +90,8 @@ impl PartFolder {
                     None => {
                         header.run.begun = header.run.begun.min(own.run.begun);
                         header.ended = header.ended.max(own.ended);
+                        // Each shard lists everything, and so counts all of them.
+                        header.excluded = header.excluded.max(own.excluded);
                     }
                     Some(field) => return Err(mixed(&file, field)),
                 },

@@ -18,8 +18,11 @@ pub(super) const FORMAT_KEY: &str = "presync.format_version";
 /// Optional keys.
 const ROOT: &str = "presync.root";
 const WORKSPACE: &str = "presync.workspace";
+const FILTER: &str = "presync.filter";
 const IF_FIXED: &str = "presync.if_fixed";
+const WARNINGS: &str = "presync.warnings";
 const SYNCED: &str = "presync.synced";
+const OUT_OF_ORDER: &str = "presync.out_of_order";
 
 /// Why the metadata isn't that of a readable plan.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,10 +74,17 @@ pub(super) fn pairs(plan: &Plan) -> serde_json::Result<Vec<KeyValue>> {
         ("presync.begun", header.begun.to_string()),
         ("presync.ended", ended.to_string()),
     ];
+    if !header.filter.is_empty() {
+        pairs.push((FILTER, serde_json::to_string(&header.filter)?));
+    }
     if let Some(changes) = &summary.changes {
         pairs.push(("presync.changes", serde_json::to_string(changes)?));
     }
+    pairs.push((WARNINGS, summary.warnings.to_string()));
     pairs.push((IF_FIXED, serde_json::to_string(&summary.if_fixed)?));
+    if let Some(names) = &summary.out_of_order {
+        pairs.push((OUT_OF_ORDER, serde_json::to_string(names)?));
+    }
     if let Some(synced) = &summary.synced {
         pairs.push((SYNCED, serde_json::to_string(synced)?));
     }
@@ -106,6 +116,7 @@ pub(super) fn plan(pairs: &[KeyValue]) -> Result<Plan, Refused> {
         workspace: pairs.optional(WORKSPACE),
         probe_version: pairs.json("presync.probe_version")?,
         recursive: pairs.json("presync.recursive")?,
+        filter: pairs.maybe_json(FILTER)?.unwrap_or_default(),
         dimensions: pairs.json("presync.dimensions")?,
         admit: pairs.named("presync.admit")?,
         begun: pairs.parsed("presync.begun")?,
@@ -118,8 +129,10 @@ pub(super) fn plan(pairs: &[KeyValue]) -> Result<Plan, Refused> {
         image_shortage: spent.image_shortage,
         frame_shortage: spent.frame_shortage,
         basenames_compared: pairs.json("presync.basenames_compared")?,
+        out_of_order: pairs.maybe_json(OUT_OF_ORDER)?,
         changes: pairs.maybe_json("presync.changes")?,
         if_fixed: pairs.maybe_json(IF_FIXED)?.unwrap_or_default(),
+        warnings: pairs.maybe_json(WARNINGS)?.unwrap_or_default(),
         synced: pairs.maybe_json(SYNCED)?,
         incomplete,
     };

@@ -39,7 +39,7 @@ pub use folder::{Merged, PartFolder};
 pub use part::{PART_KEY, PartHeader, PartReader, PartWriter, ShardOf, container_url};
 pub use read::PlanReader;
 pub use spool::Spool;
-pub use write::PlanWriter;
+pub use write::{PlanWriter, TableWriter};
 
 /// The version of the format: the major number changes when a column or a key is removed or changes its meaning.
 const FORMAT_VERSION: &str = "1.0";

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::assets::Assets;
+use super::columns::Extra;
 use super::write::RowWriter;
 use super::{FORMAT_VERSION, TOOL, other_version};
 use crate::files::parquet_file::Fault;
@@ -52,6 +53,9 @@ pub struct PartHeader {
     pub run: RunHeader,
     /// The quota for all parts together.
     pub quota: Quota,
+    /// Names that the filter or an ignore file left out of the whole listing.
+    #[serde(default)]
+    pub excluded: u64,
     /// When its run ended; `None` if its writer could not know.
     pub ended: Option<Timestamp>,
     /// Which shard of the listing it has; `None` for a range of names.
@@ -62,7 +66,7 @@ impl PartHeader {
     /// The header of a part of this run.
     pub fn new(run: RunHeader, quota: Quota) -> Self {
         let (format_version, tool) = (FORMAT_VERSION.to_owned(), TOOL.to_owned());
-        Self { format_version, tool, run, quota, ended: None, shard: None }
+        Self { format_version, tool, run, quota, excluded: 0, ended: None, shard: None }
     }
 
     /// The origin of parts whose folders name the container. `endpoint` is that of all accounts, with `{account}` in
@@ -88,11 +92,12 @@ impl PartHeader {
     /// The first field that differs from that of another part, although parts of one run must have the same.
     pub fn differs(&self, other: &Self) -> Option<&'static str> {
         let source = |header: &Self| Origin { credential: None, ..header.run.origin.clone() };
-        let checks: [(bool, &'static str); 8] = [
+        let checks: [(bool, &'static str); 9] = [
             (source(self) == source(other), "source"),
             (self.run.profile == other.run.profile, "profile"),
             (self.run.probe_version == other.run.probe_version, "version of the probe"),
             (self.run.recursive == other.run.recursive, "depth"),
+            (self.run.filter == other.run.filter, "choice of --include and --exclude"),
             (self.run.dimensions == other.run.dimensions, "choice of --dimensions"),
             (self.run.admit == other.run.admit, "choice of --admit"),
             (self.quota == other.quota, "quota"),
@@ -116,7 +121,7 @@ impl PartWriter {
     /// # Errors
     /// Returns an error if the file cannot be created.
     pub fn create(path: &Path, header: PartHeader, positions: Receiver<u64>) -> Result<Self> {
-        Ok(Self { header, rows: RowWriter::new(WholeFile::create(path)?, path, true)?, positions })
+        Ok(Self { header, rows: RowWriter::new(WholeFile::create(path)?, path, Extra::Position)?, positions })
     }
 }
 
@@ -134,9 +139,10 @@ impl Sink for PartWriter {
     }
 
     /// Finishes the part and puts it in place. On an error, an older file is still there.
-    fn finish(self: Box<Self>, _summary: &Summary, elapsed: Duration) -> Result<()> {
+    fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> Result<()> {
         let ended = self.header.run.begun.checked_add(elapsed).unwrap_or(Timestamp::MAX);
-        let header = PartHeader { ended: Some(ended), ..self.header };
+        let excluded = summary.totals.excluded;
+        let header = PartHeader { excluded, ended: Some(ended), ..self.header };
         let json = serde_json::to_string(&header)
             .map_err(|error| Error::new(format!("the part's header cannot be written: {error}")))?;
         self.rows.finish(vec![parquet::file::metadata::KeyValue::new(PART_KEY.to_owned(), json)])

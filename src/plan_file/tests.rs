@@ -142,7 +142,7 @@ prop_compose! {
         skipped in of(select(Skip::ALL)), requests: u32, retries: u32, bytes in number(),
     ) -> Asset {
         let (cost, reads) = (Cost { images, frames }, Reads { requests, retries, bytes });
-        Asset { blob, kind, facts, verdict, cost, synced: None, findings, skipped, reads }
+        Asset { blob, kind, facts, verdict, cost, synced: None, earlier: None, findings, skipped, reads }
     }
 }
 
@@ -166,6 +166,11 @@ fn header() -> RunHeader {
         workspace: Some("team a".to_owned()),
         probe_version: 1,
         recursive: false,
+        filter: crate::model::Filter::new(
+            vec![crate::model::Glob::parse("*.jpg").expect("a pattern")],
+            Vec::new(),
+        )
+        .expect("it is one"),
         dimensions: true,
         admit: Admit::Newest,
         begun: "2026-11-01T10:00:00.123456789Z".parse().expect("a time"),
@@ -250,6 +255,7 @@ fn row_groups_follow_one_another() {
             verdict: Verdict::Accept,
             cost: Cost { images: 1, frames: 0 },
             synced: None,
+            earlier: None,
             findings: Vec::new(),
             skipped: None,
             reads: Reads::default(),
@@ -269,8 +275,18 @@ fn the_id_is_that_of_the_content() {
         let facts = Facts::of(Format::Unknown);
         let (cost, reads) = (Cost::default(), Reads::default());
         let (kind, verdict, skipped) = (Kind::Other, Verdict::Skip, None);
-        let asset =
-            Asset { blob, kind, facts, verdict, cost, synced: None, findings: Vec::new(), skipped, reads };
+        let asset = Asset {
+            blob,
+            kind,
+            facts,
+            verdict,
+            cost,
+            synced: None,
+            earlier: None,
+            findings: Vec::new(),
+            skipped,
+            reads,
+        };
         write(&path, &mut [asset], None);
         PlanReader::open(&path).expect("it is a plan").plan().id.clone()
     };
@@ -296,8 +312,18 @@ fn a_number_that_no_column_holds_is_the_greatest_that_one_does() {
     };
     let cost = Cost { images: 0, frames: u64::MAX };
     let (kind, verdict, reads) = (Kind::Video, Verdict::Reject, Reads::default());
-    let asset =
-        Asset { blob, kind, facts, verdict, cost, synced: None, findings: Vec::new(), skipped: None, reads };
+    let asset = Asset {
+        blob,
+        kind,
+        facts,
+        verdict,
+        cost,
+        synced: None,
+        earlier: None,
+        findings: Vec::new(),
+        skipped: None,
+        reads,
+    };
     write(&path, &mut [asset], None);
     let read: Vec<_> =
         PlanReader::open(&path).expect("a plan").map(|asset| asset.expect("it is whole")).collect();
@@ -308,12 +334,23 @@ fn a_number_that_no_column_holds_is_the_greatest_that_one_does() {
 /// A part as another program writes it: without positions, and with its rows in this order.
 fn write_part(path: &std::path::Path, names: &[String]) {
     let file = crate::files::whole::WholeFile::create(path).expect("a file");
-    let mut rows = write::RowWriter::new(file, path, false).expect("a file");
+    let mut rows = write::RowWriter::new(file, path, columns::Extra::None).expect("a file");
     for name in names {
         let blob = Blob { size: name.len() as u64, ..Blob::not_entered(name.as_str()) };
         let (cost, reads, facts) = (Cost::default(), Reads::default(), Facts::of(Format::Unknown));
         let (kind, verdict, findings) = (Kind::Other, Verdict::Skip, Vec::new());
-        let asset = Asset { blob, kind, facts, verdict, cost, synced: None, findings, skipped: None, reads };
+        let asset = Asset {
+            blob,
+            kind,
+            facts,
+            verdict,
+            cost,
+            synced: None,
+            earlier: None,
+            findings,
+            skipped: None,
+            reads,
+        };
         rows.asset(&asset, 0).expect("it is written");
     }
     let header = serde_json::to_string(&PartHeader::new(header(), Quota::new(None, None))).expect("JSON");

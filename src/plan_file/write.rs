@@ -13,10 +13,11 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
-use super::buffer::Rows;
+use super::buffer::{Rows, Values};
+use super::columns::Extra;
 use super::digest::Digest;
-use super::{GROUP_ROWS, Plan, TOOL, columns, metadata, signed};
-use crate::files::whole::WholeFile;
+use super::{FORMAT_VERSION, GROUP_ROWS, Plan, TOOL, columns, metadata, signed};
+use crate::files::whole::{self, WholeFile};
 use crate::files::{seal, temporary};
 use crate::model::Asset;
 use crate::model::error::{Error, Result, reason};
@@ -54,8 +55,22 @@ impl PlanWriter {
         Self::new(WholeFile::create_in(folder, path)?, path, header)
     }
 
+    /// Lets the plan be at another path on the same file system.
+    ///
+    /// # Errors
+    /// Returns an error if something other than a file is there.
+    pub(crate) fn at(self, path: &Path) -> Result<Self> {
+        let Self { header, digest, rows } = self;
+        let file = rows.file.at(whole::target(path)?);
+        Ok(Self { header, digest, rows: RowWriter { file, shown: path.display().to_string(), ..rows } })
+    }
+
     fn new(file: WholeFile, path: &Path, header: RunHeader) -> Result<Self> {
-        Ok(Self { digest: Digest::new(&header.origin), header, rows: RowWriter::new(file, path, false)? })
+        Ok(Self {
+            digest: Digest::new(&header.origin),
+            header,
+            rows: RowWriter::new(file, path, Extra::None)?,
+        })
     }
 }
 
@@ -79,30 +94,34 @@ impl Sink for PlanWriter {
 /// Rows that are being written into a file, one row group at a time.
 pub(super) struct RowWriter {
     rows: Rows,
-    /// The positions of the rows, if the file has a column for them.
-    positions: Option<Vec<i64>>,
+    /// The values of the column that the file has besides those of an asset.
+    extra: Values,
     groups: SerializedFileWriter<File>,
     file: WholeFile,
     shown: String,
 }
 
 impl RowWriter {
-    pub(super) fn new(file: WholeFile, path: &Path, has_positions: bool) -> Result<Self> {
+    pub(super) fn new(file: WholeFile, path: &Path, extra: Extra) -> Result<Self> {
         let shown = path.display().to_string();
         let groups = || {
-            let schema = columns::schema(has_positions)?.into();
+            let schema = columns::schema(extra)?.into();
             SerializedFileWriter::new(file.writer()?, schema, properties()?.into())
         };
         let groups = groups().map_err(|error| failed(&shown, error))?;
-        Ok(Self { rows: Rows::default(), positions: has_positions.then(Vec::new), groups, file, shown })
+        Ok(Self { rows: Rows::default(), extra: values(extra), groups, file, shown })
     }
 
     /// Adds an asset and its position, which is ignored if the file has no column for it.
     pub(super) fn asset(&mut self, asset: &Asset, position: u64) -> Result<()> {
-        self.rows.add(asset);
-        if let Some(positions) = &mut self.positions {
+        if let Values::Int(positions) = &mut self.extra {
             positions.push(signed(position));
         }
+        self.row(asset)
+    }
+
+    fn row(&mut self, asset: &Asset) -> Result<()> {
+        self.rows.add(asset);
         let is_full = self.rows.len() == GROUP_ROWS || self.rows.bytes() >= GROUP_BYTES;
         if is_full { self.write_group() } else { Ok(()) }
     }
@@ -121,13 +140,62 @@ impl RowWriter {
     }
 
     fn write_group(&mut self) -> Result<()> {
-        let positions = self.positions.as_mut().map(std::mem::take);
-        let written = self.groups.next_row_group().and_then(|group| self.rows.write(positions, group));
+        let empty = match &self.extra {
+            Values::Text(..) => values(Extra::Container),
+            Values::Int(_) => values(Extra::Position),
+            _ => Values::None,
+        };
+        let extra = std::mem::replace(&mut self.extra, empty);
+        let written = self.groups.next_row_group().and_then(|group| self.rows.write(extra, group));
         written.map_err(|error| failed(&self.shown, error))
     }
 
     fn failed(&self, error: ParquetError) -> Error {
         failed(&self.shown, error)
+    }
+}
+
+/// No values of this column yet.
+fn values(extra: Extra) -> Values {
+    match extra {
+        Extra::None => Values::None,
+        Extra::Position => Values::Int(Vec::new()),
+        Extra::Container => Values::Text(Vec::new(), Vec::new()),
+    }
+}
+
+/// Writes the assets of several containers into one Parquet file, which isn't a plan.
+pub struct TableWriter(RowWriter);
+
+impl TableWriter {
+    /// Begins the table that will be at `path`.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be created.
+    pub fn create(path: &Path) -> Result<Self> {
+        RowWriter::new(WholeFile::create(path)?, path, Extra::Container).map(Self)
+    }
+
+    /// Adds an asset of a container.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be written.
+    pub fn add(&mut self, container: &str, asset: &Asset) -> Result<()> {
+        if let Values::Text(bytes, ends) = &mut self.0.extra {
+            bytes.extend_from_slice(container.as_bytes());
+            ends.push(bytes.len());
+        }
+        self.0.row(asset)
+    }
+
+    /// Finishes the table and puts it in place.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be written.
+    pub fn finish(self, is_complete: bool) -> Result<()> {
+        let pairs =
+            [("presync.audit", FORMAT_VERSION.to_owned()), ("presync.complete", is_complete.to_string())];
+        self.0.finish(pairs.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect())
     }
 }
 

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use super::{raise, unknown};
 use crate::command;
-use crate::command::args::{AzureArgs, CONCURRENCY, DisplayArgs, PerformanceArgs};
+use crate::command::args::{AzureArgs, CONCURRENCY, CheckArgs, DisplayArgs, LimitArgs, PerformanceArgs};
 use crate::command::dry_run::args::DryRunArgs;
 use crate::model::Admit;
 use crate::model::error::{Error, Result, reason};
@@ -60,20 +60,26 @@ pub(super) fn dry_run<'py>(
         let admit = admit.map(|admit| Admit::parse(&admit).ok_or_else(|| unknown("admit", &admit)));
         Ok(DryRunArgs {
             source: source.into(),
-            profile: profile.map(|profile| utf_8("profile", profile)).transpose()?,
             image_quota,
             frame_quota,
             data_row_quota,
             reserve,
-            admit: admit.transpose()?.unwrap_or_default(),
             inventory: inventory.unwrap_or_default(),
             plan,
-            no_recurse,
-            dimensions,
+            check: CheckArgs {
+                profile: profile.map(|profile| utf_8("profile", profile)).transpose()?,
+                admit: admit.transpose()?.unwrap_or_default(),
+                no_recurse,
+                dimensions,
+                ..CheckArgs::default()
+            },
             azure: AzureArgs { account, auth: auth.transpose()?, ..AzureArgs::default() },
             performance: PerformanceArgs {
-                concurrency: concurrency.map(usize::from),
-                max_requests_per_second,
+                limits: LimitArgs {
+                    concurrency: concurrency.map(usize::from),
+                    max_requests_per_second,
+                    ..LimitArgs::default()
+                },
                 ..PerformanceArgs::default()
             },
             display: DisplayArgs { quiet: true, ..DisplayArgs::default() },

@@ -7,12 +7,15 @@ use std::time::Duration;
 use csv::{Terminator, Writer, WriterBuilder};
 use serde::Serialize;
 
-use super::record::{AssetRecord, FindingRecord};
+use super::audit::rows;
+use super::changes::findings_of;
+use super::record::{AssetRecord, FindingRecord, since_baseline};
 use super::{Out, written};
 use crate::files::cell::cell;
 use crate::model::error::Result;
 use crate::model::{Asset, Severity};
-use crate::plan::{Sink, Summary};
+use crate::plan::audit::Audit;
+use crate::plan::{FindingChanges, Sink, Summary};
 
 /// A cell of a row.
 #[derive(Serialize)]
@@ -53,7 +56,7 @@ impl<'a, T: Into<Cell<'a>>> From<Option<T>> for Cell<'a> {
 type Column = (&'static str, for<'a> fn(&'a AssetRecord<'a>) -> Cell<'a>);
 
 /// The columns: the fields of the JSON record, with `cost`, `reads` and `findings` split up.
-const COLUMNS: [Column; 32] = [
+const COLUMNS: [Column; 34] = [
     ("name", |asset| asset.name.into()),
     ("size", |asset| asset.size.into()),
     ("etag", |asset| asset.etag.into()),
@@ -83,6 +86,8 @@ const COLUMNS: [Column; 32] = [
     ("codes", |asset| joined(asset, ";", |finding| finding.code)),
     ("messages", |asset| joined(asset, "; ", |finding| finding.message)),
     ("fix", |asset| worst_fix(asset).into()),
+    ("new", |asset| new_codes(asset).into()),
+    ("fixed", |asset| Some(asset.fixed.join(";")).filter(|codes| !codes.is_empty()).into()),
     ("reads_requests", |asset| u64::from(asset.reads.requests).into()),
     ("reads_retries", |asset| u64::from(asset.reads.retries).into()),
     ("reads_bytes", |asset| asset.reads.bytes.into()),
@@ -96,6 +101,13 @@ fn joined<'a>(
     asset.findings.iter().map(part).collect::<Vec<_>>().join(separator).into()
 }
 
+/// The codes of the findings that the baseline does not have.
+fn new_codes(asset: &AssetRecord<'_>) -> Option<String> {
+    let is_new = |finding: &&FindingRecord<'_>| finding.baseline == Some(since_baseline(true));
+    let codes: Vec<_> = asset.findings.iter().filter(is_new).map(|finding| finding.code).collect();
+    (!codes.is_empty()).then(|| codes.join(";"))
+}
+
 /// The first fix of an error, or otherwise of any finding.
 fn worst_fix<'a>(asset: &'a AssetRecord<'a>) -> Option<&'a str> {
     let is_error = |finding: &&FindingRecord<'_>| finding.severity == Severity::Error.as_str();
@@ -106,35 +118,93 @@ fn worst_fix<'a>(asset: &'a AssetRecord<'a>) -> Option<&'a str> {
 /// The CSV report, written during the run.
 pub(super) struct Csv {
     out: Writer<Out>,
+    /// In a report of several containers, the one that the next rows are of.
+    container: Option<String>,
 }
 
 impl Csv {
     pub(super) fn new(out: Out) -> io::Result<Self> {
-        let mut out = WriterBuilder::new().has_headers(false).terminator(Terminator::CRLF).from_writer(out);
-        out.write_record(COLUMNS.map(|(name, _)| name))?;
-        Ok(Self { out })
+        Self::with(out, None)
     }
+
+    /// With a first column for the container.
+    pub(super) fn of_containers(out: Out) -> io::Result<Self> {
+        Self::with(out, Some(String::new()))
+    }
+
+    fn with(out: Out, container: Option<String>) -> io::Result<Self> {
+        let mut out = WriterBuilder::new().has_headers(false).terminator(Terminator::CRLF).from_writer(out);
+        let first = container.iter().map(|_| "container");
+        out.write_record(first.chain(COLUMNS.map(|(name, _)| name)))?;
+        Ok(Self { out, container })
+    }
+
+    /// Begins the rows of a container.
+    pub(super) fn begin(&mut self, container: &str) {
+        self.container = Some(container.to_owned());
+    }
+
+    fn row(&mut self, cells: [Cell<'_>; COLUMNS.len()]) -> io::Result<()> {
+        let container = self.container.as_deref().map(Cell::from);
+        Ok(self.out.serialize(container.into_iter().chain(cells).collect::<Vec<_>>())?)
+    }
+
+    /// Writes the rows that are no assets: findings of assets that are gone, and why the listing was not judged to its
+    /// end.
+    pub(super) fn end(
+        &mut self,
+        changes: Option<&FindingChanges>,
+        incomplete: Option<&str>,
+    ) -> io::Result<()> {
+        let fixed = changes.map_or(&[][..], |changes| &changes.fixed);
+        for fixed in fixed.iter().filter(|fixed| fixed.is_gone) {
+            // No asset has such a verdict: what the baseline found on it was fixed by removing it.
+            self.row(COLUMNS.map(|(name, _)| match name {
+                "name" => fixed.name.as_str().into(),
+                "verdict" => "gone".into(),
+                "fixed" => fixed.code.as_str().into(),
+                _ => Cell::Empty(()),
+            }))?;
+        }
+        let Some(why) = incomplete else { return Ok(()) };
+        // No blob has an empty name, so this row cannot be mistaken for an asset.
+        self.row(COLUMNS.map(|(name, _)| match name {
+            "verdict" => "incomplete".into(),
+            "messages" => why.into(),
+            _ => Cell::Empty(()),
+        }))
+    }
+
+    pub(super) fn flush(mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Writes the assets of an audit, with their container in the first column.
+pub(super) fn audit(audit: &Audit, out: Out) -> Result<()> {
+    let mut csv = Csv::of_containers(out).map_err(|error| super::output(&error))?;
+    for container in &audit.containers {
+        csv.begin(&container.name);
+        for asset in rows::assets(audit, container)? {
+            csv.settled(&asset?)?;
+        }
+        let summary = container.outcome.summary().filter(|_| audit.counts(container));
+        let why = (!container.outcome.is_complete()).then(|| rows::why(container));
+        written(|| csv.end(summary.and_then(findings_of), why.as_deref()))?;
+    }
+    written(|| csv.flush())
 }
 
 impl Sink for Csv {
     fn settled(&mut self, asset: &Asset) -> Result<()> {
         let asset = AssetRecord::new(asset);
-        let cells = COLUMNS.map(|(_, value)| value(&asset));
-        written(|| Ok(self.out.serialize(cells.as_slice())?))
+        written(|| self.row(COLUMNS.map(|(_, value)| value(&asset))))
     }
 
     fn finish(mut self: Box<Self>, summary: &Summary, _elapsed: Duration) -> Result<()> {
         written(|| {
-            if let Some(why) = &summary.incomplete {
-                // No blob has an empty name, so this row cannot be mistaken for an asset.
-                let cells = COLUMNS.map(|(name, _)| match name {
-                    "verdict" => "incomplete".into(),
-                    "messages" => why.as_str().into(),
-                    _ => Cell::Empty(()),
-                });
-                self.out.serialize(cells.as_slice())?;
-            }
-            self.out.flush()
+            self.end(findings_of(summary), summary.incomplete.as_deref())?;
+            self.flush()
         })
     }
 }

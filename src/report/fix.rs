@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, counted, cut, number, shown};
+use super::next::needed;
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
-use crate::model::{BlobName, Code};
-use crate::plan::RunHeader;
+use crate::model::{BlobName, Code, Quota};
+use crate::plan::{IfFixed, RunHeader};
 use crate::rules::fix::Effort;
 
 /// The most names that the text report shows in a list.
@@ -68,8 +70,54 @@ pub struct Group {
     pub bytes: u64,
 }
 
+/// Bytes per second that a connection is assumed to move.
+const BANDWIDTH: f64 = 12.5e6;
+/// How long a response is assumed to take.
+const LATENCY: Duration = Duration::from_millis(50);
+
+/// What fixing takes, roughly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Requests to the service.
+    pub requests: u64,
+    /// Bytes that are moved to and from the service.
+    pub bytes: u64,
+    /// The time of the programs, on one core.
+    pub work: Duration,
+}
+
+impl Estimate {
+    /// Adds what another asset takes.
+    pub fn add(&mut self, other: &Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.work = self.work.saturating_add(other.work);
+    }
+
+    /// How long it takes with `jobs` programs and `requests` requests at a time, at 100 Mbit/s and 50 ms a request.
+    pub fn time(&self, jobs: usize, requests: usize) -> Duration {
+        let of = |duration: Duration, at_once: usize| duration.as_secs_f64() / at_once.max(1) as f64;
+        let waiting = self.requests as f64 * of(LATENCY, requests);
+        let seconds = of(self.work, jobs) + self.bytes as f64 / BANDWIDTH + waiting;
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    }
+}
+
+/// How a fix is carried out.
+#[derive(Clone, Debug, Default)]
+pub struct Way {
+    /// What to run next.
+    pub next: String,
+    /// Programs at a time.
+    pub jobs: usize,
+    /// Requests at a time.
+    pub requests: usize,
+    /// Where the fixed assets go, if the originals stay as they are.
+    pub to: Option<String>,
+}
+
 /// What is to be fixed, and what was.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Summary {
     /// The assets that can be fixed, by effort.
     pub groups: BTreeMap<Effort, Group>,
@@ -83,10 +131,12 @@ pub struct Summary {
     pub renamed: u64,
     /// The first of them, with their new names.
     pub renames: Vec<(BlobName, BlobName)>,
-    /// Images and frames of all accepted and fixed assets, as the quota counts them.
-    pub images: u64,
-    /// See `images`.
-    pub frames: u64,
+    /// What fixing takes.
+    pub estimate: Estimate,
+    /// What all accepted and fixed assets need of the quota.
+    pub if_fixed: IfFixed,
+    /// The quota.
+    pub quota: Quota,
     /// The results; `None` if nothing was to be done yet.
     pub done: Option<Done>,
 }
@@ -111,6 +161,14 @@ pub struct Done {
 }
 
 impl Summary {
+    /// Nothing to fix yet.
+    pub fn new(quota: Quota) -> Self {
+        let (groups, codes, unfixable) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (estimate, if_fixed) = (Estimate::default(), IfFixed::default());
+        let (left_out, renamed, renames, done) = (0, 0, Vec::new(), None);
+        Self { groups, codes, unfixable, left_out, renamed, renames, estimate, if_fixed, quota, done }
+    }
+
     /// The number of assets that can be fixed.
     pub fn fixable(&self) -> u64 {
         self.groups.values().map(|group| group.assets).sum()
@@ -202,6 +260,7 @@ struct Document<'a> {
     unfixable: BTreeMap<&'static str, u64>,
     left_out: u64,
     renamed: u64,
+    estimate: EstimateRecord,
     quota_if_fixed: QuotaRecord,
     #[serde(skip_serializing_if = "Option::is_none")]
     done: Option<DoneRecord>,
@@ -214,9 +273,23 @@ struct GroupRecord {
 }
 
 #[derive(Serialize)]
+struct EstimateRecord {
+    requests: u64,
+    bytes_moved: u64,
+    seconds: u64,
+}
+
+#[derive(Serialize)]
 struct QuotaRecord {
     images: u64,
     frames: u64,
+    image_cost: u64,
+    frame_cost: u64,
+    /// `None` without a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images_left: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frames_left: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -237,19 +310,19 @@ pub fn write(
     format: FixFormat,
     header: &RunHeader,
     summary: &Summary,
-    next: &str,
+    way: &Way,
     out: &mut impl Write,
     width: usize,
 ) -> io::Result<()> {
     match format {
-        FixFormat::Text => text(out, header, summary, next, width.clamp(MIN_WIDTH, MAX_WIDTH))?,
-        FixFormat::Json => json(out, header, summary)?,
+        FixFormat::Text => text(out, header, summary, way, width.clamp(MIN_WIDTH, MAX_WIDTH))?,
+        FixFormat::Json => json(out, header, summary, way)?,
         FixFormat::Jsonl => {}
     }
     out.flush()
 }
 
-fn json(out: &mut impl Write, header: &RunHeader, summary: &Summary) -> io::Result<()> {
+fn json(out: &mut impl Write, header: &RunHeader, summary: &Summary, way: &Way) -> io::Result<()> {
     let groups = summary.groups.iter();
     let group = |(effort, group): (&Effort, &Group)| {
         (effort.as_str(), GroupRecord { assets: group.assets, bytes: group.bytes })
@@ -271,7 +344,19 @@ fn json(out: &mut impl Write, header: &RunHeader, summary: &Summary) -> io::Resu
         unfixable: summary.unfixable.iter().map(|(code, count)| (code.as_str(), *count)).collect(),
         left_out: summary.left_out,
         renamed: summary.renamed,
-        quota_if_fixed: QuotaRecord { images: summary.images, frames: summary.frames },
+        estimate: EstimateRecord {
+            requests: summary.estimate.requests,
+            bytes_moved: summary.estimate.bytes,
+            seconds: summary.estimate.time(way.jobs, way.requests).as_secs(),
+        },
+        quota_if_fixed: QuotaRecord {
+            images: summary.if_fixed.images,
+            frames: summary.if_fixed.frames,
+            image_cost: summary.if_fixed.image_cost,
+            frame_cost: summary.if_fixed.frame_cost,
+            images_left: summary.quota.images.room(),
+            frames_left: summary.quota.frames.room(),
+        },
         done,
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;
@@ -282,12 +367,13 @@ fn text(
     out: &mut impl Write,
     header: &RunHeader,
     summary: &Summary,
-    next: &str,
+    way: &Way,
     width: usize,
 ) -> io::Result<()> {
     layout::heading(out, "fix", header, width)?;
     let is_container = header.origin.container.is_some();
     let what = |effort: &Effort| match (effort, is_container) {
+        (Effort::Rename, _) => ("renamed", "the content stays as it is"),
         (Effort::Patch, true) => ("on the service's side", "four bytes change; the service copies the rest"),
         (Effort::Patch, false) => ("four bytes", "only the major brand changes"),
         (Effort::Lossless, _) => ("lossless", "pixels and frames stay as they are"),
@@ -306,12 +392,12 @@ fn text(
     if summary.unfixable() + summary.left_out > 0 {
         writeln!(out, "{BOLD}Cannot be fixed{BOLD:#}")?;
         for (code, count) in &summary.unfixable {
-            let advice = crate::rules::text(*code).fix;
-            writeln!(
+            let assets = counted(*count, "asset", "assets");
+            layout::wrapped(
                 out,
-                "  {code}  {:>8}  {DIM}{}{DIM:#}",
-                number(*count),
-                cut(advice, width.saturating_sub(20))
+                code.as_str(),
+                &format!("{assets}: {}", crate::rules::text(*code).fix),
+                width,
             )?;
         }
         if summary.left_out > 0 {
@@ -321,7 +407,12 @@ fn text(
         writeln!(out)?;
     }
     if summary.renamed > 0 {
-        let stay = if is_container { "; the blobs with the old names stay" } else { "" };
+        let stay = match &way.to {
+            Some(to) => format!("; the originals stay, the fixed assets go to {to}"),
+            None if is_container => "; the blobs with the old names stay".to_owned(),
+            None => String::new(),
+        };
+        let stay = shown(&stay);
         writeln!(out, "{BOLD}New names{BOLD:#}  {DIM}annotations are matched by name{stay}{DIM:#}")?;
         for (from, to) in &summary.renames {
             let (from, to) = (shown(from.as_str()), shown(to.as_str()));
@@ -336,7 +427,7 @@ fn text(
     if let Some(done) = &summary.done {
         problems(out, done, width)?;
     }
-    conclusion(out, summary, next)
+    conclusion(out, header, summary, way)
 }
 
 fn problems(out: &mut impl Write, done: &Done, width: usize) -> io::Result<()> {
@@ -355,7 +446,8 @@ fn problems(out: &mut impl Write, done: &Done, width: usize) -> io::Result<()> {
     writeln!(out)
 }
 
-fn conclusion(out: &mut impl Write, summary: &Summary, next: &str) -> io::Result<()> {
+fn conclusion(out: &mut impl Write, header: &RunHeader, summary: &Summary, way: &Way) -> io::Result<()> {
+    let quota = needed(header, &summary.if_fixed, &summary.quota);
     let fixable = summary.fixable();
     match &summary.done {
         None if fixable == 0 && summary.unfixable() + summary.left_out == 0 => {
@@ -365,9 +457,15 @@ fn conclusion(out: &mut impl Write, summary: &Summary, next: &str) -> io::Result
         None => {
             let assets = counted(fixable, "asset", "assets");
             writeln!(out, "{BOLD}{assets} can be fixed.{BOLD:#} Nothing has been written.")?;
-            let (images, frames) = (number(summary.images), number(summary.frames));
-            writeln!(out, "All that will then sync needs a quota of {images} images and {frames} frames.")?;
-            writeln!(out, "To fix them: {next}")
+            let Estimate { requests, bytes: moved, .. } = summary.estimate;
+            let time = duration(summary.estimate.time(way.jobs, way.requests));
+            let traffic = match requests {
+                0 => String::new(),
+                _ => format!(", {} requests and {} to move", number(requests), bytes(moved)),
+            };
+            writeln!(out, "It takes about {time}{traffic}.")?;
+            writeln!(out, "All that will then sync uses of the quota: {quota}.")?;
+            writeln!(out, "To fix them: {}", way.next)
         }
         Some(done) => {
             let left = done.failed + done.unreachable;
@@ -383,7 +481,21 @@ fn conclusion(out: &mut impl Write, summary: &Summary, next: &str) -> io::Result
             if done.stopped {
                 line += "; stopped: run the same command again to continue";
             }
-            writeln!(out, "{style}{line}.{style:#}")
+            writeln!(out, "{style}{line}.{style:#}")?;
+            match left == 0 && !done.stopped {
+                true => writeln!(out, "All that will now sync uses of the quota: {quota}."),
+                false => Ok(()),
+            }
         }
+    }
+}
+
+/// `12 s`, `3 min`, `2.5 h`.
+fn duration(time: Duration) -> String {
+    match time.as_secs_f64() {
+        seconds if seconds < 1.5 => "a second".to_owned(),
+        seconds if seconds < 90.0 => format!("{seconds:.0} s"),
+        seconds if seconds < 5400.0 => format!("{:.0} min", seconds / 60.0),
+        seconds => format!("{:.1} h", seconds / 3600.0),
     }
 }

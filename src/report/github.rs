@@ -3,11 +3,14 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use super::audit::rows;
+use super::changes;
 use super::groups::{FindingGroup, Groups};
 use super::layout::{MAX_WIDTH, counted, cut, number, shown};
 use super::{Out, written};
 use crate::model::error::Result;
-use crate::model::{Asset, Code, Gauge, Kind, Severity};
+use crate::model::{Asset, Code, Gauge, Kind, Severity, Totals};
+use crate::plan::audit::Audit;
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::rules;
 
@@ -36,26 +39,57 @@ impl Sink for Github {
     }
 
     fn finish(mut self: Box<Self>, summary: &Summary, _elapsed: Duration) -> Result<()> {
-        let (mut errors, mut warnings) = (Vec::new(), Vec::new());
+        let mut errors = Vec::new();
         if let Some(why) = &summary.incomplete {
             let what = format!("{}: only the first part of the listing was judged", shown(why));
             errors.push(Annotation { title: "INCOMPLETE".to_owned(), message: what });
         }
-        for (severity, code, group) in self.groups.iter() {
-            let annotation = Annotation::of(code, group);
-            match severity {
-                Severity::Error | Severity::Unknown => errors.push(annotation),
-                Severity::Warning => warnings.push(annotation),
-            }
-        }
         let totals = Annotation { title: "presync".to_owned(), message: totals(&self.header, summary) };
-        written(|| {
-            write_all(&mut self.out, "error", errors)?;
-            write_all(&mut self.out, "warning", warnings)?;
-            totals.write(&mut self.out, "notice")?;
-            self.out.flush()
-        })
+        written(|| write_groups(&mut self.out, &self.groups, errors, &totals))
     }
+}
+
+/// Writes the annotations of an audit: one for each container that is not complete and for each rule.
+pub(super) fn audit(audit: &Audit, mut out: Out) -> Result<()> {
+    let mut groups = Groups::new(EXAMPLES);
+    for container in &audit.containers {
+        let place = format!("{}: ", container.name);
+        for asset in rows::assets(audit, container)? {
+            groups.add_in(&place, &asset?);
+        }
+    }
+    let incomplete = audit.containers.iter().filter(|container| !container.outcome.is_complete());
+    let errors = incomplete.map(|container| Annotation {
+        title: format!("INCOMPLETE {}", shown(&container.name)),
+        message: line(&rows::why(container)),
+    });
+    let count = audit.containers.len() as u64;
+    let mut message = format!("{}: {}", counted(count, "container", "containers"), verdicts(&audit.totals()));
+    for text in rows::sums(audit) {
+        message += &format!("\n{}", line(&text));
+    }
+    let totals = Annotation { title: "presync audit".to_owned(), message };
+    written(|| write_groups(&mut out, &groups, errors.collect(), &totals))
+}
+
+fn write_groups(
+    out: &mut Out,
+    groups: &Groups,
+    mut errors: Vec<Annotation>,
+    totals: &Annotation,
+) -> io::Result<()> {
+    let mut warnings = Vec::new();
+    for (severity, code, group) in groups.iter() {
+        let annotation = Annotation::of(code, group);
+        match severity {
+            Severity::Error | Severity::Unknown => errors.push(annotation),
+            Severity::Warning => warnings.push(annotation),
+        }
+    }
+    write_all(out, "error", errors)?;
+    write_all(out, "warning", warnings)?;
+    totals.write(out, "notice")?;
+    out.flush()
 }
 
 struct Annotation {
@@ -65,10 +99,9 @@ struct Annotation {
 
 impl Annotation {
     fn of(code: Code, group: &FindingGroup) -> Self {
-        let mut lines =
-            vec![format!("{}: {}", counted(group.count, "asset", "assets"), rules::summary(code))];
+        let mut lines = vec![format!("{}: {}", group.counted(), rules::summary(code))];
         for example in &group.examples {
-            lines.push(format!("{}: {}", line(&example.name), line(&example.message)));
+            lines.push(format!("{}{}: {}", example.mark(), line(&example.name), line(&example.message)));
         }
         if group.more() > 0 {
             lines.push(format!("and {} more", number(group.more())));
@@ -92,21 +125,13 @@ fn write_all(out: &mut impl Write, level: &str, mut annotations: Vec<Annotation>
             format!("{}: {}", rest.title, rest.message.lines().next().unwrap_or_default())
         };
         let message = rest.iter().map(first_line).collect::<Vec<_>>().join("\n");
-        annotations.push(Annotation { title: format!("{} more rules", rest.len()), message });
+        annotations.push(Annotation { title: format!("{} more", rest.len()), message });
     }
     annotations.iter().try_for_each(|annotation| annotation.write(out, level))
 }
 
 fn totals(header: &RunHeader, summary: &Summary) -> String {
-    let totals = &summary.totals;
-    let verdicts = [
-        (totals.listed, "listed"),
-        (totals.accepted, "accepted"),
-        (totals.rejected, "rejected"),
-        (totals.skipped, "skipped"),
-        (totals.unknown, "unknown"),
-    ];
-    let verdicts = verdicts.map(|(count, verdict)| format!("{} {verdict}", number(count))).join(", ");
+    let verdicts = verdicts(&summary.totals);
     let gauge = |gauge: &Gauge, unit: &str| match gauge.limit {
         Some(limit) => format!("{} of {} {}", number(gauge.used()), number(limit), shown(unit)),
         None => format!("{} {}", number(gauge.used()), shown(unit)),
@@ -120,7 +145,21 @@ fn totals(header: &RunHeader, summary: &Summary) -> String {
         true => String::new(),
         false => format!("\nrules: {}", line(&profile.overrides.to_string())),
     };
-    format!("{}: {verdicts}\n{}{changed}", line(&header.origin.location), gauges.join(", "))
+    let since: String =
+        changes::lines(summary).into_iter().map(|text| format!("\n{}", line(&text))).collect();
+    format!("{}: {verdicts}\n{}{changed}{since}", line(&header.origin.location), gauges.join(", "))
+}
+
+/// `65 listed, 25 accepted, …`.
+fn verdicts(totals: &Totals) -> String {
+    let verdicts = [
+        (totals.listed, "listed"),
+        (totals.accepted, "accepted"),
+        (totals.rejected, "rejected"),
+        (totals.skipped, "skipped"),
+        (totals.unknown, "unknown"),
+    ];
+    verdicts.map(|(count, verdict)| format!("{} {verdict}", number(count))).join(", ")
 }
 
 /// Untrusted text as part of a line, cut so that an annotation stays well below the limit of 64 KiB.
@@ -165,7 +204,7 @@ mod tests {
         assert_eq!(written(10).lines().count(), 10);
         let more = written(12);
         assert_eq!(more.lines().count(), 10);
-        let last = "::error title=3 more rules::R9: 1 asset%0AR10: 1 asset%0AR11: 1 asset";
+        let last = "::error title=3 more::R9: 1 asset%0AR10: 1 asset%0AR11: 1 asset";
         assert_eq!(more.lines().last(), Some(last));
     }
 }

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use super::layout::{counted, number};
 use crate::model::{Asset, Code, Finding, Severity};
 
 /// An asset with a finding.
@@ -10,6 +11,15 @@ pub(super) struct FindingExample {
     pub name: String,
     pub message: String,
     pub fix: Option<String>,
+    /// Whether the baseline does not have it; `None` without a baseline.
+    pub is_new: Option<bool>,
+}
+
+impl FindingExample {
+    /// What to write before its name.
+    pub(super) fn mark(&self) -> &'static str {
+        if self.is_new == Some(true) { "new: " } else { "" }
+    }
 }
 
 /// The findings of one rule and severity.
@@ -17,14 +27,22 @@ pub(super) struct FindingExample {
 pub(super) struct FindingGroup {
     /// The number of assets.
     pub count: u64,
-    /// The first few of them.
+    /// The first few of them, new ones before others.
     pub examples: Vec<FindingExample>,
+    /// How many of the assets are new; `None` without a baseline.
+    pub new: Option<u64>,
 }
 
 impl FindingGroup {
     /// The number of assets that are not examples.
     pub(super) fn more(&self) -> u64 {
         self.count.saturating_sub(self.examples.len() as u64)
+    }
+
+    /// `8 assets`, or `8 assets, 2 new` with a baseline.
+    pub(super) fn counted(&self) -> String {
+        let assets = counted(self.count, "asset", "assets");
+        self.new.map_or(assets.clone(), |new| format!("{assets}, {} new", number(new)))
     }
 
     /// The first fix, with the name of its asset.
@@ -56,15 +74,31 @@ impl Groups {
 
     /// Counts the asset once for each rule that it breaks.
     pub(super) fn add(&mut self, asset: &Asset) {
+        self.add_in("", asset);
+    }
+
+    /// The same, with what comes before its name.
+    pub(super) fn add_in(&mut self, place: &str, asset: &Asset) {
         for finding in once_a_rule(asset) {
             let group = self.by_rule.entry((Reverse(finding.severity), finding.code)).or_default();
             group.count += 1;
-            if group.examples.len() < self.most {
-                group.examples.push(FindingExample {
-                    name: asset.blob.name.as_str().to_owned(),
-                    message: finding.message.clone(),
-                    fix: finding.fix.clone(),
-                });
+            let is_new = asset.is_new(finding.code);
+            if let Some(is_new) = is_new {
+                *group.new.get_or_insert_default() += u64::from(is_new);
+            }
+            let new = group.examples.iter().take_while(|example| example.is_new == Some(true)).count();
+            let at = if is_new == Some(true) { new } else { group.examples.len() };
+            if at < self.most {
+                group.examples.truncate(self.most - 1);
+                group.examples.insert(
+                    at,
+                    FindingExample {
+                        name: format!("{place}{}", asset.blob.name),
+                        message: finding.message.clone(),
+                        fix: finding.fix.clone(),
+                        is_new,
+                    },
+                );
             }
         }
     }
@@ -105,6 +139,7 @@ mod tests {
             verdict: Verdict::Reject,
             cost: Cost::default(),
             synced: None,
+            earlier: None,
             findings,
             skipped: None,
             reads: Reads::default(),

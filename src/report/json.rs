@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use super::audit::rows;
 use super::changes::ChangesRecord;
 use super::record::{
     AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, SyncedRecord, ToolRecord, TotalsRecord,
@@ -14,7 +15,8 @@ use super::record::{
 use super::{Out, Visible, written};
 use crate::files::temporary;
 use crate::model::error::Result;
-use crate::model::{Asset, Code, Overrides};
+use crate::model::{Asset, BlobName, Code, Filter, Overrides};
+use crate::plan::audit::Audit;
 use crate::plan::{RunHeader, Sink, Summary};
 
 /// One asset per line.
@@ -41,6 +43,29 @@ impl Sink for Jsonl {
     }
 }
 
+/// An asset of an audit.
+#[derive(Serialize)]
+struct ContainerAsset<'a> {
+    container: &'a str,
+    #[serde(flatten)]
+    asset: AssetRecord<'a>,
+}
+
+/// Writes the assets of an audit, one per line, each with its container.
+pub(super) fn audit_lines(audit: &Audit, mut out: Out) -> Result<()> {
+    for container in &audit.containers {
+        for asset in rows::assets(audit, container)? {
+            let asset = asset?;
+            let record = ContainerAsset { container: &container.name, asset: AssetRecord::new(&asset) };
+            written(|| {
+                serde_json::to_writer(Visible::json(&mut out), &record)?;
+                out.write_all(b"\n")
+            })?;
+        }
+    }
+    written(|| out.flush())
+}
+
 /// One document. The totals come before the assets, so the assets are kept in a temporary file until the end: memory
 /// does not grow with their number.
 pub(super) struct Json {
@@ -62,6 +87,8 @@ struct DryRunDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     source: SourceRecord<'a>,
+    #[serde(skip_serializing_if = "Filter::is_empty")]
+    filter: &'a Filter,
     profile: &'a str,
     /// What the profile assumes about the platform.
     assumptions: &'a [String],
@@ -74,6 +101,9 @@ struct DryRunDocument<'a> {
     /// … and why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     incomplete: Option<&'a str>,
+    /// Two neighbours of a listing in which a name may be repeated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out_of_order: Option<&'a [BlobName; 2]>,
     /// The changes since the plan that the run was compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<ChangesRecord<'a>>,
@@ -111,6 +141,7 @@ impl Sink for Json {
             format_version: FORMAT_VERSION,
             tool: ToolRecord::this(),
             source: SourceRecord::new(&header.origin),
+            filter: &header.filter,
             profile: &header.profile.name,
             assumptions: &header.profile.assumptions,
             overrides: &header.profile.overrides,
@@ -118,6 +149,7 @@ impl Sink for Json {
             totals: TotalsRecord::new(&summary.totals, elapsed.as_secs_f64()),
             complete: summary.incomplete.is_none(),
             incomplete: summary.incomplete.as_deref(),
+            out_of_order: summary.out_of_order.as_ref(),
             changes: summary.changes.as_ref().map(|changes| ChangesRecord::new(changes, &summary.totals)),
             synced: summary.synced.as_ref().map(SyncedRecord::new),
             findings_by_code: CodeCounts(&summary.findings),

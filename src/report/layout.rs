@@ -1,20 +1,36 @@
 //! Shared parts of text reports: the heading, numbers, and escaping of untrusted text.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anstyle::Style;
+use jiff::{Timestamp, Unit};
 use unicode_width::UnicodeWidthChar;
 
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 pub use crate::model::shown;
 use crate::model::{Admit, Code};
-pub(super) use crate::model::{counted, number};
-use crate::plan::{RunHeader, Summary};
+pub(crate) use crate::model::counted;
+pub(super) use crate::model::number;
+use crate::plan::{MAX_BASENAMES, RunHeader, Summary};
 
 /// The maximum width of a line: longer lines are hard to read.
 pub(super) const MAX_WIDTH: usize = 120;
 /// The minimum width that the layout supports.
 pub(super) const MIN_WIDTH: usize = 40;
+
+/// What a reader should know about the listing.
+pub(super) fn notes(summary: &Summary) -> impl Iterator<Item = String> {
+    let compared = (!summary.basenames_compared)
+        .then(|| format!("Only the first {} basenames were compared.", number(MAX_BASENAMES as u64)));
+    let order = summary.out_of_order.as_ref().map(|[before, after]| {
+        let (before, after) = (shown(before.as_str()), shown(after.as_str()));
+        format!(
+            "The listing is out of order ('{after}' comes after '{before}'), so names may be repeated: each entry counts."
+        )
+    });
+    compared.into_iter().chain(order)
+}
 
 /// Writes the heading: the command, the source and the rules.
 pub(super) fn heading(
@@ -30,12 +46,14 @@ pub(super) fn heading(
     };
     let profile = format!("{} ({})", header.profile.name, header.profile.title);
     let rules = header.profile.overrides.to_string();
+    let filter = header.filter.to_string();
     let rows = [
         ("provider", Some(provider)),
         ("source", Some(origin.location.as_str())),
         ("account", origin.account.as_deref()),
         ("container", origin.container.as_deref()),
         ("prefix", Some(origin.prefix.as_str()).filter(|prefix| !prefix.is_empty())),
+        ("names", Some(filter.as_str()).filter(|filter| !filter.is_empty())),
         ("credential", origin.credential.as_deref()),
         ("profile", Some(profile.as_str())),
         ("admit", Some(header.admit.as_str()).filter(|_| header.admit != Admit::Listing)),
@@ -57,6 +75,16 @@ pub(super) fn heading(
         writeln!(out, "  {DIM}{:<10}{DIM:#}  {}", "assumed", shown(&text))?;
     }
     writeln!(out)
+}
+
+/// What left names out of the listing.
+pub(super) fn left_out_by(header: &RunHeader) -> String {
+    let by = match (header.filter.is_empty(), header.root.is_some() || header.origin.provider == "folder") {
+        (false, false) => "--include and --exclude",
+        (true, true) => ".presyncignore",
+        _ => "--include, --exclude or .presyncignore",
+    };
+    format!("names left out by {by}")
 }
 
 /// A word, quoted for a shell.
@@ -118,6 +146,12 @@ fn reasons(summary: &Summary) -> String {
         reason(refused, "does not fit the quota", "do not fit the quota"),
     ];
     reasons.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// When the run ended, to the second. A run in which the clock was turned so far that this is no time ended when it began.
+pub(super) fn ended(header: &RunHeader, elapsed: Duration) -> Timestamp {
+    let ended = header.begun.checked_add(elapsed).unwrap_or(header.begun);
+    ended.round(Unit::Second).unwrap_or(ended)
 }
 
 /// The width of a gauge, in columns.

@@ -17,6 +17,7 @@ mod html;
 mod json;
 mod junit;
 mod layout;
+mod markdown;
 mod next;
 pub mod preview;
 pub mod quota;
@@ -40,6 +41,7 @@ use crate::plan::{RunHeader, Sink};
 pub use bar::ProgressBar;
 pub use bars::{ProgressBars, ProgressLine};
 pub use doctor::doctor;
+pub(crate) use layout::counted;
 pub use layout::shown;
 pub use visible::Visible;
 
@@ -65,6 +67,8 @@ pub enum Format {
     Sarif,
     /// GitHub workflow commands, with an annotation for each rule
     Github,
+    /// Markdown for a pull request's comment or a step's summary on GitHub, below their limits
+    Markdown,
     /// One self-contained page for browsers
     Html,
 }
@@ -105,6 +109,7 @@ pub fn open(
         Format::Junit => Box::new(junit::Junit::new(header, out)),
         Format::Sarif => Box::new(sarif::Sarif::new(header, out)),
         Format::Github => Box::new(github::Github::new(header, out)),
+        Format::Markdown => Box::new(markdown::Markdown::new(header, out)),
         Format::Html => Box::new(html::Html::new(header, out)),
     })
 }

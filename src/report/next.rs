@@ -1,7 +1,10 @@
 //! What the numbers of a run are for: what would be needed if everything were fixed, and what to do next.
 
+use std::cmp::Reverse;
+
 use super::layout::{counted, number, quoted, refused};
-use crate::model::{Gauge, Kind};
+use crate::model::{Gauge, Kind, Quota};
+use crate::plan::audit::{Audit, Container};
 use crate::plan::{IfFixed, RunHeader, Summary};
 
 /// `8 images, 240 frames`.
@@ -11,8 +14,15 @@ pub(super) fn counts(images: u64, frames: u64) -> String {
 
 /// How much would be needed if everything that can be fixed were fixed, and whether it fits. `None` if nothing can be.
 pub(super) fn if_fixed(header: &RunHeader, summary: &Summary) -> Option<String> {
-    let IfFixed { fixable, uncounted, images, frames, image_cost, frame_cost } = summary.if_fixed;
-    let quota = &summary.quota;
+    let fixable = summary.if_fixed.fixable;
+    let assets = counted(fixable, "asset", "assets");
+    let needed = needed(header, &summary.if_fixed, &summary.quota);
+    (fixable > 0).then(|| format!("with the {assets} that can be fixed: {needed}"))
+}
+
+/// What that uses of the quota, and whether it fits.
+pub(super) fn needed(header: &RunHeader, if_fixed: &IfFixed, quota: &Quota) -> String {
+    let IfFixed { uncounted, images, frames, image_cost, frame_cost, .. } = *if_fixed;
     let need = |cost: u64, gauge: &Gauge, kind| {
         let needed = format!("{} {}", number(cost), header.profile.quota_unit(kind));
         match gauge.room() {
@@ -36,8 +46,53 @@ pub(super) fn if_fixed(header: &RunHeader, summary: &Summary) -> Option<String> 
         1 => "; the frames of 1 video are not known yet".to_owned(),
         videos => format!("; the frames of {} videos are not known yet", number(videos)),
     };
-    let assets = counted(fixable, "asset", "assets");
-    (fixable > 0).then(|| format!("with the {assets} that can be fixed: {needed}{unknown}"))
+    format!("{needed}{unknown}")
+}
+
+/// What to do after an audit.
+pub(super) fn after_audit(audit: &Audit) -> Vec<(&'static str, String)> {
+    let summaries =
+        || audit.containers.iter().filter_map(|container| Some((container, container.outcome.summary()?)));
+    let mut steps = Vec::new();
+    let missing = audit.containers.iter().filter(|container| !container.outcome.is_complete()).count() as u64;
+    if missing > 0 {
+        let containers = counted(missing, "container", "containers");
+        steps.push(("again", format!("the same command reads only what is missing of {containers}")));
+    }
+    // The container with most to fix stands for the others.
+    let fixable = |summary: &Summary| summary.if_fixed.fixable;
+    let worst = summaries().max_by_key(|(container, summary)| (fixable(summary), Reverse(&container.name)));
+    if let Some((container, summary)) = worst.filter(|(_, summary)| fixable(summary) > 0) {
+        let assets = counted(fixable(summary), "asset", "assets");
+        let others = summaries().filter(|(_, summary)| fixable(summary) > 0).count() as u64 - 1;
+        let others = match others {
+            0 => String::new(),
+            others => format!("; likewise for {}", counted(others, "other container", "other containers")),
+        };
+        let source = source_of(container);
+        steps.push((
+            "fix",
+            format!("{assets}: presync fix {source} shows how, and does it with --apply{others}"),
+        ));
+    }
+    if let Some((container, _)) = summaries().find(|(_, summary)| refused(summary) > 0) {
+        let source = source_of(container);
+        steps.push(("quota", format!("presync dry-run {source} shows what to raise or to leave out")));
+    }
+    let planned = summaries().find_map(|(container, summary)| Some((container.plan.as_ref()?, summary)));
+    if let Some((plan, _)) = planned.filter(|(_, summary)| summary.totals.accepted > 0) {
+        let plan = quoted(&plan.to_string_lossy());
+        steps.push(("sync", format!("presync commit {plan} --workspace NAME, then sync on the platform")));
+    }
+    steps
+}
+
+/// A container as an argument: its connection, or its location.
+fn source_of(container: &Container) -> String {
+    match container.name.starts_with('@') {
+        true => quoted(&container.name),
+        false => quoted(&container.origin.location),
+    }
 }
 
 /// What to do next, as labels and texts with commands.

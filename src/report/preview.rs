@@ -8,6 +8,7 @@ use super::TextOrJson;
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, number, shown};
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, UNKNOWN};
+use crate::model::Filter;
 use crate::plan::preview::{Preview, Sum};
 use crate::plan::{RunHeader, TopFolders};
 
@@ -88,6 +89,7 @@ fn totals(out: &mut impl Write, header: &RunHeader, preview: &Preview, width: us
     }
     let subsets = [
         ("folders", folders, notes.join("; ")),
+        ("excluded", preview.excluded, layout::left_out_by(header)),
         ("archived", preview.archived, "cannot be read".to_owned()),
         ("empty", preview.empty, "have no content".to_owned()),
     ];
@@ -147,6 +149,8 @@ struct PreviewDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     source: SourceRecord<'a>,
+    #[serde(skip_serializing_if = "Filter::is_empty")]
+    filter: &'a Filter,
     profile: &'a str,
     totals: PreviewTotals,
     kinds: KindRecords,
@@ -169,6 +173,7 @@ struct PreviewTotals {
     archived: u64,
     empty: u64,
     unreachable: u64,
+    excluded: u64,
 }
 
 #[derive(Serialize)]
@@ -237,6 +242,7 @@ fn json(out: &mut impl Write, header: &RunHeader, preview: &Preview) -> io::Resu
         format_version: FORMAT_VERSION,
         tool: ToolRecord::this(),
         source: SourceRecord::new(&header.origin),
+        filter: &header.filter,
         profile: &header.profile.name,
         totals: PreviewTotals {
             listed: preview.listed,
@@ -247,6 +253,7 @@ fn json(out: &mut impl Write, header: &RunHeader, preview: &Preview) -> io::Resu
             archived: preview.archived,
             empty: preview.empty,
             unreachable: preview.unreachable,
+            excluded: preview.excluded,
         },
         kinds: KindRecords {
             image: preview.images.into(),

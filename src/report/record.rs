@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::model::{
-    Admit, Asset, BlobName, Cost, Finding, Gauge, Kind, Mirror, Orientation, Origin, PeriodKind, Quota, Skip,
-    SyncTotals, Totals,
+    Admit, Asset, BlobName, Code, Cost, Finding, Gauge, Kind, Mirror, Orientation, Origin, PeriodKind, Quota,
+    Skip, SyncTotals, Totals,
 };
 use crate::plan::{IfFixed, Shortage, Summary};
 use crate::rules::Profile;
@@ -75,6 +75,9 @@ pub(super) struct AssetRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) charge: Option<CostRecord>,
     pub(super) findings: Vec<FindingRecord<'a>>,
+    /// Rules whose findings the baseline has and this asset no longer has; absent if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) fixed: Vec<&'static str>,
     pub(super) reads: ReadsRecord,
 }
 
@@ -149,6 +152,14 @@ pub(super) struct FindingRecord<'a> {
     pub(super) message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fix: Option<&'a str>,
+    /// `new` or `unchanged`; absent without a baseline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) baseline: Option<&'static str>,
+}
+
+/// What a finding is compared with the baseline.
+pub(super) fn since_baseline(is_new: bool) -> &'static str {
+    if is_new { "new" } else { "unchanged" }
 }
 
 impl<'a> AssetRecord<'a> {
@@ -193,7 +204,8 @@ impl<'a> AssetRecord<'a> {
             cost: CostRecord::new(asset.cost),
             synced: asset.synced.map(|standing| standing.state.as_str()),
             charge: asset.synced.map(|standing| CostRecord::new(standing.charge)),
-            findings: asset.findings.iter().map(FindingRecord::new).collect(),
+            findings: asset.findings.iter().map(|finding| FindingRecord::new(finding, asset)).collect(),
+            fixed: asset.fixed().iter().map(Code::as_str).collect(),
             reads: ReadsRecord {
                 requests: asset.reads.requests,
                 retries: asset.reads.retries,
@@ -204,12 +216,13 @@ impl<'a> AssetRecord<'a> {
 }
 
 impl<'a> FindingRecord<'a> {
-    fn new(finding: &'a Finding) -> Self {
+    fn new(finding: &'a Finding, asset: &Asset) -> Self {
         Self {
             code: finding.code.as_str(),
             severity: finding.severity.as_str(),
             message: &finding.message,
             fix: finding.fix.as_deref(),
+            baseline: asset.is_new(finding.code).map(since_baseline),
         }
     }
 }
@@ -366,6 +379,7 @@ pub(super) struct TotalsRecord {
     rejected: u64,
     skipped: u64,
     unknown: u64,
+    excluded: u64,
     images: u64,
     frames: u64,
     bytes_listed: u64,
@@ -383,6 +397,7 @@ impl TotalsRecord {
             rejected: totals.rejected,
             skipped: totals.skipped,
             unknown: totals.unknown,
+            excluded: totals.excluded,
             images: totals.images,
             frames: totals.frames,
             bytes_listed: totals.bytes_listed,

@@ -4,7 +4,7 @@
 //! result for a rule and folder stays the same alert from run to run.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Duration;
 
@@ -13,12 +13,15 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::audit::rows;
+use super::changes::{ChangesRecord, FindingChangesRecord};
 use super::groups::once_a_rule;
 use super::layout::{counted, shown};
 use super::record::{QuotaRecord, TotalsRecord};
 use super::{Out, written};
 use crate::model::error::Result;
 use crate::model::{Asset, Code, Finding, Origin, Overrides, Severity};
+use crate::plan::audit::Audit;
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::rules;
 
@@ -30,6 +33,8 @@ const MAX_RESULTS: usize = 5_000;
 const MAX_LOCATIONS: usize = 100;
 /// The most bytes for all locations: 8 MiB, so that the file stays below 10 MB after gzip for any names.
 const MAX_LOCATION_BYTES: usize = 8 << 20;
+/// The most containers that are named as not complete.
+const MAX_NOTIFICATIONS: usize = 100;
 /// Bytes of a location without its URI.
 const LOCATION_BYTES: usize = 112;
 
@@ -54,55 +59,110 @@ impl Sarif {
 impl Sink for Sarif {
     fn settled(&mut self, asset: &Asset) -> Result<()> {
         for finding in once_a_rule(asset) {
-            self.found.add(asset.blob.name.as_str(), finding);
+            self.found.add(0, asset, finding);
         }
         Ok(())
     }
 
     fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> Result<()> {
-        let Self { header, mut out, found } = *self;
-        let document = SarifLog {
-            schema: "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
-            version: "2.1.0",
-            runs: [SarifRun {
+        let Self { header, out, found } = *self;
+        let sources = [(BASE.to_owned(), header.origin.location.as_str())];
+        write(
+            out,
+            SarifRun {
                 tool: tool(),
                 automation_details: json!({ "id": format!("presync/{}/", header.origin.location) }),
                 invocations: [invocation(summary)],
                 original_uri_base_ids: json!({ BASE: base(&header.origin) }),
-                results: SarifResults { found: &found, source: &header.origin.location },
+                results: SarifResults { found: &found, sources: &sources },
                 properties: SarifProperties {
                     profile: &header.profile.name,
                     overrides: &header.profile.overrides,
                     quota: QuotaRecord::new(header.admit, Some(&header.profile), summary),
                     totals: TotalsRecord::new(&summary.totals, elapsed.as_secs_f64()),
+                    changes: summary
+                        .changes
+                        .as_ref()
+                        .map(|changes| ChangesRecord::new(changes, &summary.totals)),
                 },
-            }],
-        };
-        written(|| {
-            serde_json::to_writer(crate::report::Visible::json(&mut out), &document)?;
-            out.write_all(b"\n")?;
-            out.flush()
-        })
+            },
+        )
     }
 }
 
+/// Writes the log of an audit: one run for all containers, because GitHub takes at most 20 runs of a file.
+pub(super) fn audit(audit: &Audit, out: Out) -> Result<()> {
+    let mut found = FolderFindings::default();
+    for (number, container) in audit.containers.iter().enumerate() {
+        for asset in rows::assets(audit, container)? {
+            let asset = asset?;
+            once_a_rule(&asset).for_each(|finding| found.add(number, &asset, finding));
+        }
+    }
+    let numbered = audit.containers.iter().enumerate();
+    let sources =
+        numbered.map(|(number, container)| (format!("{BASE}{number}"), container.origin.location.as_str()));
+    let sources: Vec<_> = sources.collect();
+    let named = found.containers();
+    let bases =
+        named.iter().map(|number| (sources[*number].0.clone(), base(&audit.containers[*number].origin)));
+    let incomplete = audit.containers.iter().filter(|container| !container.outcome.is_complete());
+    let notifications = incomplete.take(MAX_NOTIFICATIONS).map(|container| {
+        let text = format!("INCOMPLETE: {}: {}", message(&container.name), message(&rows::why(container)));
+        json!({ "level": "error", "message": { "text": text } })
+    });
+    let changes = audit.changes();
+    write(
+        out,
+        SarifRun {
+            tool: tool(),
+            automation_details: json!({ "id": "presync/audit/" }),
+            invocations: [json!({
+                "executionSuccessful": audit.is_complete(),
+                "toolExecutionNotifications": notifications.collect::<Vec<_>>(),
+            })],
+            original_uri_base_ids: Value::Object(bases.collect()),
+            results: SarifResults { found: &found, sources: &sources },
+            properties: SarifAudit {
+                containers: audit.containers.len(),
+                totals: TotalsRecord::new(&audit.totals(), audit.elapsed.as_secs_f64()),
+                empty: audit.empty().map(|container| container.name.as_str()).collect(),
+                findings: changes.as_ref().map(FindingChangesRecord::new),
+            },
+        },
+    )
+}
+
+fn write<P: Serialize>(mut out: Out, run: SarifRun<'_, P>) -> Result<()> {
+    let document = SarifLog {
+        schema: "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
+        version: "2.1.0",
+        runs: [run],
+    };
+    written(|| {
+        serde_json::to_writer(crate::report::Visible::json(&mut out), &document)?;
+        out.write_all(b"\n")?;
+        out.flush()
+    })
+}
+
 #[derive(Serialize)]
-struct SarifLog<'a> {
+struct SarifLog<'a, P> {
     #[serde(rename = "$schema")]
     schema: &'static str,
     version: &'static str,
-    runs: [SarifRun<'a>; 1],
+    runs: [SarifRun<'a, P>; 1],
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct SarifRun<'a> {
+struct SarifRun<'a, P> {
     tool: Value,
     automation_details: Value,
     invocations: [Value; 1],
     original_uri_base_ids: Value,
     results: SarifResults<'a>,
-    properties: SarifProperties<'a>,
+    properties: P,
 }
 
 #[derive(Serialize)]
@@ -112,6 +172,17 @@ struct SarifProperties<'a> {
     overrides: &'a Overrides,
     quota: QuotaRecord<'a>,
     totals: TotalsRecord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<ChangesRecord<'a>>,
+}
+
+#[derive(Serialize)]
+struct SarifAudit<'a> {
+    containers: usize,
+    totals: TotalsRecord,
+    empty: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<FindingChangesRecord<'a>>,
 }
 
 /// The rules, in the order of [`Code::ALL`].
@@ -167,24 +238,31 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// The results, worst first. `None` stands for the folders beyond the limits.
+/// The results, worst first, each of a folder of a source. `None` stands for the folders beyond the limits.
 #[derive(Default)]
 struct FolderFindings {
-    by_folder: BTreeMap<(Reverse<Severity>, Code, Option<String>), FoundAssets>,
+    by_folder: BTreeMap<(Reverse<Severity>, Code, Option<(usize, String)>), FoundAssets>,
     location_bytes: usize,
 }
 
 struct FoundAssets {
     count: u64,
-    uris: Vec<String>,
+    /// The sources and the URIs.
+    uris: Vec<(usize, String)>,
     message: String,
     fix: Option<String>,
+    /// How many the baseline does not have; `None` without a baseline.
+    new: Option<u64>,
 }
 
 impl FolderFindings {
-    fn add(&mut self, name: &str, finding: &Finding) {
+    fn add(&mut self, source: usize, asset: &Asset, finding: &Finding) {
+        self.add_named((source, asset.blob.name.as_str()), finding, asset.is_new(finding.code));
+    }
+
+    fn add_named(&mut self, (source, name): (usize, &str), finding: &Finding, is_new: Option<bool>) {
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let mut key = (Reverse(finding.severity), finding.code, Some(folder.to_owned()));
+        let mut key = (Reverse(finding.severity), finding.code, Some((source, folder.to_owned())));
         let in_reserve = Code::ALL.len() * Severity::ALL.len();
         let is_full =
             self.by_folder.len() + in_reserve >= MAX_RESULTS || self.location_bytes >= MAX_LOCATION_BYTES;
@@ -196,28 +274,40 @@ impl FolderFindings {
             uris: Vec::new(),
             message: finding.message.clone(),
             fix: finding.fix.clone(),
+            new: None,
         });
         assets.count += 1;
+        if let Some(is_new) = is_new {
+            *assets.new.get_or_insert_default() += u64::from(is_new);
+        }
         // GitHub does not show a result without a location, so the first one is always added.
         let is_named = assets.uris.len() < MAX_LOCATIONS && self.location_bytes < MAX_LOCATION_BYTES;
         if assets.uris.is_empty() || is_named {
             let uri = uri(name);
             self.location_bytes += LOCATION_BYTES + uri.len();
-            assets.uris.push(uri);
+            assets.uris.push((source, uri));
         }
+    }
+}
+
+impl FolderFindings {
+    /// The sources of the locations.
+    fn containers(&self) -> BTreeSet<usize> {
+        self.by_folder.values().flat_map(|assets| &assets.uris).map(|(source, _)| *source).collect()
     }
 }
 
 /// Serializes the results one by one, because all of them in memory would take a hundred megabytes.
 struct SarifResults<'a> {
     found: &'a FolderFindings,
-    source: &'a str,
+    /// The base of its URIs and the location of each source.
+    sources: &'a [(String, &'a str)],
 }
 
 impl SarifResults<'_> {
     fn iter(&self) -> impl Iterator<Item = Value> {
         self.found.by_folder.iter().map(|((Reverse(severity), code, folder), assets)| {
-            result(*severity, *code, folder.as_deref(), assets, self.source)
+            result(*severity, *code, folder.as_ref(), assets, self.sources)
         })
     }
 }
@@ -228,7 +318,13 @@ impl Serialize for SarifResults<'_> {
     }
 }
 
-fn result(severity: Severity, code: Code, folder: Option<&str>, assets: &FoundAssets, source: &str) -> Value {
+fn result(
+    severity: Severity,
+    code: Code,
+    folder: Option<&(usize, String)>,
+    assets: &FoundAssets,
+    sources: &[(String, &str)],
+) -> Value {
     let place = if folder.is_some() { "" } else { " in folders beyond the limits of this report" };
     let mut text = format!(
         "{}{place}: {}. For example: {}.",
@@ -239,15 +335,20 @@ fn result(severity: Severity, code: Code, folder: Option<&str>, assets: &FoundAs
     if let Some(fix) = &assets.fix {
         text.push_str(&format!(" Fix: {}", message(fix)));
     }
-    let location = |uri: &String| {
+    let source =
+        |number: usize| sources.get(number).map_or((BASE, ""), |(base, location)| (base.as_str(), *location));
+    let location = |(number, uri): &(usize, String)| {
         // GitHub does not show a result without a line number, so images and videos get line 1.
         json!({ "physicalLocation": {
-            "artifactLocation": { "uri": uri, "uriBaseId": BASE },
+            "artifactLocation": { "uri": uri, "uriBaseId": source(*number).0 },
             "region": { "startLine": 1 },
         } })
     };
-    let fingerprint = fingerprint([source, code.as_str(), folder.unwrap_or("\n")]);
-    json!({
+    let fingerprint = match folder {
+        Some((number, folder)) => fingerprint([source(*number).1, code.as_str(), folder]),
+        None => fingerprint([if sources.len() == 1 { source(0).1 } else { "" }, code.as_str(), "\n"]),
+    };
+    let mut result = json!({
         "ruleId": code.as_str(),
         "ruleIndex": Code::ALL.iter().position(|other| *other == code),
         "level": level(severity),
@@ -256,7 +357,19 @@ fn result(severity: Severity, code: Code, folder: Option<&str>, assets: &FoundAs
         "occurrenceCount": assets.count,
         // GitHub identifies an alert by the second fingerprint, which it otherwise computes from the lines of a file.
         "partialFingerprints": { "sourceRuleFolder/v1": fingerprint, "primaryLocationLineHash": fingerprint },
-    })
+    });
+    if let Some(new) = assets.new {
+        let state = if new == assets.count {
+            "new"
+        } else if new == 0 {
+            "unchanged"
+        } else {
+            "updated"
+        };
+        result["baselineState"] = json!(state);
+        result["properties"] = json!({ "new": new });
+    }
+    result
 }
 
 fn fingerprint(parts: [&str; 3]) -> String {
@@ -340,10 +453,14 @@ mod tests {
         for (folders, folder) in [(12_000, "f".to_owned()), (2_000, "é".repeat(1_000))] {
             let mut found = FolderFindings::default();
             for number in 0..folders {
-                (0..3).for_each(|file| found.add(&format!("{folder}{number}/{file}.jpg"), &finding));
+                (0..3).for_each(|file| {
+                    found.add_named((0, &format!("{folder}{number}/{file}.jpg")), &finding, None)
+                });
             }
-            (0..1_000).for_each(|file| found.add(&format!("{folder}0/{file}.png"), &finding));
-            let results: Vec<_> = SarifResults { found: &found, source: "here" }.iter().collect();
+            (0..1_000)
+                .for_each(|file| found.add_named((0, &format!("{folder}0/{file}.png")), &finding, None));
+            let results: Vec<_> =
+                SarifResults { found: &found, sources: &[(BASE.to_owned(), "here")] }.iter().collect();
             assert!((400..=MAX_RESULTS).contains(&results.len()), "{}", results.len());
             let locations = |result: &Value| result["locations"].as_array().expect("a list").len();
             assert!(results.iter().all(|result| (1..=MAX_LOCATIONS).contains(&locations(result))));

@@ -1,11 +1,12 @@
-//! The lines below a gauge whose limit is too low.
+//! The limits of the quota, and what to do about one that is too low.
 
 use std::io::{self, Write};
 
 use super::layout::{columns, counted, cut, number, shown};
 use super::style::DIM;
-use crate::model::Gauge;
-use crate::plan::{Costly, LeaveOut, Shortage};
+use crate::model::{Code, Gauge, Kind};
+use crate::plan::{Costly, LeaveOut, Shortage, Summary};
+use crate::rules::Profile;
 
 /// The indentation of each line, in columns.
 const INDENT: usize = 14;
@@ -14,27 +15,54 @@ const EXAMPLES: usize = 3;
 /// The minimum width of a name, in columns.
 const SHORT_NAME: usize = 8;
 
-/// Writes which asset a limit refused first, what would fit under higher limits, and what to leave out instead. `unit`
-/// is what the limit counts, `noun` what it refuses.
-pub(super) fn shortage(
-    out: &mut impl Write,
-    shortage: Option<&Shortage>,
-    gauge: &Gauge,
-    unit: &str,
-    noun: &str,
-    width: usize,
-) -> io::Result<()> {
-    let (Some(shortage), Some(limit)) = (shortage, gauge.limit) else { return Ok(()) };
-    let room = width - INDENT;
-    let first = &shortage.first_refused;
-    let place = format!("first refused: entry {}, ", number(first.position));
-    let name = cut(&shown(first.name.as_str()), room.saturating_sub(place.len()).max(SHORT_NAME));
-    let mut lines = vec![format!("{place}{name}")];
-    for (by, effect) in raises(shortage, noun) {
-        let limit = number(limit.saturating_add(by));
-        lines.push(format!("raise the limit by {} (to {limit}){effect}", number(by)));
+/// A limit of the quota, with what it counts and what it refuses.
+pub(super) struct Limit<'a> {
+    /// `images` or `frames`, or the unit that both share.
+    pub label: String,
+    pub unit: String,
+    pub gauge: &'a Gauge,
+    /// Assets that do not fit, and what they are.
+    pub refused: u64,
+    pub noun: &'static str,
+    pub shortage: Option<&'a Shortage>,
+}
+
+/// The limits of the quota: one for images and one for frames, or one for both.
+pub(super) fn limits<'a>(profile: &Profile, summary: &'a Summary) -> Vec<Limit<'a>> {
+    let (quota, units) = (&summary.quota, [Kind::Image, Kind::Video].map(|kind| profile.quota_unit(kind)));
+    let refused =
+        |code| summary.findings.iter().find(|(found, _)| *found == code).map_or(0, |(_, count)| *count);
+    let (images, videos) = (refused(Code::ImageQuota), refused(Code::FrameQuota));
+    let (of_images, of_frames) = (summary.image_shortage.as_ref(), summary.frame_shortage.as_ref());
+    let [image_unit, frame_unit] = units;
+    let limit = |label: &str, unit, gauge, refused, noun, shortage| {
+        let label = label.to_owned();
+        Limit { label, unit, gauge, refused, noun, shortage }
+    };
+    if quota.is_shared() {
+        let label = if image_unit.len() <= 10 { image_unit.clone() } else { "quota".to_owned() };
+        return vec![limit(
+            &label,
+            image_unit,
+            &quota.images,
+            images + videos,
+            "asset",
+            of_images.or(of_frames),
+        )];
     }
-    lines.push(match &shortage.leave_out {
+    vec![
+        limit("images", image_unit, &quota.images, images, "image", of_images),
+        limit("frames", frame_unit, &quota.frames, videos, "video", of_frames),
+    ]
+}
+
+/// What would fit if the limit were raised, and what to leave out instead.
+pub(super) fn advice(shortage: &Shortage, limit: u64, noun: &str) -> Vec<String> {
+    let raise = |(by, effect): (u64, String)| {
+        let limit = number(limit.saturating_add(by));
+        format!("raise the limit by {} (to {limit}){effect}", number(by))
+    };
+    let leave_out = match &shortage.leave_out {
         LeaveOut::Any { count } => format!("or leave out any {}", several(*count, noun)),
         LeaveOut::These { assets } => format!("or leave out {}:", several(assets.len() as u64, noun)),
         LeaveOut::Costliest { count } => {
@@ -43,14 +71,29 @@ pub(super) fn shortage(
         LeaveOut::MoreThan { count } => {
             format!("or leave out more than {}, those that cost the most", several(*count, noun))
         }
-    });
+    };
+    raises(shortage, noun).into_iter().map(raise).chain([leave_out]).collect()
+}
+
+/// The first assets to leave out by name, and the number of the others.
+pub(super) fn costliest(shortage: &Shortage) -> (&[Costly], usize) {
+    let LeaveOut::These { assets } = &shortage.leave_out else { return (&[], 0) };
+    let named = &assets[..assets.len().min(EXAMPLES)];
+    (named, assets.len() - named.len())
+}
+
+/// Writes which asset a limit refused first, and the advice.
+pub(super) fn shortage(out: &mut impl Write, limit: &Limit<'_>, width: usize) -> io::Result<()> {
+    let (Some(shortage), Some(most)) = (limit.shortage, limit.gauge.limit) else { return Ok(()) };
+    let room = width - INDENT;
+    let first = &shortage.first_refused;
+    let place = format!("first refused: entry {}, ", number(first.position));
+    let name = cut(&shown(first.name.as_str()), room.saturating_sub(place.len()).max(SHORT_NAME));
+    let lines = [format!("{place}{name}")].into_iter().chain(advice(shortage, most, limit.noun));
     for line in lines {
         writeln!(out, "{:INDENT$}{}", "", cut(&line, room))?;
     }
-    match &shortage.leave_out {
-        LeaveOut::These { assets } => costly(out, assets, unit, room),
-        _ => Ok(()),
-    }
+    costly(out, shortage, &limit.unit, room)
 }
 
 /// Raises of the limit, and their effects.
@@ -62,8 +105,8 @@ fn raises(shortage: &Shortage, noun: &str) -> Vec<(u64, String)> {
     steps.chain([(shortage.shortfall, " to fit all".to_owned())]).collect()
 }
 
-fn costly(out: &mut impl Write, assets: &[Costly], unit: &str, room: usize) -> io::Result<()> {
-    let named = &assets[..assets.len().min(EXAMPLES)];
+fn costly(out: &mut impl Write, shortage: &Shortage, unit: &str, room: usize) -> io::Result<()> {
+    let (named, more) = costliest(shortage);
     let costs: Vec<_> = named.iter().map(|costly| format!("{} {unit}", number(costly.cost))).collect();
     let most = costs.iter().map(|cost| columns(cost)).max().unwrap_or(0);
     let names: Vec<_> =
@@ -73,7 +116,7 @@ fn costly(out: &mut impl Write, assets: &[Costly], unit: &str, room: usize) -> i
         let pad = " ".repeat(longest - columns(name));
         writeln!(out, "{:INDENT$}  {name}{pad}  {DIM}{cost:>most$}{DIM:#}", "")?;
     }
-    match assets.len() - named.len() {
+    match more {
         0 => Ok(()),
         more => writeln!(out, "{:INDENT$}  {DIM}and {} more{DIM:#}", "", number(more as u64)),
     }
@@ -102,7 +145,9 @@ mod tests {
             Shortage { refused: 2, first_refused, demand: 1150, shortfall: 1050, if_raised, leave_out };
         let mut out = Vec::new();
         let gauge = Gauge::new(Some(100), 0);
-        shortage(&mut out, Some(&lacking), &gauge, "frames", "video", width).expect("it is written");
+        let (label, unit) = ("frames".to_owned(), "frames".to_owned());
+        let limit = Limit { label, unit, gauge: &gauge, refused: 2, noun: "video", shortage: Some(&lacking) };
+        shortage(&mut out, &limit, width).expect("it is written");
         let text = anstream::adapter::strip_str(&String::from_utf8(out).expect("UTF-8")).to_string();
         text.lines()
             .map(|line| line.strip_prefix("              ").expect("it is indented").to_owned())

@@ -52,7 +52,7 @@ pub(super) fn text(
 }
 
 /// `20 images, 494 frames`.
-fn amount(Cost { images, frames }: Cost, profile: &Profile) -> String {
+pub(super) fn amount(Cost { images, frames }: Cost, profile: &Profile) -> String {
     let (of_images, of_videos) = (&profile.images.unit, &profile.videos.unit);
     match of_images == of_videos {
         true => format!("{} {of_images}", number(images.saturating_add(frames))),

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use super::changes;
 use super::groups::{FindingGroup, Groups};
-use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, number, shown};
+use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, left_out_by, number, shown};
 use super::next::{counts, if_fixed, next_steps};
-use super::shortage::{do_not_fit, shortage};
+use super::shortage::{Limit, do_not_fit, limits, shortage};
 use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use super::{Out, synced, written};
 use crate::model::error::Result;
-use crate::model::{Asset, Code, Gauge, Kind, Severity};
-use crate::plan::{MAX_BASENAMES, RunHeader, Sink, Summary};
+use crate::model::{Asset, Code, Severity};
+use crate::plan::{RunHeader, Sink, Summary};
 use crate::rules;
 
 /// The most assets named for each rule.
@@ -25,8 +25,6 @@ pub(super) struct TextReport {
     width: usize,
     groups: Groups,
     skipped: BTreeMap<&'static str, u64>,
-    images_refused: u64,
-    videos_refused: u64,
 }
 
 impl TextReport {
@@ -37,21 +35,12 @@ impl TextReport {
             width: width.clamp(MIN_WIDTH, MAX_WIDTH),
             groups: Groups::new(EXAMPLES),
             skipped: BTreeMap::new(),
-            images_refused: 0,
-            videos_refused: 0,
         }
     }
 }
 
 impl Sink for TextReport {
     fn settled(&mut self, asset: &Asset) -> Result<()> {
-        for finding in &asset.findings {
-            match finding.code {
-                Code::ImageQuota => self.images_refused += 1,
-                Code::FrameQuota => self.videos_refused += 1,
-                _ => {}
-            }
-        }
         self.groups.add(asset);
         if let Some(skip) = asset.skipped {
             *self.skipped.entry(skip.as_str()).or_default() += 1;
@@ -97,6 +86,8 @@ impl TextReport {
             ("skipped", totals.skipped, DIM, self.skip_reasons()),
             ("unknown", totals.unknown, UNKNOWN, String::new()),
         ];
+        let excluded = ("excluded", totals.excluded, DIM, left_out_by(&self.header));
+        let rows = rows.into_iter().chain(Some(excluded).filter(|(_, count, ..)| *count > 0));
         let digits = number(totals.listed).len().max(6);
         for (label, count, style, note) in rows {
             let style = if count == 0 { DIM } else { style };
@@ -114,24 +105,14 @@ impl TextReport {
     }
 
     fn gauges(&mut self, summary: &Summary) -> io::Result<()> {
-        let (quota, profile) = (&summary.quota, &self.header.profile);
-        let (image_unit, frame_unit) = (profile.quota_unit(Kind::Image), profile.quota_unit(Kind::Video));
-        let (of_images, of_frames) = (summary.image_shortage.as_ref(), summary.frame_shortage.as_ref());
         let (out, width) = (&mut self.out, self.width);
-        if quota.is_shared() {
-            let label = if image_unit.len() <= 10 { &*image_unit } else { "quota" };
-            let refused = self.images_refused + self.videos_refused;
-            let line = gauge_line(label, &quota.images, &image_unit, refused, "asset");
-            let of = counts(summary.totals.images, summary.totals.frames);
-            writeln!(out, "{line}\n  {:<10}  {DIM}{of}{DIM:#}", "")?;
-            shortage(out, of_images.or(of_frames), &quota.images, &image_unit, "asset", width)?;
-        } else {
-            let images = gauge_line("images", &quota.images, &image_unit, self.images_refused, "image");
-            writeln!(out, "{images}")?;
-            shortage(out, of_images, &quota.images, &image_unit, "image", width)?;
-            let frames = gauge_line("frames", &quota.frames, &frame_unit, self.videos_refused, "video");
-            writeln!(out, "{frames}")?;
-            shortage(out, of_frames, &quota.frames, &frame_unit, "video", width)?;
+        for limit in limits(&self.header.profile, summary) {
+            writeln!(out, "{}", gauge_line(&limit))?;
+            if summary.quota.is_shared() {
+                let of = counts(summary.totals.images, summary.totals.frames);
+                writeln!(out, "  {:<10}  {DIM}{of}{DIM:#}", "")?;
+            }
+            shortage(out, &limit, width)?;
         }
         match if_fixed(&self.header, summary) {
             Some(text) => layout::wrapped(&mut self.out, "if fixed", &text, width),
@@ -165,9 +146,8 @@ impl TextReport {
 
     fn closing(&mut self, summary: &Summary) -> io::Result<()> {
         let totals = &summary.totals;
-        if !summary.basenames_compared {
-            let compared = number(MAX_BASENAMES as u64);
-            writeln!(self.out, "{DIM}Only the first {compared} basenames were compared.{DIM:#}")?;
+        for note in layout::notes(summary) {
+            writeln!(self.out, "{DIM}{note}{DIM:#}")?;
         }
         let (read, listed) = (bytes(totals.bytes_read), bytes(totals.bytes_listed));
         let requests = counted(totals.requests, "request", "requests");
@@ -194,7 +174,8 @@ fn rule(
     severity: Severity,
 ) -> io::Result<()> {
     let style = style::of(severity);
-    let summary = cut(rules::summary(code), width - 40);
+    let new = group.new.map_or(String::new(), |new| format!("{} new; ", number(new)));
+    let summary = cut(&format!("{new}{}", rules::summary(code)), width - 40);
     let total = number(group.count);
     writeln!(
         out,
@@ -203,10 +184,14 @@ fn rule(
     )?;
     let examples = &group.examples;
     let room = width - 10;
-    let longest = examples.iter().map(|example| columns(&shown(&example.name))).max().unwrap_or(0);
+    let longest = examples
+        .iter()
+        .map(|example| columns(example.mark()) + columns(&shown(&example.name)))
+        .max()
+        .unwrap_or(0);
     let names = longest.min(room * 2 / 5);
     for example in examples {
-        let name = cut(&shown(&example.name), names);
+        let name = cut(&format!("{}{}", example.mark(), shown(&example.name)), names);
         let pad = " ".repeat(names - columns(&name));
         let message = cut(&shown(&example.message), room - names - 2);
         writeln!(out, "          {name}{pad}  {DIM}{message}{DIM:#}")?;
@@ -229,7 +214,8 @@ fn rule(
 }
 
 /// `images      ████░░░░  1,204 of 5,000 images, 1,000 used before; fits`.
-fn gauge_line(label: &str, gauge: &Gauge, unit: &str, refused: u64, noun: &str) -> String {
+fn gauge_line(limit: &Limit<'_>) -> String {
+    let Limit { label, unit, gauge, refused, noun, .. } = limit;
     let used = number(gauge.used());
     let before = match gauge.used_before {
         0 => String::new(),
@@ -246,7 +232,7 @@ fn gauge_line(label: &str, gauge: &Gauge, unit: &str, refused: u64, noun: &str) 
     let bar = layout::gauge(gauge.used(), limit, style);
     let verdict = match gauge.fits {
         true => "fits".to_owned(),
-        false => do_not_fit(refused, noun),
+        false => do_not_fit(*refused, noun),
     };
     let limit = number(limit);
     format!("  {label:<10}  {bar}  {used} of {limit} {unit}{before}; {style}{verdict}{style:#}")
@@ -255,11 +241,14 @@ fn gauge_line(label: &str, gauge: &Gauge, unit: &str, refused: u64, noun: &str) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Gauge;
 
     #[test]
     fn a_gauge_says_whether_it_fits() {
         let plain = |gauge: &Gauge, refused| {
-            anstream::adapter::strip_str(&gauge_line("images", gauge, "images", refused, "image")).to_string()
+            let (label, unit) = ("images".to_owned(), "images".to_owned());
+            let limit = Limit { label, unit, gauge, refused, noun: "image", shortage: None };
+            anstream::adapter::strip_str(&gauge_line(&limit)).to_string()
         };
         let mut gauge = Gauge::new(Some(5000), 0);
         gauge.spend(1204);

@@ -37,6 +37,11 @@ impl Selector {
         }
     }
 
+    /// Whether it selects only this rule.
+    pub(crate) fn names(&self, code: Code) -> bool {
+        self.codes == [code]
+    }
+
     /// Parses a selector of rules to ignore or to give another severity.
     ///
     /// # Errors

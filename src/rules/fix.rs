@@ -58,6 +58,8 @@ pub struct Recipe {
 /// What a fix does to the content, from the least to the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effort {
+    /// Only the name changes.
+    Rename,
     /// Four bytes change. In a container, the service copies the rest itself.
     Patch,
     /// Pixels and frames stay as they are, or are only moved.
@@ -68,11 +70,12 @@ pub enum Effort {
 
 impl Effort {
     /// Every effort, in the order of the declaration.
-    pub const ALL: [Self; 3] = [Self::Patch, Self::Lossless, Self::Encode];
+    pub const ALL: [Self; 4] = [Self::Rename, Self::Patch, Self::Lossless, Self::Encode];
 
     /// Returns the name used in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Rename => "rename",
             Self::Patch => "patch",
             Self::Lossless => "lossless",
             Self::Encode => "encode",
@@ -83,6 +86,8 @@ impl Effort {
 /// How to fix an asset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fix {
+    /// Keep the content; give it a name that fits.
+    Rename,
     /// Write this major brand over the file's own.
     Brand(FourCc),
     /// Run commands.
@@ -93,6 +98,7 @@ impl Fix {
     /// What it does to the content.
     pub fn effort(&self) -> Effort {
         match self {
+            Self::Rename => Effort::Rename,
             Self::Brand(_) => Effort::Patch,
             Self::Run(recipe) => recipe.effort,
         }
@@ -125,6 +131,13 @@ impl Edges {
     }
 }
 
+/// The extension that fits the content, if the finding on it can be fixed by a new name.
+pub fn fitting_extension(asset: &Asset) -> Option<&'static str> {
+    // A finding without a fix is of a file that keeps its extension.
+    let finding = asset.findings.iter().find(|finding| finding.code == Code::ExtensionMismatch)?;
+    finding.fix.as_ref().and_then(|_| asset.facts.format.extensions().first().copied())
+}
+
 /// Returns how to fix every finding of an asset that `wanted` selects, or the first one that no command can fix.
 ///
 /// # Errors
@@ -135,8 +148,9 @@ pub fn fix(
     edges: Edges,
     wanted: impl Fn(Code) -> bool,
 ) -> Result<Fix, Code> {
-    let codes: Vec<_> =
+    let mut codes: Vec<_> =
         asset.findings.iter().map(|finding| finding.code).filter(|code| wanted(*code)).collect();
+    let renames = codes.contains(&Code::ExtensionMismatch) && fitting_extension(asset).is_some();
     let errors = asset.findings.iter().filter(|finding| finding.severity == Severity::Error);
     let fixable = |code: &Code| {
         use Code::*;
@@ -150,13 +164,15 @@ pub fn fix(
                 | CodecNotInBrowsers
                 | VariableFrameRate
                 | Rotated
-        )
+        ) || (*code == ExtensionMismatch && renames)
     };
     // Fixing one finding is of no use while another one still rejects the asset.
     let all = codes.iter().copied().chain(errors.map(|finding| finding.code));
     if let Some(code) = all.clone().find(|code| !fixable(code)) {
         return Err(code);
     }
+    // The name changes besides.
+    codes.retain(|code| *code != Code::ExtensionMismatch);
     let video = || asset.facts.video.as_deref();
     match (&codes[..], asset.facts.orientation) {
         ([Code::ExifOrientation], Orientation::Value(value)) => {
@@ -175,6 +191,7 @@ pub fn fix(
             let constant_rate = codes.contains(&Code::VariableFrameRate);
             Ok(Fix::Run(encode(profile, presents_nothing, constant_rate)))
         }
+        ([], _) if renames => Ok(Fix::Rename),
         ([], _) => Err(Code::Undetermined),
     }
 }

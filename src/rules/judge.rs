@@ -183,6 +183,7 @@ impl Decision {
             verdict,
             cost,
             synced: None,
+            earlier: None,
             findings: self.findings,
             skipped: self.skipped,
             reads,

@@ -154,7 +154,7 @@ pub fn text(code: Code) -> Text {
             summary: "the content does not match the extension",
             why: "presync detects the format from the content. Other tools rely on the extension and may fail on the \
                   file.",
-            fix: "Rename the file.",
+            fix: "Rename the file; presync fix does it with --only FMT002.",
             source: "the formats' own signatures",
         },
         Code::Malformed => Text {

@@ -1,10 +1,10 @@
 //! Results of earlier runs for the blobs that are listed now.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
 
 use crate::model::error::{Error, Result};
-use crate::model::{Asset, Blob, Code, Format, Kind};
-use crate::plan::{ChangeGroup, Changes, is_unchanged};
+use crate::model::{Asset, Blob, Code, Codes, Format, Kind};
+use crate::plan::{ChangeGroup, Changes, FindingChanges, is_unchanged};
 use crate::plan_file::{Lookup, Plan};
 use crate::probe::{self, Want};
 use crate::rules::{self, Profile};
@@ -43,6 +43,7 @@ struct Baseline {
     probe_version: u32,
     dimensions: bool,
     changes: Changes,
+    earlier: Option<mpsc::Sender<Codes>>,
 }
 
 impl Known {
@@ -65,14 +66,24 @@ impl Known {
             removed: ChangeGroup::default(),
             unchanged: 0,
             read_again: 0,
+            findings: Some(FindingChanges::default()),
         };
         let (probe_version, dimensions) = (plan.header.probe_version, plan.header.dimensions);
-        Self { baseline: Some(Baseline { assets, probe_version, dimensions, changes }), ..self }
+        let baseline = Baseline { assets, probe_version, dimensions, changes, earlier: None };
+        Self { baseline: Some(baseline), ..self }
     }
 
     /// Where the error will be if the results turn out to be unreadable, which ends the run.
     pub(crate) fn fault(&self) -> Arc<OnceLock<Error>> {
         Arc::clone(&self.fault)
+    }
+
+    /// What the baseline found on each blob that is [judged](Self::judge), in that order; `None` without a baseline.
+    pub(super) fn earlier(&mut self) -> Option<mpsc::Receiver<Codes>> {
+        let baseline = self.baseline.as_mut()?;
+        let (sender, earlier) = mpsc::channel();
+        baseline.earlier = Some(sender);
+        Some(earlier)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -103,7 +114,10 @@ impl Known {
     /// Ends the listing and returns the changes since the baseline.
     pub(super) fn finish(self) -> Result<Option<Changes>> {
         let Some(Baseline { assets, mut changes, .. }) = self.baseline else { return Ok(None) };
-        let finished = assets.finish(|asset| changes.removed.add(&asset.blob.name));
+        let finished = assets.finish(|asset| {
+            changes.removed.add(&asset.blob.name);
+            changes.findings.get_or_insert_default().add_gone(&asset);
+        });
         finished.inspect_err(|error| _ = self.fault.set(error.clone()))?;
         Ok(Some(changes))
     }
@@ -112,7 +126,12 @@ impl Known {
 impl Baseline {
     fn judge(&mut self, blob: &Blob, profile: &Profile, want: Want, is_kept: bool) -> Result<Option<Judged>> {
         let Self { assets, changes, .. } = self;
-        let Some(earlier) = assets.find(&blob.name)? else {
+        let found = assets.find(&blob.name)?;
+        if let Some(sender) = &self.earlier {
+            // If the receiver is gone, the run has failed, with an error of its own.
+            let _ = sender.send(found.as_ref().map(Asset::codes).unwrap_or_default());
+        }
+        let Some(earlier) = found else {
             changes.added.add(&blob.name);
             return Ok(None);
         };

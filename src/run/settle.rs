@@ -1,6 +1,6 @@
 //! Turns verdicts in any order into a report in listing order.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc as blocking};
 
 use tokio::sync::{Semaphore, mpsc};
 
@@ -8,7 +8,7 @@ use super::progress::Progress;
 use super::synced::{Ended, Synced};
 use super::{Judged, closed};
 use crate::model::error::Result;
-use crate::model::{Admit, Asset, Cost, Origin, PeriodKind, Quota};
+use crate::model::{Admit, Asset, Codes, Cost, Origin, PeriodKind, Quota};
 use crate::plan::{Budget, DuplicateRule, Ranking, Reorder, Sink, Summary};
 use crate::plan_file::Spool;
 use crate::rules::{self, Profile};
@@ -81,6 +81,8 @@ pub(super) struct Settler<K> {
     place: (Option<String>, Option<String>),
     profile: Arc<Profile>,
     synced: Option<Synced>,
+    /// What the baseline found on each asset, in listing order. It is sent before the asset is read, so it never waits.
+    earlier: Option<blocking::Receiver<Codes>>,
     added: u64,
     duplicates: DuplicateRule,
     order: Order,
@@ -115,11 +117,17 @@ impl<K: Sink> Settler<K> {
             _ => Order::Ranked(Ranking::new(admit, quota), Box::new(Spool::new(Arc::clone(profile))?)),
         };
         let (profile, duplicates) = (Arc::clone(profile), DuplicateRule::new(profile.overrides.clone()));
-        Ok(Self { sink, place, profile, synced, added: 0, duplicates, order })
+        Ok(Self { sink, place, profile, synced, earlier: None, added: 0, duplicates, order })
+    }
+
+    /// Compares the findings with those of the baseline.
+    pub(super) fn with_earlier(self, earlier: Option<blocking::Receiver<Codes>>) -> Self {
+        Self { earlier, ..self }
     }
 
     fn add(&mut self, judged: Judged) -> Result<()> {
         let Judged { mut asset, is_kept } = judged;
+        asset.earlier = self.earlier.as_ref().and_then(|earlier| earlier.try_recv().ok());
         self.sink.judged(&asset, is_kept)?;
         self.added += 1;
         self.duplicates.judge(&mut asset);

@@ -6,11 +6,12 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 
 use super::azure::{self, AuthMode, AzureSource, Session};
+use super::listing::{self, Excluded};
 use super::local::LocalSource;
 use super::location::{Environment, Location};
 use super::{BlockingReader, Listing, Reader};
 use crate::model::error::Result;
-use crate::model::{Blob, BlobName, ByteRange, Origin, ReadError, Reads};
+use crate::model::{Blob, BlobName, ByteRange, Filter, Origin, ReadError, Reads};
 
 /// A folder or a container.
 #[derive(Clone, Debug)]
@@ -68,6 +69,17 @@ impl AnySource {
             Self::Folder(folder) => folder.list(),
             Self::Container(container) => container.list(),
         }
+    }
+
+    /// Lists the blobs that the filter keeps and, in a folder, that no `.presyncignore` leaves out. Also returns the
+    /// count of those that are left out, which is complete when the listing is. Must be called within a tokio runtime.
+    pub(crate) fn list_filtered(&self, filter: &Filter) -> (Listing, Excluded) {
+        let excluded = Excluded::default();
+        let listing = match self {
+            Self::Folder(folder) => folder.list_with_ignore_files(&excluded),
+            Self::Container(container) => container.list(),
+        };
+        (listing::filtered(listing, filter, &excluded), excluded)
     }
 
     /// The file or blob of this name, found without listing a container; `None` if there is none.

@@ -1,13 +1,14 @@
 //! Listings, and parts of a listing: a sample or a shard.
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 
 use crate::model::error::Result;
-use crate::model::{Blob, BlobName};
+use crate::model::{Blob, BlobName, Filter};
 
 /// Blobs a page at a time, in the order in which the source lists them, which is often that of their names: by UTF-8
 /// bytes, or folder by folder in accounts with a hierarchical namespace. Nothing may rely on it.
@@ -15,6 +16,25 @@ use crate::model::{Blob, BlobName};
 /// * A page may be empty. After an `Err` nothing follows.
 /// * It must be created within a tokio runtime, and keeps alive what it needs of its source.
 pub type Listing = BoxStream<'static, Result<Vec<Blob>>>;
+
+/// Counts names that a source has but its listing leaves out.
+pub type Excluded = Arc<AtomicU64>;
+
+/// The blobs that the filter keeps; the others are counted.
+pub(crate) fn filtered(listing: Listing, filter: &Filter, excluded: &Excluded) -> Listing {
+    if filter.is_empty() {
+        return listing;
+    }
+    let (filter, excluded) = (filter.clone(), Arc::clone(excluded));
+    let keep = move |page: Result<Vec<Blob>>| {
+        let mut page = page?;
+        let listed = page.len();
+        page.retain(|blob| filter.keeps_blob(blob));
+        excluded.fetch_add((listed - page.len()) as u64, Ordering::Relaxed);
+        Ok(page)
+    };
+    listing.map(keep).boxed()
+}
 
 /// The first `blobs` blobs. No page after theirs is requested.
 pub fn first(listing: Listing, blobs: u64) -> Listing {

@@ -13,8 +13,8 @@ use crate::support::python::python;
 
 const QUOTA: [&str; 4] = ["--image-quota", "20", "--frame-quota", "500"];
 
-/// Names that mean something to a spreadsheet, XML, a URI, a message of SARIF, a runner's log or a terminal.
-const HOSTILE: [&str; 14] = [
+/// Names that mean something to a spreadsheet, XML, a URI, a message of SARIF, a runner's log, Markdown or a terminal.
+const HOSTILE: [&str; 20] = [
     "=HYPERLINK(\"http:x\").jpg",
     "@SUM(1).jpg",
     "-1.jpg",
@@ -29,6 +29,12 @@ const HOSTILE: [&str; 14] = [
     "%2E%2E?#: é.jpg",
     "{0}[x](0)\\.jpg",
     "...jpg",
+    "@octocat #1 GH-2 a@b.cd www.a.b https:x.jpg",
+    "`a``|\\|b` .jpg",
+    "x|---|<img src=x>![a](b).jpg",
+    " ``.jpg",
+    "<!-- *a* _b_ ~~c~~ $d$ :bug: [^1].jpg",
+    "## @team.jpg",
 ];
 
 /// A folder with a rotated image of each of these names, in a folder with the first of them.
@@ -260,6 +266,85 @@ fn github_gets_an_annotation_for_each_rule() {
 }
 
 #[test]
+fn markdown_readers_see_names_only_in_code() {
+    let script = "
+import json, sys
+from html.parser import HTMLParser
+import cmarkgfm
+from cmarkgfm.cmark import Options
+from markdown_it import MarkdownIt
+text = open(sys.argv[1], encoding='utf-8').read()
+class Reader(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.inside, self.tags, self.codes, self.texts, self.rows = [], set(), [], [], []
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        self.inside.append(tag)
+        if tag == 'code': self.codes.append('')
+        if tag == 'tr': self.rows.append(0)
+        if tag in ('td', 'th'): self.rows[-1] += 1
+    def handle_endtag(self, tag):
+        while self.inside and self.inside.pop() != tag: pass
+    def handle_data(self, data):
+        if 'code' in self.inside: self.codes[-1] += data
+        else: self.texts.append(data)
+def read(html):
+    reader = Reader()
+    reader.feed(html)
+    return {'tags': sorted(reader.tags), 'codes': reader.codes, 'text': ''.join(reader.texts),
+            'rows': sorted(set(reader.rows))}
+github = cmarkgfm.github_flavored_markdown_to_html(text, Options.CMARK_OPT_UNSAFE)
+other = MarkdownIt('gfm-like', {'html': True}).render(text)
+print(json.dumps([read(github), read(other), len(text.encode())]))";
+    let expected: Vec<_> = HOSTILE.iter().map(|name| presync::model::shown(name)).collect();
+    let read = read(hostile().path(), "markdown", script);
+    for reader in read.as_array().expect("a list").iter().take(2) {
+        let tags =
+            ["code", "details", "h2", "li", "p", "strong", "summary", "table", "tbody", "td", "th", "thead"];
+        let found: Vec<_> = reader["tags"].as_array().expect("a list").iter().collect();
+        let odd = |tag: &&&Value| {
+            !tags.contains(&tag.as_str().expect("text"))
+                && !["tr", "ul"].contains(&tag.as_str().expect("text"))
+        };
+        assert_eq!(found.iter().find(odd), None, "{reader}");
+        assert_eq!(reader["rows"], json!([5]), "{reader}");
+        let text = reader["text"].as_str().expect("text");
+        for mark in ["@", "#", "octocat", "www", "<", "`", "http"] {
+            assert!(!text.contains(mark), "{mark}: {text}");
+        }
+        let codes: Vec<_> = reader["codes"].as_array().expect("a list").iter().collect();
+        let named = |name: &&String| {
+            codes.iter().any(|code| code.as_str().is_some_and(|code| code.ends_with(name.as_str())))
+        };
+        assert!(expected.iter().filter(named).count() >= 10, "the first ten are named: {codes:?}");
+    }
+    assert!(is_harmless(&read.to_string()));
+}
+
+#[test]
+fn markdown_stays_below_the_limit_of_a_comment() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let long = "@`|<".repeat(30);
+    let inner = folder.path().join(&long).join(&long).join(&long);
+    fs::create_dir_all(&inner).expect("folders");
+    let folders = ["cam1", "cam2", "drone", "phones", "videos"].map(|name| demo().join(name));
+    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("a folder"));
+    for (number, file) in files.enumerate() {
+        let file = file.expect("a file");
+        for copy in 0..10 {
+            let name = format!("{copy}{number}{}{}", &long[..100], file.file_name().to_string_lossy());
+            fs::copy(file.path(), inner.join(name)).expect("a copy");
+        }
+    }
+    let ran = Presync::dry_run(folder.path()).args(["--format", "markdown"]).run();
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!((40_000..60_000).contains(&ran.stdout.len()), "{}", ran.stdout.len());
+    assert!(ran.stdout.ends_with("other formats have everything._\n"), "{}", ran.stdout);
+    assert_eq!(ran.stdout.matches("<details>").count(), ran.stdout.matches("</details>").count());
+}
+
+#[test]
 fn parquet_is_the_plan() {
     let folder = tempfile::tempdir().expect("a folder");
     let (file, copy) = (folder.path().join("plan.parquet"), folder.path().join("copy.parquet"));
@@ -309,6 +394,7 @@ fn an_incomplete_run_is_marked_in_every_format() {
         ("junit", "<error message=\"INCOMPLETE: "),
         ("sarif", "\"executionSuccessful\":false,"),
         ("github", "::error title=INCOMPLETE::"),
+        ("markdown", "> **Incomplete:** "),
     ] {
         let ran = Presync::new(["report".as_ref(), plan.as_os_str()]).args(["--format", format]).run();
         assert_eq!((ran.code, ran.stderr.as_str()), (3, ""), "{format}");

@@ -38,6 +38,7 @@ mod ledger;
 mod loopback;
 mod memory;
 mod misplaced;
+mod names;
 mod order;
 mod own_files;
 #[cfg(unix)]

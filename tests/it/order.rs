@@ -89,9 +89,11 @@ fn a_plan_has_the_order_of_the_listing_and_spends_the_quota_in_it() {
     let mut listings = BTreeSet::new();
     for order in ORDERS {
         let server = serve(order);
-        let (_, assets) = read(&plan(&server, &folder, "plan", &["--image-quota", "9"]));
+        let (plan, assets) = read(&plan(&server, &folder, "plan", &["--image-quota", "9"]));
         assert_eq!(assets.len(), image_names().len() + FOLDERS.len());
         assert!(is_in(order, &assets), "{order:?}");
+        // Only in an order that is none does a report say that names may be repeated.
+        assert_eq!(plan.summary.out_of_order.is_some(), order == Order::Shuffled, "{order:?}");
         let images: Vec<_> = assets.iter().filter(|asset| asset.verdict != Verdict::Skip).collect();
         let accepted = images.iter().take_while(|asset| asset.verdict == Verdict::Accept).count();
         assert_eq!(accepted, 9, "{order:?}");
@@ -126,6 +128,9 @@ fn a_name_that_is_listed_twice_is_there_twice() {
     let run = |args: &[&str]| Presync::new(args).args(["--auth", "anonymous", "--format", "json"]).run();
     let first = run(&["dry-run", &source, "--plan", text(&path)]);
     assert_eq!((first.code, &first.json()["totals"]["listed"]), (1, &json!(3)), "{}", first.stderr);
+    assert_eq!(first.json()["out_of_order"], json!(["b.jpg", "a.jpg"]));
+    let report = Presync::new(["report", text(&path)]).run().stdout;
+    assert!(report.contains("'a.jpg' comes after 'b.jpg'), so names may be repeated"), "{report}");
     let changes = |names: &[&'static str]| {
         *listed.lock().expect("names") = names.to_vec();
         let document = run(&["dry-run", &source, "--baseline", text(&path)]).json();

@@ -103,7 +103,7 @@ fn the_document_says_the_same_of_a_folder_and_of_a_container() {
     assert_eq!(of_container["folders"], folders);
     let totals = json!({
         "listed": 9, "files": 8, "bytes": of_folder["totals"]["bytes"], "folder_markers": 1,
-        "folders_not_entered": 0, "archived": 1, "empty": 1, "unreachable": 0,
+        "folders_not_entered": 0, "archived": 1, "empty": 1, "excluded": 0, "unreachable": 0,
     });
     assert_eq!(of_container["totals"], totals);
     assert_eq!(of_container["quota"], json!({"images": {"by_extension": 3, "at_most": 3}}));

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::command::args::{AzureArgs, DisplayArgs, PerformanceArgs};
+use crate::command::args::{AzureArgs, CheckArgs, ChoiceArgs, DisplayArgs, PerformanceArgs};
+use crate::command::gate::GateArgs;
 use crate::command::values::one_line;
-use crate::report::TextOrJson;
+use crate::report::Format;
 
 #[derive(Debug, Args)]
 pub(in crate::command) struct AuditArgs {
@@ -36,21 +37,26 @@ pub(in crate::command) struct AuditArgs {
     #[arg(long, value_name = "FILE", requires = "workspace")]
     pub ledger: Option<PathBuf>,
 
-    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
-    #[arg(long, value_name = "NAME|FILE")]
-    pub profile: Option<String>,
+    /// Compare with the plans in this folder of another audit, instead of those in --out
+    #[arg(long, value_name = "DIR")]
+    pub baseline: Option<PathBuf>,
 
-    /// Format of the summary
+    #[command(flatten)]
+    pub check: CheckArgs,
+
+    /// Format of the report
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    pub format: TextOrJson,
+    pub format: Format,
 
-    /// Write the summary to a file instead of stdout
-    #[arg(long, short, value_name = "FILE")]
+    /// Write the report to a file instead of stdout
+    #[arg(long, short, value_name = "FILE", required_if_eq("format", "parquet"))]
     pub output: Option<PathBuf>,
 
-    /// Exit with 0 instead of 1 if there are findings
-    #[arg(long)]
-    pub exit_zero: bool,
+    #[command(flatten)]
+    pub gate: GateArgs,
+
+    #[command(flatten, next_help_heading = "Rules")]
+    pub rules: ChoiceArgs,
 
     #[command(flatten, next_help_heading = "Azure")]
     pub azure: AzureArgs,

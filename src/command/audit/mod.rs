@@ -13,6 +13,7 @@ use super::interrupt::interrupted_saying;
 use super::output::Output;
 use super::{ledger, say};
 use crate::command::exit::Exit;
+use crate::command::gate::{Counts, GateArgs};
 use crate::files::own;
 use crate::ledger::{Amounts, Balance};
 use crate::model::QuotaKind;
@@ -20,7 +21,7 @@ use crate::model::error::{Error, Result, reason};
 use crate::plan::audit::{
     self, Audit, Container, ContainerOutcome, ProjectBasenames, SharedBasenames, Together,
 };
-use crate::report::{self, ProgressBars, shown};
+use crate::report::{self, Format, ProgressBars, shown};
 use crate::rules::{GivenBy, Limits, Profile};
 use crate::run::{Resources, Settings};
 use crate::source::azure::{self, Session};
@@ -29,6 +30,7 @@ use crate::source::location::Environment;
 mod args;
 mod one;
 mod place;
+pub(super) mod saved;
 mod targets;
 
 pub(super) use args::AuditArgs;
@@ -50,9 +52,10 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit> {
 }
 
 async fn audit_sources(args: &AuditArgs, environment: Environment) -> Result<Exit> {
+    args.gate.check()?;
     let begun = Instant::now();
     let limits = args.performance.limits();
-    let session = Session::new(limits);
+    let session = Arc::new(Session::new(limits));
     let Targets { mut targets, left_out } = targets::resolve(args, &environment, &session).await?;
     if let Some(workspace) = &args.workspace {
         share_quotas(&mut targets, &ledger::path(args.ledger.as_deref(), &environment)?, workspace)?;
@@ -65,8 +68,12 @@ async fn audit_sources(args: &AuditArgs, environment: Environment) -> Result<Exi
         Some(workspace) => Some((ledger::path(args.ledger.as_deref(), &environment)?, workspace.clone())),
         None => None,
     };
+    if let Some(baseline) = args.baseline.as_deref().filter(|baseline| !baseline.is_dir()) {
+        return Err(Error::new(format!("the baseline '{}' is not a folder", baseline.display()))
+            .with_hint("give the --out folder of another audit"));
+    }
     make_out(&args.out)?;
-    let output = Output::open(args.output.as_deref(), args.format, args.display.color.choice())?;
+    let output = Output::of_report(args.output.as_deref(), args.format, args.display.color.choice())?;
 
     let at_once = CONTAINERS_AT_ONCE.min(targets.len());
     let most = limits.concurrency.unwrap_or(azure::MAX_CONCURRENCY);
@@ -79,10 +86,14 @@ async fn audit_sources(args: &AuditArgs, environment: Environment) -> Result<Exi
         ledger,
         environment,
         session,
-        options: azure::Options { limits, notice, ..args.azure.options() },
+        options: azure::Options { limits, notice, depth: args.check.depth(), ..args.azure.options() },
         resources: Arc::new(Resources::new(workers, args.performance.queue.unwrap_or(defaults.queue))?),
         concurrency: defaults.concurrency,
         checkpoint_every: args.performance.checkpoint_every(),
+        baseline: args.baseline.clone(),
+        want: args.check.want(),
+        admit: args.check.admit,
+        allow_empty: args.check.allow_empty,
         worst: Mutex::default(),
         stop: interrupted_saying(speak(bars.clone())).boxed().shared(),
         bars,
@@ -106,10 +117,33 @@ async fn audit_sources(args: &AuditArgs, environment: Environment) -> Result<Exi
         together,
         elapsed: begun.elapsed(),
     };
-    report::audit::write(args.format, &audit, output.writer(), output.width)
-        .map_err(|error| report::output(&error))?;
-    output.keep()?;
-    Ok(Exit::of_audit(&audit, args.exit_zero))
+    saved::save(&args.out, &audit)?;
+    show(&audit, args.format, args.output.as_deref(), output)?;
+    end(&audit, &args.gate, args.check.allow_empty, args.display.quiet)
+}
+
+/// Writes the report of an audit.
+pub(super) fn show(audit: &Audit, format: Format, path: Option<&Path>, output: Output) -> Result<()> {
+    match (format, path) {
+        (Format::Parquet, Some(path)) => report::audit::table(audit, path)?,
+        _ => report::audit::write(format, audit, output.writer(), output.width)?,
+    }
+    output.keep()
+}
+
+/// How an audit ends. If no container has a single blob, that is a mistake, unless `allow_empty`.
+pub(super) fn end(audit: &Audit, gate: &GateArgs, allow_empty: bool, is_quiet: bool) -> Result<Exit> {
+    let changes = audit.changes().unwrap_or_else(|| audit.all_new());
+    let counts = Counts { totals: audit.totals(), warnings: audit.warnings(), changes: Some(&changes) };
+    let exit = Exit::of_audit(audit, &counts, gate);
+    if counts.totals.listed == 0 && audit.is_complete() && !allow_empty {
+        return Err(Error::new("nothing was audited: no container has a blob")
+            .with_hint("check the sources; --allow-empty accepts containers without blobs"));
+    }
+    if let Some(said) = gate.said(&counts).filter(|_| !is_quiet) {
+        say(&said);
+    }
+    Ok(exit)
 }
 
 /// Lets images and frames share a quota in every profile, if the workspace has a limit for both together.
@@ -164,7 +198,7 @@ fn lost(target: &Target) -> Container {
         name: target.name.clone(),
         origin: target.origin(),
         profile: target.profile_name.clone(),
-        rules: target.profile.clone().ok(),
+        header: None,
         project: target.project.clone(),
         within: target.within,
         outcome: ContainerOutcome::Failed(Error::new(
@@ -172,6 +206,7 @@ fn lost(target: &Target) -> Container {
         )),
         notes: Vec::new(),
         plan: None,
+        rows: None,
         elapsed: Duration::ZERO,
     }
 }

@@ -9,18 +9,22 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 
 use super::targets::Target;
+use crate::command::empty::Nearby;
 use crate::command::examine::{Planned, check_baseline};
 use crate::command::ledger;
 use crate::files::own;
+use crate::model::{Admit, Filter};
 use crate::model::error::{Error, Result, reason};
 use crate::plan::audit::{
     Container, ContainerBasenames, ContainerOutcome, FolderCounts, ProjectBasenames, worst,
 };
-use crate::plan::{Folders, RunHeader, TopFolders};
+use crate::plan::{Folders, RunHeader, Sink, TopFolders};
 use crate::plan_file::PlanReader;
 use crate::plan_file::checkpoint::Checkpoint;
+use crate::probe::Want;
 use crate::report::ProgressBars;
 use crate::run::{self, End, Ended, Known, Progress, Resources, Settings, Task};
+use crate::source::Depth;
 use crate::source::any::AnySource;
 use crate::source::azure::{self, Session};
 use crate::source::location::Environment;
@@ -31,12 +35,17 @@ pub(super) struct Auditor {
     /// The ledger and the workspace, if one is given.
     pub ledger: Option<(PathBuf, String)>,
     pub environment: Environment,
-    pub session: Session,
+    pub session: Arc<Session>,
     pub options: azure::Options,
     pub resources: Arc<Resources>,
     /// How many blobs of each container are examined at a time.
     pub concurrency: usize,
     pub checkpoint_every: Duration,
+    /// The folder of the audit to compare with, if it is another one.
+    pub baseline: Option<PathBuf>,
+    pub want: Want,
+    pub admit: Admit,
+    pub allow_empty: bool,
     pub worst: Mutex<TopFolders<FolderCounts>>,
     pub bars: Option<Arc<ProgressBars>>,
     pub stop: Shared<BoxFuture<'static, ()>>,
@@ -55,12 +64,13 @@ impl Auditor {
             name: target.name.clone(),
             origin: target.origin(),
             profile: target.profile_name.clone(),
-            rules: target.profile.clone().ok(),
+            header: None,
             project: target.project.clone(),
             within: target.within,
             outcome: ContainerOutcome::NotDone,
             notes: target.notes.clone(),
             plan: None,
+            rows: None,
             elapsed: Duration::ZERO,
         };
         if self.stop.clone().now_or_never().is_some() {
@@ -82,19 +92,28 @@ impl Auditor {
         let profile = target.profile?;
         container.profile.clone_from(&profile.name);
         let (session, environment) = (&self.session, &self.environment);
+        let location = target.location.clone();
         let source = AnySource::open_in(session, target.location, target.auth, self.options, environment)?;
         let source = Arc::new(source);
         container.origin = source.origin();
         let path = self.out.join(target.place.path());
         make_folder(&path)?;
 
-        let settings = Settings::with_concurrency(self.concurrency);
+        let settings = Settings { want: self.want, ..Settings::with_concurrency(self.concurrency) };
         let mut is_fresh = false;
         loop {
             let progress = Arc::new(Progress::default());
             let _line = self.bars.as_ref().map(|bars| bars.begin(&container.name, Arc::clone(&progress)));
-            let header = target.provenance.clone().header(source.origin(), Arc::clone(&profile));
-            let (checkpoint, known) = self.begin(&path, header, is_fresh, &mut container.notes)?;
+            let header = RunHeader {
+                recursive: self.options.depth == Depth::All,
+                dimensions: self.want.dimensions,
+                admit: self.admit,
+                ..target.provenance.clone().header(source.origin(), Arc::clone(&profile))
+            };
+            container.header = Some(header.clone());
+            let baseline = self.baseline.as_ref().map(|folder| folder.join(target.place.path()));
+            let baseline = baseline.as_deref().unwrap_or(&path);
+            let (checkpoint, known) = self.begin(&path, baseline, header, is_fresh, &mut container.notes)?;
             let fault = known.fault();
             let project = basenames.clone();
             let tally = (
@@ -103,15 +122,18 @@ impl Auditor {
             );
             let ledger = self.ledger.as_ref().map(|(path, workspace)| (path.as_path(), workspace.as_str()));
             let synced = ledger::on_platform(ledger, None, &target.scope)?.synced;
+            let (listing, excluded) = source.list_filtered(&Filter::default());
             let task = Task {
+                excluded,
                 origin: Some(container.origin.clone()),
                 known,
                 synced,
+                admit: self.admit,
                 resources: Some(Arc::clone(&self.resources)),
                 progress,
-                ..Task::new(source.list(), Arc::clone(&source), Arc::clone(&profile), target.quota, settings)
+                ..Task::new(listing, Arc::clone(&source), Arc::clone(&profile), target.quota, settings)
             };
-            let ended = self.attempt(task, tally, checkpoint).await;
+            let ended = self.attempt(&path, task, tally, checkpoint).await;
             // Before `ended`, which has the same error: the container can be audited without the earlier plan.
             if let Some(error) = fault.get() {
                 container.notes.push(read_again(error));
@@ -122,16 +144,36 @@ impl Auditor {
             if target.within.is_none() {
                 lock(&self.worst).merge(worst);
             }
-            container.plan = outcome.is_complete().then_some(path);
+            match &outcome {
+                ContainerOutcome::Complete(summary) => {
+                    if summary.totals.listed == 0 && !self.allow_empty {
+                        let nearby = Nearby::new(
+                            location,
+                            target.auth,
+                            self.options,
+                            environment,
+                            Arc::clone(session),
+                        );
+                        let (message, hint) = nearby.said().await;
+                        container
+                            .notes
+                            .push(hint.map_or(message.clone(), |hint| format!("{message}; {hint}")));
+                    }
+                    container.rows = Some(path.clone());
+                    container.plan = Some(path);
+                }
+                _ => container.rows = Some(incomplete(&path)).filter(|_| outcome.summary().is_some()),
+            }
             return Ok(outcome);
         }
     }
 
-    /// Opens what an earlier audit left: its plan, and its checkpoint if it was interrupted. With `is_fresh`, both are
-    /// ignored.
+    /// Opens what an earlier audit left: its plan, the baseline, and its checkpoint if it was interrupted. With
+    /// `is_fresh`, both are ignored.
     fn begin(
         &self,
         path: &Path,
+        baseline: &Path,
         header: RunHeader,
         is_fresh: bool,
         notes: &mut Vec<String>,
@@ -145,9 +187,9 @@ impl Auditor {
             )
         })?;
         let mut known = Known::default().with_kept(kept);
-        if path.exists() && !is_fresh {
-            let earlier = PlanReader::open(path).and_then(|earlier| {
-                check_baseline(path, &earlier.plan().header, &header)?;
+        if baseline.exists() && !is_fresh {
+            let earlier = PlanReader::open(baseline).and_then(|earlier| {
+                check_baseline(baseline, &earlier.plan().header, &header)?;
                 Ok(earlier)
             });
             match earlier {
@@ -164,6 +206,7 @@ impl Auditor {
     /// Examines the container, and puts its plan in place if the run is complete.
     async fn attempt(
         &self,
+        path: &Path,
         task: Task<AnySource>,
         tally: Tally,
         checkpoint: Checkpoint,
@@ -173,9 +216,20 @@ impl Auditor {
         let ended = run::run(task, sink, self.stop.clone()).await?;
         let Ended { summary, sink: ((folders, _), plan), end } = ended;
         match end {
-            End::Complete => plan.complete(&summary, begun.elapsed())?,
-            // The next audit resumes from here. An incomplete plan would be taken for a complete one.
-            End::Stopped | End::Broken(_) => _ = plan.checkpoint.leave()?,
+            End::Complete => {
+                plan.complete(&summary, begun.elapsed())?;
+                // If there is one that cannot be removed, the record of the audit does not name it.
+                let _ = fs::remove_file(incomplete(path));
+            }
+            End::Stopped | End::Broken(_) => {
+                let Planned { writer, checkpoint } = plan;
+                if summary.totals.listed > 0 {
+                    // Not in place of the plan, where the next audit would take it for a complete one.
+                    Box::new(writer.at(&incomplete(path))?).finish(&summary, begun.elapsed())?;
+                }
+                // The next audit resumes from here.
+                checkpoint.leave()?;
+            }
         }
         let is_empty = summary.totals.listed == 0;
         let outcome = match end {
@@ -191,6 +245,13 @@ impl Auditor {
 
 /// The sums that are kept while a container is audited.
 type Tally = (Folders<FolderCounts>, Option<ContainerBasenames>);
+
+/// Where the plan of an incomplete run is, beside that of the container. Queries over all plans do not see it.
+fn incomplete(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".incomplete");
+    name.into()
+}
 
 /// The note for a container whose earlier audit could not be used.
 fn read_again(error: &Error) -> String {

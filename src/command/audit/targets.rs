@@ -9,8 +9,9 @@ use super::place::{Place, account};
 use crate::command::examine::Provenance;
 use crate::command::target::{self, Resolved};
 use crate::model::error::{Error, Result};
-use crate::model::{Origin, Quota, Scope};
+use crate::model::{Filter, Origin, Quota, Scope};
 use crate::rules::{Choice, GivenBy, Limits, Profile};
+use crate::source::Depth;
 use crate::source::azure::{self, AuthMode, Session};
 use crate::source::location::{ContainerUrl, Environment, Location};
 
@@ -47,7 +48,7 @@ pub(super) async fn resolve(
     environment: &Environment,
     session: &Session,
 ) -> Result<Targets> {
-    let profile = args.profile.as_deref();
+    let profile = args.check.profile.as_deref();
     let mut found = Vec::new();
     let mut left_out = Vec::new();
     for source in &args.sources {
@@ -99,7 +100,7 @@ async fn of_account(
         return Err(Error::new(format!("the account '{account}' has no containers to audit"))
             .with_hint("check the account's name; system containers such as $logs are left out"));
     }
-    let profile = args.profile.clone().unwrap_or_else(target::default_profile);
+    let profile = args.check.profile.clone().unwrap_or_else(target::default_profile);
     let resolved = |url| Resolved {
         location: Location::Container(url),
         auth,
@@ -122,7 +123,7 @@ fn target(
         // So that the next audit finds the plan from any working directory; `components` drops a trailing '/'.
         *path = absolute.components().collect();
     }
-    let mut profile = profiles.load(&resolved);
+    let mut profile = profiles.load(&resolved, &Choice::from(&args.rules));
     let mut quota = Quota::new(None, None);
     if let Ok(loaded) = &profile {
         let of_connection = match args.workspace {
@@ -136,14 +137,14 @@ fn target(
     }
     let workspace = resolved.workspace(args.workspace.as_deref()).map(str::to_owned);
     let provenance = Provenance::of(&resolved, workspace.as_deref());
-    if args.profile.is_some() {
+    if args.check.profile.is_some() {
         profile.clone()?;
     }
     let project = resolved.connection.and_then(|connection| connection.project);
     Ok(Target {
         name: name.unwrap_or_else(|| shown(&resolved.location)),
         place: Place::of(&resolved.location),
-        scope: resolved.location.scope(true),
+        scope: resolved.location.scope(args.check.depth() == Depth::All, &Filter::default()),
         within: None,
         notes: Vec::new(),
         location: resolved.location,
@@ -245,8 +246,8 @@ fn shown(location: &Location) -> String {
 struct Profiles(BTreeMap<(String, bool), Result<Arc<Profile>>>);
 
 impl Profiles {
-    fn load(&mut self, resolved: &Resolved) -> Result<Arc<Profile>> {
-        let load = || resolved.profile(&Choice::default()).map(Arc::new);
+    fn load(&mut self, resolved: &Resolved, choice: &Choice) -> Result<Arc<Profile>> {
+        let load = || resolved.profile(choice).map(Arc::new);
         let shares_quota = resolved.connection.as_ref().is_some_and(|connection| connection.shares_quota);
         self.0.entry((resolved.profile.clone(), shares_quota)).or_insert_with(load).clone()
     }

@@ -5,16 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::command::args::{AzureArgs, ChoiceArgs, DisplayArgs, PerformanceArgs};
+use crate::command::args::{AzureArgs, CheckArgs, ChoiceArgs, DisplayArgs, FilterArgs, PerformanceArgs};
+use crate::command::gate::GateArgs;
 use crate::command::target::Target;
-use crate::command::values::{admit, one_line, shard, whole_number};
-use crate::model::Admit;
+use crate::command::values::{one_line, shard, whole_number};
 use crate::plan_file::ShardOf;
-use crate::probe::{self, Want};
 use crate::report::Format;
 use crate::rules::Limits;
 use crate::run::Settings;
-use crate::source::Depth;
 use crate::source::any::AnySource;
 use crate::source::azure;
 
@@ -28,10 +26,6 @@ pub(crate) struct DryRunArgs {
     /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX], or @NAME[/PREFIX] for a connection in presync.toml
     #[arg(value_name = "SOURCE")]
     pub source: OsString,
-
-    /// Do not descend into folders; they are listed as not entered
-    #[arg(long)]
-    pub no_recurse: bool,
 
     /// List the container from a report of Azure Blob Inventory: its manifest, or its CSV or Parquet files; can be
     /// repeated
@@ -64,25 +58,8 @@ pub(crate) struct DryRunArgs {
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
 
-    /// Which assets get the quota first, if it is too low for all
-    #[arg(long, value_name = "ORDER", value_parser = admit(), default_value = Admit::default().as_str())]
-    pub admit: Admit,
-
-    /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
-    #[arg(long, value_name = "NAME|FILE")]
-    pub profile: Option<String>,
-
-    /// Also read width and height where the rules do not need them
-    #[arg(long)]
-    pub dimensions: bool,
-
-    /// Also read the end of each JPEG, to find those that are cut off
-    #[arg(long)]
-    pub check_end: bool,
-
-    /// Maximum reads to count the frames of one fragmented video [default: 8192]
-    #[arg(long, value_name = "N")]
-    pub max_reads: Option<u32>,
+    #[command(flatten)]
+    pub check: CheckArgs,
 
     /// Format of the report
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
@@ -103,15 +80,16 @@ pub(crate) struct DryRunArgs {
     /// Check only shard I of N, counted from 0, and write it to --out as a part of the plan; presync report DIR merges
     /// the parts and applies the quota
     #[arg(long, value_name = "I/N", value_parser = shard, requires = "out")]
-    #[arg(conflicts_with_all = ["plan", "resume", "baseline", "output", "format", "exit_zero"])]
+    #[arg(conflicts_with_all = ["plan", "resume", "baseline", "output", "format", "exit_zero", "fail_on", "max_rejected"])]
     pub shard: Option<ShardOf>,
 
     /// Folder for the parts of all shards
     #[arg(long, value_name = "DIR", requires = "shard")]
     pub out: Option<PathBuf>,
 
-    /// Read only what has changed since this plan, and report what was added, removed and changed
-    #[arg(long, value_name = "PLAN")]
+    /// Read only what has changed since this plan, and report what was added, removed and changed, and which findings are
+    /// new
+    #[arg(long, value_name = "PLAN", required_if_eq("fail_on", "new"))]
     pub baseline: Option<PathBuf>,
 
     /// Count what this plan accepts as synced already: unchanged, it costs nothing again. With a workspace, the ledger
@@ -119,9 +97,11 @@ pub(crate) struct DryRunArgs {
     #[arg(long, value_name = "PLAN")]
     pub synced: Option<PathBuf>,
 
-    /// Exit with 0 instead of 1 if there are findings
-    #[arg(long)]
-    pub exit_zero: bool,
+    #[command(flatten)]
+    pub gate: GateArgs,
+
+    #[command(flatten, next_help_heading = "Names")]
+    pub names: FilterArgs,
 
     #[command(flatten, next_help_heading = "Rules")]
     pub rules: ChoiceArgs,
@@ -138,16 +118,12 @@ pub(crate) struct DryRunArgs {
 
 impl DryRunArgs {
     pub(in crate::command) fn target(&self) -> Target<'_> {
-        Target { source: &self.source, azure: &self.azure, profile: self.profile.as_deref() }
+        Target { source: &self.source, azure: &self.azure, profile: self.check.profile.as_deref() }
     }
 
     /// The limits of the quota.
     pub(in crate::command) fn limits(&self) -> Limits {
         Limits { images: self.image_quota, frames: self.frame_quota, data_rows: self.data_row_quota }
-    }
-
-    pub(in crate::command) fn depth(&self) -> Depth {
-        if self.no_recurse { Depth::Direct } else { Depth::All }
     }
 
     /// The shard of this run, and the folder for its part of the plan.
@@ -162,12 +138,10 @@ impl DryRunArgs {
             // The source's own limiter decides how many of them are in flight at a time.
             AnySource::Container(_) => azure::MAX_CONCURRENCY,
         };
-        let mut pipeline = Settings::with_concurrency(self.performance.concurrency.unwrap_or(at_once));
+        let mut pipeline = Settings::with_concurrency(self.performance.limits.concurrency.unwrap_or(at_once));
         pipeline.workers = self.performance.workers.unwrap_or(pipeline.workers);
         pipeline.queue = self.performance.queue.unwrap_or(pipeline.queue);
-        let max_reads = self.max_reads.unwrap_or(probe::MAX_READS);
-        pipeline.want =
-            Want { dimensions: self.dimensions, end: self.check_end, max_reads, ..Want::default() };
+        pipeline.want = self.check.want();
         pipeline
     }
 }

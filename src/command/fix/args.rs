@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::TypedValueParser;
 
-use crate::command::args::{AzureArgs, ChoiceArgs, DisplayArgs};
+use crate::command::args::{AzureArgs, ChoiceArgs, DisplayArgs, FilterArgs, LimitArgs};
 use crate::command::values::{edges, selector};
+use crate::model::{Asset, Code, Finding, Severity};
 use crate::report::fix::FixFormat;
 use crate::rules::Selector;
 use crate::rules::fix::Edges;
@@ -17,6 +18,7 @@ Examples:
   presync fix ./media                         show what can be fixed, and how
   presync fix ./media --out ./fixed --apply   write fixed copies; ./media stays as it is
   presync fix @cams --only VID001 --apply     set the major brand in the container
+  presync fix @cams --to fixed/ --apply       write fixed blobs below another prefix
 
 Exit codes:
   0  nothing to fix, or everything was fixed
@@ -36,8 +38,13 @@ pub(in crate::command) struct FixArgs {
     pub apply: bool,
 
     /// Write the fixed files into this folder, under the same names
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["in_place", "backup"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["in_place", "backup", "to"])]
     pub out: Option<PathBuf>,
+
+    /// Write the fixed blobs below another prefix of the container, such as fixed/, or to another container, given as a
+    /// URL or @NAME; the originals stay as they are, and no other blob is overwritten
+    #[arg(long, value_name = "PREFIX|CONTAINER", conflicts_with_all = ["in_place", "backup"])]
+    pub to: Option<OsString>,
 
     /// Replace the files of a folder, and keep each original as NAME.orig
     #[arg(long)]
@@ -47,7 +54,8 @@ pub(in crate::command) struct FixArgs {
     #[arg(long, value_name = "DIR")]
     pub backup: Option<PathBuf>,
 
-    /// Fix only these findings, given by code or prefix, such as IMG001,VID1 [default: all that reject an asset]
+    /// Fix only these findings, given by code or prefix, such as IMG001,VID1; files are renamed only if FMT002 is among
+    /// them [default: all that reject an asset]
     #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = selector)]
     pub only: Option<Vec<Selector>>,
 
@@ -71,6 +79,9 @@ pub(in crate::command) struct FixArgs {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: FixFormat,
 
+    #[command(flatten, next_help_heading = "Names")]
+    pub names: FilterArgs,
+
     #[command(flatten, next_help_heading = "Rules")]
     pub rules: ChoiceArgs,
 
@@ -79,9 +90,30 @@ pub(in crate::command) struct FixArgs {
 
     #[command(flatten, next_help_heading = "Display")]
     pub display: DisplayArgs,
+
+    #[command(flatten, next_help_heading = "Performance")]
+    pub limits: LimitArgs,
 }
 
 impl FixArgs {
+    /// How many files are fixed at a time.
+    pub(super) fn jobs(&self) -> usize {
+        self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from))
+    }
+
+    /// The codes of an asset's findings that are to be fixed.
+    pub(super) fn wanted(&self, asset: &Asset) -> Vec<Code> {
+        let is_wanted = |finding: &&Finding| match &self.only {
+            // A name is part of a label, so it changes only on request.
+            Some(selectors) if finding.code == Code::ExtensionMismatch => {
+                selectors.iter().any(|selector| selector.names(finding.code))
+            }
+            Some(selectors) => selectors.iter().any(|selector| selector.selects(finding.code)),
+            None => finding.severity == Severity::Error && finding.code != Code::ExtensionMismatch,
+        };
+        asset.findings.iter().filter(is_wanted).map(|finding| finding.code).collect()
+    }
+
     /// What to do about JPEGs whose edges cannot be turned without loss.
     pub(super) fn edges(&self) -> Edges {
         if self.lossless_only { Edges::Leave } else { self.edges }

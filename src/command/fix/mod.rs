@@ -5,13 +5,13 @@
 //! the result is put in place, in one step. So a run can be killed at any moment and repeated: every asset is either as
 //! it was or fixed, and those that are fixed are accepted and not touched again.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
+use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::commit;
@@ -19,31 +19,34 @@ use super::dry_run::args::FILES_AT_ONCE;
 use super::examine::Provenance;
 use super::exit::Exit;
 use super::interrupt::interrupted;
+use super::ledger;
 use super::output::Output;
-use super::parts::{self, Opened, Weigh};
+use super::parts::{self, Weigh};
 use super::target::{Resolved, Target};
 use crate::model::error::{Error, Result, reason};
-use crate::model::{Asset, Blob, Code, Quota, Severity, Verdict};
+use crate::model::{Asset, Blob, Quota};
 use crate::plan::RunHeader;
 use crate::plan_file::PlanWriter;
-use crate::report::fix::{Done, FixFormat, Summary};
+use crate::report::fix::{Done, FixFormat, Way};
 use crate::report::{self, ProgressBar, TextOrJson};
-use crate::rules::fix::{Effort, Fix, fix};
-use crate::rules::{Choice, Profile, from_earlier};
+use crate::rules::fix::Fix;
+use crate::rules::{Choice, Limits, Profile, from_earlier};
 use crate::run::{self, End, Progress, Settings, Task};
 use crate::source::any::AnySource;
-use crate::source::azure;
-use crate::source::location::Environment;
+use crate::source::azure::{self, AzureSource, Session};
+use crate::source::location::{Environment, Location};
 
 mod args;
 mod container;
 mod place;
+mod survey;
 mod tools;
 mod work;
 
 pub(super) use args::FixArgs;
-use container::ContainerPlace;
+use container::{ContainerPlace, Renamed};
 use place::{FolderPlace, Originals, WorkFolder};
+use survey::{Choose, Survey, choose};
 use work::{Fixer, Place};
 
 /// How many blobs are patched at a time: each waits for the service most of the time.
@@ -56,13 +59,17 @@ const PATCHES_AT_ONCE: usize = 16;
 pub(super) fn run(args: &FixArgs) -> Result<Exit> {
     let environment = Environment::of_process();
     super::runtime()?.block_on(async {
-        let judged = Judged::open(args, &environment).await?;
+        let session = Session::new(args.limits.limits());
+        let judged = Judged::open(args, &session, &environment).await?;
         if judged.is_stopped {
             return Err(Error::new("stopped: nothing was fixed"));
         }
-        let mut survey = Survey::new(args);
+        let elsewhere = Elsewhere::of(args, &judged, &session, &environment)?;
+        let is_container = matches!(judged.source, AnySource::Container(_));
+        let to = elsewhere.as_ref().map(|elsewhere| elsewhere.names.clone());
+        let mut survey = Survey::new(args, is_container, to, judged.quota);
         for asset in judged.assets()? {
-            survey.add(&judged.rejudged(asset?), &judged.header.profile);
+            survey.add(judged.rejudged(asset?), &judged.header.profile);
         }
         let format = match args.format {
             FixFormat::Text => TextOrJson::Text,
@@ -71,23 +78,22 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
         let output = Output::open(None, format, args.display.color.choice())?;
         let mut out = output.writer();
         let header = judged.header.clone();
+        let way = Way {
+            next: next_command(args, &header),
+            jobs: args.jobs(),
+            requests: PATCHES_AT_ONCE,
+            to: elsewhere.as_ref().map(|elsewhere| elsewhere.container.origin().location),
+        };
         let mut incomplete = false;
         if args.apply {
             tools::check_installed(&survey.programs)?;
-            let done = apply(args, judged, survey.example.as_ref(), &mut out).await?;
+            let done = apply(args, judged, elsewhere, survey.example.as_ref(), &mut out).await?;
             incomplete = done.stopped || done.unreachable > 0;
             survey.summary.done = Some(done);
         }
         let summary = &survey.summary;
-        report::fix::write(
-            args.format,
-            &header,
-            summary,
-            &next_command(args, &header),
-            &mut out,
-            output.width,
-        )
-        .map_err(|error| report::output(&error))?;
+        report::fix::write(args.format, &header, summary, &way, &mut out, output.width)
+            .map_err(|error| report::output(&error))?;
         let left = match &summary.done {
             Some(done) => done.failed,
             None => summary.fixable(),
@@ -102,11 +108,66 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
 
 /// The command that does what the report shows.
 fn next_command(args: &FixArgs, header: &RunHeader) -> String {
-    let place = match (&args.out, args.in_place, &header.origin.container) {
+    let place = match (&args.out, args.in_place || args.to.is_some(), &header.origin.container) {
         (None, false, None) => " --out DIR (or --in-place)",
         _ => "",
     };
     format!("run the same command with{place} --apply")
+}
+
+/// The place of `--to`.
+struct Elsewhere {
+    container: Arc<AzureSource>,
+    names: Renamed,
+}
+
+impl Elsewhere {
+    /// Resolves `--to`; `None` without it.
+    ///
+    /// # Errors
+    /// Returns an error if it is no place that blobs can be written to, or the source itself.
+    fn of(
+        args: &FixArgs,
+        judged: &Judged,
+        session: &Session,
+        environment: &Environment,
+    ) -> Result<Option<Self>> {
+        let Some(to) = &args.to else { return Ok(None) };
+        let origin = &judged.header.origin;
+        let is_place = to.to_str().is_some_and(|to| to.starts_with('@') || to.contains("://"));
+        let (container, prefix) = match (is_place, &judged.source) {
+            (false, AnySource::Container(source)) => {
+                let prefix = to.to_str().ok_or_else(|| Error::new("--to is not UTF-8"))?;
+                (Arc::clone(source), prefix.to_owned())
+            }
+            (false, AnySource::Folder(_)) => {
+                return Err(Error::new("--to is a prefix, but the source is a folder")
+                    .with_hint("give --to a container, or use --out DIR"));
+            }
+            (true, _) => {
+                let target = Target { source: to, azure: &args.azure, profile: None };
+                let resolved = Resolved::source(target, environment)?;
+                let Location::Container(url) = &resolved.location else {
+                    return Err(Error::new(format!("--to is the folder '{}'", resolved.location))
+                        .with_hint("use --out DIR"));
+                };
+                let prefix = url.prefix().to_owned();
+                let options = args.azure.options();
+                match AnySource::open_in(session, resolved.location, resolved.auth, options, environment)? {
+                    AnySource::Container(container) => (container, prefix),
+                    AnySource::Folder(_) => return Err(Error::new("--to isn't a container")),
+                }
+            }
+        };
+        let names = Renamed::new(&origin.prefix, &prefix);
+        let place = container.origin();
+        let is_same = place.account == origin.account && place.container == origin.container;
+        if names.is_identity() && is_same {
+            return Err(Error::new("--to is where the originals are")
+                .with_hint("give it another prefix, such as fixed/, or leave it out to replace the blobs"));
+        }
+        Ok(Some(Self { container, names }))
+    }
 }
 
 /// A source whose assets have been judged.
@@ -114,6 +175,7 @@ struct Judged {
     source: AnySource,
     header: RunHeader,
     plan: Plan,
+    quota: Quota,
     is_stopped: bool,
 }
 
@@ -127,40 +189,58 @@ enum Plan {
 
 impl Judged {
     /// Opens a plan and its source, or judges a source now.
-    async fn open(args: &FixArgs, environment: &Environment) -> Result<Self> {
+    async fn open(args: &FixArgs, session: &Session, environment: &Environment) -> Result<Self> {
         let path = Path::new(&args.source);
         match path.is_file() {
-            true => Self::of_plan(args, path, environment),
-            false => Self::of_source(args, &args.source, environment).await,
+            true => Self::of_plan(args, path, session, environment),
+            false => Self::of_source(args, &args.source, session, environment).await,
         }
     }
 
-    fn of_plan(args: &FixArgs, path: &Path, environment: &Environment) -> Result<Self> {
-        let header = parts::open(path, Weigh::default())?.plan().header.clone();
+    fn of_plan(args: &FixArgs, path: &Path, session: &Session, environment: &Environment) -> Result<Self> {
+        let opened = parts::open(path, Weigh::default())?;
+        let (header, quota) = (opened.plan().header.clone(), opened.plan().summary.quota);
         let resolved = commit::resolve(None, &args.azure, &header, environment)?;
         let overrides = header.profile.overrides.clone();
         let profile = match &args.profile {
             Some(name) => Profile { overrides, ..Profile::load(name)? },
             None => (*header.profile).clone(),
         };
-        let source =
-            AnySource::open(resolved.location, resolved.auth, azure::Options::default(), environment)?;
-        let header = RunHeader { profile: Arc::new(profile), ..header };
-        Ok(Self { source, header, plan: Plan::Given(path.to_owned()), is_stopped: false })
+        let options = args.azure.options();
+        let source = AnySource::open_in(session, resolved.location, resolved.auth, options, environment)?;
+        let filter = args.names.filter()?;
+        let filter = if filter.is_empty() { header.filter.clone() } else { filter };
+        let header = RunHeader { profile: Arc::new(profile), filter, ..header };
+        Ok(Self { source, header, plan: Plan::Given(path.to_owned()), quota, is_stopped: false })
     }
 
-    async fn of_source(args: &FixArgs, source: &OsStr, environment: &Environment) -> Result<Self> {
+    async fn of_source(
+        args: &FixArgs,
+        source: &OsStr,
+        session: &Session,
+        environment: &Environment,
+    ) -> Result<Self> {
         let target = Target { source, azure: &args.azure, profile: args.profile.as_deref() };
         let resolved = Resolved::source(target, environment)?;
-        let profile = Arc::new(resolved.profile(&Choice::from(&args.rules))?);
-        let provenance = Provenance::of(&resolved, None);
-        let source =
-            AnySource::open(resolved.location, resolved.auth, azure::Options::default(), environment)?;
-        if let (true, AnySource::Folder(folder)) = (args.apply, &source) {
-            // Otherwise, the listing would have the files that a run which died was working on.
-            place::remove_abandoned(folder.root());
+        let mut profile = resolved.profile(&Choice::from(&args.rules))?;
+        let mut quota = Quota::new(None, None);
+        let filter = args.names.filter()?;
+        let scope = resolved.location.scope(true, &filter);
+        let mut known = None;
+        if let Some(workspace) = resolved.workspace(None) {
+            let path = ledger::path(None, environment)?;
+            profile = ledger::sharing(&path, workspace, profile, Timestamp::now())?;
+            quota = ledger::quota(&path, workspace, profile.quota.period.at(Timestamp::now()), &profile)?;
+            known = Some((path, workspace));
         }
-        let header = provenance.header(source.origin(), Arc::clone(&profile));
+        let quota = resolved.quota(&profile, Limits::default(), quota)?;
+        let known = known.as_ref().map(|(path, workspace)| (path.as_path(), *workspace));
+        let on_platform = ledger::on_platform(known, None, &scope)?;
+        let profile = Arc::new(profile);
+        let provenance = Provenance::of(&resolved, resolved.workspace(None));
+        let options = args.azure.options();
+        let source = AnySource::open_in(session, resolved.location, resolved.auth, options, environment)?;
+        let header = RunHeader { filter, ..provenance.header(source.origin(), Arc::clone(&profile)) };
         let folder = tempfile::tempdir()
             .map_err(|error| Error::new(format!("cannot create a temporary folder: {}", reason(&error))))?;
         let writer = PlanWriter::create(&folder.path().join(PLAN), header.clone())?;
@@ -168,12 +248,15 @@ impl Judged {
             AnySource::Folder(_) => FILES_AT_ONCE,
             AnySource::Container(_) => azure::MAX_CONCURRENCY,
         };
-        let settings = Settings::with_concurrency(at_once);
+        let settings = Settings::with_concurrency(args.limits.concurrency.unwrap_or(at_once));
         let progress = Arc::new(Progress::default());
         let bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
+        let (listing, excluded) = source.list_filtered(&header.filter);
         let task = Task {
+            excluded,
             progress,
-            ..Task::new(source.list(), Arc::new(source.clone()), profile, Quota::new(None, None), settings)
+            synced: on_platform.synced,
+            ..Task::new(listing, Arc::new(source.clone()), profile, quota, settings)
         };
         let ended = run::run(task, writer, interrupted()).await?;
         drop(bar);
@@ -182,114 +265,45 @@ impl Judged {
         }
         let is_stopped = ended.end == End::Stopped;
         crate::plan::Sink::finish(Box::new(ended.sink), &ended.summary, std::time::Duration::ZERO)?;
-        Ok(Self { source, header, plan: Plan::Temporary(folder), is_stopped })
+        Ok(Self { source, header, plan: Plan::Temporary(folder), quota, is_stopped })
     }
 
-    /// The assets, in listing order.
-    fn assets(&self) -> Result<Opened> {
-        match &self.plan {
-            Plan::Given(path) => parts::open(path, Weigh::default()),
-            Plan::Temporary(folder) => parts::open(&folder.path().join(PLAN), Weigh::default()),
-        }
+    /// The assets, in listing order. A plan may have more than the user wants to fix.
+    fn assets(&self) -> Result<impl Iterator<Item = Result<Asset>>> {
+        let plan = match &self.plan {
+            Plan::Given(path) => path.clone(),
+            Plan::Temporary(folder) => folder.path().join(PLAN),
+        };
+        let filter = self.header.filter.clone();
+        let is_wanted =
+            move |asset: &Result<Asset>| asset.as_ref().map_or(true, |asset| filter.keeps_blob(&asset.blob));
+        Ok(parts::open(&plan, Weigh::default())?.filter(is_wanted))
     }
 
-    /// The asset as these rules judge it: what a plan says about it decides nothing.
+    /// The asset as these rules judge it: what a plan says about it decides nothing but what it costs.
     fn rejudged(&self, asset: Asset) -> Asset {
-        let blob = asset.blob.clone();
-        from_earlier(&blob, asset.clone(), &self.header.profile).unwrap_or(asset)
+        let (blob, synced, reads) = (asset.blob.clone(), asset.synced.clone(), asset.reads);
+        match from_earlier(&blob, asset.clone(), &self.header.profile) {
+            Some(judged) => Asset { synced, reads, ..judged },
+            None => asset,
+        }
     }
 }
 
 /// The name of the temporary plan.
 const PLAN: &str = "plan.parquet";
 
-/// What there is to fix.
-struct Survey<'a> {
-    args: &'a FixArgs,
-    summary: Summary,
-    /// The programs that are needed.
-    programs: BTreeSet<String>,
-    /// The first blob to fix.
-    example: Option<Blob>,
-}
-
-impl<'a> Survey<'a> {
-    fn new(args: &'a FixArgs) -> Self {
-        Self { args, summary: Summary::default(), programs: BTreeSet::new(), example: None }
-    }
-
-    fn add(&mut self, asset: &Asset, profile: &Profile) {
-        let summary = &mut self.summary;
-        let counts = match choose(self.args, asset, profile) {
-            Choose::Nothing => asset.verdict == Verdict::Accept,
-            Choose::Unfixable(code) => {
-                *summary.unfixable.entry(code).or_default() += 1;
-                false
-            }
-            Choose::LeftOut => {
-                summary.left_out += 1;
-                false
-            }
-            Choose::Fix(fix, codes) => {
-                let group = summary.groups.entry(fix.effort()).or_default();
-                group.assets += 1;
-                group.bytes = group.bytes.saturating_add(asset.blob.size);
-                for code in codes {
-                    *summary.codes.entry(code).or_default() += 1;
-                }
-                let name = work::new_name(&asset.blob.name, &fix);
-                if name != asset.blob.name {
-                    summary.add_rename(&asset.blob.name, &name);
-                }
-                if let Fix::Run(recipe) = &fix {
-                    self.programs.extend(tools::programs(recipe).map(str::to_owned));
-                }
-                self.example.get_or_insert_with(|| asset.blob.clone());
-                true
-            }
-        };
-        if counts {
-            summary.images = summary.images.saturating_add(asset.cost.images);
-            summary.frames = summary.frames.saturating_add(asset.cost.frames);
-        }
-    }
-}
-
-/// What to do about an asset.
-enum Choose {
-    /// Nothing: it is accepted, isn't an asset, or has no finding to fix.
-    Nothing,
-    /// These findings, by this fix.
-    Fix(Fix, Vec<Code>),
-    /// It would have to be encoded again, which the user does not want.
-    LeftOut,
-    /// No command can fix it because of this finding.
-    Unfixable(Code),
-}
-
-fn choose(args: &FixArgs, asset: &Asset, profile: &Profile) -> Choose {
-    let is_wanted = |code: Code| match &args.only {
-        Some(selectors) => selectors.iter().any(|selector| selector.selects(code)),
-        None => asset.findings.iter().any(|found| found.code == code && found.severity == Severity::Error),
-    };
-    let codes: Vec<_> =
-        asset.findings.iter().map(|finding| finding.code).filter(|code| is_wanted(*code)).collect();
-    // An asset that could not be judged is not fixed: what is wrong with it is not known.
-    if codes.is_empty() || matches!(asset.verdict, Verdict::Skip | Verdict::Unknown) {
-        return Choose::Nothing;
-    }
-    match fix(asset, profile, args.edges(), is_wanted) {
-        Ok(fix) if args.lossless_only && fix.effort() == Effort::Encode => Choose::LeftOut,
-        Ok(fix) => Choose::Fix(fix, codes),
-        Err(code) => Choose::Unfixable(code),
-    }
-}
-
 /// Fixes everything that can be fixed.
-async fn apply(args: &FixArgs, judged: Judged, example: Option<&Blob>, out: &mut impl Write) -> Result<Done> {
+async fn apply(
+    args: &FixArgs,
+    judged: Judged,
+    elsewhere: Option<Elsewhere>,
+    example: Option<&Blob>,
+    out: &mut impl Write,
+) -> Result<Done> {
     let mut done = Done::default();
     let Some(example) = example else { return Ok(done) };
-    let (place, parent) = place(args, &judged, example).await?;
+    let (place, parent) = place(args, &judged, elsewhere, example).await?;
     let work = WorkFolder::create(&parent)?;
     let assets = judged.assets()?;
     let fixer = Fixer {
@@ -299,14 +313,14 @@ async fn apply(args: &FixArgs, judged: Judged, example: Option<&Blob>, out: &mut
         work: work.path().to_owned(),
         place,
     };
-    let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from));
+    let jobs = args.jobs();
     // Patches wait for the service, programs for a core: so the cheap ones are not held back by the others.
     let mut stop = std::pin::pin!(interrupted());
     let fixes = stream::iter(assets.zip(0u64..)).filter_map(|(asset, number)| {
         let chosen = asset.map(|asset| {
             let asset = judged.rejudged(asset);
-            match choose(args, &asset, &judged.header.profile) {
-                Choose::Fix(fix, _) => Some((number, asset, fix)),
+            match choose(args, asset, &judged.header.profile) {
+                Choose::Fix(chosen) => Some((number, chosen)),
                 _ => None,
             }
         });
@@ -321,13 +335,13 @@ async fn apply(args: &FixArgs, judged: Judged, example: Option<&Blob>, out: &mut
     let mut results = std::pin::pin!(
         fixes
             .map(async |chosen| {
-                let (number, asset, fix) = chosen?;
-                let _permit = match fix {
-                    Fix::Brand(_) => None,
+                let (number, chosen) = chosen?;
+                let _permit = match chosen.fix {
+                    Fix::Brand(_) | Fix::Rename => None,
                     // It is never closed.
                     Fix::Run(_) => tools.acquire().await.ok(),
                 };
-                fixer.fix(number, asset, fix).await
+                fixer.fix(number, &chosen).await
             })
             .buffer_unordered(at_once)
     );
@@ -352,14 +366,36 @@ async fn apply(args: &FixArgs, judged: Judged, example: Option<&Blob>, out: &mut
 }
 
 /// Where the fixed assets go, and the folder for temporary files.
-async fn place(args: &FixArgs, judged: &Judged, example: &Blob) -> Result<(Place, PathBuf)> {
-    let backup = args.backup.as_ref().map(|folder| Originals::Folder(folder.clone()));
+async fn place(
+    args: &FixArgs,
+    judged: &Judged,
+    elsewhere: Option<Elsewhere>,
+    example: &Blob,
+) -> Result<(Place, PathBuf)> {
+    let source = match &judged.source {
+        AnySource::Container(container) => Some(Arc::clone(container)),
+        AnySource::Folder(_) => None,
+    };
+    if let Some(Elsewhere { container, names }) = elsewhere {
+        let place = ContainerPlace { container, source, to: Some(names), backup: None };
+        return Ok((Place::Container(Box::new(place)), std::env::temp_dir()));
+    }
     match (&judged.source, &args.out) {
-        (_, Some(out)) => Ok((Place::Folder(FolderPlace::open(out, Originals::Untouched)?), out.clone())),
-        (AnySource::Folder(folder), None) if args.in_place || backup.is_some() => {
+        (source, Some(out)) => {
+            let place = FolderPlace::open(out, Originals::Untouched)?;
+            if let AnySource::Folder(folder) = source {
+                place.check_outside(folder.root(), "--out")?;
+            }
+            Ok((Place::Folder(place), out.clone()))
+        }
+        (AnySource::Folder(folder), None) if args.in_place || args.backup.is_some() => {
             let root = folder.root().to_owned();
-            let originals = backup.unwrap_or(Originals::Beside);
-            Ok((Place::Folder(FolderPlace::open(&root, originals)?), root))
+            let originals = args.backup.clone().map_or(Originals::Beside, Originals::Folder);
+            let place = FolderPlace::open(&root, originals)?;
+            if args.backup.is_some() {
+                place.check_outside(&root, "--backup")?;
+            }
+            Ok((Place::Folder(place), root))
         }
         (AnySource::Folder(_), None) => Err(Error::new("--apply needs to know where the fixed files go")
             .with_hint(
@@ -371,7 +407,7 @@ async fn place(args: &FixArgs, judged: &Judged, example: &Blob) -> Result<(Place
                 None => None,
             };
             let parent = args.backup.clone().unwrap_or_else(std::env::temp_dir);
-            let place = ContainerPlace { container: Arc::clone(container), backup };
+            let place = ContainerPlace { container: Arc::clone(container), source, to: None, backup };
             place.check_protection(example).await?;
             Ok((Place::Container(Box::new(place)), parent))
         }

@@ -3,15 +3,15 @@
 use std::fs::{self, File, FileTimes};
 use std::io;
 use std::path::{Component, Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tempfile::{TempDir, TempPath};
 
+use crate::files::regular;
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Blob, BlobName};
+use crate::source::local::{WORK, is_work};
 
-/// The prefix of the folders for files that are being worked on.
-const WORK: &str = ".presync-fix-";
 /// The file in such a folder that is locked while a run uses it.
 const LOCK: &str = "lock";
 
@@ -58,16 +58,28 @@ impl FolderPlace {
         Ok(Self { root: create(root)?, originals })
     }
 
+    /// Checks that the source does not list what is written here: the next run would take it for more assets.
+    ///
+    /// # Errors
+    /// Returns an error that names the option `option`.
+    pub(super) fn check_outside(&self, source: &Path, option: &str) -> Result<()> {
+        let kept = match &self.originals {
+            Originals::Folder(folder) => folder,
+            Originals::Untouched | Originals::Beside => &self.root,
+        };
+        let inside = fs::canonicalize(source).is_ok_and(|source| kept.starts_with(source));
+        if !inside {
+            return Ok(());
+        }
+        // It may have been created just now; a folder with files stays.
+        let _ = fs::remove_dir(kept);
+        Err(Error::new(format!("{option} '{}' is in the source, which would list it, too", kept.display()))
+            .with_hint(format!("give {option} a folder outside of '{}'", source.display())))
+    }
+
     /// The path of a name below `root`. Its folder exists, and is not reached through a link that leads elsewhere.
     fn path(root: &Path, name: &str) -> std::result::Result<PathBuf, String> {
-        let relative = Path::new(name);
-        let plain = |part| matches!(part, Component::Normal(_));
-        // `a//b`, `./a` and `trail/` would be other names than the blob's.
-        let same =
-            relative.components().map(|part| part.as_os_str().len() + 1).sum::<usize>() == name.len() + 1;
-        if !relative.components().all(plain) || !same {
-            return Err("its name cannot be the name of a file in a folder".to_owned());
-        }
+        let relative = relative(name).ok_or("its name cannot be the name of a file in a folder")?;
         let path = root.join(relative);
         let failed = |error: io::Error| format!("its folder cannot be created: {}", reason(&error));
         if let Some(folder) = path.parent() {
@@ -82,21 +94,20 @@ impl FolderPlace {
         }
     }
 
-    /// Whether an earlier run has already put the fixed file of this blob in place.
+    /// The fixed file of this blob, if an earlier run has already put it in place.
     ///
     /// # Errors
     /// Returns why nothing may be written under that name.
-    pub(super) fn has(&self, blob: &Blob, name: &BlobName) -> std::result::Result<bool, String> {
+    pub(super) fn has(&self, blob: &Blob, name: &BlobName) -> std::result::Result<Option<PathBuf>, String> {
         let path = Self::path(&self.root, name.as_str())?;
         if !self.is_new(blob, name) {
-            return Ok(false);
+            return Ok(None);
         }
         match (fs::metadata(&path), blob.last_modified) {
-            (Err(error), _) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            (Err(error), _) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             // A fixed copy has the time of its original.
             (Ok(metadata), Some(time)) if metadata.modified().ok() == Some(SystemTime::from(time)) => {
-                self.keep_original(blob, name)?;
-                Ok(true)
+                Ok(Some(path))
             }
             _ => Err(format!("there is already another file '{}'", path.display())),
         }
@@ -127,7 +138,9 @@ impl FolderPlace {
             file.persist_noclobber(&target).map_err(|error| failed(error.error))?;
             self.keep_original(blob, name)?;
         } else {
-            new.set_permissions(fs::metadata(&target).map_err(failed)?.permissions()).map_err(failed)?;
+            let original = fs::metadata(&target).map_err(failed)?;
+            own(&new, &original);
+            new.set_permissions(original.permissions()).map_err(failed)?;
             new.sync_all().map_err(failed)?;
             // In this order: if the run dies in between, the original has two names, and none is lost.
             self.keep_original(blob, name)?;
@@ -138,12 +151,12 @@ impl FolderPlace {
 
     /// Gives the original the name that it is kept under, and takes it from its own place if the fixed file has another
     /// name.
-    fn keep_original(&self, blob: &Blob, name: &BlobName) -> std::result::Result<(), String> {
+    pub(super) fn keep_original(&self, blob: &Blob, name: &BlobName) -> std::result::Result<(), String> {
         let failed = |error: io::Error| format!("its original cannot be kept: {}", reason(&error));
-        let kept = match &self.originals {
+        let (root, kept) = match &self.originals {
             Originals::Untouched => return Ok(()),
-            Originals::Beside => Self::path(&self.root, &format!("{}.orig", blob.name))?,
-            Originals::Folder(folder) => Self::path(folder, blob.name.as_str())?,
+            Originals::Beside => (&self.root, Self::path(&self.root, &format!("{}.orig", blob.name))?),
+            Originals::Folder(folder) => (folder, Self::path(folder, blob.name.as_str())?),
         };
         let original = Self::path(&self.root, blob.name.as_str())?;
         match fs::hard_link(&original, &kept) {
@@ -155,7 +168,7 @@ impl FolderPlace {
                 }
             }
             // Another file system, or one without hard links.
-            Err(_) => copy(&original, &kept).map_err(failed)?,
+            Err(_) => copy(&original, &kept, root).map_err(failed)?,
         }
         match blob.name == *name {
             true => Ok(()),
@@ -164,13 +177,33 @@ impl FolderPlace {
     }
 }
 
-/// Copies a file whole or not at all, with its time.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let folder = to.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(WORK).tempfile_in(folder)?;
+/// The path of a name in a folder; `None` if no file can have exactly this name: `a//b`, `./a`, `../a`, `trail/`.
+pub(super) fn relative(name: &str) -> Option<&Path> {
+    let path = Path::new(name);
+    let is_plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+    let len = path.components().map(|part| part.as_os_str().len() + 1).sum::<usize>();
+    (is_plain && len == name.len() + 1).then_some(path)
+}
+
+/// Gives a file the owner of the original, as far as this user may.
+#[cfg(unix)]
+fn own(file: &File, original: &fs::Metadata) {
+    use std::os::unix::fs::MetadataExt;
+    let _ = std::os::unix::fs::fchown(file, Some(original.uid()), Some(original.gid()));
+}
+
+#[cfg(not(unix))]
+fn own(_: &File, _: &fs::Metadata) {}
+
+/// Copies a file whole or not at all, with its time, into a folder below `root`.
+fn copy(from: &Path, to: &Path, root: &Path) -> io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(WORK).tempfile_in(root)?;
+    // So that another run can tell it from that of a run that died.
+    file.as_file().lock()?;
     let mut original = File::open(from)?;
     io::copy(&mut original, &mut file)?;
     let metadata = original.metadata()?;
+    own(file.as_file(), &metadata);
     file.as_file().set_times(FileTimes::new().set_modified(metadata.modified()?))?;
     file.as_file().set_permissions(metadata.permissions())?;
     file.as_file().sync_all()?;
@@ -216,15 +249,24 @@ impl WorkFolder {
     }
 }
 
-/// Removes the folders of runs that died. What cannot be removed stays.
+/// How long a folder may be without its lock, which is created just after it.
+const UNLOCKED: Duration = Duration::from_secs(60);
+
+/// Removes what runs that died were working on. What cannot be removed stays.
 pub(super) fn remove_abandoned(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
-    for entry in entries.flatten() {
-        let is_ours = entry.file_name().to_string_lossy().starts_with(WORK)
-            && entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let lock = is_ours.then(|| File::open(entry.path().join(LOCK)).ok()).flatten();
-        if lock.is_some_and(|lock| lock.try_lock().is_ok()) {
-            let _ = fs::remove_dir_all(entry.path());
+    for entry in entries.flatten().filter(|entry| is_work(&entry.file_name())) {
+        let (path, Ok(metadata)) = (entry.path(), entry.metadata()) else { continue };
+        let is_free = |lock: &Path| regular::open(lock).is_ok_and(|(lock, _)| lock.try_lock().is_ok());
+        if metadata.is_file() && is_free(&path) {
+            let _ = fs::remove_file(path);
+        } else if metadata.is_dir() && is_free(&path.join(LOCK)) {
+            let _ = fs::remove_dir_all(path);
+        } else if metadata.is_dir()
+            && metadata.modified().ok().and_then(|time| time.elapsed().ok()) > Some(UNLOCKED)
+        {
+            // Only if it is empty.
+            let _ = fs::remove_dir(path);
         }
     }
 }

@@ -9,13 +9,13 @@ use bytes::Bytes;
 use super::container::ContainerPlace;
 use super::place::{FolderPlace, Put};
 use super::tools;
-use crate::examine::{Examination, Next};
+use crate::command::examine::examined;
 use crate::model::error::{Error, Result, reason};
-use crate::model::{Asset, Blob, BlobName, ByteRange, Facts, FourCc, Kind, ReadError, Reads, Verdict};
+use crate::model::{Asset, Blob, BlobName, ByteRange, Code, Facts, FourCc, Kind, ReadError, Reads, Verdict};
 use crate::probe::Want;
 use crate::report::fix::{Fixed, Outcome};
 use crate::rules::Profile;
-use crate::rules::fix::{Edges, Effort, Fix};
+use crate::rules::fix::{self, Edges, Effort, Fix};
 use crate::source::Reader;
 use crate::source::any::AnySource;
 use crate::source::local::LocalSource;
@@ -49,6 +49,39 @@ pub(super) struct Fixer {
     pub place: Place,
 }
 
+/// An asset, and what to do about it.
+pub(super) struct Chosen {
+    pub asset: Asset,
+    pub fix: Fix,
+    /// The findings that it fixes.
+    pub codes: Vec<Code>,
+}
+
+impl Chosen {
+    /// The name of the fixed asset, beside the original: the same, unless its format changes or its extension is to be
+    /// fixed.
+    pub(super) fn name(&self) -> BlobName {
+        let name = &self.asset.blob.name;
+        let of_recipe = match &self.fix {
+            // A JPEG may end in .jpeg or .JPG; only video formats change here.
+            Fix::Run(recipe) => recipe.extension.filter(|extension| *extension == "mp4"),
+            Fix::Brand(_) | Fix::Rename => None,
+        };
+        let of_content = || {
+            let is_wanted = self.codes.contains(&Code::ExtensionMismatch);
+            is_wanted.then(|| fix::fitting_extension(&self.asset)).flatten()
+        };
+        match (of_recipe.or_else(of_content), name.extension()) {
+            (Some(new), Some(extension)) if !extension.eq_ignore_ascii_case(new) => {
+                let stem = &name.as_str()[..name.as_str().len() - extension.len()];
+                BlobName::new(format!("{stem}{new}"))
+            }
+            (Some(new), None) => BlobName::new(format!("{name}.{new}")),
+            _ => name.clone(),
+        }
+    }
+}
+
 /// Why an asset was left as it is.
 enum Left {
     /// It can't be fixed, or the result isn't right.
@@ -64,53 +97,74 @@ impl Fixer {
     ///
     /// # Errors
     /// Returns an error if the run cannot go on.
-    pub(super) async fn fix(&self, number: u64, asset: Asset, fix: Fix) -> Result<Fixed> {
-        let name = new_name(&asset.blob.name, &fix);
-        let outcome = match self.try_fix(number, &asset, &fix, &name).await {
+    pub(super) async fn fix(&self, number: u64, chosen: &Chosen) -> Result<Fixed> {
+        let name = match &self.place {
+            Place::Folder(_) => chosen.name(),
+            Place::Container(container) => container.name(chosen.name()),
+        };
+        let outcome = match self.try_fix(number, chosen, &name).await {
             Ok(Put::New { bytes }) => Outcome::Fixed { bytes },
             Ok(Put::Already) => Outcome::Already,
             Err(Left::Failed(why)) => Outcome::Failed(why),
             Err(Left::Unreachable(why)) => Outcome::Unreachable(why),
             Err(Left::Broken(error)) => return Err(error),
         };
-        Ok(Fixed { name: asset.blob.name.clone(), new_name: name, effort: fix.effort(), outcome })
+        let (name, new_name) = (chosen.asset.blob.name.clone(), name);
+        Ok(Fixed { name, new_name, effort: chosen.fix.effort(), outcome })
     }
 
-    async fn try_fix(
-        &self,
-        number: u64,
-        asset: &Asset,
-        fix: &Fix,
-        name: &BlobName,
-    ) -> std::result::Result<Put, Left> {
+    async fn try_fix(&self, number: u64, chosen: &Chosen, name: &BlobName) -> std::result::Result<Put, Left> {
+        let blob = &chosen.asset.blob;
+        let work = || Folder::create(self.work.join(number.to_string())).map_err(unwritable);
         match &self.place {
             Place::Folder(folder) => {
-                if folder.has(&asset.blob, name).map_err(Left::Failed)? {
+                if let Some(fixed) = folder.has(blob, name).map_err(Left::Failed)? {
+                    self.check_fixed(&fixed).await?;
+                    // A run that was killed may have ended just before.
+                    folder.keep_original(blob, name).map_err(Left::Unreachable)?;
                     return Ok(Put::Already);
                 }
-                let work = Folder::create(self.work.join(number.to_string())).map_err(unwritable)?;
-                let input = self.fetch(&asset.blob, &work.0).await?;
-                let output = self.fixed(asset, fix, &work.0, input).await?;
-                folder.put(&asset.blob, name, &output).map_err(Left::Unreachable)
-            }
-            Place::Container(container) => {
-                if container.has(&asset.blob, name).await.map_err(unreadable)? {
-                    return Ok(Put::Already);
-                }
-                if let (Fix::Brand(brand), None) = (fix, &container.backup) {
-                    return self.patch(container, asset, *brand).await;
-                }
-                let work = Folder::create(self.work.join(number.to_string())).map_err(unwritable)?;
-                let input = self.fetch(&asset.blob, &work.0).await?;
-                container.keep_original(&asset.blob, &input).map_err(Left::Unreachable)?;
-                match fix {
-                    Fix::Brand(brand) => self.patch(container, asset, *brand).await,
-                    Fix::Run(_) => {
-                        let output = self.fixed(asset, fix, &work.0, input).await?;
-                        container.put(&asset.blob, name, &output).await.map_err(unreadable)
+                let work = work()?;
+                let input = self.fetch(blob, &work.0).await?;
+                let output = self.fixed(chosen, &work.0, input).await?;
+                if let AnySource::Folder(source) = &self.source {
+                    let now = Reader::find(source, &blob.name).await.map_err(unreadable)?;
+                    if now.is_none_or(|now| now.etag != blob.etag) {
+                        return Err(unreadable(ReadError::Changed));
                     }
                 }
+                folder.put(blob, name, &output).map_err(Left::Unreachable)
             }
+            Place::Container(container) => {
+                if container.has(blob, name).await.map_err(unreadable)? {
+                    return Ok(Put::Already);
+                }
+                let properties = container.properties(blob, name).await.map_err(unreadable)?;
+                let is_copied =
+                    container.source.is_some() && !properties.is_keyed && !matches!(chosen.fix, Fix::Run(_));
+                if is_copied && container.backup.is_none() {
+                    let head = self.head(chosen).await?;
+                    return container.patch(blob, name, &properties, head).await.map_err(unreadable);
+                }
+                let work = work()?;
+                let input = self.fetch(blob, &work.0).await?;
+                container.keep_original(blob, &input).map_err(Left::Unreachable)?;
+                if is_copied {
+                    let head = self.head(chosen).await?;
+                    return container.patch(blob, name, &properties, head).await.map_err(unreadable);
+                }
+                let output = self.fixed(chosen, &work.0, input).await?;
+                container.put(blob, name, &properties, &output).await.map_err(unreadable)
+            }
+        }
+    }
+
+    /// Checks that a file with the time of its original, as a fixed copy has, is accepted.
+    async fn check_fixed(&self, file: &Path) -> std::result::Result<(), Left> {
+        let folder = file.parent().unwrap_or(Path::new("."));
+        match self.judge(folder, file).await?.verdict {
+            Verdict::Accept => Ok(()),
+            _ => Err(Left::Failed(format!("there is already another file '{}'", file.display()))),
         }
     }
 
@@ -118,13 +172,13 @@ impl Fixer {
     /// same.
     async fn fixed(
         &self,
-        asset: &Asset,
-        fix: &Fix,
+        chosen: &Chosen,
         work: &Path,
         input: PathBuf,
     ) -> std::result::Result<PathBuf, Left> {
         let before = self.judge(work, &input).await?;
-        let output = match fix {
+        let output = match &chosen.fix {
+            Fix::Rename => return Ok(input),
             Fix::Brand(brand) => {
                 set_brand(&input, *brand).map_err(unwritable)?;
                 input
@@ -137,7 +191,7 @@ impl Fixer {
             }
         };
         let after = self.judge(work, &output).await?;
-        self.check(asset, &before, &after, fix.effort()).map_err(Left::Failed)?;
+        self.check(chosen, &before, &after).map_err(Left::Failed)?;
         Ok(output)
     }
 
@@ -165,41 +219,24 @@ impl Fixer {
         let source = LocalSource::open(folder).map_err(Left::Broken)?;
         let found = Reader::find(&source, &BlobName::new(name)).await.map_err(unreadable)?;
         let blob = found.ok_or_else(|| Left::Failed("the program wrote no file".to_owned()))?;
-        self.judge_with(&source, blob, |_, bytes| bytes).await
+        self.judged(&AnySource::Folder(source), blob, |_, bytes| bytes).await
     }
 
     /// Judges a blob as if `edit` had changed the bytes of each range that is read.
-    async fn judge_with(
+    async fn judged(
         &self,
-        source: &impl Reader,
+        source: &AnySource,
         blob: Blob,
-        edit: impl Fn(ByteRange, Bytes) -> Bytes,
+        edit: impl FnMut(ByteRange, Bytes) -> Bytes,
     ) -> std::result::Result<Asset, Left> {
         let want = Want { dimensions: true, ..Want::default() };
-        let (mut examination, mut next) = Examination::begin(blob, want, None);
-        loop {
-            next = match next {
-                Next::Read(range) => {
-                    let (blob, reads) = examination.blob_and_reads();
-                    let answer = source.read(blob, range, reads).await;
-                    examination.bytes(answer.map(|bytes| edit(range, bytes))).map_err(Left::Broken)?
-                }
-                Next::Find => {
-                    let found = source.find(&examination.blob().name).await;
-                    examination.found(found).map_err(Left::Broken)?
-                }
-                Next::Judge(content) => return Ok(examination.judge(content, &self.profile)),
-            };
-        }
+        let (examination, content) = examined(source, blob, want, edit).await.map_err(Left::Broken)?;
+        Ok(examination.judge(content, &self.profile))
     }
 
-    /// Sets the major brand of a blob without moving its content.
-    async fn patch(
-        &self,
-        container: &ContainerPlace,
-        asset: &Asset,
-        FourCc(brand): FourCc,
-    ) -> std::result::Result<Put, Left> {
+    /// The first bytes of the fixed blob, of which the service copies the rest.
+    async fn head(&self, Chosen { asset, fix, .. }: &Chosen) -> std::result::Result<Bytes, Left> {
+        let Fix::Brand(FourCc(brand)) = fix else { return Ok(Bytes::new()) };
         let mut blob = asset.blob.clone();
         let range = ByteRange::new(0, HEAD.min(blob.size));
         let head = self.source.read(&mut blob, range, &mut Reads::default()).await.map_err(unreadable)?;
@@ -209,27 +246,28 @@ impl Fixer {
         });
         let at = at.map_err(|_| no_brand())? as usize;
         let mut head = head.get(..at + brand.len()).ok_or_else(no_brand)?.to_vec();
-        head[at..].copy_from_slice(&brand);
-        let after =
-            self.judge_with(&self.source, blob.clone(), |range, bytes| overlaid(&head, range, bytes)).await?;
-        self.check(asset, asset, &after, Effort::Patch).map_err(Left::Failed)?;
-        container.patch(&blob, head.into()).await.map_err(unreadable)
+        head[at..].copy_from_slice(brand);
+        let after = self.judged(&self.source, blob, |range, bytes| overlaid(&head, range, bytes)).await?;
+        let chosen = Chosen { asset: asset.clone(), fix: fix.clone(), codes: vec![Code::MajorBrand] };
+        self.check(&chosen, asset, &after).map_err(Left::Failed)?;
+        Ok(head.into())
     }
 
-    /// Checks that the result is accepted and shows the same as the original.
-    fn check(
-        &self,
-        asset: &Asset,
-        before: &Asset,
-        after: &Asset,
-        effort: Effort,
-    ) -> std::result::Result<(), String> {
+    /// Checks that the result is accepted, without the findings that were to be fixed, and shows the same as the original.
+    fn check(&self, chosen: &Chosen, before: &Asset, after: &Asset) -> std::result::Result<(), String> {
+        // The file that was judged has a name of its own.
+        let of_content = |code: &&Code| !matches!(code, Code::ExtensionMismatch | Code::ContentType);
+        let has = |code: &Code| after.findings.iter().find(|finding| finding.code == *code);
+        let left = chosen.codes.iter().filter(of_content).find_map(has);
         if after.verdict != Verdict::Accept {
             let why = after.findings.first().map_or("it isn't an asset", |finding| &finding.message);
             return Err(format!("the result would still be left out: {why}"));
         }
-        match asset.kind {
-            Kind::Video => same_video(&before.facts, &after.facts, effort),
+        if let Some(finding) = left {
+            return Err(format!("the result still has the finding {}: {}", finding.code, finding.message));
+        }
+        match chosen.asset.kind {
+            Kind::Video => same_video(&before.facts, &after.facts, chosen.fix.effort()),
             _ => self.same_size(&before.facts, &after.facts),
         }
     }
@@ -261,7 +299,7 @@ fn same_video(before: &Facts, after: &Facts, effort: Effort) -> std::result::Res
     let frames = match effort {
         // Encoding writes what the edit list presents, unless that is nothing.
         Effort::Encode => before.frames_presented.filter(|frames| *frames > 0).or(before.frames),
-        Effort::Patch | Effort::Lossless => before.frames,
+        Effort::Rename | Effort::Patch | Effort::Lossless => before.frames,
     };
     if let (Some(frames), Some(new)) = (frames, after.frames)
         && frames != new
@@ -275,20 +313,6 @@ fn same_video(before: &Facts, after: &Facts, effort: Effort) -> std::result::Res
         return Err(format!("the result lasts {new:.2} s instead of {duration:.2} s"));
     }
     Ok(())
-}
-
-/// The name of the fixed asset: the same, unless its format changes.
-pub(super) fn new_name(name: &BlobName, fix: &Fix) -> BlobName {
-    let Fix::Run(recipe) = fix else { return name.clone() };
-    match (recipe.extension, name.extension()) {
-        // A JPEG may end in .jpeg or .JPG; only video formats change here.
-        (Some("mp4"), Some(extension)) if !extension.eq_ignore_ascii_case("mp4") => {
-            let stem = &name.as_str()[..name.as_str().len() - extension.len()];
-            BlobName::new(format!("{stem}mp4"))
-        }
-        (Some("mp4"), None) => BlobName::new(format!("{name}.mp4")),
-        _ => name.clone(),
-    }
 }
 
 /// The name's extension, if it is safe to pass to a program.

@@ -61,6 +61,7 @@ mod tests {
             verdict,
             cost: Cost::default(),
             synced: None,
+            earlier: None,
             findings: Vec::new(),
             skipped: None,
             reads: Reads::default(),

@@ -5,13 +5,11 @@ mod basenames;
 mod folders;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::error::Error;
 use crate::model::{Code, Origin, QuotaKind, Totals};
-use crate::plan::{Summary, TopFolders};
-use crate::rules::Profile;
+use crate::plan::{FindingChanges, RunHeader, Summary, TopFolders};
 
 pub use basenames::{ContainerBasenames, ProjectBasenames, SharedBasename, SharedBasenames};
 pub use folders::{FolderCounts, worst};
@@ -42,8 +40,8 @@ pub struct Container {
     pub origin: Origin,
     /// The profile's name, as given.
     pub profile: String,
-    /// The profile; `None` if it could not be loaded.
-    pub rules: Option<Arc<Profile>>,
+    /// What is known before its first asset; `None` if it was not opened.
+    pub header: Option<RunHeader>,
     /// The project that it syncs into.
     pub project: Option<String>,
     /// The index of a container that lists all of its blobs too, where they count.
@@ -54,6 +52,8 @@ pub struct Container {
     pub notes: Vec<String>,
     /// The plan that was written.
     pub plan: Option<PathBuf>,
+    /// Where its assets can be read: the plan, or an incomplete one.
+    pub rows: Option<PathBuf>,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -155,6 +155,44 @@ impl Audit {
             (code, counts.filter(|found| found.0 == code).map(|found| found.1).sum::<u64>())
         };
         Code::ALL.iter().map(|code| of(*code)).filter(|found| found.1 > 0).collect()
+    }
+
+    /// Findings that only warn.
+    pub fn warnings(&self) -> u64 {
+        self.summaries().map(|summary| summary.warnings).sum()
+    }
+
+    /// How findings have changed since the last audit; `None` if there was none. Those of containers that it did not
+    /// have are new.
+    pub fn changes(&self) -> Option<FindingChanges> {
+        let mut sum = FindingChanges::default();
+        let mut is_again = false;
+        for summary in self.summaries() {
+            match summary.changes.as_ref().and_then(|changes| changes.findings.clone()) {
+                Some(findings) => {
+                    is_again = true;
+                    sum.add_all(findings);
+                }
+                None => sum.add_new(&summary.findings),
+            }
+        }
+        is_again.then_some(sum)
+    }
+
+    /// All findings as new ones, for an audit without an earlier one.
+    pub fn all_new(&self) -> FindingChanges {
+        let mut sum = FindingChanges::default();
+        self.summaries().for_each(|summary| sum.add_new(&summary.findings));
+        sum
+    }
+
+    /// The containers that were listed to their end and have no blobs.
+    pub fn empty(&self) -> impl Iterator<Item = &Container> {
+        let is_empty = |container: &&Container| match &container.outcome {
+            ContainerOutcome::Complete(summary) => summary.totals.listed == 0,
+            _ => false,
+        };
+        self.containers.iter().filter(is_empty)
     }
 
     /// Whether every container was fully examined.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::model::Admit;
 use crate::plan::audit::{Audit, Container, FolderCounts, SharedBasenames, Together};
 use crate::plan::{Folder, FolderSum};
+use crate::report::changes::{ChangesRecord, FindingChangesRecord};
 use crate::report::json::CodeCounts;
 use crate::report::record::{FORMAT_VERSION, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord};
 
@@ -22,6 +23,11 @@ struct AuditDocument<'a> {
     left_out: &'a [String],
     totals: TotalsRecord,
     findings_by_code: CodeCounts<'a>,
+    /// How findings have changed since the last audit; absent if there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<FindingChangesRecord<'a>>,
+    /// Names of the containers without a blob.
+    empty: Vec<&'a str>,
     worst_prefixes: Vec<FolderRecord<'a>>,
     /// The remaining prefixes with assets that will not sync.
     more_prefixes: MoreRecord,
@@ -54,6 +60,9 @@ struct ContainerRecord<'a> {
     totals: Option<TotalsRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     findings_by_code: Option<CodeCounts<'a>>,
+    /// The changes since the last audit; absent if it did not have the container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<ChangesRecord<'a>>,
 }
 
 #[derive(Serialize)]
@@ -112,6 +121,7 @@ struct TogetherRecord {
 /// Writes the document.
 pub(super) fn write(audit: &Audit, out: &mut impl Write) -> io::Result<()> {
     let findings = audit.findings();
+    let changes = audit.changes();
     let names = ContainerNames(&audit.containers);
     let document = AuditDocument {
         format_version: FORMAT_VERSION,
@@ -125,6 +135,8 @@ pub(super) fn write(audit: &Audit, out: &mut impl Write) -> io::Result<()> {
         left_out: &audit.left_out,
         totals: TotalsRecord::new(&audit.totals(), audit.elapsed.as_secs_f64()),
         findings_by_code: CodeCounts(&findings),
+        findings: changes.as_ref().map(FindingChangesRecord::new),
+        empty: audit.empty().map(|container| container.name.as_str()).collect(),
         worst_prefixes: audit.worst.top().iter().map(|folder| names.folder(folder)).collect(),
         more_prefixes: MoreRecord { count: audit.worst.more, left_out: audit.worst.rest.weight() },
         duplicates: DuplicatesRecord {
@@ -140,8 +152,11 @@ pub(super) fn write(audit: &Audit, out: &mut impl Write) -> io::Result<()> {
 impl<'a> ContainerRecord<'a> {
     fn new(container: &'a Container, names: &ContainerNames<'a>) -> Self {
         let summary = container.outcome.summary();
-        let quota =
-            summary.map(|summary| QuotaRecord::new(Admit::Listing, container.rules.as_deref(), summary));
+        let header = container.header.as_ref();
+        let admit = header.map_or(Admit::Listing, |header| header.admit);
+        let rules = header.map(|header| header.profile.as_ref());
+        let quota = summary.map(|summary| QuotaRecord::new(admit, rules, summary));
+        let changes = summary.and_then(|summary| Some((summary.changes.as_ref()?, &summary.totals)));
         let elapsed = container.elapsed.as_secs_f64();
         Self {
             name: &container.name,
@@ -159,6 +174,7 @@ impl<'a> ContainerRecord<'a> {
             quota,
             totals: summary.map(|summary| TotalsRecord::new(&summary.totals, elapsed)),
             findings_by_code: summary.map(|summary| CodeCounts(&summary.findings)),
+            changes: changes.map(|(changes, totals)| ChangesRecord::new(changes, totals)),
         }
     }
 }

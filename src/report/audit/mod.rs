@@ -1,24 +1,57 @@
-//! The summary of an audit.
+//! The report of an audit, in every format. Formats with a row for each asset read the containers' plans.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
+use std::path::Path;
 
+use crate::model::error::Result;
 use crate::plan::audit::Audit;
-use crate::report::TextOrJson;
+use crate::plan_file::TableWriter;
+use crate::report::{Format, Out, csv, github, json as assets, junit, markdown, sarif, written};
 
+mod html;
 mod json;
+pub(in crate::report) mod rows;
 mod table;
 mod text;
 
-/// Writes the summary to `out`. `width` is the maximum number of columns for text. Text has ANSI styles; `out` should
+/// Writes the report to `out`. `width` is the maximum number of columns for text. Text has ANSI styles; `out` should
 /// strip them if they are not wanted.
 ///
 /// # Errors
-/// Returns an error if the summary cannot be written.
-pub fn write(format: TextOrJson, audit: &Audit, out: impl Write, width: usize) -> io::Result<()> {
-    let mut out = BufWriter::new(out);
+/// Returns an error if a container's plan cannot be read, or if the report cannot be written.
+pub fn write(format: Format, audit: &Audit, out: impl Write + Send + 'static, width: usize) -> Result<()> {
+    let mut out: Out = BufWriter::with_capacity(64 << 10, Box::new(out));
     match format {
-        TextOrJson::Text => text::AuditText::new(audit, &mut out, width).write()?,
-        TextOrJson::Json => json::write(audit, &mut out)?,
+        Format::Text => written(|| {
+            text::AuditText::new(audit, &mut out, width).write()?;
+            out.flush()
+        }),
+        Format::Json => written(|| {
+            json::write(audit, &mut out)?;
+            out.flush()
+        }),
+        Format::Jsonl => assets::audit_lines(audit, out),
+        Format::Csv => csv::audit(audit, out),
+        // A table is written by itself, because its file is not a stream.
+        Format::Parquet => Ok(()),
+        Format::Junit => junit::audit(audit, out),
+        Format::Sarif => sarif::audit(audit, out),
+        Format::Github => github::audit(audit, out),
+        Format::Html => html::write(audit, out),
+        Format::Markdown => markdown::audit(audit, out),
     }
-    out.flush()
+}
+
+/// Writes the assets of all containers as one Parquet file: the columns of plans, and the container.
+///
+/// # Errors
+/// Returns an error if a container's plan cannot be read, or if the file cannot be written.
+pub fn table(audit: &Audit, path: &Path) -> Result<()> {
+    let mut table = TableWriter::create(path)?;
+    for container in &audit.containers {
+        for asset in rows::assets(audit, container)? {
+            table.add(&container.name, &asset?)?;
+        }
+    }
+    table.finish(audit.is_complete())
 }

@@ -2,12 +2,14 @@
 
 use std::io::{self, Write};
 
+use super::rows;
 use super::table::{self, and_more};
 use crate::model::{Severity, Totals};
 use crate::plan::FolderSum;
 use crate::plan::audit::{Audit, ContainerOutcome};
-use crate::report::layout::{MAX_WIDTH, MIN_WIDTH, bytes, counted, cut, number, shown};
+use crate::report::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, counted, cut, number, shown};
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
+use crate::report::{changes, next};
 use crate::rules;
 
 /// The most containers listed with the cause of their failure.
@@ -34,11 +36,21 @@ impl<'a, W: Write> AuditText<'a, W> {
         self.causes()?;
         table::write(&mut self.out, self.audit, self.width)?;
         self.notes()?;
+        if let Some(changes) = self.audit.changes() {
+            writeln!(self.out, "{BOLD}Since the last audit{BOLD:#}")?;
+            changes::findings_text(&mut self.out, &changes, self.width)?;
+            writeln!(self.out)?;
+        }
         self.findings()?;
         self.folders()?;
         self.duplicates()?;
         self.together()?;
-        self.closing()
+        self.closing()?;
+        let steps = next::after_audit(self.audit);
+        if !steps.is_empty() {
+            writeln!(self.out, "\n{BOLD}Next{BOLD:#}")?;
+        }
+        steps.iter().try_for_each(|(label, text)| layout::wrapped(&mut self.out, label, text, self.width))
     }
 
     fn sums(&mut self) -> io::Result<()> {
@@ -60,6 +72,10 @@ impl<'a, W: Write> AuditText<'a, W> {
             let count = format!("{:>digits$}", number(count));
             let gap = if note.is_empty() { "" } else { "  " };
             writeln!(self.out, "  {label:<10}  {style}{count}{style:#}{gap}{DIM}{note}{DIM:#}")?;
+        }
+        if let Some(line) = rows::empty(self.audit) {
+            let line = cut(&line, self.width - 14);
+            writeln!(self.out, "  {:<10}  {UNKNOWN}{line}{UNKNOWN:#}", "empty")?;
         }
         if !self.audit.left_out.is_empty() {
             let names: Vec<_> = self.audit.left_out.iter().map(|name| shown(name)).collect();

@@ -117,6 +117,7 @@ mod tests {
             verdict: if fits { Verdict::Accept } else { Verdict::Reject },
             cost: Cost { images: 1, frames: 0 },
             synced: None,
+            earlier: None,
             findings: if fits { Vec::new() } else { vec![Finding::new(Code::ImageQuota, "none is left")] },
             skipped: None,
             reads: Reads::default(),

@@ -9,8 +9,8 @@ use super::distributions::{Distribution, Distributions};
 use super::findings::{FindingRow, Findings};
 use super::folders::{FolderRow, FolderTree};
 use crate::model::{Code, Gauge, Kind, Totals};
-use crate::plan::{MAX_BASENAMES, RunHeader, Summary};
-use crate::report::layout::{number, verdict};
+use crate::plan::{RunHeader, Summary};
+use crate::report::layout::{self, number, verdict};
 use crate::report::next::{if_fixed, next_steps};
 use crate::report::record::ToolRecord;
 use crate::report::shown;
@@ -133,10 +133,8 @@ fn notes(header: &RunHeader, summary: &Summary) -> Vec<String> {
         let listed = number(summary.totals.listed);
         format!("Incomplete: {}. Only the first {listed} entries were judged.", shown(why))
     });
-    let compared = (!summary.basenames_compared)
-        .then(|| format!("Only the first {} basenames were compared.", number(MAX_BASENAMES as u64)));
     let assumptions = header.profile.assumptions.iter().map(|text| format!("Assumed: {}", shown(text)));
-    incomplete.into_iter().chain(compared).chain(assumptions).collect()
+    incomplete.into_iter().chain(layout::notes(summary)).chain(assumptions).collect()
 }
 
 fn quota<'a>(header: &RunHeader, summary: &Summary, curve: &'a QuotaCurve) -> QuotaData<'a> {

@@ -110,6 +110,7 @@ mod tests {
             verdict: Verdict::Reject,
             cost: Cost { images: 1, frames: 0 },
             synced: None,
+            earlier: None,
             findings,
             skipped: None,
             reads: Reads::default(),

@@ -232,6 +232,7 @@ mod tests {
             verdict,
             cost: Cost { images: 1, frames: 0 },
             synced: None,
+            earlier: None,
             findings: match verdict {
                 Verdict::Reject => vec![Finding::new(Code::ExifOrientation, "it is 6")],
                 _ => Vec::new(),

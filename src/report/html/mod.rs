@@ -22,6 +22,8 @@ use document::{PageData, PageParts};
 use findings::Findings;
 use folders::FolderTree;
 
+pub(super) use page::{escaped, hash};
+
 use super::{Out, written};
 use crate::model::error::Result;
 use crate::model::{Asset, Code, Verdict};

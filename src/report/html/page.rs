@@ -41,12 +41,12 @@ pub(super) fn write(out: &mut impl Write, data: &PageData<'_>) -> io::Result<()>
 }
 
 /// A hash source for the Content Security Policy (CSP Level 3, 2.3.1).
-pub(super) fn hash(text: &str) -> String {
+pub(in crate::report) fn hash(text: &str) -> String {
     format!("sha256-{}", BASE64.encode(Sha256::digest(text)))
 }
 
 /// Escapes text between tags.
-pub(super) fn escaped(text: &str) -> String {
+pub(in crate::report) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

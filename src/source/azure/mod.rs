@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,6 +38,7 @@ mod said;
 mod send;
 mod session;
 mod sign;
+mod trial;
 mod write;
 
 pub use account::{MAX_CONTAINERS, containers};
@@ -49,7 +50,8 @@ pub use list_page::{Page, parse as parse_page};
 pub use requests::ApiVersion;
 pub use retry::Retry;
 pub use session::Session;
-pub(crate) use write::Content;
+pub(crate) use trial::{Protection, unprotected};
+pub(crate) use write::{Content, Properties, Target};
 
 use answer::Version;
 use cursor::Cursor;
@@ -115,6 +117,8 @@ pub struct AzureSource {
     limiter: Arc<Limiter>,
     refusals: Refusals,
     options: Options,
+    /// Whether a blob has been written.
+    has_written: AtomicBool,
     /// CPU time of [`parsing`](Self::parsing), in nanoseconds.
     parsing: AtomicU64,
 }
@@ -153,7 +157,8 @@ impl AzureSource {
             Requests::new(&url, endpoint.authority(), &credential.authorization, options.api_version)?;
         let limiter = session.limiter(url.endpoint());
         let (refusals, parsing) = (Refusals::default(), AtomicU64::new(0));
-        Ok(Self { url, credential, endpoint, requests, limiter, refusals, options, parsing })
+        let has_written = AtomicBool::new(false);
+        Ok(Self { url, credential, endpoint, requests, limiter, refusals, options, has_written, parsing })
     }
 
     /// Describes the source for reports.

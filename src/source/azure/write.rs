@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use azure_core::hmac::hmac_sha256;
@@ -17,6 +18,7 @@ use url::form_urlencoded;
 
 use super::AzureSource;
 use super::auth::Authorization;
+use super::encryption::EncryptionKey;
 use super::failure::Failure;
 use super::http::{Length, MAX_ERROR_BYTES};
 use super::requests::value;
@@ -39,8 +41,14 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(300);
 /// How long a source's SAS is valid, in minutes.
 const SAS_MINUTES: i64 = 60;
 
+/// What a credential needs to replace blobs. Tags are data of their own ("Set Blob Tags", Authorization).
+pub(super) const ROLE_HINT: &str = "writing needs the role Storage Blob Data Contributor (for blobs with tags, Storage Blob Data Owner), or a SAS \
+     with the permissions rwlt";
+
 /// The metadata with the ETag of the original of a fixed blob that has another name.
-const FIXED_FROM: &str = "x-ms-meta-presync_fixed_from";
+pub(crate) const FIXED_FROM: &str = "x-ms-meta-presync_fixed_from";
+/// The header with the encryption scope of a blob.
+const SCOPE: &str = "x-ms-encryption-scope";
 
 /// The properties that replacing a blob would reset, each with the header that sets it ("Put Block List").
 const PROPERTIES: [(&str, &str); 5] = [
@@ -51,14 +59,36 @@ const PROPERTIES: [(&str, &str); 5] = [
     ("content-disposition", "x-ms-blob-content-disposition"),
 ];
 
-/// What a blob keeps when its content is replaced.
+/// What a blob keeps when its content is replaced or copied.
+#[derive(Clone, Default)]
 pub(crate) struct Properties {
     headers: HeaderMap,
     /// Whether the service keeps old versions of the blob.
     pub is_versioned: bool,
+    /// Whether it is encrypted with a key of the client, so that the service cannot copy its content by itself.
+    pub is_keyed: bool,
+    /// Why its content cannot be replaced.
+    pub locked: Option<&'static str>,
 }
 
 impl Properties {
+    /// Sets the content type.
+    pub(crate) fn with_content_type(mut self, media_type: &'static str) -> Self {
+        self.headers.insert(PROPERTIES[0].1, HeaderValue::from_static(media_type));
+        self
+    }
+
+    /// What a blob of another account can have: encryption scopes belong to an account.
+    pub(crate) fn elsewhere(mut self) -> Self {
+        self.headers.remove(SCOPE);
+        self
+    }
+
+    /// The headers that set the properties, for a script.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
+    }
+
     /// Whether the blob was written from this version of `original`, under another name.
     pub(crate) fn is_fixed_from(&self, original: &Blob) -> bool {
         let etag = self.headers.field(FIXED_FROM);
@@ -68,10 +98,19 @@ impl Properties {
 
 /// The content of a blob that is written.
 pub(crate) enum Content<'a> {
-    /// These bytes, then the rest of the blob that is replaced, copied by the service.
-    Head(Bytes),
+    /// These bytes, then the rest of the original in this container, copied by the service.
+    Head(Bytes, &'a AzureSource),
     /// A whole file.
     File(&'a Path),
+}
+
+/// Which blob is written.
+#[derive(Clone, Copy)]
+pub(crate) enum Target<'a> {
+    /// The original itself, if it is still the listed version.
+    Original,
+    /// Another blob, which must not exist yet.
+    New(&'a BlobName),
 }
 
 impl AzureSource {
@@ -91,6 +130,16 @@ impl AzureSource {
                 "it isn't a block blob, so its content cannot be replaced".into(),
             ));
         }
+        let is = |name: &'static str, value: &str| {
+            given.field(name).is_some_and(|field| field.eq_ignore_ascii_case(value))
+        };
+        let locked = if is("x-ms-lease-status", "locked") {
+            Some("it has a lease, so it cannot be replaced: break the lease, or write elsewhere with --to")
+        } else if is("x-ms-legal-hold", "true") || is("x-ms-immutability-policy-mode", "locked") {
+            Some("a legal hold or an immutability policy protects it: write elsewhere with --to")
+        } else {
+            None
+        };
         let mut headers = HeaderMap::new();
         let renamed = |(from, to): &(&str, &'static str)| {
             Some((HeaderName::from_static(to), given.get(*from)?.clone()))
@@ -98,7 +147,7 @@ impl AzureSource {
         headers.extend(PROPERTIES.iter().filter_map(renamed).map(|(name, value)| (Some(name), value)));
         let is_kept = |name: &HeaderName| {
             name.as_str().starts_with("x-ms-meta-")
-                || name == "x-ms-encryption-scope"
+                || name == SCOPE
                 // A tier that the account's default decides must go on following it.
                 || (name == "x-ms-access-tier" && given.get("x-ms-access-tier-inferred").is_none())
         };
@@ -108,13 +157,26 @@ impl AzureSource {
         if given.field("x-ms-tag-count").is_some_and(|count| count != "0") {
             headers.insert("x-ms-tags", self.tags(&blob.name).await?);
         }
-        Ok(Properties { headers, is_versioned: given.contains_key("x-ms-version-id") })
+        Ok(Properties {
+            headers,
+            is_versioned: given.contains_key("x-ms-version-id"),
+            is_keyed: given.contains_key("x-ms-encryption-key-sha256"),
+            locked,
+        })
     }
 
     /// The tags of a blob as `x-ms-tags` takes them.
     async fn tags(&self, name: &BlobName) -> Result<HeaderValue, ReadError> {
         let target = format!("{}?comp=tags", self.requests.path_of(name));
-        let (_, body) = self.exchange(Method::GET, target, &HeaderMap::new(), Bytes::new()).await?;
+        let (_, body) =
+            self.exchange(Method::GET, target, &HeaderMap::new(), Bytes::new()).await.map_err(|error| match error {
+                ReadError::Fatal(_) => ReadError::Unreadable(
+                    "it has tags, and the credential may not read them, so they cannot be kept: the role Storage Blob \
+                     Data Owner may, and a SAS with the permission t"
+                        .into(),
+                ),
+                error => error,
+            })?;
         let body = String::from_utf8_lossy(&body);
         let mut tags = form_urlencoded::Serializer::new(String::new());
         for tag in body.split("<Tag>").skip(1) {
@@ -130,8 +192,7 @@ impl AzureSource {
         header(tags.finish())
     }
 
-    /// Writes the blob `name`: in place of `original` if it has that name, else as a new blob. `original` must still
-    /// be the listed version.
+    /// Writes a blob that was fixed from `original`.
     ///
     /// # Errors
     /// Returns an error if the original has changed, another blob has the name, or the service refuses to write. The
@@ -139,18 +200,27 @@ impl AzureSource {
     pub(crate) async fn write(
         &self,
         original: &Blob,
-        name: &BlobName,
+        target: Target<'_>,
         properties: &Properties,
         content: Content<'_>,
     ) -> Result<(), ReadError> {
-        let blocks = match content {
-            Content::Head(head) => self.copy_with_head(original, name, head).await?,
-            Content::File(file) => self.upload(name, file).await?,
+        let name = match target {
+            Target::Original => &original.name,
+            Target::New(name) => name,
         };
+        let mut key = HeaderMap::new();
+        if let (true, Some(own)) = (properties.is_keyed, self.credential.encryption()) {
+            own.add_to(&mut key);
+        }
         let mut headers = properties.headers.clone();
-        match &original.etag {
-            Some(etag) if original.name == *name => headers.insert(IF_MATCH, quoted(etag.as_str())?),
-            etag => {
+        headers.extend(key.clone());
+        let blocks = match content {
+            Content::Head(head, source) => self.copy_with_head(original, name, head, source).await?,
+            Content::File(file) => self.upload(name, file, &key).await?,
+        };
+        match (target, &original.etag) {
+            (Target::Original, Some(etag)) => headers.insert(IF_MATCH, quoted(etag.as_str())?),
+            (_, etag) => {
                 if let Some(etag) = etag {
                     headers.insert(FIXED_FROM, header(etag.as_str().to_owned())?);
                 }
@@ -163,22 +233,34 @@ impl AzureSource {
         let target = format!("{}?comp=blocklist", self.requests.path_of(name));
         // Once: if the response is lost, a second attempt would find the new version and take it for someone else's.
         let once = Retry { attempts: 1, ..self.options.retry };
-        self.exchange_with(once, Method::PUT, target, &headers, list.into()).await.map(drop)
+        self.exchange_with(once, Method::PUT, target, &headers, list.into()).await?;
+        self.has_written.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
-    /// Puts `head` as the first block, and lets the service copy the rest of `original`. Returns the number of blocks.
-    async fn copy_with_head(&self, original: &Blob, name: &BlobName, head: Bytes) -> Result<u64, ReadError> {
+    /// Puts `head` as the first block, and lets the service copy the rest of `original` from `source`. Returns the number
+    /// of blocks.
+    async fn copy_with_head(
+        &self,
+        original: &Blob,
+        name: &BlobName,
+        head: Bytes,
+        source: &AzureSource,
+    ) -> Result<u64, ReadError> {
         let mut at = head.len() as u64;
-        self.put_block(name, 0, head).await?;
-        let source = self.copy_source(&original.name).await?;
+        let first = u64::from(at > 0);
+        if at > 0 {
+            self.put_block(name, 0, head, &HeaderMap::new()).await?;
+        }
+        let source = source.copy_source(&original.name).await?;
         let mut ranges = Vec::new();
         while at < original.size {
             let end = at.saturating_add(COPIED_BLOCK).min(original.size);
             ranges.push(ByteRange::new(at, end));
             at = end;
         }
-        let count = ranges.len() as u64 + 1;
-        let copies = ranges.into_iter().zip(1..).map(async |(range, block)| {
+        let count = ranges.len() as u64 + first;
+        let copies = ranges.into_iter().zip(first..).map(async |(range, block)| {
             let mut headers = source.clone();
             headers.insert("x-ms-source-range", header(format!("bytes={range}"))?);
             if let Some(etag) = &original.etag {
@@ -215,7 +297,7 @@ impl AzureSource {
     }
 
     /// Uploads a file in blocks, and returns their number.
-    async fn upload(&self, name: &BlobName, file: &Path) -> Result<u64, ReadError> {
+    async fn upload(&self, name: &BlobName, file: &Path, key: &HeaderMap) -> Result<u64, ReadError> {
         let unreadable = |error: std::io::Error| {
             ReadError::Unreadable(format!("the fixed file cannot be read: {}", reason(&error)))
         };
@@ -226,14 +308,19 @@ impl AzureSource {
             if bytes.is_empty() {
                 return Ok(block);
             }
-            self.put_block(name, block, bytes.into()).await?;
+            self.put_block(name, block, bytes.into(), key).await?;
         }
         Ok(0)
     }
 
-    async fn put_block(&self, name: &BlobName, block: u64, bytes: Bytes) -> Result<(), ReadError> {
-        let target = self.block_target(name, block);
-        self.exchange(Method::PUT, target, &HeaderMap::new(), bytes).await.map(drop)
+    async fn put_block(
+        &self,
+        name: &BlobName,
+        block: u64,
+        bytes: Bytes,
+        key: &HeaderMap,
+    ) -> Result<(), ReadError> {
+        self.exchange(Method::PUT, self.block_target(name, block), key, bytes).await.map(drop)
     }
 
     fn block_target(&self, name: &BlobName, block: u64) -> String {
@@ -256,7 +343,7 @@ impl AzureSource {
     }
 
     /// Sends a request with retries, and returns the headers and the body of the response.
-    async fn exchange(
+    pub(super) async fn exchange(
         &self,
         method: Method,
         target: String,
@@ -281,9 +368,18 @@ impl AzureSource {
                 if method == Method::PUT {
                     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
                 }
-                let request =
-                    || self.requests.request(method.clone(), target.clone(), headers.clone(), body.clone());
-                let response = self.send(request).await?;
+                let request = |key: Option<&EncryptionKey>| {
+                    let mut headers = headers.clone();
+                    if let Some(key) = key {
+                        key.add_to(&mut headers);
+                    }
+                    self.requests.request(method.clone(), target.clone(), headers, body.clone())
+                };
+                let response = match method {
+                    // The properties of a blob are read with the key of its content.
+                    Method::HEAD => self.keyed(request).await?,
+                    _ => self.send(|| request(None)).await?,
+                };
                 let head = response.headers().clone();
                 Ok((head, response.body(Length::AtMost(MAX_ERROR_BYTES)).await?))
             }
@@ -297,6 +393,14 @@ impl AzureSource {
             Failure::Status { status: 409, .. } if failure.code() == Some("BlobAlreadyExists") => {
                 ReadError::Unreadable("another blob has the name already".into())
             }
+            // The source of a copy, which the service reads by itself; it passes on the status.
+            Failure::Status { .. } if failure.code() == Some("CannotVerifyCopySource") => {
+                let says = failure.said();
+                ReadError::Unreadable(format!("the service cannot read it to copy it: {failure}; {says}"))
+            }
+            Failure::Status { status: 412, .. } if failure.code() == Some("SourceConditionNotMet") => {
+                ReadError::Changed
+            }
             Failure::Status { status: 401 | 403, .. } => self.may_not_write(failure),
             // A lease, an immutability policy, or a kind of blob that cannot be replaced.
             Failure::Status { status: 412, .. } => ReadError::Unreadable(failure.to_string()),
@@ -304,11 +408,20 @@ impl AzureSource {
         })
     }
 
-    /// The error for a credential that may not write, which is the same for every blob.
+    /// The error for a credential that may not write: usually the same for every blob, but once a blob has been written,
+    /// that of one blob, as a condition on its tags may refuse it.
     fn may_not_write(&self, failure: Failure) -> ReadError {
-        ReadError::Fatal(Error::new(format!("the service refuses to write to '{}': {failure}", self.url)).with_hint(
-            "presync fix --apply needs the role Storage Blob Data Contributor, or a SAS with the permissions rwlt",
-        ))
+        let code = failure.code().unwrap_or_default();
+        if self.has_written.load(Ordering::Relaxed) && code != "AuthenticationFailed" {
+            return ReadError::Unreadable(format!("the service refuses to write it: {failure}"));
+        }
+        let says = match failure.said().to_string() {
+            says if says.is_empty() => says,
+            says => format!("; {says}"),
+        };
+        let label = self.credential.label();
+        let message = format!("the service refuses to write to '{}' with {label}: {failure}{says}", self.url);
+        ReadError::Fatal(Error::new(message).with_hint(ROLE_HINT))
     }
 }
 

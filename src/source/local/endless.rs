@@ -77,7 +77,7 @@ mod tests {
     fn list(root: &std::path::Path) -> Vec<(String, Option<String>)> {
         let source = LocalSource::open(root).expect("it is there");
         let (sender, mut pages) = mpsc::channel(100);
-        source.walk(&sender);
+        source.walk(None, &sender).expect("it has no ignore file");
         drop(sender);
         let mut listed = Vec::new();
         while let Ok(page) = pages.try_recv() {

@@ -7,19 +7,21 @@ use url::Url;
 
 use super::endpoint::{AZURE_DOMAINS, is_this_machine};
 use super::{ContainerUrl, Location};
-use crate::model::Scope;
+use crate::model::{Filter, Scope};
 
 impl Location {
-    /// The blobs that a listing from here has. `recursive` is whether it descends into folders.
+    /// The blobs that a listing from here has. `recursive` is whether it descends into folders, and `filter` is which
+    /// names it lists.
     ///
     /// A folder is known by its absolute path without links, so it is found from any working directory.
-    pub fn scope(&self, recursive: bool) -> Scope {
+    pub fn scope(&self, recursive: bool, filter: &Filter) -> Scope {
+        let filter = filter.clone();
         match self {
             Self::Folder(path) => {
-                Scope { container: Scope::FOLDERS.to_owned(), prefix: folder(path), recursive }
+                Scope { container: Scope::FOLDERS.to_owned(), prefix: folder(path), recursive, filter }
             }
             Self::Container(url) => {
-                Scope { container: url.identity(), prefix: url.prefix().to_owned(), recursive }
+                Scope { container: url.identity(), prefix: url.prefix().to_owned(), recursive, filter }
             }
         }
     }
@@ -75,7 +77,7 @@ mod tests {
         let none = Environment::of([("", ""); 0]);
         Location::parse(source.as_ref(), Some("media").filter(|_| source.contains("media")), &none)
             .expect("it is a location")
-            .scope(true)
+            .scope(true, &Filter::default())
     }
 
     #[test]

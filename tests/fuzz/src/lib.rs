@@ -18,6 +18,7 @@ pub mod movie;
 pub mod photo;
 pub mod tiff;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -110,7 +111,8 @@ impl<'a> Blob<'a> {
 /// What was asked of a blob so far.
 #[derive(Default)]
 pub struct Asks {
-    given: Vec<Range<u64>>,
+    /// The ends of what was given, by their starts.
+    given: BTreeMap<u64, u64>,
     asks: u32,
     read: u64,
     /// Where an answer that was cut ended.
@@ -122,8 +124,8 @@ impl Asks {
     pub fn answer(&mut self, blob: &Blob, range: ByteRange, len: u64) -> Bytes {
         let (start, end) = (range.start(), range.end());
         assert!(start < end && end <= blob.listed(), "{range} of {} bytes", blob.listed());
-        let is_new = self.given.iter().all(|part| end <= part.start || part.end <= start);
-        assert!(is_new, "{range} was given before");
+        let before = self.given.range(..end).next_back();
+        assert!(before.is_none_or(|(_, given)| *given <= start), "{range} was given before");
         // An ask for what an answer left out is no ask of its own.
         if self.rest_from != Some(start) {
             self.asks += 1;
@@ -133,9 +135,8 @@ impl Asks {
         let got = start..start + answer.len() as u64;
         self.read += got.end - got.start;
         self.rest_from = (!got.is_empty() && got.end < end).then_some(got.end);
-        match self.given.last_mut() {
-            Some(last) if last.end == got.start => last.end = got.end,
-            _ => self.given.push(got),
+        if !got.is_empty() {
+            self.given.insert(got.start, got.end);
         }
         answer
     }

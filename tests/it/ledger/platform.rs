@@ -103,7 +103,12 @@ impl Planned {
 }
 
 fn scope(container: &str, prefix: &str) -> Scope {
-    Scope { container: container.to_owned(), prefix: prefix.to_owned(), recursive: true }
+    Scope {
+        container: container.to_owned(),
+        prefix: prefix.to_owned(),
+        recursive: true,
+        filter: Default::default(),
+    }
 }
 
 /// Reserves a plan, as `presync commit` does.

