@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tempfile::TempDir;
 
-use super::args::{AzureArgs, ChoiceArgs, DisplayArgs};
+use super::args::{AzureArgs, ChoiceArgs, DisplayArgs, FilterArgs};
 use super::dry_run::args::FILES_AT_ONCE;
 use super::examine::Provenance;
 use super::exit::Exit;
@@ -20,7 +20,7 @@ use crate::files::temporary;
 use crate::matching::labels::{self, Labels};
 use crate::model::Quota;
 use crate::model::error::{Error, Result};
-use crate::plan::Sink;
+use crate::plan::{RunHeader, Sink};
 use crate::plan_file::PlanWriter;
 use crate::probe::Want;
 use crate::report::ProgressBar;
@@ -96,6 +96,9 @@ pub(super) struct LabelsArgs {
     #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
     fail_on: LabelsFailOn,
 
+    #[command(flatten, next_help_heading = "Names")]
+    names: FilterArgs,
+
     #[command(flatten, next_help_heading = "Rules")]
     rules: ChoiceArgs,
 
@@ -147,7 +150,9 @@ fn judge(args: &LabelsArgs) -> Result<TempDir> {
     let folder = temporary::folder()?;
     super::runtime()?.block_on(async {
         let source = AnySource::open(resolved.location, resolved.auth, args.azure.options(), &environment)?;
-        let header = provenance.header(source.origin(), Arc::clone(&profile));
+        let filter = args.names.filter()?;
+        let header = RunHeader { filter, ..provenance.header(source.origin(), Arc::clone(&profile)) };
+        let (listing, excluded) = source.list_filtered(&header.filter);
         let writer = PlanWriter::create(&folder.path().join(PLAN), header)?;
         let mut settings = Settings::with_concurrency(match &source {
             AnySource::Folder(_) => FILES_AT_ONCE,
@@ -158,7 +163,7 @@ fn judge(args: &LabelsArgs) -> Result<TempDir> {
         let _bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
         let quota = Quota::new(None, None);
         let task =
-            Task { progress, ..Task::new(source.list(), Arc::new(source.clone()), profile, quota, settings) };
+            Task { excluded, progress, ..Task::new(listing, Arc::new(source), profile, quota, settings) };
         let ended = run::run(task, writer, interrupted()).await?;
         match ended.end {
             End::Broken(error) => return Err(error),

@@ -291,8 +291,11 @@ fn text(out: &mut Out, header: &RunHeader, comparison: &Comparison, width: usize
         for (code, count, message) in rows {
             let code = cut(&shown(code), longest);
             let pad = " ".repeat(longest - columns(&code));
-            let message = cut(&shown(message), width.saturating_sub(longest + digits + 6));
-            writeln!(out, "  {code}{pad}  {:>digits$}  {DIM}{message}{DIM:#}", number(*count))?;
+            let mut begin = format!("{code}{pad}  {:>digits$}", number(*count));
+            for line in lines(&shown(message), width.saturating_sub(longest + digits + 6).max(20)) {
+                writeln!(out, "  {begin}  {DIM}{line}{DIM:#}")?;
+                begin = " ".repeat(longest + 2 + digits);
+            }
         }
         writeln!(out)?;
     }
@@ -308,24 +311,43 @@ fn text(out: &mut Out, header: &RunHeader, comparison: &Comparison, width: usize
     comparison.next.iter().try_for_each(|(label, text)| layout::wrapped(out, label, text, width))
 }
 
+/// A text in lines of at most `room` columns; no word is cut.
+fn lines(text: &str, room: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        match lines.last_mut().filter(|line| columns(line) + 1 + columns(word) <= room) {
+            Some(line) => *line += &format!(" {word}"),
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// A group with its first names.
 fn names(out: &mut Out, group: &Group, width: usize) -> io::Result<()> {
     let style = style(group.tone);
     let examples: Vec<_> = group.examples.iter().take(MAX_NAMES).collect();
     writeln!(out, "{style}{}{style:#}  {}", group.title, number(group.count))?;
-    let room = width - 4;
-    let longest = examples.iter().map(|example| columns(&shown(&example.name))).max().unwrap_or(0);
-    let is_bare = examples.iter().all(|example| example.message.is_empty());
-    let names = if is_bare { longest.min(room) } else { longest.min(room * 2 / 5) };
+    let room = width.saturating_sub(4);
+    // Names are never cut: a long one has a line of its own.
+    let widths = examples.iter().map(|example| columns(&shown(&example.name)));
+    let names = widths.filter(|width| *width <= room * 2 / 5).max().unwrap_or(0);
     for example in &examples {
-        let name = cut(&shown(&example.name), names);
-        if example.message.is_empty() {
-            writeln!(out, "    {name}")?;
-            continue;
+        let name = shown(&example.name);
+        let mut begin = match names.checked_sub(columns(&name)) {
+            Some(pad) => format!("{name}{}", " ".repeat(pad)),
+            None => {
+                writeln!(out, "    {name}")?;
+                " ".repeat(names)
+            }
+        };
+        for line in lines(&shown(&example.message), room.saturating_sub(names + 2).max(20)) {
+            writeln!(out, "    {begin}  {DIM}{line}{DIM:#}")?;
+            begin = " ".repeat(names);
         }
-        let pad = " ".repeat(names - columns(&name));
-        let message = cut(&shown(&example.message), room.saturating_sub(names + 2));
-        writeln!(out, "    {name}{pad}  {DIM}{message}{DIM:#}")?;
+        if example.message.is_empty() && columns(&name) <= names {
+            writeln!(out, "    {name}")?;
+        }
     }
     let more = group.count.saturating_sub(examples.len() as u64);
     if more > 0 {

@@ -8,10 +8,10 @@ use jiff::{Timestamp, Unit};
 use unicode_width::UnicodeWidthChar;
 
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
-pub use crate::model::shown;
-use crate::model::{Admit, Code};
 pub(crate) use crate::model::counted;
 pub(super) use crate::model::number;
+pub use crate::model::shown;
+use crate::model::{Admit, Code};
 use crate::plan::{MAX_BASENAMES, RunHeader, Summary};
 
 /// The maximum width of a line: longer lines are hard to read.

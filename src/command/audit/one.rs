@@ -13,8 +13,8 @@ use crate::command::empty::Nearby;
 use crate::command::examine::{Planned, check_baseline};
 use crate::command::ledger;
 use crate::files::own;
-use crate::model::{Admit, Filter};
 use crate::model::error::{Error, Result, reason};
+use crate::model::{Admit, Filter};
 use crate::plan::audit::{
     Container, ContainerBasenames, ContainerOutcome, FolderCounts, ProjectBasenames, worst,
 };
