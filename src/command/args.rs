@@ -1,18 +1,20 @@
 //! Options that several commands take.
 
+use std::io::{self, IsTerminal};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anstream::ColorChoice;
-use clap::Args;
 use clap::builder::TypedValueParser;
+use clap::{Args, ValueEnum};
 
 use super::values::{admit, api_version, bandwidth, changeable, duration, selector, severity};
 use crate::model::error::{Error, Result};
 use crate::model::{Admit, Filter, Glob};
 use crate::plan_file::checkpoint;
 use crate::probe::{self, Want};
+use crate::report::ProgressStyle;
 use crate::rules::{Choice, Level, Selector};
 use crate::source::Depth;
 use crate::source::azure::{self, ApiVersion, AuthMode, Limits};
@@ -128,14 +130,31 @@ impl ColorArgs {
     }
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum ProgressMode {
+    /// A bar on a terminal, else plain lines
+    #[default]
+    Auto,
+    /// A bar, and nothing without a terminal
+    Bar,
+    /// A line every 10 seconds
+    Plain,
+    /// Nothing
+    None,
+}
+
 #[derive(Debug, Default, Args)]
 pub(crate) struct DisplayArgs {
     #[command(flatten)]
     pub color: ColorArgs,
 
-    /// Hide the progress bar
-    #[arg(long)]
-    pub no_progress: bool,
+    /// How to show progress, on stderr
+    #[arg(long, value_enum, value_name = "HOW", default_value_t)]
+    progress: ProgressMode,
+
+    /// Same as --progress none
+    #[arg(long, conflicts_with = "progress")]
+    no_progress: bool,
 
     /// Print only errors to stderr
     #[arg(long, short, conflicts_with = "verbose")]
@@ -147,9 +166,25 @@ pub(crate) struct DisplayArgs {
 }
 
 impl DisplayArgs {
-    /// Whether progress may be shown, if stderr is a terminal.
-    pub(super) fn progress(&self) -> bool {
-        !(self.no_progress || self.quiet)
+    /// How progress is shown; `None` if it is not.
+    pub(super) fn progress(&self) -> Option<ProgressStyle> {
+        let is_terminal = io::stderr().is_terminal();
+        // Such a terminal cannot move its cursor.
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        match self.progress {
+            _ if self.no_progress || self.quiet => None,
+            ProgressMode::None => None,
+            ProgressMode::Plain => Some(ProgressStyle::Lines),
+            ProgressMode::Bar => Some(ProgressStyle::Bar).filter(|_| is_terminal),
+            ProgressMode::Auto if is_terminal && !is_dumb => Some(ProgressStyle::Bar),
+            ProgressMode::Auto => Some(ProgressStyle::Lines),
+        }
+    }
+
+    /// Whether the end says how long the run took: if somebody watches it or asks for it.
+    pub(super) fn shows_rate(&self) -> bool {
+        let is_watched = io::stderr().is_terminal() || self.progress == ProgressMode::Plain;
+        self.verbose || (is_watched && self.progress().is_some())
     }
 }
 

@@ -319,7 +319,7 @@ fn examine(
         let options = azure::Options { depth, ..args.azure.options() };
         let source = AnySource::open(resolved.location, resolved.auth, options, environment)?;
         let _bar =
-            super::is_live(args.display.progress()).then(|| ProgressBar::show_listing(Arc::clone(&progress)));
+            args.display.progress().map(|style| ProgressBar::show_listing(style, Arc::clone(&progress)));
         let (sender, pages) = mpsc::channel(PAGES_AHEAD);
         let comparing = tokio::task::spawn_blocking(move || examined.compare(pages, reader));
         let listed = tokio::select! {

@@ -1,6 +1,5 @@
 //! `presync dry-run`: the pre-sync report.
 
-use std::io::{self, IsTerminal};
 use std::path::{self, Path};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use super::empty::{self, Nearby};
 use super::examine::{Input, Planned, Provenance, check_baseline};
 use super::exit::Exit;
 use super::interrupt::interrupted;
-use super::output::Output;
+use super::output::{Output, Spool};
 use super::parts::{self, Weigh};
 use super::target::Resolved;
 use super::{ledger, say, say_rate, say_tally, shard};
@@ -19,7 +18,7 @@ use crate::model::Quota;
 use crate::model::error::{Error, Result};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::plan_file::checkpoint::Checkpoint;
-use crate::report::{self, Format, ProgressBar, shown};
+use crate::report::{self, Format, ProgressBar, number, shown};
 use crate::rules::{self, Choice, Profile};
 use crate::run::{self, End, Ended, Known, Progress, Synced, Task};
 use crate::source::Depth;
@@ -124,7 +123,13 @@ async fn report_on(
         let plan = earlier.plan().clone();
         known = known.with_baseline(&plan, earlier.lookup());
     }
-    let plan = match plan_path(args)? {
+    let spool = Spool::of(args.format, args.output.as_deref())?;
+    let spooled = spool.as_ref().map(Spool::path);
+    let place = match spooled.as_deref() {
+        Some(path) => Some(path),
+        None => plan_path(args)?,
+    };
+    let plan = match place {
         Some(path) => {
             check_plan(path, args)?;
             let (checkpoint, kept) =
@@ -143,7 +148,7 @@ async fn report_on(
     let credential = origin.credential.clone();
     let report = report::open(args.format, header, output.writer(), output.width)?;
     let progress = Arc::new(Progress::default());
-    let bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
+    let bar = args.display.progress().map(|style| ProgressBar::show(style, Arc::clone(&progress)));
 
     let Input { source, listing, excluded, tally } = input;
     let pipeline = args.pipeline(&source);
@@ -184,7 +189,7 @@ async fn report_on(
         End::Broken(error) => Some(error),
         End::Complete if summary.totals.listed == 0 && !args.check.allow_empty => {
             return Err(match tally {
-                None => nearby.error().await,
+                None => nearby.error(summary.totals.excluded).await,
                 Some(_) => empty::inventory(),
             });
         }
@@ -192,8 +197,11 @@ async fn report_on(
     };
     let elapsed = begun.elapsed();
     // A plan that cannot be written must not cost the report, so its error is returned only afterwards.
-    let planned = match (plan, plan_path(args)?) {
-        (Some(plan), Some(path)) => finish_plan(plan, path, &summary, elapsed),
+    let planned = match (plan, place, &spool) {
+        (Some(plan), _, Some(spool)) => {
+            Box::new(plan.writer).finish(&summary, elapsed).and_then(|()| spool.send())
+        }
+        (Some(plan), Some(path), None) => finish_plan(plan, path, &summary, elapsed),
         _ => Ok(()),
     };
     report.finish(&summary, elapsed)?;
@@ -203,10 +211,11 @@ async fn report_on(
         say_tally(&tally, &progress.snapshot(), args.display.verbose);
     }
     // The duration isn't part of the report, so that equal runs give equal reports.
-    if args.display.verbose || (args.display.progress() && io::stderr().is_terminal()) {
+    if args.display.shows_rate() {
         say_rate(summary.totals.listed, elapsed);
         if summary.totals.retries > 0 {
-            say(&format!("{} of {} requests were retries", summary.totals.retries, summary.totals.requests));
+            let (retries, requests) = (number(summary.totals.retries), number(summary.totals.requests));
+            say(&format!("{retries} of {requests} requests were retries"));
         }
     }
     match broken {

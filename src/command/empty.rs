@@ -7,6 +7,7 @@ use futures::TryStreamExt;
 
 use crate::model::error::{Error, Result};
 use crate::model::{Access, shown};
+use crate::report::counted;
 use crate::source::any::AnySource;
 use crate::source::azure::{self, AuthMode, Session};
 use crate::source::location::{ContainerUrl, Environment, Location};
@@ -61,9 +62,12 @@ impl Nearby {
         (message, hint)
     }
 
-    /// The error for the source.
-    pub(super) async fn error(&self) -> Error {
-        let (message, hint) = self.said().await;
+    /// The error for the source, of whose names so many are left out.
+    pub(super) async fn error(&self, left_out: u64) -> Error {
+        let (message, hint) = match left_out {
+            0 => self.said().await,
+            count => (excluded(count), None),
+        };
         let accept = "--allow-empty accepts a source without blobs";
         Error::new(message).with_hint(hint.map_or(accept.to_owned(), |hint| format!("{hint}; {accept}")))
     }
@@ -122,6 +126,14 @@ impl Nearby {
         }
         Ok(prefixes)
     }
+}
+
+/// What to say about a source all of whose names are left out.
+pub(super) fn excluded(count: u64) -> String {
+    format!(
+        "--include, --exclude and .presyncignore leave out {}",
+        counted(count, "name, which is all", "names, which are all")
+    )
 }
 
 /// The error for an inventory without a blob of the source.

@@ -2,7 +2,6 @@
 
 use clap::{Args, ValueEnum};
 
-use super::values::threshold;
 use crate::model::Totals;
 use crate::model::error::{Error, Result};
 use crate::plan::{FindingChanges, Summary};
@@ -123,6 +122,22 @@ impl GateArgs {
             (_, most) => format!("at most {} allowed", most.unwrap_or(Threshold::Count(0)).shown()),
         }
     }
+}
+
+/// How many assets may be rejected: a whole number, or a percentage with up to four decimals.
+fn threshold(text: &str) -> std::result::Result<Threshold, &'static str> {
+    const WRONG: &str = "it is neither a whole number nor a percentage from 0% to 100%";
+    let Some(percent) = text.strip_suffix('%') else {
+        return text.parse().map(Threshold::Count).map_err(|_| WRONG);
+    };
+    let (whole, decimals) = percent.split_once('.').unwrap_or((percent, ""));
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 3 || decimals.len() > 4 || !is_number(whole) || !is_number(decimals)
+    {
+        return Err(WRONG);
+    }
+    let parts = format!("{whole}{decimals:0<4}").parse().ok().filter(|parts| *parts <= 1_000_000);
+    parts.map(Threshold::PartsPerMillion).ok_or(WRONG)
 }
 
 impl Threshold {

@@ -160,7 +160,7 @@ fn judge(args: &LabelsArgs) -> Result<TempDir> {
         });
         settings.want = Want { dimensions: true, ..Want::default() };
         let progress = Arc::new(Progress::default());
-        let _bar = super::is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
+        let _bar = args.display.progress().map(|style| ProgressBar::show(style, Arc::clone(&progress)));
         let quota = Quota::new(None, None);
         let task =
             Task { excluded, progress, ..Task::new(listing, Arc::new(source), profile, quota, settings) };

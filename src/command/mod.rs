@@ -1,6 +1,6 @@
 //! The command line, and what each command does.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::model::error::{Error, Result, reason};
 use crate::model::secret::redact;
 use crate::model::shown;
+use crate::report::{counted, number, rate};
 use crate::run::Snapshot;
 use crate::source::inventory::Tally;
 
@@ -51,16 +52,11 @@ fn say(line: &str) {
     let _ = writeln!(output::stderr(), "{}", shown(&redact(line)));
 }
 
-/// Whether progress can be drawn: stderr must be a terminal that can move its cursor.
-fn is_live(wanted: bool) -> bool {
-    wanted && io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-}
-
 /// Prints how long the run took.
 fn say_rate(listed: u64, elapsed: Duration) {
     let seconds = elapsed.as_secs_f64();
-    let rate = listed as f64 / seconds.max(f64::MIN_POSITIVE);
-    say(&format!("{listed} blobs in {seconds:.1} s ({rate:.0}/s)"));
+    let rate = rate(listed as f64 / seconds.max(f64::MIN_POSITIVE));
+    say(&format!("{} in {seconds:.1} s ({rate})", counted(listed, "blob", "blobs")));
 }
 
 /// Prints the counts of an inventory's rows, and how many of its blobs are out of date.
@@ -69,6 +65,8 @@ fn say_tally(tally: &Tally, ended: &Snapshot, verbose: bool) {
     let [rows, elsewhere, nameless, hidden, twice] =
         [rows, elsewhere, nameless, hidden, twice].map(|count| count.load(Ordering::Relaxed));
     if verbose || elsewhere + nameless + hidden + twice > 0 {
+        let [rows, elsewhere, nameless, hidden, twice] =
+            [rows, elsewhere, nameless, hidden, twice].map(number);
         say(&format!(
             "inventory: {rows} rows; left out {elsewhere} in other containers or prefixes, {nameless} without a \
              container's name, {hidden} that are snapshots, old versions or deleted, {twice} with a newer row of the \
@@ -77,6 +75,7 @@ fn say_tally(tally: &Tally, ended: &Snapshot, verbose: bool) {
     }
     let Snapshot { gone, changed, .. } = ended;
     if gone + changed > 0 {
+        let (gone, changed) = (number(*gone), number(*changed));
         say(&format!(
             "the inventory is out of date: {gone} of its blobs no longer exist, {changed} have changed and \
              were judged as they are now"

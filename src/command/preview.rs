@@ -1,7 +1,6 @@
 //! `presync preview`: what the listing alone shows.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -86,14 +85,16 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
         let header = RunHeader { filter, ..RunHeader::new(source.origin(), profile, Timestamp::now()) };
         let preview = add_up(&source, &header, args).await?;
         if preview.listed == 0 && !args.allow_empty {
-            return Err(Nearby::new(location, auth, options, &environment, session).error().await);
+            return Err(Nearby::new(location, auth, options, &environment, session)
+                .error(preview.excluded)
+                .await);
         }
         Ok((header, preview))
     })?;
     report::preview::write(args.format, &header, &preview, output.writer(), output.width)
         .map_err(|error| report::output(&error))?;
     output.keep()?;
-    if args.display.verbose || (args.display.progress() && io::stderr().is_terminal()) {
+    if args.display.shows_rate() {
         say_rate(preview.listed, begun.elapsed());
     }
     Ok(if preview.unreachable == 0 { Exit::Clean } else { Exit::Incomplete })
@@ -101,8 +102,7 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
 
 async fn add_up(source: &AnySource, header: &RunHeader, args: &PreviewArgs) -> Result<Preview> {
     let progress = Arc::new(Progress::default());
-    let _bar =
-        super::is_live(args.display.progress()).then(|| ProgressBar::show_listing(Arc::clone(&progress)));
+    let _bar = args.display.progress().map(|style| ProgressBar::show_listing(style, Arc::clone(&progress)));
     let mut preview = Preview::new(&header.origin.prefix);
     let (mut listing, excluded) = source.list_filtered(&header.filter);
     while let Some(page) = listing.try_next().await? {

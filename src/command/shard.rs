@@ -8,13 +8,13 @@ use super::dry_run::args::DryRunArgs;
 use super::examine::Input;
 use super::exit::Exit;
 use super::interrupt::interrupted;
-use super::{is_live, say, say_rate, say_tally};
+use super::{say, say_rate, say_tally};
 use crate::files::own;
 use crate::model::Quota;
 use crate::model::error::{Error, Result, reason};
 use crate::plan::{RunHeader, Sink};
 use crate::plan_file::{PartHeader, PartWriter, ShardOf};
-use crate::report::ProgressBar;
+use crate::report::{ProgressBar, counted, number};
 use crate::run::{self, End, Progress, Synced, Task};
 use crate::source::listing;
 
@@ -44,7 +44,7 @@ pub(super) async fn run(
     let (listing, positions) = listing::shard(listing, index, of);
     let writer = PartWriter::create(&path, part, positions)?;
     let progress = Arc::new(Progress::default());
-    let bar = is_live(args.display.progress()).then(|| ProgressBar::show(Arc::clone(&progress)));
+    let bar = args.display.progress().map(|style| ProgressBar::show(style, Arc::clone(&progress)));
     let quota = Quota::new(None, None);
     let task = Task {
         excluded,
@@ -67,12 +67,13 @@ pub(super) async fn run(
         End::Complete => {
             Box::new(writer).finish(&summary, begun.elapsed())?;
             if args.display.verbose {
-                let (listed, unknown) = (summary.totals.listed, summary.totals.unknown);
+                let totals = &summary.totals;
+                let (listed, unknown) = (counted(totals.listed, "blob", "blobs"), number(totals.unknown));
                 say(&format!(
-                    "shard {index}/{of}: {listed} blobs, {unknown} of them not judged, in '{}'",
+                    "shard {index}/{of}: {listed}, {unknown} of them not judged, in '{}'",
                     path.display()
                 ));
-                say_rate(listed, begun.elapsed());
+                say_rate(totals.listed, begun.elapsed());
             }
             Ok(Exit::Clean)
         }

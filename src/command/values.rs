@@ -7,7 +7,6 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use jiff::SignedDuration;
 use url::Url;
 
-use super::gate::Threshold;
 use crate::model::Admit;
 use crate::model::error::Error;
 use crate::plan_file::ShardOf;
@@ -20,22 +19,6 @@ const MAX_SHARDS: u32 = 100_000;
 
 pub(super) fn whole_number(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "it is not a whole number")
-}
-
-/// How many assets may be rejected: a whole number, or a percentage with up to four decimals.
-pub(super) fn threshold(text: &str) -> Result<Threshold, &'static str> {
-    const WRONG: &str = "it is neither a whole number nor a percentage from 0% to 100%";
-    let Some(percent) = text.strip_suffix('%') else {
-        return text.parse().map(Threshold::Count).map_err(|_| WRONG);
-    };
-    let (whole, decimals) = percent.split_once('.').unwrap_or((percent, ""));
-    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || whole.len() > 3 || decimals.len() > 4 || !is_number(whole) || !is_number(decimals)
-    {
-        return Err(WRONG);
-    }
-    let parts = format!("{whole}{decimals:0<4}").parse().ok().filter(|parts| *parts <= 1_000_000);
-    parts.map(Threshold::PartsPerMillion).ok_or(WRONG)
 }
 
 /// An order of admission by its name. The help texts are here because the model knows nothing about a command line.

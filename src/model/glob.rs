@@ -299,8 +299,11 @@ fn expand(text: &str) -> Result<Vec<String>, String> {
     Ok(done)
 }
 
-/// The text before the first braces, what they have between their commas, and the text after them.
-fn braces(text: &str) -> Result<Option<(&str, Vec<&str>, &str)>, String> {
+/// The text before braces, what they have between their commas, and the text after them.
+type Braces<'a> = (&'a str, Vec<&'a str>, &'a str);
+
+/// The first braces of a pattern; `None` if it has none.
+fn braces(text: &str) -> Result<Option<Braces<'_>>, String> {
     let (mut depth, mut begin, mut from) = (0, 0, 0);
     let (mut is_escaped, mut in_class) = (false, false);
     let mut choices = Vec::new();

@@ -1,28 +1,32 @@
-//! The progress of several containers: one line for each and one for all, on stderr and only if it is a terminal.
+//! The progress of several containers on stderr: on a terminal, a bar for each and one for all; elsewhere, lines for
+//! all.
 
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use indicatif::{MultiProgress, ProgressBar as Bar, ProgressDrawTarget};
 
-use super::bar::{BLOCKS, TICK, style};
-use super::layout::{columns, counted, cut, number, shown};
+use super::bar::{LINE, PAUSE, TICK, say, template, width};
+use super::layout::{columns, cut, number, shown};
+use super::meter::{Meter, ProgressStyle, duration, line, of_run};
 use crate::model::secret::redact;
-use crate::run::{Progress, Snapshot};
+use crate::run::Progress;
 
 /// The width of container names, in columns.
-const NAME: usize = 24;
+const NAME: usize = 20;
+/// The width of bars, with their frame and the space after it.
+const BAR: usize = 11;
 
 /// The template while the number of blobs is not known.
-const LISTING: &str = "{prefix}  {spinner} {human_pos} judged · {rate}{wide_msg}";
-/// The template once the number of blobs is known.
-const COUNTED: &str = "{prefix}  [{bar:16}] {human_pos} of {human_len} · {rate} · {eta} left{wide_msg}";
-/// The template of the line for all containers.
-const TOTAL: &str = "{prefix}  [{bar:16}] {human_pos} of {human_len} containers · {elapsed} · {wide_msg}";
+const OPEN: &str = "{prefix}  {spinner} {msg}";
+/// The template once the number of blobs is known, and of the line for all containers.
+const COUNTED: &str = "{prefix}  [{bar:8}] {msg}";
 
-/// Lines that show the runs' counters from a separate thread, and disappear when this is dropped.
+/// Shows the runs' counters from a separate thread. Bars disappear when this is dropped.
 #[derive(Debug)]
 pub struct ProgressBars {
     lines: Arc<Lines>,
@@ -32,11 +36,23 @@ pub struct ProgressBars {
 
 #[derive(Debug)]
 struct Lines {
+    style: ProgressStyle,
     all: MultiProgress,
     total: Bar,
-    running: Mutex<Vec<(Bar, Arc<Progress>)>>,
+    /// The containers, and when the first one began.
+    containers: u64,
+    begun: Instant,
+    running: Mutex<Vec<Running>>,
+    meter: Mutex<Meter>,
     /// Blobs judged in containers that are finished.
     judged: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Running {
+    bar: Bar,
+    progress: Arc<Progress>,
+    meter: Meter,
 }
 
 /// The line of a container, which disappears when this is dropped.
@@ -49,68 +65,100 @@ pub struct ProgressLine {
 
 impl ProgressBars {
     /// Shows the line for all containers.
-    pub fn show(containers: usize) -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        let total = all.add(Bar::new(containers as u64));
-        total.set_style(style(TOTAL).progress_chars(BLOCKS));
+    pub fn show(style: ProgressStyle, containers: usize) -> Self {
+        let (containers, begun) = (containers as u64, Instant::now());
+        let target = match style {
+            ProgressStyle::Bar => ProgressDrawTarget::stderr(),
+            ProgressStyle::Lines => ProgressDrawTarget::hidden(),
+        };
+        let all = MultiProgress::with_draw_target(target);
+        let total = all.add(Bar::new(containers));
+        total.set_style(template(COUNTED));
         total.set_prefix(padded("all"));
-        let lines = Arc::new(Lines { all, total, running: Mutex::default(), judged: AtomicU64::new(0) });
+        let (running, meter) = (Mutex::default(), Mutex::new(Meter::new(begun)));
+        let judged = AtomicU64::new(0);
+        let lines = Arc::new(Lines { style, all, total, containers, begun, running, meter, judged });
         let (stop, stopped) = mpsc::channel();
-        let drawn = Arc::clone(&lines);
-        let draw = move || {
-            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                drawn.draw();
+        let shown = Arc::clone(&lines);
+        let show = move || {
+            let pause = if style == ProgressStyle::Bar { TICK } else { PAUSE };
+            while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                shown.show();
             }
         };
         // If the thread cannot be started, the run continues without the lines.
-        let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(draw).ok();
+        let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(show).ok();
         Self { lines, stop: Some(stop), thread }
     }
 
     /// Adds the line of a container.
     pub fn begin(&self, name: &str, progress: Arc<Progress>) -> ProgressLine {
         let bar = self.lines.all.insert_before(&self.lines.total, Bar::no_length());
-        bar.set_style(style(LISTING));
+        bar.set_style(template(OPEN));
         bar.set_prefix(padded(name));
-        self.lines.running().push((bar.clone(), Arc::clone(&progress)));
-        ProgressLine { lines: Arc::clone(&self.lines), bar, progress }
+        let (meter, of_line) = (Meter::new(Instant::now()), Arc::clone(&progress));
+        lock(&self.lines.running).push(Running { bar: bar.clone(), progress, meter });
+        ProgressLine { lines: Arc::clone(&self.lines), bar, progress: of_line }
     }
 
-    /// Prints a message above all lines.
+    /// Whether there are bars, above which a message must be printed.
+    pub fn are_drawn(&self) -> bool {
+        self.lines.style == ProgressStyle::Bar
+    }
+
+    /// Prints a message above all bars.
     pub fn say(&self, line: &str) {
-        // A failure of the lines must not affect the run.
+        // A failure of the progress must not affect the run.
         let _ = self.lines.all.println(shown(&redact(line)));
     }
 }
 
 impl Lines {
-    fn running(&self) -> MutexGuard<'_, Vec<(Bar, Arc<Progress>)>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn draw(&self) {
+    fn show(&self) {
         let mut judged = self.judged.load(Ordering::Relaxed);
-        for (bar, progress) in self.running().iter() {
+        let room = width().saturating_sub(NAME + 2 + BAR);
+        for Running { bar, progress, meter } in lock(&self.running).iter_mut() {
             let now = progress.snapshot();
             judged += now.judged;
+            meter.update(now.judged, Instant::now());
             if now.all_listed && bar.length().is_none() {
                 bar.set_length(now.listed);
-                bar.set_style(style(COUNTED).progress_chars(BLOCKS));
+                bar.set_style(template(COUNTED));
             }
             bar.set_position(now.judged);
-            bar.set_message(message(&now));
+            bar.set_message(line(&of_run(meter, &now), room));
             bar.tick();
         }
-        let rate = judged as f64 / self.total.elapsed().as_secs_f64().max(f64::MIN_POSITIVE);
-        self.total.set_message(format!("{} assets · {rate:.0}/s", number(judged)));
-        self.total.tick();
+        let parts = self.parts(judged);
+        match self.style {
+            ProgressStyle::Lines => say(&mut io::stderr(), &line(&parts, LINE)),
+            ProgressStyle::Bar => {
+                self.total.set_message(line(&parts, room));
+                self.total.tick();
+            }
+        }
+    }
+
+    /// The parts about all containers.
+    fn parts(&self, judged: u64) -> Vec<String> {
+        let mut meter = lock(&self.meter);
+        meter.update(judged, Instant::now());
+        let (done, elapsed) = (self.total.position(), self.begun.elapsed());
+        let mut parts = vec![format!("{} of {} containers", number(done), number(self.containers))];
+        // Nobody knows how many blobs the others have: they may be as many.
+        if done > 0 && done < self.containers {
+            let left = elapsed.mul_f64((self.containers - done) as f64 / done as f64);
+            parts.push(format!("about {} left", duration(left)));
+        }
+        parts.extend([meter.rate_text(), format!("{} assets", number(judged)), duration(elapsed)]);
+        parts
     }
 }
 
 impl Drop for ProgressLine {
     fn drop(&mut self) {
         // Remove it first, so that it is not drawn again.
-        self.lines.running().retain(|(_, progress)| !Arc::ptr_eq(progress, &self.progress));
+        lock(&self.lines.running).retain(|running| !Arc::ptr_eq(&running.progress, &self.progress));
         self.bar.finish_and_clear();
         self.lines.all.remove(&self.bar);
         self.lines.judged.fetch_add(self.progress.snapshot().judged, Ordering::Relaxed);
@@ -129,24 +177,9 @@ impl Drop for ProgressBars {
     }
 }
 
-/// What was found so far; empty if there is nothing to show.
-fn message(now: &Snapshot) -> String {
-    let mut parts = Vec::new();
-    if !now.all_listed {
-        parts.push(match now.listed {
-            0 => "listing".to_owned(),
-            listed => format!("{} listed", number(listed)),
-        });
-    }
-    if now.retries > 0 {
-        parts.push(counted(now.retries, "retry", "retries"));
-    }
-    for (count, what) in [(now.rejected, "rejected"), (now.unknown, "unknown")] {
-        if count > 0 {
-            parts.push(format!("{} {what}", number(count)));
-        }
-    }
-    if parts.is_empty() { String::new() } else { format!(" · {}", parts.join(", ")) }
+/// Locks, even after a panic elsewhere: what is shown matters to nobody then.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Pads or cuts a name to exactly [`NAME`] columns.
@@ -166,18 +199,5 @@ mod tests {
         {
             assert_eq!(columns(&padded(name)), NAME, "{name}");
         }
-    }
-
-    #[test]
-    fn a_message_says_what_there_is() {
-        let mut now = Progress::default().snapshot();
-        assert_eq!(message(&now), " · listing");
-        now.listed = 5_000;
-        now.retries = 1;
-        assert_eq!(message(&now), " · 5,000 listed, 1 retry");
-        (now.all_listed, now.rejected, now.unknown) = (true, 1_234, 2);
-        assert_eq!(message(&now), " · 1 retry, 1,234 rejected, 2 unknown");
-        (now.retries, now.rejected, now.unknown) = (0, 0, 0);
-        assert_eq!(message(&now), "");
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::audit::rows;
 use super::changes::{self, findings_of};
+use super::containers;
 use super::groups::{FindingGroup, Groups};
 use super::layout::{number, shown};
 use super::{Out, written};
@@ -70,7 +70,7 @@ pub(super) fn audit(audit: &Audit, mut out: Out) -> Result<()> {
     let (mut tests, mut failures, mut errors) = (0, 0, 0);
     for container in &audit.containers {
         let mut groups = Groups::new(EXAMPLES);
-        for asset in rows::assets(audit, container)? {
+        for asset in containers::assets(audit, container)? {
             groups.add(&asset?);
         }
         let suite = match (&container.header, container.outcome.summary()) {
@@ -95,7 +95,7 @@ pub(super) fn audit(audit: &Audit, mut out: Out) -> Result<()> {
                         xml,
                         "error",
                         "INCOMPLETE",
-                        &format!("INCOMPLETE: {}", xml_text(&rows::why(container))),
+                        &format!("INCOMPLETE: {}", xml_text(&containers::why(container))),
                         "",
                     )
                 })

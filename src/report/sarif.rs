@@ -13,8 +13,8 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::audit::rows;
 use super::changes::{ChangesRecord, FindingChangesRecord};
+use super::containers;
 use super::groups::once_a_rule;
 use super::layout::{counted, shown};
 use super::record::{QuotaRecord, TotalsRecord};
@@ -94,7 +94,7 @@ impl Sink for Sarif {
 pub(super) fn audit(audit: &Audit, out: Out) -> Result<()> {
     let mut found = FolderFindings::default();
     for (number, container) in audit.containers.iter().enumerate() {
-        for asset in rows::assets(audit, container)? {
+        for asset in containers::assets(audit, container)? {
             let asset = asset?;
             once_a_rule(&asset).for_each(|finding| found.add(number, &asset, finding));
         }
@@ -108,7 +108,8 @@ pub(super) fn audit(audit: &Audit, out: Out) -> Result<()> {
         named.iter().map(|number| (sources[*number].0.clone(), base(&audit.containers[*number].origin)));
     let incomplete = audit.containers.iter().filter(|container| !container.outcome.is_complete());
     let notifications = incomplete.take(MAX_NOTIFICATIONS).map(|container| {
-        let text = format!("INCOMPLETE: {}: {}", message(&container.name), message(&rows::why(container)));
+        let text =
+            format!("INCOMPLETE: {}: {}", message(&container.name), message(&containers::why(container)));
         json!({ "level": "error", "message": { "text": text } })
     });
     let changes = audit.changes();

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::command::args::{AzureArgs, CheckArgs, ChoiceArgs, DisplayArgs, PerformanceArgs};
+use crate::command::args::{AzureArgs, CheckArgs, ChoiceArgs, DisplayArgs, FilterArgs, PerformanceArgs};
 use crate::command::gate::GateArgs;
 use crate::command::values::one_line;
+use crate::model::Glob;
 use crate::report::Format;
 
 #[derive(Debug, Args)]
@@ -19,6 +20,14 @@ pub(in crate::command) struct AuditArgs {
     /// Audit every connection in presync.toml
     #[arg(long)]
     pub all: bool,
+
+    /// Only containers whose names match this pattern, such as 'cam-*' or media/site-1; can be repeated
+    #[arg(long, value_name = "GLOB", value_parser = Glob::parse)]
+    pub include_container: Vec<Glob>,
+
+    /// Leave out containers whose names match this pattern, even if they match --include-container; can be repeated
+    #[arg(long, value_name = "GLOB", value_parser = Glob::parse)]
+    pub exclude_container: Vec<Glob>,
 
     /// Folder for the plan of each container; if it has plans from an earlier audit, only what has changed is read
     #[arg(long, value_name = "DIR")]
@@ -54,6 +63,9 @@ pub(in crate::command) struct AuditArgs {
 
     #[command(flatten)]
     pub gate: GateArgs,
+
+    #[command(flatten, next_help_heading = "Names")]
+    pub names: FilterArgs,
 
     #[command(flatten, next_help_heading = "Rules")]
     pub rules: ChoiceArgs,

@@ -10,7 +10,7 @@ use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 
 use super::interrupt::interrupted_saying;
-use super::output::Output;
+use super::output::{Output, Spool};
 use super::{ledger, say};
 use crate::command::exit::Exit;
 use crate::command::gate::{Counts, GateArgs};
@@ -79,8 +79,9 @@ async fn audit_sources(args: &AuditArgs, environment: Environment) -> Result<Exi
     let most = limits.concurrency.unwrap_or(azure::MAX_CONCURRENCY);
     let defaults = Settings::with_concurrency(most.div_ceil(at_once));
     let workers = args.performance.workers.unwrap_or(defaults.workers);
-    let bars = super::is_live(args.display.progress()).then(|| Arc::new(ProgressBars::show(targets.len())));
-    let notice = if args.display.verbose && bars.is_none() { say } else { |_: &str| {} };
+    let bars = args.display.progress().map(|style| Arc::new(ProgressBars::show(style, targets.len())));
+    let are_drawn = bars.as_ref().is_some_and(|bars| bars.are_drawn());
+    let notice = if args.display.verbose && !are_drawn { say } else { |_: &str| {} };
     let auditor = Arc::new(Auditor {
         out: args.out.clone(),
         ledger,
@@ -91,6 +92,7 @@ async fn audit_sources(args: &AuditArgs, environment: Environment) -> Result<Exi
         concurrency: defaults.concurrency,
         checkpoint_every: args.performance.checkpoint_every(),
         baseline: args.baseline.clone(),
+        filter: args.names.filter()?,
         want: args.check.want(),
         admit: args.check.admit,
         allow_empty: args.check.allow_empty,
@@ -125,7 +127,10 @@ async fn audit_sources(args: &AuditArgs, environment: Environment) -> Result<Exi
 /// Writes the report of an audit.
 pub(super) fn show(audit: &Audit, format: Format, path: Option<&Path>, output: Output) -> Result<()> {
     match (format, path) {
-        (Format::Parquet, Some(path)) => report::audit::table(audit, path)?,
+        (Format::Parquet, Some(path)) => match Spool::of(format, Some(path))? {
+            Some(spool) => report::audit::table(audit, &spool.path()).and_then(|()| spool.send())?,
+            None => report::audit::table(audit, path)?,
+        },
         _ => report::audit::write(format, audit, output.writer(), output.width)?,
     }
     output.keep()
@@ -235,8 +240,8 @@ fn say_done(auditor: &Auditor, container: &Container) {
 /// Returns a function that prints a line to stderr: above the bars, if there are any.
 fn speak(bars: Option<Arc<ProgressBars>>) -> impl FnOnce(&str) {
     move |line| match bars {
-        Some(bars) => bars.say(line),
-        None => say(line),
+        Some(bars) if bars.are_drawn() => bars.say(line),
+        _ => say(line),
     }
 }
 

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 
 use super::targets::Target;
-use crate::command::empty::Nearby;
+use crate::command::empty::{self, Nearby};
 use crate::command::examine::{Planned, check_baseline};
 use crate::command::ledger;
 use crate::files::own;
@@ -43,6 +43,7 @@ pub(super) struct Auditor {
     pub checkpoint_every: Duration,
     /// The folder of the audit to compare with, if it is another one.
     pub baseline: Option<PathBuf>,
+    pub filter: Filter,
     pub want: Want,
     pub admit: Admit,
     pub allow_empty: bool,
@@ -108,6 +109,7 @@ impl Auditor {
                 recursive: self.options.depth == Depth::All,
                 dimensions: self.want.dimensions,
                 admit: self.admit,
+                filter: self.filter.clone(),
                 ..target.provenance.clone().header(source.origin(), Arc::clone(&profile))
             };
             container.header = Some(header.clone());
@@ -122,7 +124,7 @@ impl Auditor {
             );
             let ledger = self.ledger.as_ref().map(|(path, workspace)| (path.as_path(), workspace.as_str()));
             let synced = ledger::on_platform(ledger, None, &target.scope)?.synced;
-            let (listing, excluded) = source.list_filtered(&Filter::default());
+            let (listing, excluded) = source.list_filtered(&self.filter);
             let task = Task {
                 excluded,
                 origin: Some(container.origin.clone()),
@@ -154,7 +156,10 @@ impl Auditor {
                             environment,
                             Arc::clone(session),
                         );
-                        let (message, hint) = nearby.said().await;
+                        let (message, hint) = match summary.totals.excluded {
+                            0 => nearby.said().await,
+                            count => (empty::excluded(count), None),
+                        };
                         container
                             .notes
                             .push(hint.map_or(message.clone(), |hint| format!("{message}; {hint}")));

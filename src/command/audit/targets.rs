@@ -9,7 +9,7 @@ use super::place::{Place, account};
 use crate::command::examine::Provenance;
 use crate::command::target::{self, Resolved};
 use crate::model::error::{Error, Result};
-use crate::model::{Filter, Origin, Quota, Scope};
+use crate::model::{Filter, Glob, Origin, Quota, Scope};
 use crate::rules::{Choice, GivenBy, Limits, Profile};
 use crate::source::Depth;
 use crate::source::azure::{self, AuthMode, Session};
@@ -80,8 +80,18 @@ pub(super) async fn resolve(
         ));
     }
     let mut profiles = Profiles::default();
-    let targets = found.into_iter().map(|(name, resolved)| target(name, resolved, args, &mut profiles));
-    Ok(Targets { targets: once(targets.collect::<Result<_>>()?)?, left_out })
+    let filter = args.names.filter()?;
+    let targets =
+        found.into_iter().map(|(name, resolved)| target(name, resolved, args, &filter, &mut profiles));
+    let containers = ContainerFilter::new(args)?;
+    let (targets, filtered): (Vec<_>, Vec<_>) =
+        targets.collect::<Result<Vec<_>>>()?.into_iter().partition(|target| containers.keeps(target));
+    if targets.is_empty() {
+        return Err(Error::new("no container matches --include-container and --exclude-container")
+            .with_hint(format!("{} left out, such as '{}'", filtered.len(), filtered[0].name)));
+    }
+    left_out.extend(filtered.into_iter().map(|target| target.name));
+    Ok(Targets { targets: once(targets)?, left_out })
 }
 
 /// Every container of an account, and the names of those that are left out.
@@ -115,6 +125,7 @@ fn target(
     name: Option<String>,
     mut resolved: Resolved,
     args: &AuditArgs,
+    filter: &Filter,
     profiles: &mut Profiles,
 ) -> Result<Target> {
     if let Location::Folder(path) = &mut resolved.location
@@ -144,7 +155,7 @@ fn target(
     Ok(Target {
         name: name.unwrap_or_else(|| shown(&resolved.location)),
         place: Place::of(&resolved.location),
-        scope: resolved.location.scope(args.check.depth() == Depth::All, &Filter::default()),
+        scope: resolved.location.scope(args.check.depth() == Depth::All, filter),
         within: None,
         notes: Vec::new(),
         location: resolved.location,
@@ -155,6 +166,25 @@ fn target(
         provenance,
         project,
     })
+}
+
+/// Which containers are audited. A pattern is compared with a container's name in reports, and with its account and name.
+struct ContainerFilter {
+    include: Filter,
+    exclude: Filter,
+}
+
+impl ContainerFilter {
+    fn new(args: &AuditArgs) -> Result<Self> {
+        let matching = |globs: &[Glob]| Filter::new(globs.to_vec(), Vec::new()).map_err(Error::new);
+        Ok(Self { include: matching(&args.include_container)?, exclude: matching(&args.exclude_container)? })
+    }
+
+    fn keeps(&self, target: &Target) -> bool {
+        let names = [target.name.clone(), shown(&target.location)];
+        let any = |filter: &Filter| names.iter().any(|name| filter.keeps(name));
+        any(&self.include) && (self.exclude.is_empty() || !any(&self.exclude))
+    }
 }
 
 /// Sorts targets and removes duplicates.

@@ -4,11 +4,11 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use super::rows;
 use crate::model::error::Result;
 use crate::model::{Gauge, Kind, Severity, Totals};
 use crate::plan::audit::{Audit, Container, ContainerOutcome, Together};
 use crate::plan::{FolderSum, RunHeader, Summary};
+use crate::report::containers;
 use crate::report::groups::{FindingGroup, Groups};
 use crate::report::html::{escaped, hash};
 use crate::report::layout::{bytes, number, shown};
@@ -32,7 +32,7 @@ pub(super) fn write(audit: &Audit, mut out: Out) -> Result<()> {
             continue;
         }
         let mut groups = Groups::new(EXAMPLES);
-        for asset in rows::assets(audit, container)? {
+        for asset in containers::assets(audit, container)? {
             groups.add(&asset?);
         }
         sections += &section(audit, number, container, &groups);
@@ -40,7 +40,7 @@ pub(super) fn write(audit: &Audit, mut out: Out) -> Result<()> {
     let page = Page { audit, totals: audit.totals(), has_section };
     written(|| {
         let (style, script) = (hash(STYLE), hash(SCRIPT));
-        let verdict = escaped(&rows::verdict(audit));
+        let verdict = escaped(&containers::verdict(audit));
         write!(
             out,
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -70,7 +70,7 @@ struct Page<'a> {
 impl Page<'_> {
     fn overview(&self, verdict: &str) -> String {
         let mut notes = String::new();
-        for text in rows::sums(self.audit) {
+        for text in containers::sums(self.audit) {
             let _ = writeln!(notes, "<p class=\"note\">{}</p>", escaped(&text));
         }
         for Together { kind, cost, left } in &self.audit.together {

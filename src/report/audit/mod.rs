@@ -6,11 +6,10 @@ use std::path::Path;
 use crate::model::error::Result;
 use crate::plan::audit::Audit;
 use crate::plan_file::TableWriter;
-use crate::report::{Format, Out, csv, github, json as assets, junit, markdown, sarif, written};
+use crate::report::{Format, Out, containers, csv, github, json as assets, junit, markdown, sarif, written};
 
 mod html;
 mod json;
-pub(in crate::report) mod rows;
 mod table;
 mod text;
 
@@ -49,7 +48,7 @@ pub fn write(format: Format, audit: &Audit, out: impl Write + Send + 'static, wi
 pub fn table(audit: &Audit, path: &Path) -> Result<()> {
     let mut table = TableWriter::create(path)?;
     for container in &audit.containers {
-        for asset in rows::assets(audit, container)? {
+        for asset in containers::assets(audit, container)? {
             table.add(&container.name, &asset?)?;
         }
     }

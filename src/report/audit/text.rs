@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::rows;
 use super::table::{self, and_more};
 use crate::model::{Severity, Totals};
 use crate::plan::FolderSum;
 use crate::plan::audit::{Audit, ContainerOutcome};
+use crate::report::containers;
 use crate::report::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, counted, cut, number, shown};
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::report::{changes, next};
@@ -73,7 +73,7 @@ impl<'a, W: Write> AuditText<'a, W> {
             let gap = if note.is_empty() { "" } else { "  " };
             writeln!(self.out, "  {label:<10}  {style}{count}{style:#}{gap}{DIM}{note}{DIM:#}")?;
         }
-        if let Some(line) = rows::empty(self.audit) {
+        if let Some(line) = containers::empty(self.audit) {
             let line = cut(&line, self.width - 14);
             writeln!(self.out, "  {:<10}  {UNKNOWN}{line}{UNKNOWN:#}", "empty")?;
         }
@@ -275,7 +275,8 @@ impl<'a, W: Write> AuditText<'a, W> {
                 let missing = number(missing);
                 let of = counted(containers, "container", "containers");
                 let seen = if totals.listed == 0 { "" } else { verdict.as_str() };
-                writeln!(self.out, "{ERROR}Incomplete: {missing} of {of} not fully examined. {seen}{ERROR:#}")
+                let text = format!("Incomplete: {missing} of {of} not fully examined. {seen}");
+                writeln!(self.out, "{ERROR}{}{ERROR:#}", text.trim_end())
             }
         }
     }

@@ -6,7 +6,7 @@ use super::report::{rule, rules_table};
 use super::{Document, cell, code, words};
 use crate::model::error::Result;
 use crate::plan::audit::{Audit, Container};
-use crate::report::audit::rows;
+use crate::report::containers;
 use crate::report::groups::Groups;
 use crate::report::layout::{counted, number, shown};
 use crate::report::next::after_audit;
@@ -24,7 +24,7 @@ pub(in crate::report) fn audit(audit: &Audit, mut out: Out) -> Result<()> {
     let mut groups = Groups::new(EXAMPLES);
     for container in &audit.containers {
         let place = format!("{}: ", container.name);
-        for asset in rows::assets(audit, container)? {
+        for asset in containers::assets(audit, container)? {
             groups.add_in(&place, &asset?);
         }
     }
@@ -48,19 +48,19 @@ pub(in crate::report) fn audit(audit: &Audit, mut out: Out) -> Result<()> {
 }
 
 fn head(document: &mut Document, audit: &Audit) {
-    document.add(&format!("{}\n---", rows::verdict(audit)));
+    document.add(&format!("{}\n---", containers::verdict(audit)));
     let incomplete = audit.containers.iter().filter(|container| !container.outcome.is_complete());
     let incomplete: Vec<_> = incomplete.collect();
     if !incomplete.is_empty() {
         let named = incomplete.iter().take(MAX_INCOMPLETE);
         let lines = named.map(|container| {
             let (state, name) = (container.outcome.as_str(), code(&container.name));
-            format!("> - {name}: {state}; {}", words(&shown(&rows::why(container))))
+            format!("> - {name}: {state}; {}", words(&shown(&containers::why(container))))
         });
         let more = incomplete.len().saturating_sub(MAX_INCOMPLETE) as u64;
         document.list("> **Incomplete**\n>\n", lines, more, "");
     }
-    for text in rows::sums(audit) {
+    for text in containers::sums(audit) {
         document.add(&words(&text));
     }
 }

@@ -163,15 +163,13 @@ fn app0_of_four_bytes(file: &File, _theirs: Answer, ours: Answer) -> bool {
 }
 
 /// The first `cut` bytes, accepted, hold the whole header. Of a file that takes more than the first read, presync
-/// reads no further than to the orientation.
+/// reads no further than its EXIF, which may have no orientation.
 fn check_cut(file: &File, cut: usize) {
     let asset = judged(file.name, &file.bytes[..cut]);
     if asset.verdict != Verdict::Accept {
         return;
     }
-    let settled = cut > first_read(file)
-        && asset.facts.orientation == Orientation::Value(1)
-        && file.exif_end.is_some_and(|end| end <= cut);
+    let settled = cut > first_read(file) && file.exif_end.is_some_and(|end| end <= cut);
     assert!(
         cut >= file.header_end || settled,
         "accepted when cut at {cut} of {}: {asset:?}",

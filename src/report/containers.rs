@@ -1,17 +1,17 @@
 //! The assets of an audit, and what several of its formats say.
 
-use super::super::changes;
+use super::changes;
+use super::layout::{counted, number, shown};
 use crate::model::Asset;
 use crate::model::error::{Error, Result};
 use crate::plan::audit::{Audit, Container};
 use crate::plan_file::PlanReader;
-use crate::report::layout::{counted, number, shown};
 
 /// The most containers that are named in a line.
 const MAX_NAMED: usize = 5;
 
 /// The assets of a container, as far as they were judged; none if they count in another container.
-pub(in crate::report) fn assets(
+pub(super) fn assets(
     audit: &Audit,
     container: &Container,
 ) -> Result<impl Iterator<Item = Result<Asset>> + use<>> {
@@ -20,13 +20,13 @@ pub(in crate::report) fn assets(
 }
 
 /// Why a container is not complete.
-pub(in crate::report) fn why(container: &Container) -> String {
+pub(super) fn why(container: &Container) -> String {
     let state = container.outcome.as_str().replace('-', " ");
     container.outcome.cause().map(Error::message).map_or(state, str::to_owned)
 }
 
 /// `4 empty containers: a, b and 2 others`; `None` if there are none.
-pub(in crate::report) fn empty(audit: &Audit) -> Option<String> {
+pub(super) fn empty(audit: &Audit) -> Option<String> {
     let names: Vec<_> = audit.empty().map(|container| shown(&container.name)).collect();
     let named = names.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", ");
     let more = match names.len().saturating_sub(MAX_NAMED) as u64 {
@@ -38,7 +38,7 @@ pub(in crate::report) fn empty(audit: &Audit) -> Option<String> {
 }
 
 /// Which containers are empty, and how findings have changed since the last audit.
-pub(in crate::report) fn sums(audit: &Audit) -> Vec<String> {
+pub(super) fn sums(audit: &Audit) -> Vec<String> {
     let changes = audit.changes();
     let since =
         changes.as_ref().map(|changes| format!("since the last audit: {}", changes::finding_counts(changes)));
@@ -47,7 +47,7 @@ pub(in crate::report) fn sums(audit: &Audit) -> Vec<String> {
 }
 
 /// The result of the audit, in a sentence or two.
-pub(in crate::report) fn verdict(audit: &Audit) -> String {
+pub(super) fn verdict(audit: &Audit) -> String {
     let (totals, containers) = (audit.totals(), audit.containers.len() as u64);
     let of = counted(containers, "container", "containers");
     let assets = counted(totals.listed - totals.skipped, "asset", "assets");
