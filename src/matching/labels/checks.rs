@@ -103,6 +103,7 @@ mod tests {
             verdict: Verdict::Accept,
             cost: Cost::default(),
             synced: None,
+            earlier: None,
             findings: Vec::new(),
             skipped: None,
             reads: Reads::default(),
