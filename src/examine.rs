@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::Bytes;
 
 use crate::model::error::Result;
-use crate::model::{Asset, Blob, ByteRange, ReadError, Reads, Skip};
+use crate::model::{Asset, Blob, ByteRange, Kind, ReadError, Reads, Skip, Verdict};
 use crate::probe::{Probe, Step, Want};
 use crate::rules::{self, Content, Profile};
 
@@ -96,7 +96,11 @@ impl Examination {
 
     /// Judges the content of [`Next::Judge`] by the rules, before the quota is applied.
     pub fn judge(self, content: Content, profile: &Profile) -> Asset {
-        rules::judge(self.blob, content, self.reads, profile)
+        let mut asset = rules::judge(self.blob, content, self.reads, profile);
+        if self.want.thumbnails && asset.kind == Kind::Image && asset.verdict == Verdict::Reject {
+            asset.facts.thumbnail = self.probe.thumbnail();
+        }
+        asset
     }
 
     /// The blob, as it was last listed.

@@ -10,7 +10,7 @@ use super::empty::{self, Nearby};
 use super::examine::{Input, Planned, Provenance, check_baseline};
 use super::exit::Exit;
 use super::interrupt::interrupted;
-use super::output::Output;
+use super::output::{Output, Spool};
 use super::parts::{self, Weigh};
 use super::target::Resolved;
 use super::{ledger, say, say_rate, say_tally, shard};
@@ -128,7 +128,13 @@ async fn report_on(
         let plan = earlier.plan().clone();
         known = known.with_baseline(&plan, earlier.lookup());
     }
-    let plan = match plan_path(args)? {
+    let spool = Spool::of(args.format, args.output.as_deref())?;
+    let spooled = spool.as_ref().map(Spool::path);
+    let place = match spooled.as_deref() {
+        Some(path) => Some(path),
+        None => plan_path(args)?,
+    };
+    let plan = match place {
         Some(path) => {
             check_plan(path, args)?;
             let (checkpoint, kept) =
@@ -196,8 +202,11 @@ async fn report_on(
     };
     let elapsed = begun.elapsed();
     // A plan that cannot be written must not cost the report, so its error is returned only afterwards.
-    let planned = match (plan, plan_path(args)?) {
-        (Some(plan), Some(path)) => finish_plan(plan, path, &summary, elapsed),
+    let planned = match (plan, place, &spool) {
+        (Some(plan), _, Some(spool)) => {
+            Box::new(plan.writer).finish(&summary, elapsed).and_then(|()| spool.send())
+        }
+        (Some(plan), Some(path), None) => finish_plan(plan, path, &summary, elapsed),
         _ => Ok(()),
     };
     report.finish(&summary, elapsed)?;

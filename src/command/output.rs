@@ -1,23 +1,80 @@
 //! Where a report goes.
 
-use std::io::{self, Write};
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
+use tempfile::TempDir;
 
-use crate::files::whole::WholeFile;
+use crate::files::temporary;
+use crate::files::whole::{self, WholeFile};
 use crate::model::error::{Error, Result};
 use crate::report::runner::{self, Broken, Syntax};
-use crate::report::{Format, TextOrJson, Visible};
+use crate::report::{self, Format, MAX_WIDTH, TextOrJson, Visible};
 
-/// The width of a report that doesn't go to a terminal, in columns.
-const PLAIN_WIDTH: usize = 100;
+/// Paths of stdout and stderr, besides `-`.
+const STDOUT: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+const STDERR: [&str; 3] = ["/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"];
 
-/// Where a report goes: stdout, or a file that is put in place only when it is complete.
+/// Where a report goes.
+enum Place {
+    Stdout,
+    Stderr,
+    /// A device, a pipe, or another descriptor.
+    Stream(Arc<File>),
+    /// A file that is put in place only when it is complete.
+    File(Arc<Mutex<WholeFile>>),
+}
+
+impl Place {
+    fn at(path: Option<&Path>) -> Result<Self> {
+        let Some(path) = path else { return Ok(Self::Stdout) };
+        match Self::stream(path)? {
+            Some(place) => Ok(place),
+            None => Ok(Self::File(Arc::new(Mutex::new(WholeFile::create(path)?)))),
+        }
+    }
+
+    /// What is not a file that can be put in place.
+    fn stream(path: &Path) -> Result<Option<Self>> {
+        let is_one_of = |names: &[&str]| names.iter().any(|name| path == Path::new(name));
+        if is_one_of(&["-"]) || is_one_of(&STDOUT) {
+            return Ok(Some(Self::Stdout));
+        }
+        if is_one_of(&STDERR) {
+            return Ok(Some(Self::Stderr));
+        }
+        Ok(whole::stream(path)?.map(|stream| Self::Stream(Arc::new(stream))))
+    }
+
+    fn is_terminal(&self) -> bool {
+        match self {
+            Self::Stdout => io::stdout().is_terminal(),
+            Self::Stderr => io::stderr().is_terminal(),
+            Self::Stream(stream) => stream.is_terminal(),
+            Self::File(_) => false,
+        }
+    }
+
+    /// The columns that text may use: those of a terminal.
+    fn width(&self) -> usize {
+        let width = match self {
+            _ if !self.is_terminal() => None,
+            Self::Stdout => terminal_size::terminal_size_of(io::stdout()),
+            Self::Stderr => terminal_size::terminal_size_of(io::stderr()),
+            Self::Stream(stream) => terminal_size::terminal_size_of(stream),
+            Self::File(_) => None,
+        };
+        width.map_or(MAX_WIDTH, |(width, _)| width.0.into())
+    }
+}
+
+/// Where a report goes, and how it is written.
 pub(super) struct Output {
-    file: Option<Arc<Mutex<WholeFile>>>,
+    place: Place,
     /// How a runner's commands are broken on stdout.
     syntax: Syntax,
     color: ColorChoice,
@@ -34,18 +91,17 @@ impl Output {
     }
 
     fn with(path: Option<&Path>, syntax: Syntax, color: ColorChoice) -> Result<Self> {
-        let Some(path) = path else {
-            let color = match color {
-                ColorChoice::Auto => AutoStream::choice(&io::stdout()),
-                color => color,
-            };
-            let width = terminal_size::terminal_size_of(io::stdout());
-            let width = width.map_or(PLAIN_WIDTH, |(width, _)| width.0.into());
-            return Ok(Self { file: None, syntax, color, raw: false, width });
+        let place = Place::at(path)?;
+        let color = match (&place, color) {
+            (Place::Stdout, ColorChoice::Auto) => AutoStream::choice(&io::stdout()),
+            (Place::Stderr, ColorChoice::Auto) => AutoStream::choice(&io::stderr()),
+            (Place::Stream(stream), ColorChoice::Auto) if stream.is_terminal() => {
+                AutoStream::choice(&**stream)
+            }
+            (Place::Stream(_) | Place::File(_), color) if color != ColorChoice::Always => ColorChoice::Never,
+            (_, color) => color,
         };
-        let file = WholeFile::create(path)?;
-        let color = if color == ColorChoice::Always { color } else { ColorChoice::Never };
-        Ok(Self { file: Some(Arc::new(Mutex::new(file))), syntax, color, raw: false, width: PLAIN_WIDTH })
+        Ok(Self { width: place.width(), place, syntax, color, raw: false })
     }
 
     /// Opens the output for a report in this format. Formats that programs read are written byte for byte.
@@ -60,27 +116,65 @@ impl Output {
             Format::Html => Syntax::Html,
             Format::Github => Syntax::Commands,
         };
+        let output = Self::with(path, syntax, ColorChoice::Always)?;
         // In a file, names stay exact.
-        let raw = format == Format::Csv && path.is_none();
-        Ok(Self { raw, ..Self::with(path, syntax, ColorChoice::Always)? })
+        let is_shown = matches!(output.place, Place::Stdout | Place::Stderr) || output.place.is_terminal();
+        Ok(Self { raw: format == Format::Csv && is_shown, ..output })
     }
 
     pub(super) fn writer(&self) -> Box<dyn Write + Send> {
-        match &self.file {
-            Some(file) => Box::new(AutoStream::new(
-                Box::new(Shared(Arc::clone(file))) as Box<dyn Write + Send>,
-                self.color,
-            )),
-            None if self.raw => Box::new(Visible::plain(stdout(self.syntax, self.color))),
-            None => Box::new(stdout(self.syntax, self.color)),
-        }
+        let out: Box<dyn Write + Send> = match &self.place {
+            Place::Stdout => Box::new(stdout(self.syntax, self.color)),
+            Place::Stderr => Box::new(stream(io::stderr(), self.syntax, self.color)),
+            Place::Stream(stream) => Box::new(styled(Arc::clone(stream), self.color)),
+            Place::File(file) => Box::new(styled(Shared(Arc::clone(file)), self.color)),
+        };
+        if self.raw { Box::new(Visible::plain(out)) } else { out }
     }
 
     /// Puts a finished file in place.
     pub(super) fn keep(self) -> Result<()> {
-        let Some(file) = self.file else { return Ok(()) };
+        let Place::File(file) = self.place else { return Ok(()) };
         let file = Arc::into_inner(file).and_then(|file| file.into_inner().ok());
         file.ok_or_else(|| Error::new("the report is still being written"))?.commit()
+    }
+}
+
+/// A plan for a stream: a temporary file until it is complete, because its writer has to go back in it.
+pub(super) struct Spool {
+    folder: TempDir,
+    place: Place,
+}
+
+impl Spool {
+    /// The spool of a report in this format. `None` if that is no plan, or a plan in a file.
+    pub(super) fn of(format: Format, path: Option<&Path>) -> Result<Option<Self>> {
+        let Some(path) = path.filter(|_| format == Format::Parquet) else { return Ok(None) };
+        let place = match Place::stream(path)? {
+            None => return Ok(None),
+            Some(place) if place.is_terminal() => {
+                return Err(Error::new("a plan is not text for a terminal").with_hint("use --output FILE"));
+            }
+            Some(place) => place,
+        };
+        Ok(Some(Self { folder: temporary::folder()?, place }))
+    }
+
+    /// Where the plan is written first.
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.path().join("plan.parquet")
+    }
+
+    /// Sends the plan on.
+    pub(super) fn send(&self) -> Result<()> {
+        let mut plan = File::open(self.path()).map_err(|error| temporary::failed(&error))?;
+        let sent = match &self.place {
+            Place::Stdout => io::copy(&mut plan, &mut io::stdout().lock()),
+            Place::Stderr => io::copy(&mut plan, &mut io::stderr().lock()),
+            Place::Stream(stream) => io::copy(&mut plan, &mut &**stream),
+            Place::File(_) => Ok(0),
+        };
+        sent.map(drop).map_err(|error| report::output(&error))
     }
 }
 
@@ -110,6 +204,10 @@ pub(super) fn syntax(format: TextOrJson) -> Syntax {
         TextOrJson::Text => Syntax::Text,
         TextOrJson::Json => Syntax::Json,
     }
+}
+
+fn styled(out: impl Write + Send + 'static, color: ColorChoice) -> Stream {
+    AutoStream::new(Box::new(out), color)
 }
 
 struct Shared(Arc<Mutex<WholeFile>>);

@@ -8,7 +8,7 @@ use super::args::ColorArgs;
 use super::audit;
 use super::exit::Exit;
 use super::gate::GateArgs;
-use super::output::Output;
+use super::output::{Output, Spool};
 use super::parts::{self, Weigh};
 use super::say;
 use crate::files::temporary;
@@ -69,8 +69,10 @@ pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
         "presync dry-run SOURCE --baseline PLAN --plan FILE writes one",
     )?;
     let output = Output::of_report(args.output.as_deref(), args.format, args.color.choice())?;
-    let copy = match (args.format, &args.output) {
-        (Format::Parquet, Some(path)) => Some(PlanWriter::create(path, plan.header.clone())?),
+    let spool = Spool::of(args.format, args.output.as_deref())?;
+    let place = spool.as_ref().map(Spool::path).or_else(|| args.output.clone());
+    let copy = match (args.format, place) {
+        (Format::Parquet, Some(path)) => Some(PlanWriter::create(&path, plan.header.clone())?),
         _ => None,
     };
     let mut sink = (copy, report::open(args.format, plan.header.clone(), output.writer(), output.width)?);
@@ -81,6 +83,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<Exit> {
     let elapsed = elapsed.map_err(|_| Error::new("the plan's run ended before it began"))?;
     Box::new(sink).finish(&plan.summary, elapsed)?;
     output.keep()?;
+    spool.map_or(Ok(()), |spool| spool.send())?;
     if let Some(said) = args.gate.said(&(&plan.summary).into()) {
         say(&said);
     }

@@ -2,6 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+#[cfg(unix)]
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -105,6 +107,11 @@ fn rights(before: &fs::Metadata) -> fs::Permissions {
 /// # Errors
 /// Returns an error if something other than a file is there, or if a link of another user leads there.
 pub(crate) fn target(path: &Path) -> Result<PathBuf> {
+    if path.as_os_str() == "-" {
+        // Most programs take this for stdout, and few let it be removed again.
+        return Err(Error::new("'-' is not the name of a file")
+            .with_hint("./- is, if you want a file with this name"));
+    }
     own::check_links(path)?;
     if path.is_dir() {
         return Err(Error::new(format!("'{}' is a folder, not a file", path.display()))
@@ -114,6 +121,30 @@ pub(crate) fn target(path: &Path) -> Result<PathBuf> {
         return Err(Error::new(format!("'{}' is a device or a pipe, not a file", path.display())));
     }
     Ok(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))
+}
+
+/// Opens a device for characters or a named pipe at `path` for writing, and whatever is open already as one of
+/// `/dev/fd`. `None` if `path` is that of a file, there or not. A pipe is waited for until it has a reader, as by a shell.
+///
+/// # Errors
+/// Returns an error if a link of another user leads there, or if it cannot be opened.
+pub(crate) fn stream(path: &Path) -> Result<Option<File>> {
+    let is_open = ["/dev/fd", "/proc/self/fd"].iter().any(|folder| path.starts_with(folder));
+    let is_stream = || {
+        let kind = fs::metadata(path).ok()?.file_type();
+        #[cfg(unix)]
+        return Some(FileTypeExt::is_fifo(&kind) || FileTypeExt::is_char_device(&kind));
+        #[cfg(not(unix))]
+        return Some(!kind.is_file() && !kind.is_dir());
+    };
+    if !(is_open || is_stream() == Some(true)) {
+        return Ok(None);
+    }
+    own::check_links(path)?;
+    // What others wrote to an open file stays.
+    let opened = fs::OpenOptions::new().append(true).open(path);
+    let failed = |error| Error::new(format!("cannot write to '{}': {}", path.display(), reason(&error)));
+    opened.map(Some).map_err(failed)
 }
 
 /// The error for a folder in which the file at `path` cannot be created.

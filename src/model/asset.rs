@@ -35,6 +35,9 @@ pub struct Facts {
     pub gap: Option<Gap>,
     /// What it would cost to fill the gap.
     pub gap_cost: Option<GapCost>,
+    /// The JPEG inside the EXIF block that previews an image, if it was asked for and the bytes that were read hold it.
+    /// Only for people: it may show anything.
+    pub thumbnail: Option<Box<[u8]>>,
 }
 
 impl Facts {
@@ -52,6 +55,7 @@ impl Facts {
             truncated: None,
             gap: None,
             gap_cost: None,
+            thumbnail: None,
         }
     }
 
@@ -222,7 +226,7 @@ pub struct Malformed {
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {} at byte {} {}", self.part, self.offset, self.fault)
+        write!(f, "the {} at byte {} {}", self.part, super::number(self.offset), self.fault)
     }
 }
 

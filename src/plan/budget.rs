@@ -8,7 +8,7 @@ use super::name_order::NameOrder;
 use super::{Changes, FindingChanges};
 use crate::model::{
     Admit, Asset, BlobName, Code, Cost, Finding, Gone, Kind, Overrides, Quota, QuotaKind, Severity,
-    SyncState, SyncTotals, Totals, Verdict,
+    SyncState, SyncTotals, Totals, Verdict, number,
 };
 use crate::rules::Profile;
 
@@ -233,9 +233,13 @@ impl QuotaRefusal {
             Kind::Video => (QuotaKind::Frames.unit(), "videos"),
             _ => (OF_THE_QUOTA, "images"),
         };
+        let [amount, limit, shown_left] = [amount, limit, left].map(|value| number(*value));
         let message = match (kind, left) {
             (Kind::Image, 0) if shared.is_none() => format!("the image quota of {limit} is used up{at}"),
-            _ => format!("the {} needs {amount} {unit}, but {left} of {limit} are left{at}", kind.as_str()),
+            _ => format!(
+                "the {} needs {amount} {unit}, but {shown_left} of {limit} are left{at}",
+                kind.as_str()
+            ),
         };
         let before = match admit {
             Admit::MostAssets if shared.is_some() || *kind == Kind::Video => "that cost the same or less",

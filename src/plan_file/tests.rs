@@ -123,6 +123,7 @@ prop_compose! {
             truncated,
             gap,
             gap_cost,
+            thumbnail: None,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! TIFF and BigTIFF, as files and as the EXIF block of other formats (TIFF 6.0, section 2; Exif 3.0, 4.5).
 
 use super::view::{Parse, View, malformed};
-use crate::model::{Facts, Format, Orientation};
+use crate::model::{ByteRange, Facts, Format, Orientation};
 
 pub(super) const ORIENTATION: u16 = 0x0112;
 pub(super) const IMAGE_WIDTH: u16 = 0x0100;
 pub(super) const IMAGE_LENGTH: u16 = 0x0101;
+const THUMBNAIL_OFFSET: u16 = 0x0201;
+const THUMBNAIL_LENGTH: u16 = 0x0202;
 const NEW_SUBFILE_TYPE: u16 = 0x00FE;
 const PHOTOMETRIC: u16 = 0x0106;
 const SUB_IFDS: u16 = 0x014A;
@@ -51,8 +53,29 @@ pub(super) fn exif_orientation(view: View<'_>, start: u64, end: u64) -> Parse<Or
     let prefixed = end - start > 6 && view.bytes(start, 6, "EXIF block")? == EXIF_PREFIX;
     let start = if prefixed { start + 6 } else { start };
     let Some(block) = Block::open(view, start, end, "EXIF block")? else { return Ok(Orientation::Absent) };
+    view.has_exif(start, end);
     let [entry] = block.find([ORIENTATION])?;
     block.orientation(entry)
+}
+
+/// Returns where the thumbnail of an EXIF block is: a JPEG that the directory after IFD0 points to (Exif 3.0, 4.5.5).
+pub(super) fn thumbnail(view: View<'_>, start: u64, end: u64) -> Parse<Option<ByteRange>> {
+    let Some(block) = Block::open(view, start, end, "EXIF block")? else { return Ok(None) };
+    let (count, first, step) = block.directory()?;
+    let Some(next) = count.checked_mul(step).and_then(|entries| first.checked_add(entries)) else {
+        return Ok(None);
+    };
+    let offset = if block.wide { block.long8(next)? } else { u64::from(block.long(next)?) };
+    let Some(ifd0) = start.checked_add(offset).filter(|at| offset >= 8 && *at < end) else { return Ok(None) };
+    let block = Block { ifd0, ..block };
+    let [Some(offset), Some(len)] = block.find([THUMBNAIL_OFFSET, THUMBNAIL_LENGTH])? else {
+        return Ok(None);
+    };
+    let number = |entry| Ok(block.integer(entry)?.and_then(|value| u64::try_from(value).ok()));
+    let (Some(offset), Some(len)) = (number(offset)?, number(len)?) else { return Ok(None) };
+    let at = start.checked_add(offset);
+    let fits = at.and_then(|at| at.checked_add(len)).is_some_and(|thumbnail| thumbnail <= end);
+    Ok(at.filter(|_| fits).map(|at| ByteRange::new(at, len)))
 }
 
 /// A directory entry for an outline.
@@ -318,6 +341,29 @@ mod tests {
                 matches!(answer, Err(Stop::Malformed(_))),
                 "type {field_type}, count {count}: {answer:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_thumbnail_is_within_its_block() {
+        let found = |offset: u32, len: u32, size: usize| {
+            let mut block = block(3, 1, [6, 0, 0, 0]);
+            block.truncate(block.len() - 4);
+            block.extend(26_u32.to_le_bytes());
+            block.extend([2, 0]);
+            for (tag, value) in [(THUMBNAIL_OFFSET, offset), (THUMBNAIL_LENGTH, len)] {
+                block.extend(tag.to_le_bytes());
+                block.extend([4, 0, 1, 0, 0, 0]);
+                block.extend(value.to_le_bytes());
+            }
+            block.resize(size, 0);
+            let mut store = Store::new(size as u64);
+            store.insert(0, Bytes::from(block));
+            thumbnail(store.view(), 0, size as u64).ok().flatten()
+        };
+        assert_eq!(found(60, 40, 100), Some(ByteRange::new(60, 40)));
+        for (offset, len) in [(60, 41), (u32::MAX, 1), (1, u32::MAX)] {
+            assert_eq!(found(offset, len, 100), None);
         }
     }
 

@@ -60,6 +60,8 @@ pub(super) struct Store {
     received: u64,
     /// Remaining steps of work.
     steps_left: Cell<u32>,
+    /// Where the EXIF block that a parser read is: its beginning and end.
+    exif: Cell<Option<(u64, u64)>>,
 }
 
 #[derive(Debug)]
@@ -76,7 +78,8 @@ impl Run {
 
 impl Store {
     pub(super) fn new(size: u64) -> Self {
-        Self { size, runs: SmallVec::new(), received: 0, steps_left: Cell::new(MAX_STEPS) }
+        let steps_left = Cell::new(MAX_STEPS);
+        Self { size, runs: SmallVec::new(), received: 0, steps_left, exif: Cell::new(None) }
     }
 
     /// Returns the steps of work spent so far, at most [`MAX_STEPS`].
@@ -93,6 +96,11 @@ impl Store {
     /// Sets the blob's end, if it turned out to be earlier than listed.
     pub(super) fn end_at(&mut self, size: u64) {
         self.size = self.size.min(size);
+    }
+
+    /// Returns where the EXIF block is that was read last.
+    pub(super) fn exif(&self) -> Option<(u64, u64)> {
+        self.exif.get()
     }
 
     /// Returns the number of bytes held, over all runs.
@@ -181,6 +189,11 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// Notes where an EXIF block begins and ends.
+    pub(super) fn has_exif(self, start: u64, end: u64) {
+        self.store.exif.set(Some((start, end)));
+    }
+
     /// Returns the blob's size in bytes.
     pub(super) fn size(self) -> u64 {
         self.store.size

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::layout::{counted, cut, number, shown};
+use super::layout::{broken, counted, counted_row, number, shown};
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::model::{BlobName, Code, Totals};
 use crate::plan::{ChangeGroup, Changes, FindingChanges, FindingCounts, Summary};
@@ -26,13 +26,7 @@ pub(super) fn text(out: &mut impl Write, changes: &Changes, totals: &Totals, wid
     ];
     let digits = rows.iter().map(|row| number(row.1).len()).max().unwrap_or(0).max(6);
     for (label, count, style, note) in rows {
-        let style = if count == 0 { DIM } else { style };
-        let note = cut(&note, width.saturating_sub(16 + digits));
-        let count = format!("{:>digits$}", number(count));
-        match note.is_empty() {
-            true => writeln!(out, "  {label:<10}  {style}{count}{style:#}")?,
-            false => writeln!(out, "  {label:<10}  {style}{count}{style:#}  {DIM}{note}{DIM:#}")?,
-        }
+        counted_row(out, (label, count, style, &note), digits, width)?;
     }
     let quota = format!(
         "images {}, frames {}",
@@ -51,7 +45,10 @@ pub(super) fn text(out: &mut impl Write, changes: &Changes, totals: &Totals, wid
 pub(super) fn findings_text(out: &mut impl Write, findings: &FindingChanges, width: usize) -> io::Result<()> {
     writeln!(out, "  {:<10}  {}", "findings", finding_counts(findings))?;
     match fixed(findings, None, MAX_FIXED_SHOWN) {
-        Some(fixed) => writeln!(out, "  {:<10}  {DIM}{}{DIM:#}", "", cut(&fixed, width - 14)),
+        Some(fixed) => {
+            let lines = broken(&fixed, width - 14, true);
+            lines.iter().try_for_each(|line| writeln!(out, "  {:<10}  {DIM}{line}{DIM:#}", ""))
+        }
         None => Ok(()),
     }
 }

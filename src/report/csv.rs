@@ -55,8 +55,8 @@ impl<'a, T: Into<Cell<'a>>> From<Option<T>> for Cell<'a> {
 /// A column: its name and its value for an asset.
 type Column = (&'static str, for<'a> fn(&'a AssetRecord<'a>) -> Cell<'a>);
 
-/// The columns: the fields of the JSON record, with `cost`, `reads` and `findings` split up.
-const COLUMNS: [Column; 34] = [
+/// The columns: the fields of the JSON record, with `cost`, `charge`, `reads` and `findings` split up.
+const COLUMNS: [Column; 37] = [
     ("name", |asset| asset.name.into()),
     ("size", |asset| asset.size.into()),
     ("etag", |asset| asset.etag.into()),
@@ -83,6 +83,9 @@ const COLUMNS: [Column; 34] = [
     ("skipped", |asset| asset.skipped.into()),
     ("cost_images", |asset| asset.cost.images.into()),
     ("cost_frames", |asset| asset.cost.frames.into()),
+    ("synced", |asset| asset.synced.into()),
+    ("charge_images", |asset| asset.charge.as_ref().map(|charge| charge.images).into()),
+    ("charge_frames", |asset| asset.charge.as_ref().map(|charge| charge.frames).into()),
     ("codes", |asset| joined(asset, ";", |finding| finding.code)),
     ("messages", |asset| joined(asset, "; ", |finding| finding.message)),
     ("fix", |asset| worst_fix(asset).into()),

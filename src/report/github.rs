@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::changes;
 use super::containers;
 use super::groups::{FindingGroup, Groups};
-use super::layout::{MAX_WIDTH, counted, cut, number, shown};
+use super::layout::{counted, cut, number, shown};
 use super::{Out, written};
 use crate::model::error::Result;
 use crate::model::{Asset, Code, Gauge, Kind, Severity, Totals};
@@ -18,6 +18,8 @@ use crate::rules;
 const MAX_ANNOTATIONS: usize = 10;
 /// The most assets named for each rule.
 const EXAMPLES: usize = 3;
+/// The most columns of a name or a message, so that an annotation stays well below the limit of 64 KiB.
+const MAX_COLUMNS: usize = 300;
 
 /// The report: one annotation for each rule, and one with the totals.
 pub(super) struct Github {
@@ -162,9 +164,9 @@ fn verdicts(totals: &Totals) -> String {
     verdicts.map(|(count, verdict)| format!("{} {verdict}", number(count))).join(", ")
 }
 
-/// Untrusted text as part of a line, cut so that an annotation stays well below the limit of 64 KiB.
+/// Untrusted text as part of a line.
 fn line(text: &str) -> String {
-    cut(&shown(text), MAX_WIDTH)
+    cut(&shown(text), MAX_COLUMNS)
 }
 
 /// Escapes the text of a command the way a runner decodes it (actions/runner, `ActionCommand`).

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -12,21 +13,22 @@ use super::containers;
 use super::record::{
     AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, SyncedRecord, ToolRecord, TotalsRecord,
 };
-use super::{Out, Visible, written};
+use super::{Out, Visible, layout, written};
 use crate::files::temporary;
 use crate::model::error::Result;
 use crate::model::{Asset, BlobName, Code, Filter, Overrides};
 use crate::plan::audit::Audit;
 use crate::plan::{RunHeader, Sink, Summary};
 
-/// One asset per line.
+/// One asset per line, and at the end what a document says besides its assets. Without that line, the output is cut off.
 pub(super) struct Jsonl {
+    header: RunHeader,
     out: Out,
 }
 
 impl Jsonl {
-    pub(super) fn new(out: Out) -> Self {
-        Self { out }
+    pub(super) fn new(header: RunHeader, out: Out) -> Self {
+        Self { header, out }
     }
 }
 
@@ -38,8 +40,13 @@ impl Sink for Jsonl {
         })
     }
 
-    fn finish(mut self: Box<Self>, _summary: &Summary, _elapsed: Duration) -> Result<()> {
-        written(|| self.out.flush())
+    fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> Result<()> {
+        let Self { header, mut out } = *self;
+        written(|| {
+            write_summary(&header, summary, elapsed, &mut out)?;
+            out.write_all(b"\n")?;
+            out.flush()
+        })
     }
 }
 
@@ -92,6 +99,10 @@ struct DryRunDocument<'a> {
     #[serde(skip_serializing_if = "Filter::is_empty")]
     filter: &'a Filter,
     profile: &'a str,
+    /// The hash of all rules and settings that decide about assets.
+    profile_sha256: String,
+    started: Timestamp,
+    ended: Timestamp,
     /// What the profile assumes about the platform.
     assumptions: &'a [String],
     #[serde(skip_serializing_if = "Overrides::is_empty")]
@@ -113,6 +124,37 @@ struct DryRunDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     synced: Option<SyncedRecord<'a>>,
     findings_by_code: CodeCounts<'a>,
+}
+
+/// Writes everything but the assets.
+pub(super) fn write_summary(
+    header: &RunHeader,
+    summary: &Summary,
+    elapsed: Duration,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let document = DryRunDocument {
+        format_version: FORMAT_VERSION,
+        tool: ToolRecord::this(),
+        source: SourceRecord::new(&header.origin),
+        connection: header.connection.as_deref(),
+        filter: &header.filter,
+        profile: &header.profile.name,
+        profile_sha256: header.profile.hash(),
+        started: header.begun,
+        ended: layout::ended(header, elapsed),
+        assumptions: &header.profile.assumptions,
+        overrides: &header.profile.overrides,
+        quota: QuotaRecord::new(header.admit, Some(&header.profile), summary),
+        totals: TotalsRecord::new(&summary.totals, elapsed.as_secs_f64()),
+        complete: summary.incomplete.is_none(),
+        incomplete: summary.incomplete.as_deref(),
+        out_of_order: summary.out_of_order.as_ref(),
+        changes: summary.changes.as_ref().map(|changes| ChangesRecord::new(changes, &summary.totals)),
+        synced: summary.synced.as_ref().map(SyncedRecord::new),
+        findings_by_code: CodeCounts(&summary.findings),
+    };
+    Ok(serde_json::to_writer(Visible::json(out), &document)?)
 }
 
 pub(super) struct CodeCounts<'a>(pub(super) &'a [(Code, u64)]);
@@ -139,29 +181,11 @@ impl Sink for Json {
 
     fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> Result<()> {
         let Self { header, mut out, assets, .. } = *self;
-        let document = DryRunDocument {
-            format_version: FORMAT_VERSION,
-            tool: ToolRecord::this(),
-            source: SourceRecord::new(&header.origin),
-            connection: header.connection.as_deref(),
-            filter: &header.filter,
-            profile: &header.profile.name,
-            assumptions: &header.profile.assumptions,
-            overrides: &header.profile.overrides,
-            quota: QuotaRecord::new(header.admit, Some(&header.profile), summary),
-            totals: TotalsRecord::new(&summary.totals, elapsed.as_secs_f64()),
-            complete: summary.incomplete.is_none(),
-            incomplete: summary.incomplete.as_deref(),
-            out_of_order: summary.out_of_order.as_ref(),
-            changes: summary.changes.as_ref().map(|changes| ChangesRecord::new(changes, &summary.totals)),
-            synced: summary.synced.as_ref().map(SyncedRecord::new),
-            findings_by_code: CodeCounts(&summary.findings),
-        };
         let assets = assets.into_inner().map_err(io::IntoInnerError::into_error);
         let mut assets = assets.map_err(|error| temporary::failed(&error))?;
         written(|| {
             let mut head = Vec::new();
-            serde_json::to_writer(Visible::json(&mut head), &document)?;
+            write_summary(&header, summary, elapsed, &mut head)?;
             // Without the closing brace: one more field follows.
             out.write_all(&head[..head.len() - 1])?;
             out.write_all(b",\"assets\":[")?;

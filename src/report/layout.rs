@@ -13,8 +13,12 @@ use crate::model::{Admit, Code};
 pub(crate) use crate::model::{counted, number};
 use crate::plan::{MAX_BASENAMES, RunHeader, Summary};
 
-/// The maximum width of a line: longer lines are hard to read.
-pub(super) const MAX_WIDTH: usize = 120;
+/// The width of text that doesn't go to a terminal, so that nothing is broken or cut: no line has a million columns.
+pub const MAX_WIDTH: usize = 1 << 20;
+/// The maximum width of prose: longer lines are hard to read.
+const PROSE: usize = 120;
+/// The most columns of a column of names. A longer name is whole, too, but what follows it is not below the others.
+pub(super) const NAMES: usize = 60;
 /// The minimum width that the layout supports.
 pub(super) const MIN_WIDTH: usize = 40;
 
@@ -64,8 +68,8 @@ pub(super) fn heading(
     writeln!(out, "{BOLD}presync {command}{BOLD:#} {DIM}{version}{DIM:#}\n")?;
     for (label, value) in rows {
         if let Some(value) = value {
-            let value = cut(&shown(value), width - 14);
-            writeln!(out, "  {DIM}{label:<10}{DIM:#}  {value}")?;
+            // A terminal breaks what is too long, and what is copied from it is whole.
+            writeln!(out, "  {DIM}{label:<10}{DIM:#}  {}", shown(value))?;
         }
     }
     let assumed = header.profile.assumptions.len() as u64;
@@ -73,7 +77,7 @@ pub(super) fn heading(
         let things = counted(assumed, "thing", "things");
         let profile = quoted(&header.profile_from);
         let text = format!("{things} that the platform does not document: presync rule --profile {profile}");
-        writeln!(out, "  {DIM}{:<10}{DIM:#}  {}", "assumed", shown(&text))?;
+        wrapped(out, "assumed", &text, width)?;
     }
     writeln!(out)
 }
@@ -95,17 +99,60 @@ pub(super) fn quoted(word: &str) -> String {
 
 /// Writes a label and a text in lines of at most `width` columns. Words are never cut, because users copy commands.
 pub(super) fn wrapped(out: &mut impl Write, label: &str, text: &str, width: usize) -> io::Result<()> {
-    let text = shown(text);
-    let (mut label, mut line) = (label, String::new());
-    for word in text.split(' ') {
-        if !line.is_empty() && columns(&line) + 1 + columns(word) > width.saturating_sub(14) {
-            writeln!(out, "  {label:<10}  {line}")?;
-            (label, line) = ("", String::new());
-        }
-        line += if line.is_empty() { "" } else { " " };
-        line += word;
+    let mut label = label;
+    for line in broken(&shown(text), width.min(PROSE).saturating_sub(14), false) {
+        writeln!(out, "  {label:<10}  {line}")?;
+        label = "";
     }
-    writeln!(out, "  {label:<10}  {line}")
+    Ok(())
+}
+
+/// Breaks a text into lines of at most `room` columns, between words. A longer word has a line of its own, or several if
+/// words may be broken, too. Nothing is left out.
+pub(super) fn broken(text: &str, room: usize, words_too: bool) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().map_or(0, |line| columns(line));
+        let fits = line + usize::from(line > 0) + columns(word) <= room;
+        match lines.last_mut() {
+            Some(last) if fits || line == 0 => {
+                last.push_str(if line > 0 { " " } else { "" });
+                last.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+        while words_too && lines.last().is_some_and(|last| columns(last) > room.max(2)) {
+            let last = lines.pop().unwrap_or_default();
+            let mut used = 0;
+            let end = last.char_indices().find(|(_, letter)| {
+                used += letter.width().unwrap_or(0);
+                used > room.max(2)
+            });
+            let (head, tail) = last.split_at(end.map_or(last.len(), |(at, _)| at));
+            lines.extend([head.to_owned(), tail.to_owned()]);
+        }
+    }
+    lines
+}
+
+/// Writes a row of counts: a label, the count in `digits` columns, and a note.
+pub(super) fn counted_row(
+    out: &mut impl Write,
+    (label, count, style, note): (&str, u64, Style, &str),
+    digits: usize,
+    width: usize,
+) -> io::Result<()> {
+    let style = if count == 0 { DIM } else { style };
+    write!(out, "  {label:<10}  {style}{:>digits$}{style:#}", number(count))?;
+    if note.is_empty() {
+        return writeln!(out);
+    }
+    let indent = 16 + digits;
+    for (index, line) in broken(note, width.saturating_sub(indent), true).iter().enumerate() {
+        let indent = if index == 0 { 2 } else { indent };
+        writeln!(out, "{:indent$}{DIM}{line}{DIM:#}", "")?;
+    }
+    Ok(())
 }
 
 /// The result of the run, in one sentence.
@@ -216,6 +263,15 @@ mod tests {
     fn numbers_are_grouped_and_bytes_scaled() {
         assert_eq!([0, 999, 1000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([17, 4096, 1_288_490_189].map(bytes), ["17 B", "4.0 KiB", "1.2 GiB"]);
+    }
+
+    #[test]
+    fn nothing_is_lost_where_lines_are_broken() {
+        assert_eq!(broken("the value is 6", 9, true), ["the value", "is 6"]);
+        assert_eq!(broken("a cam1/2026/0001.jpg b", 8, true), ["a", "cam1/202", "6/0001.j", "pg b"]);
+        assert_eq!(broken("a cam1/2026/0001.jpg b", 8, false), ["a", "cam1/2026/0001.jpg", "b"]);
+        assert_eq!(broken("東京駅", 3, true), ["東", "京", "駅"]);
+        assert_eq!([broken("", 5, true), broken("a  b", 1 << 20, true)], [[""], ["a  b"]]);
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub use bar::ProgressBar;
 pub use bars::{ProgressBars, ProgressLine};
 pub use doctor::doctor;
 pub(crate) use explain::explain;
-pub use layout::shown;
+pub use layout::{MAX_WIDTH, shown};
 pub(crate) use layout::{counted, number};
 pub use meter::ProgressStyle;
 pub(crate) use meter::rate;
@@ -62,7 +62,7 @@ pub enum Format {
     Text,
     /// One JSON document
     Json,
-    /// One JSON object per line for each asset, written during the run
+    /// One JSON object per line for each asset, written during the run, and one with the totals at the end
     Jsonl,
     /// One row per asset, for spreadsheets
     Csv,
@@ -110,7 +110,7 @@ pub fn open(
     Ok(match format {
         Format::Text => Box::new(text::TextReport::new(header, out, width)),
         Format::Json => Box::new(json::Json::new(header, out)?),
-        Format::Jsonl => Box::new(json::Jsonl::new(out)),
+        Format::Jsonl => Box::new(json::Jsonl::new(header, out)),
         Format::Csv => Box::new(csv::Csv::new(out).map_err(|error| output(&error))?),
         Format::Parquet => Box::new(()),
         Format::Junit => Box::new(junit::Junit::new(header, out)),

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use serde::Serialize;
 
 use super::TextOrJson;
-use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, number, shown};
+use super::layout::{self, MAX_WIDTH, MIN_WIDTH, NAMES, broken, bytes, columns, counted, number, shown};
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, UNKNOWN};
 use crate::model::Filter;
@@ -36,7 +36,7 @@ pub fn write(
 
 fn text(out: &mut impl Write, header: &RunHeader, preview: &Preview, width: usize) -> io::Result<()> {
     layout::heading(out, "preview", header, width)?;
-    totals(out, header, preview, width)?;
+    totals(out, header, preview)?;
     let extensions = preview.extensions().into_iter();
     let mut rows: Vec<_> = extensions.map(|(name, sum)| (dotted(name), sum)).collect();
     let mut rest = preview.more_extensions;
@@ -57,7 +57,9 @@ fn text(out: &mut impl Write, header: &RunHeader, preview: &Preview, width: usiz
     if !sample.is_empty() {
         writeln!(out, "{BOLD}Sample{BOLD:#}")?;
         for name in sample {
-            writeln!(out, "  {}", cut(&shown(name), width - 2))?;
+            for line in broken(&shown(name), width - 2, true) {
+                writeln!(out, "  {line}")?;
+            }
         }
         writeln!(out)?;
     }
@@ -73,7 +75,7 @@ fn text(out: &mut impl Write, header: &RunHeader, preview: &Preview, width: usiz
     }
 }
 
-fn totals(out: &mut impl Write, header: &RunHeader, preview: &Preview, width: usize) -> io::Result<()> {
+fn totals(out: &mut impl Write, header: &RunHeader, preview: &Preview) -> io::Result<()> {
     let folders = [(preview.markers, "folder marker"), (preview.not_entered, "folder not entered")];
     let notes = folders.iter().filter(|(count, _)| *count > 0);
     let notes: Vec<_> = notes.map(|(count, what)| format!("{} × {what}", number(*count))).collect();
@@ -95,7 +97,6 @@ fn totals(out: &mut impl Write, header: &RunHeader, preview: &Preview, width: us
     ];
     for (label, count, note) in subsets.into_iter().filter(|(_, count, _)| *count > 0) {
         let count = number(count);
-        let note = cut(&note, width.saturating_sub(28 + digits));
         writeln!(out, "  {label:<10}  {BOLD}{count:>digits$}{BOLD:#}  {:>10}  {DIM}{note}{DIM:#}", "")?;
     }
     let quota = image_quota(header, preview);
@@ -126,13 +127,15 @@ fn table(
     let rows: Vec<_> = rows.iter().chain(rest).map(|(name, sum)| (shown(name), sum)).collect();
     let longest = rows.iter().map(|(name, _)| columns(name)).max().unwrap_or(0);
     let digits = rows.iter().map(|(_, sum)| number(sum.files).len()).max().unwrap_or(0).max(6);
-    let room = longest.max(10).min(width - digits - 16);
+    let column = longest.clamp(10, NAMES).min(width - digits - 16);
     writeln!(out, "{BOLD}{title}{BOLD:#}")?;
     for (name, sum) in rows {
-        let name = cut(&name, room);
-        let pad = " ".repeat(room - columns(&name));
+        let mut lines = broken(&name, if width == MAX_WIDTH { width } else { column }, true);
+        let last = lines.pop().unwrap_or_default();
+        lines.iter().try_for_each(|line| writeln!(out, "  {line}"))?;
+        let pad = " ".repeat(column.saturating_sub(columns(&last)));
         let (count, size) = (number(sum.files), bytes(sum.bytes));
-        writeln!(out, "  {name}{pad}  {count:>digits$}  {DIM}{size:>10}{DIM:#}")?;
+        writeln!(out, "  {last}{pad}  {count:>digits$}  {DIM}{size:>10}{DIM:#}")?;
     }
     writeln!(out)
 }

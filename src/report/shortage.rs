@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::layout::{columns, counted, cut, number, shown};
+use super::layout::{broken, columns, counted, number, shown};
 use super::style::DIM;
 use crate::model::{Code, Gauge, Kind};
 use crate::plan::{Costly, LeaveOut, Shortage, Summary};
@@ -12,8 +12,6 @@ use crate::rules::Profile;
 const INDENT: usize = 14;
 /// The most assets named.
 const EXAMPLES: usize = 3;
-/// The minimum width of a name, in columns.
-const SHORT_NAME: usize = 8;
 
 /// A limit of the quota, with what it counts and what it refuses.
 pub(super) struct Limit<'a> {
@@ -87,11 +85,11 @@ pub(super) fn shortage(out: &mut impl Write, limit: &Limit<'_>, width: usize) ->
     let (Some(shortage), Some(most)) = (limit.shortage, limit.gauge.limit) else { return Ok(()) };
     let room = width - INDENT;
     let first = &shortage.first_refused;
-    let place = format!("first refused: entry {}, ", number(first.position));
-    let name = cut(&shown(first.name.as_str()), room.saturating_sub(place.len()).max(SHORT_NAME));
-    let lines = [format!("{place}{name}")].into_iter().chain(advice(shortage, most, limit.noun));
-    for line in lines {
-        writeln!(out, "{:INDENT$}{}", "", cut(&line, room))?;
+    let place = format!("first refused: entry {}, {}", number(first.position), shown(first.name.as_str()));
+    for text in [place].into_iter().chain(advice(shortage, most, limit.noun)) {
+        for line in broken(&text, room, true) {
+            writeln!(out, "{:INDENT$}{line}", "")?;
+        }
     }
     costly(out, shortage, &limit.unit, room)
 }
@@ -109,12 +107,13 @@ fn costly(out: &mut impl Write, shortage: &Shortage, unit: &str, room: usize) ->
     let (named, more) = costliest(shortage);
     let costs: Vec<_> = named.iter().map(|costly| format!("{} {unit}", number(costly.cost))).collect();
     let most = costs.iter().map(|cost| columns(cost)).max().unwrap_or(0);
-    let names: Vec<_> =
-        named.iter().map(|costly| cut(&shown(costly.name.as_str()), room.saturating_sub(most + 4))).collect();
-    let longest = names.iter().map(|name| columns(name)).max().unwrap_or(0);
-    for (name, cost) in names.iter().zip(costs) {
-        let pad = " ".repeat(longest - columns(name));
-        writeln!(out, "{:INDENT$}  {name}{pad}  {DIM}{cost:>most$}{DIM:#}", "")?;
+    for (costly, cost) in named.iter().zip(costs) {
+        let name = shown(costly.name.as_str());
+        let mut cost = cost.as_str();
+        for line in broken(&name, room.saturating_sub(most + 4), true) {
+            writeln!(out, "{:INDENT$}  {DIM}{cost:>most$}{DIM:#}  {line}", "")?;
+            cost = "";
+        }
     }
     match more {
         0 => Ok(()),
@@ -170,9 +169,9 @@ mod tests {
                 "raise the limit by 10 (to 110): 1 video does not fit",
                 "raise the limit by 1,050 (to 1,150) to fit all",
                 "or leave out 5 videos:",
-                "  v0.mp4  1,000 frames",
-                "  v1.mp4    500 frames",
-                "  v2.mp4    250 frames",
+                "  1,000 frames  v0.mp4",
+                "    500 frames  v1.mp4",
+                "    250 frames  v2.mp4",
                 "  and 2 more",
             ]
         );
@@ -205,6 +204,9 @@ mod tests {
         for width in [40, 80, 100] {
             let asset = Costly { name: BlobName::new(long.clone()), cost: 1_000_000_000 };
             let lines = shown_in(width, &long, LeaveOut::These { assets: vec![asset] });
+            let letters: String =
+                lines.iter().flat_map(|line| line.chars()).filter(|c| "cam/".contains(*c)).collect();
+            assert_eq!(letters.matches("cam/").count(), 2 * 200, "nothing is cut: {lines:?}");
             assert!(lines.iter().all(|line| columns(line) <= width - INDENT), "{lines:?}");
         }
     }

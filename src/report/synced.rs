@@ -1,8 +1,8 @@
-//! What is on the platform, compared with the accepted assets, as text.
+//! What is on the platform, compared with the accepted assets, as text and rows.
 
 use std::io::{self, Write};
 
-use super::layout::{counted, cut, number, shown};
+use super::layout::{counted, counted_row, number, shown};
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::model::{Cost, PeriodKind, SyncTotals};
 use crate::rules::Profile;
@@ -14,12 +14,25 @@ pub(super) fn text(
     profile: &Profile,
     width: usize,
 ) -> io::Result<()> {
-    let SyncTotals { sources, new, changed, unchanged, kept, gone, charge, returned } = synced;
-    if sources.is_empty() {
+    let rows = rows(synced, profile);
+    if rows.is_empty() {
         return Ok(());
     }
-    let from = cut(&format!("as synced from {}", shown(&sources.join(", "))), width.saturating_sub(18));
-    writeln!(out, "{BOLD}On the platform{BOLD:#} {DIM}{from}{DIM:#}")?;
+    let sources = shown(&synced.sources.join(", "));
+    writeln!(out, "{BOLD}On the platform{BOLD:#} {DIM}as synced from {sources}{DIM:#}")?;
+    let digits = rows.iter().map(|row| number(row.1).len()).max().unwrap_or(0).max(6);
+    for ((label, count, note), style) in rows.iter().zip([GOOD, UNKNOWN, DIM, DIM, ERROR]) {
+        counted_row(out, (label, *count, style, note), digits, width)?;
+    }
+    writeln!(out, "  {DIM}a sync uses {}{DIM:#}\n", amount(synced.charge, profile))
+}
+
+/// The comparison as labels, counts and notes. Nothing, if nothing is on the platform as far as is known.
+pub(super) fn rows(synced: &SyncTotals, profile: &Profile) -> Vec<(&'static str, u64, String)> {
+    let SyncTotals { sources, new, changed, unchanged, kept, gone, returned, .. } = synced;
+    if sources.is_empty() {
+        return Vec::new();
+    }
     let again = match profile.quota.recounts_changed {
         true => "counted as a whole again (assumed)",
         false => "counted for what they cost more (assumed)",
@@ -31,24 +44,14 @@ pub(super) fn text(
     let names: Vec<_> = gone.names.iter().map(|name| shown(name.as_str())).collect();
     let more = gone.count - names.len() as u64;
     let more = if more == 0 { String::new() } else { format!(" and {}", counted(more, "other", "others")) };
-    let rows = [
-        ("new", *new, GOOD, String::new()),
-        ("changed", *changed, UNKNOWN, again.to_owned()),
-        ("unchanged", *unchanged, DIM, "cost nothing again".to_owned()),
-        ("kept", *kept, DIM, "an accepted version is there, but this one is left out".to_owned()),
-        ("gone", gone.count, ERROR, format!("{}{more}{back}", names.join(", "))),
-    ];
-    let digits = rows.iter().map(|row| number(row.1).len()).max().unwrap_or(0).max(6);
-    for (label, count, style, note) in rows {
-        let (style, note) = if count == 0 { (DIM, "") } else { (style, note.as_str()) };
-        let note = cut(note, width.saturating_sub(16 + digits));
-        let count = format!("{:>digits$}", number(count));
-        match note.is_empty() {
-            true => writeln!(out, "  {label:<10}  {style}{count}{style:#}")?,
-            false => writeln!(out, "  {label:<10}  {style}{count}{style:#}  {DIM}{note}{DIM:#}")?,
-        }
-    }
-    writeln!(out, "  {DIM}a sync uses {}{DIM:#}\n", amount(*charge, profile))
+    let note = |count: u64, note: &str| if count == 0 { String::new() } else { note.to_owned() };
+    vec![
+        ("new", *new, String::new()),
+        ("changed", *changed, note(*changed, again)),
+        ("unchanged", *unchanged, note(*unchanged, "cost nothing again")),
+        ("kept", *kept, note(*kept, "an accepted version is there, but this one is left out")),
+        ("gone", gone.count, note(gone.count, &format!("{}{more}{back}", names.join(", ")))),
+    ]
 }
 
 /// `20 images, 494 frames`.

@@ -5,8 +5,11 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::changes;
-use super::groups::{FindingGroup, Groups};
-use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, columns, counted, cut, left_out_by, number, shown};
+use super::groups::{FindingExample, FindingGroup, Groups};
+use super::layout::{
+    self, MAX_WIDTH, MIN_WIDTH, NAMES, broken, bytes, columns, counted, counted_row, left_out_by, number,
+    shown,
+};
 use super::next::{counts, if_fixed, next_steps};
 use super::shortage::{Limit, do_not_fit, limits, shortage};
 use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
@@ -18,6 +21,8 @@ use crate::rules;
 
 /// The most assets named for each rule.
 const EXAMPLES: usize = 3;
+/// The columns before their names.
+const EXAMPLE: usize = 10;
 
 pub(super) struct TextReport {
     header: RunHeader,
@@ -73,8 +78,10 @@ impl TextReport {
             0 => "nothing was judged.".to_owned(),
             listed => format!("only the first {} judged.", counted(listed, "entry was", "entries were")),
         };
-        let text = cut(&format!("INCOMPLETE  {}: {judged}", shown(why)), self.width - 2);
-        writeln!(self.out, "  {ERROR}{text}{ERROR:#}\n")
+        for line in broken(&format!("INCOMPLETE  {}: {judged}", shown(why)), self.width - 2, true) {
+            writeln!(self.out, "  {ERROR}{line}{ERROR:#}")?;
+        }
+        writeln!(self.out)
     }
 
     fn totals(&mut self, summary: &Summary) -> io::Result<()> {
@@ -90,14 +97,7 @@ impl TextReport {
         let rows = rows.into_iter().chain(Some(excluded).filter(|(_, count, ..)| *count > 0));
         let digits = number(totals.listed).len().max(6);
         for (label, count, style, note) in rows {
-            let style = if count == 0 { DIM } else { style };
-            let count = format!("{:>digits$}", number(count));
-            let note = cut(&note, self.width.saturating_sub(16 + digits));
-            write!(self.out, "  {label:<10}  {style}{count}{style:#}")?;
-            match note.is_empty() {
-                true => writeln!(self.out)?,
-                false => writeln!(self.out, "  {DIM}{note}{DIM:#}")?,
-            }
+            counted_row(&mut self.out, (label, count, style, &note), digits, self.width)?;
         }
         writeln!(self.out)?;
         self.gauges(summary)?;
@@ -174,27 +174,33 @@ fn rule(
     severity: Severity,
 ) -> io::Result<()> {
     let style = style::of(severity);
+    let (name, total) = (code.name(), number(group.count));
+    write!(out, "  {style}{code}{style:#}  {BOLD}{name:<21}{BOLD:#} {total:>6}")?;
     let new = group.new.map_or(String::new(), |new| format!("{} new; ", number(new)));
-    let summary = cut(&format!("{new}{}", rules::summary(code)), width - 40);
-    let total = number(group.count);
-    writeln!(
-        out,
-        "  {style}{code}{style:#}  {BOLD}{:<21}{BOLD:#} {total:>6}  {DIM}{summary}{DIM:#}",
-        code.name()
-    )?;
+    let summary = format!("{new}{}", rules::summary(code));
+    match columns(&summary) + 40 <= width {
+        true => writeln!(out, "  {DIM}{summary}{DIM:#}")?,
+        false => writeln!(out, "\n          {DIM}{summary}{DIM:#}")?,
+    }
     let examples = &group.examples;
-    let room = width - 10;
-    let longest = examples
-        .iter()
-        .map(|example| columns(example.mark()) + columns(&shown(&example.name)))
-        .max()
-        .unwrap_or(0);
-    let names = longest.min(room * 2 / 5);
-    for example in examples {
-        let name = cut(&format!("{}{}", example.mark(), shown(&example.name)), names);
-        let pad = " ".repeat(names - columns(&name));
-        let message = cut(&shown(&example.message), room - names - 2);
-        writeln!(out, "          {name}{pad}  {DIM}{message}{DIM:#}")?;
+    let name = |example: &FindingExample| format!("{}{}", example.mark(), shown(&example.name));
+    let names: Vec<_> = examples.iter().map(name).collect();
+    let room = width - EXAMPLE;
+    let column = names.iter().map(|name| columns(name)).max().unwrap_or(0).min(NAMES.min(room * 2 / 5));
+    for (name, example) in names.iter().zip(examples) {
+        let message = broken(&shown(&example.message), room - column - 2, true);
+        let mut place = broken(name, room, true);
+        // A name that is too long for its column has its own lines, and the message follows below.
+        let fits = columns(name) <= column || width == MAX_WIDTH;
+        if !fits {
+            place.iter().try_for_each(|line| writeln!(out, "{:EXAMPLE$}{line}", ""))?;
+        }
+        let mut name = if fits { place.pop().unwrap_or_default() } else { String::new() };
+        for line in message {
+            let pad = " ".repeat(column.saturating_sub(columns(&name)));
+            writeln!(out, "{:EXAMPLE$}{name}{pad}  {DIM}{line}{DIM:#}", "")?;
+            name.clear();
+        }
     }
     if group.more() > 0 {
         writeln!(out, "          {DIM}and {} more{DIM:#}", number(group.more()))?;

@@ -5,7 +5,7 @@ use super::video::{self, list};
 use super::{Profile, content_type};
 use crate::model::{
     Access, Asset, Blob, Code, Cost, Facts, Finding, Format, Gap, GapCost, Kind, Orientation, Reads,
-    Severity, Skip, Verdict, Video, VideoTrack,
+    Severity, Skip, Verdict, Video, VideoTrack, number,
 };
 
 /// Extensions of files for projects of 3D volumes (DICOM, NIfTI) and RGBD images (ZIP). Projects of images and videos do
@@ -238,7 +238,8 @@ fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile)
         _ => (profile.images.max_bytes, "image"),
     };
     if blob.size > max_bytes {
-        let message = format!("the {kind} has {} bytes, the limit is {max_bytes}", blob.size);
+        let message =
+            format!("the {kind} has {} bytes, the limit is {}", number(blob.size), number(max_bytes));
         findings.push(Finding::new(Code::TooLarge, message));
     }
     if !extension.is_empty() && !facts.format.matches_extension(extension) {
@@ -254,7 +255,10 @@ fn judge_facts(blob: &Blob, facts: &Facts, promised: Promise, profile: &Profile)
     if let Some(end) = facts.truncated {
         let message = match facts.format {
             Format::Jpeg => "the file ends within its image data, without an EOI marker".to_owned(),
-            _ => format!("the file ends at byte {}, but its data would end at byte {end}", blob.size),
+            _ => {
+                let [ends, end] = [blob.size, end].map(number);
+                format!("the file ends at byte {ends}, but its data would end at byte {end}")
+            }
         };
         findings.push(Finding::new(Code::Truncated, message).with_fix("Upload the file again"));
     }
@@ -269,9 +273,10 @@ fn judge_header(facts: &Facts, findings: &mut Vec<Finding>) -> bool {
     if let Some(gap) = gap(facts) {
         let mut finding = Finding::new(Code::Undetermined, gap.to_string());
         if let Some(GapCost { reads, bytes }) = facts.gap_cost {
-            let mebibytes = bytes.div_ceil(1 << 20);
+            let (mebibytes, rounded) = (number(bytes.div_ceil(1 << 20)), rounded_up(reads));
+            let reads = number(reads);
             finding.message += &format!(": it would take about {reads} reads and {mebibytes} MiB");
-            finding.fix = Some(format!("Run again with --max-reads {}", rounded_up(reads)));
+            finding.fix = Some(format!("Run again with --max-reads {rounded}"));
         }
         findings.push(finding);
     }

@@ -3,7 +3,7 @@
 use super::Profile;
 use super::fix;
 use super::profile::accepts;
-use crate::model::{Blob, Code, Facts, Finding, Format, Kind, Video, VideoTrack};
+use crate::model::{Blob, Code, Facts, Finding, Format, Kind, Video, VideoTrack, number};
 
 /// How much a frame rate may be above the limit, as a share: durations are rounded.
 const RATE_TOLERANCE: f64 = 0.01;
@@ -90,7 +90,11 @@ pub(super) fn judge_dimensions(
     {
         match (max, value) {
             (Some(max), Some(pixels)) if pixels > max => {
-                let message = format!("the {kind} is {pixels} pixels {side}, the limit is {max}");
+                let message = format!(
+                    "the {kind} is {} pixels {side}, the limit is {}",
+                    number(pixels.into()),
+                    number(max.into())
+                );
                 findings.push(Finding::new(code, message).with_fix("Scale it down before it is annotated"));
             }
             (Some(_), None) if !broken && profile.needs(code, blob.name.as_str()) => {
@@ -132,7 +136,9 @@ fn judge_length(
             _ => {}
         }
     };
-    let too_many = |frames, max| format!("the video has {frames} frames, the limit is {max}");
+    let too_many = |frames: f64, max| {
+        format!("the video has {} frames, the limit is {}", number(frames as u64), number(max))
+    };
     check(Code::TooManyFrames, rules.max_frames, frames.map(|frames| frames as f64), 0.0, &too_many, SPLIT);
     let too_long = |seconds, max| format!("the video takes {seconds:.1} s, the limit is {max} s");
     check(Code::TooLong, rules.max_duration_s, track.duration_s, 0.0, &too_long, SPLIT);
@@ -148,8 +154,10 @@ fn judge_frames(track: &VideoTrack, profile: &Profile, findings: &mut Vec<Findin
     match (track.frames, track.frames_presented) {
         (None, None) => match track.frames_at_most {
             Some(most) => {
-                let message =
-                    format!("the header does not show the number of frames: at most {most} are budgeted");
+                let message = format!(
+                    "the header does not show the number of frames: at most {} are budgeted",
+                    number(most)
+                );
                 findings.push(Finding::new(Code::FramesEstimated, message));
             }
             None if !broken => findings.push(no_frames()),
@@ -157,7 +165,11 @@ fn judge_frames(track: &VideoTrack, profile: &Profile, findings: &mut Vec<Findin
         },
         (Some(0), _) => findings.push(Finding::new(Code::Malformed, "the video track has no frames")),
         (Some(frames), Some(presented)) if frames != presented => {
-            let message = format!("{frames} frames are stored, but the edit list presents {presented}");
+            let message = format!(
+                "{} frames are stored, but the edit list presents {}",
+                number(frames),
+                number(presented)
+            );
             let fix = match presented {
                 // With no frame presented, ffmpeg would encode an empty video.
                 0 => fix::encode(profile, true, false),

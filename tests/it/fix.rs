@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -33,6 +34,11 @@ fn nothing_is_written_without_apply() {
     assert_eq!(files(folder.path()), before);
     let text = fix(folder.path()).run().stdout;
     assert!(text.contains("16 assets can be fixed. Nothing has been written."), "{text}");
+    let out = folder.path().join("fixed");
+    for (option, place) in [("--out", folder.path()), ("--out", &out), ("--backup", &out)] {
+        let refused = fix(folder.path()).args([option.as_ref(), place.as_os_str(), "--apply".as_ref()]).run();
+        assert!(refused.code == 2 && refused.stderr.contains("is in the source"), "{}", refused.stderr);
+    }
     let refused = fix(folder.path()).args(["--apply"]).run();
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("--out DIR"), "{}", refused.stderr);
@@ -98,6 +104,9 @@ fn a_selection_is_fixed_and_the_rest_is_not() {
     let summary = |args: &[&str]| fix(folder.path()).args(args).args(["--format", "json"]).run().json();
     let only = summary(&["--only", "IMG001"]);
     assert_eq!(only["fixable"].as_object().map(|groups| groups.len()), Some(2), "{only}");
+    let included = summary(&["--include", "videos/", "--exclude", "*.mov"]);
+    assert_eq!(included["fixable"]["lossless"], Value::Null, "{included}");
+    assert_eq!(included["fixable"]["patch"]["assets"], 1, "{included}");
     let lossless = summary(&["--lossless-only"]);
     assert_eq!((&lossless["fixable"]["encode"], &lossless["left_out"]), (&Value::Null, &json!(6)));
 }
@@ -181,17 +190,20 @@ fn a_run_that_is_killed_leaves_every_file_whole() {
     let whole = done.path().join("whole");
     fs::create_dir(&whole).expect("a folder");
     copy_all(&demo(), &whole);
+    let begun = Instant::now();
     fix(&whole).args(["--apply", "--in-place"]).run();
+    let whole_run = begun.elapsed();
     let after = files(&whole);
-    // Spread over the time that a whole run takes.
-    for kill in 0..8u64 {
+    for kill in 0..kills() {
         let mut run = Command::new(env!("CARGO_BIN_EXE_presync"));
         run.args(["fix", "--apply", "--in-place", "--quiet"]).arg(folder.path());
         let mut child = run.stdout(std::process::Stdio::null()).spawn().expect("it starts");
-        thread::sleep(Duration::from_millis(40 + kill * 150));
+        thread::sleep(whole_run.mul_f64(share()));
         child.kill().and_then(|()| child.wait()).expect("it ends");
         for (name, bytes) in files(folder.path()) {
             if name.contains(".presync-fix-") {
+                let listed = Presync::new(["preview"]).args([folder.path()]).run().stdout;
+                assert!(!listed.contains(".presync-fix-"), "{listed}");
                 continue;
             }
             let original = name.strip_suffix(".orig").unwrap_or(&name);
@@ -273,12 +285,22 @@ fn blobs_are_replaced_in_one_step_and_keep_what_belongs_to_them() {
     assert!(again.iter().all(|record| record["result"] == "already-fixed"), "{again:?}");
 }
 
-fn fix(source: impl AsRef<std::ffi::OsStr>) -> Presync {
+/// How often a run is killed.
+pub fn kills() -> u64 {
+    std::env::var("PRESYNC_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(4)
+}
+
+/// A random share of the time that a whole run takes.
+pub fn share() -> f64 {
+    (RandomState::new().hash_one(()) % 1000) as f64 / 1000.0
+}
+
+pub fn fix(source: impl AsRef<std::ffi::OsStr>) -> Presync {
     let path = std::env::var_os("PATH").unwrap_or_default();
     Presync::new(["fix".as_ref(), source.as_ref()]).env("PATH", path)
 }
 
-fn copy_of_demo() -> TempDir {
+pub fn copy_of_demo() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     copy_all(&demo(), folder.path());
     folder
@@ -293,7 +315,7 @@ fn copy_all(from: &Path, to: &Path) {
 }
 
 /// The content of every file below a folder, by its relative name.
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
@@ -312,7 +334,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// How many bytes differ.
-fn differing(a: &[u8], b: &[u8]) -> usize {
+pub fn differing(a: &[u8], b: &[u8]) -> usize {
     assert_eq!(a.len(), b.len());
     a.iter().zip(b).filter(|(a, b)| a != b).count()
 }

@@ -10,7 +10,7 @@ use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 
 use super::interrupt::interrupted_saying;
-use super::output::Output;
+use super::output::{Output, Spool};
 use super::{ledger, say};
 use crate::command::exit::Exit;
 use crate::command::gate::{Counts, GateArgs};
@@ -127,7 +127,10 @@ async fn audit_sources(args: &AuditArgs, environment: Environment) -> Result<Exi
 /// Writes the report of an audit.
 pub(super) fn show(audit: &Audit, format: Format, path: Option<&Path>, output: Output) -> Result<()> {
     match (format, path) {
-        (Format::Parquet, Some(path)) => report::audit::table(audit, path)?,
+        (Format::Parquet, Some(path)) => match Spool::of(format, Some(path))? {
+            Some(spool) => report::audit::table(audit, &spool.path()).and_then(|()| spool.send())?,
+            None => report::audit::table(audit, path)?,
+        },
         _ => report::audit::write(format, audit, output.writer(), output.width)?,
     }
     output.keep()

@@ -10,6 +10,7 @@ use crate::command::gate::GateArgs;
 use crate::command::target::Target;
 use crate::command::values::{one_line, shard, whole_number};
 use crate::plan_file::ShardOf;
+use crate::probe::Want;
 use crate::report::Format;
 use crate::rules::Limits;
 use crate::run::Settings;
@@ -141,7 +142,7 @@ impl DryRunArgs {
         let mut pipeline = Settings::with_concurrency(self.performance.limits.concurrency.unwrap_or(at_once));
         pipeline.workers = self.performance.workers.unwrap_or(pipeline.workers);
         pipeline.queue = self.performance.queue.unwrap_or(pipeline.queue);
-        pipeline.want = self.check.want();
+        pipeline.want = Want { thumbnails: self.format == Format::Html, ..self.check.want() };
         pipeline
     }
 }

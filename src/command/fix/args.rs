@@ -12,6 +12,7 @@ use crate::model::{Asset, Code, Finding, Severity};
 use crate::report::fix::FixFormat;
 use crate::rules::Selector;
 use crate::rules::fix::Edges;
+use crate::source::azure::commands::Shell;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -36,6 +37,10 @@ pub(in crate::command) struct FixArgs {
     /// Do it; without this option, nothing is written
     #[arg(long)]
     pub apply: bool,
+
+    /// Print a script that does it, to review and run
+    #[arg(long, value_enum, value_name = "SHELL", conflicts_with_all = ["apply", "format"])]
+    pub script: Option<Shell>,
 
     /// Write the fixed files into this folder, under the same names
     #[arg(long, value_name = "DIR", conflicts_with_all = ["in_place", "backup", "to"])]

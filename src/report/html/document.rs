@@ -1,6 +1,7 @@
 //! The data of the page, as JSON for its own script. It isn't a format for other programs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -8,12 +9,13 @@ use super::curve::{FirstRefused, Point, QuotaCurve};
 use super::distributions::{Distribution, Distributions};
 use super::findings::{FindingRow, Findings};
 use super::folders::{FolderRow, FolderTree};
-use crate::model::{Code, Gauge, Kind, Totals};
-use crate::plan::{RunHeader, Summary};
+use crate::model::{Code, Gauge, Totals};
+use crate::plan::{RunHeader, Shortage, Summary};
 use crate::report::layout::{self, number, verdict};
 use crate::report::next::{if_fixed, next_steps};
 use crate::report::record::ToolRecord;
-use crate::report::shown;
+use crate::report::shortage::{Limit, advice, costliest, limits};
+use crate::report::{shown, synced};
 use crate::rules;
 
 #[derive(Serialize)]
@@ -38,6 +40,11 @@ pub(super) struct PageData<'a> {
     distributions: Vec<Distribution>,
     findings: Vec<FindingRow>,
     texts: Vec<String>,
+    thumbnails: Vec<String>,
+    /// What is on the platform: rows of a label, a count and a note.
+    synced: Vec<(&'static str, u64, String)>,
+    /// What a sync uses of the quota.
+    charge: String,
 }
 
 #[derive(Serialize)]
@@ -60,6 +67,11 @@ struct GaugeData<'a> {
     cost_of_other_kind: u64,
     /// Assets that do not fit.
     refused: u64,
+    /// What would fit if the limit were raised, and what to leave out instead.
+    advice: Vec<String>,
+    /// Assets to leave out, with what they cost, and the number of further ones.
+    leave_out: Vec<(String, u64)>,
+    leave_out_more: usize,
     first_refused: Option<&'a FirstRefused>,
 }
 
@@ -89,15 +101,20 @@ pub(super) struct PageParts<'a> {
 }
 
 impl<'a> PageData<'a> {
-    pub(super) fn new(header: &RunHeader, summary: &Summary, parts: PageParts<'a>) -> Self {
+    pub(super) fn new(
+        header: &RunHeader,
+        summary: &Summary,
+        elapsed: Duration,
+        parts: PageParts<'a>,
+    ) -> Self {
         let PageParts { curve, distributions, findings, folders, skipped } = parts;
         let rules = summary.findings.iter().map(|(code, count)| rule(*code, *count, &findings)).collect();
-        let (findings, texts) = findings.into_rows();
+        let (findings, texts, thumbnails) = findings.into_rows();
         Self {
             location: shown(&header.origin.location),
             verdict: verdict(summary).1,
             tool: ToolRecord::this(),
-            about: about(header),
+            about: about(header, elapsed),
             notes: notes(header, summary),
             if_fixed: if_fixed(header, summary).map(|text| shown(&text)).unwrap_or_default(),
             next: next_steps(header, summary)
@@ -112,11 +129,22 @@ impl<'a> PageData<'a> {
             distributions: distributions.into_list(),
             findings,
             texts,
+            thumbnails,
+            synced: summary
+                .synced
+                .as_ref()
+                .map(|synced| synced::rows(synced, &header.profile))
+                .unwrap_or_default(),
+            charge: summary
+                .synced
+                .as_ref()
+                .map(|synced| shown(&synced::amount(synced.charge, &header.profile)))
+                .unwrap_or_default(),
         }
     }
 }
 
-fn about(header: &RunHeader) -> Vec<(&'static str, String)> {
+fn about(header: &RunHeader, elapsed: Duration) -> Vec<(&'static str, String)> {
     let (origin, profile) = (&header.origin, &header.profile);
     let rows = [
         ("Account", origin.account.clone()),
@@ -124,8 +152,16 @@ fn about(header: &RunHeader) -> Vec<(&'static str, String)> {
         ("Prefix", Some(origin.prefix.clone()).filter(|prefix| !prefix.is_empty())),
         ("Credential", origin.credential.clone()),
         ("Rules", Some(format!("{} ({})", profile.name, profile.title))),
+        ("Changed rules", Some(profile.overrides.to_string()).filter(|rules| !rules.is_empty())),
+        ("Run", Some(ran(header, elapsed))),
     ];
     rows.into_iter().filter_map(|(label, value)| Some((label, shown(&value?)))).collect()
+}
+
+/// `2026-11-28 17:03:41 UTC, for 2.3 s`.
+fn ran(header: &RunHeader, elapsed: Duration) -> String {
+    let begun = header.begun.strftime("%Y-%m-%d %H:%M:%S UTC");
+    format!("{begun}, for {:.1} s", elapsed.as_secs_f64())
 }
 
 fn notes(header: &RunHeader, summary: &Summary) -> Vec<String> {
@@ -140,31 +176,32 @@ fn notes(header: &RunHeader, summary: &Summary) -> Vec<String> {
 fn quota<'a>(header: &RunHeader, summary: &Summary, curve: &'a QuotaCurve) -> QuotaData<'a> {
     let count =
         |code| summary.findings.iter().find(|(found, _)| *found == code).map_or(0, |(_, count)| *count);
-    let gauge = |gauge: &Gauge, unit: &str, code, first_refused| GaugeData {
-        unit: shown(unit),
-        limit: gauge.limit,
-        used_before: gauge.used_before.saturating_sub(gauge.returned),
-        reserve: gauge.reserve,
-        cost: gauge.cost,
-        cost_of_other_kind: gauge.cost_of_other_kind,
-        refused: count(code),
-        first_refused,
+    let limits = limits(&header.profile, summary);
+    let gauge = |limit: &Limit<'_>, gauge: &Gauge, code, first_refused| {
+        let costly = limit.shortage.map(costliest);
+        let (named, more) = costly.unwrap_or((&[], 0));
+        let advice = |lacking: &Shortage| Some(advice(lacking, gauge.limit?, limit.noun));
+        GaugeData {
+            unit: shown(&limit.unit),
+            limit: gauge.limit,
+            used_before: gauge.used_before.saturating_sub(gauge.returned),
+            reserve: gauge.reserve,
+            cost: gauge.cost,
+            cost_of_other_kind: gauge.cost_of_other_kind,
+            refused: count(code),
+            advice: limit.shortage.and_then(advice).unwrap_or_default(),
+            leave_out: named.iter().map(|costly| (shown(costly.name.as_str()), costly.cost)).collect(),
+            leave_out_more: more,
+            first_refused,
+        }
     };
-    let (profile, quota) = (&header.profile, &summary.quota);
+    let quota = &summary.quota;
+    // If both share a limit, the page shows only the first gauge.
+    let (of_images, of_frames) = (&limits[0], &limits[limits.len() - 1]);
     QuotaData {
         is_shared: quota.is_shared(),
-        images: gauge(
-            &quota.images,
-            &profile.quota_unit(Kind::Image),
-            Code::ImageQuota,
-            curve.image_refused(),
-        ),
-        frames: gauge(
-            &quota.frames,
-            &profile.quota_unit(Kind::Video),
-            Code::FrameQuota,
-            curve.frame_refused(),
-        ),
+        images: gauge(of_images, &quota.images, Code::ImageQuota, curve.image_refused()),
+        frames: gauge(of_frames, &quota.frames, Code::FrameQuota, curve.frame_refused()),
         curve: curve.points(),
     }
 }

@@ -34,6 +34,8 @@ const MAX_FINDINGS: usize = 1000;
 /// The most bytes of JSON for the findings of one rule, so that long names do not make the file large: all rules
 /// together take at most 2.5 MB.
 const MAX_FINDING_BYTES: usize = 128 << 10;
+/// The most thumbnails in the page, with at most 16 KiB of Base64 each: 1 MiB together.
+const MAX_THUMBNAILS: usize = 64;
 /// The most folders in the page; smaller ones are counted in their parents. No screen has room for more boxes.
 const MAX_FOLDERS: usize = 2000;
 /// The most bytes of JSON for the names of these folders.
@@ -102,10 +104,10 @@ impl Sink for Html {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, summary: &Summary, _elapsed: Duration) -> Result<()> {
+    fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> Result<()> {
         let Self { header, mut out, curve, distributions, findings, folders, skipped } = *self;
         let parts = PageParts { curve: &curve, distributions, findings, folders, skipped };
-        let data = PageData::new(&header, summary, parts);
+        let data = PageData::new(&header, summary, elapsed, parts);
         written(|| {
             page::write(&mut out, &data)?;
             out.flush()

@@ -19,6 +19,7 @@ const SCRIPT: &str = concat!(
     include_str!("script/quota.js"),
     include_str!("script/charts.js"),
     include_str!("script/folders.js"),
+    include_str!("script/export.js"),
     include_str!("script/findings.js"),
 );
 

@@ -4,7 +4,9 @@ use std::io::{self, Write};
 
 use serde_json::ser::{CharEscape, Formatter};
 
-/// Formats JSON so that it cannot close or open an element (HTML, 4.12.1.3), end a line of script, or be a command in the
+use crate::model::is_unseen;
+
+/// Formats JSON so that nothing in it is unseen, and it cannot close or open an element (HTML, 4.12.1.3), end a line of script, or be a command in the
 /// log of a [runner](crate::report::runner).
 pub(super) struct ScriptSafe;
 
@@ -29,10 +31,10 @@ impl Formatter for ScriptSafe {
 }
 
 fn is_unsafe(character: char) -> bool {
-    matches!(character, '#' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}')
+    matches!(character, '#' | '<' | '>' | '&') || is_unseen(character)
 }
 
-/// The length of a text without control characters in this JSON, including quotes, in bytes.
+/// The maximum length of a text in this JSON, including quotes, in bytes.
 pub(super) fn json_length(text: &str) -> usize {
     let length = |character: char| match character {
         '"' | '\\' => 2,
@@ -64,5 +66,8 @@ mod tests {
             assert_eq!(serde_json::from_str::<String>(&json).expect("it is JSON"), text);
             assert_eq!(json_length(text), json.len(), "{json}");
         }
+        let unseen = "\u{1}\u{7f}\u{85}\u{202e}\n\u{feff}";
+        assert!(json(unseen).is_ascii() && json_length(unseen) >= json(unseen).len());
+        assert_eq!(serde_json::from_str::<String>(&json(unseen)).expect("it is JSON"), unseen);
     }
 }

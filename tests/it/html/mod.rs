@@ -1,7 +1,10 @@
 //! The report for browsers, in a browser.
 
+mod accessible;
+mod filters;
 mod hostile;
 mod size;
+mod thumbnails;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -88,6 +91,18 @@ fn the_page_says_what_the_json_report_says() {
     {
         assert!(gauges.contains(text), "{text}: {gauges}");
     }
+    for text in [
+        "raise the limit by 9 (to 29) to fit all",
+        "or leave out any 9 images",
+        "or leave out 2 videos:",
+        "videos/crossing-b.mp4: 300 frames",
+    ] {
+        assert!(gauges.contains(text), "{text}: {gauges}");
+    }
+    let about = page.text("#about");
+    assert!(
+        about.contains(" UTC, for ") && about.contains(&jiff::Timestamp::now().strftime("%Y-").to_string())
+    );
     let findings: usize =
         assets.iter().map(|asset| asset["findings"].as_array().expect("a list").len()).sum();
     assert_eq!(page.text("#found"), format!("Showing {findings} findings."));
@@ -133,8 +148,13 @@ fn folders_open_level_by_level_with_mouse_and_keys() {
     assert_eq!(label, "2: 3 assets, 1 of 3 assets rejected");
 
     page.choose("#folder-rule", "1");
-    assert_eq!(page.texts("#folder-table th[scope=col]")[..3], ["Folder", "Verdicts", "rejected"]);
-    assert_eq!(page.texts("#folder-table tbody td:nth-child(3)"), ["1 50 %", "1 33 %", "1 25 %"]);
+    assert_eq!(
+        page.texts("#folder-table th[scope=col]")[..4],
+        ["Folder", "Verdicts", "accepted", "rejected"]
+    );
+    assert_eq!(page.texts("#folder-table tbody td:nth-child(3)"), ["3", "2", "1"], "the most accepted first");
+    page.choose("#folder-rule", "2");
+    assert_eq!(page.texts("#folder-table tbody td:nth-child(4)"), ["1 50 %", "1 33 %", "1 25 %"]);
 
     page.click("#folder-table tbody tr:nth-child(2) .act button");
     let folder = page.eval("document.querySelector('#folder').value");

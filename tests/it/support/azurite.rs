@@ -297,6 +297,12 @@ fn start(tls: Option<&Path>) -> Result<Azurite, String> {
     })
 }
 
+/// The folder with the installed packages.
+pub fn packages() -> PathBuf {
+    prepare(None).unwrap_or_else(|why| panic!("{why}"));
+    Path::new(PACKAGES).join("node_modules")
+}
+
 /// Installs what is missing. Only one process installs at a time; the others wait.
 fn prepare(tls: Option<&Path>) -> Result<(), String> {
     let packages = Path::new(PACKAGES);
@@ -321,7 +327,7 @@ fn installed(packages: &Path) -> io::Result<bool> {
     }
 }
 
-/// Installs Azurite and Node. The Node that runs npm may be older than Azurite requires.
+/// Installs Azurite, Node and axe-core. The Node that runs npm may be older than Azurite requires.
 fn install(packages: &Path) -> Result<(), String> {
     let options =
         ["--ignore-scripts", "--include=optional", "--engine-strict=false", "--no-audit", "--no-fund"];

@@ -73,10 +73,10 @@ impl Ran {
             .unwrap_or_else(|error| panic!("{error}: {} {}", self.stdout, self.stderr))
     }
 
-    /// The JSON records on stdout.
+    /// The JSON records of assets on stdout, without the summary that follows them.
     pub fn jsonl(&self) -> Vec<Value> {
         let record = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        self.stdout.lines().map(record).collect()
+        self.stdout.lines().map(record).filter(|record: &Value| record.get("name").is_some()).collect()
     }
 }
 

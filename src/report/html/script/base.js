@@ -4,10 +4,10 @@ const data = JSON.parse(document.getElementById("data").textContent);
 
 // In the order of counts by verdict.
 const VERDICTS = [
-  { key: "accepted", mark: "✓" },
-  { key: "rejected", mark: "✕" },
-  { key: "skipped", mark: "–" },
-  { key: "unknown", mark: "?" },
+  { key: "accepted", word: "accept", mark: "✓" },
+  { key: "rejected", word: "reject", mark: "✕" },
+  { key: "skipped", word: "skip", mark: "–" },
+  { key: "unknown", word: "unknown", mark: "?" },
 ];
 const [ACCEPTED, REJECTED, SKIPPED, UNKNOWN] = [0, 1, 2, 3];
 // The order in bars: what needs attention first.
@@ -92,14 +92,14 @@ function say(text) {
   silence = setTimeout(() => (byId("said").textContent = ""), 4000);
 }
 
-/** Copies the text of an element, or selects it if copying is not allowed. */
-async function copy(element) {
+/** Copies a text, or selects the element that shows it if copying is not allowed. */
+async function copy(text, element) {
   try {
-    await navigator.clipboard.writeText(element.textContent);
+    await navigator.clipboard.writeText(text);
     say("Copied");
   } catch {
-    getSelection().selectAllChildren(element);
-    say("Selected: press Ctrl+C or ⌘C to copy");
+    if (element) getSelection().selectAllChildren(element);
+    say(element ? "Selected: press Ctrl+C or ⌘C to copy" : "The browser does not allow copying");
   }
 }
 

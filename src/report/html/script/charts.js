@@ -16,7 +16,7 @@ function ruleEntry(rule, most) {
   );
   const findings = counted(rule.count, "finding", "findings");
   const part = rule.shown === rule.count ? "" : `the first ${number(rule.shown)} of `;
-  const show = button("", () => showFindings({ rule: rule.place }), `Show ${part}${findings}`);
+  const show = button("", () => showFindings({ rule: rule.code }), `Show ${part}${findings}`);
   return el(
     "details.rule",
     { name: "rule" },

@@ -49,8 +49,10 @@ const path = (folder) => (folder === root ? "" : `${path(folder.parent)}${folder
 
 // What the width of a box can show: assets, a verdict, or the findings of a rule.
 const REJECTIONS = { label: "rejected", unit: "rejected", count: rejected };
+const ACCEPTANCES = { label: "accepted", unit: "accepted", count: (folder) => folder.verdicts[ACCEPTED] };
 const MEASURES = [
   { label: "assets", unit: "assets", count: assets },
+  ACCEPTANCES,
   REJECTIONS,
   { label: "unknown", unit: "unknown", count: (folder) => folder.verdicts[UNKNOWN] },
   ...data.rules.map(({ code, name, place }) => ({
@@ -61,6 +63,8 @@ const MEASURES = [
 ].filter(({ count }) => count(root) > 0);
 let measure = MEASURES[0] ?? REJECTIONS;
 const weigh = (folder) => measure.count(folder);
+// Whether the table needs a column for what is counted.
+const isExtra = () => measure !== REJECTIONS && measure !== ACCEPTANCES;
 const sorted = (folder) =>
   folder.children
     .filter((child) => weigh(child) > 0)
@@ -151,7 +155,8 @@ function folderRow(folder, label) {
     "tr",
     el("th", { scope: "row" }, label),
     el("td.bar-cell", stack(folder.verdicts, Math.max(sum(folder.verdicts), 1))),
-    measure === REJECTIONS ? null : el("td.count", number(weigh(folder))),
+    isExtra() ? el("td.count", number(weigh(folder))) : null,
+    el("td.count", number(ACCEPTANCES.count(folder))),
     el(
       "td.count",
       number(rejected(folder)),
@@ -180,7 +185,8 @@ function drawTable() {
         "tr",
         el("th", { scope: "col" }, "Folder"),
         el("th", { scope: "col" }, "Verdicts"),
-        measure === REJECTIONS ? null : el("th", { scope: "col", class: "count" }, measure.label),
+        isExtra() ? el("th", { scope: "col", class: "count" }, measure.label) : null,
+        el("th", { scope: "col", class: "count" }, "accepted"),
         el("th", { scope: "col", class: "count" }, "rejected"),
         el("th", { scope: "col" }, el("span.hidden", "Findings")),
       ),

@@ -29,6 +29,11 @@ function gauges() {
       reserve: gauge.reserve,
       used: gauge.used_before + gauge.cost + gauge.cost_of_other_kind,
       refused: refused.map(({ gauge, one, many }) => [gauge.refused, one, many]),
+      // If images and frames share a limit, both have the same advice.
+      advice: gauge.advice,
+      leaveOut: gauge.leave_out,
+      leaveOutMore: gauge.leave_out_more,
+      unit: gauge.unit,
       first: firsts.sort((a, b) => a.at.position - b.at.position)[0],
       points,
     };
@@ -42,6 +47,16 @@ function fit({ limit, refused }) {
   const assets = refused.map(([count, one, many]) => counted(count, one, many)).join(" and ");
   const isOne = sum(refused.map(([count]) => count)) === 1;
   return el("p.bad", `✕ ${assets} ${isOne ? "does" : "do"} not fit`);
+}
+
+/** What to do about a limit that is too low. */
+function adviceOn({ advice, leaveOut, leaveOutMore, unit }) {
+  if (advice.length === 0) return null;
+  const assets = leaveOut.map(([label, cost]) => el("li", name(label, ".mono"), `: ${number(cost)} ${unit}`));
+  if (leaveOutMore > 0) assets.push(el("li", `and ${number(leaveOutMore)} more`));
+  const lines = advice.map((line) => el("li", line));
+  if (assets.length > 0) lines[lines.length - 1].append(el("ul", assets));
+  return el("ul.advice", lines);
 }
 
 function gaugeSection(gauge) {
@@ -65,6 +80,7 @@ function gaugeSection(gauge) {
     bar,
     el("p.muted", facts.join(" · ")),
     fit(gauge),
+    adviceOn(gauge),
     curve(gauge),
     first &&
       el(
@@ -191,3 +207,16 @@ function curve(gauge) {
 }
 
 byId("gauges").append(...gauges().map(gaugeSection));
+
+// What is on the platform.
+if (data.synced.length > 0) {
+  const rows = data.synced.map(([label, count, note]) =>
+    el("tr", el("th", { scope: "row" }, label), el("td.count", number(count)), el("td.muted", name(note))),
+  );
+  byId("synced").append(
+    el("caption", "On the platform already"),
+    el("thead.hidden", el("tr", ...["what", "assets", "note"].map((text) => el("th", { scope: "col" }, text)))),
+    el("tbody", rows),
+  );
+  byId("charge").textContent = `A sync uses ${data.charge}.`;
+} else byId("synced").remove();
