@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::TextOrJson;
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, NAMES, broken, bytes, columns, counted, number, shown};
+use super::next;
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, UNKNOWN};
 use crate::model::Filter;
@@ -63,16 +64,14 @@ fn text(out: &mut impl Write, header: &RunHeader, preview: &Preview, width: usiz
         }
         writeln!(out)?;
     }
-    match preview.unreachable {
-        0 => Ok(()),
-        count => {
-            let entries = counted(count, "entry", "entries");
-            writeln!(
-                out,
-                "{UNKNOWN}Incomplete: {entries} cannot be reached; run presync dry-run to see why.{UNKNOWN:#}"
-            )
-        }
+    if preview.unreachable > 0 {
+        let entries = counted(preview.unreachable, "entry", "entries");
+        writeln!(
+            out,
+            "{UNKNOWN}Incomplete: {entries} cannot be reached; run presync dry-run to see why.{UNKNOWN:#}\n"
+        )?;
     }
+    next::write(out, &next::after_preview(header, preview.images.files + preview.videos.files), width)
 }
 
 fn totals(out: &mut impl Write, header: &RunHeader, preview: &Preview) -> io::Result<()> {
