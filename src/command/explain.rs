@@ -9,15 +9,15 @@ use clap::Args;
 use super::args::{AzureArgs, ChoiceArgs, ColorArgs};
 use super::examine::examined;
 use super::exit::Exit;
-use super::output::stdout;
+use super::output::{stdout, syntax};
 use super::target::{Resolved, Target};
+use super::values::profile;
 use crate::examine::wanted;
 use crate::model::error::{Error, Result};
 use crate::model::{Asset, Blob, BlobName, ByteRange, Orientation, Origin, Verdict};
 use crate::probe::{Node, Probe, Want};
-use crate::report::runner::Syntax;
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
-use crate::report::{self, shown};
+use crate::report::{self, TextOrJson, shown};
 use crate::rules::{self, Choice, Content, Profile};
 use crate::source::any::AnySource;
 use crate::source::local::LocalSource;
@@ -31,8 +31,12 @@ pub(super) struct ExplainArgs {
     asset: OsString,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true)]
     profile: Option<String>,
+
+    /// Format of the output
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: TextOrJson,
 
     #[command(flatten)]
     color: ColorArgs,
@@ -73,8 +77,15 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
         };
         examine(&source, &name, &profile).await
     })?;
-    let mut out = stdout(Syntax::Text, args.color.choice());
-    explained.print(&mut out).and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
+    let mut out = stdout(syntax(args.format), args.color.choice());
+    let written = match args.format {
+        TextOrJson::Text => explained.print(&mut out),
+        TextOrJson::Json => {
+            let Explained { origin, asset, ranges, outline, tags } = &explained;
+            report::explain(&mut out, origin, &profile.name, asset, (ranges, outline, tags))
+        }
+    };
+    written.and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
     Ok(Exit::of_verdict(explained.asset.verdict))
 }
 

@@ -3,29 +3,62 @@
 use std::io::{self, Write};
 
 use clap::Args;
+use serde::Serialize;
 
 use super::args::ColorArgs;
 use super::exit::Exit;
-use super::output::stdout;
+use super::output::{stdout, syntax};
+use super::values::{code, profile};
 use crate::model::error::{Error, Result};
 use crate::model::{Code, Severity};
 use crate::report;
-use crate::report::runner::Syntax;
+use crate::report::TextOrJson;
 use crate::report::style::{self, BOLD, DIM};
 use crate::rules::{self, Profile};
 
 #[derive(Debug, Args)]
 pub(super) struct RuleArgs {
     /// A code such as VID002, or a name such as pixel-format
-    #[arg(value_name = "CODE")]
+    #[arg(value_name = "CODE", value_parser = code(), hide_possible_values = true)]
     code: Option<String>,
 
-    /// Print the TOML of a profile instead: nexus, vi, or a file
-    #[arg(long, value_name = "NAME|FILE", conflicts_with = "code")]
+    /// Print a profile instead, as TOML: nexus, vi, or a file
+    #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true, conflicts_with = "code")]
     profile: Option<String>,
+
+    /// Format of the output
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: TextOrJson,
 
     #[command(flatten)]
     color: ColorArgs,
+}
+
+/// A rule, for programs.
+#[derive(Serialize)]
+struct RuleRecord {
+    code: &'static str,
+    name: &'static str,
+    severity: &'static str,
+    summary: &'static str,
+    why: &'static str,
+    fix: &'static str,
+    source: &'static str,
+}
+
+impl RuleRecord {
+    fn new(code: Code) -> Self {
+        let text = rules::text(code);
+        let (name, severity) = (code.name(), code.severity().as_str());
+        let (summary, why, fix, source) = (text.summary, text.why, text.fix, text.source);
+        Self { code: code.as_str(), name, severity, summary, why, fix, source }
+    }
+}
+
+#[derive(Serialize)]
+struct RulesDocument {
+    format_version: &'static str,
+    rules: Vec<RuleRecord>,
 }
 
 /// Prints a line for every rule, one rule in full, or the TOML of a profile.
@@ -33,8 +66,19 @@ pub(super) struct RuleArgs {
 /// # Errors
 /// Returns an error if there is no such rule, or if the profile does not exist or isn't valid.
 pub(super) fn run(args: &RuleArgs) -> Result<Exit> {
-    let mut out = stdout(Syntax::Text, args.color.choice());
+    let mut out = stdout(syntax(args.format), args.color.choice());
     let written = match (&args.profile, &args.code) {
+        (Some(profile), _) if args.format == TextOrJson::Json => {
+            report::document(&Profile::load(profile)?, &mut out)
+        }
+        (None, code) if args.format == TextOrJson::Json => {
+            let codes = match code {
+                Some(wanted) => vec![find(wanted)?],
+                None => Code::ALL.to_vec(),
+            };
+            let rules = codes.into_iter().map(RuleRecord::new).collect();
+            report::document(&RulesDocument { format_version: "1.0", rules }, &mut out)
+        }
         (Some(profile), _) => out.write_all(Profile::text(profile)?.as_bytes()),
         (None, Some(wanted)) => one(&mut out, find(wanted)?),
         (None, None) => list(&mut out),
@@ -48,7 +92,11 @@ fn find(wanted: &str) -> Result<Code> {
     let is_it =
         |code: &&Code| code.as_str().eq_ignore_ascii_case(wanted) || code.name().eq_ignore_ascii_case(wanted);
     Code::ALL.iter().find(is_it).copied().ok_or_else(|| {
-        Error::new(format!("there is no rule '{wanted}'")).with_hint("presync rule lists them all")
+        let hint = match rules::nearest(wanted) {
+            Some(known) => format!("did you mean {known}? presync rule lists them all"),
+            None => "presync rule lists them all".to_owned(),
+        };
+        Error::new(format!("there is no rule '{}'", wanted.escape_debug())).with_hint(hint)
     })
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar as Bar, ProgressDrawTarget, ProgressStyle as Template};
 
-use super::meter::{Meter, ProgressStyle, line, of_listing, of_run};
+use super::meter::{Meter, ProgressStyle, line, of_fixes, of_listing, of_run};
 use crate::run::{Progress, Snapshot};
 
 /// The time between two updates of a bar.
@@ -47,6 +47,7 @@ struct Shown {
 }
 
 const RUN: Shown = Shown { position: |now| now.judged, parts: of_run, has_total: true };
+const FIXES: Shown = Shown { position: |now| now.judged, parts: of_fixes, has_total: true };
 const LISTING: Shown = Shown { position: |now| now.listed, parts: of_listing, has_total: false };
 
 impl ProgressBar {
@@ -58,6 +59,11 @@ impl ProgressBar {
     /// Shows the progress of a run.
     pub fn show(style: ProgressStyle, progress: Arc<Progress>) -> Self {
         Self::start(style, progress, RUN)
+    }
+
+    /// Shows the progress of fixes.
+    pub(crate) fn show_fixes(style: ProgressStyle, progress: Arc<Progress>) -> Self {
+        Self::start(style, progress, FIXES)
     }
 
     fn start(style: ProgressStyle, progress: Arc<Progress>, shown: Shown) -> Self {

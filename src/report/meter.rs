@@ -87,6 +87,19 @@ pub(super) fn of_run(meter: &Meter, now: &Snapshot) -> Vec<String> {
     parts
 }
 
+/// The parts about fixes.
+pub(super) fn of_fixes(meter: &Meter, now: &Snapshot) -> Vec<String> {
+    let mut parts = vec![format!("{} of {}", number(now.judged), number(now.listed))];
+    parts.extend(meter.left(now.listed).filter(|_| now.judged < now.listed));
+    parts.push(meter.rate_text());
+    let left = now.rejected + now.unknown;
+    if left > 0 {
+        parts.push(format!("{} left as they are", number(left)));
+    }
+    parts.push(format!("{} written", bytes(now.bytes_read)));
+    parts
+}
+
 /// The parts about a listing.
 pub(super) fn of_listing(meter: &Meter, now: &Snapshot) -> Vec<String> {
     vec![format!("{} listed", number(now.listed)), meter.rate_text()]

@@ -10,6 +10,7 @@ pub mod comparison;
 mod containers;
 mod csv;
 mod doctor;
+mod explain;
 pub mod figures;
 pub mod fix;
 mod github;
@@ -35,6 +36,7 @@ mod visible;
 use std::io::{self, BufWriter, Write};
 
 use clap::ValueEnum;
+use serde::Serialize;
 
 use crate::model::Asset;
 use crate::model::error::{Error, Result, reason};
@@ -43,6 +45,7 @@ use crate::plan::{RunHeader, Sink};
 pub use bar::ProgressBar;
 pub use bars::{ProgressBars, ProgressLine};
 pub use doctor::doctor;
+pub(crate) use explain::explain;
 pub use layout::{MAX_WIDTH, shown};
 pub(crate) use layout::{counted, number};
 pub use meter::ProgressStyle;
@@ -124,6 +127,15 @@ pub fn open(
 /// Returns an error if the record cannot be written.
 pub fn asset_record(asset: &Asset, out: &mut dyn Write) -> io::Result<()> {
     Ok(serde_json::to_writer(Visible::json(out), &record::AssetRecord::new(asset))?)
+}
+
+/// Writes a document of a command as JSON.
+///
+/// # Errors
+/// Returns an error if it cannot be written.
+pub(crate) fn document(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(Visible::json(&mut *out), document)?;
+    out.write_all(b"\n")
 }
 
 /// The error for a report that cannot be written.

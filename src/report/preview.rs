@@ -151,6 +151,8 @@ struct PreviewDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     source: SourceRecord<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<&'a str>,
     #[serde(skip_serializing_if = "Filter::is_empty")]
     filter: &'a Filter,
     profile: &'a str,
@@ -244,6 +246,7 @@ fn json(out: &mut impl Write, header: &RunHeader, preview: &Preview) -> io::Resu
         format_version: FORMAT_VERSION,
         tool: ToolRecord::this(),
         source: SourceRecord::new(&header.origin),
+        connection: header.connection.as_deref(),
         filter: &header.filter,
         profile: &header.profile.name,
         totals: PreviewTotals {

@@ -78,6 +78,15 @@ impl Progress {
         self.judged.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// An asset was fixed, by writing this many bytes, or left as it is.
+    pub(crate) fn add_fixed(&self, written: Option<u64>) {
+        match written {
+            Some(bytes) => _ = self.bytes_read.fetch_add(bytes, Ordering::Relaxed),
+            None => _ = self.rejected.fetch_add(1, Ordering::Relaxed),
+        }
+        self.judged.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn add_changed(&self) {
         self.changed.fetch_add(1, Ordering::Relaxed);
     }

@@ -46,7 +46,7 @@ fn refusing(code: u32, why: &'static str) -> StandIn {
         let body = format!(
             r#"{{"error":"invalid_client","error_description":"AADSTS{code}: {why}\r\nTrace ID: 0","error_codes":[{code}]}}"#
         );
-        Answer("401 Unauthorized", vec!["content-type: application/json".into()], body)
+        Answer("401 Unauthorized", vec!["content-type: application/json".into()], body.into_bytes())
     })
 }
 

@@ -251,7 +251,7 @@ fn nothing_else_is_waited_for() {
 fn a_clock_that_is_off_is_told_also_when_nothing_is_listed() {
     let account = StandIn::http(|_| {
         let date = "date: Sun, 01 Nov 2020 10:00:00 GMT".to_owned();
-        Answer("404 Not Found", vec![date], String::new())
+        Answer("404 Not Found", vec![date], Vec::new())
     });
     let ran = doctor(format!("{}/media/cam", account.url)).args(["--format", "json"]).run();
     assert_eq!((ran.code, ran.json()["failed"].as_u64()), (2, Some(2)), "{}", ran.stdout);

@@ -28,6 +28,7 @@ mod dry_run;
 mod explain;
 mod faults;
 mod fix;
+mod fix_containers;
 mod fixes;
 mod formats;
 mod gate;

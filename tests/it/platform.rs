@@ -32,7 +32,7 @@ fn azure(documents: &[(&str, Value)]) -> StandIn {
         let target = request.line.split(' ').nth(1).unwrap_or_default();
         let path = target.split('?').next().unwrap_or_default();
         let answer = |status, document: Value| {
-            Answer(status, vec!["content-type: application/json".into()], document.to_string())
+            Answer(status, vec!["content-type: application/json".into()], document.to_string().into_bytes())
         };
         assert!(request.headers.iter().any(|line| line.starts_with("authorization: Bearer ")), "{request:?}");
         match documents.get(path) {

@@ -126,7 +126,7 @@ fn https_goes_through_a_tunnel_and_tls_is_spoken_with_the_service() {
 
 #[test]
 fn a_proxy_that_refuses_is_named_in_the_error() {
-    let proxy = StandIn::http(|_| Answer("407 Proxy Authentication Required", Vec::new(), String::new()));
+    let proxy = StandIn::http(|_| Answer("407 Proxy Authentication Required", Vec::new(), Vec::new()));
     let ran = dry_run("https://media.blob.test/cam").env("HTTPS_PROXY", &proxy.url).run();
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("proxy authorization required"), "{}", ran.stderr);

@@ -27,7 +27,7 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, Blob, Quota};
 use crate::plan::RunHeader;
 use crate::plan_file::PlanWriter;
-use crate::report::fix::{Done, FixFormat, Way};
+use crate::report::fix::{Done, FixFormat, Outcome, Way};
 use crate::report::{self, ProgressBar, TextOrJson};
 use crate::rules::fix::Fix;
 use crate::rules::{Choice, Limits, Profile, from_earlier};
@@ -39,6 +39,7 @@ use crate::source::location::{Environment, Location};
 mod args;
 mod container;
 mod place;
+mod script;
 mod survey;
 mod tools;
 mod work;
@@ -65,9 +66,8 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
             return Err(Error::new("stopped: nothing was fixed"));
         }
         let elsewhere = Elsewhere::of(args, &judged, &session, &environment)?;
-        let is_container = matches!(judged.source, AnySource::Container(_));
         let to = elsewhere.as_ref().map(|elsewhere| elsewhere.names.clone());
-        let mut survey = Survey::new(args, is_container, to, judged.quota);
+        let mut survey = Survey::new(args, judged.is_container(), to, judged.quota);
         for asset in judged.assets()? {
             survey.add(judged.rejudged(asset?), &judged.header.profile);
         }
@@ -77,6 +77,10 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
         };
         let output = Output::open(None, format, args.display.color.choice())?;
         let mut out = output.writer();
+        if let Some(shell) = args.script {
+            script::write(args, shell, &judged, elsewhere, &mut out).await?;
+            return Ok(Exit::Clean);
+        }
         let header = judged.header.clone();
         let way = Way {
             next: next_command(args, &header),
@@ -87,7 +91,14 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
         let mut incomplete = false;
         if args.apply {
             tools::check_installed(&survey.programs)?;
-            let done = apply(args, judged, elsewhere, survey.example.as_ref(), &mut out).await?;
+            let progress = Arc::new(Progress::default());
+            progress.add_listed(survey.summary.fixable());
+            progress.finish_listing();
+            let bar = args.display.progress();
+            let bar = bar.map(|style| ProgressBar::show_fixes(style, Arc::clone(&progress)));
+            let example = survey.example.as_ref();
+            let done = apply(args, judged, elsewhere, example, &progress, &mut out).await?;
+            drop(bar);
             incomplete = done.stopped || done.unreachable > 0;
             survey.summary.done = Some(done);
         }
@@ -268,6 +279,10 @@ impl Judged {
         Ok(Self { source, header, plan: Plan::Temporary(folder), quota, is_stopped })
     }
 
+    fn is_container(&self) -> bool {
+        matches!(self.source, AnySource::Container(_))
+    }
+
     /// The assets, in listing order. A plan may have more than the user wants to fix.
     fn assets(&self) -> Result<impl Iterator<Item = Result<Asset>>> {
         let plan = match &self.plan {
@@ -299,6 +314,7 @@ async fn apply(
     judged: Judged,
     elsewhere: Option<Elsewhere>,
     example: Option<&Blob>,
+    progress: &Progress,
     out: &mut impl Write,
 ) -> Result<Done> {
     let mut done = Done::default();
@@ -311,7 +327,7 @@ async fn apply(
         profile: (*judged.header.profile).clone(),
         edges: args.edges(),
         work: work.path().to_owned(),
-        place,
+        place: Some(place),
     };
     let jobs = args.jobs();
     // Patches wait for the service, programs for a core: so the cheap ones are not held back by the others.
@@ -327,7 +343,7 @@ async fn apply(
         std::future::ready(chosen.transpose())
     });
     let at_once = match &fixer.place {
-        Place::Container(container) if container.backup.is_none() => jobs.max(PATCHES_AT_ONCE),
+        Some(Place::Container(container)) if container.backup.is_none() => jobs.max(PATCHES_AT_ONCE),
         _ => jobs,
     };
     let tools = tokio::sync::Semaphore::new(jobs);
@@ -360,6 +376,11 @@ async fn apply(
         if args.format == FixFormat::Jsonl {
             report::fix::record(&fixed, out).map_err(|error| report::output(&error))?;
         }
+        progress.add_fixed(match fixed.outcome {
+            Outcome::Fixed { bytes } => Some(bytes),
+            Outcome::Already => Some(0),
+            Outcome::Failed(_) | Outcome::Unreachable(_) => None,
+        });
         done.add(&fixed);
     }
     Ok(done)

@@ -18,6 +18,7 @@ use crate::rules::Profile;
 use crate::rules::fix::{self, Edges, Effort, Fix};
 use crate::source::Reader;
 use crate::source::any::AnySource;
+use crate::source::azure::Properties;
 use crate::source::local::LocalSource;
 
 /// Bytes that are fetched at a time.
@@ -46,7 +47,8 @@ pub(super) struct Fixer {
     pub edges: Edges,
     /// The folder for files that are being worked on.
     pub work: PathBuf,
-    pub place: Place,
+    /// Where they go; `None` if it only looks.
+    pub place: Option<Place>,
 }
 
 /// An asset, and what to do about it.
@@ -93,14 +95,40 @@ enum Left {
 }
 
 impl Fixer {
+    /// Looks at a blob without fixing it: the properties of the fixed blob `name`, and its first bytes if the service can
+    /// copy the rest. Returns a reason if it cannot be fixed.
+    ///
+    /// # Errors
+    /// Returns an error if the run cannot go on.
+    pub(super) async fn look(
+        &self,
+        container: &ContainerPlace,
+        chosen: &Chosen,
+        name: &BlobName,
+    ) -> Result<std::result::Result<(Properties, Option<Bytes>), String>> {
+        let looked = async {
+            let properties = container.properties(&chosen.asset.blob, name).await.map_err(unreadable)?;
+            let head = match chosen.fix {
+                Fix::Run(_) => None,
+                Fix::Brand(_) | Fix::Rename => Some(self.head(chosen).await?),
+            };
+            Ok((properties, head))
+        };
+        match looked.await {
+            Ok(looked) => Ok(Ok(looked)),
+            Err(Left::Failed(why) | Left::Unreachable(why)) => Ok(Err(why)),
+            Err(Left::Broken(error)) => Err(error),
+        }
+    }
+
     /// Fixes one asset. `number` names its temporary folder.
     ///
     /// # Errors
     /// Returns an error if the run cannot go on.
     pub(super) async fn fix(&self, number: u64, chosen: &Chosen) -> Result<Fixed> {
         let name = match &self.place {
-            Place::Folder(_) => chosen.name(),
-            Place::Container(container) => container.name(chosen.name()),
+            Some(Place::Container(container)) => container.name(chosen.name()),
+            _ => chosen.name(),
         };
         let outcome = match self.try_fix(number, chosen, &name).await {
             Ok(Put::New { bytes }) => Outcome::Fixed { bytes },
@@ -117,7 +145,8 @@ impl Fixer {
         let blob = &chosen.asset.blob;
         let work = || Folder::create(self.work.join(number.to_string())).map_err(unwritable);
         match &self.place {
-            Place::Folder(folder) => {
+            None => Err(Left::Failed("there is no place for it".to_owned())),
+            Some(Place::Folder(folder)) => {
                 if let Some(fixed) = folder.has(blob, name).map_err(Left::Failed)? {
                     self.check_fixed(&fixed).await?;
                     // A run that was killed may have ended just before.
@@ -135,7 +164,7 @@ impl Fixer {
                 }
                 folder.put(blob, name, &output).map_err(Left::Unreachable)
             }
-            Place::Container(container) => {
+            Some(Place::Container(container)) => {
                 if container.has(blob, name).await.map_err(unreadable)? {
                     return Ok(Put::Already);
                 }
@@ -316,7 +345,7 @@ fn same_video(before: &Facts, after: &Facts, effort: Effort) -> std::result::Res
 }
 
 /// The name's extension, if it is safe to pass to a program.
-fn extension(name: &BlobName) -> &str {
+pub(super) fn extension(name: &BlobName) -> &str {
     let plain = |extension: &&str| {
         extension.len() <= MAX_EXTENSION && extension.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };

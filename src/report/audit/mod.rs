@@ -9,7 +9,7 @@ use crate::plan_file::TableWriter;
 use crate::report::{Format, Out, containers, csv, github, json as assets, junit, markdown, sarif, written};
 
 mod html;
-mod json;
+pub(super) mod json;
 mod table;
 mod text;
 

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use clap::ValueEnum;
+
 /// The least privileged role that can list and read ("Azure built-in roles for Storage").
 pub const ROLE: &str = "Storage Blob Data Reader";
 
@@ -10,11 +12,12 @@ pub const ROLE: &str = "Storage Blob Data Reader";
 pub const CORS_MAX_AGE: &str = "3600";
 
 /// A shell that a command is quoted for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
-    /// Bash, and other POSIX shells.
+    /// Bash, and other POSIX shells
     Bash,
-    /// PowerShell.
+    /// PowerShell
+    #[value(name = "powershell")]
     PowerShell,
 }
 
@@ -40,6 +43,27 @@ impl Shell {
                 Cow::Owned(quoted + "'")
             }
         }
+    }
+
+    /// The word as one argument of a line in a file, whatever is in it. Windows PowerShell reads a file in the code page of
+    /// the machine, so only ASCII is written for it.
+    pub(crate) fn word(self, word: &str) -> String {
+        if self == Self::Bash || (word.is_ascii() && !word.contains(char::is_control)) {
+            return match self {
+                Self::PowerShell if word.starts_with('-') => format!("'{}'", word.replace('\'', "''")),
+                _ => self.quoted(word).into_owned(),
+            };
+        }
+        let mut escaped = String::new();
+        for unit in word.encode_utf16() {
+            match u8::try_from(unit) {
+                Ok(byte) if byte.is_ascii_alphanumeric() || b" ./_:-".contains(&byte) => {
+                    escaped.push(char::from(byte));
+                }
+                _ => escaped += &format!("\\u{unit:04x}"),
+            }
+        }
+        format!("([regex]::Unescape('{escaped}'))")
     }
 
     /// What continues a command on the next line.

@@ -228,6 +228,12 @@ impl AzureSource {
         self.endpoint.origin()
     }
 
+    /// The URL of a blob, without any SAS.
+    pub(crate) fn public_url(&self, name: &BlobName) -> String {
+        let origin = self.endpoint.origin().to_string();
+        format!("{}{}", origin.trim_end_matches('/'), self.requests.path_of(name))
+    }
+
     /// The request target of a blob: its path, with the SAS if there is one.
     pub fn target(&self, name: &BlobName) -> String {
         self.requests.target(name)

@@ -22,17 +22,17 @@ pub struct Request {
 }
 
 /// An answer of a stand-in: status line, header lines, body.
-pub struct Answer(pub &'static str, pub Vec<String>, pub String);
+pub struct Answer(pub &'static str, pub Vec<String>, pub Vec<u8>);
 
 impl Answer {
     /// A document with this content type.
-    pub fn ok(content_type: &str, body: impl Into<String>) -> Self {
+    pub fn ok(content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         Self("200 OK", vec![format!("content-type: {content_type}")], body.into())
     }
 
     /// An error of the blob service.
     pub fn refused(status: &'static str, code: &str) -> Self {
-        Self(status, vec![format!("x-ms-error-code: {code}")], String::new())
+        Self(status, vec![format!("x-ms-error-code: {code}")], Vec::new())
     }
 }
 
@@ -128,9 +128,7 @@ fn serve(
     let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
     let length = body.len();
     let stream = stream.get_mut();
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
-    )?;
+    write!(stream, "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n")?;
+    stream.write_all(&body)?;
     stream.flush()
 }
