@@ -88,6 +88,7 @@ fn write(path: &Path, rows: u64, profile: &Arc<Profile>, summary: Summary) {
         profile_from: profile.name.clone(),
         workspace: None,
         probe_version: probe::VERSION,
+        connection: None,
         filter: Default::default(),
         recursive: true,
         dimensions: false,

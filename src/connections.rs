@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 
 use crate::files::{own, regular};
 use crate::model::error::{Error, Result, reason};
+use crate::model::{is_unseen, shown};
 use crate::rules::Limits;
 use crate::source::azure::AuthMode;
 use crate::source::location::{ContainerUrl, Environment, Sas};
@@ -171,6 +172,11 @@ impl Connections {
         self.by_name.keys().map(String::as_str)
     }
 
+    /// All connections, by name.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &Connection)> {
+        self.by_name.iter().map(|(name, connection)| (name.as_str(), connection))
+    }
+
     /// A connection by its name.
     ///
     /// # Errors
@@ -179,19 +185,25 @@ impl Connections {
     pub(crate) fn get(&self, name: &str) -> Result<&Connection> {
         self.by_name.get(name).ok_or_else(|| {
             let path = self.path.display();
-            Error::new(format!("there is no connection '@{}' in '{path}'", name.escape_debug()))
+            Error::new(format!("there is no connection '@{}' in '{path}'", shown(name)))
                 .with_hint(self.alternatives(name))
         })
     }
 
+    /// The name that is most like this one, in any case, if one is.
+    pub(crate) fn nearest(&self, name: &str) -> Option<&str> {
+        let name = name.to_lowercase();
+        let alike = self.names().map(|known| (strsim::jaro_winkler(&known.to_lowercase(), &name), known));
+        let nearest = alike.filter(|(alike, _)| *alike >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0));
+        nearest.map(|(_, known)| known)
+    }
+
     /// The hint for a name that does not exist.
     fn alternatives(&self, name: &str) -> String {
-        let nearest = self.by_name.keys().map(|known| (strsim::jaro_winkler(known, name), known));
-        let nearest = nearest.filter(|(alike, _)| *alike >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0));
-        if let Some((_, known)) = nearest {
-            return format!("did you mean @{known}?");
+        if let Some(known) = self.nearest(name) {
+            return format!("did you mean {}?", typed(known));
         }
-        let names: Vec<_> = self.by_name.keys().take(MAX_LISTED).map(|name| format!("@{name}")).collect();
+        let names: Vec<_> = self.by_name.keys().take(MAX_LISTED).map(|name| typed(name)).collect();
         match (names.is_empty(), self.by_name.len() - names.len()) {
             (true, _) => {
                 "the file has no connections; add one with presync connect SOURCE --write NAME".into()
@@ -200,6 +212,12 @@ impl Connections {
             (false, more) => format!("it has {} and {more} more", names.join(", ")),
         }
     }
+}
+
+/// A connection as it is typed in a shell.
+pub(crate) fn typed(name: &str) -> String {
+    let reference = format!("@{name}");
+    shlex::try_quote(&reference).map_or(reference.clone(), |quoted| quoted.into_owned())
 }
 
 /// Reads the text of a file, and checks all of it.
@@ -226,12 +244,18 @@ pub(crate) fn reference(source: &str) -> Result<Option<(&str, &str)>> {
     Ok(Some(reference.split_once('/').unwrap_or((reference, ""))))
 }
 
-/// What [`is_name`] requires.
-const NAME_RULE: &str = "a connection's name is 1 to 64 ASCII letters, digits, '-' and '_'";
+/// The most characters of a connection's name, so that reports and lists have room for it.
+const MAX_NAME: usize = 64;
 
-/// Whether this may be the name of a connection: what TOML writes as a bare key.
+/// What [`is_name`] requires.
+const NAME_RULE: &str =
+    "a connection's name has 1 to 64 characters, without '/' and without spaces at its ends";
+
+/// Whether this may be the name of a connection: any text that `@NAME/PREFIX` has room for and that shows as it is.
 fn is_name(name: &str) -> bool {
-    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    (1..=MAX_NAME).contains(&name.chars().count())
+        && name.trim() == name
+        && !name.contains(|letter| letter == '/' || is_unseen(letter))
 }
 
 #[cfg(test)]
@@ -246,6 +270,19 @@ mod tests {
         assert_eq!(reference("./@cams"), Ok(None));
         let error = reference("@cams?sp=rl&sig=c2VjcmV0").expect_err("a SAS");
         assert!(!format!("{error:?}").contains("c2VjcmV0"));
+    }
+
+    #[test]
+    fn a_name_is_what_a_user_likes() {
+        for name in
+            ["cams", "my cams", "Kamera Süd", "東京 駅", "v1.2", "a+b (c) #1?", "it's \"x\"", "-", "@"]
+        {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", " a", "a ", "a/b", "a\nb", "a\u{202e}b", "a\u{200b}", &"a".repeat(65)] {
+            assert!(!is_name(name), "{name}");
+        }
+        assert_eq!((typed("cams").as_str(), typed("my cams").as_str()), ("@cams", "'@my cams'"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use anstream::ColorChoice;
 use clap::builder::TypedValueParser;
 use clap::{Args, ValueEnum};
 
-use super::values::{admit, api_version, bandwidth, changeable, duration, selector, severity};
+use super::values::{admit, api_version, bandwidth, changeables, duration, profile, selectors, severity};
 use crate::model::error::{Error, Result};
 use crate::model::{Admit, Filter, Glob};
 use crate::plan_file::checkpoint;
@@ -69,7 +69,7 @@ pub(crate) struct CheckArgs {
     pub admit: Admit,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true)]
     pub profile: Option<String>,
 
     /// Also read width and height where the rules do not need them
@@ -100,11 +100,11 @@ impl CheckArgs {
 #[derive(Debug, Default, Args)]
 pub(crate) struct ChoiceArgs {
     /// Apply only these rules, given by code or prefix, such as IMG001,VID1 [default: presync.toml's, else all]
-    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = selector)]
+    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = selectors(), hide_possible_values = true)]
     pub select: Option<Vec<Selector>>,
 
     /// Ignore these rules [default: presync.toml's, else none]
-    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = changeable)]
+    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = changeables(), hide_possible_values = true)]
     pub ignore: Option<Vec<Selector>>,
 
     /// Make rules reject or only warn, such as VID102=error [default: presync.toml's, else as shown by presync rule]
@@ -272,6 +272,11 @@ impl LimitArgs {
 }
 
 impl PerformanceArgs {
+    /// Whether requests are limited, which a folder has none of.
+    pub(super) fn limits_requests(&self) -> bool {
+        self.max_requests_per_second.is_some() || self.max_bandwidth.is_some()
+    }
+
     /// The limits on requests to each account.
     pub(super) fn limits(&self) -> Limits {
         self.limits.limits()

@@ -14,11 +14,13 @@ use super::audit::AuditArgs;
 use super::bench::BenchArgs;
 use super::commit::CommitArgs;
 use super::connect::ConnectArgs;
+use super::connections::ConnectionsArgs;
 use super::doctor::DoctorArgs;
 use super::dry_run::args::DryRunArgs;
 use super::exit::Exit;
 use super::explain::ExplainArgs;
 use super::fix::FixArgs;
+use super::help::EXIT_CODES;
 use super::host::{self, Host};
 use super::labels::LabelsArgs;
 use super::loopback::LoopbackArgs;
@@ -28,8 +30,8 @@ use super::reconcile::ReconcileArgs;
 use super::report::ReportArgs;
 use super::rule::RuleArgs;
 use super::{
-    about, audit, bench, commit, connect, doctor, dry_run, explain, fix, labels, loopback, output, preview,
-    quota, reconcile, report, rule, secrets,
+    about, audit, bench, commit, connect, connections, doctor, dry_run, explain, fix, help, labels, loopback,
+    output, preview, quota, reconcile, report, rule, secrets,
 };
 use crate::files::parquet_file;
 use crate::model::error::{Error, Result};
@@ -42,13 +44,6 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  everything fits: every asset is accepted, within the quota
-  1  findings: something is rejected or over the quota
-  2  the run could not start or could not continue
-  3  incomplete: some assets could not be judged";
-
 /// Runs the command with these arguments, the first of which is the program's name, and reports an error on stderr.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     prepare();
@@ -56,15 +51,16 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         secrets::remember_environment();
         let args: Vec<_> = args.into_iter().collect();
         secrets::check_arguments(&args)?;
-        let parsed = Cli::command().try_get_matches_from(args);
+        let parsed = help::complete(Cli::command()).try_get_matches_from(args);
         match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
             Ok((cli, matches)) => {
                 secrets::check_options(&matches)?;
                 cli.run()
             }
             Err(error) => {
-                print_usage(&error);
-                Ok(if error.use_stderr() { Exit::Failed } else { Exit::Clean })
+                let exit = if error.use_stderr() { Exit::Failed } else { Exit::Clean };
+                print_usage(&help::advise(error));
+                Ok(exit)
             }
         }
     })
@@ -200,6 +196,8 @@ pub(super) enum Command {
     Fix(Box<FixArgs>),
     /// Explain one asset: every range read, what was found where, the verdict and the fix
     Explain(ExplainArgs),
+    /// List the connections of presync.toml
+    Connections(ConnectionsArgs),
     /// Print the Azure CLI commands that let the platform read a container
     Connect(ConnectArgs),
     /// Test a connection end to end, and show the cause and fix of each failure
@@ -242,13 +240,14 @@ impl Cli {
             Command::Labels(args) => labels::run(&args),
             Command::Fix(args) => fix::run(&args),
             Command::Explain(args) => explain::run(&args),
+            Command::Connections(args) => connections::run(&args),
             Command::Connect(args) => connect::run(&args),
             Command::Doctor(args) => doctor::run(&args),
             Command::Quota(args) => quota::run(&args),
             Command::Rule(args) => rule::run(&args),
             Command::Bench(args) => bench::run(&args),
-            Command::Completions(args) => about::completions(&args, Self::command()),
-            Command::Man(args) => about::man(&args, Self::command()),
+            Command::Completions(args) => about::completions(&args, help::complete(Self::command())),
+            Command::Man(args) => about::man(&args, help::complete(Self::command())),
             Command::Loopback(args) => loopback::run(&args),
             Command::BenchJob => bench::run_job(),
         }

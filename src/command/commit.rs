@@ -25,7 +25,7 @@ use super::interrupt::interrupted;
 use super::output::Output;
 use super::parts::{self, Opened, Weigh};
 use super::target::{Resolved, Target};
-use super::values::one_line;
+use super::values::{one_line, profile};
 use super::{host, ledger, say, say_rate};
 use crate::commit::{self, Commit, CommitFolder, CommitOutcome, Comparison, Kept, Manifests, Written};
 use crate::ledger::{Amounts, Claim, KindShortage, Known, Ledger, Pending, Reservation, Reserve};
@@ -72,7 +72,7 @@ pub(super) struct CommitArgs {
 
     /// Refuse the plan if the rules of this profile are not the plan's: nexus, vi, or a TOML file [default: the plan's own,
     /// or presync's if the plan's is built in]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true)]
     pub profile: Option<String>,
 
     /// Folder for the manifests, which must not exist yet [default: the plan's name with -commit]

@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::output::stdout;
 use super::say;
 use super::target::{Resolved, Target};
-use super::values::{one_line, origin};
+use super::values::{one_line, origin, profile};
 use crate::connections::{self, Added, Connection, FILE_NAME};
 use crate::model::error::{Error, Result};
 use crate::report;
@@ -68,7 +68,7 @@ pub(super) struct ConnectArgs {
     origins: Vec<String>,
 
     /// The platform: nexus, vi, or a TOML file [default: the connection's, else nexus]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true)]
     profile: Option<String>,
 
     /// Subscription of the storage account [default: looked up by az]

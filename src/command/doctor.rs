@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::output::{stdout, syntax};
 use super::say;
 use super::target::{Resolved, Target};
-use super::values::{duration, one_line, origin};
+use super::values::{duration, one_line, origin, profile};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Access, Blob, ByteRange, Check, Origin, Outcome, ReadError, Reads};
 use crate::report::{self, TextOrJson};
@@ -50,7 +50,7 @@ pub(super) struct DoctorArgs {
     origins: Vec<String>,
 
     /// The platform: nexus, vi, or a TOML file [default: the connection's, else nexus]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true)]
     profile: Option<String>,
 
     /// ID of the platform's application: also test what it may do, as Azure Resource Manager knows it

@@ -24,7 +24,7 @@ use crate::run::{self, End, Ended, Known, Progress, Synced, Task};
 use crate::source::Depth;
 use crate::source::any::AnySource;
 use crate::source::azure::{self, Session};
-use crate::source::location::Environment;
+use crate::source::location::{Environment, Location};
 
 pub(crate) mod args;
 
@@ -49,6 +49,11 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
     let quota = resolved.quota(&profile, args.limits(), ledger)?;
     let quota = rules::keeping(quota, args.reserve, &profile)?;
     let filter = args.names.filter()?;
+    if matches!(resolved.location, Location::Folder(_)) && args.performance.limits_requests() {
+        say(
+            "warning: --max-requests-per-second and --max-bandwidth limit requests to an account, not a folder",
+        );
+    }
     let scope = resolved.location.scope(args.check.depth() == Depth::All, &filter);
     let path = ledger::path(args.ledger.as_deref(), &environment);
     let known = match workspace {

@@ -108,6 +108,7 @@ pub(super) async fn examined(
 /// Where the run's settings came from, as recorded in a plan so that they can be found again.
 #[derive(Clone, Debug)]
 pub(super) struct Provenance {
+    connection: Option<String>,
     root: Option<String>,
     profile_from: String,
     workspace: Option<String>,
@@ -122,16 +123,17 @@ impl Provenance {
             Location::Container(_) => None,
         };
         let profile_from = Profile::whole_name(&resolved.profile);
-        Self { root, profile_from, workspace: workspace.map(str::to_owned) }
+        let connection = resolved.name.clone();
+        Self { connection, root, profile_from, workspace: workspace.map(str::to_owned) }
     }
 }
 
 impl Provenance {
     /// The header of a run over `origin` that begins now.
     pub(super) fn header(self, origin: Origin, profile: Arc<Profile>) -> RunHeader {
-        let Self { root, profile_from, workspace } = self;
+        let Self { connection, root, profile_from, workspace } = self;
         let header = RunHeader::new(origin, profile, Timestamp::now());
-        RunHeader { root, profile_from, workspace, probe_version: probe::VERSION, ..header }
+        RunHeader { connection, root, profile_from, workspace, probe_version: probe::VERSION, ..header }
     }
 }
 

@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use clap::Args;
-use serde::Serialize;
 
 use super::args::{AzureArgs, ChoiceArgs, ColorArgs};
 use super::examine::examined;
@@ -13,6 +12,7 @@ use super::exit::Exit;
 use super::host;
 use super::output::{stdout, syntax};
 use super::target::{Resolved, Target};
+use super::values::profile;
 use crate::examine::wanted;
 use crate::model::error::{Error, Result};
 use crate::model::{Asset, Blob, BlobName, ByteRange, Orientation, Origin, Verdict};
@@ -32,7 +32,7 @@ pub(super) struct ExplainArgs {
     pub asset: OsString,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true)]
     pub profile: Option<String>,
 
     /// Format of the output
@@ -79,11 +79,14 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
         host::unless_stopped(examine(&source, &name, &profile)).await
     })?;
     let mut out = stdout(syntax(args.format), args.color.choice());
-    let printed = match args.format {
+    let written = match args.format {
         TextOrJson::Text => explained.print(&mut out),
-        TextOrJson::Json => explained.write_json(&mut out),
+        TextOrJson::Json => {
+            let Explained { origin, asset, ranges, outline, tags } = &explained;
+            report::explain(&mut out, origin, &profile.name, asset, (ranges, outline, tags))
+        }
     };
-    printed.and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
+    written.and_then(|()| out.flush()).map_err(|error| report::output(&error))?;
     Ok(Exit::of_verdict(explained.asset.verdict))
 }
 
@@ -161,61 +164,7 @@ fn exif_tags(probe: &Probe, outline: &[Node]) -> Vec<(String, String)> {
     read.fields().take(MAX_TAGS).map(tag).collect()
 }
 
-#[derive(Serialize)]
-struct Document<'a, S, A> {
-    format_version: &'static str,
-    source: S,
-    asset: A,
-    /// The ranges that were read, in bytes from the blob's start.
-    ranges: Vec<RangeRecord>,
-    structure: Vec<NodeRecord<'a>>,
-    exif: Vec<TagRecord<'a>>,
-}
-
-#[derive(Serialize)]
-struct RangeRecord {
-    offset: u64,
-    length: u64,
-}
-
-#[derive(Serialize)]
-struct NodeRecord<'a> {
-    offset: u64,
-    length: u64,
-    /// How many parts it is inside of.
-    depth: u8,
-    name: &'a str,
-    note: &'a str,
-}
-
-#[derive(Serialize)]
-struct TagRecord<'a> {
-    tag: &'a str,
-    value: &'a str,
-}
-
 impl Explained {
-    fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
-        let range = |range: &ByteRange| RangeRecord { offset: range.start(), length: range.len() };
-        let structure = self.outline.iter().map(|Node { at, len, depth, name, note }| NodeRecord {
-            offset: *at,
-            length: *len,
-            depth: *depth,
-            name,
-            note,
-        });
-        let document = Document {
-            format_version: report::FORMAT_VERSION,
-            source: report::source_record(&self.origin),
-            asset: report::record(&self.asset),
-            ranges: self.ranges.iter().map(range).collect(),
-            structure: structure.collect(),
-            exif: self.tags.iter().map(|(tag, value)| TagRecord { tag, value }).collect(),
-        };
-        serde_json::to_writer_pretty(report::Visible::json(&mut *out), &document)?;
-        writeln!(out)
-    }
-
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let Asset { blob, facts, .. } = &self.asset;
         writeln!(out, "{BOLD}{}{BOLD:#}\n", shown(blob.name.as_str()))?;

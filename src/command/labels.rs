@@ -77,7 +77,7 @@ pub(super) struct LabelsArgs {
     column: Option<String>,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the plan's, else the connection's, else nexus]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = super::values::profile(), hide_possible_values = true)]
     profile: Option<String>,
 
     /// Format of the report

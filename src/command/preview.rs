@@ -17,6 +17,7 @@ use super::host;
 use super::output::Output;
 use super::say_rate;
 use super::target::{Resolved, Target};
+use super::values::profile;
 use crate::model::error::Result;
 use crate::plan::RunHeader;
 use crate::plan::preview::Preview;
@@ -44,7 +45,7 @@ pub(super) struct PreviewArgs {
     pub allow_empty: bool,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true)]
     pub profile: Option<String>,
 
     /// Format of the report
@@ -77,13 +78,15 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
     let profile = Arc::new(Profile::load(&resolved.profile)?);
     let output = Output::open(args.output.as_deref(), args.format, args.display.color.choice())?;
     let begun = Instant::now();
+    let connection = resolved.name.clone();
     let (header, preview) = super::runtime()?.block_on(async {
         let options = azure::Options { depth, ..args.azure.options() };
         let session = Arc::new(Session::new(options.limits));
         let (location, auth) = (resolved.location, resolved.auth);
         let source = AnySource::open_in(&session, location.clone(), auth, options, &environment)?;
         let filter = args.names.filter()?;
-        let header = RunHeader { filter, ..RunHeader::new(source.origin(), profile, Timestamp::now()) };
+        let header =
+            RunHeader { connection, filter, ..RunHeader::new(source.origin(), profile, Timestamp::now()) };
         let preview = host::unless_stopped(add_up(&source, &header, args)).await?;
         if preview.listed == 0 && !args.allow_empty {
             return Err(Nearby::new(location, auth, options, &environment, session)

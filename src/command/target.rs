@@ -28,6 +28,8 @@ pub(super) struct Resolved {
     pub auth: AuthMode,
     /// A built-in profile's name, or a file.
     pub profile: String,
+    /// The name of the connection, if the source is an `@NAME`.
+    pub name: Option<String>,
     /// The connection that the source names.
     pub connection: Option<Connection>,
     /// The rules in `presync.toml`, if it was read for the source.
@@ -71,9 +73,12 @@ impl Resolved {
         };
         let rules = connections.as_ref().map(|connections| connections.rules().clone());
         let (Some(connections), Some((name, rest))) = (connections, reference) else {
+            let location = Location::parse(source, azure.account.as_deref(), env)
+                .map_err(|error| error.because(Cause::Usage))?;
+            check_folder(&location, azure.account.as_deref())?;
             return Ok(Self {
-                location: Location::parse(source, azure.account.as_deref(), env)
-                    .map_err(|error| error.because(Cause::Usage))?,
+                location,
+                name: None,
                 auth: azure.auth.unwrap_or_default(),
                 profile: profile.map_or_else(default_profile, str::to_owned),
                 connection: None,
@@ -81,7 +86,9 @@ impl Resolved {
             });
         };
         let connection = connections.get(name).map_err(|error| error.because(Cause::Configuration))?;
-        Self::of_connection(connection, &connections, &prefix(connection, rest), azure, profile, env)
+        let prefix = prefix(connection, rest);
+        let resolved = Self::of_connection(connection, &connections, &prefix, azure, profile, env)?;
+        Ok(Self { name: Some(name.to_owned()), ..resolved })
     }
 
     /// Resolves a connection with `prefix` in place of its own.
@@ -99,6 +106,7 @@ impl Resolved {
         let of_connection = || Some(below(connections.folder(), connection.profile.as_deref()?));
         Ok(Self {
             location: Location::Container(url),
+            name: None,
             auth,
             profile: profile.map(str::to_owned).or_else(of_connection).unwrap_or_else(default_profile),
             connection: Some(connection.clone()),
@@ -160,6 +168,28 @@ pub(super) fn profile(name: &str, rules: Option<&Rules>, command_line: &Choice) 
     Ok(profile)
 }
 
+/// Checks that a source which looks like a folder is not a connection whose `@` is missing, or a container whose `az://`
+/// is.
+fn check_folder(location: &Location, account: Option<&str>) -> Result<()> {
+    let Location::Folder(path) = location else { return Ok(()) };
+    let Some(name) = path.to_str().filter(|_| !path.exists()) else { return Ok(()) };
+    if let Some(account) = account {
+        let hint = format!("for a container of the account '{account}', write az://{name}");
+        let error = Error::new(format!("there is no folder '{name}'")).with_hint(hint);
+        return Err(error.because(Cause::NotFound));
+    }
+    let name = name.split('/').next().unwrap_or_default();
+    // A file that cannot be read must not hide what is wrong with the source.
+    let connections =
+        connections::find(&working_directory()?).and_then(|file| Connections::load_found(file).ok());
+    match connections.as_ref().and_then(|connections| connections.nearest(name)) {
+        Some(known) => Err(Error::new(format!("there is no folder '{}'", path.display()))
+            .with_hint(format!("did you mean {}, the connection in {FILE_NAME}?", connections::typed(known)))
+            .because(Cause::NotFound)),
+        None => Ok(()),
+    }
+}
+
 /// The connections of a file, by default the nearest one.
 pub(super) fn connections(file: Option<&Path>) -> Result<Connections> {
     let loaded = match file {
@@ -205,6 +235,7 @@ mod tests {
         let connection = Connection { quota: limits(Some(10), Some(20)), ..Connection::default() };
         let resolved = |connection| Resolved {
             location: Location::parse(".".as_ref(), None, &Environment::of([("", ""); 0])).expect("a folder"),
+            name: None,
             auth: AuthMode::default(),
             profile: default_profile(),
             connection,

@@ -1,17 +1,19 @@
 //! Parsers for the values of options, with their error messages.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
+use clap::{Arg, Command};
 use jiff::SignedDuration;
 use url::Url;
 
-use crate::model::Admit;
 use crate::model::error::Error;
+use crate::model::{Admit, Code};
 use crate::plan_file::ShardOf;
 use crate::rules::fix::Edges;
-use crate::rules::{Level, Selector};
+use crate::rules::{Level, Profile, Selector};
 use crate::source::azure::ApiVersion;
 
 /// The most shards: as many as a folder may have parts.
@@ -104,12 +106,66 @@ pub(super) fn api_version(text: &str) -> Result<ApiVersion, &'static str> {
     ApiVersion::parse(text).ok_or("it is not a version of the service's API, such as 2019-07-07")
 }
 
+/// The least bytes per second: with less, not even one read would end.
+const LEAST_BANDWIDTH: u64 = 1_000;
+
 pub(super) fn bandwidth(text: &str) -> Result<u64, &'static str> {
     match text.parse::<ByteSize>() {
         Ok(ByteSize(0)) => Err("it must be above zero"),
+        Ok(ByteSize(bytes)) if bytes < LEAST_BANDWIDTH => {
+            Err("it is in bytes per second, and less than 1 KB; write the unit, such as 20MB or 20MiB")
+        }
         Ok(ByteSize(bytes)) => Ok(bytes),
         Err(_) => Err("it is not a number of bytes such as 500KB or 20MiB"),
     }
+}
+
+/// Another parser, and values that shells complete although it takes more than these.
+#[derive(Clone)]
+struct Completed<P> {
+    parser: P,
+    known: fn() -> Vec<&'static str>,
+}
+
+impl<P: TypedValueParser> TypedValueParser for Completed<P> {
+    type Value = P::Value;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Self::Value, clap::Error> {
+        self.parser.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new((self.known)().into_iter().map(PossibleValue::new)))
+    }
+}
+
+/// A built-in profile's name, or a file.
+pub(super) fn profile() -> impl TypedValueParser<Value = String> {
+    Completed { parser: StringValueParser::new(), known: || Profile::BUILT_IN.to_vec() }
+}
+
+/// The code or name of a rule, which need not exist.
+pub(super) fn code() -> impl TypedValueParser<Value = String> {
+    Completed { parser: StringValueParser::new(), known: codes }
+}
+
+/// Rules by code or name, or by the beginning of codes.
+pub(super) fn selectors() -> impl TypedValueParser<Value = Selector> {
+    Completed { parser: StringValueParser::new().try_map(|text| selector(&text)), known: codes }
+}
+
+/// Like [`selectors`], but only rules that can be changed.
+pub(super) fn changeables() -> impl TypedValueParser<Value = Selector> {
+    Completed { parser: StringValueParser::new().try_map(|text| changeable(&text)), known: codes }
+}
+
+fn codes() -> Vec<&'static str> {
+    Code::ALL.iter().map(|code| code.as_str()).collect()
 }
 
 /// A rule's code or name, or the beginning of codes.

@@ -274,7 +274,7 @@ mod tests {
             assert!(error.message().contains(&format!("at {place}")), "{line}: {error}");
             assert!(error.message().contains(says), "{line}: {error}");
         }
-        assert!(error("[connections.'a b']\ncontainer = 'cam'").message().contains("line 1, column 14"));
+        assert!(error("[connections.'a/b']\ncontainer = 'cam'").message().contains("line 1, column 14"));
         assert!(error("[connection.a]\n").message().contains("unknown field `connection`"));
     }
 

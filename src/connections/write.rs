@@ -156,7 +156,7 @@ mod tests {
         assert!(
             add(&path, "cams", &other).is_err_and(|error| error.message().contains("a different connection"))
         );
-        assert!(add(&path, "my cams", &cams()).is_err());
+        assert!(add(&path, "my/cams", &cams()).is_err());
         assert_eq!(fs::read_to_string(&path).expect("it is there"), text);
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "no temporary file stays");
     }

@@ -14,6 +14,9 @@ pub struct RunHeader {
     /// Where the blobs come from.
     #[serde(rename = "source")]
     pub origin: Origin,
+    /// The connection through which the source was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
     /// The absolute path of a folder, so that a plan can find it from any working directory. `None` for a container,
     /// and for a path that is not UTF-8.
     pub root: Option<String>,
@@ -44,6 +47,7 @@ impl RunHeader {
     pub fn new(origin: Origin, profile: Arc<Profile>, begun: Timestamp) -> Self {
         Self {
             origin,
+            connection: None,
             root: None,
             profile_from: profile.name.clone(),
             profile,

@@ -18,6 +18,7 @@ pub(super) const FORMAT_KEY: &str = "presync.format_version";
 /// Optional keys.
 const ROOT: &str = "presync.root";
 const WORKSPACE: &str = "presync.workspace";
+const CONNECTION: &str = "presync.connection";
 const FILTER: &str = "presync.filter";
 const IF_FIXED: &str = "presync.if_fixed";
 const WARNINGS: &str = "presync.warnings";
@@ -88,8 +89,12 @@ pub(super) fn pairs(plan: &Plan) -> serde_json::Result<Vec<KeyValue>> {
     if let Some(synced) = &summary.synced {
         pairs.push((SYNCED, serde_json::to_string(synced)?));
     }
-    let optional =
-        [(ROOT, &header.root), (WORKSPACE, &header.workspace), ("presync.incomplete", &summary.incomplete)];
+    let optional = [
+        (ROOT, &header.root),
+        (CONNECTION, &header.connection),
+        (WORKSPACE, &header.workspace),
+        ("presync.incomplete", &summary.incomplete),
+    ];
     pairs.extend(optional.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))));
     Ok(pairs.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect())
 }
@@ -110,6 +115,7 @@ pub(super) fn plan(pairs: &[KeyValue]) -> Result<Plan, Refused> {
     };
     let header = RunHeader {
         origin: pairs.json("presync.source")?,
+        connection: pairs.optional(CONNECTION),
         root: pairs.optional(ROOT),
         profile: Arc::new(pairs.json("presync.profile")?),
         profile_from: pairs.get("presync.profile_from")?.to_owned(),

@@ -166,6 +166,7 @@ fn header() -> RunHeader {
         profile_from: "/rules/vi.toml".to_owned(),
         workspace: Some("team a".to_owned()),
         probe_version: 1,
+        connection: Some("my cams".into()),
         recursive: false,
         filter: crate::model::Filter::new(
             vec![crate::model::Glob::parse("*.jpg").expect("a pattern")],

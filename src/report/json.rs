@@ -59,18 +59,18 @@ struct ContainerAsset<'a> {
 }
 
 /// Writes the assets of an audit, one per line, each with its container.
-pub(super) fn audit_lines(audit: &Audit, mut out: Out) -> Result<()> {
+pub(super) fn audit_lines(audit: &Audit, out: &mut Out) -> Result<()> {
     for container in &audit.containers {
         for asset in containers::assets(audit, container)? {
             let asset = asset?;
             let record = ContainerAsset { container: &container.name, asset: AssetRecord::new(&asset) };
             written(|| {
-                serde_json::to_writer(Visible::json(&mut out), &record)?;
+                serde_json::to_writer(Visible::json(&mut *out), &record)?;
                 out.write_all(b"\n")
             })?;
         }
     }
-    written(|| out.flush())
+    Ok(())
 }
 
 /// One document. The totals come before the assets, so the assets are kept in a temporary file until the end: memory
@@ -94,6 +94,8 @@ struct DryRunDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     source: SourceRecord<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<&'a str>,
     #[serde(skip_serializing_if = "Filter::is_empty")]
     filter: &'a Filter,
     profile: &'a str,
@@ -135,6 +137,7 @@ pub(super) fn write_summary(
         format_version: FORMAT_VERSION,
         tool: ToolRecord::this(),
         source: SourceRecord::new(&header.origin),
+        connection: header.connection.as_deref(),
         filter: &header.filter,
         profile: &header.profile.name,
         profile_sha256: header.profile.hash(),

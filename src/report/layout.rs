@@ -50,8 +50,10 @@ pub(super) fn heading(
     let profile = format!("{} ({})", header.profile.name, header.profile.title);
     let rules = header.profile.overrides.to_string();
     let filter = header.filter.to_string();
+    let connection = header.connection.as_ref().map(|name| format!("@{name}"));
     let rows = [
         ("provider", Some(provider)),
+        ("connection", connection.as_deref()),
         ("source", Some(origin.location.as_str())),
         ("account", origin.account.as_deref()),
         ("container", origin.container.as_deref()),

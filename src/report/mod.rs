@@ -10,6 +10,7 @@ pub mod comparison;
 mod containers;
 mod csv;
 mod doctor;
+mod explain;
 pub mod figures;
 pub mod fix;
 mod github;
@@ -38,17 +39,17 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::model::error::{Error, Result, reason};
-use crate::model::{Asset, Origin};
+use crate::model::Asset;
 use crate::plan::{RunHeader, Sink};
 
 pub use bar::ProgressBar;
 pub use bars::{ProgressBars, ProgressLine};
 pub use doctor::doctor;
+pub(crate) use explain::explain;
 pub use layout::{MAX_WIDTH, shown};
 pub(crate) use layout::{counted, number};
 pub use meter::ProgressStyle;
 pub(crate) use meter::rate;
-pub(crate) use record::FORMAT_VERSION;
 pub use visible::Visible;
 
 /// The format of a report.
@@ -128,16 +129,6 @@ pub fn asset_record(asset: &Asset, out: &mut dyn Write) -> io::Result<()> {
     Ok(serde_json::to_writer(Visible::json(out), &record::AssetRecord::new(asset))?)
 }
 
-/// An asset's JSON record, for other documents.
-pub(crate) fn record(asset: &Asset) -> impl Serialize {
-    record::AssetRecord::new(asset)
-}
-
-/// The JSON record of a source, for other documents.
-pub(crate) fn source_record(origin: &Origin) -> impl Serialize {
-    record::SourceRecord::new(origin)
-}
-
 /// Writes what a JSON report says besides its assets.
 ///
 /// # Errors
@@ -146,6 +137,15 @@ pub(crate) fn source_record(origin: &Origin) -> impl Serialize {
 pub(crate) fn summary_record(plan: &crate::plan_file::Plan, out: &mut dyn Write) -> io::Result<()> {
     let elapsed = plan.ended.duration_since(plan.header.begun).try_into().unwrap_or_default();
     json::write_summary(&plan.header, &plan.summary, elapsed, out)
+}
+
+/// Writes a document of a command as JSON.
+///
+/// # Errors
+/// Returns an error if it cannot be written.
+pub(crate) fn document(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(Visible::json(&mut *out), document)?;
+    out.write_all(b"\n")
 }
 
 /// The error for a report that cannot be written.

@@ -1,8 +1,10 @@
 //! What the numbers of a run are for: what would be needed if everything were fixed, and what to do next.
 
 use std::cmp::Reverse;
+use std::io::{self, Write};
 
-use super::layout::{counted, number, quoted, refused};
+use super::layout::{counted, number, quoted, refused, wrapped};
+use super::style::BOLD;
 use crate::model::{Gauge, Kind, Quota};
 use crate::plan::audit::{Audit, Container};
 use crate::plan::{IfFixed, RunHeader, Summary};
@@ -47,6 +49,23 @@ pub(super) fn needed(header: &RunHeader, if_fixed: &IfFixed, quota: &Quota) -> S
         videos => format!("; the frames of {} videos are not known yet", number(videos)),
     };
     format!("{needed}{unknown}")
+}
+
+/// Writes what to do next.
+pub(super) fn write(out: &mut impl Write, steps: &[(&'static str, String)], width: usize) -> io::Result<()> {
+    if !steps.is_empty() {
+        writeln!(out, "{BOLD}Next{BOLD:#}")?;
+    }
+    steps.iter().try_for_each(|(label, text)| wrapped(out, label, text, width))
+}
+
+/// What to do after a preview of a source with so many images and videos.
+pub(super) fn after_preview(header: &RunHeader, media: u64) -> Vec<(&'static str, String)> {
+    let source = quoted(&header.origin.location);
+    match media {
+        0 => Vec::new(),
+        _ => vec![("check", format!("presync dry-run {source} reads the headers and says what will sync"))],
+    }
 }
 
 /// What to do after an audit.

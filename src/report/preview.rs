@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::TextOrJson;
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, NAMES, broken, bytes, columns, counted, number, shown};
+use super::next;
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, UNKNOWN};
 use crate::model::Filter;
@@ -63,16 +64,14 @@ fn text(out: &mut impl Write, header: &RunHeader, preview: &Preview, width: usiz
         }
         writeln!(out)?;
     }
-    match preview.unreachable {
-        0 => Ok(()),
-        count => {
-            let entries = counted(count, "entry", "entries");
-            writeln!(
-                out,
-                "{UNKNOWN}Incomplete: {entries} cannot be reached; run presync dry-run to see why.{UNKNOWN:#}"
-            )
-        }
+    if preview.unreachable > 0 {
+        let entries = counted(preview.unreachable, "entry", "entries");
+        writeln!(
+            out,
+            "{UNKNOWN}Incomplete: {entries} cannot be reached; run presync dry-run to see why.{UNKNOWN:#}\n"
+        )?;
     }
+    next::write(out, &next::after_preview(header, preview.images.files + preview.videos.files), width)
 }
 
 fn totals(out: &mut impl Write, header: &RunHeader, preview: &Preview) -> io::Result<()> {
@@ -152,6 +151,8 @@ struct PreviewDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
     source: SourceRecord<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<&'a str>,
     #[serde(skip_serializing_if = "Filter::is_empty")]
     filter: &'a Filter,
     profile: &'a str,
@@ -245,6 +246,7 @@ fn json(out: &mut impl Write, header: &RunHeader, preview: &Preview) -> io::Resu
         format_version: FORMAT_VERSION,
         tool: ToolRecord::this(),
         source: SourceRecord::new(&header.origin),
+        connection: header.connection.as_deref(),
         filter: &header.filter,
         profile: &header.profile.name,
         totals: PreviewTotals {

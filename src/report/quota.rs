@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::TextOrJson;
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, counted, cut, number, shown};
+use super::next;
 use super::record::{FORMAT_VERSION, ToolRecord};
 use super::style::{BOLD, DIM, ERROR, GOOD};
 use crate::ledger::{Amounts, Balance, Change, Reservation, SyncedSource};
@@ -112,6 +113,11 @@ fn text(out: &mut impl Write, statement: &Statement<'_>, width: usize) -> io::Re
             writeln!(out, "  {:<10}  {DIM}{} {source}{DIM:#}", "", time(one.confirmed_at))?;
         }
     }
+    let steps = next_steps(workspaces);
+    if !steps.is_empty() {
+        writeln!(out)?;
+        next::write(out, &steps, width)?;
+    }
     let Some(history) = history else { return Ok(()) };
     writeln!(out, "\n{BOLD}History{BOLD:#}")?;
     for entry in history {
@@ -121,6 +127,38 @@ fn text(out: &mut impl Write, statement: &Statement<'_>, width: usize) -> io::Re
         writeln!(out, "  {DIM}{time}{DIM:#}  {workspace}  {}{plan}", change(entry))?;
     }
     Ok(())
+}
+
+/// What to do next, as labels and texts with commands.
+fn next_steps(workspaces: &[Workspace]) -> Vec<(&'static str, String)> {
+    let mut steps = Vec::new();
+    if let Some(Reservation { plan, .. }) =
+        workspaces.iter().find_map(|workspace| workspace.reservations.first())
+    {
+        let plan = layout::quoted(plan);
+        steps.push((
+            "confirm",
+            format!("after the sync, presync quota confirm {plan}; if there was none, presync quota release {plan}"),
+        ));
+    }
+    let is_spent = |balance: &Balance| balance.left() == Some(0);
+    let spent =
+        |workspace: &&Workspace| workspace.balances.values().chain(workspace.stock.values()).any(is_spent);
+    if let Some(workspace) = workspaces.iter().find(spent) {
+        let name = layout::quoted(&workspace.name);
+        steps.push((
+            "quota",
+            format!("nothing is left; to set another limit, presync quota set --workspace {name}"),
+        ));
+    }
+    if let (true, Some(workspace)) = (steps.is_empty(), workspaces.first()) {
+        let name = layout::quoted(&workspace.name);
+        steps.push((
+            "check",
+            format!("presync dry-run SOURCE --workspace {name} compares a source with what is left"),
+        ));
+    }
+    steps
 }
 
 /// `images      ████░░░░  1,204 of 5,000 images, 1,000 of them reserved; 3,796 left`.

@@ -68,13 +68,25 @@ impl Selector {
     }
 }
 
-/// The hint for an unknown rule: the most similar code or name, if any.
-fn alternative(wanted: &str) -> String {
+/// The code or name that is most like this one, if one is: `VID002` for `VID2` and `pixel-format` for `pix-format`.
+pub(crate) fn nearest(wanted: &str) -> Option<&'static str> {
+    let wanted = wanted.trim().to_ascii_uppercase();
+    // Zeros are left out most often.
+    let digits = wanted.find(|letter: char| letter.is_ascii_digit()).unwrap_or(wanted.len());
+    let number = wanted[digits..].parse::<u32>().ok();
+    let whole = number.map(|number| format!("{}{number:03}", &wanted[..digits]));
+    if let Some(code) = Code::ALL.iter().find(|code| whole.as_deref() == Some(code.as_str())) {
+        return Some(code.as_str());
+    }
     let alike = Code::ALL.iter().flat_map(|code| [code.as_str(), code.name()]);
-    let alike = alike.map(|known| (strsim::jaro_winkler(&known.to_ascii_uppercase(), wanted), known));
-    let nearest = alike.filter(|(alike, _)| *alike >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0));
-    match nearest {
-        Some((_, known)) => format!("did you mean {known}? presync rule lists them all"),
+    let alike = alike.map(|known| (strsim::jaro_winkler(&known.to_ascii_uppercase(), &wanted), known));
+    alike.filter(|(alike, _)| *alike >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
+}
+
+/// The hint for an unknown rule.
+fn alternative(wanted: &str) -> String {
+    match nearest(wanted) {
+        Some(known) => format!("did you mean {known}? presync rule lists them all"),
         None => "presync rule lists them all".to_owned(),
     }
 }

@@ -9,6 +9,7 @@ mod profile;
 mod text;
 mod video;
 
+pub(crate) use choice::nearest;
 pub use choice::{Choice, Level, Selector};
 pub use content_type::address;
 pub use judge::{Content, from_earlier, judge, orientation_text, without_reading};

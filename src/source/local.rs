@@ -64,17 +64,17 @@ impl LocalSource {
         }
         match std::fs::read_dir(&root) {
             Ok(_) => Ok(Self { root, prefix: String::new(), depth: Depth::All }),
-            Err(_) if root.is_file() => {
-                Err(Error::new(format!("'{shown}' is a file, not a folder"))
-                    .with_hint("give the folder that contains it").because(Cause::Usage))
-            }
+            Err(_) if root.is_file() => Err(Error::new(format!("'{shown}' is a file, not a folder"))
+                .with_hint("give the folder that contains it")
+                .because(Cause::Usage)),
             Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {
-                Err(Error::new(format!("there is no folder '{shown}'")).with_hint(
-                    "give an existing folder, or a container as https://ACCOUNT.blob.core.windows.net/CONTAINER",
-                ).because(Cause::NotFound))
+                Err(Error::new(format!("there is no folder '{shown}'"))
+                    .with_hint(instead(&root))
+                    .because(Cause::NotFound))
             }
             Err(error) => Err(Error::new(format!("cannot list the folder '{shown}': {}", reason(&error)))
-                .with_hint("check that you have permission to read it").because(Cause::of_io(&error))),
+                .with_hint("check that you have permission to read it")
+                .because(Cause::of_io(&error))),
         }
     }
 
@@ -258,6 +258,21 @@ impl LocalSource {
             '/' => (BlobName::new(name), legal),
             separator => (BlobName::new(name.replace(separator, "/")), legal),
         }
+    }
+}
+
+/// What to give instead of a folder that does not exist.
+fn instead(root: &Path) -> String {
+    let text = root.to_string_lossy();
+    match text.rsplit_once('/').unwrap_or((".", &text)) {
+        _ if text.starts_with('~') => {
+            format!("a shell only replaces '~' without quotes; write $HOME{}", &text[1..])
+        }
+        (folder, names) if names.contains(['*', '?']) && !folder.contains(['*', '?']) => {
+            format!("give the folder, and choose names in it: '{folder}' --include '{names}'")
+        }
+        _ => "give an existing folder, or a container as https://ACCOUNT.blob.core.windows.net/CONTAINER"
+            .to_owned(),
     }
 }
 

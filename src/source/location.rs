@@ -135,11 +135,19 @@ impl ContainerUrl {
             .or_else(|| connection.as_ref().and_then(|c| c.account().map(str::to_owned)))
             .or_else(|| service.as_ref()?.account.clone());
         let Some(account) = account else {
-            return Err(Error::new(format!("the storage account of container '{container}' is not known"))
-                .with_hint(
+            let error = Error::new(format!("the storage account of container '{container}' is not known"));
+            // Other tools write the account first.
+            let second = prefix.split('/').next().unwrap_or_default();
+            return Err(match check_account(container).and_then(|()| check_container(second)) {
+                Ok(()) => error.with_hint(format!(
+                    "add --account NAME; if '{container}' is the account, write \
+                     https://{container}.blob.core.windows.net/{prefix}"
+                )),
+                Err(_) => error.with_hint(
                     "add --account NAME, set AZURE_STORAGE_ACCOUNT or AZURE_STORAGE_CONNECTION_STRING, or write \
-                 https://ACCOUNT.blob.core.windows.net/CONTAINER",
-                ));
+                     https://ACCOUNT.blob.core.windows.net/CONTAINER",
+                ),
+            });
         };
         check_account(&account)?;
         let endpoint = match connection {

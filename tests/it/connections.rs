@@ -47,6 +47,7 @@ fn json(folder: impl AsRef<Path>, args: &[&str]) -> Value {
     let args = [&["dry-run", "--format", "json"], args].concat();
     let mut document = run(folder, &args).json();
     document["totals"]["elapsed_s"] = Value::Null;
+    document["connection"] = Value::Null;
     document
 }
 
@@ -160,4 +161,49 @@ fn what_is_wrong_with_a_connection_is_said() {
     say("a bad quota", &format!("{cams}quota = {{ images = '20' }}\n"), &dry_run);
     say("a bad name", "[connections.'my cams']\ncontainer = 'cam'\n", &dry_run);
     assert_snapshot!(messages.replace(folder.path().to_str().expect("UTF-8"), "FOLDER"));
+}
+
+#[test]
+fn connections_are_listed_and_named_as_a_user_likes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let add = |source: &str, name: &str| run(&folder, &["connect", source, "--write", name]);
+    assert_eq!(run(&folder, &["connections"]).code, 2, "there is no file yet");
+    for name in ["cams", "Kamera Süd 2.0", "東京 \"駅\""] {
+        let ran = add("https://media.blob.core.windows.net/cameras/2026/", name);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+    for name in ["a/b", " a", "", "a\nb", &"x".repeat(65)] {
+        let ran = add("https://media.blob.core.windows.net/cameras", name);
+        assert!(ran.code == 2 && ran.stderr.contains("1 to 64 characters"), "{name}: {}", ran.stderr);
+    }
+    let ran = run(&folder, &["connections"]);
+    assert!(ran.code == 0 && ran.stdout.starts_with("@Kamera Süd 2.0\n  source"), "{}", ran.stdout);
+    let listed = run(&folder, &["connections", "--format", "json"]).json();
+    let listed: Vec<_> =
+        listed["connections"].as_array().expect("a list").iter().map(|one| &one["name"]).collect();
+    assert_eq!(listed, ["Kamera Süd 2.0", "cams", "東京 \"駅\""]);
+
+    for (source, hint) in [
+        ("cams", "did you mean @cams"),
+        ("cams/2026", "did you mean @cams"),
+        ("@cam", "did you mean @cams?"),
+        ("@kamera süd", "did you mean '@Kamera Süd 2.0'?"),
+    ] {
+        let ran = run(&folder, &["dry-run", source]);
+        assert!(ran.code == 2 && ran.stderr.contains(hint), "{source}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_report_shows_the_connection() {
+    let folder = project("auth = 'key'");
+    let text = fs::read_to_string(folder.path().join("presync.toml")).expect("it is there");
+    fs::write(folder.path().join("presync.toml"), text.replace("team-a", "'team a (2026)'"))
+        .expect("it is written");
+    let ran = run(&folder, &["dry-run", "@team a (2026)", "--plan", "plan.parquet"]);
+    assert!(ran.stdout.contains("connection  @team a (2026)\n"), "{} {}", ran.stdout, ran.stderr);
+    let ran = run(&folder, &["report", "plan.parquet", "--format", "json"]);
+    assert_eq!(ran.json()["connection"], "team a (2026)");
+    let ran = run(&folder, &["preview", "@team a (2026)", "--format", "json"]);
+    assert_eq!(ran.json()["connection"], "team a (2026)");
 }

@@ -46,6 +46,28 @@ fn every_file_of_the_demo_is_explained_with_the_verdict_of_the_dry_run() {
 }
 
 #[test]
+fn an_explanation_for_programs_has_the_record_of_the_report() {
+    let records = Presync::dry_run(demo()).args(["--format", "jsonl"]).run().jsonl();
+    for name in ["drone/mosaic-rotated.png", "videos/trimmed.mp4", "cam1/0004.jpg"] {
+        let ran = Presync::new(["explain".into(), demo().join(name)]).args(["--format", "json"]).run();
+        let (explained, record) = (ran.json(), records.iter().find(|asset| asset["name"] == name));
+        let record = record.expect("it is listed");
+        for field in ["verdict", "findings", "orientation", "frames", "etag", "cost"] {
+            assert_eq!(explained["asset"][field], record[field], "{name}: {field}");
+        }
+        let ranges = explained["ranges"].as_array().expect("a list");
+        assert!(ranges[0]["offset"] == 0 && ranges[0]["length"].as_u64() > Some(0), "{ranges:?}");
+        assert!(explained["structure"].as_array().expect("a list").len() > 2, "{explained}");
+    }
+    let tags = Presync::new(["explain".into(), demo().join("cam1/0004.jpg")])
+        .args(["--format", "json"])
+        .run()
+        .json();
+    let is_orientation = |tag: &serde_json::Value| tag["tag"] == "Orientation";
+    assert!(tags["exif"].as_array().expect("a list").iter().any(is_orientation), "{tags}");
+}
+
+#[test]
 fn a_blob_is_explained_like_the_file() {
     let service = Azurite::http();
     service.create_container("explained", false);

@@ -184,48 +184,48 @@ fn a_missing_program_is_named_before_anything_starts() {
 
 #[test]
 fn a_run_that_is_killed_leaves_every_file_whole() {
-    let folder = copy_of_demo();
-    let before = files(folder.path());
-    let done = tempfile::tempdir().expect("a folder");
-    let whole = done.path().join("whole");
-    fs::create_dir(&whole).expect("a folder");
-    copy_all(&demo(), &whole);
+    let names =
+        ["cam1/0003.jpg", "cam1/0004.jpg", "drone/mosaic.png", "videos/from-ffmpeg.mp4", "videos/iphone.mov"];
+    let whole = copy_of(&names);
+    let before = files(whole.path());
     let begun = Instant::now();
-    fix(&whole).args(["--apply", "--in-place"]).run();
+    fix(whole.path()).args(["--apply", "--in-place"]).run();
     let whole_run = begun.elapsed();
-    let after = files(&whole);
-    for kill in 0..kills() {
-        let mut run = Command::new(env!("CARGO_BIN_EXE_presync"));
-        run.args(["fix", "--apply", "--in-place", "--quiet"]).arg(folder.path());
-        let mut child = run.stdout(std::process::Stdio::null()).spawn().expect("it starts");
-        thread::sleep(whole_run.mul_f64(share()));
-        child.kill().and_then(|()| child.wait()).expect("it ends");
-        for (name, bytes) in files(folder.path()) {
-            if name.contains(".presync-fix-") {
-                let listed = Presync::new(["preview"]).args([folder.path()]).run().stdout;
-                assert!(!listed.contains(".presync-fix-"), "{listed}");
-                continue;
-            }
-            let original = name.strip_suffix(".orig").unwrap_or(&name);
-            let is_old = before.get(original) == Some(&bytes);
-            // Encoders may write other bytes for the same frames, so a new file is judged by its size.
-            let is_new = after.get(&name).is_some_and(|new| new.len().abs_diff(bytes.len()) < 64);
-            assert!(is_old || is_new, "{name} is neither the old nor the new one after kill {kill}");
-        }
-        for (name, bytes) in &before {
+    let after = files(whole.path());
+    for round in 0..rounds() {
+        let folder = copy_of(&names);
+        for kill in 0..KILLS {
+            let mut run = Command::new(env!("CARGO_BIN_EXE_presync"));
+            run.args(["fix", "--apply", "--in-place", "--quiet"]).arg(folder.path());
+            let mut child = run.stdout(std::process::Stdio::null()).spawn().expect("it starts");
+            thread::sleep(whole_run.mul_f64(share()));
+            child.kill().and_then(|()| child.wait()).expect("it ends");
             let left = files(folder.path());
-            let kept = [Some(name.clone()), Some(format!("{name}.orig"))].into_iter().flatten();
-            assert!(
-                kept.into_iter().any(|name| left.get(&name) == Some(bytes)),
-                "{name} is lost after kill {kill}"
-            );
+            for (name, bytes) in &left {
+                if name.contains(".presync-fix-") {
+                    let listed = Presync::new(["preview"]).args([folder.path()]).run().stdout;
+                    assert!(!listed.contains(".presync-fix-"), "{listed}");
+                    continue;
+                }
+                let original = name.strip_suffix(".orig").unwrap_or(name);
+                let is_old = before.get(original) == Some(bytes);
+                // Encoders may write other bytes for the same frames, so a new file is judged by its size.
+                let is_new = after.get(name).is_some_and(|new| new.len().abs_diff(bytes.len()) < 64);
+                assert!(is_old || is_new, "{name} is neither the old nor the new one: {round}, {kill}");
+            }
+            for (name, bytes) in &before {
+                let kept = [name.clone(), format!("{name}.orig")];
+                assert!(
+                    kept.iter().any(|name| left.get(name) == Some(bytes)),
+                    "{name} is lost: {round}, {kill}"
+                );
+            }
         }
+        let ran = fix(folder.path()).args(["--apply", "--in-place"]).run();
+        assert_eq!(ran.code, 0, "it can be continued: {} {}", ran.stdout, ran.stderr);
+        let left = files(folder.path());
+        assert_eq!(left.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
     }
-    let ran = fix(folder.path()).args(["--apply", "--in-place"]).run();
-    assert_eq!(ran.code, 1, "{} {}", ran.stdout, ran.stderr);
-    let left = fix(folder.path()).args(["--format", "json"]).run().json();
-    assert_eq!(left["fixable"], json!({}), "it can be continued");
-    assert_eq!(files(folder.path()).into_keys().collect::<Vec<_>>(), after.into_keys().collect::<Vec<_>>());
 }
 
 #[test]
@@ -285,9 +285,12 @@ fn blobs_are_replaced_in_one_step_and_keep_what_belongs_to_them() {
     assert!(again.iter().all(|record| record["result"] == "already-fixed"), "{again:?}");
 }
 
-/// How often a run is killed.
-pub fn kills() -> u64 {
-    std::env::var("PRESYNC_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(4)
+/// How often a run is killed before it may end.
+pub const KILLS: u64 = 3;
+
+/// How often that is done: 10 times for the figures.
+pub fn rounds() -> u64 {
+    std::env::var("PRESYNC_KILL_ROUNDS").ok().and_then(|count| count.parse().ok()).unwrap_or(1)
 }
 
 /// A random share of the time that a whole run takes.
@@ -300,7 +303,18 @@ pub fn fix(source: impl AsRef<std::ffi::OsStr>) -> Presync {
     Presync::new(["fix".as_ref(), source.as_ref()]).env("PATH", path)
 }
 
-pub fn copy_of_demo() -> TempDir {
+/// A folder with these files of the demo.
+pub fn copy_of(names: &[&str]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in names {
+        let path = folder.path().join(name);
+        path.parent().map(fs::create_dir_all).expect("it has a folder").expect("it can be created");
+        fs::copy(demo().join(name), path).expect("it is copied");
+    }
+    folder
+}
+
+fn copy_of_demo() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     copy_all(&demo(), folder.path());
     folder

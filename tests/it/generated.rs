@@ -36,6 +36,9 @@ fn bash_completes_commands_and_options() {
     assert_eq!(complete("presync dry", 1), "dry-run\n");
     assert_eq!(complete("presync dry-run --sev", 2), "--severity\n");
     assert!(complete("presync report plan --format ''", 4).contains("junit\n"));
+    assert_eq!(complete("presync dry-run --ignore VID00", 3).lines().next(), Some("VID001"));
+    assert_eq!(complete("presync dry-run --profile ne", 3), "nexus\n");
+    assert!(complete("presync ''", 1).lines().all(|command| !["loopback", "bench-job"].contains(&command)));
     for shell in ["elvish", "fish", "powershell", "zsh"] {
         assert!(output(&["completions", shell]).contains("dry-run"), "{shell}");
     }
@@ -55,9 +58,14 @@ fn every_command_has_a_manual_page() {
         }
     }
     assert!(!page.contains("loopback"));
-    let ran = Presync::new(["man", "dryrun"]).run();
-    assert_eq!(ran.code, 2);
-    assert!(ran.stderr.contains("there is no command 'dryrun'"), "{}", ran.stderr);
+    assert!(output(&["man", "quota", "set"]).contains(".TH presync-quota-set 1 "));
+    for (words, hint) in
+        [(&["dryrun"][..], "did you mean dry-run?"), (&["quota", "sett"], "did you mean set?")]
+    {
+        let ran = Presync::new([&["man"], words].concat()).run();
+        assert_eq!(ran.code, 2);
+        assert!(ran.stderr.contains("there is no command '") && ran.stderr.contains(hint), "{}", ran.stderr);
+    }
 }
 
 #[test]
@@ -76,6 +84,61 @@ fn the_version_has_the_build_on_demand() {
         assert!(build.contains(&format!("target: {}-", std::env::consts::ARCH)), "{text}");
     }
     assert_eq!(Presync::new(["-v", "rule"]).run().code, 2, "it goes with --version alone");
+}
+
+#[test]
+fn bash_completes_names_of_connections() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = "[connections.cams]\ncontainer = 'cam'\n[connections.'my cams']\ncontainer = 'cam'\n";
+    std::fs::write(folder.path().join("presync.toml"), file).expect("it is written");
+    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_presync")).parent().expect("a folder");
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").expect("it is set"));
+    let ask = format!(
+        "{}\n_presync_names presync @ dry-run\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        output(&["completions", "bash"])
+    );
+    let mut bash = Command::new("bash");
+    let bash = bash.args(["--norc", "-s"]).current_dir(&folder).env("PATH", path);
+    assert_eq!(pipe(bash, &ask), "@cams\n@my\\ cams\n");
+}
+
+#[test]
+fn a_near_miss_gets_a_suggestion() {
+    for (words, tip) in [
+        (&["check", "photos"][..], "did you mean 'presync dry-run'?"),
+        (&["scan"], "did you mean 'presync dry-run'?"),
+        (&["ls"], "did you mean 'presync preview'?"),
+        (&["audti"], "'audit'"),
+        (&["VID2"], "did you mean 'presync rule VID002'?"),
+        (&["@cams"], "presync dry-run SOURCE"),
+        (&["fixtures/demo"], "presync dry-run SOURCE"),
+        (&["rule", "VID2"], "did you mean VID002?"),
+        (&["rule", "pix-format"], "did you mean pixel-format?"),
+        (&["dry-run", "x", "--ignore", "IMG1"], "did you mean IMG001?"),
+        (&["dry-run", "x", "--quota", "5"], "--image-quota"),
+        (&["dry-run", "x", "--json"], "--format json"),
+        (&["dry-run", "x", "--jobs=4"], "--concurrency"),
+        (&["dry-run", "x", "--formt", "json"], "'--format'"),
+        (&["preview", "x", "--filter", "*.jpg"], "--include"),
+        (&["dry-run", "a/1.jpg", "a/2.jpg"], "--include 'GLOB'"),
+    ] {
+        let ran = Presync::new(words).run();
+        assert!(ran.code == 2 && ran.stderr.contains(tip), "{words:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn help_has_examples_variables_and_exit_codes() {
+    for command in
+        ["preview", "dry-run", "audit", "commit", "fix", "explain", "connections", "doctor", "bench"]
+    {
+        let help = output(&[command, "--help"]);
+        for part in ["Examples:\n  ", "Environment variables:\n  ", "Exit codes:\n  0"] {
+            assert!(help.contains(part), "{command}: {help}");
+        }
+        let is_wide = |line: &&str| line.chars().count() > 100;
+        assert_eq!(help.lines().find(is_wide), None, "{command}");
+    }
 }
 
 #[test]

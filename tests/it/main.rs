@@ -31,6 +31,7 @@ mod fix;
 mod fix_containers;
 mod fixes;
 mod formats;
+mod gate;
 mod generated;
 mod html;
 mod inventory;

@@ -252,3 +252,29 @@ fn a_name_that_only_looks_like_a_secret_stays_exact_in_data() {
         assert!(ran.stdout.contains(name), "{format}: {}", ran.stdout);
     }
 }
+
+#[test]
+fn a_newcomers_source_gets_the_advice_that_fits() {
+    let sas = "https://media.blob.core.windows.net/cams?sp=rl";
+    for (args, hint) in [
+        (&[sas][..], "quote the URL"),
+        (&["https://portal.azure.com/#view/x"], "this is a page of the Azure portal"),
+        (&["az://media/cams/2026"], "https://media.blob.core.windows.net/cams/2026"),
+        (&["wasbs://media/cams"], "https://media.blob.core.windows.net/cams"),
+        (&["https://media.file.core.windows.net/cams"], "https://media.blob.core.windows.net/CONTAINER"),
+        (&["https://nexus.datature.io/project/x"], "is the annotation platform"),
+        (&["https://bucket.s3.amazonaws.com/cams"], "is not Azure Blob Storage"),
+        (&["https://drive.google.com/drive/folders/abc"], "is not Azure Blob Storage"),
+        (&["s3://bucket/cams"], "presync does not read s3://"),
+        (&["~/photos"], "write $HOME/photos"),
+        (&["fixtures/demo/*.jpg"], "'fixtures/demo' --include '*.jpg'"),
+        (&["*.jpg"], "'.' --include '*.jpg'"),
+        (&["cams", "--account", "media"], "write az://cams"),
+        (&["fixtures/demo", "--max-bandwidth", "20"], "20MB or 20MiB"),
+    ] {
+        let ran = Presync::dry_run(args[0]).args(&args[1..]).run();
+        assert!(ran.code == 2 && ran.stderr.contains(hint), "{args:?}: {}", ran.stderr);
+    }
+    let ran = Presync::dry_run("fixtures/demo/labels").args(["--max-bandwidth", "20MB"]).run();
+    assert!(ran.stderr.contains("limit requests to an account, not a folder"), "{}", ran.stderr);
+}

@@ -29,6 +29,22 @@ fn a_rule_that_is_none_is_named() {
 }
 
 #[test]
+fn rules_are_printed_for_programs() {
+    let all = Presync::new(["rule", "--format", "json"]).run().json();
+    let codes =
+        all["rules"].as_array().expect("a list").iter().map(|rule| rule["code"].as_str().expect("a code"));
+    assert_eq!(codes.collect::<Vec<_>>(), Code::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>());
+    let one = Presync::new(["rule", "VID002", "--format", "json"]).run().json();
+    let rule = &one["rules"][0];
+    assert_eq!((rule["name"].as_str(), rule["severity"].as_str()), (Some("pixel-format"), Some("error")));
+    for field in ["summary", "why", "fix", "source"] {
+        assert!(rule[field].as_str().is_some_and(|text| text.len() > 10), "{rule}");
+    }
+    let profile = Presync::new(["rule", "--profile", "vi", "--format", "json"]).run().json();
+    assert_eq!(profile["name"], "vi");
+}
+
+#[test]
 fn a_profile_is_printed_as_it_is_written() {
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["nexus", "vi"] {

@@ -113,6 +113,7 @@ async fn of_account(
     let profile = args.check.profile.clone().unwrap_or_else(target::default_profile);
     let resolved = |url| Resolved {
         location: Location::Container(url),
+        name: None,
         auth,
         profile: profile.clone(),
         rules: None,

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use crate::command::args::{AzureArgs, CONCURRENCY, ColorArgs};
 use crate::command::target::Target;
-use crate::command::values::{byte_range, bytes, duration, rate};
+use crate::command::values::{byte_range, bytes, duration, profile, rate};
 use crate::loopback::Mix;
 use crate::report::TextOrJson;
 
@@ -38,7 +38,7 @@ pub(in crate::command) struct BenchArgs {
     pub no_floor: bool,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true)]
     pub profile: Option<String>,
 
     /// Format of the report

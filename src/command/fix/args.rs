@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::TypedValueParser;
 
 use crate::command::args::{AzureArgs, ChoiceArgs, DisplayArgs, FilterArgs, LimitArgs};
-use crate::command::values::{edges, selector};
+use crate::command::values::{edges, profile, selectors};
 use crate::model::{Asset, Code, Finding, Severity};
 use crate::report::fix::FixFormat;
 use crate::rules::Selector;
@@ -65,7 +65,7 @@ pub(in crate::command) struct FixArgs {
 
     /// Fix only these findings, given by code or prefix, such as IMG001,VID1; files are renamed only if FMT002 is among
     /// them [default: all that reject an asset]
-    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = selector)]
+    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = selectors(), hide_possible_values = true)]
     pub only: Option<Vec<Selector>>,
 
     /// Leave out fixes that encode pixels or frames again; implies --edges leave
@@ -81,7 +81,7 @@ pub(in crate::command) struct FixArgs {
     pub jobs: Option<usize>,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the plan's, else the connection's, else nexus]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true)]
     pub profile: Option<String>,
 
     /// Format of the report

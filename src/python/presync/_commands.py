@@ -402,7 +402,7 @@ def rules(code: str | None = None) -> list[Rule]:
     ended = run("rule", options(locals()))
 
     def read() -> list[Rule]:
-        return [record(Rule, rule) for rule in json.loads(ended.printed)]
+        return [record(Rule, rule) for rule in json.loads(ended.printed)["rules"]]
 
     result: list[Rule] = _finish(ended, read, True)
     return result

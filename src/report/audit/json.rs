@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::model::Admit;
@@ -10,12 +11,18 @@ use crate::plan::audit::{Audit, Container, FolderCounts, SharedBasenames, Togeth
 use crate::plan::{Folder, FolderSum};
 use crate::report::changes::{ChangesRecord, FindingChangesRecord};
 use crate::report::json::CodeCounts;
+use crate::report::layout;
 use crate::report::record::{FORMAT_VERSION, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord};
 
 #[derive(Serialize)]
 struct AuditDocument<'a> {
     format_version: &'static str,
     tool: ToolRecord,
+    /// When the first container began and the last one ended; absent if none was opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<Timestamp>,
     /// Whether every container was fully examined.
     complete: bool,
     containers: Vec<ContainerRecord<'a>>,
@@ -42,6 +49,13 @@ struct ContainerRecord<'a> {
     name: &'a str,
     source: SourceRecord<'a>,
     profile: &'a str,
+    /// As in the report of one container; absent if it was not opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     project: Option<&'a str>,
     /// The container that lists all of its blobs too; where that is complete, they count there and not here.
@@ -119,13 +133,16 @@ struct TogetherRecord {
 }
 
 /// Writes the document.
-pub(super) fn write(audit: &Audit, out: &mut impl Write) -> io::Result<()> {
+pub(in crate::report) fn write(audit: &Audit, out: &mut impl Write) -> io::Result<()> {
     let findings = audit.findings();
     let changes = audit.changes();
     let names = ContainerNames(&audit.containers);
+    let headers = || audit.containers.iter().filter_map(|container| container.header.as_ref());
     let document = AuditDocument {
         format_version: FORMAT_VERSION,
         tool: ToolRecord::this(),
+        started: headers().map(|header| header.begun).min(),
+        ended: audit.containers.iter().filter_map(ended).max(),
         complete: audit.is_complete(),
         containers: audit
             .containers
@@ -149,6 +166,11 @@ pub(super) fn write(audit: &Audit, out: &mut impl Write) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
+/// When the audit of a container ended.
+fn ended(container: &Container) -> Option<Timestamp> {
+    container.header.as_ref().map(|header| layout::ended(header, container.elapsed))
+}
+
 impl<'a> ContainerRecord<'a> {
     fn new(container: &'a Container, names: &ContainerNames<'a>) -> Self {
         let summary = container.outcome.summary();
@@ -162,6 +184,9 @@ impl<'a> ContainerRecord<'a> {
             name: &container.name,
             source: SourceRecord::new(&container.origin),
             profile: &container.profile,
+            profile_sha256: header.map(|header| header.profile.hash()),
+            started: header.map(|header| header.begun),
+            ended: ended(container),
             project: container.project.as_deref(),
             within: container.within.map(|within| names.name(within)),
             state: container.outcome.as_str(),

@@ -9,7 +9,7 @@ use crate::plan_file::TableWriter;
 use crate::report::{Format, Out, containers, csv, github, json as assets, junit, markdown, sarif, written};
 
 mod html;
-mod json;
+pub(super) mod json;
 mod table;
 mod text;
 
@@ -29,7 +29,14 @@ pub fn write(format: Format, audit: &Audit, out: impl Write + Send + 'static, wi
             json::write(audit, &mut out)?;
             out.flush()
         }),
-        Format::Jsonl => assets::audit_lines(audit, out),
+        Format::Jsonl => {
+            assets::audit_lines(audit, &mut out)?;
+            // Without this last line, the output is cut off.
+            written(|| {
+                json::write(audit, &mut out)?;
+                out.flush()
+            })
+        }
         Format::Csv => csv::audit(audit, out),
         // A table is written by itself, because its file is not a stream.
         Format::Parquet => Ok(()),

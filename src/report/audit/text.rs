@@ -7,7 +7,7 @@ use crate::model::{Severity, Totals};
 use crate::plan::FolderSum;
 use crate::plan::audit::{Audit, ContainerOutcome};
 use crate::report::containers;
-use crate::report::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, counted, cut, number, shown};
+use crate::report::layout::{MAX_WIDTH, MIN_WIDTH, bytes, counted, cut, number, shown};
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::report::{changes, next};
 use crate::rules;
@@ -48,9 +48,9 @@ impl<'a, W: Write> AuditText<'a, W> {
         self.closing()?;
         let steps = next::after_audit(self.audit);
         if !steps.is_empty() {
-            writeln!(self.out, "\n{BOLD}Next{BOLD:#}")?;
+            writeln!(self.out)?;
         }
-        steps.iter().try_for_each(|(label, text)| layout::wrapped(&mut self.out, label, text, self.width))
+        next::write(&mut self.out, &steps, self.width)
     }
 
     fn sums(&mut self) -> io::Result<()> {

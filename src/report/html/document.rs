@@ -11,6 +11,7 @@ use super::findings::{FindingRow, Findings};
 use super::folders::{FolderRow, FolderTree};
 use crate::model::{Code, Gauge, Totals};
 use crate::plan::{RunHeader, Shortage, Summary};
+use crate::report::changes;
 use crate::report::layout::{self, number, verdict};
 use crate::report::next::{if_fixed, next_steps};
 use crate::report::record::ToolRecord;
@@ -170,7 +171,8 @@ fn notes(header: &RunHeader, summary: &Summary) -> Vec<String> {
         format!("Incomplete: {}. Only the first {listed} entries were judged.", shown(why))
     });
     let assumptions = header.profile.assumptions.iter().map(|text| format!("Assumed: {}", shown(text)));
-    incomplete.into_iter().chain(layout::notes(summary)).chain(assumptions).collect()
+    let since = changes::lines(summary).into_iter().map(|line| shown(&line));
+    incomplete.into_iter().chain(layout::notes(summary)).chain(since).chain(assumptions).collect()
 }
 
 fn quota<'a>(header: &RunHeader, summary: &Summary, curve: &'a QuotaCurve) -> QuotaData<'a> {

@@ -97,7 +97,8 @@ impl Findings {
     fn keep(&mut self, asset: &Asset, finding: &Finding) -> bool {
         let name = asset.blob.name.as_str().to_owned();
         let shown_name = Some(shown(&name)).filter(|shown| *shown != name);
-        let message = shown(&finding.message);
+        let new = if asset.is_new(finding.code) == Some(true) { "new: " } else { "" };
+        let message = format!("{new}{}", shown(&finding.message));
         let fix = finding.fix.as_deref().map(shown);
         let new = |text: &String| if self.texts.contains_key(text) { 0 } else { json_length(text) };
         let names = json_length(&name) + shown_name.as_deref().map_or(0, json_length);

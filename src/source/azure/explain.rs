@@ -167,6 +167,11 @@ fn of_status(case: &Case<'_>, attempt: &str, credential: &Credential, now: Times
             format!("there is no container '{container}' ({url})"),
             match url.is_emulator() {
                 true => "check the spelling".to_owned(),
+                // Other tools write az://ACCOUNT/CONTAINER.
+                false if url.account() == Some(container) && !url.prefix().is_empty() => format!(
+                    "if '{container}' is only the account, write https://{container}.blob.core.windows.net/{}",
+                    url.prefix()
+                ),
                 false => format!(
                     "check the spelling: {}",
                     Account::named(url.account()).list_containers().line(Shell::Bash)

@@ -96,17 +96,51 @@ pub(super) fn is_this_machine(url: &Url) -> bool {
     }
 }
 
-/// Refuses a host that belongs to Azure but is not a blob endpoint, with the URL to write instead. `rest` is what
+/// The sites of the platform.
+const PLATFORM: [&str; 2] = ["datature.io", "datature.com"];
+
+/// Where else files are, none of which has a blob endpoint at a domain of its own.
+const ELSEWHERE: [&str; 12] = [
+    "amazonaws.com",
+    "googleapis.com",
+    "google.com",
+    "dropbox.com",
+    "sharepoint.com",
+    "onedrive.live.com",
+    "1drv.ms",
+    "github.com",
+    "box.com",
+    "r2.cloudflarestorage.com",
+    "digitaloceanspaces.com",
+    "backblazeb2.com",
+];
+
+/// Refuses a host that is known not to be a blob endpoint, with the URL to write instead. `rest` is what
 /// follows the scheme.
 ///
 /// # Errors
-/// Returns an error for the portal, OneLake and the account's other services.
+/// Returns an error for the portal, OneLake, the account's other services, the platform and other clouds.
 pub(super) fn check_service(rest: &str) -> Result<()> {
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
     let host = host.rsplit('@').next().unwrap_or_default();
     let labels: Vec<_> = host.split('.').collect();
     if labels.contains(&"portal") && labels.contains(&"azure") {
         return Err(of_portal(rest));
+    }
+    let is_of = |domains: &[&str]| {
+        domains.iter().any(|domain| {
+            host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        })
+    };
+    if is_of(&PLATFORM) {
+        return Err(Error::new(format!(
+            "'{host}' is the annotation platform, not the container that it reads"
+        ))
+        .with_hint("give that container: https://ACCOUNT.blob.core.windows.net/CONTAINER"));
+    }
+    if is_of(&ELSEWHERE) {
+        return Err(Error::new(format!("'{host}' is not Azure Blob Storage, which presync reads"))
+            .with_hint("copy the files to a folder, and give that"));
     }
     if host.ends_with(".fabric.microsoft.com") {
         return Err(Error::new("OneLake is not a storage account, so presync does not read it").with_hint(

@@ -2,6 +2,7 @@
 
 mod again;
 mod ends;
+mod formats;
 mod projects;
 mod targets;
 

@@ -1,6 +1,7 @@
 //! The report for browsers, in a browser.
 
 mod accessible;
+mod audit;
 mod filters;
 mod hostile;
 mod size;
@@ -317,7 +318,7 @@ fn images_and_frames_that_share_a_limit_share_a_gauge() {
 #[test]
 fn a_container_without_assets_and_a_limit_of_nothing_have_a_page() {
     let empty = tempfile::tempdir().expect("a folder");
-    let (_folder, path) = report(empty.path(), &[]);
+    let (_folder, path) = report(empty.path(), &["--allow-empty"]);
     let mut page = Page::open(&path);
     assert_eq!(page.text("h1"), "There is nothing to sync.");
     assert_eq!(
