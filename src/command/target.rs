@@ -159,17 +159,18 @@ fn check_folder(location: &Location, account: Option<&str>) -> Result<()> {
     let Location::Folder(path) = location else { return Ok(()) };
     let Some(name) = path.to_str().filter(|_| !path.exists()) else { return Ok(()) };
     if let Some(account) = account {
-        return Err(Error::new(format!("there is no folder '{name}'"))
-            .with_hint(format!("for a container of the account '{account}', write az://{name}")));
+        let hint = format!("for a container of the account '{account}', write az://{name}");
+        let error = Error::new(format!("there is no folder '{name}'")).with_hint(hint);
+        return Err(error.because(Cause::NotFound));
     }
     let name = name.split('/').next().unwrap_or_default();
     // A file that cannot be read must not hide what is wrong with the source.
     let connections =
         connections::find(&working_directory()?).and_then(|file| Connections::load_found(file).ok());
     match connections.as_ref().and_then(|connections| connections.nearest(name)) {
-        Some(known) => Err(Error::new(format!("there is no folder '{}'", path.display())).with_hint(
-            format!("did you mean {}, the connection in {FILE_NAME}?", connections::typed(known)),
-        )),
+        Some(known) => Err(Error::new(format!("there is no folder '{}'", path.display()))
+            .with_hint(format!("did you mean {}, the connection in {FILE_NAME}?", connections::typed(known)))
+            .because(Cause::NotFound)),
         None => Ok(()),
     }
 }

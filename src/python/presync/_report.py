@@ -215,6 +215,6 @@ _texts: dict[str, str] = {}
 def _rule_texts() -> dict[str, str]:
     """What each rule means, in one line."""
     if not _texts:
-        for rule in json.loads(run("rule", {}).printed):
+        for rule in json.loads(run("rule", {}).printed)["rules"]:
             _texts[rule["code"]] = rule["summary"]
     return _texts

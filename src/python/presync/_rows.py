@@ -76,7 +76,8 @@ class Rows:
 
     def to_pylist(self) -> list[dict[str, Any]]:
         """All rows as dicts."""
-        return self.to_arrow().to_pylist()
+        rows: list[dict[str, Any]] = self.to_arrow().to_pylist()
+        return rows
 
 
 def assets(path: str, columns: Sequence[str] | None = None, owner: object = None) -> Rows:
