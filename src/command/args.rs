@@ -269,7 +269,7 @@ impl LimitArgs {
 impl PerformanceArgs {
     /// Whether requests are limited, which a folder has none of.
     pub(super) fn limits_requests(&self) -> bool {
-        self.max_requests_per_second.is_some() || self.max_bandwidth.is_some()
+        self.limits.max_requests_per_second.is_some() || self.limits.max_bandwidth.is_some()
     }
 
     /// The limits on requests to each account.
