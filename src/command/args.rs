@@ -22,6 +22,11 @@ use crate::source::azure::{self, ApiVersion, AuthMode, Limits};
 /// How many blobs may be checked at a time.
 pub(crate) const CONCURRENCY: RangeInclusive<i64> = 1..=4096;
 
+/// How many threads may examine content.
+pub(crate) const WORKERS: RangeInclusive<i64> = 1..=512;
+/// How many reads may wait for them.
+pub(crate) const QUEUE: RangeInclusive<i64> = 1..=65_535;
+
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct AzureArgs {
     /// Storage account of an az:// source [default: AZURE_STORAGE_ACCOUNT]
@@ -96,15 +101,15 @@ impl CheckArgs {
 pub(crate) struct ChoiceArgs {
     /// Apply only these rules, given by code or prefix, such as IMG001,VID1 [default: presync.toml's, else all]
     #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = selectors(), hide_possible_values = true)]
-    select: Option<Vec<Selector>>,
+    pub select: Option<Vec<Selector>>,
 
     /// Ignore these rules [default: presync.toml's, else none]
     #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = changeables(), hide_possible_values = true)]
-    ignore: Option<Vec<Selector>>,
+    pub ignore: Option<Vec<Selector>>,
 
     /// Make rules reject or only warn, such as VID102=error [default: presync.toml's, else as shown by presync rule]
     #[arg(long, value_name = "CODE=LEVEL", value_delimiter = ',', value_parser = severity)]
-    severity: Option<Vec<(Selector, Level)>>,
+    pub severity: Option<Vec<(Selector, Level)>>,
 }
 
 impl From<&ChoiceArgs> for Choice {
@@ -131,7 +136,7 @@ impl ColorArgs {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum ProgressMode {
+pub(crate) enum ProgressMode {
     /// A bar on a terminal, else plain lines
     #[default]
     Auto,
@@ -150,11 +155,11 @@ pub(crate) struct DisplayArgs {
 
     /// How to show progress, on stderr
     #[arg(long, value_enum, value_name = "HOW", default_value_t)]
-    progress: ProgressMode,
+    pub progress: ProgressMode,
 
     /// Same as --progress none
     #[arg(long, conflicts_with = "progress")]
-    no_progress: bool,
+    pub no_progress: bool,
 
     /// Print only errors to stderr
     #[arg(long, short, conflicts_with = "verbose")]
@@ -204,12 +209,12 @@ pub(crate) struct FilterArgs {
     /// Names that match no --include, or any --exclude, are left out before anything is read, counted or spent. The
     /// platform does not know about this: it syncs them, too.
     #[arg(long, value_name = "GLOB", value_parser = Glob::parse)]
-    include: Vec<Glob>,
+    pub include: Vec<Glob>,
 
     /// Leave out names that match this pattern, even if they match --include; can be repeated. In a folder, a file
     /// .presyncignore has such patterns, with the syntax of .gitignore
     #[arg(long, value_name = "GLOB", value_parser = Glob::parse)]
-    exclude: Vec<Glob>,
+    pub exclude: Vec<Glob>,
 }
 
 impl FilterArgs {
@@ -247,11 +252,11 @@ pub(crate) struct PerformanceArgs {
     pub checkpoint_every: Option<Duration>,
 
     /// Number of threads that examine content [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512).map(usize::from))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(WORKERS).map(usize::from))]
     pub workers: Option<usize>,
 
     /// Maximum number of reads waiting for those threads [default: 256]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..).map(usize::from))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(QUEUE).map(usize::from))]
     pub queue: Option<usize>,
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use anstyle::Style;
 use clap::builder::styling::{AnsiColor, Styles};
@@ -21,6 +21,7 @@ use super::exit::Exit;
 use super::explain::ExplainArgs;
 use super::fix::FixArgs;
 use super::help::EXIT_CODES;
+use super::host::{self, Host};
 use super::labels::LabelsArgs;
 use super::loopback::LoopbackArgs;
 use super::preview::PreviewArgs;
@@ -45,8 +46,7 @@ const STYLES: Styles = Styles::styled()
 
 /// Runs the command with these arguments, the first of which is the program's name, and reports an error on stderr.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
-    note_panics();
-    raise_open_files();
+    prepare();
     guarded(|| {
         secrets::remember_environment();
         let args: Vec<_> = args.into_iter().collect();
@@ -66,17 +66,40 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     })
 }
 
+/// Calls a command from a program, on the calling thread. What it would print goes to `host`.
+///
+/// # Errors
+/// Returns an error if an option is wrong, or if the command cannot start or cannot continue.
+pub(super) fn call(command: Command, host: &Arc<Host>) -> Result<Exit> {
+    prepare();
+    caught(|| host::with(host, || Cli { version: false, verbose: false, command: Some(command) }.run()))
+}
+
+/// Prepares this process, once.
+fn prepare() {
+    static PREPARED: Once = Once::new();
+    PREPARED.call_once(|| {
+        note_panics();
+        raise_open_files();
+    });
+}
+
 /// Runs a command. If it panics, on whichever thread, it fails.
 fn guarded(run: impl FnOnce() -> Result<Exit>) -> Exit {
+    caught(run).unwrap_or_else(|error| fail(&error))
+}
+
+/// Runs a command. If it panics, on whichever thread, that is an error.
+fn caught(run: impl FnOnce() -> Result<Exit>) -> Result<Exit> {
     let ran = catch_unwind(AssertUnwindSafe(run));
     // A panic on another thread may have become an error that says less, or a result that misses something.
-    match (PANICKED_AT.get(), ran) {
-        (Some(place), _) => fail(
-            &Error::new(format!("a bug in presync ended the run (at {place}); please report it"))
-                .with_hint("set RUST_BACKTRACE=1 to see more"),
-        ),
-        (None, Ok(ran)) => ran.unwrap_or_else(|error| fail(&error)),
-        (None, Err(_)) => fail(&Error::new("a bug in presync ended the run; please report it")),
+    match (PANICKED_AT.lock().unwrap_or_else(PoisonError::into_inner).take(), ran) {
+        (Some(place), _) => {
+            Err(Error::new(format!("a bug in presync ended the run (at {place}); please report it"))
+                .with_hint("set RUST_BACKTRACE=1 to see more"))
+        }
+        (None, Ok(ran)) => ran,
+        (None, Err(_)) => Err(Error::new("a bug in presync ended the run; please report it")),
     }
 }
 
@@ -91,8 +114,8 @@ fn print_usage(error: &clap::Error) {
     };
 }
 
-/// Where the first panic was that nothing catches.
-static PANICKED_AT: OnceLock<String> = OnceLock::new();
+/// Where the first panic was that nothing catches, until a command reports it.
+static PANICKED_AT: Mutex<Option<String>> = Mutex::new(None);
 
 /// Notes a panic instead of printing it: its text may show what a blob contains. A panic on a thread that probes or
 /// decodes a plan is caught there and becomes a verdict or an error.
@@ -104,7 +127,7 @@ fn note_panics() {
             return;
         }
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-        let _ = PANICKED_AT.set(place);
+        PANICKED_AT.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(place);
         if std::env::var_os("RUST_BACKTRACE").is_some_and(|wanted| wanted != "0") {
             default(panic);
         }
@@ -154,7 +177,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Count the files of a source by kind and folder, from the listing alone
     Preview(PreviewArgs),
     /// Report which assets will sync, which will not and why, and what they will cost

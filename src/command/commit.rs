@@ -26,10 +26,10 @@ use super::output::Output;
 use super::parts::{self, Opened, Weigh};
 use super::target::{Resolved, Target};
 use super::values::{one_line, profile};
-use super::{ledger, say, say_rate};
+use super::{host, ledger, say, say_rate};
 use crate::commit::{self, Commit, CommitFolder, CommitOutcome, Comparison, Kept, Manifests, Written};
 use crate::ledger::{Amounts, Claim, KindShortage, Known, Ledger, Pending, Reservation, Reserve};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Cause, Error, Result};
 use crate::model::{Blob, Filter, Period, Scope};
 use crate::plan::RunHeader;
 use crate::plan_file::Plan;
@@ -56,46 +56,46 @@ Exit codes:
 pub(super) struct CommitArgs {
     /// A plan saved by presync dry-run --plan
     #[arg(value_name = "PLAN")]
-    plan: PathBuf,
+    pub plan: PathBuf,
 
     /// The plan's own source, with a SAS or as @NAME [default: as the plan names it]
     #[arg(long, value_name = "SOURCE")]
-    source: Option<OsString>,
+    pub source: Option<OsString>,
 
     /// Workspace of the ledger whose quota to reserve [default: the plan's, else the connection's]
     #[arg(long, value_name = "NAME", value_parser = one_line)]
-    workspace: Option<String>,
+    pub workspace: Option<String>,
 
     /// Path to the ledger [default: PRESYNC_LEDGER, else presync/ledger.sqlite3 in the user's data folder]
     #[arg(long, value_name = "FILE")]
-    ledger: Option<PathBuf>,
+    pub ledger: Option<PathBuf>,
 
     /// Refuse the plan if the rules of this profile are not the plan's: nexus, vi, or a TOML file [default: the plan's own,
     /// or presync's if the plan's is built in]
     #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true)]
-    profile: Option<String>,
+    pub profile: Option<String>,
 
     /// Folder for the manifests, which must not exist yet [default: the plan's name with -commit]
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub out: Option<PathBuf>,
 
     /// Check everything and report what would be done, without reserving or writing anything
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
 
     /// Leave out assets that could not be judged, instead of refusing the plan because of them
     #[arg(long)]
-    allow_unknown: bool,
+    pub allow_unknown: bool,
 
     /// Format of the report
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: TextOrJson,
+    pub format: TextOrJson,
 
     #[command(flatten, next_help_heading = "Azure")]
-    azure: AzureArgs,
+    pub azure: AzureArgs,
 
     #[command(flatten, next_help_heading = "Display")]
-    display: DisplayArgs,
+    pub display: DisplayArgs,
 }
 
 /// Commits the plan, or reports why it is refused.
@@ -315,6 +315,7 @@ fn examine(
     let filter = commit.plan.header.filter.clone();
     let depth = if commit.plan.header.recursive { Depth::All } else { Depth::Direct };
     let progress = Arc::new(Progress::default());
+    host::watch(&progress);
     super::runtime()?.block_on(async {
         let options = azure::Options { depth, ..args.azure.options() };
         let source = AnySource::open(resolved.location, resolved.auth, options, environment)?;
@@ -324,7 +325,9 @@ fn examine(
         let comparing = tokio::task::spawn_blocking(move || examined.compare(pages, reader));
         let listed = tokio::select! {
             listed = list(&source, &filter, sender, &progress) => listed,
-            () = interrupted() => Err(Error::new("stopped: nothing was reserved or written")),
+            () = interrupted() => {
+                Err(Error::new("stopped: nothing was reserved or written").because(Cause::Interrupted))
+            }
         };
         let compared = comparing.await;
         // Check the listing first: if it ended early, the comparison took the rest of the plan for removed.

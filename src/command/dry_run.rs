@@ -13,7 +13,7 @@ use super::interrupt::interrupted;
 use super::output::{Output, Spool};
 use super::parts::{self, Weigh};
 use super::target::Resolved;
-use super::{ledger, say, say_rate, say_tally, shard};
+use super::{host, ledger, say, say_rate, say_tally, shard};
 use crate::model::Quota;
 use crate::model::error::{Error, Result};
 use crate::plan::{RunHeader, Sink, Summary};
@@ -153,6 +153,7 @@ async fn report_on(
     let credential = origin.credential.clone();
     let report = report::open(args.format, header, output.writer(), output.width)?;
     let progress = Arc::new(Progress::default());
+    host::watch(&progress);
     let bar = args.display.progress().map(|style| ProgressBar::show(style, Arc::clone(&progress)));
 
     let Input { source, listing, excluded, tally } = input;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 
-use crate::model::error::{Error, Result};
+use crate::model::error::{Cause, Error, Result};
 use crate::model::{Access, shown};
 use crate::report::counted;
 use crate::source::any::AnySource;
@@ -69,7 +69,8 @@ impl Nearby {
             count => (excluded(count), None),
         };
         let accept = "--allow-empty accepts a source without blobs";
-        Error::new(message).with_hint(hint.map_or(accept.to_owned(), |hint| format!("{hint}; {accept}")))
+        let hint = hint.map_or(accept.to_owned(), |hint| format!("{hint}; {accept}"));
+        Error::new(message).with_hint(hint).because(Cause::NotFound)
     }
 
     async fn nearest(&self, url: &ContainerUrl) -> Result<Vec<String>> {
@@ -140,7 +141,7 @@ pub(super) fn excluded(count: u64) -> String {
 pub(super) fn inventory() -> Error {
     Error::new("the inventory has no blob of this source").with_hint(
         "check that its rule covers the container and the prefix; --allow-empty accepts a source without blobs",
-    )
+    ).because(Cause::NotFound)
 }
 
 /// The prefix without its last part: `a/` of `a/b/` and of `a/b`.

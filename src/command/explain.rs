@@ -9,6 +9,7 @@ use clap::Args;
 use super::args::{AzureArgs, ChoiceArgs, ColorArgs};
 use super::examine::examined;
 use super::exit::Exit;
+use super::host;
 use super::output::{stdout, syntax};
 use super::target::{Resolved, Target};
 use super::values::profile;
@@ -28,24 +29,24 @@ pub(super) struct ExplainArgs {
     /// A file, or a blob as https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME[?SAS], az://CONTAINER/NAME,
     /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/NAME or @CONNECTION/NAME, with NAME as in reports
     #[arg(value_name = "ASSET")]
-    asset: OsString,
+    pub asset: OsString,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
     #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true)]
-    profile: Option<String>,
+    pub profile: Option<String>,
 
     /// Format of the output
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: TextOrJson,
+    pub format: TextOrJson,
 
     #[command(flatten)]
-    color: ColorArgs,
+    pub color: ColorArgs,
 
     #[command(flatten, next_help_heading = "Rules")]
-    rules: ChoiceArgs,
+    pub rules: ChoiceArgs,
 
     #[command(flatten, next_help_heading = "Azure")]
-    azure: AzureArgs,
+    pub azure: AzureArgs,
 }
 
 /// The most EXIF tags that are printed.
@@ -75,7 +76,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
                 (AnySource::open(resolved.location, resolved.auth, args.azure.options(), &environment)?, name)
             }
         };
-        examine(&source, &name, &profile).await
+        host::unless_stopped(examine(&source, &name, &profile)).await
     })?;
     let mut out = stdout(syntax(args.format), args.color.choice());
     let written = match args.format {

@@ -10,6 +10,9 @@ pub(super) async fn interrupted() {
 
 /// Like [`interrupted`], but prints with `say`: any other output would break the progress bars.
 pub(super) async fn interrupted_saying(say: impl FnOnce(&str)) {
+    if let Some(host) = super::host::current() {
+        return host.stopped().await;
+    }
     signal().await;
     say("stopping; press Ctrl-C again to quit at once");
     tokio::spawn(async {

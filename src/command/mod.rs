@@ -30,9 +30,11 @@ mod explain;
 mod fix;
 mod gate;
 mod help;
+mod host;
 mod interrupt;
 mod labels;
 mod ledger;
+pub mod library;
 mod loopback;
 mod output;
 mod parts;
@@ -48,9 +50,13 @@ mod values;
 
 pub use cli::{Cli, main};
 pub use exit::Exit;
+pub use host::Host;
 
 /// Prints a line to stderr, without secrets and without anything that controls a terminal. A closed stderr is ignored.
 fn say(line: &str) {
+    if let Some(host) = host::current() {
+        return host.say(shown(&redact(line)));
+    }
     let _ = writeln!(output::stderr(), "{}", shown(&redact(line)));
 }
 

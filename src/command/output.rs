@@ -9,6 +9,7 @@ use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 use tempfile::TempDir;
 
+use super::host;
 use crate::files::temporary;
 use crate::files::whole::{self, WholeFile};
 use crate::model::error::{Error, Result};
@@ -93,6 +94,7 @@ impl Output {
     fn with(path: Option<&Path>, syntax: Syntax, color: ColorChoice) -> Result<Self> {
         let place = Place::at(path)?;
         let color = match (&place, color) {
+            (Place::Stdout, ColorChoice::Auto) if host::current().is_some() => ColorChoice::Never,
             (Place::Stdout, ColorChoice::Auto) => AutoStream::choice(&io::stdout()),
             (Place::Stderr, ColorChoice::Auto) => AutoStream::choice(&io::stderr()),
             (Place::Stream(stream), ColorChoice::Auto) if stream.is_terminal() => {
@@ -183,6 +185,10 @@ pub(super) type Stream = AutoStream<Box<dyn Write + Send>>;
 
 /// Stdout. If it is the log of a CI runner, nothing on it is a command, except presync's own.
 pub(super) fn stdout(syntax: Syntax, color: ColorChoice) -> Stream {
+    if let Some(host) = host::current() {
+        let color = if color == ColorChoice::Auto { ColorChoice::Never } else { color };
+        return AutoStream::new(Box::new(host::Printed(host)), color);
+    }
     stream(io::stdout(), syntax, color)
 }
 

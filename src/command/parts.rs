@@ -23,23 +23,23 @@ use crate::source::location::{Environment, Location};
 pub(super) struct Weigh {
     /// Images left in the platform's quota, for a folder of parts [default: as the parts say]
     #[arg(long = "image-quota", value_name = "N", value_parser = whole_number)]
-    images: Option<u64>,
+    pub images: Option<u64>,
 
     /// Frames of video left in the platform's quota, for a folder of parts [default: as the parts say]
     #[arg(long = "frame-quota", value_name = "N", value_parser = whole_number)]
-    frames: Option<u64>,
+    pub frames: Option<u64>,
 
     /// Data rows left in the platform's quota, for a folder of parts [default: as the parts say]
     #[arg(long = "data-row-quota", value_name = "N", value_parser = whole_number)]
-    data_rows: Option<u64>,
+    pub data_rows: Option<u64>,
 
     /// Keep this much of the quota free, for a folder of parts [default: as the parts say]
     #[arg(long, value_name = "N", value_parser = whole_number)]
-    reserve: Option<u64>,
+    pub reserve: Option<u64>,
 
     /// Which assets get the quota first, for a folder of parts [default: as the parts say]
     #[arg(long, value_name = "ORDER", value_parser = admit())]
-    admit: Option<Admit>,
+    pub admit: Option<Admit>,
 }
 
 impl Weigh {

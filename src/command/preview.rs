@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::args::{AzureArgs, DisplayArgs, FilterArgs};
 use super::empty::Nearby;
 use super::exit::Exit;
+use super::host;
 use super::output::Output;
 use super::say_rate;
 use super::target::{Resolved, Target};
@@ -33,36 +34,36 @@ pub(super) struct PreviewArgs {
     /// A folder, https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX][?SAS], az://CONTAINER[/PREFIX],
     /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net[/PREFIX], or @NAME[/PREFIX] for a connection in presync.toml
     #[arg(value_name = "SOURCE")]
-    source: OsString,
+    pub source: OsString,
 
     /// Do not descend into folders; they are counted as not entered
     #[arg(long)]
-    no_recurse: bool,
+    pub no_recurse: bool,
 
     /// Accept a source without a single blob, which is an error otherwise
     #[arg(long)]
-    allow_empty: bool,
+    pub allow_empty: bool,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the connection's, else nexus]
     #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true)]
-    profile: Option<String>,
+    pub profile: Option<String>,
 
     /// Format of the report
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: TextOrJson,
+    pub format: TextOrJson,
 
     /// Write the report to a file instead of stdout
     #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub output: Option<PathBuf>,
 
     #[command(flatten, next_help_heading = "Names")]
-    names: FilterArgs,
+    pub names: FilterArgs,
 
     #[command(flatten, next_help_heading = "Azure")]
-    azure: AzureArgs,
+    pub azure: AzureArgs,
 
     #[command(flatten, next_help_heading = "Display")]
-    display: DisplayArgs,
+    pub display: DisplayArgs,
 }
 
 /// Lists the source and writes the totals.
@@ -86,7 +87,7 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
         let filter = args.names.filter()?;
         let header =
             RunHeader { connection, filter, ..RunHeader::new(source.origin(), profile, Timestamp::now()) };
-        let preview = add_up(&source, &header, args).await?;
+        let preview = host::unless_stopped(add_up(&source, &header, args)).await?;
         if preview.listed == 0 && !args.allow_empty {
             return Err(Nearby::new(location, auth, options, &environment, session)
                 .error(preview.excluded)
@@ -105,6 +106,7 @@ pub(super) fn run(args: &PreviewArgs) -> Result<Exit> {
 
 async fn add_up(source: &AnySource, header: &RunHeader, args: &PreviewArgs) -> Result<Preview> {
     let progress = Arc::new(Progress::default());
+    host::watch(&progress);
     let _bar = args.display.progress().map(|style| ProgressBar::show_listing(style, Arc::clone(&progress)));
     let mut preview = Preview::new(&header.origin.prefix);
     let (mut listing, excluded) = source.list_filtered(&header.filter);

@@ -19,7 +19,7 @@ use crate::report::runner::Syntax;
 use crate::report::{self, shown};
 use crate::source::location::Environment;
 
-mod args;
+pub(super) mod args;
 
 pub(super) use args::QuotaArgs;
 use args::{ConfirmArgs, ForgetArgs, PlansArgs, QuotaCommand, ReleaseArgs, SetArgs, ShowArgs, SyncedArgs};

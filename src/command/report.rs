@@ -22,24 +22,24 @@ use crate::report::{self, Format};
 pub(super) struct ReportArgs {
     /// A plan saved by presync dry-run --plan, the folder of an audit, or a folder of parts to merge
     #[arg(value_name = "PLAN|DIR")]
-    plan: PathBuf,
+    pub plan: PathBuf,
 
     #[command(flatten)]
-    weigh: Weigh,
+    pub weigh: Weigh,
 
     /// Format of the report
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: Format,
+    pub format: Format,
 
     /// Write the report to a file instead of stdout
     #[arg(long, short, value_name = "FILE", required_if_eq("format", "parquet"))]
-    output: Option<PathBuf>,
+    pub output: Option<PathBuf>,
 
     #[command(flatten)]
-    gate: GateArgs,
+    pub gate: GateArgs,
 
     #[command(flatten)]
-    color: ColorArgs,
+    pub color: ColorArgs,
 }
 
 /// Writes the report and returns how the plan's run ended.

@@ -11,27 +11,26 @@ use super::output::{stdout, syntax};
 use super::values::{code, profile};
 use crate::model::error::{Error, Result};
 use crate::model::{Code, Severity};
-use crate::report;
-use crate::report::TextOrJson;
 use crate::report::style::{self, BOLD, DIM};
+use crate::report::{self, TextOrJson};
 use crate::rules::{self, Profile};
 
 #[derive(Debug, Args)]
 pub(super) struct RuleArgs {
     /// A code such as VID002, or a name such as pixel-format
     #[arg(value_name = "CODE", value_parser = code(), hide_possible_values = true)]
-    code: Option<String>,
+    pub code: Option<String>,
 
     /// Print a profile instead, as TOML: nexus, vi, or a file
     #[arg(long, value_name = "NAME|FILE", value_parser = profile(), hide_possible_values = true, conflicts_with = "code")]
-    profile: Option<String>,
+    pub profile: Option<String>,
 
     /// Format of the output
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: TextOrJson,
+    pub format: TextOrJson,
 
     #[command(flatten)]
-    color: ColorArgs,
+    pub color: ColorArgs,
 }
 
 /// A rule, for programs.

@@ -67,10 +67,7 @@ pub(super) fn check_arguments(args: &[OsString]) -> Result<()> {
             Some((option, value)) if option.starts_with("--") => value,
             _ => &arg,
         };
-        // A file that exists may have any name.
-        if let Some(error) = misplaced(value).filter(|_| !Path::new(value).exists()) {
-            return Err(error);
-        }
+        check_argument(value)?;
     }
     match args().next() {
         Some(source) if source.contains("://") => Err(Error::new("the command before the source is missing")
@@ -88,16 +85,34 @@ pub(super) fn check_options(matches: &ArgMatches) -> Result<()> {
     if let Some((_, matches)) = matches.subcommand() {
         return check_options(matches);
     }
-    let is_secret = |value: &OsStr| {
-        !Path::new(value).exists() && value.to_str().is_some_and(|value| redact(value) != value)
-    };
-    for id in matches.ids().filter(|id| !SOURCES.contains(&id.as_str())) {
-        let mut values = matches.try_get_raw(id.as_str()).ok().flatten().into_iter().flatten();
-        if values.any(is_secret) {
-            let option = id.as_str().replace('_', "-");
-            return Err(Error::new(format!("the value of '{option}' holds a secret"))
-                .with_hint("only a source can be the URL of a container with a SAS, in quotes; rename a file of this name"));
+    for id in matches.ids() {
+        for value in matches.try_get_raw(id.as_str()).ok().flatten().into_iter().flatten() {
+            check_value(id.as_str(), value)?;
         }
     }
     Ok(())
+}
+
+/// Refuses a secret as the value of the option with this ID, unless it is a source.
+///
+/// # Errors
+/// Returns an error that names the option.
+pub(super) fn check_value(id: &str, value: &OsStr) -> Result<()> {
+    let is_secret = !Path::new(value).exists() && value.to_str().is_some_and(|value| redact(value) != value);
+    if !is_secret || SOURCES.contains(&id) {
+        return Ok(());
+    }
+    Err(Error::new(format!("the value of '{}' holds a secret", id.replace('_', "-"))).with_hint(
+        "only a source can be the URL of a container with a SAS, in quotes; rename a file of this name",
+    ))
+}
+
+/// Remembers the secrets in a value, and refuses one that no argument can take.
+///
+/// # Errors
+/// Returns an error that says where the credential belongs.
+pub(super) fn check_argument(arg: &str) -> Result<()> {
+    remember_within(arg);
+    // A file that exists may have any name.
+    misplaced(arg).filter(|_| !Path::new(arg).exists()).map_or(Ok(()), Err)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::args::AzureArgs;
 use super::say;
 use crate::connections::{self, Connection, Connections, FILE_NAME, Rules};
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Cause, Error, Result, reason};
 use crate::model::{Gauge, Quota};
 use crate::rules::{Choice, GivenBy, Limits, Profile};
 use crate::source::azure::AuthMode;
@@ -73,7 +73,8 @@ impl Resolved {
         };
         let rules = connections.as_ref().map(|connections| connections.rules().clone());
         let (Some(connections), Some((name, rest))) = (connections, reference) else {
-            let location = Location::parse(source, azure.account.as_deref(), env)?;
+            let location = Location::parse(source, azure.account.as_deref(), env)
+                .map_err(|error| error.because(Cause::Usage))?;
             check_folder(&location, azure.account.as_deref())?;
             return Ok(Self {
                 location,
@@ -84,7 +85,7 @@ impl Resolved {
                 rules,
             });
         };
-        let connection = connections.get(name)?;
+        let connection = connections.get(name).map_err(|error| error.because(Cause::Configuration))?;
         let prefix = prefix(connection, rest);
         let resolved = Self::of_connection(connection, &connections, &prefix, azure, profile, env)?;
         Ok(Self { name: Some(name.to_owned()), ..resolved })
@@ -129,17 +130,8 @@ impl Resolved {
     /// The profile, with the rule overrides of the command line and what the nearest `presync.toml` says: overrides, and
     /// whether images and frames share a quota.
     pub(super) fn profile(&self, command_line: &Choice) -> Result<Profile> {
-        let rules = match &self.rules {
-            Some(rules) => rules.clone(),
-            None => match connections::find(&working_directory()?) {
-                Some(file) => Connections::load(file)?.rules().clone(),
-                None => Rules::default(),
-            },
-        };
-        let mut profile = Profile::load(&self.profile)?;
-        profile.overrides = rules.overrides(command_line);
-        let is_shared = self.connection.as_ref().is_some_and(|connection| connection.shares_quota);
-        profile.quota.shared |= rules.shares_quota || is_shared;
+        let mut profile = profile(&self.profile, self.rules.as_ref(), command_line)?;
+        profile.quota.shared |= self.connection.as_ref().is_some_and(|connection| connection.shares_quota);
         Ok(profile)
     }
 
@@ -167,27 +159,44 @@ fn check_folder(location: &Location, account: Option<&str>) -> Result<()> {
     let Location::Folder(path) = location else { return Ok(()) };
     let Some(name) = path.to_str().filter(|_| !path.exists()) else { return Ok(()) };
     if let Some(account) = account {
-        return Err(Error::new(format!("there is no folder '{name}'"))
-            .with_hint(format!("for a container of the account '{account}', write az://{name}")));
+        let hint = format!("for a container of the account '{account}', write az://{name}");
+        let error = Error::new(format!("there is no folder '{name}'")).with_hint(hint);
+        return Err(error.because(Cause::NotFound));
     }
     let name = name.split('/').next().unwrap_or_default();
     // A file that cannot be read must not hide what is wrong with the source.
     let connections =
         connections::find(&working_directory()?).and_then(|file| Connections::load_found(file).ok());
     match connections.as_ref().and_then(|connections| connections.nearest(name)) {
-        Some(known) => Err(Error::new(format!("there is no folder '{}'", path.display())).with_hint(
-            format!("did you mean {}, the connection in {FILE_NAME}?", connections::typed(known)),
-        )),
+        Some(known) => Err(Error::new(format!("there is no folder '{}'", path.display()))
+            .with_hint(format!("did you mean {}, the connection in {FILE_NAME}?", connections::typed(known)))
+            .because(Cause::NotFound)),
         None => Ok(()),
     }
 }
 
+/// A profile with rule overrides: of the command line, and of a `presync.toml`, by default the nearest one.
+pub(super) fn profile(name: &str, rules: Option<&Rules>, command_line: &Choice) -> Result<Profile> {
+    let rules = match rules {
+        Some(rules) => rules.clone(),
+        None => match connections::find(&working_directory()?) {
+            Some(file) => connections(Some(&file))?.rules().clone(),
+            None => Rules::default(),
+        },
+    };
+    let mut profile = Profile::load(name)?;
+    profile.overrides = rules.overrides(command_line);
+    profile.quota.shared |= rules.shares_quota;
+    Ok(profile)
+}
+
 /// The connections of a file, by default the nearest one.
 pub(super) fn connections(file: Option<&Path>) -> Result<Connections> {
-    match file {
+    let loaded = match file {
         Some(file) => Connections::load(file),
-        None => Connections::load_found(nearest()?),
-    }
+        None => nearest().and_then(Connections::load_found),
+    };
+    loaded.map_err(|error| error.because(Cause::Configuration))
 }
 
 /// The nearest `presync.toml`.

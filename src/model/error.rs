@@ -14,6 +14,40 @@ pub struct Error {
     excerpt: Option<String>,
     hint: Option<String>,
     closed_output: bool,
+    cause: Cause,
+}
+
+/// What kind of problem ends a run, for programs that handle some of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cause {
+    /// Anything else, such as a full disk or a connection that cannot be made.
+    #[default]
+    Other,
+    /// An option or a source that makes no sense.
+    Usage,
+    /// A file of settings: `presync.toml`, a profile, or the environment's settings of the network.
+    Configuration,
+    /// No credential, or one that is not accepted.
+    Credential,
+    /// Something that is not there: a container, a blob, a folder, a file.
+    NotFound,
+    /// The credential or the user is not allowed to do this.
+    Permission,
+    /// The service or the network is overloaded: it may work later.
+    Throttled,
+    /// The caller stopped the run.
+    Interrupted,
+}
+
+impl Cause {
+    /// The cause of a failed operation on a file.
+    pub(crate) fn of_io(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::NotFound,
+            io::ErrorKind::PermissionDenied => Self::Permission,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// The result of an operation whose failure ends a run.
@@ -23,7 +57,7 @@ impl Error {
     /// Creates an error that says what happened, in one sentence without a final period.
     pub fn new(message: impl Into<String>) -> Self {
         let message = redact(&message.into()).into_owned();
-        Self { message, excerpt: None, hint: None, closed_output: false }
+        Self { message, excerpt: None, hint: None, closed_output: false, cause: Cause::Other }
     }
 
     /// Adds lines of a file, which are printed below the message. Only these may contain line breaks.
@@ -36,6 +70,16 @@ impl Error {
         Self { hint: Some(redact(&hint.into()).into_owned()), ..self }
     }
 
+    /// Sets the cause, unless something closer to it has.
+    pub(crate) fn because(self, cause: Cause) -> Self {
+        if self.cause == Cause::Other { Self { cause, ..self } } else { self }
+    }
+
+    /// The same error in other words.
+    pub(crate) fn reworded(self, message: impl Into<String>) -> Self {
+        Self { message: redact(&message.into()).into_owned(), excerpt: None, ..self }
+    }
+
     /// The reader of the output has closed it, as `head` does. This is not reported.
     pub(crate) fn closed_output() -> Self {
         Self { closed_output: true, ..Self::new("the output was closed") }
@@ -44,6 +88,11 @@ impl Error {
     /// Whether the run ended because its output was closed.
     pub(crate) fn is_closed_output(&self) -> bool {
         self.closed_output
+    }
+
+    /// What kind of problem it is.
+    pub fn cause(&self) -> Cause {
+        self.cause
     }
 
     /// What happened.

@@ -8,7 +8,7 @@ use super::metadata;
 use super::{GROUP_ROWS, Lookup, PART_KEY, Plan, other_version};
 use crate::files::parquet_file::{Fault, Refused};
 use crate::files::seal::Seal;
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Cause, Error, Result, reason};
 use crate::model::{Asset, BlobName};
 
 /// A plan that is being read: its assets in listing order.
@@ -38,6 +38,7 @@ impl PlanReader {
         let assets = Assets::open(path, GROUP_ROWS).map_err(|refused| match refused {
             Refused::Unreadable(error) => {
                 Error::new(format!("cannot read the plan '{shown}': {}", reason(&error)))
+                    .because(Cause::of_io(&error))
             }
             Refused::Foreign => not_a_plan(&shown, &refused.why()),
             Refused::Damaged(fault) => damaged(&shown, &fault),

@@ -15,39 +15,27 @@ use jiff::Timestamp;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyIterator;
+use pyo3::types::{PyDict, PyIterator, PyTuple};
 
 use super::checker::{Checked, Checker, Next, Options};
 use super::{arrow, raise, unknown, want};
-use crate::model::error::Error;
+use crate::model::error::{Cause, Error};
 use crate::model::{Access, Blob, BlobName, ETag};
-use crate::rules::Profile;
 use crate::source::azure::{AuthMode, Limits};
 
 /// How often to check whether Python was interrupted.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Checks blobs that are listed in Arrow batches, and returns a row for each, with the columns of a plan.
-///
-/// `batches` are objects of the Arrow PyCapsule interface, such as `pyarrow.RecordBatch` or `Table`, with the columns
-/// account, container, name and size, and optionally etag and last_modified. The rows of a container are in the order
-/// of its blobs. A blob that cannot be read gives a row with the verdict `unknown`. The quota and equal basenames are
-/// not checked. Credentials come from the environment. `endpoint` must contain `{account}`; limits apply to each
-/// account.
-///
-/// ```python
-/// blobs = pa.table({"account": ["media"], "container": ["cameras"], "name": ["a.jpg"], "size": [183422]})
-/// for rows in presync.check_batches([blobs]):
-///     print(rows.select(["name", "verdict", "findings"]).to_pylist())
-/// ```
+/// Checks blobs that are listed in Arrow batches, and returns a row for each, with the columns of a plan. `rules` are the
+/// options of [`profile`](super::profile).
 #[pyfunction]
-#[pyo3(signature = (batches, *, profile = "nexus", endpoint = None, auth = "auto", dimensions = false, concurrency = None,
-    max_requests_per_second = None, max_bandwidth = None, batch_rows = 1024))]
-#[expect(clippy::too_many_arguments, reason = "in Python they have names")]
+#[pyo3(signature = (batches, rules, endpoint, auth, dimensions, concurrency, max_requests_per_second, max_bandwidth,
+    batch_rows))]
+#[expect(clippy::too_many_arguments, reason = "they are those of the Python function")]
 pub(super) fn check_batches(
     py: Python<'_>,
     batches: &Bound<'_, PyAny>,
-    profile: &str,
+    rules: &Bound<'_, PyDict>,
     endpoint: Option<String>,
     auth: &str,
     dimensions: bool,
@@ -56,6 +44,7 @@ pub(super) fn check_batches(
     max_bandwidth: Option<f64>,
     batch_rows: usize,
 ) -> PyResult<Batches> {
+    let (_, profile) = super::profile(py, rules)?;
     let start = || -> crate::model::error::Result<Checker> {
         let is_rate = |rate: f64| rate.is_finite() && rate > 0.0;
         if ![max_requests_per_second, max_bandwidth].into_iter().flatten().all(is_rate) {
@@ -69,7 +58,7 @@ pub(super) fn check_batches(
                 .with_hint("use one such as https://{account}.blob.core.windows.net"));
         }
         Checker::start(Options {
-            profile: Arc::new(Profile::load(profile)?),
+            profile,
             endpoint,
             auth: AuthMode::from_str(auth, false).map_err(|_| unknown("auth", auth))?,
             limits: Limits {
@@ -81,24 +70,61 @@ pub(super) fn check_batches(
             batch_rows,
         })
     };
-    let input = batches.try_iter()?.unbind();
-    let checker = start().map_err(|error| raise(py, &error))?;
-    Ok(Batches { input: Some(input), checker: Some(checker), schema: None })
+    let input = input(batches)?.unbind();
+    let checker = start().map_err(|error| raise(py, &error.because(Cause::Usage)))?;
+    Ok(Batches { input: Some(input), checker: Some(checker), schema: Arc::new(schema()) })
 }
 
-/// The rows of checked blobs, as an iterator of `pyarrow.RecordBatch`.
+/// The batches one by one, if they are one stream: it may be longer than what fits into memory.
+fn input<'py>(batches: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyIterator>> {
+    let py = batches.py();
+    if batches.hasattr(intern!(py, "__arrow_c_array__"))? {
+        return PyTuple::new(py, [batches])?.try_iter();
+    }
+    if batches.hasattr(intern!(py, "__arrow_c_stream__"))? {
+        let reader = py.import("pyarrow")?.getattr("RecordBatchReader")?;
+        return reader.call_method1("from_stream", (batches,))?.try_iter();
+    }
+    batches.try_iter()
+}
+
+/// The columns of the rows: account and container, then those of a plan.
+fn schema() -> Schema {
+    let plan = arrow::schema();
+    let own = ["account", "container"].map(|name| Arc::new(Field::new(name, DataType::Utf8, false)));
+    Schema::new(own.into_iter().chain(plan.fields().iter().cloned()).collect::<Vec<_>>())
+}
+
+/// The rows of checked blobs, as an iterator of `pyarrow.RecordBatch` and as an Arrow stream.
 #[pyclass(module = "presync")]
 pub(super) struct Batches {
     input: Option<Py<PyIterator>>,
     /// `None` after the last rows, or after an error.
     checker: Option<Checker>,
-    schema: Option<Arc<Schema>>,
+    schema: Arc<Schema>,
 }
 
 #[pymethods]
 impl Batches {
     fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
         this
+    }
+
+    /// The columns of the rows, as a `pyarrow.Schema`.
+    #[getter]
+    fn schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.schema.to_pyarrow(py)
+    }
+
+    /// The rows as a stream of the Arrow PyCapsule interface.
+    #[pyo3(signature = (requested_schema = None))]
+    fn __arrow_c_stream__<'py>(
+        this: &Bound<'py, Self>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let reader = this.py().import("pyarrow")?.getattr("RecordBatchReader")?;
+        let reader = reader.call_method1("from_batches", (this.getattr("schema")?, this))?;
+        reader.call_method1("__arrow_c_stream__", (requested_schema,))
     }
 
     fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -139,7 +165,7 @@ impl Batches {
     }
 
     /// The rows, preceded by the columns `account` and `container`.
-    fn batch(&mut self, checked: &Checked) -> Result<RecordBatch, ArrowError> {
+    fn batch(&self, checked: &Checked) -> Result<RecordBatch, ArrowError> {
         let Checked { account, container, rows } = checked;
         let rows = arrow::batch(rows)?;
         let same = |text: &str| -> ArrayRef {
@@ -147,13 +173,7 @@ impl Batches {
         };
         let mut columns = vec![same(account), same(container)];
         columns.extend_from_slice(rows.columns());
-        let schema = self.schema.get_or_insert_with(|| {
-            let plan = rows.schema();
-            let own = ["account", "container"].map(|name| Arc::new(Field::new(name, DataType::Utf8, false)));
-            let fields = own.into_iter().chain(plan.fields().iter().cloned());
-            Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-        });
-        RecordBatch::try_new(Arc::clone(schema), columns)
+        RecordBatch::try_new(Arc::clone(&self.schema), columns)
     }
 }
 

@@ -1,59 +1,68 @@
-//! The native half of the Python module `presync`.
+//! The native half of the Python module `presync`. The other half is in `presync/`: it has the types that users see.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use pyo3::create_exception;
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
 
-use crate::command;
-use crate::model::error::Error;
+use crate::command::{self, library};
+use crate::model::error::{Cause, Error, Result};
 use crate::model::{Admit, Quota};
 use crate::plan::RunHeader;
-use crate::plan_file::{self, PartHeader};
+use crate::plan_file::{self, PartHeader, PlanReader};
 use crate::probe::{self, Want};
+use crate::report;
 use crate::rules::{GivenBy, Limits, Profile};
 
 mod arrow;
 mod batches;
 mod checker;
-mod dry_run;
 mod probe_file;
 mod reconcile;
+mod run;
 
-create_exception!(presync, PresyncError, PyException, "presync could not start or could not continue.");
-
-/// An error as a Python exception, with its `hint`.
+/// An error as a Python exception of its cause's class, with its hint.
 fn raise(py: Python<'_>, error: &Error) -> PyErr {
-    let message = match error.hint() {
-        Some(hint) => format!("{error}\nhelp: {hint}"),
-        None => error.to_string(),
+    let class = match error.cause() {
+        Cause::Other => "PresyncError",
+        Cause::Usage => "UsageError",
+        Cause::Configuration => "ConfigurationError",
+        Cause::Credential => "CredentialError",
+        Cause::NotFound => "NotFoundError",
+        Cause::Permission => "PermissionDeniedError",
+        Cause::Throttled => "ThrottledError",
+        Cause::Interrupted => "InterruptedRunError",
     };
-    let raised = PresyncError::new_err(message);
-    // Even without the attribute, the message has the hint.
-    let _ = raised.value(py).setattr("hint", error.hint());
-    raised
+    let raised = py.import("presync._errors").and_then(|errors| errors.getattr(class));
+    match raised.and_then(|class| class.call1((error.to_string(), error.hint()))) {
+        Ok(raised) => PyErr::from_value(raised),
+        // Without the package around it, the native half is incomplete.
+        Err(_) => PyRuntimeError::new_err(error.to_string()),
+    }
 }
 
+/// Asks for dimensions if they are wanted.
 fn want(dimensions: bool) -> Want {
     Want { dimensions, ..Want::default() }
 }
 
-/// The header of a part of a plan, as JSON: `presync report DIR` needs it in the metadata of each Parquet file. An
-/// empty file `_SUCCESS` in DIR marks the parts as complete.
-///
-/// ```python
-/// metadata = {presync.PART_KEY: presync.part_header(image_quota=10_000)}
-/// pq.write_table(rows.sort_by("name").replace_schema_metadata(metadata), "account=media/container=cameras/0.parquet")
-/// ```
+/// Loads a profile with the rules that these options choose: profile, select, ignore, severity and config.
+fn profile(py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<(String, Arc<Profile>)> {
+    let options = run::from_dict(options)?;
+    let loaded = py.detach(|| library::profile(options));
+    loaded.map(|(name, profile)| (name, Arc::new(profile))).map_err(|error| raise(py, &error))
+}
+
+/// The header of a part of a plan, as JSON. `rules` are the options of [`profile`].
 #[pyfunction]
-#[pyo3(signature = (*, profile = "nexus", endpoint = None, prefix = "", dimensions = false, admit = "listing",
-    image_quota = None, frame_quota = None, data_row_quota = None))]
-#[expect(clippy::too_many_arguments, reason = "in Python they have names")]
+#[pyo3(signature = (rules, endpoint, prefix, dimensions, admit, image_quota, frame_quota, data_row_quota))]
+#[expect(clippy::too_many_arguments, reason = "they are those of the Python function")]
 fn part_header(
     py: Python<'_>,
-    profile: &str,
+    rules: &Bound<'_, PyDict>,
     endpoint: Option<&str>,
     prefix: &str,
     dimensions: bool,
@@ -62,19 +71,19 @@ fn part_header(
     frame_quota: Option<u64>,
     data_row_quota: Option<u64>,
 ) -> PyResult<String> {
-    let header = || -> crate::model::error::Result<String> {
+    let (name, profile) = profile(py, rules)?;
+    let header = || -> Result<String> {
         let admit = Admit::parse(admit).ok_or_else(|| unknown("admit", admit))?;
         let origin = PartHeader::origin_by_folder(endpoint, prefix);
-        let loaded = Arc::new(Profile::load(profile)?);
         let run = RunHeader {
-            profile_from: Profile::whole_name(profile),
+            profile_from: Profile::whole_name(&name),
             probe_version: probe::VERSION,
             dimensions,
             admit,
-            ..RunHeader::new(origin, Arc::clone(&loaded), jiff::Timestamp::now())
+            ..RunHeader::new(origin, Arc::clone(&profile), jiff::Timestamp::now())
         };
         let limits = Limits { images: image_quota, frames: frame_quota, data_rows: data_row_quota };
-        let quota = limits.instead_of(Quota::new(None, None), &loaded, GivenBy::Options)?;
+        let quota = limits.instead_of(Quota::new(None, None), &profile, GivenBy::Options)?;
         let header = PartHeader::new(run, quota);
         serde_json::to_string(&header).map_err(|error| Error::new(error.to_string()))
     };
@@ -82,7 +91,19 @@ fn part_header(
 }
 
 fn unknown(option: &str, value: &str) -> Error {
-    Error::new(format!("{option} cannot be '{}'", value.escape_debug()))
+    Error::new(format!("{option} cannot be '{}'", value.escape_debug())).because(Cause::Usage)
+}
+
+/// What the JSON report of a plan says besides its assets. The plan is checked against its digest.
+#[pyfunction]
+fn summary(py: Python<'_>, plan: PathBuf) -> PyResult<Bound<'_, PyBytes>> {
+    let read = py.detach(|| -> Result<Vec<u8>> {
+        let reader = PlanReader::open(&plan)?;
+        let mut record = Vec::new();
+        report::summary_record(reader.plan(), &mut record).map_err(|error| report::output(&error))?;
+        Ok(record)
+    });
+    read.map(|record| PyBytes::new(py, &record)).map_err(|error| raise(py, &error))
 }
 
 /// Runs the command line with these arguments, the first of which is the program's name, and returns its exit code.
@@ -101,17 +122,15 @@ fn plan_schema(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
 #[pymodule(name = "_presync")]
 mod native {
     #[pymodule_export]
-    use super::PresyncError;
-    #[pymodule_export]
     use super::batches::{Batches, check_batches};
-    #[pymodule_export]
-    use super::dry_run::dry_run;
     #[pymodule_export]
     use super::probe_file::probe;
     #[pymodule_export]
     use super::reconcile::reconcile;
     #[pymodule_export]
-    use super::{main, part_header, plan_schema};
+    use super::run::Run;
+    #[pymodule_export]
+    use super::{main, part_header, plan_schema, summary};
 
     /// The version of the package.
     #[pymodule_export]

@@ -6,62 +6,78 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 
-use super::{raise, want};
+use super::{profile, raise, want};
 use crate::examine::{Examination, Next, wanted};
 use crate::files::regular;
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Cause, Error, reason};
 use crate::model::{Access, Asset, Blob, BlobName, ByteRange, ReadError};
 use crate::probe::Want;
 use crate::report;
 use crate::rules::Profile;
 
-/// Probes and judges bytes, or the file at a path. Returns one asset, as in JSON reports. `name` is for bytes: a
-/// warning may depend on its extension.
-///
-/// ```python
-/// presync.probe("cam1/0001.jpg")["orientation"]
-/// presync.probe(data, name="clip.mp4")["findings"]
-/// ```
+/// Probes and judges bytes, the file at a path, or an object with `size()` and `read(start, length)`. Returns one asset as
+/// JSON. `rules` are the options of [`profile`].
 #[pyfunction]
-#[pyo3(signature = (data, *, name = None, profile = "nexus", dimensions = false))]
 pub(super) fn probe<'py>(
     py: Python<'py>,
     data: &Bound<'py, PyAny>,
     name: Option<String>,
-    profile: &str,
+    rules: &Bound<'py, PyDict>,
     dimensions: bool,
-) -> PyResult<Bound<'py, PyAny>> {
+) -> PyResult<Bound<'py, PyBytes>> {
     let content = match data.cast::<PyBytes>() {
         Ok(bytes) => Data::Bytes(Bytes::copy_from_slice(bytes.as_bytes())),
-        Err(_) => Data::Path(
-            data.extract()
-                .map_err(|_| PyTypeError::new_err("probe takes bytes, or a path as str or os.PathLike"))?,
-        ),
+        Err(_) if data.hasattr(intern!(py, "size"))? => Data::Ranges(data.clone().unbind()),
+        Err(_) => Data::Path(data.extract()?),
     };
-    let record = py.detach(|| -> Result<Vec<u8>> {
-        let asset = content.examine(name, &Profile::load(profile)?, want(dimensions))?;
+    let (_, profile) = profile(py, rules)?;
+    let record = py.detach(|| -> Result<Vec<u8>, Failure> {
+        let asset = content.examine(name, &profile, want(dimensions))?;
         let mut record = Vec::new();
         report::asset_record(&asset, &mut record).map_err(|error| report::output(&error))?;
         Ok(record)
     });
-    let record = record.map_err(|error| raise(py, &error))?;
-    py.import("json")?.call_method1("loads", (PyBytes::new(py, &record),))
+    match record {
+        Ok(record) => Ok(PyBytes::new(py, &record)),
+        Err(Failure::Error(error)) => Err(raise(py, &error)),
+        Err(Failure::Python(error)) => Err(error),
+    }
 }
 
 enum Data {
     Bytes(Bytes),
     Path(PathBuf),
+    /// Bytes that Python reads.
+    Ranges(Py<PyAny>),
+}
+
+/// Why there is no asset: an error of presync's, or one that Python raised while it read.
+enum Failure {
+    Error(Error),
+    Python(PyErr),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Self {
+        Self::Python(error)
+    }
 }
 
 /// Identifies a version of a file: its length, and when it was last modified.
 type Version = (u64, Option<SystemTime>);
 
 impl Data {
-    fn examine(&self, name: Option<String>, profile: &Profile, want: Want) -> Result<Asset> {
+    fn examine(&self, name: Option<String>, profile: &Profile, want: Want) -> Result<Asset, Failure> {
         let name = BlobName::new(name.unwrap_or_else(|| self.name()));
         let blob = |(size, _): Version| {
             let name = name.clone();
@@ -98,17 +114,22 @@ impl Data {
         match self {
             Self::Bytes(_) => "bytes".to_owned(),
             Self::Path(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            Self::Ranges(_) => "file".to_owned(),
         }
     }
 
-    fn version(&self) -> Result<Version> {
+    fn version(&self) -> Result<Version, Failure> {
         match self {
+            Self::Ranges(ranges) => {
+                Python::attach(|py| Ok((ranges.bind(py).call_method0(intern!(py, "size"))?.extract()?, None)))
+            }
             Self::Bytes(bytes) => Ok((bytes.len() as u64, None)),
             Self::Path(path) => {
                 let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
                 if metadata.is_dir() {
-                    return Err(Error::new(format!("'{}' is a folder", path.display()))
-                        .with_hint("presync.dry_run() takes folders"));
+                    let error = Error::new(format!("'{}' is a folder", path.display()));
+                    let error = error.with_hint("presync.dry_run() takes folders").because(Cause::Usage);
+                    return Err(error.into());
                 }
                 Ok(version_of(&metadata))
             }
@@ -116,19 +137,21 @@ impl Data {
     }
 
     /// Reads a range, which must be within this version.
-    fn read(&self, range: ByteRange, version: Version) -> Result<std::result::Result<Bytes, ReadError>> {
+    fn read(&self, range: ByteRange, version: Version) -> Result<Result<Bytes, ReadError>, Failure> {
         match self {
+            Self::Ranges(ranges) => Python::attach(|py| {
+                let read = ranges.bind(py).call_method1(intern!(py, "read"), (range.start(), range.len()))?;
+                let bytes = Bytes::copy_from_slice(read.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes());
+                // A file that has become shorter is another one.
+                Ok(if bytes.len() as u64 == range.len() { Ok(bytes) } else { Err(ReadError::Changed) })
+            }),
             Self::Bytes(bytes) => Ok(Ok(bytes.slice(range.start() as usize..range.end() as usize))),
-            Self::Path(path) => read(path, range, version).map_err(|error| unreadable(path, &error)),
+            Self::Path(path) => Ok(read(path, range, version).map_err(|error| unreadable(path, &error))?),
         }
     }
 }
 
-fn read(
-    path: &Path,
-    range: ByteRange,
-    version: Version,
-) -> io::Result<std::result::Result<Bytes, ReadError>> {
+fn read(path: &Path, range: ByteRange, version: Version) -> io::Result<Result<Bytes, ReadError>> {
     let (mut file, metadata) = regular::open(path)?;
     if version_of(&metadata) != version {
         return Ok(Err(ReadError::Changed));
@@ -144,5 +167,5 @@ fn version_of(metadata: &Metadata) -> Version {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Error {
-    Error::new(format!("cannot read '{}': {}", path.display(), reason(error)))
+    Error::new(format!("cannot read '{}': {}", path.display(), reason(error))).because(Cause::of_io(error))
 }

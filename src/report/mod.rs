@@ -138,6 +138,16 @@ pub(crate) fn document(document: &impl Serialize, out: &mut dyn Write) -> io::Re
     out.write_all(b"\n")
 }
 
+/// Writes what a JSON report says besides its assets.
+///
+/// # Errors
+/// Returns an error if it cannot be written.
+#[cfg(feature = "python")]
+pub(crate) fn summary_record(plan: &crate::plan_file::Plan, out: &mut dyn Write) -> io::Result<()> {
+    let elapsed = plan.ended.duration_since(plan.header.begun).try_into().unwrap_or_default();
+    json::write_summary(&plan.header, &plan.summary, elapsed, out)
+}
+
 /// The error for a report that cannot be written.
 pub fn output(error: &io::Error) -> Error {
     match error.kind() {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::files::regular;
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Cause, Error, Result, reason};
 use crate::model::{Code, Effect, Effects, Finding, Format, Kind, Overrides, PeriodKind, QuotaKind};
 
 /// The entry of a list that stands for every value.
@@ -254,7 +254,8 @@ impl Profile {
     /// Returns an error if there is no such profile or file, or if the file isn't a valid profile; the latter includes
     /// line and column.
     pub fn load(name: &str) -> Result<Self> {
-        Self::parse(&Self::toml(name)?, name)
+        let loaded = Self::toml(name).and_then(|text| Self::parse(&text, name));
+        loaded.map_err(|error| error.because(Cause::Configuration))
     }
 
     /// The TOML text of a profile that [`load`](Self::load) accepts.
@@ -273,6 +274,7 @@ impl Profile {
             path => regular::read_to_string(Path::new(path)).map(Into::into).map_err(|error| {
                 Error::new(format!("cannot read the profile '{path}': {}", reason(&error)))
                     .with_hint("use --profile nexus, --profile vi, or the path of a TOML file")
+                    .because(Cause::of_io(&error))
             }),
         }
     }

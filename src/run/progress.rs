@@ -33,7 +33,7 @@ pub enum Stage {
 }
 
 /// The counters at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Entries listed so far.
     pub listed: u64,

@@ -18,7 +18,7 @@ use walkdir::{DirEntry, WalkDir};
 use super::listing::Excluded;
 use super::{BlockingReader, Depth, Listing, Reader};
 use crate::files::regular;
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Cause, Error, Result, reason};
 use crate::model::{Access, Blob, BlobName, ByteRange, ETag, Origin, ReadError, Reads};
 
 mod endless;
@@ -65,12 +65,15 @@ impl LocalSource {
         match std::fs::read_dir(&root) {
             Ok(_) => Ok(Self { root, prefix: String::new(), depth: Depth::All }),
             Err(_) if root.is_file() => Err(Error::new(format!("'{shown}' is a file, not a folder"))
-                .with_hint("give the folder that contains it")),
+                .with_hint("give the folder that contains it")
+                .because(Cause::Usage)),
             Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {
-                Err(Error::new(format!("there is no folder '{shown}'")).with_hint(instead(&root)))
+                let error = Error::new(format!("there is no folder '{shown}'"));
+                Err(error.with_hint(instead(&root)).because(Cause::NotFound))
             }
             Err(error) => Err(Error::new(format!("cannot list the folder '{shown}': {}", reason(&error)))
-                .with_hint("check that you have permission to read it")),
+                .with_hint("check that you have permission to read it")
+                .because(Cause::of_io(&error))),
         }
     }
 

@@ -102,7 +102,7 @@ fn help(command: &str) -> String {
 }
 
 /// The options of every command, as `presync help` lists them; those of presync itself are under an empty name.
-fn commands() -> BTreeMap<String, BTreeSet<String>> {
+pub fn commands() -> BTreeMap<String, BTreeSet<String>> {
     let (mut commands, mut unread) = (BTreeMap::new(), vec![String::new()]);
     while let Some(command) = unread.pop() {
         let help = help(&command);

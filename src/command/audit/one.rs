@@ -11,7 +11,7 @@ use futures::future::{BoxFuture, Shared};
 use super::targets::Target;
 use crate::command::empty::{self, Nearby};
 use crate::command::examine::{Planned, check_baseline};
-use crate::command::ledger;
+use crate::command::{host, ledger};
 use crate::files::own;
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Admit, Filter};
@@ -104,6 +104,7 @@ impl Auditor {
         let mut is_fresh = false;
         loop {
             let progress = Arc::new(Progress::default());
+            host::watch(&progress);
             let _line = self.bars.as_ref().map(|bars| bars.begin(&container.name, Arc::clone(&progress)));
             let header = RunHeader {
                 recursive: self.options.depth == Depth::All,

@@ -1,6 +1,7 @@
 //! The command line of `presync fix`.
 
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -13,6 +14,9 @@ use crate::report::fix::FixFormat;
 use crate::rules::Selector;
 use crate::rules::fix::Edges;
 use crate::source::azure::commands::Shell;
+
+/// How many files may be fixed at a time.
+pub(in crate::command) const JOBS: RangeInclusive<i64> = 1..=256;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -73,7 +77,7 @@ pub(in crate::command) struct FixArgs {
     pub edges: Edges,
 
     /// Number of files to fix at a time [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256).map(usize::from))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(JOBS).map(usize::from))]
     pub jobs: Option<usize>,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the plan's, else the connection's, else nexus]

@@ -18,12 +18,13 @@ use super::commit;
 use super::dry_run::args::FILES_AT_ONCE;
 use super::examine::Provenance;
 use super::exit::Exit;
+use super::host;
 use super::interrupt::interrupted;
 use super::ledger;
 use super::output::Output;
 use super::parts::{self, Weigh};
 use super::target::{Resolved, Target};
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Cause, Error, Result, reason};
 use crate::model::{Asset, Blob, Quota};
 use crate::plan::RunHeader;
 use crate::plan_file::PlanWriter;
@@ -36,7 +37,7 @@ use crate::source::any::AnySource;
 use crate::source::azure::{self, AzureSource, Session};
 use crate::source::location::{Environment, Location};
 
-mod args;
+pub(super) mod args;
 mod container;
 mod place;
 mod script;
@@ -63,7 +64,7 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
         let session = Session::new(args.limits.limits());
         let judged = Judged::open(args, &session, &environment).await?;
         if judged.is_stopped {
-            return Err(Error::new("stopped: nothing was fixed"));
+            return Err(Error::new("stopped: nothing was fixed").because(Cause::Interrupted));
         }
         let elsewhere = Elsewhere::of(args, &judged, &session, &environment)?;
         let to = elsewhere.as_ref().map(|elsewhere| elsewhere.names.clone());
@@ -261,6 +262,7 @@ impl Judged {
         };
         let settings = Settings::with_concurrency(args.limits.concurrency.unwrap_or(at_once));
         let progress = Arc::new(Progress::default());
+        host::watch(&progress);
         let bar = args.display.progress().map(|style| ProgressBar::show(style, Arc::clone(&progress)));
         let (listing, excluded) = source.list_filtered(&header.filter);
         let task = Task {

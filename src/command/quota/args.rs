@@ -15,14 +15,14 @@ use crate::report::TextOrJson;
 #[command(args_conflicts_with_subcommands = true)]
 pub(in crate::command) struct QuotaArgs {
     #[command(subcommand)]
-    pub(super) command: Option<QuotaCommand>,
+    pub command: Option<QuotaCommand>,
 
     #[command(flatten)]
-    pub(super) show: ShowArgs,
+    pub show: ShowArgs,
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum QuotaCommand {
+pub(in crate::command) enum QuotaCommand {
     /// Show limits, how much is used, reserved and left, and by which plans (the default)
     Show(ShowArgs),
     /// Set limits and what the platform shows as used
@@ -38,7 +38,7 @@ pub(super) enum QuotaCommand {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ShowArgs {
+pub(in crate::command) struct ShowArgs {
     /// Show only this workspace
     #[arg(long, value_name = "NAME", value_parser = one_line)]
     pub workspace: Option<String>,
@@ -65,7 +65,7 @@ pub(super) struct ShowArgs {
 #[derive(Debug, Args)]
 #[group(id = "numbers", required = true, multiple = true,
     args = ["images", "frames", "data_rows", "used_images", "used_frames", "used_data_rows", "shared", "used_shared"])]
-pub(super) struct SetArgs {
+pub(in crate::command) struct SetArgs {
     /// Any name for the account of the platform that has the quota
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = one_line)]
     pub workspace: String,
@@ -80,35 +80,35 @@ pub(super) struct SetArgs {
 
     /// Limit of images; 'none' removes it
     #[arg(long, value_name = "N|none", value_parser = limit)]
-    images: Option<Limit>,
+    pub images: Option<Limit>,
 
     /// Limit of frames of video; 'none' removes it
     #[arg(long, value_name = "N|none", value_parser = limit)]
-    frames: Option<Limit>,
+    pub frames: Option<Limit>,
 
     /// Limit of data rows, shared by images and frames; 'none' removes it
     #[arg(long, value_name = "N|none", value_parser = limit)]
-    data_rows: Option<Limit>,
+    pub data_rows: Option<Limit>,
 
     /// Limit of images and frames together, if one quota is for both; 'none' removes it
     #[arg(long, value_name = "N|none", value_parser = limit)]
-    shared: Option<Limit>,
+    pub shared: Option<Limit>,
 
     /// Images that the platform shows as used
     #[arg(long, value_name = "N", value_parser = amount)]
-    used_images: Option<u64>,
+    pub used_images: Option<u64>,
 
     /// Frames that the platform shows as used
     #[arg(long, value_name = "N", value_parser = amount)]
-    used_frames: Option<u64>,
+    pub used_frames: Option<u64>,
 
     /// Data rows that the platform shows as used
     #[arg(long, value_name = "N", value_parser = amount)]
-    used_data_rows: Option<u64>,
+    pub used_data_rows: Option<u64>,
 
     /// Images and frames together that the platform shows as used
     #[arg(long, value_name = "N", value_parser = amount)]
-    used_shared: Option<u64>,
+    pub used_shared: Option<u64>,
 
     #[command(flatten)]
     pub ledger: LedgerArgs,
@@ -117,7 +117,7 @@ pub(super) struct SetArgs {
 /// Which plans a command is for.
 #[derive(Debug, Args)]
 #[group(id = "which", required = true, multiple = false, args = ["plans", "all"])]
-pub(super) struct PlansArgs {
+pub(in crate::command) struct PlansArgs {
     /// IDs of plans, as shown by presync quota show, or unique beginnings of them
     #[arg(value_name = "PLAN-ID")]
     pub plans: Vec<String>,
@@ -132,7 +132,7 @@ pub(super) struct PlansArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ConfirmArgs {
+pub(in crate::command) struct ConfirmArgs {
     #[command(flatten)]
     pub plans: PlansArgs,
 
@@ -145,7 +145,7 @@ pub(super) struct ConfirmArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ReleaseArgs {
+pub(in crate::command) struct ReleaseArgs {
     #[command(flatten)]
     pub plans: PlansArgs,
 
@@ -154,7 +154,7 @@ pub(super) struct ReleaseArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct SyncedArgs {
+pub(in crate::command) struct SyncedArgs {
     /// A plan saved by presync dry-run --plan
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
@@ -168,7 +168,7 @@ pub(super) struct SyncedArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ForgetArgs {
+pub(in crate::command) struct ForgetArgs {
     /// The source, as for presync dry-run
     #[arg(value_name = "SOURCE")]
     pub source: OsString,
@@ -185,7 +185,7 @@ pub(super) struct ForgetArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct LedgerArgs {
+pub(in crate::command) struct LedgerArgs {
     /// Path to the ledger [default: PRESYNC_LEDGER, else presync/ledger.sqlite3 in the user's data folder]
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
@@ -193,9 +193,9 @@ pub(super) struct LedgerArgs {
 
 /// A limit to set; `None` removes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Limit(Option<u64>);
+pub(in crate::command) struct Limit(Option<u64>);
 
-fn limit(text: &str) -> Result<Limit, &'static str> {
+pub(in crate::command) fn limit(text: &str) -> Result<Limit, &'static str> {
     match text {
         "none" => Ok(Limit(None)),
         number => amount(number).map(Some).map(Limit).map_err(|_| "it is neither a whole number nor 'none'"),
@@ -203,12 +203,12 @@ fn limit(text: &str) -> Result<Limit, &'static str> {
 }
 
 /// A number that the ledger can hold.
-fn amount(text: &str) -> Result<u64, &'static str> {
+pub(in crate::command) fn amount(text: &str) -> Result<u64, &'static str> {
     let amount = whole_number(text)?;
     i64::try_from(amount).map(|_| amount).map_err(|_| "it is too large")
 }
 
-fn month(text: &str) -> Result<Month, &'static str> {
+pub(in crate::command) fn month(text: &str) -> Result<Month, &'static str> {
     Month::parse(text).ok_or("it is not a month such as 2026-11")
 }
 
@@ -223,13 +223,13 @@ impl SetArgs {
     }
 
     /// The limits to set, where `None` is no limit.
-    pub(super) fn limits(&self) -> Vec<(QuotaKind, Option<u64>)> {
+    pub(in crate::command) fn limits(&self) -> Vec<(QuotaKind, Option<u64>)> {
         let limits = [self.images, self.frames, self.data_rows, self.shared];
         QuotaKind::ALL.into_iter().zip(limits).filter_map(|(kind, limit)| Some((kind, limit?.0))).collect()
     }
 
     /// What the platform shows as used.
-    pub(super) fn used(&self) -> Vec<(QuotaKind, u64)> {
+    pub(in crate::command) fn used(&self) -> Vec<(QuotaKind, u64)> {
         let used = [self.used_images, self.used_frames, self.used_data_rows, self.used_shared];
         QuotaKind::ALL.into_iter().zip(used).filter_map(|(kind, used)| Some((kind, used?))).collect()
     }

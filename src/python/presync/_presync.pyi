@@ -9,67 +9,51 @@ import pyarrow as pa
 __version__: str
 PART_KEY: str
 
-class PresyncError(Exception):
-    """presync could not start or could not continue."""
-
-    hint: str | None
-
 class Batches(Iterator[pa.RecordBatch]):
-    """The rows of checked blobs."""
+    """The rows of checked blobs, as an iterator and as a stream of the Arrow PyCapsule interface."""
 
+    @property
+    def schema(self) -> pa.Schema: ...
     def __iter__(self) -> Batches: ...
     def __next__(self) -> pa.RecordBatch: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+class Run:
+    """A command on a thread of its own."""
+
+    def __init__(self, command: str, options: dict[str, Any]) -> None: ...
+    def wait(self, seconds: float) -> bool: ...
+    def stop(self) -> None: ...
+    def progress(self) -> tuple[int, int, int, int, int, int, bool]: ...
+    def said(self) -> list[str]: ...
+    def result(self) -> tuple[int, bytes]: ...
 
 def check_batches(
-    batches: Iterable[Any],
-    *,
-    profile: str = "nexus",
-    endpoint: str | None = None,
-    auth: str = "auto",
-    dimensions: bool = False,
-    concurrency: int | None = None,
-    max_requests_per_second: float | None = None,
-    max_bandwidth: float | None = None,
-    batch_rows: int = 1024,
+    batches: Any,
+    rules: dict[str, Any],
+    endpoint: str | None,
+    auth: str,
+    dimensions: bool,
+    concurrency: int | None,
+    max_requests_per_second: float | None,
+    max_bandwidth: float | None,
+    batch_rows: int,
 ) -> Batches: ...
 def part_header(
-    *,
-    profile: str = "nexus",
-    endpoint: str | None = None,
-    prefix: str = "",
-    dimensions: bool = False,
-    admit: str = "listing",
-    image_quota: int | None = None,
-    frame_quota: int | None = None,
-    data_row_quota: int | None = None,
+    rules: dict[str, Any],
+    endpoint: str | None,
+    prefix: str,
+    dimensions: bool,
+    admit: str,
+    image_quota: int | None,
+    frame_quota: int | None,
+    data_row_quota: int | None,
 ) -> str: ...
-def plan_schema() -> pa.Schema: ...
-def probe(
-    data: bytes | str | PathLike[str],
-    *,
-    name: str | None = None,
-    profile: str = "nexus",
-    dimensions: bool = False,
-) -> dict[str, Any]: ...
-def dry_run(
-    source: str | PathLike[str],
-    *,
-    profile: str | PathLike[str] | None = None,
-    image_quota: int | None = None,
-    frame_quota: int | None = None,
-    data_row_quota: int | None = None,
-    reserve: int | None = None,
-    admit: str | None = None,
-    inventory: Sequence[str | PathLike[str]] | None = None,
-    plan: str | PathLike[str] | None = None,
-    no_recurse: bool = False,
-    dimensions: bool = False,
-    auth: str | None = None,
-    account: str | None = None,
-    concurrency: int | None = None,
-    max_requests_per_second: int | None = None,
-) -> dict[str, Any]: ...
+def plan_schema() -> pa.Schema:
+    """The columns of a plan."""
 
+def probe(data: Any, name: str | None, rules: dict[str, Any], dimensions: bool) -> bytes: ...
+def summary(plan: str | PathLike[str]) -> bytes: ...
 def main(args: Sequence[str]) -> int:
     """Runs the command line with these arguments, the first of which is the program's name."""
 def reconcile(

@@ -92,7 +92,7 @@ def audit(
     of tasks; ``mode`` is that of Spark's writer. Other options are those of :func:`check`. Returns the rows as written.
     """
     header = presync.part_header(
-        profile=options.get("profile", "nexus"),
+        **{name: options.get(name) for name in ("profile", "select", "ignore", "severity", "config")},
         endpoint=options.get("endpoint"),
         prefix=prefix,
         dimensions=options.get("dimensions", False),

@@ -77,7 +77,7 @@ fn unlisted(failed: &Failed, account: &ContainerUrl, credential: &Credential) ->
             Error::new(format!("cannot list the containers of {endpoint} with {label}: {failed}{says}")).with_hint(
                 "listing them requires the role 'Storage Blob Data Reader' on the storage account, its key, \
                  or an account SAS (ss=b, srt=sco, sp=rl); without these, give the containers one by one",
-            )
+            ).because(explain::cause(&failed.failure))
         }
         _ => explain::explain(failed, account, credential, Timestamp::now()),
     }

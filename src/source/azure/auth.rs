@@ -11,7 +11,7 @@ use hyper::header::HeaderValue;
 
 use super::encryption::EncryptionKey;
 use super::sign::SharedKey;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Cause, Error, Result};
 use crate::source::location::{ContainerUrl, Environment, Sas};
 
 mod assertion;
@@ -121,7 +121,9 @@ impl Credential {
         transport: &Transport,
     ) -> Result<Self> {
         let encryption = EncryptionKey::from_env(env, url)?;
-        Ok(Self { encryption, ..Self::find(mode, url, env, transport)? })
+        let found =
+            Self::find(mode, url, env, transport).map_err(|error| error.because(Cause::Credential))?;
+        Ok(Self { encryption, ..found })
     }
 
     fn find(mode: AuthMode, url: &ContainerUrl, env: &Environment, transport: &Transport) -> Result<Self> {

@@ -76,9 +76,6 @@ impl<'a> Cursor<'a> {
         let Some(last) = &self.last else { return error };
         let message =
             format!("the listing failed after {} blobs ('{}'): {error}", self.listed, last.escape_debug());
-        match error.hint() {
-            Some(hint) => Error::new(message).with_hint(hint),
-            None => Error::new(message),
-        }
+        error.reworded(message)
     }
 }

@@ -6,7 +6,7 @@ use super::auth::{AuthMode, Authorization, Credential};
 use super::commands::{Account, Shell};
 use super::failure::{CertificateFault, ConnectFault, Failure, UNSENDABLE};
 use super::retry::Failed;
-use crate::model::error::Error;
+use crate::model::error::{Cause, Error};
 use crate::source::location::{ContainerUrl, Sas};
 
 mod cures;
@@ -15,6 +15,33 @@ use cures::{Case, sign_in};
 
 /// Turns a failure into an error about the container.
 pub(super) fn explain(failed: &Failed, url: &ContainerUrl, credential: &Credential, now: Timestamp) -> Error {
+    explained(failed, url, credential, now).because(cause(&failed.failure))
+}
+
+/// What kind of problem a failure is ("Status and error codes").
+pub(super) fn cause(failure: &Failure) -> Cause {
+    match failure {
+        Failure::Status { status: 404, .. } => Cause::NotFound,
+        Failure::Status { status: 401, .. } | Failure::Credential { .. } => Cause::Credential,
+        Failure::Status { status: 403, code, .. } => match code.as_deref() {
+            // The signature or the token itself is wrong; everything else is about what it may do.
+            Some("AuthenticationFailed" | "InvalidAuthenticationInfo") => Cause::Credential,
+            _ => Cause::Permission,
+        },
+        Failure::Status { status: 400, code, .. } if code.as_deref() == Some("InvalidAuthenticationInfo") => {
+            Cause::Credential
+        }
+        Failure::Status { status: 409, code, .. } if code.as_deref() == Some("PublicAccessNotPermitted") => {
+            Cause::Permission
+        }
+        Failure::Status { status: 408 | 429 | 500 | 503, .. } | Failure::CircuitOpen => Cause::Throttled,
+        Failure::Connect { kind: ConnectFault::Proxy | ConnectFault::Certificate(_), .. }
+        | Failure::Status { status: 407, .. } => Cause::Configuration,
+        _ => Cause::Other,
+    }
+}
+
+fn explained(failed: &Failed, url: &ContainerUrl, credential: &Credential, now: Timestamp) -> Error {
     let attempt = failed.to_string();
     match &failed.failure {
         Failure::Status { status, code, said, .. } => {
@@ -285,4 +312,27 @@ fn fault_of(sas: &Sas, url: &ContainerUrl, now: Timestamp) -> Option<(String, St
         );
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_and_the_services_code_have_a_cause() {
+        let of = |status, code: &str| {
+            let code = Some(code.to_owned()).filter(|code| !code.is_empty());
+            cause(&Failure::Status { status, code, retry_after: None, said: Box::default() })
+        };
+        assert_eq!(of(404, "ContainerNotFound"), Cause::NotFound);
+        assert_eq!(of(403, "AuthenticationFailed"), Cause::Credential);
+        assert_eq!(of(401, ""), Cause::Credential);
+        assert_eq!(of(403, "AuthorizationPermissionMismatch"), Cause::Permission);
+        assert_eq!(of(409, "PublicAccessNotPermitted"), Cause::Permission);
+        for status in [429, 500, 503] {
+            assert_eq!(of(status, "ServerBusy"), Cause::Throttled);
+        }
+        assert_eq!(of(407, ""), Cause::Configuration);
+        assert_eq!(of(409, "ContainerBeingDeleted"), Cause::Other);
+    }
 }

@@ -317,8 +317,8 @@ impl AzureSource {
             Failure::Credential { .. } | Failure::Status { status: 401 | 403 | 404 | 409, .. }
                 if !passed_over.is_empty() =>
             {
-                let hint = error.hint().unwrap_or_default();
-                Error::new(error.message()).with_hint(format!("{hint} (--auth auto: {passed_over})"))
+                let hint = format!("{} (--auth auto: {passed_over})", error.hint().unwrap_or_default());
+                error.with_hint(hint)
             }
             _ => error,
         }

@@ -10,7 +10,7 @@ use super::http::{Length, MAX_ERROR_BYTES};
 use super::retry::{Deadline, with_retries};
 use super::said::Head;
 use super::{AzureSource, PAGE_DEADLINE};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Cause, Error, Result};
 use crate::model::{Access, Blob, BlobName, Declared};
 
 impl AzureSource {
@@ -33,7 +33,7 @@ impl AzureSource {
                     Err(Error::new(format!("no access to '{name}' with {label}: {failed}")).with_hint(
                         "the SAS is for one blob: check that it is for this one, allows reading (sp=r), was copied in \
                          full and has not expired",
-                    ))
+                    ).because(Cause::Credential))
                 }
                 failure => match failure.code().and_then(encryption::fault) {
                     Some(fault) => {

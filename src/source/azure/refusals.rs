@@ -15,7 +15,6 @@ use tokio::time::Instant;
 use super::auth::Authorization;
 use super::retry::Failed;
 use super::{AzureSource, Cursor, Page, list_page, why};
-use crate::model::error::Error;
 use crate::model::{Access, Blob, BlobName, ByteRange, ReadError, Reads};
 use crate::source::Depth;
 
@@ -107,10 +106,7 @@ impl AzureSource {
         let error = self.explain(failed);
         let any_more = if self.refusals.readable.get().is_some() { " any more" } else { "" };
         let message = format!("{error}; nothing can be read{any_more}, from {} on", self.refusals.names());
-        ReadError::Fatal(match error.hint() {
-            Some(hint) => Error::new(message).with_hint(hint),
-            None => Error::new(message),
-        })
+        ReadError::Fatal(error.reworded(message))
     }
 
     /// Whether the SAS itself says that it has expired.

