@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tempfile::TempDir;
 
-use super::args::{AzureArgs, ChoiceArgs, DisplayArgs};
+use super::args::{AzureArgs, ChoiceArgs, DisplayArgs, FilterArgs};
 use super::dry_run::args::FILES_AT_ONCE;
 use super::examine::Provenance;
 use super::exit::Exit;
@@ -20,7 +20,7 @@ use crate::files::temporary;
 use crate::matching::labels::{self, Labels};
 use crate::model::Quota;
 use crate::model::error::{Error, Result};
-use crate::plan::Sink;
+use crate::plan::{RunHeader, Sink};
 use crate::plan_file::PlanWriter;
 use crate::probe::Want;
 use crate::report::ProgressBar;
@@ -51,7 +51,7 @@ Exit codes:
 ///
 /// The docs of the variants are shown in `--help`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum FailOn {
+enum LabelsFailOn {
     /// Labels that will not find their asset or frame
     #[default]
     Error,
@@ -94,7 +94,10 @@ pub(super) struct LabelsArgs {
 
     /// What makes the exit code 1
     #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
-    fail_on: FailOn,
+    fail_on: LabelsFailOn,
+
+    #[command(flatten, next_help_heading = "Names")]
+    names: FilterArgs,
 
     #[command(flatten, next_help_heading = "Rules")]
     rules: ChoiceArgs,
@@ -133,8 +136,8 @@ pub(super) fn run(args: &LabelsArgs) -> Result<Exit> {
     }
     report.finish(&comparison)?;
     output.keep()?;
-    comparison.differs |= comparison.warns && args.fail_on == FailOn::Warning;
-    Ok(Exit::of_comparison(&comparison, args.exit_zero || args.fail_on == FailOn::Never))
+    comparison.differs |= comparison.warns && args.fail_on == LabelsFailOn::Warning;
+    Ok(Exit::of_comparison(&comparison, args.exit_zero || args.fail_on == LabelsFailOn::Never))
 }
 
 /// Judges a source, into a plan in a temporary folder. Width and height are read, too, to compare them.
@@ -147,7 +150,9 @@ fn judge(args: &LabelsArgs) -> Result<TempDir> {
     let folder = temporary::folder()?;
     super::runtime()?.block_on(async {
         let source = AnySource::open(resolved.location, resolved.auth, args.azure.options(), &environment)?;
-        let header = provenance.header(source.origin(), Arc::clone(&profile));
+        let filter = args.names.filter()?;
+        let header = RunHeader { filter, ..provenance.header(source.origin(), Arc::clone(&profile)) };
+        let (listing, excluded) = source.list_filtered(&header.filter);
         let writer = PlanWriter::create(&folder.path().join(PLAN), header)?;
         let mut settings = Settings::with_concurrency(match &source {
             AnySource::Folder(_) => FILES_AT_ONCE,
@@ -158,7 +163,7 @@ fn judge(args: &LabelsArgs) -> Result<TempDir> {
         let _bar = args.display.progress().map(|style| ProgressBar::show(style, Arc::clone(&progress)));
         let quota = Quota::new(None, None);
         let task =
-            Task { progress, ..Task::new(source.list(), Arc::new(source.clone()), profile, quota, settings) };
+            Task { excluded, progress, ..Task::new(listing, Arc::new(source), profile, quota, settings) };
         let ended = run::run(task, writer, interrupted()).await?;
         match ended.end {
             End::Broken(error) => return Err(error),

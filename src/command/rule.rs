@@ -11,9 +11,8 @@ use super::output::{stdout, syntax};
 use super::values::{code, profile};
 use crate::model::error::{Error, Result};
 use crate::model::{Code, Severity};
-use crate::report;
-use crate::report::TextOrJson;
 use crate::report::style::{self, BOLD, DIM};
+use crate::report::{self, TextOrJson};
 use crate::rules::{self, Profile};
 
 #[derive(Debug, Args)]

@@ -153,21 +153,6 @@ impl Resolved {
     }
 }
 
-/// A profile with rule overrides: of the command line, and of a `presync.toml`, by default the nearest one.
-pub(super) fn profile(name: &str, rules: Option<&Rules>, command_line: &Choice) -> Result<Profile> {
-    let rules = match rules {
-        Some(rules) => rules.clone(),
-        None => match connections::find(&working_directory()?) {
-            Some(file) => connections(Some(&file))?.rules().clone(),
-            None => Rules::default(),
-        },
-    };
-    let mut profile = Profile::load(name)?;
-    profile.overrides = rules.overrides(command_line);
-    profile.quota.shared |= rules.shares_quota;
-    Ok(profile)
-}
-
 /// Checks that a source which looks like a folder is not a connection whose `@` is missing, or a container whose `az://`
 /// is.
 fn check_folder(location: &Location, account: Option<&str>) -> Result<()> {
@@ -188,6 +173,21 @@ fn check_folder(location: &Location, account: Option<&str>) -> Result<()> {
             .because(Cause::NotFound)),
         None => Ok(()),
     }
+}
+
+/// A profile with rule overrides: of the command line, and of a `presync.toml`, by default the nearest one.
+pub(super) fn profile(name: &str, rules: Option<&Rules>, command_line: &Choice) -> Result<Profile> {
+    let rules = match rules {
+        Some(rules) => rules.clone(),
+        None => match connections::find(&working_directory()?) {
+            Some(file) => connections(Some(&file))?.rules().clone(),
+            None => Rules::default(),
+        },
+    };
+    let mut profile = Profile::load(name)?;
+    profile.overrides = rules.overrides(command_line);
+    profile.quota.shared |= rules.shares_quota;
+    Ok(profile)
 }
 
 /// The connections of a file, by default the nearest one.

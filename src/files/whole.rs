@@ -108,7 +108,7 @@ fn rights(before: &fs::Metadata) -> fs::Permissions {
 /// Returns an error if something other than a file is there, or if a link of another user leads there.
 pub(crate) fn target(path: &Path) -> Result<PathBuf> {
     if path.as_os_str() == "-" {
-        // Most programs take this for stdout, and few let it be removed again.
+        // Most programs take this name for stdout, so such a file would be hard to use.
         return Err(Error::new("'-' is not the name of a file")
             .with_hint("./- is, if you want a file with this name"));
     }
@@ -130,14 +130,7 @@ pub(crate) fn target(path: &Path) -> Result<PathBuf> {
 /// Returns an error if a link of another user leads there, or if it cannot be opened.
 pub(crate) fn stream(path: &Path) -> Result<Option<File>> {
     let is_open = ["/dev/fd", "/proc/self/fd"].iter().any(|folder| path.starts_with(folder));
-    let is_stream = || {
-        let kind = fs::metadata(path).ok()?.file_type();
-        #[cfg(unix)]
-        return Some(FileTypeExt::is_fifo(&kind) || FileTypeExt::is_char_device(&kind));
-        #[cfg(not(unix))]
-        return Some(!kind.is_file() && !kind.is_dir());
-    };
-    if !(is_open || is_stream() == Some(true)) {
+    if !is_open && !fs::metadata(path).is_ok_and(|there| is_stream(there.file_type())) {
         return Ok(None);
     }
     own::check_links(path)?;
@@ -145,6 +138,16 @@ pub(crate) fn stream(path: &Path) -> Result<Option<File>> {
     let opened = fs::OpenOptions::new().append(true).open(path);
     let failed = |error| Error::new(format!("cannot write to '{}': {}", path.display(), reason(&error)));
     opened.map(Some).map_err(failed)
+}
+
+#[cfg(unix)]
+fn is_stream(kind: fs::FileType) -> bool {
+    kind.is_fifo() || kind.is_char_device()
+}
+
+#[cfg(not(unix))]
+fn is_stream(kind: fs::FileType) -> bool {
+    !kind.is_file() && !kind.is_dir()
 }
 
 /// The error for a folder in which the file at `path` cannot be created.

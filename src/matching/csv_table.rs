@@ -66,6 +66,11 @@ impl Table {
         self.record.get(self.name).unwrap_or_default()
     }
 
+    /// Whether the names are in a column of this name.
+    pub(super) fn is_named_by(&self, column: &str) -> bool {
+        self.header.get(self.name).is_some_and(|name| name == column)
+    }
+
     /// Whether there is a column with one of these names.
     pub(super) fn has(&self, columns: &[&str]) -> bool {
         columns.iter().any(|column| self.header.iter().any(|name| name == column))

@@ -85,11 +85,11 @@ pub(super) fn each(file: impl BufRead, taker: &mut impl Take) -> Result<(), Faul
     }
 }
 
-/// Says where and why JSON cannot be read.
+/// Says where and why JSON cannot be read. What is beyond a limit, or cannot be read, may still be of the right kind.
 fn fault(error: &serde_json::Error) -> Fault {
     let text = error.to_string();
     let why = text.split(" at line ").next().unwrap_or(&text).to_owned();
-    Fault { line: Some(error.line() as u64).filter(|line| *line > 0), why, is_foreign: false }
+    Fault { line: Some(error.line() as u64).filter(|line| *line > 0), why, is_foreign: !error.is_io() }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use csv::{Terminator, WriterBuilder};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::layout::{self, MAX_WIDTH, MIN_WIDTH, columns, cut, number, shown};
+use super::layout::{self, MAX_WIDTH, MIN_WIDTH, NAMES, broken, columns, cut, number, shown};
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN, WARNING};
 use super::{Format, Out, Visible, html, written};
@@ -261,7 +261,7 @@ fn text(out: &mut Out, header: &RunHeader, comparison: &Comparison, width: usize
     layout::heading(out, comparison.command, header, width)?;
     for (place, file) in comparison.files.iter().enumerate() {
         let label = if place == 0 { "compared" } else { "" };
-        writeln!(out, "  {DIM}{label:<10}{DIM:#}  {}", cut(&shown(file), width - 14))?;
+        writeln!(out, "  {DIM}{label:<10}{DIM:#}  {}", shown(file))?;
     }
     writeln!(out)?;
     let digits = comparison.counts.iter().map(|count| number(count.count).len()).max().unwrap_or(0).max(6);
@@ -269,8 +269,11 @@ fn text(out: &mut Out, header: &RunHeader, comparison: &Comparison, width: usize
     for count in &comparison.counts {
         let style = if count.count == 0 { DIM } else { style(count.tone) };
         let (label, amount) = (count.label, number(count.count));
-        let note = cut(count.note, width.saturating_sub(labels + digits + 6));
-        writeln!(out, "  {label:<labels$}  {style}{amount:>digits$}{style:#}  {DIM}{note}{DIM:#}")?;
+        let mut begin = format!("{label:<labels$}  {style}{amount:>digits$}{style:#}");
+        for line in broken(count.note, width.saturating_sub(labels + digits + 6), true) {
+            writeln!(out, "  {begin}  {DIM}{line}{DIM:#}")?;
+            begin = " ".repeat(labels + 2 + digits);
+        }
     }
     writeln!(out)?;
     for group in comparison.groups.iter().filter(|group| group.count > 0) {
@@ -290,9 +293,12 @@ fn text(out: &mut Out, header: &RunHeader, comparison: &Comparison, width: usize
         let longest = rows.iter().map(|(code, ..)| columns(&shown(code))).max().unwrap_or(0).min(20);
         for (code, count, message) in rows {
             let code = cut(&shown(code), longest);
-            let pad = " ".repeat(longest - columns(&code));
-            let message = cut(&shown(message), width.saturating_sub(longest + digits + 6));
-            writeln!(out, "  {code}{pad}  {:>digits$}  {DIM}{message}{DIM:#}", number(*count))?;
+            let pad = " ".repeat(longest.saturating_sub(columns(&code)));
+            let mut begin = format!("{code}{pad}  {:>digits$}", number(*count));
+            for line in broken(&shown(message), width.saturating_sub(longest + digits + 6), true) {
+                writeln!(out, "  {begin}  {DIM}{line}{DIM:#}")?;
+                begin = " ".repeat(longest + 2 + digits);
+            }
         }
         writeln!(out)?;
     }
@@ -313,19 +319,27 @@ fn names(out: &mut Out, group: &Group, width: usize) -> io::Result<()> {
     let style = style(group.tone);
     let examples: Vec<_> = group.examples.iter().take(MAX_NAMES).collect();
     writeln!(out, "{style}{}{style:#}  {}", group.title, number(group.count))?;
-    let room = width - 4;
-    let longest = examples.iter().map(|example| columns(&shown(&example.name))).max().unwrap_or(0);
-    let is_bare = examples.iter().all(|example| example.message.is_empty());
-    let names = if is_bare { longest.min(room) } else { longest.min(room * 2 / 5) };
+    let room = width.saturating_sub(4);
+    // Names are never cut: a long one has a line of its own.
+    let widths = examples.iter().map(|example| columns(&shown(&example.name)));
+    let names = widths.filter(|width| *width <= NAMES.min(room * 2 / 5)).max().unwrap_or(0);
     for example in &examples {
-        let name = cut(&shown(&example.name), names);
+        let name = shown(&example.name);
         if example.message.is_empty() {
             writeln!(out, "    {name}")?;
             continue;
         }
-        let pad = " ".repeat(names - columns(&name));
-        let message = cut(&shown(&example.message), room.saturating_sub(names + 2));
-        writeln!(out, "    {name}{pad}  {DIM}{message}{DIM:#}")?;
+        let mut begin = match names.checked_sub(columns(&name)) {
+            Some(pad) => format!("{name}{}", " ".repeat(pad)),
+            None => {
+                writeln!(out, "    {name}")?;
+                " ".repeat(names)
+            }
+        };
+        for line in broken(&shown(&example.message), room.saturating_sub(names + 2), true) {
+            writeln!(out, "    {begin}  {DIM}{line}{DIM:#}")?;
+            begin = " ".repeat(names);
+        }
     }
     let more = group.count.saturating_sub(examples.len() as u64);
     if more > 0 {

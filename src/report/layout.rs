@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use anstyle::Style;
-use jiff::{Timestamp, Unit};
+use jiff::Timestamp;
 use unicode_width::UnicodeWidthChar;
 
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
@@ -16,7 +16,7 @@ use crate::plan::{MAX_BASENAMES, RunHeader, Summary};
 /// The width of text that doesn't go to a terminal, so that nothing is broken or cut: no line has a million columns.
 pub const MAX_WIDTH: usize = 1 << 20;
 /// The maximum width of prose: longer lines are hard to read.
-const PROSE: usize = 120;
+const PROSE: usize = 100;
 /// The most columns of a column of names. A longer name is whole, too, but what follows it is not below the others.
 pub(super) const NAMES: usize = 60;
 /// The minimum width that the layout supports.
@@ -196,10 +196,9 @@ fn reasons(summary: &Summary) -> String {
     reasons.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// When the run ended, to the second. A run in which the clock was turned so far that this is no time ended when it began.
+/// When the run ended. A run in which the clock was turned so far that this is no time ended when it began.
 pub(super) fn ended(header: &RunHeader, elapsed: Duration) -> Timestamp {
-    let ended = header.begun.checked_add(elapsed).unwrap_or(header.begun);
-    ended.round(Unit::Second).unwrap_or(ended)
+    header.begun.checked_add(elapsed).unwrap_or(header.begun)
 }
 
 /// The width of a gauge, in columns.

@@ -38,8 +38,8 @@ use std::io::{self, BufWriter, Write};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::model::error::{Error, Result, reason};
 use crate::model::Asset;
+use crate::model::error::{Error, Result, reason};
 use crate::plan::{RunHeader, Sink};
 
 pub use bar::ProgressBar;
@@ -129,6 +129,15 @@ pub fn asset_record(asset: &Asset, out: &mut dyn Write) -> io::Result<()> {
     Ok(serde_json::to_writer(Visible::json(out), &record::AssetRecord::new(asset))?)
 }
 
+/// Writes a document of a command as JSON.
+///
+/// # Errors
+/// Returns an error if it cannot be written.
+pub(crate) fn document(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(Visible::json(&mut *out), document)?;
+    out.write_all(b"\n")
+}
+
 /// Writes what a JSON report says besides its assets.
 ///
 /// # Errors
@@ -137,15 +146,6 @@ pub fn asset_record(asset: &Asset, out: &mut dyn Write) -> io::Result<()> {
 pub(crate) fn summary_record(plan: &crate::plan_file::Plan, out: &mut dyn Write) -> io::Result<()> {
     let elapsed = plan.ended.duration_since(plan.header.begun).try_into().unwrap_or_default();
     json::write_summary(&plan.header, &plan.summary, elapsed, out)
-}
-
-/// Writes a document of a command as JSON.
-///
-/// # Errors
-/// Returns an error if it cannot be written.
-pub(crate) fn document(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(Visible::json(&mut *out), document)?;
-    out.write_all(b"\n")
 }
 
 /// The error for a report that cannot be written.

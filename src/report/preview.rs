@@ -64,14 +64,17 @@ fn text(out: &mut impl Write, header: &RunHeader, preview: &Preview, width: usiz
         }
         writeln!(out)?;
     }
-    if preview.unreachable > 0 {
-        let entries = counted(preview.unreachable, "entry", "entries");
-        writeln!(
-            out,
-            "{UNKNOWN}Incomplete: {entries} cannot be reached; run presync dry-run to see why.{UNKNOWN:#}\n"
-        )?;
+    next::write(out, &next::after_preview(header, preview.images.files + preview.videos.files), width)?;
+    match preview.unreachable {
+        0 => Ok(()),
+        count => {
+            let entries = counted(count, "entry", "entries");
+            writeln!(
+                out,
+                "\n{UNKNOWN}Incomplete: {entries} cannot be reached; run presync dry-run to see why.{UNKNOWN:#}"
+            )
+        }
     }
-    next::write(out, &next::after_preview(header, preview.images.files + preview.videos.files), width)
 }
 
 fn totals(out: &mut impl Write, header: &RunHeader, preview: &Preview) -> io::Result<()> {

@@ -68,9 +68,8 @@ impl LocalSource {
                 .with_hint("give the folder that contains it")
                 .because(Cause::Usage)),
             Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {
-                Err(Error::new(format!("there is no folder '{shown}'"))
-                    .with_hint(instead(&root))
-                    .because(Cause::NotFound))
+                let error = Error::new(format!("there is no folder '{shown}'"));
+                Err(error.with_hint(instead(&root)).because(Cause::NotFound))
             }
             Err(error) => Err(Error::new(format!("cannot list the folder '{shown}': {}", reason(&error)))
                 .with_hint("check that you have permission to read it")

@@ -8,6 +8,8 @@ use crate::model::{Asset, Format, Kind, VideoTrack};
 pub(super) enum Problem {
     /// The label file has the size of the picture before it is turned.
     Turned,
+    /// The picture is to be turned, and nothing shows whether the labels are.
+    MayBeTurned,
     /// The label file has another size.
     Size,
     /// Labels are for frames that the video does not have.
@@ -17,12 +19,14 @@ pub(super) enum Problem {
 }
 
 impl Problem {
-    pub(super) const ALL: [Self; 4] = [Self::Frames, Self::Turned, Self::Size, Self::VariableFrameRate];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Frames, Self::Turned, Self::MayBeTurned, Self::Size, Self::VariableFrameRate];
 
     /// Its name in records and in counts.
     pub(super) fn key(self) -> &'static str {
         match self {
             Self::Turned => "turned",
+            Self::MayBeTurned => "may-be-turned",
             Self::Size => "size",
             Self::Frames => "frames",
             Self::VariableFrameRate => "variable-frame-rate",
@@ -40,10 +44,8 @@ impl Size {
     pub(super) fn of(asset: &Asset) -> Option<Self> {
         let facts = &asset.facts;
         let stored = (u64::from(facts.width?), u64::from(facts.height?));
-        // HEIF and AVIF turn the picture themselves; there, EXIF only repeats it (ISO/IEC 23008-12, A.2).
-        let is_heif = matches!(facts.format, Format::Heif | Format::Avif);
         let is_turned = match facts.orientation.value() {
-            Some(5..=8) if !is_heif && asset.kind == Kind::Image => true,
+            Some(5..=8) if !is_heif(asset) && asset.kind == Kind::Image => true,
             _ => matches!(facts.rotation, Some(90 | 270)),
         };
         let shown = if is_turned { (stored.1, stored.0) } else { stored };
@@ -51,10 +53,29 @@ impl Size {
     }
 }
 
+/// HEIF and AVIF turn the picture themselves; there, EXIF only repeats it (ISO/IEC 23008-12, A.2).
+fn is_heif(asset: &Asset) -> bool {
+    matches!(asset.facts.format, Format::Heif | Format::Avif)
+}
+
 /// The problems of labels for this asset, each with what is so.
 pub(super) fn check(kept: &Kept, asset: &Asset) -> Vec<(Problem, String)> {
     let mut problems = Vec::new();
-    if let (Some(width), Some(height), Some(size)) = (kept.width, kept.height, Size::of(asset)) {
+    let orientation =
+        asset.facts.orientation.value().filter(|_| asset.kind == Kind::Image && !is_heif(asset));
+    let size = Size::of(asset);
+    let is_shown_by_size =
+        kept.width.is_some() && size.as_ref().is_some_and(|size| size.stored != size.shown);
+    if let Some(value @ 2..=8) = orientation
+        && !is_shown_by_size
+    {
+        let message = format!(
+            "the EXIF orientation is {value}, and nothing shows whether the labels are for the picture before or after it \
+             is turned"
+        );
+        problems.push((Problem::MayBeTurned, message));
+    }
+    if let (Some(width), Some(height), Some(size)) = (kept.width, kept.height, size) {
         let labelled = (width, height);
         let text = |(width, height): (u64, u64)| format!("{width}×{height}");
         let said = text(labelled);
@@ -139,12 +160,17 @@ mod tests {
         let sizes = [(40, 30), (30, 40), (20, 15)];
         let found = |asset: &Asset| sizes.map(|size| keys(&kept(Some(size), None), asset).concat());
         let (upright, turned) = (["", "size", "size"], ["turned", "", "size"]);
-        for (value, expected) in [(1, upright), (3, upright), (6, turned), (8, turned), (9, upright)] {
+        let half = ["may-be-turned", "may-be-turnedsize", "may-be-turnedsize"];
+        for (value, expected) in [(1, upright), (3, half), (6, turned), (8, turned), (9, upright)] {
             assert_eq!(found(&of(Format::Jpeg, Orientation::Value(value), None)), expected, "{value}");
         }
         assert_eq!(found(&of(Format::Jpeg, Orientation::Absent, None)), upright);
         assert_eq!(found(&of(Format::Heif, Orientation::Value(6), None)), upright);
         assert_eq!(found(&of(Format::Heif, Orientation::Value(6), Some(270))), turned);
+        assert_eq!(
+            keys(&kept(None, None), &of(Format::Jpeg, Orientation::Value(6), None)),
+            ["may-be-turned"]
+        );
         let unknown = asset(Kind::Image, Facts::of(Format::Jpeg));
         assert_eq!(found(&unknown), [""; 3]);
     }

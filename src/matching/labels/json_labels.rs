@@ -28,7 +28,7 @@ pub(super) fn read(file: Input, take: Taker<'_>) -> Result<(), Fault> {
         Reader { take, videos: BTreeMap::new(), frames: BTreeMap::new(), is_known: false, values: 0 };
     let read = json::each(file, &mut reader);
     let (is_known, is_empty) = (reader.is_known, reader.values == 0);
-    read.map_err(|fault| Fault { is_foreign: !is_known, ..fault })?;
+    read.map_err(|fault| Fault { is_foreign: fault.is_foreign && !is_known, ..fault })?;
     if is_empty {
         return Err(Fault::foreign("it is empty"));
     }

@@ -82,6 +82,7 @@ impl<'a> Tally<'a> {
         let problem = |problem: Problem| {
             let (title, tone) = match problem {
                 Problem::Turned => ("The picture is turned, and the labels are not", Tone::Warning),
+                Problem::MayBeTurned => ("The picture is turned, and the labels may not be", Tone::Warning),
                 Problem::Size => ("The labels are for another size", Tone::Warning),
                 Problem::Frames => ("The video does not have these frames", Tone::Bad),
                 Problem::VariableFrameRate => ("The video has a variable frame rate", Tone::Warning),
@@ -217,6 +218,9 @@ impl<'a> Tally<'a> {
         for group in self.problems.iter().filter(|group| group.count > 0) {
             let (label, note) = match group.key {
                 "turned" => ("turned", "the labels are for the picture before it is turned"),
+                "may-be-turned" => {
+                    ("check turn", "the picture is turned, and nothing shows whether the labels are")
+                }
                 "size" => ("other size", "the labels are for another size than the picture's"),
                 "frames" => ("no frame", "labels are for frames that the video does not have"),
                 _ => ("uneven", "labels are for frames of videos with a variable frame rate"),

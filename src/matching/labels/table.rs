@@ -1,7 +1,7 @@
 //! CSV: a row per box or per image, with the image's name in a column.
 
 use super::reference::{Reference, Taker};
-use crate::matching::csv_table::Table;
+use crate::matching::csv_table::{Table, is_media};
 use crate::matching::input::{Fault, Input};
 use crate::matching::loose::whole;
 
@@ -22,6 +22,8 @@ const NAMES: [&str; 14] = [
     "asset",
     "name",
 ];
+/// Columns that other tables have, too: they count only if the first row has the name of an image.
+const VAGUE: [&str; 6] = ["path", "file", "imageid", "image_id", "asset", "name"];
 /// Columns that end a box: next to them, `width` and `height` are those of the picture, otherwise those of the box.
 const ENDS: [&str; 6] = ["xmax", "x_max", "x2", "ymax", "y_max", "y2"];
 const WIDTHS: [&str; 4] = ["image_width", "img_width", "imagewidth", "width"];
@@ -33,7 +35,12 @@ pub(super) fn read(file: Input, column: Option<&str>, tabs: bool, take: Taker<'_
     let mut table = Table::open(file, column, &NAMES, tabs)?;
     let is_of_picture = table.has(&ENDS);
     let of = |columns: &'static [&'static str; 4]| if is_of_picture { &columns[..] } else { &columns[..3] };
+    let is_vague = column.is_none() && VAGUE.iter().any(|vague| table.is_named_by(vague));
+    let mut is_first = true;
     while let Some(line) = table.next()? {
+        if is_vague && std::mem::take(&mut is_first) && !is_media(table.name()) {
+            return Err(Fault::foreign("its names are not those of images; name the column with --column"));
+        }
         if table.name().is_empty() {
             return Err(Fault::at(line, "a row has no name"));
         }
@@ -82,11 +89,12 @@ mod tests {
             [("dir/a.jpg", Some(1)), ("dir/b.jpg", Some(2))]
         );
         assert_eq!(read_text("k,Photo\n1,a.jpg\n", Some("photo")).expect("CSV")[0].0, "a.jpg");
+        assert!(read_text("id,name\n1,dog\n", None).is_err_and(|fault| fault.is_foreign));
         assert!(read_text("k,v\n1,2\n", None).is_err_and(|fault| fault.is_foreign));
         assert!(
             read_text("k,v\n1,2\n", Some("x"))
                 .is_err_and(|fault| !fault.is_foreign && fault.why.contains("'x'"))
         );
-        assert!(read_text("name\n\"a\nb\",\n\"\",x\n", None).is_err_and(|fault| fault.line == Some(4)));
+        assert!(read_text("image\n\"a\nb\",\n\"\",x\n", None).is_err_and(|fault| fault.line == Some(4)));
     }
 }

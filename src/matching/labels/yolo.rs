@@ -40,7 +40,10 @@ pub(super) fn read(path: &Path, mut file: Input, take: Taker<'_>) -> Result<(), 
         objects += 1;
         if !is_label(text) {
             let why = "it is not a class and a box: 5 numbers or more";
-            return Err(Fault { is_foreign: objects == 1 && !is_among_labels(path), ..Fault::at(line, why) });
+            return Err(Fault {
+                is_foreign: objects == 1 && !(is_among_labels(path) && is_nearly(text)),
+                ..Fault::at(line, why)
+            });
         }
     }
     if is_list != Some(true) {
@@ -56,6 +59,12 @@ fn is_label(line: &str) -> bool {
         numbers += 1;
         number.parse::<f64>().is_ok()
     }) && numbers >= LEAST
+}
+
+/// Whether a line has more numbers than words, as a damaged label has.
+fn is_nearly(line: &str) -> bool {
+    let is_number = |word: &&str| word.parse::<f64>().is_ok();
+    2 * line.split_ascii_whitespace().filter(is_number).count() > line.split_ascii_whitespace().count()
 }
 
 /// The path at the beginning of a line of a list. Boxes may follow.
@@ -111,7 +120,10 @@ mod tests {
         assert!(read_text("classes.txt", "0 1 2 3 4\n").is_err_and(|fault| fault.is_foreign));
         let fault = read_text("a/labels/x.txt", "0 1 1 1 1\n0 1 1 1\n").expect_err("too few numbers");
         assert_eq!((fault.line, fault.is_foreign), (Some(2), false));
-        assert!(read_text("a/labels/x.txt", "dog\n").is_err_and(|fault| !fault.is_foreign));
+        assert!(read_text("a/labels/x.txt", "dog 0.5 0.5 0.1\n").is_err_and(|fault| !fault.is_foreign));
+        assert!(
+            read_text("a/labels/notes.txt", "checked on 28 November\n").is_err_and(|fault| fault.is_foreign)
+        );
         assert!(read_text("train.txt", "a.jpg\nb\n").is_err_and(|fault| fault.line == Some(2)));
     }
 }

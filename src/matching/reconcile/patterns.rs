@@ -308,7 +308,7 @@ fn explain(attribute: Attribute, value: &str, alike: &Alike, all: &str, profile:
             "rename them, or check how the list writes such letters".to_owned(),
         ),
     };
-    let message = format!("{all} are {what}, and none of these is there: the platform {seems}");
+    let message = format!("{all}: {what}; none of these is there, so the platform {seems}");
     Pattern { count: alike.missing, contradicts, message, fix }
 }
 

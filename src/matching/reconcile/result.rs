@@ -231,13 +231,13 @@ impl<'a> Tally<'a> {
                 (
                     code.to_string(),
                     *there,
-                    format!("of {} that only this rejects are there; {summary}", number(there + absent)),
+                    format!("of {} that it alone rejects; {summary}", number(there + absent)),
                 )
             })
             .collect();
         let by_code: Vec<_> =
             of.codes.iter().map(|(code, count)| (code.clone(), *count, code_text(code))).collect();
-        let tables = [("By rule", by_rule), ("The platform's codes", by_code)];
+        let tables = [("Rejected, but there, by rule", by_rule), ("The platform's codes", by_code)];
         let accepted = count_of(Fate::Synced) + missing;
         let verdict = match () {
             () if differences > 0 => {

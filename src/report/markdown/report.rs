@@ -213,7 +213,8 @@ fn foot(document: &mut Document, header: &RunHeader, summary: &Summary, elapsed:
         true => String::new(),
         false => format!(" with {}", words(&shown(&header.profile.overrides.to_string()))),
     };
-    let (version, ended) = (env!("CARGO_PKG_VERSION"), layout::ended(header, elapsed));
+    let (version, ended) =
+        (env!("CARGO_PKG_VERSION"), layout::ended(header, elapsed).strftime("%Y-%m-%d %H:%M:%S UTC"));
     document.add(&format!(
         "presync {version}, rules {profile}{changed}, {ended}; read {read} of {listed} in {requests}."
     ));

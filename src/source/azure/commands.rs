@@ -48,11 +48,12 @@ impl Shell {
     /// The word as one argument of a line in a file, whatever is in it. Windows PowerShell reads a file in the code page of
     /// the machine, so only ASCII is written for it.
     pub(crate) fn word(self, word: &str) -> String {
-        if self == Self::Bash || (word.is_ascii() && !word.contains(char::is_control)) {
-            return match self {
-                Self::PowerShell if word.starts_with('-') => format!("'{}'", word.replace('\'', "''")),
-                _ => self.quoted(word).into_owned(),
-            };
+        if self == Self::Bash {
+            return self.quoted(word).into_owned();
+        }
+        if word.is_ascii() && !word.contains(char::is_control) {
+            // In an expression, a bare word would be a command.
+            return format!("'{}'", word.replace('\'', "''"));
         }
         let mut escaped = String::new();
         for unit in word.encode_utf16() {

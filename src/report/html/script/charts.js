@@ -50,7 +50,7 @@ function distribution({ title, rows }) {
   return el(
     "table.distribution",
     el("caption", title),
-    el("thead.hidden", el("tr", ...["", "share", "assets"].map((text) => el("th", { scope: "col" }, text)))),
+    el("thead.hidden", el("tr", ...["value", "share", "assets"].map((text) => el("th", { scope: "col" }, text)))),
     el("tbody", body),
   );
 }

@@ -81,7 +81,7 @@ function followAddress() {
   for (const list of document.querySelectorAll("#findings select")) if (list.selectedIndex < 0) list.value = "";
   limit = PART;
   drawFindings();
-  byId("findings").scrollIntoView();
+  byId("findings").scrollIntoView({ behavior: "instant" });
 }
 
 /** A command, with a button to copy it. Advice in prose, which starts with a capital letter, is shown as text. */

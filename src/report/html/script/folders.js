@@ -120,6 +120,7 @@ function folderBox(folder) {
     "button.box",
     attributes,
     el("span.box-name", name(title(folder))),
+    " ",
     el("span.box-count", weight),
   );
   return sized(box, "--rejected", `${(100 * rejected(folder)) / Math.max(assets(folder), 1)}%`);

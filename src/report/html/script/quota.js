@@ -110,6 +110,7 @@ function curve(gauge) {
     "aria-label": `${title} used, by position in the listing`,
     "aria-valuemin": "0",
     "aria-valuemax": `${last.position}`,
+    "aria-valuenow": `${last.position}`,
   });
   const reading = el("p.reading.muted");
   let at = points.length - 1;
