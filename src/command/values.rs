@@ -169,12 +169,12 @@ fn codes() -> Vec<&'static str> {
 }
 
 /// A rule's code or name, or the beginning of codes.
-pub(crate) fn selector(text: &str) -> Result<Selector, String> {
+pub(super) fn selector(text: &str) -> Result<Selector, String> {
     Selector::parse(text).map_err(|error| with_hint(&error))
 }
 
 /// Like [`selector`], but only for rules that can be changed.
-pub(crate) fn changeable(text: &str) -> Result<Selector, String> {
+pub(super) fn changeable(text: &str) -> Result<Selector, String> {
     Selector::parse_changeable(text).map_err(|error| with_hint(&error))
 }
 

@@ -10,7 +10,7 @@ use crate::plan::{IfFixed, Shortage, Summary};
 use crate::rules::Profile;
 
 /// The version of the formats. The major version changes when a field is removed or changes its meaning.
-pub(crate) const FORMAT_VERSION: &str = "1.0";
+pub(super) const FORMAT_VERSION: &str = "1.0";
 
 #[derive(Serialize)]
 pub(super) struct AssetRecord<'a> {

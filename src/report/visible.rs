@@ -15,7 +15,7 @@ pub struct Visible<W> {
 
 impl<W: Write> Visible<W> {
     /// For JSON.
-    pub(crate) fn json(out: W) -> Self {
+    pub(super) fn json(out: W) -> Self {
         Self { out, json: true, cut: Vec::new() }
     }
 
