@@ -124,6 +124,9 @@ impl<T: Into<u64>> From<Option<T>> for Cell {
 /// One name of the comparison: names of fields and their values, always the same ones in the same order.
 pub type Record = Vec<(&'static str, Cell)>;
 
+/// What is counted, its count, and what that means.
+pub(super) type TableRow = (String, u64, String);
+
 /// The result of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comparison {
@@ -138,7 +141,7 @@ pub struct Comparison {
     /// What the differences have in common.
     pub patterns: Vec<Pattern>,
     /// Counts by rule or by the platform's code, under a title and with what each line means.
-    pub tables: Vec<(&'static str, Vec<(String, u64, String)>)>,
+    pub tables: Vec<(&'static str, Vec<TableRow>)>,
     /// What limits the result.
     pub notes: Vec<String>,
     /// The result in one sentence.

@@ -242,9 +242,12 @@ fn level(severity: Severity) -> &'static str {
 /// The results, worst first, each of a folder of a source. `None` stands for the folders beyond the limits.
 #[derive(Default)]
 struct FolderFindings {
-    by_folder: BTreeMap<(Reverse<Severity>, Code, Option<(usize, String)>), FoundAssets>,
+    by_folder: BTreeMap<ResultKey, FoundAssets>,
     location_bytes: usize,
 }
+
+/// What a result is about: a severity, a rule, and a folder of a source.
+type ResultKey = (Reverse<Severity>, Code, Option<(usize, String)>);
 
 struct FoundAssets {
     count: u64,

@@ -20,7 +20,10 @@ const PARTS: &[(&str, &[&str])] = &[
     ("commit", &["files", "ledger", "model", "plan_file", "rules"]),
     ("run", &["examine", "model", "plan", "plan_file", "probe", "rules", "source"]),
     ("matching", &["files", "model", "plan", "rules"]),
-    ("report", &["commit", "files", "ledger", "matching", "model", "plan", "plan_file", "rules", "run"]),
+    (
+        "report",
+        &["commit", "files", "ledger", "matching", "model", "plan", "plan_file", "probe", "rules", "run"],
+    ),
     ("connections", &["files", "model", "rules", "source"]),
     ("loopback", &["model"]),
     (

@@ -179,7 +179,7 @@ impl SavedContainer {
                 let mut reader = PlanReader::open(path)?;
                 let plan = reader.plan().clone();
                 let mut folders = Folders::new(number, &plan.header.origin.prefix);
-                (&mut reader).try_for_each(|asset| folders.settled(&asset?))?;
+                reader.try_for_each(|asset| folders.settled(&asset?))?;
                 if within.is_none() {
                     worst_of_all.merge(worst(folders));
                 }

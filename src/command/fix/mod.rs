@@ -299,7 +299,7 @@ impl Judged {
 
     /// The asset as these rules judge it: what a plan says about it decides nothing but what it costs.
     fn rejudged(&self, asset: Asset) -> Asset {
-        let (blob, synced, reads) = (asset.blob.clone(), asset.synced.clone(), asset.reads);
+        let (blob, synced, reads) = (asset.blob.clone(), asset.synced, asset.reads);
         match from_earlier(&blob, asset.clone(), &self.header.profile) {
             Some(judged) => Asset { synced, reads, ..judged },
             None => asset,

@@ -87,7 +87,10 @@ mod tests {
     use super::*;
     use crate::matching::input;
 
-    fn read_text(path: &str, text: &str) -> Result<Vec<(String, bool, u64, Option<u64>)>, Fault> {
+    /// The name, whether it is a stem, the count and the line.
+    type Found = (String, bool, u64, Option<u64>);
+
+    fn read_text(path: &str, text: &str) -> Result<Vec<Found>, Fault> {
         let mut taken = Vec::new();
         let text = std::io::Cursor::new(text.to_owned().into_bytes());
         read(Path::new(path), input::start(Box::new(text))?, &mut |found| {

@@ -247,11 +247,10 @@ impl<'de> DeserializeSeed<'de> for Frames {
 mod tests {
     use super::*;
 
-    fn read_text(
-        name: &str,
-        text: &str,
-        column: Option<&str>,
-    ) -> Result<Vec<(String, Option<String>, Option<u64>)>, Fault> {
+    /// The name, the error and the frames.
+    type Found = (String, Option<String>, Option<u64>);
+
+    fn read_text(name: &str, text: &str, column: Option<&str>) -> Result<Vec<Found>, Fault> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(name);
         std::fs::write(&path, text).expect("it is written");

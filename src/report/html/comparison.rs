@@ -48,7 +48,7 @@ pub(in crate::report) fn write(
             "<tr><td>{label}</td><td class=\"count\">{amount}</td><td class=\"muted\">{note}</td></tr>"
         )?;
     }
-    write!(out, "</tbody></table></div>\n")?;
+    writeln!(out, "</tbody></table></div>")?;
     for note in &comparison.notes {
         writeln!(out, "<p class=\"note\">{}</p>", text(note))?;
     }
@@ -97,7 +97,7 @@ fn names(out: &mut impl Write, group: &Group) -> io::Result<()> {
         let (name, message) = (escaped(&shown(&example.name)), escaped(&shown(&example.message)));
         writeln!(out, "<tr><td class=\"mono\"><bdi>{name}</bdi></td><td><bdi>{message}</bdi></td></tr>")?;
     }
-    write!(out, "</tbody></table></div>\n")?;
+    writeln!(out, "</tbody></table></div>")?;
     let more = group.count.saturating_sub(group.examples.len() as u64);
     if more > 0 {
         writeln!(out, "<p class=\"muted\">And {} more, which --format csv and json have.</p>", number(more))?;
