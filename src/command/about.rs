@@ -121,7 +121,9 @@ pub(super) fn man(args: &ManArgs, presync: Command) -> Result<Exit> {
     let mut page = Vec::new();
     // Writing to memory does not fail.
     let _ = Man::new(command.clone()).source(PRESYNC).render(&mut page);
-    print(&page)
+    // What follows the options is laid out already: examples, variables and exit codes.
+    let page = String::from_utf8_lossy(&page).replacen(".SH EXTRA\n", ".SH NOTES\n.nf\n", 1);
+    print(page.as_bytes())
 }
 
 /// The subcommand whose name is most like this one, if one is.

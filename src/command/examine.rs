@@ -76,8 +76,11 @@ impl Sink for Planned {
     }
 }
 
-/// Examines one blob, up to what is to be judged. `seen` is given each range that is read and its bytes, and returns those
-/// to examine.
+/// The bytes of a range, or why they could not be read.
+pub(super) type Answer = std::result::Result<Bytes, ReadError>;
+
+/// Examines one blob, up to what is to be judged. `seen` is given each range that is asked for and the answer, and returns
+/// the one to examine.
 ///
 /// # Errors
 /// Returns an error if no blob of the source can be read.
@@ -85,7 +88,7 @@ pub(super) async fn examined(
     source: &AnySource,
     blob: Blob,
     want: Want,
-    mut seen: impl FnMut(ByteRange, Bytes) -> Bytes,
+    mut seen: impl FnMut(ByteRange, Answer) -> Answer,
 ) -> Result<(Examination, Content)> {
     let (mut examination, mut next) = Examination::begin(blob, want, None);
     loop {
@@ -93,7 +96,7 @@ pub(super) async fn examined(
             Next::Read(range) => {
                 let (blob, reads) = examination.blob_and_reads();
                 let answer = source.read(blob, range, reads).await;
-                examination.bytes(answer.map(|bytes| seen(range, bytes)))?
+                examination.bytes(seen(range, answer))?
             }
             Next::Find => {
                 // A SAS for one blob may not list.

@@ -121,9 +121,9 @@ async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Ex
     let want = wanted(Want { outline: true, ..Want::default() }, profile);
     let mut ranges = Vec::new();
     let blob = find(source, name).await?;
-    let (examination, content) = examined(source, blob, want, |range, bytes| {
+    let (examination, content) = examined(source, blob, want, |range, answer| {
         ranges.push(range);
-        bytes
+        answer
     })
     .await?;
     let (mut outline, mut tags) = (Vec::new(), Vec::new());

@@ -157,7 +157,7 @@ impl Resolved {
 /// is.
 fn check_folder(location: &Location, account: Option<&str>) -> Result<()> {
     let Location::Folder(path) = location else { return Ok(()) };
-    let Some(name) = path.to_str().filter(|_| !path.exists()) else { return Ok(()) };
+    let Some(name) = path.to_str().filter(|_| path.is_relative() && !path.exists()) else { return Ok(()) };
     if let Some(account) = account {
         let hint = format!("for a container of the account '{account}', write az://{name}");
         let error = Error::new(format!("there is no folder '{name}'")).with_hint(hint);

@@ -6,10 +6,12 @@ use serde::Serialize;
 
 use super::TextOrJson;
 use super::figures::{Benchmark, Bound, Estimate, Floor, Measured, Stages, Work, fastest};
-use super::layout::{MAX_WIDTH, bytes, counted, cut, number, shown};
+use super::layout::{bytes, counted, cut, number, shown};
 use super::record::{FORMAT_VERSION, ToolRecord};
 use super::style::{BOLD, DIM, GOOD, UNKNOWN};
 
+/// The maximum width of the tables.
+const WIDTH: usize = 100;
 /// The width of the longest bar, in columns.
 const BAR: usize = 24;
 
@@ -20,7 +22,7 @@ const BAR: usize = 24;
 pub fn write(format: TextOrJson, benchmark: &Benchmark, out: impl Write, width: usize) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     match format {
-        TextOrJson::Text => text(&mut out, benchmark, width.min(MAX_WIDTH))?,
+        TextOrJson::Text => text(&mut out, benchmark, width.min(WIDTH))?,
         TextOrJson::Json => {
             let document =
                 BenchDocument { format_version: FORMAT_VERSION, tool: ToolRecord::this(), benchmark };

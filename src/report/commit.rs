@@ -51,7 +51,7 @@ pub fn record(commit: &Commit, written: &Written) -> io::Result<Vec<u8>> {
 
 fn text(out: &mut impl Write, commit: &Commit, outcome: &CommitOutcome, width: usize) -> io::Result<()> {
     let plan = &commit.plan;
-    layout::heading(out, "commit", &plan.header, width)?;
+    layout::heading(out, "commit", &plan.header)?;
     let path = cut(&shown(&commit.plan_path.to_string_lossy()), width - 14);
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {path}", "plan")?;
     // Never cut, because users pass it to presync quota release.

@@ -258,7 +258,7 @@ fn style(tone: Tone) -> anstyle::Style {
 }
 
 fn text(out: &mut Out, header: &RunHeader, comparison: &Comparison, width: usize) -> io::Result<()> {
-    layout::heading(out, comparison.command, header, width)?;
+    layout::heading(out, comparison.command, header)?;
     for (place, file) in comparison.files.iter().enumerate() {
         let label = if place == 0 { "compared" } else { "" };
         writeln!(out, "  {DIM}{label:<10}{DIM:#}  {}", shown(file))?;

@@ -370,7 +370,7 @@ fn text(
     way: &Way,
     width: usize,
 ) -> io::Result<()> {
-    layout::heading(out, "fix", header, width)?;
+    layout::heading(out, "fix", header)?;
     let is_container = header.origin.container.is_some();
     let what = |effort: &Effort| match (effort, is_container) {
         (Effort::Rename, _) => ("renamed", "the content stays as it is"),

@@ -36,12 +36,7 @@ pub(super) fn notes(summary: &Summary) -> impl Iterator<Item = String> {
 }
 
 /// Writes the heading: the command, the source and the rules.
-pub(super) fn heading(
-    out: &mut impl Write,
-    command: &str,
-    header: &RunHeader,
-    width: usize,
-) -> io::Result<()> {
+pub(super) fn heading(out: &mut impl Write, command: &str, header: &RunHeader) -> io::Result<()> {
     let origin = &header.origin;
     let provider = match &*origin.provider {
         "azure" => "Azure Blob Storage",
@@ -77,7 +72,8 @@ pub(super) fn heading(
         let things = counted(assumed, "thing", "things");
         let profile = quoted(&header.profile_from);
         let text = format!("{things} that the platform does not document: presync rule --profile {profile}");
-        wrapped(out, "assumed", &text, width)?;
+        // Not broken, because users copy the command.
+        writeln!(out, "  {DIM}{:<10}{DIM:#}  {}", "assumed", shown(&text))?;
     }
     writeln!(out)
 }

@@ -36,7 +36,7 @@ pub fn write(
 }
 
 fn text(out: &mut impl Write, header: &RunHeader, preview: &Preview, width: usize) -> io::Result<()> {
-    layout::heading(out, "preview", header, width)?;
+    layout::heading(out, "preview", header)?;
     totals(out, header, preview)?;
     let extensions = preview.extensions().into_iter();
     let mut rows: Vec<_> = extensions.map(|(name, sum)| (dotted(name), sum)).collect();

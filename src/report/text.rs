@@ -55,7 +55,7 @@ impl Sink for TextReport {
 
     fn finish(mut self: Box<Self>, summary: &Summary, _elapsed: Duration) -> Result<()> {
         written(|| {
-            layout::heading(&mut self.out, "dry-run", &self.header, self.width)?;
+            layout::heading(&mut self.out, "dry-run", &self.header)?;
             self.incomplete(summary)?;
             self.totals(summary)?;
             if let Some(changes) = &summary.changes {

@@ -307,7 +307,7 @@ fn what_cannot_be_connected_is_said() {
         &["https://cdn.example.org/cam"],
         &[SOURCE, "--origin", "https://nexus.datature.io/"],
         &[SOURCE, "--app-id", "a\nb"],
-        &[SOURCE, "--write", "my cams"],
+        &[SOURCE, "--write", "my/cams"],
     ] {
         let ran = connect(args).run();
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{args:?}");

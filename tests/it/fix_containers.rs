@@ -120,6 +120,8 @@ fn every_credential_authorizes_the_copy_too() {
     assert_eq!(differing(&before[BRAND], http.get("fix-sas", BRAND).body()), 4);
     let readable = http.sas("fix-sas", "rl", Timestamp::now() + 1.hour());
     http.put("fix-sas", BRAND, before[BRAND].clone());
+    let backup = tempfile::tempdir().expect("a folder");
+    let args = ["--apply", "--format", "jsonl", "--backup", backup.path().to_str().expect("UTF-8")];
     let ran = fix(http.container_url("fix-sas")).env("AZURE_STORAGE_SAS_TOKEN", readable).args(args).run();
     assert!(
         ran.code == 2 && ran.stderr.contains("Storage Blob Data Contributor"),
@@ -245,7 +247,7 @@ fn the_doctor_writes_reads_and_deletes_a_small_blob() {
 #[test]
 fn a_run_over_a_container_that_is_killed_leaves_every_blob_whole() {
     let azurite = Azurite::http();
-    let names = ["cam1/0003.jpg", PHOTO, "drone/mosaic.png", BRAND, "phones/IMG_1004.heic"];
+    let names = ["cam2/0102.jpg", PHOTO, "drone/mosaic-rotated.png", BRAND, "phones/IMG_1007.webp"];
     let before = container(azurite, "fix-kill-clean", &names);
     let args = |folder: &Path| {
         ["--apply", "--quiet", "--backup", folder.to_str().expect("UTF-8")].map(str::to_owned)

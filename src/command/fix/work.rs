@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::container::ContainerPlace;
 use super::place::{FolderPlace, Put};
 use super::tools;
-use crate::command::examine::examined;
+use crate::command::examine::{Answer, examined};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, Blob, BlobName, ByteRange, Code, Facts, FourCc, Kind, ReadError, Reads, Verdict};
 use crate::probe::Want;
@@ -256,10 +256,11 @@ impl Fixer {
         &self,
         source: &AnySource,
         blob: Blob,
-        edit: impl FnMut(ByteRange, Bytes) -> Bytes,
+        mut edit: impl FnMut(ByteRange, Bytes) -> Bytes,
     ) -> std::result::Result<Asset, Left> {
         let want = Want { dimensions: true, ..Want::default() };
-        let (examination, content) = examined(source, blob, want, edit).await.map_err(Left::Broken)?;
+        let seen = |range, answer: Answer| answer.map(|bytes| edit(range, bytes));
+        let (examination, content) = examined(source, blob, want, seen).await.map_err(Left::Broken)?;
         Ok(examination.judge(content, &self.profile))
     }
 

@@ -71,6 +71,9 @@ fn timeless(mut document: Value) -> Value {
     if let Some(totals) = document.get_mut("totals").filter(|totals| totals.is_object()) {
         totals["elapsed_s"] = Value::Null;
     }
+    for time in ["started", "ended"] {
+        document.as_object_mut().and_then(|document| document.remove(time));
+    }
     if let Some(containers) = document.get_mut("containers").and_then(Value::as_array_mut) {
         containers.iter_mut().for_each(|container| *container = timeless(container.take()));
     }

@@ -80,6 +80,11 @@ impl Ran {
     }
 }
 
+/// JSON lines without the last one, which says when the run was.
+pub fn without_summary(lines: &str) -> &str {
+    lines.trim_end().rsplit_once('\n').map_or("", |(assets, _)| assets)
+}
+
 /// Runs a command, and also returns the most memory that it held, in KiB.
 pub fn measured(mut command: Command) -> (Ran, u64) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");

@@ -56,11 +56,6 @@ pub fn module<'a>(args: impl IntoIterator<Item = &'a str>, env: &[(&str, &str)])
     run(Command::new(&ENGINES.0).arg("-m").args(args).envs(env.iter().copied()).current_dir(root()));
 }
 
-/// The wheel.
-pub fn wheel() -> &'static Path {
-    &ENGINES.1
-}
-
 /// Runs a script of `tests/it/wheel`, which must succeed, in the environment with the engines. Returns the JSON it
 /// prints.
 pub fn with_engines<A: AsRef<OsStr>>(
