@@ -179,9 +179,9 @@ fn service(video: Vec<u8>, is_keyed: bool) -> StandIn {
         let etag = "etag: \"0x1\"".to_owned();
         match request.line.split(' ').next() {
             Some("HEAD") => {
-                let fields =
-                    ["x-ms-blob-type: BlockBlob", "x-ms-encryption-key-sha256: x"].map(str::to_owned);
-                Answer("200 OK", [&[etag], &fields[..]].concat(), Vec::new())
+                let mut fields = vec![etag, "x-ms-blob-type: BlockBlob".to_owned()];
+                fields.extend(is_keyed.then(|| "x-ms-encryption-key-sha256: x".to_owned()));
+                Answer("200 OK", fields, Vec::new())
             }
             Some("GET") => {
                 let range = header(request, "range: bytes=").expect("a range");
