@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::azurite::{ACCOUNT, Azurite, KEY};
-use crate::support::presync::{Presync, Ran, demo};
+use crate::support::presync::{Presync, Ran, demo, timeless};
 
 const CONTAINER: &str = "connections";
 
@@ -45,11 +45,8 @@ fn run(folder: impl AsRef<Path>, args: &[&str]) -> Ran {
 
 fn json(folder: impl AsRef<Path>, args: &[&str]) -> Value {
     let args = [&["dry-run", "--format", "json"], args].concat();
-    let mut document = run(folder, &args).json();
-    document["totals"]["elapsed_s"] = Value::Null;
-    for field in ["connection", "started", "ended"] {
-        document[field] = Value::Null;
-    }
+    let mut document = timeless(run(folder, &args).json());
+    document["connection"] = Value::Null;
     document
 }
 

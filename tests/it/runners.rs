@@ -6,9 +6,8 @@
 use std::fs;
 
 use presync::loopback::{Blob, Config, Content, Handle, Server};
-use serde_json::Value;
 
-use crate::support::presync::{Presync, Ran, demo, root};
+use crate::support::presync::{Presync, Ran, demo, root, timeless};
 
 /// Names that are commands, also after a line break, white space, and as halves of one.
 const HOSTILE: [&str; 14] = [
@@ -124,7 +123,7 @@ fn presync(args: &[&str], variable: Option<(&str, &str)>) -> Ran {
 fn no_name_is_a_command_in_any_format() {
     let server = serve();
     let source = format!("{}/media", server.url());
-    let formats = ["text", "json", "jsonl", "csv", "junit", "sarif", "github", "html"];
+    let formats = ["text", "json", "jsonl", "csv", "junit", "sarif", "github", "markdown", "html"];
     let runs = formats.map(|format| vec!["dry-run", &source, "--auth", "anonymous", "--format", format]);
     let previews =
         ["text", "json"].map(|format| vec!["preview", &source, "--auth", "anonymous", "--format", format]);
@@ -150,14 +149,6 @@ fn no_name_is_a_command_in_any_format() {
             }
         }
     }
-}
-
-/// A document without what differs from run to run.
-fn timeless(mut document: Value) -> Value {
-    if let Some(totals) = document["totals"].as_object_mut() {
-        totals.remove("elapsed_s");
-    }
-    document
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::path::Path;
 use presync::loopback::{Attempts, Config, Content, Fault, Fleet, Handle, Kind, On, Rule, Server, Shape};
 use serde_json::{Value, json};
 
-use crate::support::presync::Presync;
+use crate::support::presync::{Presync, timeless};
 use crate::support::python::python;
 
 /// So many containers of so many blobs, on pages of seven; the account has a system container too.
@@ -64,20 +64,6 @@ fn states(document: &Value) -> BTreeMap<&str, usize> {
         *states.entry(container["state"].as_str().expect("a state")).or_default() += 1;
     }
     states
-}
-
-/// A document or a part of it without what depends on the clock.
-fn timeless(mut document: Value) -> Value {
-    if let Some(totals) = document.get_mut("totals").filter(|totals| totals.is_object()) {
-        totals["elapsed_s"] = Value::Null;
-    }
-    for time in ["started", "ended"] {
-        document.as_object_mut().and_then(|document| document.remove(time));
-    }
-    if let Some(containers) = document.get_mut("containers").and_then(Value::as_array_mut) {
-        containers.iter_mut().for_each(|container| *container = timeless(container.take()));
-    }
-    document
 }
 
 #[test]

@@ -80,6 +80,20 @@ impl Ran {
     }
 }
 
+/// A report, and those of an audit's containers, without what differs from run to run.
+pub fn timeless(mut document: Value) -> Value {
+    for time in ["started", "ended"] {
+        document.as_object_mut().and_then(|document| document.remove(time));
+    }
+    if let Some(totals) = document.get_mut("totals").and_then(Value::as_object_mut) {
+        totals.remove("elapsed_s");
+    }
+    if let Some(containers) = document.get_mut("containers").and_then(Value::as_array_mut) {
+        containers.iter_mut().for_each(|container| *container = timeless(container.take()));
+    }
+    document
+}
+
 /// JSON lines without the last one, which says when the run was.
 pub fn without_summary(lines: &str) -> &str {
     lines.trim_end().rsplit_once('\n').map_or("", |(assets, _)| assets)
