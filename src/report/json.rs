@@ -12,6 +12,7 @@ use super::changes::ChangesRecord;
 use super::containers;
 use super::record::{
     AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, SyncedRecord, ToolRecord, TotalsRecord,
+    profile_hash,
 };
 use super::{Out, Visible, layout, written};
 use crate::files::temporary;
@@ -140,7 +141,7 @@ pub(super) fn write_summary(
         connection: header.connection.as_deref(),
         filter: &header.filter,
         profile: &header.profile.name,
-        profile_sha256: header.profile.hash(),
+        profile_sha256: profile_hash(&header.profile),
         started: header.begun,
         ended: layout::ended(header, elapsed),
         assumptions: &header.profile.assumptions,

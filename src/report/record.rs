@@ -1,6 +1,7 @@
 //! The records in machine-readable reports. Scripts rely on their names and order.
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::model::{
     Admit, Asset, BlobName, Code, Cost, Finding, Gauge, Kind, Mirror, Orientation, Origin, PeriodKind, Quota,
@@ -407,4 +408,11 @@ impl TotalsRecord {
             elapsed_s,
         }
     }
+}
+
+/// SHA-256 of all rules of a profile, with the user's changes, in hexadecimal digits: runs with the same one judge alike.
+pub(super) fn profile_hash(profile: &Profile) -> String {
+    // Data without maps of other keys than text has its JSON.
+    let rules = serde_json::to_vec(profile).unwrap_or_default();
+    Sha256::digest(rules).iter().map(|byte| format!("{byte:02x}")).collect()
 }

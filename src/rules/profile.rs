@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::files::regular;
 use crate::model::error::{Cause, Error, Result, reason};
@@ -173,13 +172,6 @@ fn mp4_family() -> Vec<String> {
 }
 
 impl Profile {
-    /// SHA-256 of all rules, with the user's changes, in hexadecimal digits: runs with the same one judge alike.
-    pub fn hash(&self) -> String {
-        // Data without maps of other keys than text has its JSON.
-        let rules = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(rules).iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
     /// Whether images and frames use one quota.
     pub fn is_shared(&self) -> bool {
         self.quota.shared || self.images.unit == self.videos.unit

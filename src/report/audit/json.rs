@@ -12,7 +12,9 @@ use crate::plan::{Folder, FolderSum};
 use crate::report::changes::{ChangesRecord, FindingChangesRecord};
 use crate::report::json::CodeCounts;
 use crate::report::layout;
-use crate::report::record::{FORMAT_VERSION, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord};
+use crate::report::record::{
+    FORMAT_VERSION, QuotaRecord, SourceRecord, ToolRecord, TotalsRecord, profile_hash,
+};
 
 #[derive(Serialize)]
 struct AuditDocument<'a> {
@@ -184,7 +186,7 @@ impl<'a> ContainerRecord<'a> {
             name: &container.name,
             source: SourceRecord::new(&container.origin),
             profile: &container.profile,
-            profile_sha256: header.map(|header| header.profile.hash()),
+            profile_sha256: header.map(|header| profile_hash(&header.profile)),
             started: header.map(|header| header.begun),
             ended: ended(container),
             project: container.project.as_deref(),
