@@ -1,6 +1,6 @@
 //! TIFF and BigTIFF, as files and as the EXIF block of other formats (TIFF 6.0, section 2; Exif 3.0, 4.5).
 
-use super::view::{Parse, View, malformed};
+use super::view::{Parse, Stop, View, malformed};
 use crate::model::{ByteRange, Facts, Format, Orientation};
 
 pub(super) const ORIENTATION: u16 = 0x0112;
@@ -33,7 +33,7 @@ pub(super) fn read(view: View<'_>, facts: &mut Facts) -> Parse<()> {
         SUB_IFDS,
         DNG_VERSION,
     ])?;
-    if block.is_raw(marks) {
+    if block.is_raw(marks)? {
         facts.format = Format::Raw;
         return Ok(());
     }
@@ -196,7 +196,7 @@ impl<'a> Block<'a> {
         let Some(entry) = entry else { return Ok(Orientation::Absent) };
         let fault = |fault| malformed("orientation tag", entry.at, fault);
         if entry.field_type == ASCII {
-            return self.ascii(entry).map(Orientation::Value).ok_or(fault("is text"));
+            return self.ascii(entry)?.map(Orientation::Value).ok_or(fault("is text"));
         }
         if entry.count != 1 {
             return Err(fault("does not hold exactly one value"));
@@ -210,11 +210,14 @@ impl<'a> Block<'a> {
     /// Returns whether a file with these entries in IFD0 is raw: it is marked as such (DNG 1.7, "DNGVersion"), its
     /// samples are raw sensor data, or IFD0 is a thumbnail and the picture is in a sub-directory, which images for
     /// viewing never do.
-    fn is_raw(&self, [kind, photometric, below, dng]: [Option<Entry>; 4]) -> bool {
-        let value = |entry: Option<Entry>| entry.and_then(|entry| self.integer(entry).ok().flatten());
-        let is_thumbnail = value(kind).is_some_and(|kind| kind & 1 == 1);
-        let is_sensor = matches!(value(photometric), Some(COLOR_FILTER_ARRAY | LINEAR_RAW));
-        dng.is_some() || is_sensor || (is_thumbnail && below.is_some())
+    fn is_raw(&self, [kind, photometric, below, dng]: [Option<Entry>; 4]) -> Parse<bool> {
+        let value = |entry: Option<Entry>| match entry.map_or(Ok(None), |entry| self.integer(entry)) {
+            Err(Stop::Malformed(_)) => Ok(None),
+            value => value,
+        };
+        let is_thumbnail = value(kind)?.is_some_and(|kind| kind & 1 == 1);
+        let is_sensor = matches!(value(photometric)?, Some(COLOR_FILTER_ARRAY | LINEAR_RAW));
+        Ok(dng.is_some() || is_sensor || (is_thumbnail && below.is_some()))
     }
 
     /// Returns a width or height; `None` if the entry is unusual.
@@ -249,11 +252,11 @@ impl<'a> Block<'a> {
     }
 
     /// Reads a number written as text inside the entry.
-    fn ascii(&self, entry: Entry) -> Option<i64> {
+    fn ascii(&self, entry: Entry) -> Parse<Option<i64>> {
         let room = if self.wide { 8 } else { 4 };
-        let len = entry.count.min(room);
-        let text = self.view.bytes(entry.value, len, self.part).ok()?;
-        std::str::from_utf8(text).ok()?.trim_end_matches('\0').trim().parse().ok()
+        let text = self.view.bytes(entry.value, entry.count.min(room), self.part)?;
+        let text = std::str::from_utf8(text).unwrap_or_default();
+        Ok(text.trim_end_matches('\0').trim().parse().ok())
     }
 
     fn short(&self, at: u64) -> Parse<u16> {
@@ -315,6 +318,22 @@ mod tests {
         }
         assert_eq!(orientation(&block(9, 1, [0xFF; 4])), Ok(Orientation::Value(-1)));
         assert_eq!(orientation(&block(2, 2, *b"6\0\0\0")), Ok(Orientation::Value(6)));
+    }
+
+    #[test]
+    fn what_is_not_known_yet_is_asked_for() {
+        for (field_type, count, value) in [(2, 2, *b"6\0\0\0"), (3, 1, [6, 0, 0, 0]), (4, 1, [6, 0, 0, 0])] {
+            let block = block(field_type, count, value);
+            for known in 1..block.len() {
+                let mut store = Store::new(block.len() as u64);
+                store.insert(0, Bytes::from(block[..known].to_vec()));
+                let answer = exif_orientation(store.view(), 0, block.len() as u64);
+                assert!(
+                    matches!(answer, Err(Stop::Need { .. }) | Ok(Orientation::Value(6))),
+                    "type {field_type}, {known} bytes: {answer:?}"
+                );
+            }
+        }
     }
 
     #[test]
