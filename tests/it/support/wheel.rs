@@ -53,7 +53,13 @@ static ENGINES: LazyLock<(PathBuf, PathBuf)> = LazyLock::new(|| {
 /// Runs a module of the environment with the engines, such as a type checker, from the root of the project. It must
 /// succeed.
 pub fn module<'a>(args: impl IntoIterator<Item = &'a str>, env: &[(&str, &str)]) {
-    run(Command::new(&ENGINES.0).arg("-m").args(args).envs(env.iter().copied()).current_dir(root()));
+    // Pyright finds packages beside the first Python in PATH.
+    let bin = ENGINES.0.parent().expect("a folder");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([bin.to_owned()].into_iter().chain(std::env::split_paths(&path)));
+    let mut command = Command::new(&ENGINES.0);
+    command.env("PATH", path.expect("a path")).arg("-m").args(args).envs(env.iter().copied());
+    run(command.current_dir(root()));
 }
 
 /// Runs a script of `tests/it/wheel`, which must succeed, in the environment with the engines. Returns the JSON it
