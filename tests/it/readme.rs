@@ -113,7 +113,9 @@ pub fn commands() -> BTreeMap<String, BTreeSet<String>> {
         unread.extend(
             names.filter(|name| *name != "help").map(|name| format!("{command} {name}").trim().to_owned()),
         );
-        let lines = help.lines().map(str::trim).filter(|line| line.starts_with('-'));
+        // Descriptions are indented further.
+        let lines = help.lines().filter(|line| !line.starts_with("       ")).map(str::trim);
+        let lines = lines.filter(|line| line.starts_with('-'));
         // A short name may come first, as in `-o, --output`.
         let options = lines.flat_map(|line| line.split_whitespace().take(2)).filter_map(option);
         commands.insert(command, options.map(str::to_owned).collect());
