@@ -28,6 +28,8 @@ pub(super) struct PageData<'a> {
     about: Vec<(&'static str, String)>,
     /// Caveats about the numbers.
     notes: Vec<String>,
+    /// What the rules assume about the platform.
+    assumptions: Vec<String>,
     /// What would be needed if everything that can be fixed were fixed; empty if nothing can be.
     if_fixed: String,
     /// What to do next: labels and texts.
@@ -116,7 +118,8 @@ impl<'a> PageData<'a> {
             verdict: verdict(summary).1,
             tool: ToolRecord::this(),
             about: about(header, elapsed),
-            notes: notes(header, summary),
+            notes: notes(summary),
+            assumptions: header.profile.assumptions.iter().map(|text| shown(text)).collect(),
             if_fixed: if_fixed(header, summary).map(|text| shown(&text)).unwrap_or_default(),
             next: next_steps(header, summary)
                 .into_iter()
@@ -165,14 +168,13 @@ fn ran(header: &RunHeader, elapsed: Duration) -> String {
     format!("{begun}, for {:.1} s", elapsed.as_secs_f64())
 }
 
-fn notes(header: &RunHeader, summary: &Summary) -> Vec<String> {
+fn notes(summary: &Summary) -> Vec<String> {
     let incomplete = summary.incomplete.as_ref().map(|why| {
         let listed = number(summary.totals.listed);
         format!("Incomplete: {}. Only the first {listed} entries were judged.", shown(why))
     });
-    let assumptions = header.profile.assumptions.iter().map(|text| format!("Assumed: {}", shown(text)));
     let since = changes::lines(summary).into_iter().map(|line| shown(&line));
-    incomplete.into_iter().chain(layout::notes(summary)).chain(since).chain(assumptions).collect()
+    incomplete.into_iter().chain(layout::notes(summary)).chain(since).collect()
 }
 
 fn quota<'a>(header: &RunHeader, summary: &Summary, curve: &'a QuotaCurve) -> QuotaData<'a> {

@@ -125,6 +125,12 @@ byId("verdict").textContent = data.verdict;
 byId("if-fixed").textContent = data.if_fixed;
 byId("next").append(...data.next.flatMap(([label, text]) => [el("dt", label), el("dd", text)]));
 byId("notes").append(...data.notes.map((note) => el("p.note", note)));
+if (data.assumptions.length > 0) {
+  const title = `Assumed: ${counted(data.assumptions.length, "thing", "things")} that the platform does not document`;
+  byId("notes").append(
+    el("details.note", el("summary", title), el("ul", data.assumptions.map((text) => el("li", text)))),
+  );
+}
 byId("verdict-bar").replaceWith(
   stack(counts, Math.max(totals.listed, 1), "div.stack.tall", {
     id: "verdict-bar",
