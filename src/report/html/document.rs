@@ -151,11 +151,13 @@ impl<'a> PageData<'a> {
 fn about(header: &RunHeader, elapsed: Duration) -> Vec<(&'static str, String)> {
     let (origin, profile) = (&header.origin, &header.profile);
     let rows = [
+        ("Connection", header.connection.as_ref().map(|name| format!("@{name}"))),
         ("Account", origin.account.clone()),
         ("Container", origin.container.clone()),
         ("Prefix", Some(origin.prefix.clone()).filter(|prefix| !prefix.is_empty())),
         ("Credential", origin.credential.clone()),
         ("Rules", Some(format!("{} ({})", profile.name, profile.title))),
+        ("Names", Some(header.filter.to_string()).filter(|filter| !filter.is_empty())),
         ("Changed rules", Some(profile.overrides.to_string()).filter(|rules| !rules.is_empty())),
         ("Run", Some(ran(header, elapsed))),
     ];
