@@ -11,7 +11,7 @@ use crate::model::error::Result;
 use crate::model::{Asset, Verdict};
 use crate::plan::RunHeader;
 
-/// The most assets of one basename that are told apart: nobody reads more, and each is compared.
+/// The most assets listed for one basename: each is compared, and a longer list would not be read.
 pub(super) const MAX_ALIKE: usize = 1_000;
 /// The most folders of a path that are left out at its beginning to find an asset: those that a blob name can have.
 const MAX_FOLDERS: usize = 254;

@@ -137,7 +137,7 @@ impl Elsewhere {
     /// Resolves `--to`; `None` without it.
     ///
     /// # Errors
-    /// Returns an error if it is no place that blobs can be written to, or the source itself.
+    /// Returns an error if blobs cannot be written there, or if it is the source itself.
     fn of(
         args: &FixArgs,
         judged: &Judged,

@@ -28,7 +28,7 @@ pub(super) fn read(file: Input, take: Taker<'_>) -> Result<(), Fault> {
         match reader.read_event_into(&mut buffer).map_err(|error| wrong(error.to_string()))? {
             Event::Start(element) => {
                 if path.is_empty() && element.name().as_ref() != b"annotation" {
-                    return Err(Fault::foreign("it is no annotation of Pascal VOC"));
+                    return Err(Fault::foreign("it is not a Pascal VOC annotation"));
                 }
                 is_known = true;
                 if path.len() == MAX_DEPTH {

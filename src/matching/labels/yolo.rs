@@ -33,7 +33,7 @@ pub(super) fn read(path: &Path, mut file: Input, take: Taker<'_>) -> Result<(), 
             continue;
         }
         if *is_list.get_or_insert_with(|| image_of(text).is_some()) {
-            let image = image_of(text).ok_or_else(|| Fault::at(line, "it is no path of an image"))?;
+            let image = image_of(text).ok_or_else(|| Fault::at(line, "it is not the path of an image"))?;
             take(Reference { line: Some(line), ..Reference::to(image) });
             continue;
         }

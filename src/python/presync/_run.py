@@ -35,7 +35,7 @@ _GRACE = 1.8
 _PRINT_EVERY = 2.0
 
 _logger = logging.getLogger("presync")
-#: Set by whoever cancels the call, on another thread.
+#: Set on another thread to cancel the call.
 _cancelled: ContextVar[threading.Event | None] = ContextVar("presync_cancelled", default=None)
 
 
