@@ -102,12 +102,18 @@ pub fn from_earlier(blob: &Blob, earlier: Asset, profile: &Profile) -> Option<As
         return Some(again(content));
     }
     let listed = &earlier.blob;
-    let is_same = blob.etag.is_some() && blob.etag == listed.etag && blob.size == listed.size;
+    let is_same = blob.etag.is_some()
+        && (&blob.name, &blob.etag, blob.size) == (&listed.name, &listed.etag, listed.size);
     let was_read = matches!(earlier.skipped, None | Some(Skip::NoMedia))
         && !earlier.findings.iter().any(|finding| {
             matches!(finding.code, Code::Empty | Code::Archived | Code::Unreadable | Code::Changed)
         });
-    (is_same && was_read).then(|| again(Content::Facts(earlier.facts)))
+    (is_same && was_read).then(|| {
+        // Its name and its ETag are the same, so they need not be copied.
+        let (access, declared) = (blob.access.clone(), blob.declared.clone());
+        let same = Blob { last_modified: blob.last_modified, access, declared, ..earlier.blob };
+        judge(same, Content::Facts(earlier.facts), Reads::default(), profile)
+    })
 }
 
 /// What a name promises about the content.
