@@ -179,7 +179,7 @@ mod tests {
         let source = LocalSource::open(folder.path()).expect("it is there").with_names_only();
         let mut blob = list(&source).remove(0);
         let mut file = source.open(&mut blob).expect("it is there");
-        let mut read =
+        let read =
             |file: &mut _, start| source.read(file, &blob, ByteRange::new(start, 2), &mut Reads::default());
         assert_eq!(read(&mut file, 0), Ok(Bytes::from("te")));
         assert_eq!(read(&mut file, 2), Ok(Bytes::from("xt")));
