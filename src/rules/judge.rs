@@ -1,6 +1,6 @@
 //! The findings and verdict of a single asset, independent of quotas and other assets.
 
-use super::fix::{self, Edges};
+use super::fix;
 use super::video::{self, list};
 use super::{Profile, content_type};
 use crate::model::{
@@ -323,7 +323,7 @@ fn judge_image(blob: &Blob, facts: &Facts, profile: &Profile, findings: &mut Vec
                 orientation_text(value),
                 list(rules.orientations.iter().map(i64::to_string)),
             );
-            let fix = fix::orientation(facts.format, value, Edges::default());
+            let fix = fix::orientation_line(facts.format, value);
             findings.push(Finding::new(Code::ExifOrientation, message).with_fix(fix));
         }
         Orientation::NotRead if !broken && profile.needs(Code::ExifOrientation, blob.name.as_str()) => {
