@@ -11,7 +11,7 @@ use url::{Position, Url};
 
 use super::AzureSource;
 use super::failure::Failure;
-use super::http::{Endpoint, Length, MAX_ERROR_BYTES};
+use super::http::{Endpoint, Length, MAX_ERROR_BYTES, Outgoing};
 use super::retry::{Deadline, Failed, with_retries};
 use crate::model::{Check, Outcome};
 
@@ -109,7 +109,7 @@ async fn head(
     let request = endpoint.request(method, &url[Position::BeforePath..Position::AfterQuery]);
     let request = fields(request).body(Bytes::new()).map_err(|_| Failure::unsendable())?;
     let answer = async {
-        let response = endpoint.send(request).await?;
+        let response = endpoint.send(&Outgoing::of(request)?).await?;
         let head = (response.status(), response.fields().to_map());
         // Read to the end, so that the next steps can reuse the connection.
         response.body(Length::First(MAX_ERROR_BYTES)).await?;

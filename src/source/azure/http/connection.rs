@@ -1,24 +1,22 @@
 //! One connection: requests and responses, one after the other (RFC 9112).
 
-use std::io::{self, Write};
+use std::io;
 use std::pin::Pin;
 use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
-use hyper::{Method, Request};
+use hyper::Method;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::descriptors::Descriptor;
 use super::framing::{Framing, Part};
 use super::head::Head;
+use super::request::Outgoing;
 use crate::source::azure::failure::Failure;
 
 /// The most bytes of one read: enough for a response with 16 KiB of content and its head, so that the content arrives in
 /// one piece and need not be assembled.
 pub(super) const READ_BUFFER: usize = 18 << 10;
-
-/// Room for the head of a request.
-const HEAD: usize = 1 << 10;
 
 /// A request's body up to this length is sent together with its head.
 const MAX_JOINED: usize = 16 << 10;
@@ -42,12 +40,12 @@ impl Connection {
         Self { stream, received: BytesMut::new(), _descriptor: descriptor }
     }
 
-    /// Sends a request and waits for the head of the response.
+    /// Sends a request, whose head is `head`, and waits for the head of the response.
     ///
     /// # Errors
     /// Returns an error if the connection breaks, or if what arrives is not a response.
-    pub(super) async fn send(&mut self, request: &Request<Bytes>) -> Result<Head, Failure> {
-        let written = self.write(request).await;
+    pub(super) async fn send(&mut self, head: Vec<u8>, request: &Outgoing) -> Result<Head, Failure> {
+        let written = self.write(head, request.body()).await;
         let head = self.head(request.method()).await;
         match written {
             Ok(()) => head,
@@ -59,13 +57,12 @@ impl Connection {
         }
     }
 
-    async fn write(&mut self, request: &Request<Bytes>) -> io::Result<()> {
-        let (mut text, body) = (encode(request)?, request.body());
+    async fn write(&mut self, mut head: Vec<u8>, body: &Bytes) -> io::Result<()> {
         if body.len() <= MAX_JOINED {
-            text.extend_from_slice(body);
-            self.stream.write_all(&text).await?;
+            head.extend_from_slice(body);
+            self.stream.write_all(&head).await?;
         } else {
-            self.stream.write_all(&text).await?;
+            self.stream.write_all(&head).await?;
             self.stream.write_all(body).await?;
         }
         self.stream.flush().await
@@ -126,28 +123,4 @@ impl Connection {
         })
         .await
     }
-}
-
-/// The head of a request (RFC 9112, 3).
-fn encode(request: &Request<Bytes>) -> io::Result<Vec<u8>> {
-    let mut text = Vec::with_capacity(HEAD);
-    text.extend_from_slice(request.method().as_str().as_bytes());
-    text.push(b' ');
-    match request.uri().authority() {
-        None => text
-            .extend_from_slice(request.uri().path_and_query().map_or("/", |path| path.as_str()).as_bytes()),
-        Some(_) => write!(text, "{}", request.uri())?,
-    }
-    text.extend_from_slice(b" HTTP/1.1\r\n");
-    for (name, value) in request.headers() {
-        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-            text.extend_from_slice(part);
-        }
-    }
-    let has_body = !request.body().is_empty() || matches!(*request.method(), Method::POST | Method::PUT);
-    if has_body && !request.headers().contains_key(hyper::header::CONTENT_LENGTH) {
-        write!(text, "content-length: {}\r\n", request.body().len())?;
-    }
-    text.extend_from_slice(b"\r\n");
-    Ok(text)
 }

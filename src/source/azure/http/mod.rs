@@ -27,6 +27,7 @@ mod framing;
 mod head;
 mod pool;
 mod proxy;
+mod request;
 mod response;
 mod transport;
 
@@ -34,6 +35,7 @@ pub use connect::connector;
 use descriptors::Descriptors;
 pub(super) use endpoint::Endpoint;
 pub(super) use head::Fields;
+pub(super) use request::Outgoing;
 pub(super) use response::{Length, MAX_ERROR_BYTES, Response};
 
 /// The connections to every endpoint used so far, and what is needed to open them. Sends nothing on its own.

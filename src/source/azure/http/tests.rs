@@ -14,6 +14,7 @@ use tokio::runtime::Builder;
 
 use super::connection::Connection;
 use super::descriptors::Descriptors;
+use super::request::Outgoing;
 
 /// The status, the body, and whether another request may follow.
 type Read = Result<(u16, Vec<u8>, bool), String>;
@@ -34,9 +35,12 @@ async fn ours(method: &Method, pieces: Vec<Vec<u8>>) -> Read {
     let (client, server) = duplex(64 << 10);
     let server = tokio::spawn(serve(server, pieces));
     let mut connection = Connection::new(Box::new(client), Arc::new(Descriptors::of_process()).take());
-    let request = Request::builder().method(method).uri("/a").body(Bytes::new()).expect("a request");
+    let request = Outgoing::new(method.clone(), "/a".into(), b"").expect("a request");
     let read = async {
-        let mut head = connection.send(&request).await.map_err(|failure| failure.to_string())?;
+        let mut head = connection
+            .send(request.head(None, None), &request)
+            .await
+            .map_err(|failure| failure.to_string())?;
         let mut body = Vec::new();
         while let Some(part) =
             connection.part(&mut head.framing).await.map_err(|failure| failure.to_string())?

@@ -6,7 +6,7 @@ use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request};
 use hyper::Method;
 use url::Position;
 
-use super::{Client, Length, MAX_ERROR_BYTES};
+use super::{Client, Length, MAX_ERROR_BYTES, Outgoing};
 use crate::source::azure::MAX_PAGE_BYTES;
 use crate::source::azure::failure::Failure;
 
@@ -27,7 +27,7 @@ impl HttpClient for Client {
         let Body::Bytes(body) = request.body() else { return Err(Failure::unsendable().into()) };
         let sent = sent.body(body.clone()).map_err(|_| Failure::unsendable())?;
 
-        let response = endpoint.send(sent).await?;
+        let response = endpoint.send(&Outgoing::of(sent)?).await?;
         let status = response.status();
         let mut headers = Headers::new();
         for (name, value) in response.fields().iter() {
