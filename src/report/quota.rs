@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use anstyle::Style;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::TextOrJson;
-use super::layout::{self, MAX_WIDTH, MIN_WIDTH, counted, cut, number, shown};
+use super::layout::{self, MAX_WIDTH, MIN_WIDTH, counted, number, shown};
 use super::next;
 use super::record::{FORMAT_VERSION, ToolRecord};
 use super::style::{BOLD, DIM, ERROR, GOOD};
@@ -82,7 +83,7 @@ fn time(time: Timestamp) -> impl std::fmt::Display {
 
 fn text(out: &mut impl Write, statement: &Statement<'_>, width: usize) -> io::Result<()> {
     let Statement { ledger, month, workspaces, history } = statement;
-    let ledger = cut(&shown(&ledger.to_string_lossy()), width - 14);
+    let ledger = shown(&ledger.to_string_lossy());
     writeln!(out, "{BOLD}presync quota{BOLD:#} {DIM}{}{DIM:#}\n", env!("CARGO_PKG_VERSION"))?;
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {ledger}", "ledger")?;
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {month}", "month")?;
@@ -90,7 +91,7 @@ fn text(out: &mut impl Write, statement: &Statement<'_>, width: usize) -> io::Re
         writeln!(out, "\nNo quota is recorded; {DIM}set one with presync quota set --images N{DIM:#}")?;
     }
     for Workspace { name, balances, stock, reservations, synced } in workspaces {
-        writeln!(out, "\n{BOLD}{}{BOLD:#}", cut(&shown(name), width))?;
+        writeln!(out, "\n{BOLD}{}{BOLD:#}", shown(name))?;
         for (kind, balance) in balances {
             writeln!(out, "{}", balance_line(*kind, balance))?;
         }
@@ -101,16 +102,15 @@ fn text(out: &mut impl Write, statement: &Statement<'_>, width: usize) -> io::Re
             // Never cut the plan's id, because users copy it.
             let costs = if costs.is_empty() { "nothing more".to_owned() } else { amounts(costs) };
             writeln!(out, "  {:<10}  {costs}  {DIM}by plan{DIM:#} {}", "reserved", shown(plan))?;
-            let source = cut(&shown(source), width - 35);
-            writeln!(out, "  {:<10}  {DIM}{} {source}{DIM:#}", "", time(*reserved_at))?;
+            writeln!(out, "  {:<10}  {DIM}{} {}{DIM:#}", "", time(*reserved_at), shown(source))?;
         }
         for one in synced {
             let overlapping = synced.iter().any(|other| other != one && other.scope.overlaps(&one.scope));
             let note = if overlapping { "; overlaps another source, and each asset counts once" } else { "" };
             let assets = counted(one.assets, "asset", "assets");
-            writeln!(out, "  {:<10}  {assets}{DIM}{note}{DIM:#}", "synced")?;
-            let source = cut(&shown(&one.source), width - 35);
-            writeln!(out, "  {:<10}  {DIM}{} {source}{DIM:#}", "", time(one.confirmed_at))?;
+            write!(out, "  {:<10}  ", "synced")?;
+            layout::hanging(out, 14, Style::new(), &format!("{assets}{note}"), width)?;
+            writeln!(out, "  {:<10}  {DIM}{} {}{DIM:#}", "", time(one.confirmed_at), shown(&one.source))?;
         }
     }
     let steps = next_steps(workspaces);

@@ -6,10 +6,7 @@ use std::time::Duration;
 
 use super::changes;
 use super::groups::{FindingExample, FindingGroup, Groups};
-use super::layout::{
-    self, MAX_WIDTH, MIN_WIDTH, NAMES, broken, bytes, columns, counted, counted_row, left_out_by, number,
-    shown,
-};
+use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, counted, counted_row, left_out_by, number, shown};
 use super::next::{counts, if_fixed, next_steps};
 use super::shortage::{Limit, do_not_fit, limits, shortage};
 use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
@@ -78,9 +75,9 @@ impl TextReport {
             0 => "nothing was judged.".to_owned(),
             listed => format!("only the first {} judged.", counted(listed, "entry was", "entries were")),
         };
-        for line in broken(&format!("INCOMPLETE  {}: {judged}", shown(why)), self.width - 2, true) {
-            writeln!(self.out, "  {ERROR}{line}{ERROR:#}")?;
-        }
+        self.out.write_all(b"  ")?;
+        let text = format!("INCOMPLETE  {}: {judged}", shown(why));
+        layout::hanging(&mut self.out, 2, ERROR, &text, self.width)?;
         writeln!(self.out)
     }
 
@@ -147,7 +144,7 @@ impl TextReport {
     fn closing(&mut self, summary: &Summary) -> io::Result<()> {
         let totals = &summary.totals;
         for note in layout::notes(summary) {
-            writeln!(self.out, "{DIM}{note}{DIM:#}")?;
+            layout::hanging(&mut self.out, 0, DIM, &note, self.width)?;
         }
         let (read, listed) = (bytes(totals.bytes_read), bytes(totals.bytes_listed));
         let requests = counted(totals.requests, "request", "requests");
@@ -157,7 +154,7 @@ impl TextReport {
         };
         writeln!(self.out, "{DIM}Read {read} of {listed} in {requests}{repeated}.{DIM:#}")?;
         let (style, verdict) = layout::verdict(summary);
-        writeln!(self.out, "{style}{verdict}{style:#}")?;
+        layout::hanging(&mut self.out, 0, style, &verdict, self.width)?;
         let steps = next_steps(&self.header, summary);
         if !steps.is_empty() {
             writeln!(self.out, "\n{BOLD}Next{BOLD:#}")?;
@@ -178,30 +175,12 @@ fn rule(
     write!(out, "  {style}{code}{style:#}  {BOLD}{name:<21}{BOLD:#} {total:>6}")?;
     let new = group.new.map_or(String::new(), |new| format!("{} new; ", number(new)));
     let summary = format!("{new}{}", rules::summary(code));
-    match columns(&summary) + 40 <= width {
-        true => writeln!(out, "  {DIM}{summary}{DIM:#}")?,
-        false => writeln!(out, "\n          {DIM}{summary}{DIM:#}")?,
-    }
+    layout::noted(out, 38, &summary, EXAMPLE, width)?;
     let examples = &group.examples;
-    let name = |example: &FindingExample| format!("{}{}", example.mark(), shown(&example.name));
-    let names: Vec<_> = examples.iter().map(name).collect();
-    let room = width - EXAMPLE;
-    let column = names.iter().map(|name| columns(name)).max().unwrap_or(0).min(NAMES.min(room * 2 / 5));
-    for (name, example) in names.iter().zip(examples) {
-        let message = broken(&shown(&example.message), room - column - 2, true);
-        let mut place = broken(name, room, true);
-        // A name that is too long for its column has its own lines, and the message follows below.
-        let fits = columns(name) <= column || width == MAX_WIDTH;
-        if !fits {
-            place.iter().try_for_each(|line| writeln!(out, "{:EXAMPLE$}{line}", ""))?;
-        }
-        let mut name = if fits { place.pop().unwrap_or_default() } else { String::new() };
-        for line in message {
-            let pad = " ".repeat(column.saturating_sub(columns(&name)));
-            writeln!(out, "{:EXAMPLE$}{name}{pad}  {DIM}{line}{DIM:#}", "")?;
-            name.clear();
-        }
-    }
+    let row = |example: &FindingExample| {
+        (format!("{}{}", example.mark(), shown(&example.name)), shown(&example.message))
+    };
+    layout::named(out, EXAMPLE, &examples.iter().map(row).collect::<Vec<_>>(), width)?;
     if group.more() > 0 {
         writeln!(out, "          {DIM}and {} more{DIM:#}", number(group.more()))?;
     }
