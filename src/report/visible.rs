@@ -2,7 +2,12 @@
 
 use std::io::{self, Write};
 
+use serde::Serialize;
+
 use crate::model::is_unseen;
+
+/// Room for the record of an asset with a finding, in bytes.
+const RECORD: usize = 1 << 10;
 
 /// Escapes what [`is_unseen`] finds in text that passes through, except line breaks and tabs: as `\u009b` in JSON, where
 /// it is the same text, and as `\u{9b}` elsewhere.
@@ -41,8 +46,7 @@ impl<W: Write> Visible<W> {
 impl<W: Write> Write for Visible<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // Nearly everything that is written is plain.
-        if self.cut.is_empty() && bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n'))
-        {
+        if self.cut.is_empty() && is_plain(bytes) {
             self.out.write_all(bytes)?;
             return Ok(bytes.len());
         }
@@ -74,6 +78,19 @@ impl<W: Write> Write for Visible<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+}
+
+/// Whether the bytes are ASCII that can be seen, line breaks and tabs. It does not stop at the first other one, so that
+/// many bytes are compared at once.
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n'))
+}
+
+/// Writes a record as JSON in one go: it is made of a hundred little pieces.
+pub(super) fn write_record(record: &impl Serialize, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    let mut text = Vec::with_capacity(RECORD);
+    serde_json::to_writer(&mut text, record)?;
+    Visible::json(out).write_all(&text)
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use azure_core::time::{OffsetDateTime, to_rfc7231};
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{
     ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, IF_MATCH, RANGE, USER_AGENT,
 };
@@ -125,7 +124,7 @@ impl Requests {
         blob: &Blob,
         range: ByteRange,
         encryption: Option<&EncryptionKey>,
-    ) -> Result<Request<Full<Bytes>>, Failure> {
+    ) -> Result<Request<Bytes>, Failure> {
         let target = self.path_of(&blob.name);
         let mut headers = self.headers();
         if let Some(key) = encryption {
@@ -133,7 +132,7 @@ impl Requests {
         }
         headers.insert(RANGE, value(format!("bytes={range}"))?);
         if let Some(etag) = &blob.etag {
-            headers.insert(IF_MATCH, value(format!("\"{}\"", etag.as_str()))?);
+            headers.insert(IF_MATCH, value(["\"", etag.as_str(), "\""].concat())?);
         }
         self.request(Method::GET, target, headers, Bytes::new()).await
     }
@@ -143,7 +142,7 @@ impl Requests {
         &self,
         name: &BlobName,
         encryption: Option<&EncryptionKey>,
-    ) -> Result<Request<Full<Bytes>>, Failure> {
+    ) -> Result<Request<Bytes>, Failure> {
         let mut headers = self.headers();
         if let Some(key) = encryption {
             key.add_to(&mut headers);
@@ -162,7 +161,9 @@ impl Requests {
     pub(super) fn path_of(&self, name: &BlobName) -> String {
         let name = name.as_str();
         let mut path = String::with_capacity(self.path.len() + 2 * name.len() + 16);
-        let _ = write!(path, "{}/{}", self.path, utf8_percent_encode(name, SEGMENT_SET));
+        path.push_str(&self.path);
+        path.push('/');
+        path.extend(utf8_percent_encode(name, SEGMENT_SET));
         path
     }
 
@@ -180,7 +181,7 @@ impl Requests {
     }
 
     /// The request for a page of the listing.
-    pub(super) async fn page(&self, query: PageQuery<'_>) -> Result<Request<Full<Bytes>>, Failure> {
+    pub(super) async fn page(&self, query: PageQuery<'_>) -> Result<Request<Bytes>, Failure> {
         let mut target = format!("{}?comp=list&restype=container&include=metadata", self.path);
         if let Some(marker) = query.marker {
             let _ = write!(target, "&marker={}", utf8_percent_encode(marker, SEGMENT_SET));
@@ -204,7 +205,7 @@ impl Requests {
         mut target: String,
         mut headers: HeaderMap,
         body: Bytes,
-    ) -> Result<Request<Full<Bytes>>, Failure> {
+    ) -> Result<Request<Bytes>, Failure> {
         if !headers.contains_key(HOST) {
             headers.extend(self.headers());
         }
@@ -228,7 +229,7 @@ impl Requests {
                 headers.insert(AUTHORIZATION, value(authorization)?);
             }
         }
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() =
             PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Failure::unsendable())?.into();

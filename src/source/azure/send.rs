@@ -1,7 +1,6 @@
 //! How a request is sent: with the token and the key that the service accepts.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::AUTHORIZATION;
 use hyper::{Request, StatusCode};
 
@@ -18,7 +17,7 @@ impl AzureSource {
         request: impl Fn(Option<&'s EncryptionKey>) -> F,
     ) -> Result<Response<'s>, Failure>
     where
-        F: Future<Output = Result<Request<Full<Bytes>>, Failure>>,
+        F: Future<Output = Result<Request<Bytes>, Failure>>,
     {
         let key = self.credential.encryption();
         match self.send(|| request(key)).await {
@@ -34,7 +33,7 @@ impl AzureSource {
     /// sends it again with an older one.
     pub(super) async fn send<F>(&self, request: impl Fn() -> F) -> Result<Response<'_>, Failure>
     where
-        F: Future<Output = Result<Request<Full<Bytes>>, Failure>>,
+        F: Future<Output = Result<Request<Bytes>, Failure>>,
     {
         let mut renewed = false;
         loop {

@@ -4,7 +4,6 @@ use std::fmt;
 
 use azure_core::credentials::TokenCredential;
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::Method;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
@@ -139,7 +138,7 @@ impl<'a> Arm<'a> {
                 .header(AUTHORIZATION, bearer)
                 .header(ACCEPT, "application/json")
                 .header(CONTENT_TYPE, "application/json");
-            let request = request.body(Full::new(body)).map_err(|_| unsendable())?;
+            let request = request.body(body).map_err(|_| unsendable())?;
             let response = endpoint.send(request).await.map_err(Refused::Failed)?;
             let status = response.status();
             let body = response.body(Length::AtMost(MAX_BODY)).await.map_err(Refused::Failed)?;

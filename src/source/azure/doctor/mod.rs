@@ -4,7 +4,6 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::HeaderMap;
 use hyper::http::request::Builder;
 use hyper::{Method, StatusCode};
@@ -108,10 +107,10 @@ async fn head(
     fields: impl FnOnce(Builder) -> Builder,
 ) -> Result<(StatusCode, HeaderMap), Failure> {
     let request = endpoint.request(method, &url[Position::BeforePath..Position::AfterQuery]);
-    let request = fields(request).body(Full::<Bytes>::default()).map_err(|_| Failure::unsendable())?;
+    let request = fields(request).body(Bytes::new()).map_err(|_| Failure::unsendable())?;
     let answer = async {
         let response = endpoint.send(request).await?;
-        let head = (response.status(), response.headers().clone());
+        let head = (response.status(), response.fields().to_map());
         // Read to the end, so that the next steps can reuse the connection.
         response.body(Length::First(MAX_ERROR_BYTES)).await?;
         Ok(head)

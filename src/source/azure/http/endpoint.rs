@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
 use hyper::http::request::Builder;
 use hyper::http::uri::Scheme;
@@ -78,7 +77,7 @@ impl Endpoint {
     /// Returns an error if the connection fails, or if no response begins in time.
     pub(in crate::source::azure) async fn send(
         &self,
-        request: Request<Full<Bytes>>,
+        request: Request<Bytes>,
     ) -> Result<Response<'_>, Failure> {
         let request = match &self.forwarded {
             Some(forwarded) => self.in_absolute_form(request, forwarded)?,
@@ -88,9 +87,9 @@ impl Endpoint {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        let response = timeout(MAX_SILENCE, connection.send(request)).await;
-        let (head, body) = response.map_err(|_| Failure::silent())??.into_parts();
-        Ok(Response::new(head, body, connection, &self.pool))
+        let head = timeout(MAX_SILENCE, connection.send(&request)).await;
+        let head = head.map_err(|_| Failure::silent())??;
+        Ok(Response::new(head, connection, &self.pool))
     }
 
     /// Opens a connection. While the process or the machine has no descriptor left, waits for one: that is not the
@@ -110,9 +109,9 @@ impl Endpoint {
 
     fn in_absolute_form(
         &self,
-        mut request: Request<Full<Bytes>>,
+        mut request: Request<Bytes>,
         forwarded: &Forwarded,
-    ) -> Result<Request<Full<Bytes>>, Failure> {
+    ) -> Result<Request<Bytes>, Failure> {
         let mut uri = self.origin.clone().into_parts();
         uri.path_and_query = request.uri().path_and_query().cloned();
         *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Failure::unsendable())?;

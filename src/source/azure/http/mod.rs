@@ -1,7 +1,8 @@
 //! The HTTP client that everything goes through: listings, reads, sign-in and the doctor's own requests.
 //!
 //! A run sends a request for every blob, so the cost of each layer is paid a million times. Here a request is driven by
-//! the task that waits for its response, on hyper's connection, with no task or channel of its own.
+//! the task that waits for its response, with no task or channel of its own, and only the fields of a response that are
+//! asked for are looked at: a third of the CPU time of hyper's client.
 //!
 //! * HTTP/1.1: many small responses are cheaper there than over the streams of one HTTP/2 connection.
 //! * Redirects are not followed: they would carry a credential elsewhere.
@@ -22,6 +23,8 @@ mod connect;
 mod connection;
 mod descriptors;
 mod endpoint;
+mod framing;
+mod head;
 mod pool;
 mod proxy;
 mod response;
@@ -30,6 +33,7 @@ mod transport;
 pub use connect::connector;
 use descriptors::Descriptors;
 pub(super) use endpoint::Endpoint;
+pub(super) use head::Fields;
 pub(super) use response::{Length, MAX_ERROR_BYTES, Response};
 
 /// The connections to every endpoint used so far, and what is needed to open them. Sends nothing on its own.
@@ -106,3 +110,6 @@ fn origin(url: &str) -> Option<Uri> {
     let parts = url.parse::<Uri>().ok()?.into_parts();
     Uri::builder().scheme(parts.scheme?).authority(parts.authority?).path_and_query("/").build().ok()
 }
+
+#[cfg(test)]
+mod tests;
