@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 
+use anstyle::Style;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -82,35 +83,36 @@ fn text(out: &mut impl Write, commit: &Commit, outcome: &CommitOutcome, width: u
     match outcome {
         CommitOutcome::Committed(written) => {
             manifests(out, written)?;
-            writeln!(out, "{GOOD}Committed:{GOOD:#} the quota is reserved, the manifests are in '{dir}'.")?;
+            let text = format!("Committed: the quota is reserved, the manifests are in '{dir}'.");
+            layout::hanging_words(out, 0, GOOD, &text, width)?;
             writeln!(out, "\n{BOLD}Next{BOLD:#}")?;
             next_steps(commit).iter().try_for_each(|(label, text)| layout::wrapped(out, label, text, width))
         }
         CommitOutcome::WouldCommit(written) => {
             manifests(out, written)?;
-            writeln!(
-                out,
-                "{GOOD}Nothing blocks the commit.{GOOD:#} Without --dry-run, the quota would be reserved and \
-                 the manifests written to '{dir}'."
-            )
+            let text = format!(
+                "Nothing blocks the commit. Without --dry-run, the quota would be reserved and the manifests written to \
+                 '{dir}'."
+            );
+            layout::hanging_words(out, 0, GOOD, &text, width)
         }
         CommitOutcome::Before { at } => {
             let at = at.strftime("%Y-%m-%d %H:%M:%S");
             let released = if commit.was_reserved { "" } else { "; its reservation has been released since" };
-            writeln!(
-                out,
-                "{GOOD}Already committed{GOOD:#} on {at} UTC, in '{dir}'{released}. Nothing was changed."
-            )
+            let text = format!("Already committed on {at} UTC, in '{dir}'{released}. Nothing was changed.");
+            layout::hanging_words(out, 0, GOOD, &text, width)
         }
         CommitOutcome::Refused(obstacles) => {
             refused(out, obstacles, width)?;
             match commit.was_reserved {
                 false => Ok(()),
-                true => writeln!(
-                    out,
-                    "An earlier run reserved the quota. To release it: presync quota release {}",
-                    shown(&plan.id)
-                ),
+                true => {
+                    let id = shown(&plan.id);
+                    let text = format!(
+                        "An earlier run reserved the quota. To release it: presync quota release {id}"
+                    );
+                    layout::hanging_words(out, 0, Style::new(), &text, width)
+                }
             }
         }
     }

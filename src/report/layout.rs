@@ -139,11 +139,43 @@ pub(super) fn hanging(
     text: &str,
     width: usize,
 ) -> io::Result<()> {
-    for (place, line) in broken(text, width.saturating_sub(indent), true).iter().enumerate() {
+    hung(out, indent, style, &broken(text, width.saturating_sub(indent), true))
+}
+
+/// The same for a text with commands or paths: as users copy them, no word is broken.
+pub(super) fn hanging_words(
+    out: &mut impl Write,
+    indent: usize,
+    style: Style,
+    text: &str,
+    width: usize,
+) -> io::Result<()> {
+    hung(out, indent, style, &broken(text, width.saturating_sub(indent), false))
+}
+
+fn hung(out: &mut impl Write, indent: usize, style: Style, lines: &[String]) -> io::Result<()> {
+    for (place, line) in lines.iter().enumerate() {
         let indent = if place == 0 { 0 } else { indent };
         writeln!(out, "{:indent$}{style}{line}{style:#}", "")?;
     }
     Ok(())
+}
+
+/// Writes a row with a gauge, what is used, and a verdict.
+pub(super) fn gauge_row(
+    out: &mut impl Write,
+    label: &str,
+    gauge: &str,
+    used: &str,
+    (style, verdict): (Style, &str),
+    width: usize,
+) -> io::Result<()> {
+    let indent = 16 + GAUGE as usize;
+    write!(out, "  {label:<10}  {gauge}  ")?;
+    match indent + columns(used) + 1 + columns(verdict) <= width {
+        true => writeln!(out, "{used} {style}{verdict}{style:#}"),
+        false => hanging(out, indent, Style::new(), &format!("{used} {verdict}"), width),
+    }
 }
 
 /// Writes a note behind a row of `used` columns if it fits, and otherwise in lines of its own, `indent` columns from the

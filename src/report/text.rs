@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use anstyle::Style;
+
 use super::changes;
 use super::groups::{FindingExample, FindingGroup, Groups};
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, counted, counted_row, left_out_by, number, shown};
@@ -104,7 +106,7 @@ impl TextReport {
     fn gauges(&mut self, summary: &Summary) -> io::Result<()> {
         let (out, width) = (&mut self.out, self.width);
         for limit in limits(&self.header.profile, summary) {
-            writeln!(out, "{}", gauge_line(&limit))?;
+            gauge_line(out, &limit, width)?;
             if summary.quota.is_shared() {
                 let of = counts(summary.totals.images, summary.totals.frames);
                 writeln!(out, "  {:<10}  {DIM}{of}{DIM:#}", "")?;
@@ -199,7 +201,7 @@ fn rule(
 }
 
 /// `images      ████░░░░  1,204 of 5,000 images, 1,000 used before; fits`.
-fn gauge_line(limit: &Limit<'_>) -> String {
+fn gauge_line(out: &mut impl Write, limit: &Limit<'_>, width: usize) -> io::Result<()> {
     let Limit { label, unit, gauge, refused, noun, .. } = limit;
     let used = number(gauge.used());
     let before = match gauge.used_before {
@@ -211,7 +213,9 @@ fn gauge_line(limit: &Limit<'_>) -> String {
         reserve => format!("{before}, {} kept free", number(reserve)),
     };
     let Some(limit) = gauge.limit else {
-        return format!("  {label:<10}  {used} {unit}{before}; no limit set");
+        write!(out, "  {label:<10}  ")?;
+        let text = format!("{used} {unit}{before}; no limit set");
+        return layout::hanging(out, 14, Style::new(), &text, width);
     };
     let style = if gauge.fits { GOOD } else { ERROR };
     let bar = layout::gauge(gauge.used(), limit, style);
@@ -219,8 +223,8 @@ fn gauge_line(limit: &Limit<'_>) -> String {
         true => "fits".to_owned(),
         false => do_not_fit(*refused, noun),
     };
-    let limit = number(limit);
-    format!("  {label:<10}  {bar}  {used} of {limit} {unit}{before}; {style}{verdict}{style:#}")
+    let used = format!("{used} of {} {unit}{before};", number(limit));
+    layout::gauge_row(out, label, &bar, &used, (style, &verdict), width)
 }
 
 #[cfg(test)]
@@ -233,7 +237,10 @@ mod tests {
         let plain = |gauge: &Gauge, refused| {
             let (label, unit) = ("images".to_owned(), "images".to_owned());
             let limit = Limit { label, unit, gauge, refused, noun: "image", shortage: None };
-            anstream::adapter::strip_str(&gauge_line(&limit)).to_string()
+            let mut out = Vec::new();
+            gauge_line(&mut out, &limit, MAX_WIDTH).expect("it can be written");
+            let text = String::from_utf8(out).expect("UTF-8");
+            anstream::adapter::strip_str(text.trim_end()).to_string()
         };
         let mut gauge = Gauge::new(Some(5000), 0);
         gauge.spend(1204);

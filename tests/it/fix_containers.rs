@@ -14,7 +14,7 @@ use hyper::Method;
 use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
 
-use crate::fix::{KILLS, copy_of, differing, files, fix, narrow_profile, rounds, share};
+use crate::fix::{KILLS, copy_of, differing, files, fix, own_profile, rounds, share};
 use crate::support::azurite::{Azurite, fake_az, unsigned_jwt};
 use crate::support::presync::{Presync, Ran, demo, root};
 use crate::support::stand_in::{Answer, StandIn};
@@ -394,7 +394,7 @@ fn a_script_judges_by_the_rules_that_chose_the_work() {
     let folder = copy_of(&[PHOTO, BRAND]);
     let [own, out, backup] = [(); 3].map(|()| tempfile::tempdir().expect("a folder"));
     let profile = own.path().join("own.toml");
-    fs::write(&profile, narrow_profile()).expect("it can be written");
+    fs::write(&profile, own_profile()).expect("it can be written");
     let options = ["--profile".as_ref(), profile.as_os_str(), "--ignore".as_ref(), "FMT006".as_ref()];
     let ran = fix(folder.path()).args(options).args(["--script", "bash", "--out"]).args([out.path()]).run();
     let output = bash(script(&ran), &[]);
@@ -417,8 +417,9 @@ fn a_script_judges_by_the_rules_that_chose_the_work() {
         assert_eq!(differing(&before[BRAND], &after[BRAND]), 4);
         assert_eq!(after.keys().collect::<Vec<_>>(), [PHOTO, "photo.jpg", BRAND]);
     }
-    let upload =
-        fix(folder.path()).args(["--script", "bash", "--to", "https://a.blob.core.windows.net/b"]).run();
+    let upload = fix(folder.path())
+        .args(["--script", "bash", "--to", "https://media.blob.core.windows.net/cam"])
+        .run();
     assert!(upload.code == 2 && upload.stderr.contains("cannot upload"), "{}", upload.stderr);
     let inside = folder.path().join("kept");
     let inside = fix(folder.path()).args(["--script", "bash", "--backup"]).args([inside]).run();

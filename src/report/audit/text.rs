@@ -10,7 +10,7 @@ use crate::plan::FolderSum;
 use crate::plan::audit::{Audit, ContainerOutcome};
 use crate::report::containers;
 use crate::report::layout::{
-    MAX_WIDTH, MIN_WIDTH, broken, bytes, counted, counted_row, hanging, named, noted, number, shown,
+    MAX_WIDTH, MIN_WIDTH, bytes, counted, counted_row, hanging, hanging_words, named, noted, number, shown,
 };
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::report::{changes, next};
@@ -117,10 +117,8 @@ impl<'a, W: Write> AuditText<'a, W> {
             hanging(&mut self.out, INDENT, BOLD, &shown(&container.name), self.width)?;
             for (style, text) in [(Style::new(), Some(error.message())), (DIM, error.hint())] {
                 let Some(text) = text else { continue };
-                // Not broken inside words, because users copy commands.
-                for line in broken(&shown(text), self.width.saturating_sub(INDENT), false) {
-                    writeln!(self.out, "{:INDENT$}{style}{line}{style:#}", "")?;
-                }
+                write!(self.out, "{:INDENT$}", "")?;
+                hanging_words(&mut self.out, INDENT, style, &shown(text), self.width)?;
             }
         }
         and_more(&mut self.out, causes.len(), MAX_CAUSES, "              ")?;
