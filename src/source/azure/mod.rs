@@ -45,6 +45,8 @@ pub use account::{MAX_CONTAINERS, containers};
 pub use auth::{AuthMode, Credential};
 pub use doctor::{Diagnosis, platform};
 pub use http::connector;
+#[cfg(feature = "fuzz")]
+pub use http::read_response;
 pub use limiter::{Limits, MAX_CONCURRENCY, Traffic};
 pub use list_page::{Page, parse as parse_page};
 pub use requests::ApiVersion;
