@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::layout::{broken, counted, counted_row, number, shown};
+use super::layout::{counted, counted_row, hanging, number, shown};
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::model::{BlobName, Code, Totals};
 use crate::plan::{ChangeGroup, Changes, FindingChanges, FindingCounts, Summary};
@@ -46,8 +46,8 @@ pub(super) fn findings_text(out: &mut impl Write, findings: &FindingChanges, wid
     writeln!(out, "  {:<10}  {}", "findings", finding_counts(findings))?;
     match fixed(findings, None, MAX_FIXED_SHOWN) {
         Some(fixed) => {
-            let lines = broken(&fixed, width - 14, true);
-            lines.iter().try_for_each(|line| writeln!(out, "  {:<10}  {DIM}{line}{DIM:#}", ""))
+            write!(out, "{:14}", "")?;
+            hanging(out, 14, DIM, &fixed, width)
         }
         None => Ok(()),
     }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 
+use anstyle::Style;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::TextOrJson;
-use super::layout::{self, MAX_WIDTH, MIN_WIDTH, columns, cut, number, shown};
+use super::layout::{self, MAX_WIDTH, MIN_WIDTH, number, shown};
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::commit::{Commit, CommitOutcome, Manifest, Obstacle, Obstacles, Written};
@@ -52,11 +53,11 @@ pub fn record(commit: &Commit, written: &Written) -> io::Result<Vec<u8>> {
 fn text(out: &mut impl Write, commit: &Commit, outcome: &CommitOutcome, width: usize) -> io::Result<()> {
     let plan = &commit.plan;
     layout::heading(out, "commit", &plan.header)?;
-    let path = cut(&shown(&commit.plan_path.to_string_lossy()), width - 14);
+    let path = shown(&commit.plan_path.to_string_lossy());
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {path}", "plan")?;
     // Never cut, because users pass it to presync quota release.
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {}", "plan id", shown(&plan.id))?;
-    let workspace = cut(&shown(&commit.workspace), width - 24);
+    let workspace = shown(&commit.workspace);
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {workspace} {DIM}{}{DIM:#}\n", "workspace", of(commit.period))?;
 
     let totals = &plan.summary.totals;
@@ -82,35 +83,36 @@ fn text(out: &mut impl Write, commit: &Commit, outcome: &CommitOutcome, width: u
     match outcome {
         CommitOutcome::Committed(written) => {
             manifests(out, written)?;
-            writeln!(out, "{GOOD}Committed:{GOOD:#} the quota is reserved, the manifests are in '{dir}'.")?;
+            let text = format!("Committed: the quota is reserved, the manifests are in '{dir}'.");
+            layout::hanging_words(out, 0, GOOD, &text, width)?;
             writeln!(out, "\n{BOLD}Next{BOLD:#}")?;
             next_steps(commit).iter().try_for_each(|(label, text)| layout::wrapped(out, label, text, width))
         }
         CommitOutcome::WouldCommit(written) => {
             manifests(out, written)?;
-            writeln!(
-                out,
-                "{GOOD}Nothing blocks the commit.{GOOD:#} Without --dry-run, the quota would be reserved and \
-                 the manifests written to '{dir}'."
-            )
+            let text = format!(
+                "Nothing blocks the commit. Without --dry-run, the quota would be reserved and the manifests written to \
+                 '{dir}'."
+            );
+            layout::hanging_words(out, 0, GOOD, &text, width)
         }
         CommitOutcome::Before { at } => {
             let at = at.strftime("%Y-%m-%d %H:%M:%S");
             let released = if commit.was_reserved { "" } else { "; its reservation has been released since" };
-            writeln!(
-                out,
-                "{GOOD}Already committed{GOOD:#} on {at} UTC, in '{dir}'{released}. Nothing was changed."
-            )
+            let text = format!("Already committed on {at} UTC, in '{dir}'{released}. Nothing was changed.");
+            layout::hanging_words(out, 0, GOOD, &text, width)
         }
         CommitOutcome::Refused(obstacles) => {
             refused(out, obstacles, width)?;
             match commit.was_reserved {
                 false => Ok(()),
-                true => writeln!(
-                    out,
-                    "An earlier run reserved the quota. To release it: presync quota release {}",
-                    shown(&plan.id)
-                ),
+                true => {
+                    let id = shown(&plan.id);
+                    let text = format!(
+                        "An earlier run reserved the quota. To release it: presync quota release {id}"
+                    );
+                    layout::hanging_words(out, 0, Style::new(), &text, width)
+                }
             }
         }
     }
@@ -185,17 +187,10 @@ fn refused(out: &mut impl Write, obstacles: &Obstacles, width: usize) -> io::Res
     writeln!(out, "{BOLD}Blocked by{BOLD:#}")?;
     for (kind, Obstacle { count, examples }) in obstacles.iter() {
         let (name, total) = (kind.as_str(), number(*count));
-        let summary = cut(kind.summary(), width - 31);
-        writeln!(out, "  {ERROR}{name:<16}{ERROR:#}  {total:>9}  {DIM}{summary}{DIM:#}")?;
-        let room = width - 10;
-        let longest = examples.iter().map(|example| columns(&shown(&example.subject))).max().unwrap_or(0);
-        let subjects = longest.min(room / 2);
-        for example in examples {
-            let subject = cut(&shown(&example.subject), subjects);
-            let gap = if subjects == 0 { 0 } else { subjects - columns(&subject) + 2 };
-            let detail = cut(&shown(&example.detail), room - columns(&subject) - gap);
-            writeln!(out, "          {subject}{:gap$}{DIM}{detail}{DIM:#}", "")?;
-        }
+        write!(out, "  {ERROR}{name:<16}{ERROR:#}  {total:>9}")?;
+        layout::noted(out, 29, kind.summary(), 10, width)?;
+        let rows = examples.iter().map(|example| (shown(&example.subject), shown(&example.detail)));
+        layout::named(out, 10, &rows.collect::<Vec<_>>(), width)?;
         let more = count - examples.len() as u64;
         if more > 0 {
             writeln!(out, "          {DIM}and {} more{DIM:#}", number(more))?;

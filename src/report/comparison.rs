@@ -2,12 +2,13 @@
 
 use std::io::{self, BufWriter, Write};
 
+use anstyle::Style;
 use clap::ValueEnum;
 use csv::{Terminator, WriterBuilder};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::layout::{self, MAX_WIDTH, MIN_WIDTH, NAMES, broken, columns, cut, number, shown};
+use super::layout::{self, MAX_WIDTH, MIN_WIDTH, columns, number, shown};
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN, WARNING};
 use super::visible::write_record;
@@ -19,6 +20,8 @@ use crate::plan::RunHeader;
 
 /// The most names that text shows of each group.
 const MAX_NAMES: usize = 5;
+/// The most columns of a table's codes.
+const CODES: usize = 20;
 
 /// The format of a comparison.
 ///
@@ -248,7 +251,7 @@ fn foot(out: &mut Out, comparison: &Comparison) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-fn style(tone: Tone) -> anstyle::Style {
+fn style(tone: Tone) -> Style {
     match tone {
         Tone::Good => GOOD,
         Tone::Bad => ERROR,
@@ -270,11 +273,8 @@ fn text(out: &mut Out, header: &RunHeader, comparison: &Comparison, width: usize
     for count in &comparison.counts {
         let style = if count.count == 0 { DIM } else { style(count.tone) };
         let (label, amount) = (count.label, number(count.count));
-        let mut begin = format!("{label:<labels$}  {style}{amount:>digits$}{style:#}");
-        for line in broken(count.note, width.saturating_sub(labels + digits + 6), true) {
-            writeln!(out, "  {begin}  {DIM}{line}{DIM:#}")?;
-            begin = " ".repeat(labels + 2 + digits);
-        }
+        write!(out, "  {label:<labels$}  {style}{amount:>digits$}{style:#}  ")?;
+        layout::hanging(out, labels + digits + 6, DIM, count.note, width)?;
     }
     writeln!(out)?;
     for group in comparison.groups.iter().filter(|group| group.count > 0) {
@@ -291,24 +291,30 @@ fn text(out: &mut Out, header: &RunHeader, comparison: &Comparison, width: usize
     }
     for (title, rows) in &comparison.tables {
         writeln!(out, "{BOLD}{title}{BOLD:#}")?;
-        let longest = rows.iter().map(|(code, ..)| columns(&shown(code))).max().unwrap_or(0).min(20);
+        let longest = rows.iter().map(|(code, ..)| columns(&shown(code))).max().unwrap_or(0).min(CODES);
         for (code, count, message) in rows {
-            let code = cut(&shown(code), longest);
-            let pad = " ".repeat(longest.saturating_sub(columns(&code)));
-            let mut begin = format!("{code}{pad}  {:>digits$}", number(*count));
-            for line in broken(&shown(message), width.saturating_sub(longest + digits + 6), true) {
-                writeln!(out, "  {begin}  {DIM}{line}{DIM:#}")?;
-                begin = " ".repeat(longest + 2 + digits);
-            }
+            let code = shown(code);
+            out.write_all(b"  ")?;
+            // A longer code has lines of its own.
+            let code = if columns(&code) > longest {
+                layout::hanging(out, 2, Style::new(), &code, width)?;
+                out.write_all(b"  ")?;
+                String::new()
+            } else {
+                code
+            };
+            let pad = longest - columns(&code);
+            write!(out, "{code}{:pad$}  {:>digits$}  ", "", number(*count))?;
+            layout::hanging(out, longest + digits + 6, DIM, &shown(message), width)?;
         }
         writeln!(out)?;
     }
     for note in &comparison.notes {
-        writeln!(out, "{DIM}{}{DIM:#}", shown(note))?;
+        layout::hanging(out, 0, DIM, &shown(note), width)?;
     }
     let (tone, verdict) = &comparison.verdict;
     let style = style(*tone);
-    writeln!(out, "{style}{}{style:#}", shown(verdict))?;
+    layout::hanging(out, 0, style, &shown(verdict), width)?;
     if !comparison.next.is_empty() {
         writeln!(out, "\n{BOLD}Next{BOLD:#}")?;
     }
@@ -320,28 +326,8 @@ fn names(out: &mut Out, group: &Group, width: usize) -> io::Result<()> {
     let style = style(group.tone);
     let examples: Vec<_> = group.examples.iter().take(MAX_NAMES).collect();
     writeln!(out, "{style}{}{style:#}  {}", group.title, number(group.count))?;
-    let room = width.saturating_sub(4);
-    // Names are never cut: a long one has a line of its own.
-    let widths = examples.iter().map(|example| columns(&shown(&example.name)));
-    let names = widths.filter(|width| *width <= NAMES.min(room * 2 / 5)).max().unwrap_or(0);
-    for example in &examples {
-        let name = shown(&example.name);
-        if example.message.is_empty() {
-            writeln!(out, "    {name}")?;
-            continue;
-        }
-        let mut begin = match names.checked_sub(columns(&name)) {
-            Some(pad) => format!("{name}{}", " ".repeat(pad)),
-            None => {
-                writeln!(out, "    {name}")?;
-                " ".repeat(names)
-            }
-        };
-        for line in broken(&shown(&example.message), room.saturating_sub(names + 2), true) {
-            writeln!(out, "    {begin}  {DIM}{line}{DIM:#}")?;
-            begin = " ".repeat(names);
-        }
-    }
+    let rows = examples.iter().map(|example| (shown(&example.name), shown(&example.message)));
+    layout::named(out, 4, &rows.collect::<Vec<_>>(), width)?;
     let more = group.count.saturating_sub(examples.len() as u64);
     if more > 0 {
         writeln!(out, "    {DIM}and {} more{DIM:#}", number(more))?;

@@ -131,6 +131,103 @@ pub(super) fn broken(text: &str, room: usize, words_too: bool) -> Vec<String> {
     lines
 }
 
+/// Writes a text behind `indent` columns that are already written, in lines of at most `width` columns. Nothing is cut.
+pub(super) fn hanging(
+    out: &mut impl Write,
+    indent: usize,
+    style: Style,
+    text: &str,
+    width: usize,
+) -> io::Result<()> {
+    hung(out, indent, style, &broken(text, width.saturating_sub(indent), true))
+}
+
+/// The same for a text with commands or paths: as users copy them, no word is broken.
+pub(super) fn hanging_words(
+    out: &mut impl Write,
+    indent: usize,
+    style: Style,
+    text: &str,
+    width: usize,
+) -> io::Result<()> {
+    hung(out, indent, style, &broken(text, width.saturating_sub(indent), false))
+}
+
+fn hung(out: &mut impl Write, indent: usize, style: Style, lines: &[String]) -> io::Result<()> {
+    for (place, line) in lines.iter().enumerate() {
+        let indent = if place == 0 { 0 } else { indent };
+        writeln!(out, "{:indent$}{style}{line}{style:#}", "")?;
+    }
+    Ok(())
+}
+
+/// Writes a row with a gauge, what is used, and a verdict.
+pub(super) fn gauge_row(
+    out: &mut impl Write,
+    label: &str,
+    gauge: &str,
+    used: &str,
+    (style, verdict): (Style, &str),
+    width: usize,
+) -> io::Result<()> {
+    let indent = 16 + GAUGE as usize;
+    write!(out, "  {label:<10}  {gauge}  ")?;
+    match indent + columns(used) + 1 + columns(verdict) <= width {
+        true => writeln!(out, "{used} {style}{verdict}{style:#}"),
+        false => hanging(out, indent, Style::new(), &format!("{used} {verdict}"), width),
+    }
+}
+
+/// Writes a note behind a row of `used` columns if it fits, and otherwise in lines of its own, `indent` columns from the
+/// left.
+pub(super) fn noted(
+    out: &mut impl Write,
+    used: usize,
+    note: &str,
+    indent: usize,
+    width: usize,
+) -> io::Result<()> {
+    if note.is_empty() {
+        return writeln!(out);
+    }
+    if used + 2 + columns(note) <= width {
+        return writeln!(out, "  {DIM}{note}{DIM:#}");
+    }
+    write!(out, "\n{:indent$}", "")?;
+    hanging(out, indent, DIM, note, width)
+}
+
+/// Writes names and a message for each, `indent` columns from the left. A name that is too long for its column has lines
+/// of its own, and the message follows below. Nothing is cut.
+pub(super) fn named(
+    out: &mut impl Write,
+    indent: usize,
+    rows: &[(String, String)],
+    width: usize,
+) -> io::Result<()> {
+    let room = width.saturating_sub(indent);
+    let longest = rows.iter().map(|(name, _)| columns(name)).max().unwrap_or(0);
+    let column = longest.min(NAMES.min(room * 2 / 5));
+    for (name, message) in rows {
+        let fits = message.is_empty() || columns(name) <= column || width == MAX_WIDTH;
+        write!(out, "{:indent$}", "")?;
+        if message.is_empty() {
+            hanging(out, indent, Style::new(), name, width)?;
+            continue;
+        }
+        if !fits {
+            hanging(out, indent, Style::new(), name, width)?;
+            write!(out, "{:indent$}", "")?;
+        }
+        let name = if fits { name } else { "" };
+        let gap = if column == 0 { 0 } else { column.saturating_sub(columns(name)) + 2 };
+        write!(out, "{name}{:gap$}", "")?;
+        let used = if column == 0 { 0 } else { column + 2 };
+        hanging(out, indent + used, DIM, message, width)?;
+    }
+    Ok(())
+}
+
 /// Writes a row of counts: a label, the count in `digits` columns, and a note.
 pub(super) fn counted_row(
     out: &mut impl Write,
@@ -140,15 +237,13 @@ pub(super) fn counted_row(
 ) -> io::Result<()> {
     let style = if count == 0 { DIM } else { style };
     write!(out, "  {label:<10}  {style}{:>digits$}{style:#}", number(count))?;
-    if note.is_empty() {
-        return writeln!(out);
+    match note {
+        "" => writeln!(out),
+        note => {
+            out.write_all(b"  ")?;
+            hanging(out, 16 + digits, DIM, note, width)
+        }
     }
-    let indent = 16 + digits;
-    for (index, line) in broken(note, width.saturating_sub(indent), true).iter().enumerate() {
-        let indent = if index == 0 { 2 } else { indent };
-        writeln!(out, "{:indent$}{DIM}{line}{DIM:#}", "")?;
-    }
-    Ok(())
 }
 
 /// The result of the run, in one sentence.
@@ -213,7 +308,7 @@ pub(super) fn gauge(used: u64, limit: u64, style: Style) -> String {
 }
 
 /// `17 B`, `4.0 KiB`, `1.2 GiB`.
-pub(super) fn bytes(value: u64) -> String {
+pub(crate) fn bytes(value: u64) -> String {
     let mut amount = value as f64;
     let mut unit = "B";
     for next in ["KiB", "MiB", "GiB", "TiB", "PiB"] {
@@ -267,6 +362,28 @@ mod tests {
         assert_eq!(broken("a cam1/2026/0001.jpg b", 8, false), ["a", "cam1/2026/0001.jpg", "b"]);
         assert_eq!(broken("東京駅", 3, true), ["東", "京", "駅"]);
         assert_eq!([broken("", 5, true), broken("a  b", 1 << 20, true)], [[""], ["a  b"]]);
+    }
+
+    #[test]
+    fn rows_on_a_narrow_terminal_are_broken_and_whole() {
+        let plain = |write: &dyn Fn(&mut Vec<u8>) -> io::Result<()>| {
+            let mut out = Vec::new();
+            write(&mut out).expect("it can be written");
+            anstream::adapter::strip_str(&String::from_utf8(out).expect("UTF-8")).to_string()
+        };
+        let rows = [("a.jpg", "is wrong in a way"), ("folder/of/long/names.jpg", "is, too"), ("b.jpg", "")]
+            .map(|(name, message)| (name.to_owned(), message.to_owned()));
+        assert_eq!(
+            plain(&|out| named(out, 2, &rows, 22)),
+            "  a.jpg     is wrong\n            in a way\n  folder/of/long/names\n  .jpg\n            is, too\n  b.jpg\n"
+        );
+        assert_eq!(
+            plain(&|out| named(out, 2, &rows, MAX_WIDTH)),
+            "  a.jpg                     is wrong in a way\n  folder/of/long/names.jpg  is, too\n  b.jpg\n"
+        );
+        assert_eq!(plain(&|out| noted(out, 10, "short", 4, 17)), "  short\n");
+        assert_eq!(plain(&|out| noted(out, 10, "not so short", 4, 17)), "\n    not so short\n");
+        assert_eq!(plain(&|out| noted(out, 10, "", 4, 17)), "\n");
     }
 
     #[test]

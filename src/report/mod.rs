@@ -47,7 +47,7 @@ pub use bars::{ProgressBars, ProgressLine};
 pub use doctor::doctor;
 pub(crate) use explain::explain;
 pub use layout::{MAX_WIDTH, shown};
-pub(crate) use layout::{counted, number};
+pub(crate) use layout::{bytes, counted, number};
 pub use meter::ProgressStyle;
 pub(crate) use meter::rate;
 pub use visible::Visible;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use anstyle::Style;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::TextOrJson;
-use super::layout::{self, MAX_WIDTH, MIN_WIDTH, counted, cut, number, shown};
+use super::layout::{self, MAX_WIDTH, MIN_WIDTH, counted, number, shown};
 use super::next;
 use super::record::{FORMAT_VERSION, ToolRecord};
 use super::style::{BOLD, DIM, ERROR, GOOD};
@@ -82,7 +83,7 @@ fn time(time: Timestamp) -> impl std::fmt::Display {
 
 fn text(out: &mut impl Write, statement: &Statement<'_>, width: usize) -> io::Result<()> {
     let Statement { ledger, month, workspaces, history } = statement;
-    let ledger = cut(&shown(&ledger.to_string_lossy()), width - 14);
+    let ledger = shown(&ledger.to_string_lossy());
     writeln!(out, "{BOLD}presync quota{BOLD:#} {DIM}{}{DIM:#}\n", env!("CARGO_PKG_VERSION"))?;
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {ledger}", "ledger")?;
     writeln!(out, "  {DIM}{:<10}{DIM:#}  {month}", "month")?;
@@ -90,27 +91,28 @@ fn text(out: &mut impl Write, statement: &Statement<'_>, width: usize) -> io::Re
         writeln!(out, "\nNo quota is recorded; {DIM}set one with presync quota set --images N{DIM:#}")?;
     }
     for Workspace { name, balances, stock, reservations, synced } in workspaces {
-        writeln!(out, "\n{BOLD}{}{BOLD:#}", cut(&shown(name), width))?;
+        writeln!(out, "\n{BOLD}{}{BOLD:#}", shown(name))?;
         for (kind, balance) in balances {
-            writeln!(out, "{}", balance_line(*kind, balance))?;
+            balance_line(out, *kind, balance, "", width)?;
         }
         for (kind, balance) in stock {
-            writeln!(out, "{} {DIM}(stock){DIM:#}", balance_line(*kind, balance))?;
+            balance_line(out, *kind, balance, " (stock)", width)?;
         }
         for Reservation { plan, source, costs, reserved_at, .. } in reservations {
             // Never cut the plan's id, because users copy it.
             let costs = if costs.is_empty() { "nothing more".to_owned() } else { amounts(costs) };
-            writeln!(out, "  {:<10}  {costs}  {DIM}by plan{DIM:#} {}", "reserved", shown(plan))?;
-            let source = cut(&shown(source), width - 35);
-            writeln!(out, "  {:<10}  {DIM}{} {source}{DIM:#}", "", time(*reserved_at))?;
+            write!(out, "  {:<10}  ", "reserved")?;
+            let text = format!("{costs}  by plan {}", shown(plan));
+            layout::hanging_words(out, 14, Style::new(), &text, width)?;
+            writeln!(out, "  {:<10}  {DIM}{} {}{DIM:#}", "", time(*reserved_at), shown(source))?;
         }
         for one in synced {
             let overlapping = synced.iter().any(|other| other != one && other.scope.overlaps(&one.scope));
             let note = if overlapping { "; overlaps another source, and each asset counts once" } else { "" };
             let assets = counted(one.assets, "asset", "assets");
-            writeln!(out, "  {:<10}  {assets}{DIM}{note}{DIM:#}", "synced")?;
-            let source = cut(&shown(&one.source), width - 35);
-            writeln!(out, "  {:<10}  {DIM}{} {source}{DIM:#}", "", time(one.confirmed_at))?;
+            write!(out, "  {:<10}  ", "synced")?;
+            layout::hanging(out, 14, Style::new(), &format!("{assets}{note}"), width)?;
+            writeln!(out, "  {:<10}  {DIM}{} {}{DIM:#}", "", time(one.confirmed_at), shown(&one.source))?;
         }
     }
     let steps = next_steps(workspaces);
@@ -121,10 +123,11 @@ fn text(out: &mut impl Write, statement: &Statement<'_>, width: usize) -> io::Re
     let Some(history) = history else { return Ok(()) };
     writeln!(out, "\n{BOLD}History{BOLD:#}")?;
     for entry in history {
-        let plan = entry.plan.as_ref().map(|plan| format!("  {DIM}by plan{DIM:#} {}", shown(plan)));
-        let (time, workspace) = (time(entry.time), shown(&entry.workspace));
-        let plan = plan.unwrap_or_default();
-        writeln!(out, "  {DIM}{time}{DIM:#}  {workspace}  {}{plan}", change(entry))?;
+        let plan = entry.plan.as_ref().map(|plan| format!("  by plan {}", shown(plan)));
+        write!(out, "  {DIM}{}{DIM:#}  ", time(entry.time))?;
+        let text =
+            format!("{}  {}{}", shown(&entry.workspace), change(entry), plan.as_deref().unwrap_or_default());
+        layout::hanging_words(out, 23, Style::new(), &text, width)?;
     }
     Ok(())
 }
@@ -161,20 +164,30 @@ fn next_steps(workspaces: &[Workspace]) -> Vec<(&'static str, String)> {
     steps
 }
 
-/// `images      ████░░░░  1,204 of 5,000 images, 1,000 of them reserved; 3,796 left`.
-fn balance_line(kind: QuotaKind, balance: &Balance) -> String {
-    let (label, unit, taken) = (kind.unit(), kind.unit(), balance.gauge().used());
+/// Writes `images      ████░░░░  1,204 of 5,000 images, 1,000 of them reserved; 3,796 left`.
+fn balance_line(
+    out: &mut impl Write,
+    kind: QuotaKind,
+    balance: &Balance,
+    note: &str,
+    width: usize,
+) -> io::Result<()> {
+    let (unit, taken) = (kind.unit(), balance.gauge().used());
     let reserved = match balance.reserved {
         0 => String::new(),
         reserved => format!(", {} of them reserved", number(reserved)),
     };
     let used = number(taken);
     let (Some(limit), Some(left)) = (balance.limit, balance.left()) else {
-        return format!("  {label:<10}  {used} {unit}{reserved}; no limit");
+        write!(out, "  {unit:<10}  ")?;
+        let text = format!("{used} {unit}{reserved}; no limit{note}");
+        return layout::hanging(out, 14, Style::new(), &text, width);
     };
     let style = if left > 0 { GOOD } else { ERROR };
-    let (bar, limit, left) = (layout::gauge(taken, limit, style), number(limit), number(left));
-    format!("  {label:<10}  {bar}  {used} of {limit} {unit}{reserved}; {style}{left} left{style:#}")
+    let bar = layout::gauge(taken, limit, style);
+    let used = format!("{used} of {} {unit}{reserved};", number(limit));
+    let verdict = format!("{} left{note}", number(left));
+    layout::gauge_row(out, unit, &bar, &used, (style, &verdict), width)
 }
 
 #[derive(Serialize)]

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use anstyle::Style;
+
 use super::changes;
 use super::groups::{FindingExample, FindingGroup, Groups};
-use super::layout::{
-    self, MAX_WIDTH, MIN_WIDTH, NAMES, broken, bytes, columns, counted, counted_row, left_out_by, number,
-    shown,
-};
+use super::layout::{self, MAX_WIDTH, MIN_WIDTH, bytes, counted, counted_row, left_out_by, number, shown};
 use super::next::{counts, if_fixed, next_steps};
 use super::shortage::{Limit, do_not_fit, limits, shortage};
 use super::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
@@ -78,9 +77,9 @@ impl TextReport {
             0 => "nothing was judged.".to_owned(),
             listed => format!("only the first {} judged.", counted(listed, "entry was", "entries were")),
         };
-        for line in broken(&format!("INCOMPLETE  {}: {judged}", shown(why)), self.width - 2, true) {
-            writeln!(self.out, "  {ERROR}{line}{ERROR:#}")?;
-        }
+        self.out.write_all(b"  ")?;
+        let text = format!("INCOMPLETE  {}: {judged}", shown(why));
+        layout::hanging(&mut self.out, 2, ERROR, &text, self.width)?;
         writeln!(self.out)
     }
 
@@ -107,7 +106,7 @@ impl TextReport {
     fn gauges(&mut self, summary: &Summary) -> io::Result<()> {
         let (out, width) = (&mut self.out, self.width);
         for limit in limits(&self.header.profile, summary) {
-            writeln!(out, "{}", gauge_line(&limit))?;
+            gauge_line(out, &limit, width)?;
             if summary.quota.is_shared() {
                 let of = counts(summary.totals.images, summary.totals.frames);
                 writeln!(out, "  {:<10}  {DIM}{of}{DIM:#}", "")?;
@@ -147,7 +146,7 @@ impl TextReport {
     fn closing(&mut self, summary: &Summary) -> io::Result<()> {
         let totals = &summary.totals;
         for note in layout::notes(summary) {
-            writeln!(self.out, "{DIM}{note}{DIM:#}")?;
+            layout::hanging(&mut self.out, 0, DIM, &note, self.width)?;
         }
         let (read, listed) = (bytes(totals.bytes_read), bytes(totals.bytes_listed));
         let requests = counted(totals.requests, "request", "requests");
@@ -157,7 +156,7 @@ impl TextReport {
         };
         writeln!(self.out, "{DIM}Read {read} of {listed} in {requests}{repeated}.{DIM:#}")?;
         let (style, verdict) = layout::verdict(summary);
-        writeln!(self.out, "{style}{verdict}{style:#}")?;
+        layout::hanging(&mut self.out, 0, style, &verdict, self.width)?;
         let steps = next_steps(&self.header, summary);
         if !steps.is_empty() {
             writeln!(self.out, "\n{BOLD}Next{BOLD:#}")?;
@@ -178,30 +177,12 @@ fn rule(
     write!(out, "  {style}{code}{style:#}  {BOLD}{name:<21}{BOLD:#} {total:>6}")?;
     let new = group.new.map_or(String::new(), |new| format!("{} new; ", number(new)));
     let summary = format!("{new}{}", rules::summary(code));
-    match columns(&summary) + 40 <= width {
-        true => writeln!(out, "  {DIM}{summary}{DIM:#}")?,
-        false => writeln!(out, "\n          {DIM}{summary}{DIM:#}")?,
-    }
+    layout::noted(out, 38, &summary, EXAMPLE, width)?;
     let examples = &group.examples;
-    let name = |example: &FindingExample| format!("{}{}", example.mark(), shown(&example.name));
-    let names: Vec<_> = examples.iter().map(name).collect();
-    let room = width - EXAMPLE;
-    let column = names.iter().map(|name| columns(name)).max().unwrap_or(0).min(NAMES.min(room * 2 / 5));
-    for (name, example) in names.iter().zip(examples) {
-        let message = broken(&shown(&example.message), room - column - 2, true);
-        let mut place = broken(name, room, true);
-        // A name that is too long for its column has its own lines, and the message follows below.
-        let fits = columns(name) <= column || width == MAX_WIDTH;
-        if !fits {
-            place.iter().try_for_each(|line| writeln!(out, "{:EXAMPLE$}{line}", ""))?;
-        }
-        let mut name = if fits { place.pop().unwrap_or_default() } else { String::new() };
-        for line in message {
-            let pad = " ".repeat(column.saturating_sub(columns(&name)));
-            writeln!(out, "{:EXAMPLE$}{name}{pad}  {DIM}{line}{DIM:#}", "")?;
-            name.clear();
-        }
-    }
+    let row = |example: &FindingExample| {
+        (format!("{}{}", example.mark(), shown(&example.name)), shown(&example.message))
+    };
+    layout::named(out, EXAMPLE, &examples.iter().map(row).collect::<Vec<_>>(), width)?;
     if group.more() > 0 {
         writeln!(out, "          {DIM}and {} more{DIM:#}", number(group.more()))?;
     }
@@ -220,7 +201,7 @@ fn rule(
 }
 
 /// `images      ████░░░░  1,204 of 5,000 images, 1,000 used before; fits`.
-fn gauge_line(limit: &Limit<'_>) -> String {
+fn gauge_line(out: &mut impl Write, limit: &Limit<'_>, width: usize) -> io::Result<()> {
     let Limit { label, unit, gauge, refused, noun, .. } = limit;
     let used = number(gauge.used());
     let before = match gauge.used_before {
@@ -232,7 +213,9 @@ fn gauge_line(limit: &Limit<'_>) -> String {
         reserve => format!("{before}, {} kept free", number(reserve)),
     };
     let Some(limit) = gauge.limit else {
-        return format!("  {label:<10}  {used} {unit}{before}; no limit set");
+        write!(out, "  {label:<10}  ")?;
+        let text = format!("{used} {unit}{before}; no limit set");
+        return layout::hanging(out, 14, Style::new(), &text, width);
     };
     let style = if gauge.fits { GOOD } else { ERROR };
     let bar = layout::gauge(gauge.used(), limit, style);
@@ -240,8 +223,8 @@ fn gauge_line(limit: &Limit<'_>) -> String {
         true => "fits".to_owned(),
         false => do_not_fit(*refused, noun),
     };
-    let limit = number(limit);
-    format!("  {label:<10}  {bar}  {used} of {limit} {unit}{before}; {style}{verdict}{style:#}")
+    let used = format!("{used} of {} {unit}{before};", number(limit));
+    layout::gauge_row(out, label, &bar, &used, (style, &verdict), width)
 }
 
 #[cfg(test)]
@@ -254,7 +237,10 @@ mod tests {
         let plain = |gauge: &Gauge, refused| {
             let (label, unit) = ("images".to_owned(), "images".to_owned());
             let limit = Limit { label, unit, gauge, refused, noun: "image", shortage: None };
-            anstream::adapter::strip_str(&gauge_line(&limit)).to_string()
+            let mut out = Vec::new();
+            gauge_line(&mut out, &limit, MAX_WIDTH).expect("it can be written");
+            let text = String::from_utf8(out).expect("UTF-8");
+            anstream::adapter::strip_str(text.trim_end()).to_string()
         };
         let mut gauge = Gauge::new(Some(5000), 0);
         gauge.spend(1204);

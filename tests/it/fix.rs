@@ -39,10 +39,95 @@ fn nothing_is_written_without_apply() {
         let refused = fix(folder.path()).args([option.as_ref(), place.as_os_str(), "--apply".as_ref()]).run();
         assert!(refused.code == 2 && refused.stderr.contains("is in the source"), "{}", refused.stderr);
     }
+    assert!(!out.exists(), "a refused run creates nothing");
     let refused = fix(folder.path()).args(["--apply"]).run();
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("--out DIR"), "{}", refused.stderr);
     assert_eq!(files(folder.path()), before);
+}
+
+#[test]
+fn lines_of_json_end_with_the_totals() {
+    let folder = copy_of(&["cam1/0004.jpg", "videos/from-ffmpeg.mp4", "videos/iphone.mov"]);
+    let lines = |args: &[&str]| {
+        let ran = fix(folder.path()).args(["--format", "jsonl"]).args(args).run();
+        let last = serde_json::from_str(ran.stdout.lines().last().expect("a line")).expect("JSON");
+        (ran.jsonl(), last, ran.stdout.lines().count())
+    };
+    let (found, end, count): (_, Value, _) = lines(&[]);
+    let record = |name: &str| found.iter().find(|record| record["name"] == name).expect("it is listed");
+    assert_eq!((found.len(), count), (3, 4));
+    let renamed = json!({"name": "videos/iphone.mov", "new_name": "videos/iphone.mp4", "effort": "lossless", "result": "fixable"});
+    assert_eq!(record("videos/iphone.mov"), &renamed);
+    assert_eq!((&end["complete"], &end["done"], end.get("name")), (&json!(true), &Value::Null, None));
+    let (found, end, count) = lines(&["--apply", "--in-place"]);
+    assert_eq!((found.len(), count), (3, 4));
+    assert_eq!((&end["complete"], &end["done"]["fixed"]), (&json!(true), &json!(3)));
+    let (found, end, count) = lines(&[]);
+    assert_eq!((found.len(), count, &end["fixable"]), (0, 1, &json!({})), "without anything to fix, too");
+}
+
+#[test]
+fn a_source_without_files_is_an_error_as_in_a_dry_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for args in [&["--format", "json"][..], &["--apply", "--in-place"], &["--script", "bash", "--in-place"]] {
+        let ran = fix(folder.path()).args(args).run();
+        assert!(ran.code == 2 && ran.stdout.is_empty(), "{}", ran.stdout);
+        assert!(
+            ran.stderr.contains("has no files") && ran.stderr.contains("--allow-empty"),
+            "{}",
+            ran.stderr
+        );
+    }
+    let accepted = fix(folder.path()).args(["--allow-empty"]).run();
+    assert!(accepted.code == 0 && accepted.stdout.contains("nothing to fix"), "{}", accepted.stderr);
+    fs::write(folder.path().join("a.jpg"), "").expect("it can be written");
+    let excluded = fix(folder.path()).args(["--exclude", "*.jpg"]).run();
+    assert!(excluded.code == 2 && excluded.stderr.contains("leave out 1 name"), "{}", excluded.stderr);
+}
+
+#[test]
+fn a_file_that_needs_more_than_the_disk_has_is_named_before_anything_starts() {
+    let folder = copy_of(&["cam1/0004.jpg", "videos/from-ffmpeg.mp4"]);
+    let video = folder.path().join("videos/from-ffmpeg.mp4");
+    let mut bytes = fs::read(&video).expect("it is there");
+    let size: u64 = 4 << 40;
+    bytes.extend([&[0, 0, 0, 1][..], b"free", &size.to_be_bytes()].concat());
+    let whole = bytes.len() as u64 - 16 + size;
+    fs::write(&video, bytes).expect("it can be written");
+    fs::File::options().write(true).open(&video).and_then(|file| file.set_len(whole)).expect("it is sparse");
+    let (out, rules) = (folder.path().with_extension("fixed"), tempfile::tempdir().expect("a folder"));
+    let profile = rules.path().join("own.toml");
+    fs::write(&profile, own_profile()).expect("it can be written");
+    let rules = ["--profile".as_ref(), profile.as_os_str(), "--ignore".as_ref(), "FMT006".as_ref()];
+    for (args, hint) in
+        [(&["--in-place"][..], "use --out"), (&["--out", out.to_str().expect("UTF-8")], "give --out")]
+    {
+        let ran = fix(folder.path()).args(args).args(rules).args(["--apply"]).run();
+        assert_eq!(ran.code, 2, "{} {}", ran.stdout, ran.stderr);
+        for word in ["'videos/from-ffmpeg.mp4' needs about 4.0 TiB", hint, "--exclude"] {
+            assert!(ran.stderr.contains(word), "{word}: {}", ran.stderr);
+        }
+    }
+    assert!(!folder.path().join("cam1/0004.jpg.orig").exists(), "nothing was fixed");
+    let ran = fix(folder.path()).args(["--apply", "--in-place", "--exclude", "videos/"]).run();
+    assert_eq!(ran.code, 0, "{} {}", ran.stdout, ran.stderr);
+    fs::remove_dir_all(out).expect("it is there");
+}
+
+#[test]
+fn rules_of_a_plan_are_changed_by_the_command_line() {
+    let folder = copy_of(&["cam1/0004.jpg"]);
+    let (profile, plan) = (folder.path().join("own.toml"), folder.path().join("plan.parquet"));
+    fs::write(&profile, own_profile()).expect("it can be written");
+    let options = ["--profile".as_ref(), profile.as_os_str(), "--plan".as_ref(), plan.as_os_str()];
+    let judged = Presync::dry_run(folder.path()).args(options).run();
+    assert_eq!(judged.code, 1, "{}", judged.stderr);
+    let of = |args: &[&str]| fix(&plan).args(args).args(["--format", "json"]).run().json();
+    assert_eq!(of(&[])["unfixable"], json!({"FMT006": 1}));
+    let ignored = of(&["--ignore", "FMT006"]);
+    assert_eq!((&ignored["fixable"]["lossless"]["assets"], &ignored["unfixable"]), (&json!(1), &json!({})));
+    assert_eq!(of(&["--ignore", "FMT006,IMG001"])["fixable"], json!({}));
 }
 
 #[test]
@@ -182,6 +267,40 @@ fn a_missing_program_is_named_before_anything_starts() {
     assert_eq!(files(folder.path()), before);
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_stopped_or_runs_twice_leaves_every_file_whole() {
+    let names = ["cam1/0004.jpg", "drone/mosaic-rotated.png", "videos/from-ffmpeg.mp4", "videos/iphone.mov"];
+    let folder = copy_of(&names);
+    let before = files(folder.path());
+    let start = || {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_presync"));
+        run.args(["fix", "--apply", "--in-place", "--quiet"]).arg(folder.path());
+        run.stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("it starts")
+    };
+    let mut stopped = start();
+    thread::sleep(std::time::Duration::from_millis(400));
+    run(Command::new("kill").args(["-INT", &stopped.id().to_string()]));
+    let code = stopped.wait().expect("it ends").code();
+    assert_ne!(code, Some(1), "it is incomplete, unless it was too fast or too slow");
+    assert!(files(folder.path()).keys().all(|name| !name.contains(".presync-fix-")), "nothing is left");
+    for mut run in [start(), start()] {
+        run.wait().expect("it ends");
+    }
+    let ran = fix(folder.path()).args(["--apply", "--in-place"]).run();
+    assert_eq!(ran.code, 0, "{} {}", ran.stdout, ran.stderr);
+    let after = files(folder.path());
+    for (name, bytes) in &before {
+        assert!(after.get(&format!("{name}.orig")) == Some(bytes), "{name} is kept");
+    }
+    assert_eq!(after.len(), 2 * names.len(), "{:?}", after.keys());
+    let fixable = fix(folder.path()).args(["--format", "json"]).run().json();
+    assert_eq!(fixable["fixable"], json!({}));
+}
+
 #[test]
 fn a_run_that_is_killed_leaves_every_file_whole() {
     let names =
@@ -301,6 +420,12 @@ pub fn share() -> f64 {
 pub fn fix(source: impl AsRef<std::ffi::OsStr>) -> Presync {
     let path = std::env::var_os("PATH").unwrap_or_default();
     Presync::new(["fix".as_ref(), source.as_ref()]).env("PATH", path)
+}
+
+/// The rules of Nexus, which accept only small images besides, but videos of any size.
+pub fn own_profile() -> String {
+    let rules = Presync::new(["rule", "--profile", "nexus"]).run().stdout;
+    rules.replace("[images]\n", "[images]\nmax_width = 100\n").replace("549_755_813_888", "9_000_000_000_000")
 }
 
 /// A folder with these files of the demo.

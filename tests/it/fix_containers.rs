@@ -10,10 +10,11 @@ use std::time::Instant;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use hyper::Method;
 use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
 
-use crate::fix::{KILLS, copy_of, differing, files, fix, rounds, share};
+use crate::fix::{KILLS, copy_of, differing, files, fix, own_profile, rounds, share};
 use crate::support::azurite::{Azurite, fake_az, unsigned_jwt};
 use crate::support::presync::{Presync, Ran, demo, root};
 use crate::support::stand_in::{Answer, StandIn};
@@ -81,6 +82,40 @@ fn fixed_blobs_go_elsewhere_and_overwrite_nothing() {
 }
 
 #[test]
+fn blobs_that_cannot_be_replaced_are_left_and_the_rest_is_fixed() {
+    let azurite = Azurite::http();
+    let names = [BRAND, PHOTO, "leased.mp4", "archived.mp4"];
+    let before = container(azurite, "fix-locked", &[BRAND, PHOTO]);
+    for name in &names[2..] {
+        azurite.put("fix-locked", name, before[BRAND].clone());
+    }
+    let lease = [("x-ms-lease-action", "acquire"), ("x-ms-lease-duration", "-1")];
+    azurite.send(Method::PUT, "/fix-locked/leased.mp4", &[("comp", "lease")], &lease, Vec::new());
+    azurite.set_tier_archive("fix-locked", "archived.mp4");
+    let append = [("x-ms-blob-type", "AppendBlob")];
+    azurite.send(Method::PUT, "/fix-locked/append.mp4", &[], &append, Vec::new());
+    let block = [("comp", "appendblock")];
+    azurite.send(Method::PUT, "/fix-locked/append.mp4", &block, &[], before[BRAND].clone());
+    let backup = tempfile::tempdir().expect("a folder");
+    let folder = backup.path().to_str().expect("UTF-8");
+    let ran = with_key(azurite, "fix-locked", &["--apply", "--backup", folder, "--format", "jsonl"]);
+    let found: BTreeMap<_, _> =
+        ran.jsonl().into_iter().map(|record| (record["name"].to_string(), record)).collect();
+    let of = |name: &str| (&found[&format!("{name:?}")]["result"], &found[&format!("{name:?}")]["reason"]);
+    assert_eq!((of(BRAND).0, of(PHOTO).0), (&Value::from("fixed"), &Value::from("fixed")), "{}", ran.stdout);
+    for (name, why) in [("leased.mp4", "it has a lease"), ("append.mp4", "isn't a block blob")] {
+        let (result, reason) = of(name);
+        assert!(
+            result == "failed" && reason.as_str().is_some_and(|said| said.contains(why)),
+            "{name}: {reason}"
+        );
+        assert_eq!(azurite.get("fix-locked", name).body(), &before[BRAND], "{name} stays as it is");
+    }
+    assert_eq!(found.len(), 4, "what is archived is not judged: {}", ran.stdout);
+    assert_eq!(files(backup.path()).len(), 2, "only what is replaced is kept");
+}
+
+#[test]
 fn an_extension_is_fixed_only_on_request() {
     let azurite = Azurite::http();
     let photo = fs::read(demo().join("cam1/0001.jpg")).expect("it is there");
@@ -141,8 +176,10 @@ fn every_credential_authorizes_the_copy_too() {
         .args(["--auth", "cli", "--apply", "--format", "jsonl"])
         .run();
     assert_eq!(results(&ran), ["fixed"], "{} {}", ran.stdout, ran.stderr);
-    let copies =
-        service.seen().into_iter().filter(|request| request.line.contains("comp=block&blockid=00000001"));
+    let copies = service
+        .seen()
+        .into_iter()
+        .filter(|request| request.headers.iter().any(|line| line.starts_with("x-ms-copy-source:")));
     let copies: Vec<_> = copies.collect();
     let [copy] = &copies[..] else { panic!("{copies:?}") };
     for field in [
@@ -350,6 +387,43 @@ fn a_script_fixes_a_folder_as_the_command_does() {
     assert_eq!(after[&format!("{BRAND}.orig")], before[BRAND]);
     assert!(bash(script(&ran), &[]).status.success(), "it can be run again");
     assert_eq!(files(folder.path()), after);
+}
+
+#[test]
+fn a_script_judges_by_the_rules_that_chose_the_work() {
+    let folder = copy_of(&[PHOTO, BRAND]);
+    let [own, out, backup] = [(); 3].map(|()| tempfile::tempdir().expect("a folder"));
+    let profile = own.path().join("own.toml");
+    fs::write(&profile, own_profile()).expect("it can be written");
+    let options = ["--profile".as_ref(), profile.as_os_str(), "--ignore".as_ref(), "FMT006".as_ref()];
+    let ran = fix(folder.path()).args(options).args(["--script", "bash", "--out"]).args([out.path()]).run();
+    let output = bash(script(&ran), &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(files(out.path()).len(), 2);
+
+    // Originals go where they are to be kept, and a name changes where that is asked for.
+    fs::copy(demo().join("cam1/0001.jpg"), folder.path().join("photo.png")).expect("it is copied");
+    let before = files(folder.path());
+    let ran = fix(folder.path())
+        .args(["--script", "bash", "--only", "VID001,FMT002", "--backup"])
+        .args([backup.path()])
+        .run();
+    for _ in 0..2 {
+        let output = bash(script(&ran), &[]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let (kept, after) = (files(backup.path()), files(folder.path()));
+        assert_eq!(kept.keys().collect::<Vec<_>>(), ["photo.png", BRAND]);
+        assert_eq!((&kept[BRAND], &kept["photo.png"]), (&before[BRAND], &before["photo.png"]));
+        assert_eq!(differing(&before[BRAND], &after[BRAND]), 4);
+        assert_eq!(after.keys().collect::<Vec<_>>(), [PHOTO, "photo.jpg", BRAND]);
+    }
+    let upload = fix(folder.path())
+        .args(["--script", "bash", "--to", "https://media.blob.core.windows.net/cam"])
+        .run();
+    assert!(upload.code == 2 && upload.stderr.contains("cannot upload"), "{}", upload.stderr);
+    let inside = folder.path().join("kept");
+    let inside = fix(folder.path()).args(["--script", "bash", "--backup"]).args([inside]).run();
+    assert!(inside.code == 2 && inside.stderr.contains("is in the source"), "{}", inside.stderr);
 }
 
 #[test]

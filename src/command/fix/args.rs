@@ -88,6 +88,10 @@ pub(in crate::command) struct FixArgs {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: FixFormat,
 
+    /// Accept a source without a single blob, which is an error otherwise
+    #[arg(long)]
+    pub allow_empty: bool,
+
     #[command(flatten, next_help_heading = "Names")]
     pub names: FilterArgs,
 

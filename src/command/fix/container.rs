@@ -138,14 +138,22 @@ impl ContainerPlace {
         Ok(properties)
     }
 
-    /// Keeps a copy of the original, which is the file `input`, if the user wants one.
+    /// Keeps the original, which is the file `input`, if the user wants that. The file stays only if it `is_needed`.
     ///
     /// # Errors
     /// Returns why that failed.
-    pub(super) fn keep_original(&self, blob: &Blob, input: &Path) -> std::result::Result<(), String> {
+    pub(super) fn keep_original(
+        &self,
+        blob: &Blob,
+        input: &Path,
+        is_needed: bool,
+    ) -> std::result::Result<(), String> {
         let Some(backup) = &self.backup else { return Ok(()) };
         if backup.has(blob, &blob.name)?.is_some() {
             return Ok(());
+        }
+        if !is_needed {
+            return backup.put(blob, &blob.name, input).map(drop);
         }
         let copy = input.with_file_name("original");
         std::fs::copy(input, &copy).map_err(|error| format!("it cannot be copied: {}", reason(&error)))?;

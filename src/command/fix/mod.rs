@@ -5,49 +5,43 @@
 //! the result is put in place, in one step. So a run can be killed at any moment and repeated: every asset is either as
 //! it was or fixed, and those that are fixed are accepted and not touched again.
 
-use std::ffi::OsStr;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
-use jiff::Timestamp;
-use tempfile::TempDir;
+use tokio::sync::Semaphore;
 
-use super::commit;
-use super::dry_run::args::FILES_AT_ONCE;
-use super::examine::Provenance;
 use super::exit::Exit;
-use super::host;
 use super::interrupt::interrupted;
-use super::ledger;
 use super::output::Output;
-use super::parts::{self, Weigh};
 use super::target::{Resolved, Target};
-use crate::model::error::{Cause, Error, Result, reason};
-use crate::model::{Asset, Blob, Quota};
+use crate::model::Blob;
+use crate::model::error::{Cause, Error, Result};
 use crate::plan::RunHeader;
-use crate::plan_file::PlanWriter;
 use crate::report::fix::{Done, FixFormat, Outcome, Way};
 use crate::report::{self, ProgressBar, TextOrJson};
 use crate::rules::fix::Fix;
-use crate::rules::{Choice, Limits, Profile, from_earlier};
-use crate::run::{self, End, Progress, Settings, Task};
+use crate::run::Progress;
 use crate::source::any::AnySource;
-use crate::source::azure::{self, AzureSource, Session};
+use crate::source::azure::{AzureSource, Session};
 use crate::source::location::{Environment, Location};
 
 pub(super) mod args;
 mod container;
+mod judged;
 mod place;
 mod script;
+mod space;
 mod survey;
 mod tools;
 mod work;
 
 pub(super) use args::FixArgs;
 use container::{ContainerPlace, Renamed};
-use place::{FolderPlace, Originals, WorkFolder};
+use judged::Judged;
+use place::{FolderPlace, Originals, WorkFolder, check_outside};
+use space::Space;
 use survey::{Choose, Survey, choose};
 use work::{Fixer, Place};
 
@@ -61,16 +55,10 @@ const PATCHES_AT_ONCE: usize = 16;
 pub(super) fn run(args: &FixArgs) -> Result<Exit> {
     let environment = Environment::of_process();
     super::runtime()?.block_on(async {
-        let session = Session::new(args.limits.limits());
+        let session = Arc::new(Session::new(args.limits.limits()));
         let judged = Judged::open(args, &session, &environment).await?;
         if judged.is_stopped {
             return Err(Error::new("stopped: nothing was fixed").because(Cause::Interrupted));
-        }
-        let elsewhere = Elsewhere::of(args, &judged, &session, &environment)?;
-        let to = elsewhere.as_ref().map(|elsewhere| elsewhere.names.clone());
-        let mut survey = Survey::new(args, judged.is_container(), to, judged.quota);
-        for asset in judged.assets()? {
-            survey.add(judged.rejudged(asset?), &judged.header.profile);
         }
         let format = match args.format {
             FixFormat::Text => TextOrJson::Text,
@@ -78,6 +66,17 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
         };
         let output = Output::open(None, format, args.display.color.choice())?;
         let mut out = output.writer();
+        let elsewhere = Elsewhere::of(args, &judged, &session, &environment)?;
+        let to = elsewhere.as_ref().map(|elsewhere| elsewhere.names.clone());
+        let is_listed = args.format == FixFormat::Jsonl && !args.apply;
+        let mut survey = Survey::new(args, judged.is_container(), to, judged.quota);
+        for asset in judged.assets()? {
+            let found = survey.add(judged.rejudged(asset?), &judged.header.profile);
+            if let Some((name, new_name, effort)) = found.filter(|_| is_listed) {
+                report::fix::fixable(&name, &new_name, effort, &mut out)
+                    .map_err(|error| report::output(&error))?;
+            }
+        }
         if let Some(shell) = args.script {
             script::write(args, shell, &judged, elsewhere, &mut out).await?;
             return Ok(Exit::Clean);
@@ -97,8 +96,7 @@ pub(super) fn run(args: &FixArgs) -> Result<Exit> {
             progress.finish_listing();
             let bar = args.display.progress();
             let bar = bar.map(|style| ProgressBar::show_fixes(style, Arc::clone(&progress)));
-            let example = survey.example.as_ref();
-            let done = apply(args, judged, elsewhere, example, &progress, &mut out).await?;
+            let done = apply(args, judged, elsewhere, &survey, &progress, &mut out).await?;
             drop(bar);
             incomplete = done.stopped || done.unreachable > 0;
             survey.summary.done = Some(done);
@@ -182,153 +180,30 @@ impl Elsewhere {
     }
 }
 
-/// A source whose assets have been judged.
-struct Judged {
-    source: AnySource,
-    header: RunHeader,
-    plan: Plan,
-    quota: Quota,
-    is_stopped: bool,
-}
-
-/// Where the verdicts are.
-enum Plan {
-    /// The user's plan.
-    Given(PathBuf),
-    /// A plan of this run, removed at its end.
-    Temporary(TempDir),
-}
-
-impl Judged {
-    /// Opens a plan and its source, or judges a source now.
-    async fn open(args: &FixArgs, session: &Session, environment: &Environment) -> Result<Self> {
-        let path = Path::new(&args.source);
-        match path.is_file() {
-            true => Self::of_plan(args, path, session, environment),
-            false => Self::of_source(args, &args.source, session, environment).await,
-        }
-    }
-
-    fn of_plan(args: &FixArgs, path: &Path, session: &Session, environment: &Environment) -> Result<Self> {
-        let opened = parts::open(path, Weigh::default())?;
-        let (header, quota) = (opened.plan().header.clone(), opened.plan().summary.quota);
-        let resolved = commit::resolve(None, &args.azure, &header, environment)?;
-        let overrides = header.profile.overrides.clone();
-        let profile = match &args.profile {
-            Some(name) => Profile { overrides, ..Profile::load(name)? },
-            None => (*header.profile).clone(),
-        };
-        let options = args.azure.options();
-        let source = AnySource::open_in(session, resolved.location, resolved.auth, options, environment)?;
-        let filter = args.names.filter()?;
-        let filter = if filter.is_empty() { header.filter.clone() } else { filter };
-        let header = RunHeader { profile: Arc::new(profile), filter, ..header };
-        Ok(Self { source, header, plan: Plan::Given(path.to_owned()), quota, is_stopped: false })
-    }
-
-    async fn of_source(
-        args: &FixArgs,
-        source: &OsStr,
-        session: &Session,
-        environment: &Environment,
-    ) -> Result<Self> {
-        let target = Target { source, azure: &args.azure, profile: args.profile.as_deref() };
-        let resolved = Resolved::source(target, environment)?;
-        let mut profile = resolved.profile(&Choice::from(&args.rules))?;
-        let mut quota = Quota::new(None, None);
-        let filter = args.names.filter()?;
-        let scope = resolved.location.scope(true, &filter);
-        let mut known = None;
-        if let Some(workspace) = resolved.workspace(None) {
-            let path = ledger::path(None, environment)?;
-            profile = ledger::sharing(&path, workspace, profile, Timestamp::now())?;
-            quota = ledger::quota(&path, workspace, profile.quota.period.at(Timestamp::now()), &profile)?;
-            known = Some((path, workspace));
-        }
-        let quota = resolved.quota(&profile, Limits::default(), quota)?;
-        let known = known.as_ref().map(|(path, workspace)| (path.as_path(), *workspace));
-        let on_platform = ledger::on_platform(known, None, &scope)?;
-        let profile = Arc::new(profile);
-        let provenance = Provenance::of(&resolved, resolved.workspace(None));
-        let options = args.azure.options();
-        let source = AnySource::open_in(session, resolved.location, resolved.auth, options, environment)?;
-        let header = RunHeader { filter, ..provenance.header(source.origin(), Arc::clone(&profile)) };
-        let folder = tempfile::tempdir()
-            .map_err(|error| Error::new(format!("cannot create a temporary folder: {}", reason(&error))))?;
-        let writer = PlanWriter::create(&folder.path().join(PLAN), header.clone())?;
-        let at_once = match &source {
-            AnySource::Folder(_) => FILES_AT_ONCE,
-            AnySource::Container(_) => azure::MAX_CONCURRENCY,
-        };
-        let settings = Settings::with_concurrency(args.limits.concurrency.unwrap_or(at_once));
-        let progress = Arc::new(Progress::default());
-        host::watch(&progress);
-        let bar = args.display.progress().map(|style| ProgressBar::show(style, Arc::clone(&progress)));
-        let (listing, excluded) = source.list_filtered(&header.filter);
-        let task = Task {
-            excluded,
-            progress,
-            synced: on_platform.synced,
-            ..Task::new(listing, Arc::new(source.clone()), profile, quota, settings)
-        };
-        let ended = run::run(task, writer, interrupted()).await?;
-        drop(bar);
-        if let End::Broken(error) = ended.end {
-            return Err(error);
-        }
-        let is_stopped = ended.end == End::Stopped;
-        crate::plan::Sink::finish(Box::new(ended.sink), &ended.summary, std::time::Duration::ZERO)?;
-        Ok(Self { source, header, plan: Plan::Temporary(folder), quota, is_stopped })
-    }
-
-    fn is_container(&self) -> bool {
-        matches!(self.source, AnySource::Container(_))
-    }
-
-    /// The assets, in listing order. A plan may have more than the user wants to fix.
-    fn assets(&self) -> Result<impl Iterator<Item = Result<Asset>>> {
-        let plan = match &self.plan {
-            Plan::Given(path) => path.clone(),
-            Plan::Temporary(folder) => folder.path().join(PLAN),
-        };
-        let filter = self.header.filter.clone();
-        let is_wanted =
-            move |asset: &Result<Asset>| asset.as_ref().map_or(true, |asset| filter.keeps_blob(&asset.blob));
-        Ok(parts::open(&plan, Weigh::default())?.filter(is_wanted))
-    }
-
-    /// The asset as these rules judge it: what a plan says about it decides nothing but what it costs.
-    fn rejudged(&self, asset: Asset) -> Asset {
-        let (blob, synced, reads) = (asset.blob.clone(), asset.synced, asset.reads);
-        match from_earlier(&blob, asset.clone(), &self.header.profile) {
-            Some(judged) => Asset { synced, reads, ..judged },
-            None => asset,
-        }
-    }
-}
-
-/// The name of the temporary plan.
-const PLAN: &str = "plan.parquet";
-
 /// Fixes everything that can be fixed.
 async fn apply(
     args: &FixArgs,
     judged: Judged,
     elsewhere: Option<Elsewhere>,
-    example: Option<&Blob>,
+    survey: &Survey<'_>,
     progress: &Progress,
     out: &mut impl Write,
 ) -> Result<Done> {
     let mut done = Done::default();
-    let Some(example) = example else { return Ok(done) };
-    let (place, parent) = place(args, &judged, elsewhere, example).await?;
+    let Some(example) = &survey.example else { return Ok(done) };
+    let (place, parent, hint) = place(args, &judged, elsewhere, example).await?;
     let work = WorkFolder::create(&parent)?;
+    let space = Space::of(&parent, hint);
+    if let Some((name, bytes)) = &survey.largest {
+        space.check(name, *bytes)?;
+    }
     let assets = judged.assets()?;
     let fixer = Fixer {
         source: judged.source.clone(),
         profile: (*judged.header.profile).clone(),
         edges: args.edges(),
         work: work.path().to_owned(),
+        space,
         place: Some(place),
     };
     let jobs = args.jobs();
@@ -348,7 +223,7 @@ async fn apply(
         Some(Place::Container(container)) if container.backup.is_none() => jobs.max(PATCHES_AT_ONCE),
         _ => jobs,
     };
-    let tools = tokio::sync::Semaphore::new(jobs);
+    let tools = Semaphore::new(jobs);
     let (fixer, tools) = (&fixer, &tools);
     let mut results = std::pin::pin!(
         fixes
@@ -388,37 +263,39 @@ async fn apply(
     Ok(done)
 }
 
-/// Where the fixed assets go, and the folder for temporary files.
+/// Where the fixed assets go, the folder for temporary files, and what to do if that has no space left.
 async fn place(
     args: &FixArgs,
     judged: &Judged,
     elsewhere: Option<Elsewhere>,
     example: &Blob,
-) -> Result<(Place, PathBuf)> {
+) -> Result<(Place, PathBuf, &'static str)> {
+    let temporary = || (std::env::temp_dir(), "set TMPDIR to a folder with more space");
     let source = match &judged.source {
         AnySource::Container(container) => Some(Arc::clone(container)),
         AnySource::Folder(_) => None,
     };
     if let Some(Elsewhere { container, names }) = elsewhere {
         let place = ContainerPlace { container, source, to: Some(names), backup: None };
-        return Ok((Place::Container(Box::new(place)), std::env::temp_dir()));
+        let (parent, hint) = temporary();
+        return Ok((Place::Container(Box::new(place)), parent, hint));
     }
     match (&judged.source, &args.out) {
         (source, Some(out)) => {
-            let place = FolderPlace::open(out, Originals::Untouched)?;
             if let AnySource::Folder(folder) = source {
-                place.check_outside(folder.root(), "--out")?;
+                check_outside(out, folder.root(), "--out")?;
             }
-            Ok((Place::Folder(place), out.clone()))
+            let place = FolderPlace::open(out, Originals::Untouched)?;
+            Ok((Place::Folder(place), out.clone(), "give --out a folder with more space"))
         }
         (AnySource::Folder(folder), None) if args.in_place || args.backup.is_some() => {
             let root = folder.root().to_owned();
+            if let Some(backup) = &args.backup {
+                check_outside(backup, &root, "--backup")?;
+            }
             let originals = args.backup.clone().map_or(Originals::Beside, Originals::Folder);
             let place = FolderPlace::open(&root, originals)?;
-            if args.backup.is_some() {
-                place.check_outside(&root, "--backup")?;
-            }
-            Ok((Place::Folder(place), root))
+            Ok((Place::Folder(place), root, "free some space there, or use --out with a folder elsewhere"))
         }
         (AnySource::Folder(_), None) => Err(Error::new("--apply needs to know where the fixed files go")
             .with_hint(
@@ -429,10 +306,11 @@ async fn place(
                 Some(folder) => Some(FolderPlace::open(folder, Originals::Untouched)?),
                 None => None,
             };
-            let parent = args.backup.clone().unwrap_or_else(std::env::temp_dir);
+            let in_backup = |folder: &PathBuf| (folder.clone(), "give --backup a folder with more space");
+            let (parent, hint) = args.backup.as_ref().map_or_else(temporary, in_backup);
             let place = ContainerPlace { container: Arc::clone(container), source, to: None, backup };
             place.check_protection(example).await?;
-            Ok((Place::Container(Box::new(place)), parent))
+            Ok((Place::Container(Box::new(place)), parent, hint))
         }
     }
 }

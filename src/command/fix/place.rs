@@ -58,25 +58,6 @@ impl FolderPlace {
         Ok(Self { root: create(root)?, originals })
     }
 
-    /// Checks that the source does not list what is written here: the next run would take it for more assets.
-    ///
-    /// # Errors
-    /// Returns an error that names the option `option`.
-    pub(super) fn check_outside(&self, source: &Path, option: &str) -> Result<()> {
-        let kept = match &self.originals {
-            Originals::Folder(folder) => folder,
-            Originals::Untouched | Originals::Beside => &self.root,
-        };
-        let inside = fs::canonicalize(source).is_ok_and(|source| kept.starts_with(source));
-        if !inside {
-            return Ok(());
-        }
-        // It may have been created just now; a folder with files stays.
-        let _ = fs::remove_dir(kept);
-        Err(Error::new(format!("{option} '{}' is in the source, which would list it, too", kept.display()))
-            .with_hint(format!("give {option} a folder outside of '{}'", source.display())))
-    }
-
     /// The path of a name below `root`. Its folder exists, and is not reached through a link that leads elsewhere.
     fn path(root: &Path, name: &str) -> std::result::Result<PathBuf, String> {
         let relative = relative(name).ok_or("its name cannot be the name of a file in a folder")?;
@@ -174,6 +155,24 @@ impl FolderPlace {
             true => Ok(()),
             false => fs::remove_file(&original).map_err(failed),
         }
+    }
+}
+
+/// Checks that the source does not list what is written to `folder`: the next run would take it for more assets.
+///
+/// # Errors
+/// Returns an error that names the option `option`.
+pub(super) fn check_outside(folder: &Path, source: &Path, option: &str) -> Result<()> {
+    // It need not exist yet; the folder that it will be in decides.
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let kept = absolute.ancestors().find_map(|folder| fs::canonicalize(folder).ok());
+    match (kept, fs::canonicalize(source)) {
+        (Some(kept), Ok(source)) if kept.starts_with(&source) => {
+            let shown = folder.display();
+            Err(Error::new(format!("{option} '{shown}' is in the source, which would list it, too"))
+                .with_hint(format!("give {option} a folder outside of '{}'", source.display())))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,17 +8,20 @@ use std::io::{self, Write};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::container::ContainerPlace;
-use super::place::relative;
+use super::place::{check_outside, relative};
+use super::space::Space;
 use super::survey::{Choose, choose};
 use super::work::{Chosen, Fixer, extension};
 use super::{FixArgs, Judged};
 use crate::model::error::{Error, Result};
-use crate::model::{BlobName, FourCc};
+use crate::model::{BlobName, Code, Effect, Overrides};
 use crate::report::{output, shown};
-use crate::rules::fix::{Command, Fix, Recipe, Word};
+use crate::rules::fix::Fix;
 use crate::source::any::AnySource;
-use crate::source::azure::AzureSource;
 use crate::source::azure::commands::Shell;
+use crate::source::azure::{AzureSource, FIXED_FROM};
+
+mod recipes;
 
 /// Bytes of a brand.
 const BRAND: usize = 4;
@@ -63,13 +66,20 @@ pub(super) async fn write(
         let path = path.as_ref().and_then(|path| path.to_str()).map(str::to_owned);
         path.ok_or_else(|| Error::new("a script cannot name a folder that isn't UTF-8"))
     };
+    if let AnySource::Folder(folder) = &judged.source {
+        for (option, place) in [("--out", &args.out), ("--backup", &args.backup)] {
+            place.iter().try_for_each(|place| check_outside(place, folder.root(), option))?;
+        }
+    }
     let folder = args.out.as_deref().map(utf8).transpose()?;
     let goes = match (&judged.source, &folder, elsewhere) {
         (AnySource::Folder(_), _, Some(_)) => {
-            return Err(Error::new("--script cannot upload a folder").with_hint("use --apply, or --out DIR"));
+            return Err(Error::new("a script cannot upload the files of a folder").with_hint(
+                "use --apply, which does; or write the script with --out DIR, and upload that folder with azcopy",
+            ));
         }
         (_, Some(folder), None) => Goes::Folder(Some(folder)),
-        (AnySource::Folder(_), None, None) if args.in_place => Goes::Folder(None),
+        (AnySource::Folder(_), None, None) if args.in_place || args.backup.is_some() => Goes::Folder(None),
         (AnySource::Folder(_), None, None) => {
             return Err(Error::new("--script needs to know where the fixed files go").with_hint(
                 "add --out DIR for copies, or --in-place to replace the files and keep each as NAME.orig",
@@ -89,7 +99,7 @@ pub(super) async fn write(
     };
     let backup = args.backup.as_deref().map(utf8).transpose()?;
     let failed = |error| output(&error);
-    let mut script = Script { shell, recipes: Vec::new() };
+    let mut script = Script { shell, recipes: Vec::new(), rules: Vec::new() };
     script.head(judged, &goes, backup.as_deref(), out).map_err(failed)?;
     let profile = &judged.header.profile;
     let fixer = Fixer {
@@ -97,6 +107,7 @@ pub(super) async fn write(
         profile: (**profile).clone(),
         edges: args.edges(),
         work: std::path::PathBuf::new(),
+        space: Space::of(std::path::Path::new(""), ""),
         place: None,
     };
     let chosen = judged.assets()?.filter_map(|asset| match asset {
@@ -144,7 +155,9 @@ impl Seen {
             Err(why) => return Ok(Err(why)),
         };
         let mut headers = Vec::new();
-        for (name, value) in properties.headers() {
+        // The script sets it anew for a blob with a new name.
+        let is_kept = |name: &str| name != FIXED_FROM;
+        for (name, value) in properties.headers().filter(|(name, _)| is_kept(name)) {
             match std::str::from_utf8(value) {
                 Ok(value) => headers.push((name.to_owned(), value.to_owned())),
                 Err(_) => return Ok(Err(format!("its property {name} isn't UTF-8"))),
@@ -162,6 +175,8 @@ struct Script {
     shell: Shell,
     /// The ways to fix a file so far.
     recipes: Vec<Fix>,
+    /// The options by which the last asset is judged.
+    rules: Vec<String>,
 }
 
 impl Script {
@@ -191,6 +206,7 @@ impl Script {
         writeln!(out, "{all}{}", if judged.is_container() { container } else { folder })?;
         let profile = &judged.header.profile_from;
         self.set(out, if bash { "profile" } else { "profileName" }, profile)?;
+        self.judge_by(out)?;
         self.set(out, "backup", backup.unwrap_or_default())?;
         if let AnySource::Folder(folder) = &judged.source {
             let root = std::path::absolute(folder.root())?;
@@ -256,6 +272,23 @@ impl Script {
                 Err("its name cannot be the name of a file in a folder".to_owned())
             }
             Ok(_) if name.as_str().contains('\0') => Err("its name has a NUL".to_owned()),
+            // .NET takes `a/../b` for `b`, also where the dots are escaped.
+            Ok(_)
+                if self.shell == Shell::PowerShell
+                    && judged.is_container()
+                    && [&blob.name, &name].iter().any(|name| has_dots(name.as_str())) =>
+            {
+                Err("PowerShell cannot request a name with '.' or '..' between slashes: use bash".to_owned())
+            }
+            // They mean something else in Windows, where the script may run.
+            Ok(_)
+                if self.shell == Shell::PowerShell
+                    && judged.is_container()
+                    && into_folder
+                    && name.as_str().contains(['\\', ':']) =>
+            {
+                Err("its name cannot be the name of a file in Windows".to_owned())
+            }
             seen => seen,
         };
         let seen = match seen {
@@ -265,11 +298,16 @@ impl Script {
                 return writeln!(out, "# left out: {name}: {}", why.escape_default());
             }
         };
+        let rules = options(&judged.header.profile.overrides, blob.name.as_str());
+        if rules != self.rules {
+            self.rules = rules;
+            self.judge_by(out)?;
+        }
         let recipe = match self.recipes.iter().position(|known| *known == chosen.fix) {
             Some(known) => known + 1,
             None => {
                 self.recipes.push(chosen.fix.clone());
-                self.recipe(self.recipes.len(), &chosen.fix, out)?;
+                recipes::function(self.shell, self.recipes.len(), &chosen.fix, out)?;
                 self.recipes.len()
             }
         };
@@ -280,7 +318,7 @@ impl Script {
         let old = extension(&blob.name);
         let new = match &chosen.fix {
             Fix::Run(recipe) => recipe.extension.unwrap_or(old),
-            Fix::Brand(_) | Fix::Rename => old,
+            Fix::Brand(_) | Fix::Rename => extension(&name),
         };
         let quote = |word: &str| self.shell.word(word);
         let etag = blob.etag.as_ref().map(|etag| format!("\"{}\"", etag.as_str())).unwrap_or_default();
@@ -349,87 +387,12 @@ impl Script {
         }
     }
 
-    /// A function that fixes a file.
-    fn recipe(&self, number: usize, fix: &Fix, out: &mut impl Write) -> io::Result<()> {
-        match (self.shell, fix) {
-            (Shell::Bash, Fix::Run(recipe)) => {
-                let line = self.steps(recipe, " && ").join(" &&\n    ");
-                writeln!(out, "\nfix_{number}() {{\n  {line}\n}}")
-            }
-            (Shell::Bash, Fix::Rename) => writeln!(out, "\nfix_{number}() {{\n  cp -- \"$1\" \"$2\"\n}}"),
-            (Shell::Bash, Fix::Brand(brand)) => {
-                let brand = self.shell.word(&brand.to_string());
-                let at = "printf '%s' \"$3\" | dd of=\"$2\" bs=1 seek=8 conv=notrunc 2>/dev/null";
-                writeln!(
-                    out,
-                    "\nfix_{number}() {{\n  set -- \"$1\" \"$2\" {brand}\n  \
-                     [ \"$(dd if=\"$1\" bs=1 skip=4 count=4 2>/dev/null)\" = ftyp ] &&\n    cp -- \"$1\" \"$2\" &&\n    {at}\n}}"
-                )
-            }
-            (Shell::PowerShell, Fix::Run(recipe)) => {
-                let lines = self.steps(recipe, "; ");
-                writeln!(out, "\n$fix{number} = {{ param($In, $Out)\n  {}\n}}", lines.join("\n  "))
-            }
-            (Shell::PowerShell, Fix::Rename) => {
-                writeln!(out, "\n$fix{number} = {{ param($In, $Out) [IO.File]::Copy($In, $Out) }}")
-            }
-            (Shell::PowerShell, Fix::Brand(FourCc(brand))) => {
-                let bytes = brand.map(|byte| byte.to_string()).join(", ");
-                writeln!(
-                    out,
-                    "\n$fix{number} = {{ param($In, $Out)\n  [IO.File]::Copy($In, $Out)\n  \
-                     $file = [IO.File]::Open($Out, 'Open', 'ReadWrite')\n  try {{\n    $head = [byte[]]::new(8)\n    \
-                     if ($file.Read($head, 0, 8) -ne 8 -or [Text.Encoding]::ASCII.GetString($head, 4, 4) -cne 'ftyp') {{ \
-                     throw 'its ftyp box is not at its beginning' }}\n    $file.Write([byte[]] @({bytes}), 0, 4)\n  }} \
-                     finally {{ $file.Dispose() }}\n}}"
-                )
-            }
-        }
-    }
-
-    /// The steps of a recipe as commands; `and` joins those that are run together.
-    fn steps(&self, recipe: &Recipe, and: &str) -> Vec<String> {
-        let steps = recipe.steps.iter().map(|step| {
-            let first = self.command(&step.command, step.or_else.is_empty());
-            let others: Vec<_> = step.or_else.iter().map(|command| self.command(command, true)).collect();
-            match (self.shell, others.is_empty()) {
-                (_, true) => first,
-                (Shell::Bash, false) => format!("{{ {first} || {{ {}; }}; }}", others.join(and)),
-                (Shell::PowerShell, false) => format!("if (-not ({first})) {{ {} }}", others.join(and)),
-            }
-        });
-        steps.collect()
-    }
-
-    /// A command; in PowerShell, one that `must` succeed or whose success is asked for.
-    fn command(&self, Command(words): &Command, must: bool) -> String {
-        let bash = self.shell == Shell::Bash;
-        let word = |word: &Word| match word {
-            Word::In => if bash { "\"$1\"" } else { "$In" }.to_owned(),
-            Word::Out => if bash { "\"$2\"" } else { "$Out" }.to_owned(),
-            Word::Text(text) => self.shell.word(text),
-        };
-        let program = match words.first() {
-            Some(Word::Text(program)) => program.as_str(),
-            _ => "",
-        };
-        let mut arguments: Vec<_> = words.iter().skip(1).map(word).collect();
-        match (program, bash) {
-            // A playlist must not make it open other files or hosts.
-            ("ffmpeg", _) => {
-                let safe = ["-nostdin", "-v", "error", "-y", "-protocol_whitelist", "file"];
-                arguments.splice(0..0, safe.map(|option| self.shell.word(option)));
-            }
-            ("cp", true) => arguments.insert(0, "--".to_owned()),
-            ("cp", false) => return format!("[IO.File]::Copy({}, $true)", arguments.join(", ")),
-            _ => {}
-        }
-        match bash {
-            true => format!("{program} {}", arguments.join(" ")),
-            false => {
-                let run = if must { "Run" } else { "Try-Run" };
-                format!("{run} {program} @({})", arguments.join(", "))
-            }
+    /// Sets the options by which the next assets are judged.
+    fn judge_by(&self, out: &mut impl Write) -> io::Result<()> {
+        let words: Vec<_> = self.rules.iter().map(|word| self.shell.word(word)).collect();
+        match self.shell {
+            Shell::Bash => writeln!(out, "rules=({})", words.join(" ")),
+            Shell::PowerShell => writeln!(out, "$rules = @({})", words.join(", ")),
         }
     }
 
@@ -449,6 +412,25 @@ impl Script {
             Shell::PowerShell => writeln!(out, "${name} = {value}"),
         }
     }
+}
+
+/// The options that make presync judge a file by the rules for this name.
+fn options(overrides: &Overrides, name: &str) -> Vec<String> {
+    let of = |wanted: Effect| {
+        let codes = Code::ALL.iter().filter(move |code| overrides.effect(**code, name) == Some(wanted));
+        codes.map(|code| code.as_str())
+    };
+    let ignored: Vec<_> = of(Effect::Ignore).collect();
+    let warnings = of(Effect::Warning).map(|code| format!("{code}=warning"));
+    let severities: Vec<_> = warnings.chain(of(Effect::Error).map(|code| format!("{code}=error"))).collect();
+    let lists = [("--ignore", ignored.join(",")), ("--severity", severities.join(","))];
+    let given = lists.into_iter().filter(|(_, list)| !list.is_empty());
+    given.flat_map(|(option, list)| [option.to_owned(), list]).collect()
+}
+
+/// Whether a part of a name is `.` or `..`.
+fn has_dots(name: &str) -> bool {
+    name.split('/').any(|part| matches!(part, "." | ".."))
 }
 
 /// A header's name as a key of a hashtable: it has only letters, digits, '-' and '_'.

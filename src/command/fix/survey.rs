@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::args::FixArgs;
 use super::container::Renamed;
+use super::space;
 use super::tools;
 use super::work::Chosen;
-use crate::model::{Asset, Blob, Code, Kind, Quota, Verdict};
+use crate::model::{Asset, Blob, BlobName, Code, Kind, Quota, Verdict};
 use crate::report::fix::{Estimate, Summary};
 use crate::rules::Profile;
 use crate::rules::fix::{Effort, Fix, fix};
@@ -74,29 +75,31 @@ pub(super) struct Survey<'a> {
     pub programs: BTreeSet<String>,
     /// The first blob to fix.
     pub example: Option<Blob>,
+    /// The asset whose fix needs the most bytes of temporary files, and how many.
+    pub largest: Option<(BlobName, u64)>,
 }
 
 impl<'a> Survey<'a> {
     pub(super) fn new(args: &'a FixArgs, is_container: bool, to: Option<Renamed>, quota: Quota) -> Self {
         let (summary, programs) = (Summary::new(quota), BTreeSet::new());
-        Self { args, is_container, to, summary, programs, example: None }
+        Self { args, is_container, to, summary, programs, example: None, largest: None }
     }
 
-    /// Counts an asset, which costs `charge` of the quota.
-    pub(super) fn add(&mut self, asset: Asset, profile: &Profile) {
+    /// Counts an asset. Returns its name, its new name and the effort if it can be fixed.
+    pub(super) fn add(&mut self, asset: Asset, profile: &Profile) -> Option<(BlobName, BlobName, Effort)> {
         let (charge, kind, verdict) = (asset.charge(), asset.kind, asset.verdict);
         let (images, frames) = asset.counts();
         let summary = &mut self.summary;
-        let is_fixable = match choose(self.args, asset, profile) {
-            Choose::Nothing if verdict != Verdict::Accept => return,
-            Choose::Nothing => false,
+        let fixable = match choose(self.args, asset, profile) {
+            Choose::Nothing if verdict != Verdict::Accept => return None,
+            Choose::Nothing => None,
             Choose::Unfixable(code) => {
                 *summary.unfixable.entry(code).or_default() += 1;
-                return;
+                return None;
             }
             Choose::LeftOut => {
                 summary.left_out += 1;
-                return;
+                return None;
             }
             Choose::Fix(chosen) => {
                 let Chosen { asset, fix, codes } = &*chosen;
@@ -116,9 +119,18 @@ impl<'a> Survey<'a> {
                 }
                 summary.estimate.add(&estimate(&chosen, self.is_container, self.args));
                 self.example.get_or_insert_with(|| asset.blob.clone());
-                true
+                let needed = match is_copied(fix, self.is_container, self.args) && self.args.backup.is_none()
+                {
+                    true => 0,
+                    false => space::needed(fix, asset.blob.size),
+                };
+                if needed > self.largest.as_ref().map_or(0, |(_, most)| *most) {
+                    self.largest = Some((asset.blob.name.clone(), needed));
+                }
+                Some((asset.blob.name.clone(), name, fix.effort()))
             }
         };
+        let is_fixable = fixable.is_some();
         let needs = &mut summary.if_fixed;
         needs.fixable += u64::from(is_fixable);
         needs.uncounted += u64::from(is_fixable && kind == Kind::Video && frames == 0);
@@ -129,7 +141,13 @@ impl<'a> Survey<'a> {
             Kind::Video => needs.frame_cost = needs.frame_cost.saturating_add(charge.frames),
             Kind::Other => {}
         }
+        fixable
     }
+}
+
+/// Whether the service copies the content by itself.
+fn is_copied(fix: &Fix, is_container: bool, args: &FixArgs) -> bool {
+    is_container && args.out.is_none() && !matches!(fix, Fix::Run(_))
 }
 
 /// What a fix takes, roughly.
@@ -148,11 +166,10 @@ pub(super) fn estimate(Chosen { asset, fix, .. }: &Chosen, is_container: bool, a
         (Effort::Lossless, Kind::Video) => VIDEO.saturating_add(seconds(size as f64 / COPIED)),
         _ => IMAGE.saturating_add(seconds(pixels / IMAGE_PIXELS)),
     };
-    let is_copied = is_container && args.out.is_none() && !matches!(fix, Fix::Run(_));
     let pieces = size.div_ceil(PIECE).max(1);
     // Properties, and the list of the blocks; where the blob goes elsewhere, whether it is there.
     let others = 2 + u64::from(args.to.is_some());
-    let (requests, bytes) = match (is_copied, is_container) {
+    let (requests, bytes) = match (is_copied(fix, is_container, args), is_container) {
         (true, _) => {
             // The head is read twice: once to change it, and once to judge it.
             let reads = 1 + u64::from(asset.reads.requests).max(1);

@@ -18,6 +18,14 @@ const POLL: Duration = Duration::from_millis(10);
 /// The most bytes of a program's error output that are read.
 const MAX_STDERR: u64 = 4096;
 
+/// Where programs look for a folder for temporary files; the last two are ImageMagick's.
+const TEMPORARY: [&str; 5] = ["TMPDIR", "TMP", "TEMP", "MAGICK_TMPDIR", "MAGICK_TEMPORARY_PATH"];
+
+/// How much memory a program may use for pixels: a header of a few bytes can promise 65,535 by 65,535 of them. ImageMagick
+/// uses files beyond that; jpegtran fails, whose limit is in thousands of thousands of bytes ("libjpeg.txt").
+const MEMORY: [(&str, &str); 3] =
+    [("MAGICK_MEMORY_LIMIT", "1GiB"), ("MAGICK_MAP_LIMIT", "1GiB"), ("JPEGMEM", "1000m")];
+
 /// Each program with the Debian package and the Homebrew formula that install it.
 const PACKAGES: [(&str, &str, &str); 5] = [
     ("ffmpeg", "ffmpeg", "ffmpeg"),
@@ -104,7 +112,13 @@ async fn start(command: &Command, input: &Path, output: &Path) -> std::result::R
         };
     }
     let failed = |error: std::io::Error| format!("{program} cannot be run: {}", reason(&error));
-    let mut stderr = tempfile::tempfile().map_err(failed)?;
+    // Whatever it puts on the disk is removed with the folder.
+    let folder = output.parent().unwrap_or(Path::new("."));
+    for name in TEMPORARY {
+        process.env(name, folder);
+    }
+    process.envs(MEMORY);
+    let mut stderr = tempfile::tempfile_in(folder).map_err(failed)?;
     process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr.try_clone().map_err(failed)?);
     let mut running = Running(process.spawn().map_err(failed)?);
     let status = running.wait().await.map_err(failed)?;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::container::ContainerPlace;
 use super::place::{FolderPlace, Put};
+use super::space::{self, Space};
 use super::tools;
 use crate::command::examine::{Answer, examined};
 use crate::model::error::{Error, Result, reason};
@@ -47,6 +48,8 @@ pub(super) struct Fixer {
     pub edges: Edges,
     /// The folder for files that are being worked on.
     pub work: PathBuf,
+    /// What those files may use.
+    pub space: Space,
     /// Where they go; `None` if it only looks.
     pub place: Option<Place>,
 }
@@ -143,7 +146,11 @@ impl Fixer {
 
     async fn try_fix(&self, number: u64, chosen: &Chosen, name: &BlobName) -> std::result::Result<Put, Left> {
         let blob = &chosen.asset.blob;
-        let work = || Folder::create(self.work.join(number.to_string())).map_err(unwritable);
+        let work = async || {
+            let space = self.space.take(space::needed(&chosen.fix, blob.size)).await;
+            let folder = Folder::create(self.work.join(number.to_string()));
+            folder.map(|folder| (folder, space)).map_err(|error| self.unwritable(error))
+        };
         match &self.place {
             None => Err(Left::Failed("there is no place for it".to_owned())),
             Some(Place::Folder(folder)) => {
@@ -153,7 +160,7 @@ impl Fixer {
                     folder.keep_original(blob, name).map_err(Left::Unreachable)?;
                     return Ok(Put::Already);
                 }
-                let work = work()?;
+                let (work, _space) = work().await?;
                 let input = self.fetch(blob, &work.0).await?;
                 let output = self.fixed(chosen, &work.0, input).await?;
                 if let AnySource::Folder(source) = &self.source {
@@ -175,14 +182,15 @@ impl Fixer {
                     let head = self.head(chosen).await?;
                     return container.patch(blob, name, &properties, head).await.map_err(unreadable);
                 }
-                let work = work()?;
+                let (work, _space) = work().await?;
                 let input = self.fetch(blob, &work.0).await?;
-                container.keep_original(blob, &input).map_err(Left::Unreachable)?;
+                container.keep_original(blob, &input, !is_copied).map_err(Left::Unreachable)?;
                 if is_copied {
                     let head = self.head(chosen).await?;
                     return container.patch(blob, name, &properties, head).await.map_err(unreadable);
                 }
                 let output = self.fixed(chosen, &work.0, input).await?;
+                let _piece = self.space.piece().await;
                 container.put(blob, name, &properties, &output).await.map_err(unreadable)
             }
         }
@@ -209,7 +217,7 @@ impl Fixer {
         let output = match &chosen.fix {
             Fix::Rename => return Ok(input),
             Fix::Brand(brand) => {
-                set_brand(&input, *brand).map_err(unwritable)?;
+                set_brand(&input, *brand).map_err(|error| self.unwritable(error))?;
                 input
             }
             Fix::Run(recipe) => {
@@ -227,19 +235,28 @@ impl Fixer {
     /// Copies the blob, in the version that was judged, into the folder `work`.
     async fn fetch(&self, blob: &Blob, work: &Path) -> std::result::Result<PathBuf, Left> {
         let path = work.join("in").with_extension(extension(&blob.name));
-        let mut file = File::create_new(&path).map_err(unwritable)?;
+        let mut file = File::create_new(&path).map_err(|error| self.unwritable(error))?;
         let (mut blob, mut at) = (blob.clone(), 0);
         while at < blob.size {
             let range = ByteRange::new(at, (at + PIECE).min(blob.size));
+            let _piece = self.space.piece().await;
             let bytes =
                 self.source.read(&mut blob, range, &mut Reads::default()).await.map_err(unreadable)?;
             if bytes.len() as u64 != range.len() {
                 return Err(unreadable(ReadError::Changed));
             }
-            file.write_all(&bytes).map_err(unwritable)?;
+            file.write_all(&bytes).map_err(|error| self.unwritable(error))?;
             at = range.end();
         }
         Ok(path)
+    }
+
+    /// The error for a temporary file.
+    fn unwritable(&self, error: io::Error) -> Left {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Left::Broken(self.space.full()),
+            _ => Left::Unreachable(format!("a temporary file cannot be written: {}", reason(&error))),
+        }
     }
 
     /// Judges a file in `folder` by the rules, with its dimensions.
@@ -405,16 +422,6 @@ fn unreadable(error: ReadError) -> Left {
         ReadError::Unreadable(why) => Left::Unreachable(why),
         ReadError::Refused(why) => Left::Failed(why),
         ReadError::Fatal(error) => Left::Broken(error),
-    }
-}
-
-fn unwritable(error: io::Error) -> Left {
-    let message = format!("a temporary file cannot be written: {}", reason(&error));
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Left::Broken(Error::new(message).with_hint("free some space, or use a lower number of --jobs"))
-        }
-        _ => Left::Unreachable(message),
     }
 }
 

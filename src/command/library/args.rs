@@ -210,6 +210,7 @@ impl Options {
             jobs: self.number("jobs", JOBS)?,
             profile: self.utf_8("profile")?,
             format: FixFormat::Json,
+            allow_empty: self.flag("allow_empty"),
             names: self.names()?,
             rules: self.rules()?,
             azure: self.azure()?,

@@ -345,6 +345,7 @@ def fix(
     edges: str = "reencode",
     jobs: int | None = None,
     profile: StrPath | None = None,
+    allow_empty: bool = False,
     include: Codes | None = None,
     exclude: Codes | None = None,
     select: Codes | None = None,

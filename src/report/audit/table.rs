@@ -7,13 +7,15 @@ use anstyle::Style;
 
 use crate::model::Totals;
 use crate::plan::audit::{Audit, Container, ContainerOutcome};
-use crate::report::layout::{bytes, columns, cut, number, shown};
+use crate::report::layout::{broken, bytes, columns, number, shown};
 use crate::report::style::{BOLD, DIM, ERROR, UNKNOWN};
 
 /// The most containers in the table. JSON has all of them.
 const MAX_ROWS: usize = 40;
 /// The minimum width of container names, in columns.
 const MIN_NAME: usize = 16;
+/// The columns that every table has: how many assets there are, and how they were judged.
+const MIN_CELLS: usize = 4;
 
 /// The columns after the name.
 const HEADINGS: Cells<&str> =
@@ -21,7 +23,7 @@ const HEADINGS: Cells<&str> =
 
 type Cells<T> = [T; 9];
 
-/// Writes the table, `width` columns wide unless its numbers are huge.
+/// Writes the table, `width` columns wide unless its numbers are huge. Columns at the end are left out if there is no room.
 pub(super) fn write(out: &mut impl Write, audit: &Audit, width: usize) -> io::Result<()> {
     let containers = &audit.containers[..audit.containers.len().min(MAX_ROWS)];
     let rows: Vec<_> =
@@ -34,7 +36,7 @@ pub(super) fn write(out: &mut impl Write, audit: &Audit, width: usize) -> io::Re
     for (container, (name, cells)) in containers.iter().zip(&rows) {
         let line = match cells {
             Some(cells) => layout.line(name, cells),
-            None => format!("{}  {}", layout.name(name), container.outcome.as_str().replace('-', " ")),
+            None => layout.named(name, &format!("  {}", container.outcome.as_str().replace('-', " "))),
         };
         let style = style_of(&container.outcome);
         writeln!(out, "{style}{line}{style:#}")?;
@@ -56,32 +58,47 @@ pub(super) fn and_more(out: &mut impl Write, there: usize, named: usize, indent:
 
 /// The width of each column.
 struct Layout {
+    /// Of the whole table.
+    width: usize,
     name: usize,
-    cells: Cells<usize>,
+    /// Of the columns for which there is room.
+    cells: Vec<usize>,
 }
 
 impl Layout {
     fn new(rows: &[(String, Option<Cells<String>>)], together: Option<&Cells<String>>, width: usize) -> Self {
-        let mut cells = HEADINGS.map(columns);
+        let mut cells = HEADINGS.map(columns).to_vec();
         for row in rows.iter().filter_map(|(_, cells)| cells.as_ref()).chain(together) {
             for (width, cell) in cells.iter_mut().zip(row) {
                 *width = columns(cell).max(*width);
             }
         }
-        let of_cells: usize = cells.iter().map(|width| width + 2).sum();
         let longest = rows.iter().map(|(name, _)| columns(name)).max().unwrap_or(0).max("container".len());
-        Self { name: longest.min(width.saturating_sub(of_cells + 2).max(MIN_NAME)), cells }
+        let room = |cells: &[usize]| {
+            let of_cells: usize = cells.iter().map(|width| width + 2).sum();
+            width.saturating_sub(of_cells + 2)
+        };
+        while cells.len() > MIN_CELLS && room(&cells) < longest.min(MIN_NAME) {
+            cells.pop();
+        }
+        Self { width, name: longest.min(room(&cells).max(MIN_NAME)), cells }
     }
 
-    fn name(&self, name: &str) -> String {
-        let name = cut(name, self.name);
-        let pad = " ".repeat(self.name - columns(&name));
-        format!("  {name}{pad}")
+    /// A line for a name, which has lines of its own in front of it if it is too long.
+    fn named(&self, name: &str, rest: &str) -> String {
+        let mut lines = broken(name, self.width.saturating_sub(2), true);
+        if columns(name) > self.name {
+            lines.push(String::new());
+        }
+        let last = lines.pop().unwrap_or_default();
+        let pad = " ".repeat(self.name.saturating_sub(columns(&last)));
+        let before: String = lines.iter().map(|line| format!("  {line}\n")).collect();
+        format!("{before}  {last}{pad}{rest}")
     }
 
     fn line(&self, name: &str, cells: &Cells<String>) -> String {
-        let cells = cells.iter().zip(self.cells).map(|(cell, width)| format!("  {cell:>width$}"));
-        self.name(name) + &cells.collect::<String>()
+        let cells = cells.iter().zip(&self.cells).map(|(cell, width)| format!("  {cell:>width$}"));
+        self.named(name, &cells.collect::<String>())
     }
 }
 

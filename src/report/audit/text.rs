@@ -2,12 +2,16 @@
 
 use std::io::{self, Write};
 
+use anstyle::Style;
+
 use super::table::{self, and_more};
 use crate::model::{Severity, Totals};
 use crate::plan::FolderSum;
 use crate::plan::audit::{Audit, ContainerOutcome};
 use crate::report::containers;
-use crate::report::layout::{MAX_WIDTH, MIN_WIDTH, bytes, counted, cut, number, shown};
+use crate::report::layout::{
+    MAX_WIDTH, MIN_WIDTH, bytes, counted, counted_row, hanging, hanging_words, named, noted, number, shown,
+};
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
 use crate::report::{changes, next};
 use crate::rules;
@@ -16,6 +20,8 @@ use crate::rules;
 const MAX_CAUSES: usize = 20;
 /// The most folders listed.
 const MAX_FOLDERS: usize = 10;
+/// The columns before the text of a row with a label.
+const INDENT: usize = 14;
 
 pub(super) struct AuditText<'a, W> {
     audit: &'a Audit,
@@ -68,19 +74,16 @@ impl<'a, W: Write> AuditText<'a, W> {
         ];
         let digits = rows.iter().map(|row| number(row.1).len()).max().unwrap_or(0).max(6);
         for (label, count, style, note) in rows {
-            let style = if count == 0 { DIM } else { style };
-            let count = format!("{:>digits$}", number(count));
-            let gap = if note.is_empty() { "" } else { "  " };
-            writeln!(self.out, "  {label:<10}  {style}{count}{style:#}{gap}{DIM}{note}{DIM:#}")?;
+            counted_row(&mut self.out, (label, count, style, &note), digits, self.width)?;
         }
         if let Some(line) = containers::empty(self.audit) {
-            let line = cut(&line, self.width - 14);
-            writeln!(self.out, "  {:<10}  {UNKNOWN}{line}{UNKNOWN:#}", "empty")?;
+            write!(self.out, "  {:<10}  ", "empty")?;
+            hanging(&mut self.out, INDENT, UNKNOWN, &line, self.width)?;
         }
         if !self.audit.left_out.is_empty() {
             let names: Vec<_> = self.audit.left_out.iter().map(|name| shown(name)).collect();
-            let names = cut(&names.join(", "), self.width - 14);
-            writeln!(self.out, "  {DIM}{:<10}  {names}{DIM:#}", "left out")?;
+            write!(self.out, "  {DIM}{:<10}{DIM:#}  ", "left out")?;
+            hanging(&mut self.out, INDENT, DIM, &names.join(", "), self.width)?;
         }
         writeln!(self.out)
     }
@@ -110,26 +113,21 @@ impl<'a, W: Write> AuditText<'a, W> {
         }
         writeln!(self.out, "{BOLD}Not complete{BOLD:#}")?;
         for (container, error) in causes.iter().take(MAX_CAUSES) {
-            let name = cut(&shown(&container.name), self.width - 16);
-            let state = container.outcome.as_str();
-            let message = shown(error.message());
-            writeln!(
-                self.out,
-                "  {ERROR}{state:<10}{ERROR:#}  {BOLD}{name}{BOLD:#}\n              {message}"
-            )?;
-            if let Some(hint) = error.hint() {
-                writeln!(self.out, "              {DIM}{}{DIM:#}", shown(hint))?;
+            write!(self.out, "  {ERROR}{:<10}{ERROR:#}  ", container.outcome.as_str())?;
+            hanging(&mut self.out, INDENT, BOLD, &shown(&container.name), self.width)?;
+            for (style, text) in [(Style::new(), Some(error.message())), (DIM, error.hint())] {
+                let Some(text) = text else { continue };
+                write!(self.out, "{:INDENT$}", "")?;
+                hanging_words(&mut self.out, INDENT, style, &shown(text), self.width)?;
             }
         }
         and_more(&mut self.out, causes.len(), MAX_CAUSES, "              ")?;
         if stopped + not_done > 0 {
             let next = "run the audit again with the same --out to resume";
             let (stopped, not_done) = (number(stopped), number(not_done));
-            writeln!(
-                self.out,
-                "  {ERROR}{:<10}{ERROR:#}  {stopped} interrupted, {not_done} not started; {next}",
-                "stopped"
-            )?;
+            write!(self.out, "  {ERROR}{:<10}{ERROR:#}  ", "stopped")?;
+            let text = format!("{stopped} interrupted, {not_done} not started; {next}");
+            hanging(&mut self.out, INDENT, Style::new(), &text, self.width)?;
         }
         writeln!(self.out)
     }
@@ -140,7 +138,8 @@ impl<'a, W: Write> AuditText<'a, W> {
         });
         let notes: Vec<_> = notes.collect();
         for note in notes.iter().take(MAX_CAUSES) {
-            writeln!(self.out, "  {note}")?;
+            self.out.write_all(b"  ")?;
+            hanging(&mut self.out, 2, Style::new(), note, self.width)?;
         }
         and_more(&mut self.out, notes.len(), MAX_CAUSES, "  ")?;
         if notes.is_empty() { Ok(()) } else { writeln!(self.out) }
@@ -160,12 +159,9 @@ impl<'a, W: Write> AuditText<'a, W> {
             let style = style::of(severity);
             writeln!(self.out, "{BOLD}{title}{BOLD:#}")?;
             for (code, count) in found {
-                let summary = cut(rules::summary(*code), self.width - 44);
                 let (name, count) = (code.name(), number(*count));
-                writeln!(
-                    self.out,
-                    "  {style}{code}{style:#}  {name:<21} {count:>10}  {DIM}{summary}{DIM:#}"
-                )?;
+                write!(self.out, "  {style}{code}{style:#}  {name:<21} {count:>10}")?;
+                noted(&mut self.out, 42, rules::summary(*code), 10, self.width)?;
             }
             writeln!(self.out)?;
         }
@@ -188,9 +184,10 @@ impl<'a, W: Write> AuditText<'a, W> {
             let container = self.audit.containers.get(folder.container);
             let prefix = if folder.name.is_empty() { "(no folder)" } else { &folder.name };
             let name = container.map_or(String::new(), |container| shown(&container.name));
-            let name = cut(&format!("{name}  {}", shown(prefix)), self.width - 44);
             let sum = format!("{} of {}", number(folder.sum.weight()), number(folder.sum.listed));
-            writeln!(self.out, "  {ERROR}{sum:>20}{ERROR:#}  {name}")?;
+            write!(self.out, "  {ERROR}{sum:>20}{ERROR:#}  ")?;
+            let name = format!("{name}  {}", shown(prefix));
+            hanging(&mut self.out, 24, Style::new(), &name, self.width)?;
         }
         if more > 0 {
             let (more, left_out) = (counted(more, "more prefix", "more prefixes"), number(left_out));
@@ -213,15 +210,16 @@ impl<'a, W: Write> AuditText<'a, W> {
                 one_of => format!(", in a sample of 1 in {}", number(one_of)),
             };
             let count = counted(found.count, "basename", "basenames");
-            writeln!(self.out, "  {}: {count}{sample}", cut(&project, self.width / 2))?;
-            for example in &found.examples {
+            self.out.write_all(b"  ")?;
+            hanging(&mut self.out, 2, Style::new(), &format!("{project}: {count}{sample}"), self.width)?;
+            let rows = found.examples.iter().map(|example| {
                 let names = example.containers.map(|place| {
                     self.audit.containers.get(place).map_or(String::new(), |container| shown(&container.name))
                 });
-                let basename = cut(&shown(&example.basename), self.width / 3);
-                let names = cut(&names.join(", "), self.width - self.width / 3 - 6);
-                writeln!(self.out, "    {basename}  {DIM}{names}{DIM:#}")?;
-            }
+                (shown(&example.basename), names.join(", "))
+            });
+            let rows: Vec<_> = rows.collect();
+            named(&mut self.out, 4, &rows, self.width)?;
             and_more(
                 &mut self.out,
                 usize::try_from(found.count).unwrap_or(usize::MAX),
@@ -270,13 +268,13 @@ impl<'a, W: Write> AuditText<'a, W> {
         };
         let containers = self.audit.containers.len() as u64;
         match containers - self.count(ContainerOutcome::STATES[0]) {
-            0 => writeln!(self.out, "{style}{verdict}{style:#}"),
+            0 => hanging(&mut self.out, 0, style, &verdict, self.width),
             missing => {
                 let missing = number(missing);
                 let of = counted(containers, "container", "containers");
                 let seen = if totals.listed == 0 { "" } else { verdict.as_str() };
                 let text = format!("Incomplete: {missing} of {of} not fully examined. {seen}");
-                writeln!(self.out, "{ERROR}{}{ERROR:#}", text.trim_end())
+                hanging(&mut self.out, 0, ERROR, text.trim_end(), self.width)
             }
         }
     }

@@ -307,6 +307,62 @@ mod tests {
         }
     }
 
+    /// What PowerShell makes of a word that begins with a quote ("about_Quoting_Rules", and `ScanStringLiteral` of its
+    /// tokenizer), and what is left: each of these is a quote, and two of them are one.
+    fn powershell(text: &str) -> Option<(String, &str)> {
+        let is_quote = |c: &char| matches!(c, '\'' | '\u{2018}' | '\u{2019}' | '\u{201a}' | '\u{201b}');
+        let mut letters = text.strip_prefix('\'')?.chars();
+        let mut word = String::new();
+        while let Some(mut letter) = letters.next() {
+            if is_quote(&letter) {
+                let mut after = letters.clone();
+                match after.next().filter(is_quote) {
+                    None => return Some((word, letters.as_str())),
+                    Some(second) => (letter, letters) = (second, after),
+                }
+            }
+            word.push(letter);
+        }
+        None
+    }
+
+    /// `Regex.Unescape` of .NET, as far as it is needed.
+    fn unescaped(text: &str) -> Option<String> {
+        let mut units = Vec::new();
+        let mut rest = text;
+        while let Some(letter) = rest.chars().next() {
+            if letter == '\\' {
+                units
+                    .push(u16::from_str_radix(rest.get(2..6).filter(|_| rest.starts_with("\\u"))?, 16).ok()?);
+                rest = &rest[6..];
+            } else {
+                units.extend(letter.encode_utf16(&mut [0; 2]).iter());
+                rest = &rest[letter.len_utf8()..];
+            }
+        }
+        String::from_utf16(&units).ok()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn powershell_gets_each_word_as_it_is(word in "([\u{2018}-\u{201b}'\"$`%@(){};|&#\n\r\t \\\\a-e.-]|\\PC){0,12}") {
+            let quoted = Shell::PowerShell.quoted(&word);
+            let is_bare = |c: char| c.is_ascii_alphanumeric() || "./_:-".contains(c);
+            if quoted.chars().all(is_bare) {
+                proptest::prop_assert_eq!(&*quoted, &word);
+            } else {
+                proptest::prop_assert_eq!(powershell(&quoted), Some((word.clone(), "")));
+            }
+            let line = Shell::PowerShell.word(&word);
+            proptest::prop_assert!(line.is_ascii() && !line.contains(char::is_control), "{}", line);
+            let read = match line.strip_prefix("([regex]::Unescape(") {
+                None => powershell(&line).map(|(word, rest)| (word, rest.to_owned())),
+                Some(call) => powershell(call).and_then(|(text, rest)| Some((unescaped(&text)?, rest.replace("))", "")))),
+            };
+            proptest::prop_assert_eq!(read, Some((word, String::new())));
+        }
+    }
+
     #[test]
     fn only_a_national_cloud_is_selected() {
         let select = |endpoint| select_cloud(endpoint).map(|az| az.line(Shell::Bash));

@@ -53,7 +53,7 @@ pub use requests::ApiVersion;
 pub use retry::Retry;
 pub use session::Session;
 pub(crate) use trial::{Protection, unprotected};
-pub(crate) use write::{Content, Properties, Target};
+pub(crate) use write::{Content, FIXED_FROM, Properties, Target};
 
 use answer::Version;
 use cursor::Cursor;

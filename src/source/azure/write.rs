@@ -1,6 +1,7 @@
 //! Writing to a container, which only `presync fix --apply` does: a blob is replaced in one step, or stays as it is.
 
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -126,7 +127,7 @@ impl AzureSource {
         let target = self.requests.path_of(&blob.name);
         let (given, _) = self.exchange(Method::HEAD, target, &conditions, Bytes::new()).await?;
         if given.field("x-ms-blob-type").is_some_and(|kind| kind != "BlockBlob") {
-            return Err(ReadError::Unreadable(
+            return Err(ReadError::Refused(
                 "it isn't a block blob, so its content cannot be replaced".into(),
             ));
         }
@@ -214,9 +215,10 @@ impl AzureSource {
         }
         let mut headers = properties.headers.clone();
         headers.extend(key.clone());
-        let blocks = match content {
-            Content::Head(head, source) => self.copy_with_head(original, name, head, source).await?,
-            Content::File(file) => self.upload(name, file, &key).await?,
+        let blocks = Blocks::of(name);
+        let count = match content {
+            Content::Head(head, source) => self.copy_with_head(original, &blocks, head, source).await?,
+            Content::File(file) => self.upload(&blocks, file, &key).await?,
         };
         match (target, &original.etag) {
             (Target::Original, Some(etag)) => headers.insert(IF_MATCH, quoted(etag.as_str())?),
@@ -228,7 +230,7 @@ impl AzureSource {
             }
         };
         let latest =
-            (0..blocks).map(|block| format!("<Latest>{}</Latest>", block_id(block))).collect::<String>();
+            (0..count).map(|block| format!("<Latest>{}</Latest>", blocks.id(block))).collect::<String>();
         let list = format!("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>{latest}</BlockList>");
         let target = format!("{}?comp=blocklist", self.requests.path_of(name));
         // Once: if the response is lost, a second attempt would find the new version and take it for someone else's.
@@ -243,14 +245,14 @@ impl AzureSource {
     async fn copy_with_head(
         &self,
         original: &Blob,
-        name: &BlobName,
+        blocks: &Blocks<'_>,
         head: Bytes,
         source: &AzureSource,
     ) -> Result<u64, ReadError> {
         let mut at = head.len() as u64;
         let first = u64::from(at > 0);
         if at > 0 {
-            self.put_block(name, 0, head, &HeaderMap::new()).await?;
+            self.put_block(blocks, 0, head, &HeaderMap::new()).await?;
         }
         let source = source.copy_source(&original.name).await?;
         let mut ranges = Vec::new();
@@ -266,7 +268,7 @@ impl AzureSource {
             if let Some(etag) = &original.etag {
                 headers.insert("x-ms-source-if-match", quoted(etag.as_str())?);
             }
-            self.exchange(Method::PUT, self.block_target(name, block), &headers, Bytes::new()).await
+            self.exchange(Method::PUT, self.block_target(blocks, block), &headers, Bytes::new()).await
         });
         stream::iter(copies).buffer_unordered(BLOCKS_AT_ONCE).try_for_each(|_| async { Ok(()) }).await?;
         Ok(count)
@@ -297,7 +299,7 @@ impl AzureSource {
     }
 
     /// Uploads a file in blocks, and returns their number.
-    async fn upload(&self, name: &BlobName, file: &Path, key: &HeaderMap) -> Result<u64, ReadError> {
+    async fn upload(&self, blocks: &Blocks<'_>, file: &Path, key: &HeaderMap) -> Result<u64, ReadError> {
         let unreadable = |error: std::io::Error| {
             ReadError::Unreadable(format!("the fixed file cannot be read: {}", reason(&error)))
         };
@@ -308,23 +310,23 @@ impl AzureSource {
             if bytes.is_empty() {
                 return Ok(block);
             }
-            self.put_block(name, block, bytes.into(), key).await?;
+            self.put_block(blocks, block, bytes.into(), key).await?;
         }
         Ok(0)
     }
 
     async fn put_block(
         &self,
-        name: &BlobName,
+        blocks: &Blocks<'_>,
         block: u64,
         bytes: Bytes,
         key: &HeaderMap,
     ) -> Result<(), ReadError> {
-        self.exchange(Method::PUT, self.block_target(name, block), key, bytes).await.map(drop)
+        self.exchange(Method::PUT, self.block_target(blocks, block), key, bytes).await.map(drop)
     }
 
-    fn block_target(&self, name: &BlobName, block: u64) -> String {
-        format!("{}?comp=block&blockid={}", self.requests.path_of(name), block_id(block))
+    fn block_target(&self, blocks: &Blocks<'_>, block: u64) -> String {
+        format!("{}?comp=block&blockid={}", self.requests.path_of(blocks.name), blocks.id(block))
     }
 
     /// Whether the account keeps deleted and overwritten blobs for some time; `None` if the credential may not see it.
@@ -425,9 +427,23 @@ impl AzureSource {
     }
 }
 
-/// A block's ID: valid base64, and of the same length for every block of a blob.
-fn block_id(block: u64) -> String {
-    format!("{block:08}")
+/// The blocks of a blob that is being written.
+struct Blocks<'a> {
+    name: &'a BlobName,
+    /// Another number for each time that the blob is written: two runs at once must not mix their blocks.
+    writer: u32,
+}
+
+impl<'a> Blocks<'a> {
+    fn of(name: &'a BlobName) -> Self {
+        // The upper half of a hash with random keys.
+        Self { name, writer: (RandomState::new().hash_one(name.as_str()) >> 32) as u32 }
+    }
+
+    /// A block's ID: valid base64, and of the same length for every block of every writer, as the service requires.
+    fn id(&self, block: u64) -> String {
+        format!("{:08x}{block:08}", self.writer)
+    }
 }
 
 fn header(text: String) -> Result<HeaderValue, ReadError> {

@@ -14,7 +14,7 @@ call() {
       printf 'url = "%s"\nheader = "Authorization: Bearer %s"\n' "$url" "$token"
       [ -z "$copy" ] || printf 'header = "x-ms-copy-source: %s"\nheader = "x-ms-copy-source-authorization: Bearer %s"\n' "$copy" "$token"
     fi
-  } | curl --config - --silent --show-error --request "$method" --header 'x-ms-version: 2021-12-02' \
+  } | curl --config - --path-as-is --globoff --silent --show-error --request "$method" --header 'x-ms-version: 2021-12-02' \
     --header 'Expect:' --output "$body" --write-out '%{http_code}' "$@"
 }
 
@@ -87,12 +87,12 @@ on_the_service() {
     get "$url" "$etag" "$work/head" --header "x-ms-range: bytes=0-$((kept - 1))" || return 0
     printf '%s' "$7" >>"$work/head"
     at=$((kept + 4))
-    need "$(call PUT "$new?comp=block&blockid=00000000" "$work/said" --upload-file "$work/head")" "$new"
-    list='<Latest>00000000</Latest>'
+    need "$(call PUT "$new?comp=block&blockid=0000000000000000" "$work/said" --upload-file "$work/head")" "$new"
+    list='<Latest>0000000000000000</Latest>'
   fi
   while [ "$at" -lt "$bytes" ]; do
     number=$((number + 1))
-    id=$(printf '%08d' "$number")
+    id=$(printf '%016d' "$number")
     part=$((at + 268435456 < bytes ? at + 268435456 : bytes))
     need "$(copy=$url call PUT "$new?comp=block&blockid=$id" "$work/said" --data '' \
       --header "x-ms-source-range: bytes=$at-$((part - 1))" --header "x-ms-source-if-match: $etag")" "$url"
@@ -108,6 +108,7 @@ on_the_service() {
 
 # to_folder RECIPE URL NAME NEW-NAME ETAG EXTENSION NEW-EXTENSION
 to_folder() {
+  local new
   sign_in
   if [ -e "$target/$4" ]; then
     say "$4" "there is such a file already"
@@ -115,7 +116,8 @@ to_folder() {
   fi
   get "$2" "$5" "$work/in.$6" || return 0
   made "$1" "$4" "$work/in.$6" "$work/fixed.$7" || return 0
-  mkdir -p -- "$(dirname -- "$target/$4")"
+  new="$target/$4"
+  mkdir -p -- "${new%/*}"
   ln -- "$work/fixed.$7" "$target/$4"
   rm -f -- "$work/in.$6" "$work/fixed.$7"
   say "$4" "fixed"
@@ -124,7 +126,8 @@ to_folder() {
 # Keeps a copy of an original, if that is wanted: NAME FILE
 keep() {
   [ -n "$backup" ] && ! [ -e "$backup/$1" ] || return 0
-  mkdir -p -- "$(dirname -- "$backup/$1")"
+  local kept="$backup/$1"
+  mkdir -p -- "${kept%/*}"
   cp -- "$2" "$work/original"
   ln -- "$work/original" "$backup/$1"
   rm -- "$work/original"

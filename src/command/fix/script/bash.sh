@@ -2,7 +2,7 @@ set -euo pipefail
 
 # Whether presync accepts a file.
 check() {
-  "${PRESYNC:-presync}" explain --color never --profile "$profile" -- "$1" >/dev/null
+  "${PRESYNC:-presync}" explain --color never --profile "$profile" ${rules[@]+"${rules[@]}"} -- "$1" >/dev/null
 }
 
 say() {

@@ -2,6 +2,8 @@
 $sas = if ($env:AZURE_STORAGE_SAS_TOKEN) { $env:AZURE_STORAGE_SAS_TOKEN.TrimStart('?') } else { '' }
 $token = ''
 $tokenTime = [DateTime]::MinValue
+# Windows PowerShell may not offer it by itself.
+[Net.ServicePointManager]::SecurityProtocol = [Net.ServicePointManager]::SecurityProtocol -bor [Net.SecurityProtocolType]::Tls12
 
 # Sends a request and returns the status. If there is a Copy, the service copies from that URL.
 function Call([string] $Method, [string] $Url, [hashtable] $Headers, [string] $InFile, [string] $OutFile, [string] $Body, [string] $Copy) {
@@ -98,13 +100,13 @@ function On-TheService([string] $Url, [string] $New, [string] $ETag, [string] $N
         if (-not (Get-Version $Url $ETag $head @{ 'x-ms-range' = "bytes=0-$($Kept - 1)" })) { return }
         [IO.File]::AppendAllText($head, $Brand, [Text.Encoding]::ASCII)
         $at = $Kept + 4
-        Need (Call PUT "${New}?comp=block&blockid=00000000" @{} $head '' '' '') $New
-        $list = '<Latest>00000000</Latest>'
+        Need (Call PUT "${New}?comp=block&blockid=0000000000000000" @{} $head '' '' '') $New
+        $list = '<Latest>0000000000000000</Latest>'
     }
     $number = 0
     while ($at -lt $Bytes) {
         $number += 1
-        $id = '{0:D8}' -f $number
+        $id = '{0:D16}' -f $number
         $end = [Math]::Min($at + 268435456, $Bytes)
         $headers = @{ 'x-ms-source-range' = "bytes=$at-$($end - 1)"; 'x-ms-source-if-match' = $ETag }
         Need (Call PUT "${New}?comp=block&blockid=$id" $headers '' '' '' $Url) $Url

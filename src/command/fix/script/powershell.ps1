@@ -1,6 +1,8 @@
 Set-StrictMode -Version 3
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
+# A program that fails is looked at here.
+$PSNativeCommandUseErrorActionPreference = $false
 $failed = 0
 
 function Say([string] $Name, [string] $What) { Write-Host ("{0}: {1}" -f ($Name -replace '\p{C}', '?'), $What) }
@@ -20,7 +22,8 @@ function Made([scriptblock] $Recipe, [string] $Name, [string] $In, [string] $Out
     $presync = if ($env:PRESYNC) { $env:PRESYNC } else { 'presync' }
     try {
         & $Recipe $In $Out
-        if (Try-Run $presync @('explain', '--color', 'never', '--profile', $profileName, '--', $Out)) { return $true }
+        $words = @('explain', '--color', 'never', '--profile', $profileName) + $rules + @('--', $Out)
+        if (Try-Run $presync $words) { return $true }
     } catch { Say $Name $_.Exception.Message }
     Say $Name 'left as it is: it cannot be fixed'
     Remove-Item -LiteralPath $In, $Out -Force -ErrorAction SilentlyContinue
