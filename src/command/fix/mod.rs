@@ -12,29 +12,26 @@ use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use tempfile::TempDir;
 
 use super::commit;
-use super::dry_run::args::FILES_AT_ONCE;
-use super::examine::Provenance;
+use super::examine::{JudgedNow, Provenance};
 use super::exit::Exit;
-use super::host;
 use super::interrupt::interrupted;
 use super::ledger;
 use super::output::Output;
 use super::parts::{self, Weigh};
 use super::target::{Resolved, Target};
-use crate::model::error::{Cause, Error, Result, reason};
+use crate::model::error::{Cause, Error, Result};
 use crate::model::{Asset, Blob, Quota};
 use crate::plan::RunHeader;
-use crate::plan_file::PlanWriter;
+use crate::probe::Want;
 use crate::report::fix::{Done, FixFormat, Outcome, Way};
 use crate::report::{self, ProgressBar, TextOrJson};
 use crate::rules::fix::Fix;
 use crate::rules::{Choice, Limits, Profile, from_earlier};
-use crate::run::{self, End, Progress, Settings, Task};
+use crate::run::Progress;
 use crate::source::any::AnySource;
-use crate::source::azure::{self, AzureSource, Session};
+use crate::source::azure::{AzureSource, Session};
 use crate::source::location::{Environment, Location};
 
 pub(super) mod args;
@@ -196,7 +193,7 @@ enum Plan {
     /// The user's plan.
     Given(PathBuf),
     /// A plan of this run, removed at its end.
-    Temporary(TempDir),
+    Temporary(JudgedNow),
 }
 
 impl Judged {
@@ -252,33 +249,12 @@ impl Judged {
         let provenance = Provenance::of(&resolved, resolved.workspace(None));
         let options = args.azure.options();
         let source = AnySource::open_in(session, resolved.location, resolved.auth, options, environment)?;
-        let header = RunHeader { filter, ..provenance.header(source.origin(), Arc::clone(&profile)) };
-        let folder = tempfile::tempdir()
-            .map_err(|error| Error::new(format!("cannot create a temporary folder: {}", reason(&error))))?;
-        let writer = PlanWriter::create(&folder.path().join(PLAN), header.clone())?;
-        let at_once = match &source {
-            AnySource::Folder(_) => FILES_AT_ONCE,
-            AnySource::Container(_) => azure::MAX_CONCURRENCY,
-        };
-        let settings = Settings::with_concurrency(args.limits.concurrency.unwrap_or(at_once));
-        let progress = Arc::new(Progress::default());
-        host::watch(&progress);
-        let bar = args.display.progress().map(|style| ProgressBar::show(style, Arc::clone(&progress)));
-        let (listing, excluded) = source.list_filtered(&header.filter);
-        let task = Task {
-            excluded,
-            progress,
-            synced: on_platform.synced,
-            ..Task::new(listing, Arc::new(source.clone()), profile, quota, settings)
-        };
-        let ended = run::run(task, writer, interrupted()).await?;
-        drop(bar);
-        if let End::Broken(error) = ended.end {
-            return Err(error);
-        }
-        let is_stopped = ended.end == End::Stopped;
-        crate::plan::Sink::finish(Box::new(ended.sink), &ended.summary, std::time::Duration::ZERO)?;
-        Ok(Self { source, header, plan: Plan::Temporary(folder), quota, is_stopped })
+        let header = RunHeader { filter, ..provenance.header(source.origin(), profile) };
+        let budget = (quota, on_platform.synced);
+        let how = (args.limits.concurrency, Want::default());
+        let judged = JudgedNow::of(&source, &header, budget, how, &args.display).await?;
+        let is_stopped = judged.is_stopped;
+        Ok(Self { source, header, plan: Plan::Temporary(judged), quota, is_stopped })
     }
 
     fn is_container(&self) -> bool {
@@ -289,7 +265,7 @@ impl Judged {
     fn assets(&self) -> Result<impl Iterator<Item = Result<Asset>>> {
         let plan = match &self.plan {
             Plan::Given(path) => path.clone(),
-            Plan::Temporary(folder) => folder.path().join(PLAN),
+            Plan::Temporary(judged) => judged.path(),
         };
         let filter = self.header.filter.clone();
         let is_wanted =
@@ -306,9 +282,6 @@ impl Judged {
         }
     }
 }
-
-/// The name of the temporary plan.
-const PLAN: &str = "plan.parquet";
 
 /// Fixes everything that can be fixed.
 async fn apply(
@@ -420,10 +393,11 @@ async fn place(
             }
             Ok((Place::Folder(place), root))
         }
-        (AnySource::Folder(_), None) => Err(Error::new("--apply needs to know where the fixed files go")
-            .with_hint(
+        (AnySource::Folder(_), None) => {
+            Err(Error::new("--apply needs to know where the fixed files go").because(Cause::Usage).with_hint(
                 "add --out DIR for copies, or --in-place to replace the files and keep each as NAME.orig",
-            )),
+            ))
+        }
         (AnySource::Container(container), None) => {
             let backup = match &args.backup {
                 Some(folder) => Some(FolderPlace::open(folder, Originals::Untouched)?),
