@@ -390,8 +390,8 @@ def label_files():
     """Labels of a report and of a source, as a table; what cannot be read is named."""
     report = presync.dry_run(folder, dimensions=True)
     found = presync.labels(report, os.path.join(folder, "labels"))
-    references = found.references
-    counted = duckdb.sql("SELECT outcome, count(*)::INT FROM references GROUP BY ALL").fetchall()
+    rows = found.references
+    counted = duckdb.sql("SELECT outcome, count(*)::INT FROM rows GROUP BY ALL").fetchall()
     assert {name: found.totals[name] for name, _ in counted} == dict(counted) and found.complete
     labels = os.path.join(out, "label-files")
     os.makedirs(labels)
@@ -406,7 +406,7 @@ def label_files():
     # A hint names the arguments of the function.
     with open(os.path.join(labels, "c.csv"), "w") as file:
         file.write("photo\nx\n")
-    hint = raised(presync.PresyncError, presync.labels, folder, os.path.join(labels, "c.csv")).message
+    hint = raised(presync.UsageError, presync.labels, folder, os.path.join(labels, "c.csv")).message
     assert "name it with column" in hint and "--" not in hint, hint
 
 
