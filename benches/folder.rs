@@ -77,7 +77,7 @@ fn touch(path: &Path) -> io::Result<usize> {
 }
 
 async fn examine(folder: &Path) {
-    let folder = LocalSource::open(folder).expect("the folder is there");
+    let folder = LocalSource::open(folder).expect("the folder is there").with_names_only();
     let profile = Arc::new(Profile::load("nexus").expect("a built-in profile"));
     let settings = Settings::with_concurrency(64);
     let quota = Quota::new(None, None);

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
-use futures::{FutureExt, StreamExt, future};
+use futures::{FutureExt, Stream, StreamExt, future};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::examine::{Examination, Next, wanted};
@@ -277,22 +277,12 @@ pub async fn run<R: Reader, K: Sink>(
     // Window: each blob gets its ordinal and then its permits, one blob at a time, before it is read. Keep this order:
     // it guarantees that the oldest blob without a verdict holds its permit, so it can be settled and the window moves.
     // If permits were taken out of order, newer blobs could hold all of them while they wait for the oldest one.
-    let number = |next: &mut u64, work: Work| {
-        let first = *next;
-        *next += work.len() as u64;
-        future::ready(Some((first, work)))
-    };
-    let permit = async |numbered: (u64, Work)| {
-        let count = u32::try_from(numbered.1.len()).map_err(closed)?;
-        permits.acquire_many(count).await.map_err(closed)?.forget();
-        Ok(numbered)
-    };
+    // The files of a folder are taken many at a time.
     let stopping = Arc::new(AtomicBool::new(false));
     let stop = {
         let stopping = Arc::clone(&stopping);
         stop.map(move |()| stopping.store(true, Ordering::Relaxed)).shared()
     };
-    let numbered = listing::works(pages).take_until(stop.clone()).scan(0, number).then(permit);
 
     // Read, probe and judge: in any order, so that a slow blob does not delay the others until the window is full.
     let delivery = Delivery { verdicts: verdict_sender, progress: Arc::clone(&progress) };
@@ -302,10 +292,14 @@ pub async fn run<R: Reader, K: Sink>(
         match reader.blocking() {
             None => {
                 let memory = Arc::clone(&resources.memory);
+                let works = listing::works(pages).take_until(stop.clone());
+                let numbered = admitted(works, Work::len, &permits);
                 let network = Arc::new(Network { reader, examiner, memory, stopping });
                 network.examine_all(numbered, resources.runtimes()?, at_once, &delivery).await
             }
             Some(reader) => {
+                let groups = listing::groups(pages, folder::FILES.min(at_once)).take_until(stop.clone());
+                let numbered = admitted(groups, |group| group.iter().map(Work::len).sum(), &permits);
                 let folder = Folder { reader, examiner, pool: Arc::clone(&resources.pool) };
                 folder.examine_all(numbered, at_once, workers, &delivery).await
             }
@@ -355,6 +349,24 @@ pub async fn run<R: Reader, K: Sink>(
         End::Broken(error) => Some(error.message().to_owned()),
     };
     Ok(Ended { summary, sink, end })
+}
+
+/// Numbers the blobs of a listing, and takes their permits of the window. `len` is how many an item has.
+fn admitted<W>(
+    items: impl Stream<Item = W>,
+    len: impl Fn(&W) -> usize + Copy,
+    permits: &Semaphore,
+) -> impl Stream<Item = Result<(u64, W)>> {
+    let number = move |next: &mut u64, item: W| {
+        let first = *next;
+        *next += len(&item) as u64;
+        future::ready(Some((first, item)))
+    };
+    items.scan(0, number).then(move |(first, item)| async move {
+        let count = u32::try_from(len(&item)).map_err(closed)?;
+        permits.acquire_many(count).await.map_err(closed)?.forget();
+        Ok((first, item))
+    })
 }
 
 /// The error for a closed channel. A channel closes early only if its other end failed with an error of its own.

@@ -74,6 +74,9 @@ pub(crate) fn run(args: &DryRunArgs) -> Result<Exit> {
         let (location, auth) = (resolved.location, resolved.auth);
         let nearby = Nearby::new(location.clone(), auth, options, &environment, Arc::clone(&session));
         let source = AnySource::open_in(&session, location, auth, options, &environment)?;
+        // Earlier results are found by the version of each file.
+        let needs_versions = args.baseline.is_some() || args.resume;
+        let source = if needs_versions { source } else { source.with_names_only() };
         let input = Input::open(source, &args.inventory, &filter)?;
         let header = RunHeader {
             recursive: args.check.depth() == Depth::All,

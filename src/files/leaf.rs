@@ -108,6 +108,13 @@ impl LeafReader {
         &mut self,
         mut take: impl FnMut(usize, Option<Value<'_>>) -> std::result::Result<(), Fault>,
     ) -> std::result::Result<(), Fault> {
+        if self.repetition.is_empty() {
+            // Outside lists, where most columns are, a row is a level.
+            let (at, is_there) = (self.next_value, self.level(self.next_level) >= self.levels.value);
+            self.next_level += 1;
+            self.next_value += usize::from(is_there);
+            return take(0, is_there.then(|| self.store.get(at)));
+        }
         let end = self.end_of_row();
         if self.row_len().is_some_and(|len| len > 0) {
             for (element, level) in (self.next_level..end).enumerate() {
@@ -118,6 +125,11 @@ impl LeafReader {
         }
         self.next_level = end;
         Ok(())
+    }
+
+    /// Moves on from a row whose list has no elements.
+    pub(crate) fn pass_empty(&mut self) {
+        self.next_level += 1;
     }
 
     fn level(&self, at: usize) -> i16 {

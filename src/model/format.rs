@@ -51,6 +51,9 @@ macro_rules! formats {
             pub fn extensions(self) -> &'static [&'static str] {
                 match self { $(Self::$variant => &[$($extension),*],)* }
             }
+
+            /// Every extension as a number, with the formats that use it in the order of the declaration.
+            const EXTENSIONS: &[(u64, Self)] = &[$($((as_number($extension.as_bytes()), Self::$variant),)*)*];
         }
     };
 }
@@ -138,8 +141,22 @@ impl Format {
 
     /// Returns the first format that uses this extension (any case), or `None` if no media format does.
     pub fn of_extension(extension: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|format| format.matches_extension(extension))
+        if extension.len() > size_of::<u64>() {
+            return None;
+        }
+        let number = as_number(extension.as_bytes());
+        Self::EXTENSIONS.iter().find(|(known, _)| *known == number).map(|(_, format)| *format)
     }
+}
+
+/// The first eight bytes of an extension as a number, in lower case: it is compared with all others, for each blob.
+const fn as_number(extension: &[u8]) -> u64 {
+    let (mut number, mut at) = (0, 0);
+    while at < extension.len() && at < size_of::<u64>() {
+        number = number << 8 | extension[at].to_ascii_lowercase() as u64;
+        at += 1;
+    }
+    number
 }
 
 #[cfg(test)]
@@ -160,5 +177,8 @@ mod tests {
         assert_eq!(Format::of_extension("mov"), Some(Format::Mp4));
         assert_eq!(Format::of_extension("json"), None);
         assert!(Format::Mov.matches_extension("MOV"));
+        assert_eq!((Format::of_extension("jpg_______"), Format::of_extension("")), (None, None));
+        let extensions = Format::ALL.iter().flat_map(|format| format.extensions());
+        assert!(extensions.clone().all(|extension| extension.len() <= 8));
     }
 }

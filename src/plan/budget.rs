@@ -205,8 +205,11 @@ impl Budget {
                 (_, SyncState::Changed | SyncState::Unchanged) => synced.kept += 1,
             }
         }
-        for (code, count) in Code::ALL.iter().zip(&mut self.counts) {
-            *count += u64::from(asset.findings.iter().any(|finding| finding.code == *code));
+        for (index, finding) in asset.findings.iter().enumerate() {
+            // An asset counts once.
+            if asset.findings[..index].iter().all(|earlier| earlier.code != finding.code) {
+                self.counts[finding.code as usize] += 1;
+            }
         }
     }
 }

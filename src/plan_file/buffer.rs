@@ -1,5 +1,6 @@
 //! Rows of a plan in memory, column by column.
 
+use bytes::Bytes;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::writer::{SerializedColumnWriter, SerializedRowGroupWriter};
@@ -87,17 +88,20 @@ impl Rows {
         &self.leaves
     }
 
-    /// Writes the rows as a row group, with the values of one more column if there are any, and clears them.
+    /// Writes the rows as a row group, with the values of one more column if there are any, and clears them. Their
+    /// memory is kept for the next group: the allocator holds on to what is freed, so memory that is allocated for each
+    /// group is in the process several times.
     pub(super) fn write<W: std::io::Write + Send>(
         &mut self,
         extra: Values,
         mut group: SerializedRowGroupWriter<'_, W>,
     ) -> Result<()> {
-        let extra = match extra {
+        let mut extra = match extra {
             Values::None => None,
             values => Some(LeafRows { values, ..LeafRows::default() }),
         };
-        for rows in std::mem::take(self).leaves.into_iter().chain(extra) {
+        self.len = 0;
+        for rows in self.leaves.iter_mut().chain(&mut extra) {
             let column = group.next_column()?;
             rows.write(
                 column.ok_or_else(|| ParquetError::General("the schema has fewer columns".to_owned()))?,
@@ -139,11 +143,13 @@ impl LeafRows {
         }
     }
 
-    fn write(self, mut column: SerializedColumnWriter<'_>) -> Result<()> {
+    /// Writes the values and clears them.
+    fn write(&mut self, mut column: SerializedColumnWriter<'_>) -> Result<()> {
         let Self { definition, repetition, values } = self;
-        let levels = |levels: Vec<i16>| Some(levels).filter(|levels| !levels.is_empty());
-        let (definition, repetition) = (levels(definition), levels(repetition));
-        let (definition, repetition) = (definition.as_deref(), repetition.as_deref());
+        fn levels(levels: &[i16]) -> Option<&[i16]> {
+            Some(levels).filter(|levels| !levels.is_empty())
+        }
+        let (has, begins) = (levels(definition), levels(repetition));
         fn write<T: DataType>(
             column: &mut SerializedColumnWriter<'_>,
             values: &[T::T],
@@ -152,28 +158,49 @@ impl LeafRows {
         ) -> Result<()> {
             column.typed::<T>().write_batch(values, definition, repetition).map(drop)
         }
+        let mut whole = Bytes::new();
         match values {
             Values::None => {}
             Values::Text(bytes, ends) => {
-                write::<ByteArrayType>(&mut column, &texts(bytes, &ends), definition, repetition)?;
+                whole = Bytes::from(std::mem::take(bytes));
+                write::<ByteArrayType>(&mut column, &texts(&whole, ends), has, begins)?;
             }
-            Values::Int(values) => write::<Int64Type>(&mut column, &values, definition, repetition)?,
-            Values::Short(values) => write::<Int32Type>(&mut column, &values, definition, repetition)?,
-            Values::Real(values) => write::<DoubleType>(&mut column, &values, definition, repetition)?,
-            Values::Flag(values) => write::<BoolType>(&mut column, &values, definition, repetition)?,
+            Values::Int(values) => write::<Int64Type>(&mut column, values, has, begins)?,
+            Values::Short(values) => write::<Int32Type>(&mut column, values, has, begins)?,
+            Values::Real(values) => write::<DoubleType>(&mut column, values, has, begins)?,
+            Values::Flag(values) => write::<BoolType>(&mut column, values, has, begins)?,
         }
-        column.close()
+        column.close()?;
+        definition.clear();
+        repetition.clear();
+        values.clear(whole);
+        Ok(())
     }
 }
 
 /// Each text as a slice of the same bytes.
-fn texts(bytes: Vec<u8>, ends: &[usize]) -> Vec<ByteArray> {
-    let bytes = bytes::Bytes::from(bytes);
+fn texts(bytes: &Bytes, ends: &[usize]) -> Vec<ByteArray> {
     let starts = std::iter::once(&0).chain(ends);
     starts.zip(ends).map(|(start, end)| ByteArray::from(bytes.slice(start..end))).collect()
 }
 
 impl Values {
+    /// Removes all values, and takes back the memory of texts that were written.
+    fn clear(&mut self, written: Bytes) {
+        match self {
+            Self::None => {}
+            Self::Text(bytes, ends) => {
+                *bytes = written.into();
+                bytes.clear();
+                ends.clear();
+            }
+            Self::Int(values) => values.clear(),
+            Self::Short(values) => values.clear(),
+            Self::Real(values) => values.clear(),
+            Self::Flag(values) => values.clear(),
+        }
+    }
+
     fn of(leaf: &Leaf) -> Self {
         match leaf {
             Leaf::Text(..) => Self::Text(Vec::new(), Vec::new()),

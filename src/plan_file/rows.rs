@@ -110,6 +110,10 @@ impl GroupRows {
                         if cells.row_len() != len {
                             return Err(format!("its column '{}' has uneven lists", column.name));
                         }
+                        if len.unwrap_or(0) == 0 {
+                            cells.pass_empty();
+                            continue;
+                        }
                         set(&mut asset, &mut text_left, cells, column, field.required, &field.leaf)?;
                     }
                 }

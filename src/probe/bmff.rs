@@ -55,6 +55,16 @@ impl Bmff {
         Ok(Some(Self { kind: FourCc(kind), at, body: at + header, end: at.saturating_add(size) }))
     }
 
+    /// Reads a box whose header is known and has the usual form, and that ends at `end` or before. `None` says nothing
+    /// of any other.
+    #[inline]
+    fn read_usual(view: View<'_>, at: u64, end: u64) -> Option<Self> {
+        let [s0, s1, s2, s3, kind @ ..] = view.nearby(at)?.first_chunk::<8>()?;
+        let size = u64::from(u32::from_be_bytes([*s0, *s1, *s2, *s3]));
+        let found = Self { kind: FourCc(*kind), at, body: at.checked_add(8)?, end: at.checked_add(size)? };
+        (found.body <= found.end && found.end <= end).then_some(found)
+    }
+
     /// Reads the box at `at` on the file's top level, which may extend past the file's end; `None` at the end.
     pub(super) fn at_top(view: View<'_>, at: u64) -> Parse<Option<Self>> {
         Self::read(view, at, view.size())
@@ -90,7 +100,20 @@ impl<'a> Boxes<'a> {
     }
 
     /// Returns the next box, or `None` at the end.
+    #[inline]
     pub(super) fn next(&mut self) -> Parse<Option<Bmff>> {
+        match Bmff::read_usual(self.view, self.at, self.end) {
+            Some(found) => {
+                self.view.spend(1)?;
+                self.at = found.end;
+                Ok(Some(found))
+            }
+            None => self.next_of_any(),
+        }
+    }
+
+    #[inline(never)]
+    fn next_of_any(&mut self) -> Parse<Option<Bmff>> {
         let found = match Bmff::read(self.view, self.at, self.end) {
             Err(Stop::Malformed(_)) if self.is_lenient => None,
             other => other?,

@@ -53,14 +53,21 @@ fn to_the_scan(view: View<'_>, want: Want, walk: &mut Walk, facts: &mut Facts) -
 /// Reads one segment and returns where the next one starts; `None` at the first scan, or when everything is known.
 fn segment(view: View<'_>, at: u64, facts: &mut Facts) -> Parse<Option<u64>> {
     let look_for_exif = facts.orientation == Orientation::NotRead;
-    let (marker, at) = marker(view, at)?;
+    // Nearly always, a marker and its length are right here.
+    let usual = match view.nearby(at).and_then(<[u8]>::first_chunk::<4>) {
+        Some([0xFF, marker @ 1..=0xFE, len @ ..]) => Some((*marker, *len)),
+        _ => None,
+    };
+    view.spend(1)?;
+    let (marker, at) = usual.map_or_else(|| marker(view, at), |(marker, _)| Ok((marker, at)))?;
     match marker {
         0x01 | 0xD0..=0xD8 => return Ok(Some(at + 2)),
         0xD9 => return Err(malformed("JPEG header", at, "ends before the first scan")),
         0xDA => return Ok(None),
         _ => {}
     }
-    let len = u64::from(u16::from_be_bytes(view.array(at + 2, "JPEG segment")?));
+    let len = usual.map_or_else(|| view.array(at + 2, "JPEG segment"), |(_, len)| Ok(len))?;
+    let len = u64::from(u16::from_be_bytes(len));
     if len < 2 {
         return Err(malformed("JPEG segment", at, "has a length below 2"));
     }
@@ -130,7 +137,16 @@ pub(super) fn exif_identifier(segment: &[u8]) -> Option<u64> {
 
 /// Returns the next marker and its offset. Fill bytes may precede it (T.81, B.1.1.2) and, in invalid files, a few
 /// other bytes.
+#[inline]
 pub(super) fn marker(view: View<'_>, at: u64) -> Parse<(u8, u64)> {
+    match view.array(at, "JPEG segment")? {
+        [0xFF, marker @ 1..=0xFE] => Ok((marker, at)),
+        _ => marker_behind(view, at),
+    }
+}
+
+#[cold]
+fn marker_behind(view: View<'_>, at: u64) -> Parse<(u8, u64)> {
     let is_marker = |pair: &[u8]| matches!(pair, [0xFF, 1..=0xFE]);
     let mut next = at;
     while next < at.saturating_add(MAX_STRAY) {

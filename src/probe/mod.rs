@@ -194,7 +194,7 @@ impl Probe {
 
     /// Takes the bytes that start at the requested range. If there are fewer than requested, the rest is requested
     /// next; an empty slice means that the blob ends there. Bytes past the requested range are ignored.
-    pub fn step(&mut self, bytes: Bytes) -> Step {
+    pub fn step(&mut self, mut bytes: Bytes) -> Step {
         let wanted = self.asked.len() as usize - self.partial.len();
         if bytes.is_empty() {
             // Parsers then see the blob end here; otherwise they would request the same bytes forever.
@@ -209,7 +209,8 @@ impl Probe {
             return Step::Need(ByteRange::new(self.asked.start() + had, self.asked.len() - had));
         }
         let whole = if self.partial.is_empty() {
-            bytes.slice(..bytes.len().min(wanted))
+            bytes.truncate(wanted);
+            bytes
         } else {
             let mut whole = std::mem::take(&mut self.partial);
             whole.extend_from_slice(&bytes[..bytes.len().min(wanted)]);
@@ -228,7 +229,7 @@ impl Probe {
     /// than [`MAX_THUMBNAIL`].
     pub(crate) fn thumbnail(&self) -> Option<Box<[u8]>> {
         let (start, end) = self.store.exif()?;
-        let range = tiff::thumbnail(self.store.view(), start, end).ok()??;
+        let range = tiff::thumbnail(self.store.view_near(start), start, end).ok()??;
         let bytes = self.store.known(range.start(), range.len());
         let is_whole = bytes.len() as u64 == range.len() && range.len() <= MAX_THUMBNAIL;
         (is_whole && bytes.starts_with(b"\xFF\xD8\xFF")).then(|| bytes.into())
@@ -250,7 +251,8 @@ impl Probe {
     }
 
     fn advance(&mut self) -> Step {
-        let view = self.store.view();
+        // Nearly all of what is read next is in the bytes that came last.
+        let view = self.store.view_near(self.asked.start());
         let format = match &self.walk {
             Some(walk) => Ok(walk.format()),
             None if self.parts.at > 0 => Ok(self.facts.format),
@@ -341,7 +343,7 @@ impl Probe {
         let (at, fragments) = self.walk.as_ref().map_or((0, None), |walk| walk.progress());
         let (hops, hopped) = (u128::from(self.hops.max(1)), u128::from(self.hopped));
         let reads = fragments.map_or_else(
-            || (hops * u128::from(self.store.view().size())).div_ceil(u128::from(at.max(1))),
+            || (hops * u128::from(self.store.size())).div_ceil(u128::from(at.max(1))),
             u128::from,
         );
         GapCost { reads: reads as u64, bytes: (hopped * reads / hops) as u64 }

@@ -67,7 +67,7 @@ impl Walk {
                 counted
             }
             None => {
-                self.look_ahead(view);
+                self.look_ahead(view.near(self.at));
                 Ok(())
             }
         }
@@ -150,7 +150,8 @@ impl Walk {
     }
 
     fn read_movie(&mut self, view: View<'_>, movie: Bmff) -> Parse<()> {
-        let Movie { tracks, rotation, mirror, fragmented, samples } = track::read_movie(view, movie)?;
+        let Movie { tracks, rotation, mirror, fragmented, samples } =
+            track::read_movie(view.near(movie.at), movie)?;
         self.is_read = true;
         self.video.tracks = tracks;
         (self.rotation, self.mirror) = (rotation, mirror);

@@ -94,9 +94,9 @@ pub(super) fn entries(view: View<'_>, start: u64, end: u64) -> Parse<Vec<Shown>>
     let (count, first, step) = block.directory()?;
     for index in 0..count.min(MAX_ENTRIES) {
         let at = first + index * step;
-        let Ok(entry) = block.entry(at) else { break };
+        let Ok((tag, entry)) = block.entry(at) else { break };
         let value = if entry.count == 1 { block.integer(entry).ok().flatten() } else { None };
-        shown.push(Shown { at, len: step, tag: block.short(at)?, value });
+        shown.push(Shown { at, len: step, tag, value });
     }
     Ok(shown)
 }
@@ -131,15 +131,14 @@ impl<'a> Block<'a> {
         if end.saturating_sub(start) < 8 {
             return Ok(None);
         }
-        let head: [u8; 4] = block.array(start)?;
-        block.big_endian = match head {
-            [b'I', b'I', ..] => false,
-            [b'M', b'M', ..] => true,
+        // Readers do not require 42: Olympus and Panasonic use other numbers in their raw files.
+        let (big_endian, number, offset) = match block.array::<8>(start)? {
+            [b'I', b'I', n0, n1, at @ ..] => (false, u16::from_le_bytes([n0, n1]), u32::from_le_bytes(at)),
+            [b'M', b'M', n0, n1, at @ ..] => (true, u16::from_be_bytes([n0, n1]), u32::from_be_bytes(at)),
             _ => return Ok(None),
         };
-        // Readers do not require 42: Olympus and Panasonic use other numbers in their raw files.
-        block.wide = block.short(start + 2)? == 43;
-        let offset = if block.wide { block.long8(start + 8)? } else { u64::from(block.long(start + 4)?) };
+        (block.big_endian, block.wide) = (big_endian, number == 43);
+        let offset = if block.wide { block.long8(start + 8)? } else { u64::from(offset) };
         match start.checked_add(offset) {
             Some(at) if offset >= 8 && at < end => Ok(Some(Self { ifd0: at, ..block })),
             _ => Ok(None),
@@ -158,8 +157,11 @@ impl<'a> Block<'a> {
     fn find<const N: usize>(&self, tags: [u16; N]) -> Parse<[Option<Entry>; N]> {
         let (count, first, step) = self.directory()?;
         let mut found = [None; N];
-        for index in 0..count.min(MAX_ENTRIES) {
+        let mut index = 0;
+        while index < count.min(MAX_ENTRIES) {
+            index += self.others(&tags, first + index * step, count.min(MAX_ENTRIES) - index, step)?;
             let at = first + index * step;
+            index += 1;
             if at + step > self.end {
                 // Entries before the cut still count; whether the others exist is unknown.
                 return match found.first() {
@@ -167,11 +169,9 @@ impl<'a> Block<'a> {
                     _ => Err(malformed(self.part, self.ifd0, "has a directory that is cut off")),
                 };
             }
-            let tag = self.short(at)?;
+            let (tag, entry) = self.entry(at)?;
             let Some(slot) = tags.iter().position(|wanted| *wanted == tag) else { continue };
-            if found[slot].is_none() {
-                found[slot] = Some(self.entry(at)?);
-            }
+            found[slot].get_or_insert(entry);
             if found.iter().all(Option::is_some) {
                 break;
             }
@@ -182,12 +182,34 @@ impl<'a> Block<'a> {
         Ok(found)
     }
 
-    fn entry(&self, at: u64) -> Parse<Entry> {
-        let field_type = self.short(at + 2)?;
-        Ok(match self.wide {
-            false => Entry { at, field_type, count: u64::from(self.long(at + 4)?), value: at + 8 },
-            true => Entry { at, field_type, count: self.long8(at + 4)?, value: at + 12 },
-        })
+    /// Returns how many of `count` entries can be passed, because they are known and have none of `tags`; the last one
+    /// never is.
+    fn others(&self, tags: &[u16], at: u64, count: u64, step: u64) -> Parse<u64> {
+        let known = self.view.known(at);
+        let len = known.len().min(usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX));
+        let is_other = |entry: &&[u8]| {
+            let tag = [entry[0], entry[1]];
+            !tags.contains(&if self.big_endian { u16::from_be_bytes(tag) } else { u16::from_le_bytes(tag) })
+        };
+        let entries = known[..len].chunks_exact(step as usize).take(count.saturating_sub(1) as usize);
+        let others = entries.take_while(is_other).count();
+        self.view.spend(others as u32)?;
+        Ok(others as u64)
+    }
+
+    /// Reads the tag of the entry at `at`, and the entry.
+    fn entry(&self, at: u64) -> Parse<(u16, Entry)> {
+        let [t0, t1, f0, f1, c0, c1, c2, c3] = self.array(at)?;
+        let (tag, field_type, count) = match self.big_endian {
+            true => ([t0, t1], [f0, f1], [c0, c1, c2, c3]),
+            false => ([t1, t0], [f1, f0], [c3, c2, c1, c0]),
+        };
+        let (tag, field_type) = (u16::from_be_bytes(tag), u16::from_be_bytes(field_type));
+        let (count, value) = match self.wide {
+            false => (u64::from(u32::from_be_bytes(count)), at + 8),
+            true => (self.long8(at + 4)?, at + 12),
+        };
+        Ok((tag, Entry { at, field_type, count, value }))
     }
 
     /// Returns the tag's value, whatever integer type it was written with: cameras use SHORT, some software LONG,

@@ -133,16 +133,16 @@ fn read_chapters(view: View<'_>, tref: Bmff, chapters: &mut Vec<u32>) -> Parse<(
 
 /// Reads timescale and duration from a movie or media header (8.2.2, 8.4.2); a duration of all ones means unknown.
 fn clock(view: View<'_>, header: Bmff, part: &'static str) -> Parse<(u32, Option<u64>)> {
-    let (version, body) = header.full(view, part)?;
-    Ok(if version == 1 {
-        let timescale = u32::from_be_bytes(header.field(view, body + 16, part)?);
-        let duration = u64::from_be_bytes(header.field(view, body + 20, part)?);
-        (timescale, (duration != u64::MAX).then_some(duration))
-    } else {
-        let timescale = u32::from_be_bytes(header.field(view, body + 8, part)?);
-        let duration = u32::from_be_bytes(header.field(view, body + 12, part)?);
-        (timescale, (duration != u32::MAX).then_some(u64::from(duration)))
-    })
+    // Two times of change come first. With version 1, they and the duration have 64 bits.
+    let [version, _, _, _, _, _, _, _, _, _, _, _, t0, t1, t2, t3, d0, d1, d2, d3] =
+        header.field::<20>(view, header.body, part)?;
+    if version == 1 {
+        let timescale = u32::from_be_bytes(header.field(view, header.body + 20, part)?);
+        let duration = u64::from_be_bytes(header.field(view, header.body + 24, part)?);
+        return Ok((timescale, (duration != u64::MAX).then_some(duration)));
+    }
+    let (timescale, duration) = (u32::from_be_bytes([t0, t1, t2, t3]), u32::from_be_bytes([d0, d1, d2, d3]));
+    Ok((timescale, (duration != u32::MAX).then_some(u64::from(duration))))
 }
 
 /// Reads the rotation and scaling of a matrix (6.2.2) as a, b, c and d of x' = ax + cy, y' = bx + dy; `None` if the
@@ -207,7 +207,9 @@ fn read_media(view: View<'_>, media: Bmff) -> Parse<Option<Media>> {
         match &found.kind.0 {
             b"mdhd" => timing = Some(clock(view, found, "media header")?),
             b"hdlr" => {
-                handler = Some(match &found.field(view, found.full(view, "handler")?.1 + 4, "handler")? {
+                // After version and flags, and four bytes of zeros.
+                let [_, _, _, _, _, _, _, _, kind @ ..] = found.field::<12>(view, found.body, "handler")?;
+                handler = Some(match &kind {
                     b"vide" => Handler::Video,
                     b"soun" => Handler::Sound,
                     _ => Handler::Other,
@@ -244,15 +246,16 @@ fn read_media(view: View<'_>, media: Bmff) -> Parse<Option<Media>> {
 /// descriptions is impossible, whatever kind the track is.
 fn first_description(view: View<'_>, stsd: Bmff) -> Parse<Option<[u8; 4]>> {
     const PART: &str = "sample descriptions";
-    let (_, body) = stsd.full(view, PART)?;
-    let count = u64::from(u32::from_be_bytes(stsd.field(view, body, PART)?));
+    // The count comes after version and flags, and the entry's size before its type.
+    let [_, _, _, _, c0, c1, c2, c3] = stsd.field::<8>(view, stsd.body, PART)?;
+    let count = u64::from(u32::from_be_bytes([c0, c1, c2, c3]));
     if count == 0 {
         return Err(malformed(PART, stsd.at, "have no entries"));
     }
     if count > MAX_DESCRIPTIONS || count > (stsd.end - stsd.body) / 8 {
         return Err(malformed(PART, stsd.at, "have too many entries"));
     }
-    Ok(Some(stsd.field(view, body + 8, PART)?))
+    Ok(Some(stsd.field(view, stsd.body + 12, PART)?))
 }
 
 #[cfg(test)]

@@ -96,6 +96,12 @@ impl Store {
     /// Sets the blob's end, if it turned out to be earlier than listed.
     pub(super) fn end_at(&mut self, size: u64) {
         self.size = self.size.min(size);
+        self.forget(self.size, u64::MAX);
+    }
+
+    /// Returns the blob's size in bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.size
     }
 
     /// Returns where the EXIF block is that was read last.
@@ -176,8 +182,14 @@ impl Store {
         &bytes[..usize::try_from(len).unwrap_or(usize::MAX).min(bytes.len())]
     }
 
+    /// Returns a view of the known bytes. Most accesses to it should be near `at`: others are slower.
+    pub(super) fn view_near(&self, at: u64) -> View<'_> {
+        let (start, run) = self.run_at(at).map_or((0, &[][..]), |run| (run.start, &run.bytes[..]));
+        View { store: self, start, run }
+    }
+
     pub(super) fn view(&self) -> View<'_> {
-        View { store: self }
+        self.view_near(0)
     }
 }
 
@@ -186,9 +198,24 @@ impl Store {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View<'a> {
     store: &'a Store,
+    /// The run that most accesses are in, and its first byte. The bytes of others are found more slowly.
+    start: u64,
+    run: &'a [u8],
 }
 
 impl<'a> View<'a> {
+    /// Returns the same view, for accesses near `at`.
+    pub(super) fn near(self, at: u64) -> Self {
+        self.store.view_near(at)
+    }
+
+    /// Returns the bytes from `at` to the end of the known run, if most accesses are in it. Known bytes never reach past
+    /// the blob's end.
+    #[inline]
+    pub(super) fn nearby(self, at: u64) -> Option<&'a [u8]> {
+        self.run.get(usize::try_from(at.checked_sub(self.start)?).ok()?..)
+    }
+
     /// Notes where an EXIF block begins and ends.
     pub(super) fn has_exif(self, start: u64, end: u64) {
         self.store.exif.set(Some((start, end)));
@@ -227,14 +254,11 @@ impl<'a> View<'a> {
     pub(super) fn bytes(self, at: u64, len: u64, part: &'static str) -> Parse<&'a [u8]> {
         // Long ones are searched.
         self.spend(1 + (len / SCANNED).min(u64::from(MAX_STEPS)) as u32)?;
-        // Fast path: most accesses are in the blob's first run. Known bytes never reach past the blob's end.
-        if let Some(Run { start: 0, bytes }) = self.store.runs.first()
-            && let (Ok(start), Ok(len)) = (usize::try_from(at), usize::try_from(len))
-            && let Some(found) = bytes.get(start..).and_then(|rest| rest.get(..len))
-        {
-            return Ok(found);
+        let nearby = self.nearby(at).zip(usize::try_from(len).ok());
+        match nearby.and_then(|(bytes, len)| bytes.get(..len)) {
+            Some(found) => Ok(found),
+            None => self.bytes_anywhere(at, len, part),
         }
-        self.bytes_anywhere(at, len, part)
     }
 
     #[cold]
@@ -259,8 +283,12 @@ impl<'a> View<'a> {
     }
 
     /// Returns the bytes from `at` to the end of the known run.
+    #[inline]
     pub(super) fn known(self, at: u64) -> &'a [u8] {
-        self.store.known(at, u64::MAX)
+        match self.nearby(at) {
+            Some(bytes) if !bytes.is_empty() => bytes,
+            _ => self.store.known(at, u64::MAX),
+        }
     }
 
     /// Returns `N` bytes from `at` on.
@@ -272,6 +300,7 @@ impl<'a> View<'a> {
 }
 
 /// Creates a stop because of damage.
+#[cold]
 pub(super) fn malformed(part: &'static str, offset: u64, fault: &'static str) -> Stop {
     Stop::Malformed(Damage { part, fault, offset })
 }

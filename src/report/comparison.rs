@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, NAMES, broken, columns, cut, number, shown};
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN, WARNING};
+use super::visible::write_record;
 use super::{Format, Out, Visible, html, written};
 use crate::files::cell::cell;
 use crate::matching::{Cell, Comparison, Group, Pattern, Record, Tone};
@@ -85,7 +86,7 @@ impl ComparisonReport {
                     head(out, &self.header, list)?;
                 }
                 out.write_all(if is_first { b"\n" } else { b",\n" })?;
-                Ok(serde_json::to_writer(Visible::json(out), &Fields(record))?)
+                write_record(&Fields(record), out)
             }),
             ComparisonFormat::Csv => written(|| {
                 let names = record.iter().map(|(name, _)| (*name).into());

@@ -14,7 +14,8 @@ use super::record::{
     AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, SyncedRecord, ToolRecord, TotalsRecord,
     profile_hash,
 };
-use super::{Out, Visible, layout, written};
+use super::visible::write_record;
+use super::{Out, layout, written};
 use crate::files::temporary;
 use crate::model::error::Result;
 use crate::model::{Asset, BlobName, Code, Filter, Overrides};
@@ -36,7 +37,7 @@ impl Jsonl {
 impl Sink for Jsonl {
     fn settled(&mut self, asset: &Asset) -> Result<()> {
         written(|| {
-            serde_json::to_writer(Visible::json(&mut self.out), &AssetRecord::new(asset))?;
+            write_record(&AssetRecord::new(asset), &mut self.out)?;
             self.out.write_all(b"\n")
         })
     }
@@ -66,7 +67,7 @@ pub(super) fn audit_lines(audit: &Audit, out: &mut Out) -> Result<()> {
             let asset = asset?;
             let record = ContainerAsset { container: &container.name, asset: AssetRecord::new(&asset) };
             written(|| {
-                serde_json::to_writer(Visible::json(&mut *out), &record)?;
+                write_record(&record, &mut *out)?;
                 out.write_all(b"\n")
             })?;
         }
@@ -155,7 +156,7 @@ pub(super) fn write_summary(
         synced: summary.synced.as_ref().map(SyncedRecord::new),
         findings_by_code: CodeCounts(&summary.findings),
     };
-    Ok(serde_json::to_writer(Visible::json(out), &document)?)
+    write_record(&document, out)
 }
 
 pub(super) struct CodeCounts<'a>(pub(super) &'a [(Code, u64)]);
@@ -175,7 +176,7 @@ impl Sink for Json {
         let mut add = || -> io::Result<()> {
             self.assets.write_all(if self.empty { b"\n" } else { b",\n" })?;
             self.empty = false;
-            Ok(serde_json::to_writer(Visible::json(&mut self.assets), &AssetRecord::new(asset))?)
+            write_record(&AssetRecord::new(asset), &mut self.assets)
         };
         add().map_err(|error| temporary::failed(&error))
     }

@@ -126,7 +126,7 @@ pub fn open(
 /// # Errors
 /// Returns an error if the record cannot be written.
 pub fn asset_record(asset: &Asset, out: &mut dyn Write) -> io::Result<()> {
-    Ok(serde_json::to_writer(Visible::json(out), &record::AssetRecord::new(asset))?)
+    visible::write_record(&record::AssetRecord::new(asset), out)
 }
 
 /// Writes a document of a command as JSON.

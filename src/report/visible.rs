@@ -2,7 +2,12 @@
 
 use std::io::{self, Write};
 
+use serde::Serialize;
+
 use crate::model::is_unseen;
+
+/// Room for the record of an asset with a finding, in bytes.
+const RECORD: usize = 1 << 10;
 
 /// Escapes what [`is_unseen`] finds in text that passes through, except line breaks and tabs: as `\u009b` in JSON, where
 /// it is the same text, and as `\u{9b}` elsewhere.
@@ -25,30 +30,48 @@ impl<W: Write> Visible<W> {
     }
 
     fn escape(&mut self, text: &str) -> io::Result<()> {
-        let mut rest = text;
-        while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_unseen(*c) && !"\t\r\n".contains(*c)) {
-            self.out.write_all(&rest.as_bytes()[..at])?;
-            match self.json {
-                true => write!(self.out, "\\u{:04x}", u32::from(c))?,
-                false => write!(self.out, "{}", c.escape_unicode())?,
+        let (mut written, mut at) = (0, 0);
+        while let Some(plain) = text[at..].bytes().position(|byte| !is_plain(byte)) {
+            at += plain;
+            let Some(c) = text[at..].chars().next() else { break };
+            let next = at + c.len_utf8();
+            if is_unseen(c) {
+                self.out.write_all(&text.as_bytes()[written..at])?;
+                match self.json {
+                    true => write!(self.out, "\\u{:04x}", u32::from(c))?,
+                    false => write!(self.out, "{}", c.escape_unicode())?,
+                }
+                written = next;
             }
-            rest = &rest[at + c.len_utf8()..];
+            at = next;
         }
-        self.out.write_all(rest.as_bytes())
+        self.out.write_all(&text.as_bytes()[written..])
     }
+}
+
+/// Whether a byte is visible ASCII, a line break or a tab.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n')
+}
+
+/// Looks at many bytes together, which is faster than stopping at the first one.
+fn all_plain(bytes: &[u8]) -> bool {
+    bytes.chunks(64).all(|chunk| chunk.iter().fold(true, |plain, byte| plain & is_plain(*byte)))
 }
 
 impl<W: Write> Write for Visible<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // Nearly everything that is written is plain.
-        if self.cut.is_empty() && bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n'))
-        {
+        if self.cut.is_empty() && all_plain(bytes) {
             self.out.write_all(bytes)?;
             return Ok(bytes.len());
         }
-        self.cut.extend_from_slice(bytes);
-        let all = std::mem::take(&mut self.cut);
-        let mut rest = &all[..];
+        let mut all = std::mem::take(&mut self.cut);
+        let mut rest = bytes;
+        if !all.is_empty() {
+            all.extend_from_slice(bytes);
+            rest = &all;
+        }
         loop {
             match std::str::from_utf8(rest) {
                 Ok(text) => {
@@ -74,6 +97,13 @@ impl<W: Write> Write for Visible<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+}
+
+/// Writes a record as JSON in one go: it is made of a hundred little pieces.
+pub(super) fn write_record(record: &impl Serialize, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    let mut text = Vec::with_capacity(RECORD);
+    serde_json::to_writer(&mut text, record)?;
+    Visible::json(out).write_all(&text)
 }
 
 #[cfg(test)]

@@ -13,8 +13,10 @@ const PLACE: &str = "--account-name ACCOUNT --container-name CONTAINER";
 /// of the content's, because FMT002 already says that they differ.
 pub(super) fn judge(blob: &Blob, facts: &Facts, promised: Option<Format>) -> Option<Finding> {
     let declared = &blob.declared;
-    let extension = blob.name.extension().unwrap_or_default();
-    let media_type = facts.format.media_type(extension).or_else(|| promised?.media_type(extension));
+    let media_type = || {
+        let extension = blob.name.extension().unwrap_or_default();
+        facts.format.media_type(extension).or_else(|| promised?.media_type(extension))
+    };
     if let Some(encoding) = declared.content_encoding.as_deref().filter(|encoding| !is_identity(encoding)) {
         let content = facts.format.as_str();
         let message = match facts.format {
@@ -26,7 +28,7 @@ pub(super) fn judge(blob: &Blob, facts: &Facts, promised: Option<Format>) -> Opt
             ),
         };
         let finding = Finding::new(Code::ContentType, message);
-        return Some(match (facts.format, media_type) {
+        return Some(match (facts.format, media_type()) {
             (Format::Unknown, _) => finding.with_fix("Upload the file again, without compressing it"),
             // az cannot clear one property alone.
             (_, Some(media_type)) => finding.with_fix(update(
@@ -42,7 +44,7 @@ pub(super) fn judge(blob: &Blob, facts: &Facts, promised: Option<Format>) -> Opt
     if expected.is_empty() || expected.iter().chain(of_extension).any(|one| is_type(content_type, one)) {
         return None;
     }
-    let media_type = media_type?;
+    let media_type = media_type()?;
     let message = format!("Content-Type is {content_type}, but the content is {media_type}");
     let fix = update(blob, &format!("--content-type {media_type}"));
     Some(Finding::new(Code::ContentType, message).with_fix(fix))

@@ -1,6 +1,7 @@
 //! How an asset is fixed: the commands that reports show and `presync fix` runs.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use super::Profile;
 use super::profile::ANY;
@@ -210,7 +211,7 @@ fn brand_of(video: &Video, profile: &Profile) -> Fix {
 }
 
 /// Commands that set the tag to 1 and keep the picture's appearance.
-pub(super) fn orientation(format: Format, value: i64, edges: Edges) -> Recipe {
+fn orientation(format: Format, value: i64, edges: Edges) -> Recipe {
     let set_tag = step("exiftool -n -Orientation=1 -o OUT IN");
     let recipe = |steps, effort| Recipe { steps, extension: format.extensions().first().copied(), effort };
     match (format, turn(value)) {
@@ -250,6 +251,17 @@ pub(super) fn orientation(format: Format, value: i64, edges: Edges) -> Recipe {
         (Format::Webp, None) => recipe(vec![step("webpmux -strip exif IN -o OUT")], Effort::Lossless),
         (_, None) => recipe(vec![set_tag], Effort::Lossless),
     }
+}
+
+/// The commands of [`orientation`] as a report shows them. There are few of them, and making one takes longer than the
+/// rest of a verdict.
+pub(super) fn orientation_line(format: Format, value: i64) -> String {
+    static LINES: [[OnceLock<String>; 9]; Format::ALL.len()] =
+        [const { [const { OnceLock::new() }; 9] }; Format::ALL.len()];
+    // All values that turn nothing have the same commands.
+    let turned = turn(value).map_or(0, |_| value as usize);
+    let line = &LINES[format as usize][turned];
+    line.get_or_init(|| orientation(format, value, Edges::default()).into()).clone()
 }
 
 /// The options of jpegtran and of ImageMagick that apply the orientation to the pixels.
@@ -311,7 +323,7 @@ fn command(text: &str) -> Command {
         "OUT" => Word::Out,
         text => Word::Text(text.to_owned()),
     };
-    Command(text.split(' ').map(word).collect())
+    Command(text.split_ascii_whitespace().map(word).collect())
 }
 
 impl From<Recipe> for String {

@@ -1,6 +1,6 @@
 //! The findings and verdict of a single asset, independent of quotas and other assets.
 
-use super::fix::{self, Edges};
+use super::fix;
 use super::video::{self, list};
 use super::{Profile, content_type};
 use crate::model::{
@@ -102,12 +102,18 @@ pub fn from_earlier(blob: &Blob, earlier: Asset, profile: &Profile) -> Option<As
         return Some(again(content));
     }
     let listed = &earlier.blob;
-    let is_same = blob.etag.is_some() && blob.etag == listed.etag && blob.size == listed.size;
+    let is_same = blob.etag.is_some()
+        && (&blob.name, &blob.etag, blob.size) == (&listed.name, &listed.etag, listed.size);
     let was_read = matches!(earlier.skipped, None | Some(Skip::NoMedia))
         && !earlier.findings.iter().any(|finding| {
             matches!(finding.code, Code::Empty | Code::Archived | Code::Unreadable | Code::Changed)
         });
-    (is_same && was_read).then(|| again(Content::Facts(earlier.facts)))
+    (is_same && was_read).then(|| {
+        // Its name and its ETag are the same, so they need not be copied.
+        let (access, declared) = (blob.access.clone(), blob.declared.clone());
+        let same = Blob { last_modified: blob.last_modified, access, declared, ..earlier.blob };
+        judge(same, Content::Facts(earlier.facts), Reads::default(), profile)
+    })
 }
 
 /// What a name promises about the content.
@@ -317,7 +323,7 @@ fn judge_image(blob: &Blob, facts: &Facts, profile: &Profile, findings: &mut Vec
                 orientation_text(value),
                 list(rules.orientations.iter().map(i64::to_string)),
             );
-            let fix = fix::orientation(facts.format, value, Edges::default());
+            let fix = fix::orientation_line(facts.format, value);
             findings.push(Finding::new(Code::ExifOrientation, message).with_fix(fix));
         }
         Orientation::NotRead if !broken && profile.needs(Code::ExifOrientation, blob.name.as_str()) => {

@@ -14,7 +14,7 @@ use crate::model::{Asset, Blob};
 use crate::source::BlockingReader;
 
 /// Files read and probed per job. A job by itself costs about as much as a file.
-const FILES: usize = 32;
+pub(super) const FILES: usize = 64;
 
 /// Reads the files of a folder and examines them.
 pub(super) struct Folder {
@@ -24,26 +24,26 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Examines all blobs, with `at_once` files or twice as many jobs as `workers` in flight, whichever is more.
+    /// Examines all blobs, which come in groups of at most [`FILES`], with `at_once` files or twice as many jobs as
+    /// `workers` in flight, whichever is more.
     pub(super) async fn examine_all(
         &self,
-        works: impl Stream<Item = Result<(u64, Work)>>,
+        groups: impl Stream<Item = Result<(u64, Vec<Work>)>>,
         at_once: usize,
         workers: usize,
         delivery: &Delivery,
     ) -> Result<()> {
         // Keep a job waiting for each worker, so that none is idle between two jobs.
         let jobs = at_once.div_ceil(FILES).max(2 * workers);
-        works
-            .try_ready_chunks(FILES.min(at_once))
-            .map_err(|broken| broken.1)
-            .try_for_each_concurrent(jobs, |works| self.examine_some(works, delivery))
-            .await
+        groups.try_for_each_concurrent(jobs, |(first, works)| self.examine_some(first, works, delivery)).await
     }
 
-    async fn examine_some(&self, works: Vec<(u64, Work)>, delivery: &Delivery) -> Result<()> {
-        let (mut files, mut known) = (Vec::new(), Vec::new());
-        for (ordinal, work) in works {
+    async fn examine_some(&self, first: u64, works: Vec<Work>, delivery: &Delivery) -> Result<()> {
+        let (mut files, mut known) = (Vec::with_capacity(works.len()), Vec::new());
+        let mut next = first;
+        for work in works {
+            let ordinal = next;
+            next += work.len() as u64;
             match work {
                 Work::Examine(blob) => files.push((ordinal, blob)),
                 Work::Known(judged) => known.extend((ordinal..).zip(judged)),
@@ -64,16 +64,25 @@ impl Folder {
 }
 
 /// Examines one file on this thread.
-fn examine(reader: &dyn BlockingReader, examiner: &Examiner, blob: Blob) -> Result<Asset> {
+fn examine(reader: &dyn BlockingReader, examiner: &Examiner, mut blob: Blob) -> Result<Asset> {
+    let opened = reader.open(&mut blob);
     let (mut examination, mut next) = examiner.begin(blob);
+    let mut file = match opened {
+        Ok(file) => file,
+        Err(error) => {
+            next = examination.bytes(Err(error))?;
+            None
+        }
+    };
     loop {
         next = match next {
             Next::Read(range) => {
                 let (blob, reads) = examination.blob_and_reads();
-                let answer = reader.read(blob, range, reads);
+                let answer = reader.read(&mut file, blob, range, reads);
                 examination.bytes(answer)?
             }
             Next::Find => {
+                file = None;
                 let found = reader.find(&examination.blob().name);
                 examiner.found(&mut examination, found)?
             }

@@ -91,6 +91,32 @@ pub(super) async fn list(
     Ok(changes)
 }
 
+/// Cuts the pages into groups that share the cost of each step: of at most `blobs` blobs, or of one work with more.
+pub(super) fn groups(
+    pages: mpsc::Receiver<Vec<Work>>,
+    blobs: usize,
+) -> impl stream::Stream<Item = Vec<Work>> {
+    stream::unfold(pages, |mut pages| async { pages.recv().await.map(|page| (page, pages)) })
+        .map(move |page| {
+            let mut groups: Vec<Vec<Work>> = Vec::new();
+            let mut room = 0;
+            for work in page {
+                match groups.last_mut().filter(|_| work.len() <= room) {
+                    Some(group) => {
+                        room -= work.len();
+                        group.push(work);
+                    }
+                    None => {
+                        room = blobs.saturating_sub(work.len());
+                        groups.push(vec![work]);
+                    }
+                }
+            }
+            stream::iter(groups)
+        })
+        .flatten()
+}
+
 /// Turns the pages into one stream.
 pub(super) fn works(pages: mpsc::Receiver<Vec<Work>>) -> impl stream::Stream<Item = Work> {
     stream::unfold(pages, |mut pages| async { pages.recv().await.map(|page| (stream::iter(page), pages)) })

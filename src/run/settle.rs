@@ -13,6 +13,10 @@ use crate::plan::{Budget, DuplicateRule, Ranking, Reorder, Sink, Summary};
 use crate::plan_file::Spool;
 use crate::rules::{self, Profile};
 
+/// The most permits of the window that are returned together. Returning them wakes another thread, which costs more than
+/// settling an asset.
+const RETURNED: usize = 64;
+
 /// Sends verdicts to be settled.
 #[derive(Clone)]
 pub(super) struct Delivery {
@@ -39,14 +43,19 @@ pub(super) fn settle<K: Sink>(
         for (ordinal, judged) in judged {
             reorder.insert(ordinal, judged);
         }
+        let mut settled = 0;
         while let Some(judged) = reorder.pop() {
-            window.add_permits(1);
+            settled += 1;
+            if settled == RETURNED {
+                window.add_permits(std::mem::take(&mut settled));
+            }
             if let Err(error) = settler.add(judged) {
                 // No more permits will be returned: without this, a blob that is waiting for one would wait forever.
                 window.close();
                 return Err(error);
             }
         }
+        window.add_permits(settled);
     }
     // The verdicts end after the listing, so this says whether there was one for each of its blobs.
     let is_complete = progress.is_all(settler.added);

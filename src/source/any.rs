@@ -63,6 +63,14 @@ impl AnySource {
         }
     }
 
+    /// Lists the files of a folder by their names alone, for a run that opens each of them anyway.
+    pub(crate) fn with_names_only(self) -> Self {
+        match self {
+            Self::Folder(folder) => Self::Folder(folder.with_names_only()),
+            Self::Container(_) => self,
+        }
+    }
+
     /// Lists the blobs under the source's prefix, down to its depth. Must be called within a tokio runtime.
     pub fn list(&self) -> Listing {
         match self {

@@ -2,30 +2,28 @@
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::fs::{File, Metadata};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use jiff::Timestamp;
-use smallvec::SmallVec;
 use tokio::sync::mpsc;
 use walkdir::{DirEntry, WalkDir};
 
 use super::listing::Excluded;
 use super::{BlockingReader, Depth, Listing, Reader};
-use crate::files::regular;
 use crate::model::error::{Cause, Error, Result, reason};
-use crate::model::{Access, Blob, BlobName, ByteRange, ETag, Origin, ReadError, Reads};
+use crate::model::{Access, Blob, BlobName, ByteRange, Origin, ReadError, Reads};
 
 mod endless;
 mod ignore;
+mod read;
 
 use endless::Guard;
 use ignore::Ignore;
+pub use read::OpenFile;
+use read::{etag, last_modified};
 
 /// Files in one page of the listing.
 const PAGE: usize = 1000;
@@ -48,6 +46,7 @@ pub struct LocalSource {
     root: PathBuf,
     prefix: String,
     depth: Depth,
+    names_only: bool,
 }
 
 impl LocalSource {
@@ -63,7 +62,7 @@ impl LocalSource {
                 .with_hint("give a folder with images and videos"));
         }
         match std::fs::read_dir(&root) {
-            Ok(_) => Ok(Self { root, prefix: String::new(), depth: Depth::All }),
+            Ok(_) => Ok(Self { root, prefix: String::new(), depth: Depth::All, names_only: false }),
             Err(_) if root.is_file() => Err(Error::new(format!("'{shown}' is a file, not a folder"))
                 .with_hint("give the folder that contains it")
                 .because(Cause::Usage)),
@@ -90,6 +89,12 @@ impl LocalSource {
     /// Sets how far below the prefix the listing goes.
     pub fn with_depth(self, depth: Depth) -> Self {
         Self { depth, ..self }
+    }
+
+    /// Lists files without their sizes and versions, for a run that opens each of them anyway: asking for these once is
+    /// enough.
+    pub fn with_names_only(self) -> Self {
+        Self { names_only: true, ..self }
     }
 
     /// Describes the source for reports.
@@ -164,7 +169,8 @@ impl LocalSource {
             if let (Some(ignore), Some(folder), None) = (&mut ignore, folder, &not_entered) {
                 ignore.enter(folder.path(), self.name(folder.path()).0.as_str())?;
             }
-            let Some(blob) = not_entered.or_else(|| self.blob(entry)) else { continue };
+            let named = entry.as_ref().ok().filter(|_| self.names_only).and_then(|entry| self.named(entry));
+            let Some(blob) = not_entered.or(named).or_else(|| self.blob(entry)) else { continue };
             if !blob.name.as_str().starts_with(&self.prefix) {
                 continue;
             }
@@ -203,6 +209,16 @@ impl LocalSource {
         (name.len() > self.prefix.len()).then(|| Blob::not_entered(name))
     }
 
+    /// The blob for a file by its name alone; `None` for anything else, and for a name that is not exact.
+    fn named(&self, entry: &DirEntry) -> Option<Blob> {
+        if !entry.file_type().is_file() || entry.path_is_symlink() {
+            return None;
+        }
+        let (name, is_legal) = self.name(entry.path());
+        let (access, declared) = (Access::Online, Default::default());
+        is_legal.then_some(Blob { name, size: 0, etag: None, last_modified: None, access, declared })
+    }
+
     /// The blob for a walked entry; `None` for a folder.
     fn blob(&self, entry: walkdir::Result<DirEntry>) -> Option<Blob> {
         let found = match entry {
@@ -220,7 +236,7 @@ impl LocalSource {
             Ok(metadata) => Blob {
                 size: metadata.len(),
                 etag: Some(etag(&metadata)),
-                last_modified: metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok()),
+                last_modified: last_modified(&metadata),
                 access: match (legal, metadata.is_file()) {
                     (false, _) => unreachable("its name is not UTF-8, so it cannot be a blob name".into()),
                     (_, false) => unreachable("it is not a regular file".into()),
@@ -295,21 +311,6 @@ fn in_name_order(left: &DirEntry, right: &DirEntry) -> std::cmp::Ordering {
     })
 }
 
-/// The modification time in nanoseconds, and the size.
-fn etag(metadata: &Metadata) -> ETag {
-    ETag::new(&String::from_utf8_lossy(&version(metadata)))
-}
-
-/// The text of a file's ETag. It does not allocate, because it is needed for each read.
-fn version(metadata: &Metadata) -> SmallVec<[u8; 48]> {
-    let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let nanoseconds = changed.map_or(0, |since| since.as_nanos());
-    let mut text = SmallVec::new();
-    // Writing into memory cannot fail.
-    let _ = write!(text, "{nanoseconds:x}-{:x}", metadata.len());
-    text
-}
-
 impl Reader for LocalSource {
     async fn read(
         &self,
@@ -320,7 +321,7 @@ impl Reader for LocalSource {
         let (source, blob) = (self.clone(), blob.clone());
         let read = tokio::task::spawn_blocking(move || {
             let mut reads = Reads::default();
-            (BlockingReader::read(&source, &blob, range, &mut reads), reads)
+            (BlockingReader::read(&source, &mut None, &blob, range, &mut reads), reads)
         });
         let (bytes, cost) =
             read.await.map_err(|error| ReadError::Unreadable(format!("the read did not finish: {error}")))?;
@@ -338,42 +339,35 @@ impl Reader for LocalSource {
 }
 
 impl BlockingReader for LocalSource {
+    fn open(&self, blob: &mut Blob) -> std::result::Result<Option<OpenFile>, ReadError> {
+        if blob.etag.is_some() || blob.access != Access::Online {
+            return Ok(None);
+        }
+        OpenFile::open(&self.root.join(blob.name.as_str()), blob).map(Some).or_else(|_| {
+            // It is listed all the same, with the reason if it is not a file.
+            *blob = BlockingReader::find(self, &blob.name)?.ok_or(ReadError::Gone)?;
+            Ok(None)
+        })
+    }
+
     fn read(
         &self,
+        file: &mut Option<OpenFile>,
         blob: &Blob,
         range: ByteRange,
         reads: &mut Reads,
     ) -> std::result::Result<Bytes, ReadError> {
-        let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => ReadError::Gone,
-            _ => ReadError::Unreadable(format!("it cannot be read: {}", reason(&error))),
-        };
         if range.within(blob.size).is_empty() {
             return Ok(Bytes::new());
         }
         reads.requests += 1;
-        let (file, metadata) = regular::open(&self.root.join(blob.name.as_str())).map_err(failed)?;
-        if blob
-            .etag
-            .as_ref()
-            .is_some_and(|listed| listed.as_str().as_bytes() != version(&metadata).as_slice())
-        {
-            return Err(ReadError::Changed);
-        }
-        let range = range.within(metadata.len());
-        let mut bytes = vec![0; range.len() as usize];
-        let mut filled = 0;
-        while filled < bytes.len() {
-            match read_at(&file, &mut bytes[filled..], range.start() + filled as u64) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        bytes.truncate(filled);
-        reads.bytes += filled as u64;
-        Ok(bytes.into())
+        let bytes = match file {
+            Some(file) => file.read(blob, range)?,
+            None => OpenFile::of_listed(&self.root.join(blob.name.as_str()), blob)
+                .and_then(|opened| file.insert(opened).read(blob, range))?,
+        };
+        reads.bytes += bytes.len() as u64;
+        Ok(bytes)
     }
 
     fn find(&self, name: &BlobName) -> std::result::Result<Option<Blob>, ReadError> {
@@ -385,16 +379,6 @@ impl BlockingReader for LocalSource {
         };
         Ok(walk.into_iter().next().filter(is_there).and_then(|entry| self.blob(entry)))
     }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }
 
 #[cfg(test)]
@@ -432,7 +416,8 @@ mod tests {
         let blob = BlockingReader::find(&source, &BlobName::new("a.jpg")).expect("a look").expect("a blob");
         std::fs::remove_file(&path).expect("it is ours");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
-        let read = BlockingReader::read(&source, &blob, ByteRange::new(0, 4), &mut Reads::default());
+        let read =
+            BlockingReader::read(&source, &mut None, &blob, ByteRange::new(0, 4), &mut Reads::default());
         assert_eq!(read, Err(ReadError::Unreadable("it cannot be read: it is not a regular file".into())));
     }
 

@@ -16,6 +16,7 @@ pub mod local;
 pub mod location;
 
 pub use listing::Listing;
+pub use local::OpenFile;
 
 /// How far below its prefix a source lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,10 +57,20 @@ pub trait Reader: Send + Sync + 'static {
     }
 }
 
-/// The blocking form of a [`Reader`], with the same meaning.
+/// The blocking form of a [`Reader`] of files, with the same meaning.
 pub trait BlockingReader: Send + Sync {
-    /// See [`Reader::read`].
-    fn read(&self, blob: &Blob, range: ByteRange, reads: &mut Reads) -> Result<Bytes, ReadError>;
+    /// Completes the entry of a blob that was listed by its name alone, and returns its file if it can be read. Does
+    /// nothing for any other blob.
+    fn open(&self, blob: &mut Blob) -> Result<Option<OpenFile>, ReadError>;
+
+    /// See [`Reader::read`]. The file stays open in `file` for the next read of the same blob.
+    fn read(
+        &self,
+        file: &mut Option<OpenFile>,
+        blob: &Blob,
+        range: ByteRange,
+        reads: &mut Reads,
+    ) -> Result<Bytes, ReadError>;
 
     /// See [`Reader::find`].
     fn find(&self, name: &BlobName) -> Result<Option<Blob>, ReadError>;

@@ -454,7 +454,7 @@ fn read(source: &AnySource, blob: &Blob, range: ByteRange) -> (Result<Bytes, Rea
     let answer = RUNTIME.block_on(source.read(&mut blob.clone(), range, &mut reads));
     if let Some(blocking) = source.blocking() {
         let mut blocking_reads = Reads::default();
-        let blocking_answer = blocking.read(blob, range, &mut blocking_reads);
+        let blocking_answer = blocking.read(&mut None, blob, range, &mut blocking_reads);
         assert_eq!((&blocking_answer, blocking_reads), (&answer, reads), "{range} of {:?}", blob.name);
     }
     (answer, reads)

@@ -213,7 +213,8 @@ impl What {
             AnySource::Container(_) => azure::MAX_CONCURRENCY,
         };
         let settings = Settings { first_read, ..Settings::with_concurrency(concurrency.unwrap_or(at_once)) };
-        let (listing, source) = (listing::first(source.list(), self.sample), Arc::new(source));
+        let (source, sample) = (source.with_names_only(), self.sample);
+        let (listing, source) = (listing::first(source.list(), sample), Arc::new(source));
         let progress = Arc::new(Progress::default());
         let task = Task {
             progress: Arc::clone(&progress),

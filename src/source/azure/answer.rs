@@ -1,11 +1,11 @@
 //! Checks the head of a response before its body is trusted.
 
 use hyper::StatusCode;
-use hyper::header::HeaderMap;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
 use super::failure::Failure;
+use super::http::Fields;
 use super::said::Head;
 use crate::model::{Blob, ByteRange, ETag};
 
@@ -14,7 +14,7 @@ pub(super) fn check(
     blob: &Blob,
     range: ByteRange,
     status: StatusCode,
-    headers: &HeaderMap,
+    headers: &Fields,
 ) -> Result<(), Failure> {
     let listed = blob.etag.as_ref();
     if headers.field("etag").is_some_and(|etag| listed.is_some_and(|listed| !listed.is(etag))) {
@@ -52,7 +52,7 @@ pub(super) struct Version {
 }
 
 impl Version {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn of(headers: &Fields) -> Self {
         let date = |text: &str| rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
         Self {
             etag: headers.field("etag").map(ETag::new),
@@ -89,10 +89,7 @@ mod tests {
     use crate::model::{Access, BlobName};
 
     fn verdict(status: u16, pairs: &[(&'static str, &str)], range: ByteRange) -> Result<(), String> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.insert(*name, value.parse().unwrap());
-        }
+        let headers = Fields::of(pairs);
         let (name, etag) = (BlobName::new("a.jpg"), Some(ETag::new("0x8D")));
         let blob = Blob {
             name,

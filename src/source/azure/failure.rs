@@ -125,7 +125,7 @@ impl Failure {
     }
 
     /// The failure for an error on a connection.
-    pub(super) fn of_connection(error: &hyper::Error) -> Self {
+    pub(super) fn of_connection(error: &io::Error) -> Self {
         Self::Broken(format!("the connection broke: {}", innermost(error)))
     }
 

@@ -11,6 +11,8 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use crate::model::error::{Error, Result};
 use crate::model::{Access, Blob, BlobName, Declared, ETag};
 
+mod plain;
+
 /// The most blobs that the service puts on one page ("List Blobs", `maxresults`).
 pub(super) const MAX_BLOBS: u16 = 5_000;
 
@@ -37,14 +39,32 @@ pub struct Page {
 /// Returns an error if the body is not well-formed, ends early, is not a listing, has a blob without a name or a
 /// length, or exceeds a limit. The error names the byte; nothing of such a page is used.
 pub fn parse(body: &[u8]) -> Result<Page> {
+    parse_with(body, Parser::plain_blob)
+}
+
+/// Parses a page. `plain_blob` is given what follows the start tag of a blob, and returns how much of it the parser has
+/// taken in without the XML reader.
+fn parse_with<'p>(body: &'p [u8], plain_blob: fn(&mut Parser<'p>, &'p [u8]) -> usize) -> Result<Page> {
     let mut reader = Reader::from_reader(body);
     let mut parser = Parser::default();
+    // The bytes that the reader has not seen.
+    let mut passed = 0;
     loop {
-        let event = reader.read_event().map_err(|fault| wrong(reader.error_position(), &fault))?;
-        let at = reader.buffer_position();
+        let event = reader.read_event().map_err(|fault| wrong(passed + reader.error_position(), &fault))?;
+        let at = passed + reader.buffer_position();
         let step = match event {
-            Event::Start(tag) => parser.open(&tag),
-            Event::Empty(tag) => parser.open(&tag).and_then(|()| parser.close()),
+            Event::Start(tag) => {
+                let before = parser.place;
+                let step = parser.start(&tag);
+                if (before, parser.place) == (Place::Blobs, Place::Blob) {
+                    let rest = *reader.get_ref();
+                    let plain = plain_blob(&mut parser, rest);
+                    *reader.get_mut() = &rest[plain..];
+                    passed += plain as u64;
+                }
+                step
+            }
+            Event::Empty(tag) => parser.start(&tag).and_then(|()| parser.close()),
             Event::End(_) => parser.close(),
             Event::Text(text) => match parser.field.is_some() {
                 true => text.xml10_content().map_err(|fault| fault.to_string()).and_then(|t| parser.text(t)),
@@ -136,7 +156,12 @@ struct Parser<'p> {
 type Step = std::result::Result<(), String>;
 
 impl<'p> Parser<'p> {
-    fn open(&mut self, tag: &BytesStart<'_>) -> Step {
+    fn start(&mut self, tag: &BytesStart<'_>) -> Step {
+        self.open(tag.name().as_ref(), || is_encoded(tag))
+    }
+
+    /// `is_encoded` is whether the text of a name is percent-encoded.
+    fn open(&mut self, name: &[u8], is_encoded: impl FnOnce() -> std::result::Result<bool, String>) -> Step {
         if self.skipped > 0 {
             self.skipped += 1;
             return (self.skipped <= MAX_SKIPPED_DEPTH)
@@ -146,9 +171,8 @@ impl<'p> Parser<'p> {
         if self.field.is_some() {
             return Err("an element is where text was expected".into());
         }
-        let name = tag.name();
         let mut field = None;
-        match (self.place, name.as_ref()) {
+        match (self.place, name) {
             (Place::Outside, b"EnumerationResults") if !self.seen_root => {
                 self.seen_root = true;
                 self.place = Place::Root;
@@ -160,12 +184,11 @@ impl<'p> Parser<'p> {
                 if self.page.blobs.len() == usize::from(MAX_BLOBS) {
                     return Err(format!("it has more than {MAX_BLOBS} blobs"));
                 }
-                self.item = Item { prefix: tag == b"BlobPrefix", ..Item::default() };
-                self.place = Place::Blob;
+                self.begin(tag == b"BlobPrefix");
             }
             (Place::Blob, b"Properties") => self.place = Place::Properties,
             (Place::Blob, b"Metadata") => self.place = Place::Metadata,
-            (Place::Blob, b"Name") => field = Some(Field::Name { encoded: is_encoded(tag)? }),
+            (Place::Blob, b"Name") => field = Some(Field::Name { encoded: is_encoded()? }),
             (Place::Blob, b"Deleted") => field = Some(Field::Deleted),
             (Place::Blob, b"Snapshot") => field = Some(Field::Snapshot),
             (Place::Properties, b"Content-Length") => field = Some(Field::Length),
@@ -184,6 +207,12 @@ impl<'p> Parser<'p> {
         self.field = field;
         self.text = Cow::Borrowed("");
         Ok(())
+    }
+
+    /// Begins a blob, or a `<BlobPrefix>`.
+    fn begin(&mut self, prefix: bool) {
+        self.item = Item { prefix, ..Item::default() };
+        (self.place, self.field, self.skipped) = (Place::Blob, None, 0);
     }
 
     /// Adds text to the field. The first piece is borrowed: it is usually the only one.

@@ -45,6 +45,8 @@ pub use account::{MAX_CONTAINERS, containers};
 pub use auth::{AuthMode, Credential};
 pub use doctor::{Diagnosis, platform};
 pub use http::connector;
+#[cfg(feature = "fuzz")]
+pub use http::read_response;
 pub use limiter::{Limits, MAX_CONCURRENCY, Traffic};
 pub use list_page::{Page, parse as parse_page};
 pub use requests::ApiVersion;
@@ -283,9 +285,9 @@ impl AzureSource {
         let length = Length::Exactly(usize::try_from(range.len()).map_err(too_long)?);
         let response = self.keyed(|key| self.requests.range(blob, range, key)).await?;
         // Before the body: the body of a response that does not match the request is not worth reading.
-        answer::check(blob, range, response.status(), response.headers())?;
+        answer::check(blob, range, response.status(), response.fields())?;
         let version = match blob.etag.is_none() || blob.last_modified.is_none() {
-            true => Version::of(response.headers()),
+            true => Version::of(response.fields()),
             false => Version::default(),
         };
         Ok((response.counted_body(length, received).await?, version))

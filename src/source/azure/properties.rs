@@ -1,12 +1,10 @@
 //! One blob's properties, read without listing the container.
 
-use hyper::header::HeaderMap;
-
 use super::answer::Version;
 use super::auth::Authorization;
 use super::encryption;
 use super::failure::Failure;
-use super::http::{Length, MAX_ERROR_BYTES};
+use super::http::{Fields, Length, MAX_ERROR_BYTES};
 use super::retry::{Deadline, with_retries};
 use super::said::Head;
 use super::{AzureSource, PAGE_DEADLINE};
@@ -56,7 +54,7 @@ impl AzureSource {
 
     async fn try_properties(&self, name: &BlobName) -> std::result::Result<Blob, Failure> {
         let response = self.keyed(|key| self.requests.properties(name, key)).await?;
-        let blob = blob(name, response.headers());
+        let blob = blob(name, response.fields());
         // Empty, but the connection can be reused after it.
         response.body(Length::First(MAX_ERROR_BYTES)).await?;
         blob.ok_or_else(|| Failure::Broken("a response without the blob's size".into()))
@@ -64,7 +62,7 @@ impl AzureSource {
 }
 
 /// A blob by the headers of its properties ("Get Blob Properties").
-fn blob(name: &BlobName, headers: &HeaderMap) -> Option<Blob> {
+fn blob(name: &BlobName, headers: &Fields) -> Option<Blob> {
     let is = |field: &'static str, value: &str| {
         headers.field(field).is_some_and(|text| text.eq_ignore_ascii_case(value))
     };
@@ -87,13 +85,7 @@ mod tests {
 
     #[test]
     fn properties_are_those_of_a_listing() {
-        let of = |fields: &[(&'static str, &'static str)]| {
-            let mut headers = HeaderMap::new();
-            for (name, value) in fields {
-                headers.insert(*name, value.parse().unwrap());
-            }
-            blob(&BlobName::new("a.jpg"), &headers)
-        };
+        let of = |fields: &[(&'static str, &'static str)]| blob(&BlobName::new("a.jpg"), &Fields::of(fields));
         let size = ("content-length", "7");
         let found =
             of(&[size, ("etag", "\"0x1\""), ("last-modified", "Sun, 01 Nov 2026 10:00:00 GMT")]).unwrap();

@@ -7,18 +7,15 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use azure_core::time::{OffsetDateTime, to_rfc7231};
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{
-    ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, IF_MATCH, RANGE, USER_AGENT,
-};
-use hyper::http::uri::PathAndQuery;
-use hyper::{Method, Request};
+use hyper::Method;
+use hyper::header::{HeaderMap, HeaderValue};
 use jiff::civil::Date;
 use percent_encoding::utf8_percent_encode;
 
 use super::auth::Authorization;
 use super::encryption::EncryptionKey;
 use super::failure::Failure;
+use super::http::Outgoing;
 use crate::model::{Blob, BlobName, ByteRange};
 use crate::source::Depth;
 use crate::source::location::{ContainerUrl, SEGMENT_SET};
@@ -26,13 +23,7 @@ use crate::source::location::{ContainerUrl, SEGMENT_SET};
 /// The versions of the REST API to try ("Versioning for Azure Storage"): the client library's, that of Azurite before
 /// 2024, the newest of Azure Stack Hub, and the first that takes tokens.
 pub(super) const VERSIONS: [&str; 4] = ["2026-04-06", "2023-11-03", "2019-07-07", "2017-11-09"];
-const X_MS_VERSION: HeaderName = HeaderName::from_static("x-ms-version");
-const X_MS_DATE: HeaderName = HeaderName::from_static("x-ms-date");
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("presync/", env!("CARGO_PKG_VERSION")));
-const XML: HeaderValue = HeaderValue::from_static("application/xml");
-
-/// Room for all headers of a request.
-const HEADERS: usize = 12;
+const AGENT: &str = concat!("presync/", env!("CARGO_PKG_VERSION"));
 
 /// A version of the REST API, which is a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +46,13 @@ impl fmt::Display for ApiVersion {
 pub(super) struct Requests {
     /// The path of the container.
     path: String,
-    /// The headers of every request.
-    headers: HeaderMap,
+    /// The lines of the header fields of every request.
+    fields: Vec<u8>,
     authorization: Authorization,
-    /// The position in [`VERSIONS`]; `None` if the version is the user's choice.
-    version: Option<AtomicUsize>,
+    /// The version of the API, if it is the user's choice.
+    chosen: Option<String>,
+    /// Otherwise the position of the version in [`VERSIONS`].
+    version: AtomicUsize,
 }
 
 /// The query for a page of the listing.
@@ -80,43 +73,55 @@ impl Requests {
         authorization: &Authorization,
         version: Option<ApiVersion>,
     ) -> crate::model::error::Result<Self> {
-        let unusable =
-            |_| crate::model::error::Error::new(format!("{url} cannot be used as the URL of a container"));
-        let mut headers = HeaderMap::with_capacity(HEADERS);
-        headers.insert(HOST, HeaderValue::from_str(authority).map_err(unusable)?);
-        headers.insert(USER_AGENT, AGENT);
-        let header = version.map_or(VERSIONS[0].to_owned(), |version| version.to_string());
-        headers.insert(X_MS_VERSION, HeaderValue::from_str(&header).map_err(unusable)?);
         let path = url.container_url()?.path().to_owned();
-        let version = version.is_none().then(AtomicUsize::default);
-        Ok(Self { path, headers, authorization: authorization.clone(), version })
+        let fields = format!("host: {authority}\r\nuser-agent: {AGENT}\r\n").into_bytes();
+        let chosen = version.map(|version| version.to_string());
+        Ok(Self { path, fields, authorization: authorization.clone(), chosen, version: AtomicUsize::new(0) })
     }
 
     /// The version of the API that the next request asks for.
     pub(super) fn version(&self) -> usize {
-        self.version.as_ref().map_or(0, |version| version.load(Relaxed))
+        self.version.load(Relaxed)
     }
 
     /// Whether a request with this version should be sent again with an older one, because of its failure.
     pub(super) fn falls_back(&self, used: usize, failure: &Failure) -> bool {
-        let Some(version) = self.version.as_ref().filter(|_| failure.said().is_version()) else {
+        if self.chosen.is_some() || !failure.said().is_version() {
             return false;
-        };
+        }
         // Other requests may have failed for the same reason, and moved on already.
         let older = used + 1;
         if older < VERSIONS.len() {
-            version.fetch_max(older, Relaxed);
+            self.version.fetch_max(older, Relaxed);
         }
         older < VERSIONS.len()
     }
 
-    /// The headers of a request.
-    fn headers(&self) -> HeaderMap {
-        let mut headers = self.headers.clone();
-        if let older @ 1.. = self.version() {
-            headers.insert(X_MS_VERSION, HeaderValue::from_static(VERSIONS[older]));
+    /// The beginning of a request.
+    fn start(&self, method: Method, mut target: String) -> Result<Outgoing, Failure> {
+        self.add_sas(&mut target);
+        let mut request = Outgoing::new(method, target, &self.fields)?;
+        let version = self.chosen.as_deref().unwrap_or(VERSIONS[self.version()]);
+        request.push("x-ms-version", version.as_bytes())?;
+        Ok(request)
+    }
+
+    /// Adds what proves that the request is allowed.
+    async fn authorized(&self, mut request: Outgoing) -> Result<Outgoing, Failure> {
+        match &self.authorization {
+            Authorization::Anonymous | Authorization::Sas(_) => {}
+            Authorization::Token(tokens) => {
+                request.push("authorization", tokens.bearer().await?.as_bytes())?;
+            }
+            Authorization::Key(key) => {
+                request.push("x-ms-date", to_rfc7231(&OffsetDateTime::now_utc()).as_bytes())?;
+                let (path, query) = request.path_and_query();
+                let fields: BTreeMap<_, _> = request.fields().collect();
+                let authorization = key.authorization(request.method().as_str(), path, query, fields)?;
+                request.push("authorization", authorization.as_bytes())?;
+            }
         }
-        headers
+        Ok(request)
     }
 
     /// The request for a range of a blob, in the version that was listed.
@@ -125,17 +130,14 @@ impl Requests {
         blob: &Blob,
         range: ByteRange,
         encryption: Option<&EncryptionKey>,
-    ) -> Result<Request<Full<Bytes>>, Failure> {
-        let target = self.path_of(&blob.name);
-        let mut headers = self.headers();
-        if let Some(key) = encryption {
-            key.add_to(&mut headers);
-        }
-        headers.insert(RANGE, value(format!("bytes={range}"))?);
+    ) -> Result<Outgoing, Failure> {
+        let mut request = self.start(Method::GET, self.path_of(&blob.name))?;
+        add_key(&mut request, encryption)?;
+        request.push("range", format!("bytes={range}").as_bytes())?;
         if let Some(etag) = &blob.etag {
-            headers.insert(IF_MATCH, value(format!("\"{}\"", etag.as_str()))?);
+            request.push("if-match", ["\"", etag.as_str(), "\""].concat().as_bytes())?;
         }
-        self.request(Method::GET, target, headers, Bytes::new()).await
+        self.authorized(request).await
     }
 
     /// The request for a blob's properties, which needs no more than the permission to read it.
@@ -143,12 +145,10 @@ impl Requests {
         &self,
         name: &BlobName,
         encryption: Option<&EncryptionKey>,
-    ) -> Result<Request<Full<Bytes>>, Failure> {
-        let mut headers = self.headers();
-        if let Some(key) = encryption {
-            key.add_to(&mut headers);
-        }
-        self.request(Method::HEAD, self.path_of(name), headers, Bytes::new()).await
+    ) -> Result<Outgoing, Failure> {
+        let mut request = self.start(Method::HEAD, self.path_of(name))?;
+        add_key(&mut request, encryption)?;
+        self.authorized(request).await
     }
 
     /// The request target of a blob: its path, with the SAS if there is one.
@@ -162,7 +162,9 @@ impl Requests {
     pub(super) fn path_of(&self, name: &BlobName) -> String {
         let name = name.as_str();
         let mut path = String::with_capacity(self.path.len() + 2 * name.len() + 16);
-        let _ = write!(path, "{}/{}", self.path, utf8_percent_encode(name, SEGMENT_SET));
+        path.push_str(&self.path);
+        path.push('/');
+        path.extend(utf8_percent_encode(name, SEGMENT_SET));
         path
     }
 
@@ -180,7 +182,7 @@ impl Requests {
     }
 
     /// The request for a page of the listing.
-    pub(super) async fn page(&self, query: PageQuery<'_>) -> Result<Request<Full<Bytes>>, Failure> {
+    pub(super) async fn page(&self, query: PageQuery<'_>) -> Result<Outgoing, Failure> {
         let mut target = format!("{}?comp=list&restype=container&include=metadata", self.path);
         if let Some(marker) = query.marker {
             let _ = write!(target, "&marker={}", utf8_percent_encode(marker, SEGMENT_SET));
@@ -192,49 +194,36 @@ impl Requests {
         if query.depth == Depth::Direct {
             target.push_str("&delimiter=%2F");
         }
-        let mut headers = self.headers();
-        headers.insert(ACCEPT, XML);
-        self.request(Method::GET, target, headers, Bytes::new()).await
+        let mut request = self.start(Method::GET, target)?;
+        request.push("accept", b"application/xml")?;
+        self.authorized(request).await
     }
 
-    /// The request with this target and body. `headers` may have any number besides those of every request.
+    /// The request with this target, these header fields besides those of every request, and this body.
     pub(super) async fn request(
         &self,
         method: Method,
-        mut target: String,
-        mut headers: HeaderMap,
+        target: String,
+        headers: HeaderMap,
         body: Bytes,
-    ) -> Result<Request<Full<Bytes>>, Failure> {
-        if !headers.contains_key(HOST) {
-            headers.extend(self.headers());
-        }
-        match &self.authorization {
-            Authorization::Anonymous => {}
-            Authorization::Sas(_) => self.add_sas(&mut target),
-            Authorization::Token(tokens) => {
-                headers.insert(AUTHORIZATION, tokens.bearer().await?);
-            }
-            Authorization::Key(key) => {
-                headers.insert(X_MS_DATE, value(to_rfc7231(&OffsetDateTime::now_utc()))?);
-                let (path, query) = match target.split_once('?') {
-                    Some((path, query)) => (path, Some(query)),
-                    None => (target.as_str(), None),
-                };
-                let fields: BTreeMap<_, _> = headers
-                    .iter()
-                    .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
-                    .collect();
-                let authorization = key.authorization(method.as_str(), path, query, fields)?;
-                headers.insert(AUTHORIZATION, value(authorization)?);
-            }
-        }
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method;
-        *request.uri_mut() =
-            PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Failure::unsendable())?.into();
-        *request.headers_mut() = headers;
-        Ok(request)
+    ) -> Result<Outgoing, Failure> {
+        let mut request = self.start(method, target)?;
+        add(&mut request, &headers)?;
+        self.authorized(request.with_body(body)).await
     }
+}
+
+fn add(request: &mut Outgoing, headers: &HeaderMap) -> Result<(), Failure> {
+    headers.iter().try_for_each(|(name, value)| request.push(name.as_str(), value.as_bytes()))
+}
+
+/// Adds the key that a blob is encrypted with.
+fn add_key(request: &mut Outgoing, key: Option<&EncryptionKey>) -> Result<(), Failure> {
+    let mut headers = HeaderMap::new();
+    if let Some(key) = key {
+        key.add_to(&mut headers);
+    }
+    add(request, &headers)
 }
 
 pub(super) fn value(text: String) -> Result<HeaderValue, Failure> {

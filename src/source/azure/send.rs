@@ -1,14 +1,12 @@
 //! How a request is sent: with the token and the key that the service accepts.
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::AUTHORIZATION;
-use hyper::{Request, StatusCode};
+use hyper::StatusCode;
+use hyper::header::HeaderValue;
 
 use super::AzureSource;
 use super::encryption::{self, EncryptionKey};
 use super::failure::Failure;
-use super::http::{Length, MAX_ERROR_BYTES, Response};
+use super::http::{Length, MAX_ERROR_BYTES, Outgoing, Response};
 
 impl AzureSource {
     /// Sends a request with the customer-provided key, if there is one; to a blob that is not encrypted with one, once
@@ -18,7 +16,7 @@ impl AzureSource {
         request: impl Fn(Option<&'s EncryptionKey>) -> F,
     ) -> Result<Response<'s>, Failure>
     where
-        F: Future<Output = Result<Request<Full<Bytes>>, Failure>>,
+        F: Future<Output = Result<Outgoing, Failure>>,
     {
         let key = self.credential.encryption();
         match self.send(|| request(key)).await {
@@ -34,16 +32,16 @@ impl AzureSource {
     /// sends it again with an older one.
     pub(super) async fn send<F>(&self, request: impl Fn() -> F) -> Result<Response<'_>, Failure>
     where
-        F: Future<Output = Result<Request<Full<Bytes>>, Failure>>,
+        F: Future<Output = Result<Outgoing, Failure>>,
     {
         let mut renewed = false;
         loop {
             let version = self.requests.version();
             let sent = request().await?;
-            let used = sent.headers().get(AUTHORIZATION).cloned();
-            let response = self.endpoint.send(sent).await?;
+            let response = self.endpoint.send(&sent).await?;
             let is_rejected = response.status() == StatusCode::UNAUTHORIZED && !renewed;
-            if is_rejected && used.is_some_and(|used| self.credential.reject(&used)) {
+            let used = || HeaderValue::from_str(sent.field("authorization")?).ok();
+            if is_rejected && used().is_some_and(|used| self.credential.reject(&used)) {
                 // Read to its end, so that the connection can be reused.
                 response.body(Length::First(MAX_ERROR_BYTES)).await?;
                 renewed = true;

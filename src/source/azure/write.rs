@@ -380,7 +380,7 @@ impl AzureSource {
                     Method::HEAD => self.keyed(request).await?,
                     _ => self.send(|| request(None)).await?,
                 };
-                let head = response.headers().clone();
+                let head = response.fields().to_map();
                 Ok((head, response.body(Length::AtMost(MAX_ERROR_BYTES)).await?))
             }
         };

@@ -4,7 +4,6 @@ use std::fmt;
 
 use azure_core::credentials::TokenCredential;
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::Method;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
@@ -14,7 +13,7 @@ use crate::model::error::{Error, Result};
 use crate::source::azure::Session;
 use crate::source::azure::auth::{Authorization, Credential};
 use crate::source::azure::failure::{Failure, first_line};
-use crate::source::azure::http::Length;
+use crate::source::azure::http::{Length, Outgoing};
 use crate::source::location::{ContainerUrl, Environment};
 
 /// The most bytes of a response: an account's role assignments take some hundred bytes each.
@@ -139,8 +138,9 @@ impl<'a> Arm<'a> {
                 .header(AUTHORIZATION, bearer)
                 .header(ACCEPT, "application/json")
                 .header(CONTENT_TYPE, "application/json");
-            let request = request.body(Full::new(body)).map_err(|_| unsendable())?;
-            let response = endpoint.send(request).await.map_err(Refused::Failed)?;
+            let request = request.body(body).map_err(|_| unsendable())?;
+            let request = Outgoing::of(request).map_err(Refused::Failed)?;
+            let response = endpoint.send(&request).await.map_err(Refused::Failed)?;
             let status = response.status();
             let body = response.body(Length::AtMost(MAX_BODY)).await.map_err(Refused::Failed)?;
             let document: Value = serde_json::from_slice(&body).unwrap_or_default();

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::HeaderMap;
 use hyper::http::request::Builder;
 use hyper::{Method, StatusCode};
@@ -12,7 +11,7 @@ use url::{Position, Url};
 
 use super::AzureSource;
 use super::failure::Failure;
-use super::http::{Endpoint, Length, MAX_ERROR_BYTES};
+use super::http::{Endpoint, Length, MAX_ERROR_BYTES, Outgoing};
 use super::retry::{Deadline, Failed, with_retries};
 use crate::model::{Check, Outcome};
 
@@ -108,10 +107,10 @@ async fn head(
     fields: impl FnOnce(Builder) -> Builder,
 ) -> Result<(StatusCode, HeaderMap), Failure> {
     let request = endpoint.request(method, &url[Position::BeforePath..Position::AfterQuery]);
-    let request = fields(request).body(Full::<Bytes>::default()).map_err(|_| Failure::unsendable())?;
+    let request = fields(request).body(Bytes::new()).map_err(|_| Failure::unsendable())?;
     let answer = async {
-        let response = endpoint.send(request).await?;
-        let head = (response.status(), response.headers().clone());
+        let response = endpoint.send(&Outgoing::of(request)?).await?;
+        let head = (response.status(), response.fields().to_map());
         // Read to the end, so that the next steps can reuse the connection.
         response.body(Length::First(MAX_ERROR_BYTES)).await?;
         Ok(head)

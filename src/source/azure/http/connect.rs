@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Uri;
-use hyper::client::conn::http1;
 use hyper::http::uri::Scheme;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::proxy::matcher::Intercept;
+use hyper_util::rt::TokioIo;
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio_rustls::rustls::client::WantsClientCert;
 use tokio_rustls::rustls::crypto::ring;
@@ -23,10 +23,6 @@ use crate::source::azure::failure::Failure;
 
 /// How long it may take to open a connection, including proxy and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The most bytes of one read from a connection: enough for a response with 16 KiB of content and its head, so that the
-/// content arrives in one piece and need not be assembled.
-pub(super) const READ_BUFFER: usize = 18 << 10;
 
 /// TCP to the first address that responds, and TLS if the URL is https.
 type Tcp = HttpsConnector<HttpConnector>;
@@ -72,18 +68,14 @@ impl Connector {
         let connecting = async {
             let stream: std::result::Result<Box<dyn Stream>, _> = match self {
                 Self::Direct { to, tcp } | Self::Forward { to, tcp } => {
-                    tcp.clone().call(to.clone()).await.map(|s| Box::new(s) as _)
+                    tcp.clone().call(to.clone()).await.map(|s| Box::new(TokioIo::new(s)) as _)
                 }
                 Self::Tunnel { to, tunnel, .. } => {
-                    tunnel.clone().call(to.clone()).await.map(|s| Box::new(s) as _)
+                    tunnel.clone().call(to.clone()).await.map(|s| Box::new(TokioIo::new(s)) as _)
                 }
             };
             let stream = stream.map_err(|error| Failure::of_connect(error.as_ref(), self.proxy()))?;
-            let mut http = http1::Builder::new();
-            http.read_buf_exact_size(Some(READ_BUFFER)).writev(false);
-            let (sender, driver) =
-                http.handshake(stream).await.map_err(|error| Failure::of_connection(&error))?;
-            Ok(Connection::new(sender, driver, descriptor))
+            Ok(Connection::new(stream, descriptor))
         };
         let late = |_| Failure::connect_timed_out(self.proxy());
         tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.map_err(late)?

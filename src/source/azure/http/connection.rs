@@ -1,91 +1,126 @@
-//! One connection, driven by the task that waits for its response.
+//! One connection: requests and responses, one after the other (RFC 9112).
 
-use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::{Body, Frame, Incoming};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper::rt::{Read, Write};
-use hyper::{Request, Response};
+use bytes::{Bytes, BytesMut};
+use hyper::Method;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::descriptors::Descriptor;
+use super::framing::{Framing, Part};
+use super::head::Head;
+use super::request::Outgoing;
 use crate::source::azure::failure::Failure;
 
+/// The most bytes of one read: enough for a response with 16 KiB of content and its head, so that the content arrives in
+/// one piece and need not be assembled.
+pub(super) const READ_BUFFER: usize = 18 << 10;
+
+/// A request's body up to this length is sent together with its head.
+const MAX_JOINED: usize = 16 << 10;
+
 /// What a connection reads and writes: TCP, TLS, or either in a proxy's tunnel.
-pub(super) trait Stream: Read + Write + Send + Unpin {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: Read + Write + Send + Unpin> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Moves the bytes of a connection.
-type Driver = http1::Connection<Box<dyn Stream>, Full<Bytes>>;
-
-/// An HTTP/1.1 connection. Nothing drives it between requests.
+/// An HTTP/1.1 connection. The task that waits for a response reads it: no other task is woken.
 pub(super) struct Connection {
-    sender: SendRequest<Full<Bytes>>,
-    // Boxed: connections are moved thousands of times a second, and this is most of their size.
-    driver: Box<Driver>,
-    ended: bool,
+    stream: Box<dyn Stream>,
+    /// Bytes received that belong to no part returned so far. Empty, and without memory of its own, between responses.
+    received: BytesMut,
     // Last: it is returned once the connection is closed.
     _descriptor: Descriptor,
 }
 
 impl Connection {
-    pub(super) fn new(sender: SendRequest<Full<Bytes>>, driver: Driver, descriptor: Descriptor) -> Self {
-        Self { sender, driver: Box::new(driver), ended: false, _descriptor: descriptor }
+    pub(super) fn new(stream: Box<dyn Stream>, descriptor: Descriptor) -> Self {
+        Self { stream, received: BytesMut::new(), _descriptor: descriptor }
     }
 
-    /// Sends a request and waits for the head of the response.
-    pub(super) async fn send(
-        &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, Failure> {
-        let mut head = std::pin::pin!(self.sender.send_request(request));
-        let (driver, ended) = (&mut self.driver, &mut self.ended);
-        let head = poll_fn(|context| drive(driver, ended, context, |context| head.as_mut().poll(context)));
-        head.await.map_err(|error| Failure::of_connection(&error))
+    /// Sends a request, whose head is `head`, and waits for the head of the response.
+    ///
+    /// # Errors
+    /// Returns an error if the connection breaks, or if what arrives is not a response.
+    pub(super) async fn send(&mut self, head: Vec<u8>, request: &Outgoing) -> Result<Head, Failure> {
+        let written = self.write(head, request.body()).await;
+        let head = self.head(request.method()).await;
+        match written {
+            Ok(()) => head,
+            // A server that refuses a request need not read its body. Then the response says more than the failed write.
+            Err(error) => match head {
+                Ok(head) => Ok(Head { is_persistent: false, ..head }),
+                Err(_) => Err(Failure::of_connection(&error)),
+            },
+        }
+    }
+
+    async fn write(&mut self, mut head: Vec<u8>, body: &Bytes) -> io::Result<()> {
+        if body.len() <= MAX_JOINED {
+            head.extend_from_slice(body);
+            self.stream.write_all(&head).await?;
+        } else {
+            self.stream.write_all(&head).await?;
+            self.stream.write_all(body).await?;
+        }
+        self.stream.flush().await
+    }
+
+    async fn head(&mut self, method: &Method) -> Result<Head, Failure> {
+        loop {
+            if self.receive().await? == 0 {
+                return Err(Failure::Broken("the connection was closed before the response".into()));
+            }
+            if let Some(head) = Head::take(&mut self.received, method)? {
+                return Ok(head);
+            }
+        }
     }
 
     /// The next part of a response's body; `None` at its end.
-    pub(super) async fn frame(&mut self, body: &mut Incoming) -> Result<Option<Frame<Bytes>>, Failure> {
-        let (driver, ended) = (&mut self.driver, &mut self.ended);
-        let mut frame = |context: &mut Context<'_>| Pin::new(&mut *body).poll_frame(context);
-        let frame = poll_fn(|context| drive(driver, ended, context, &mut frame)).await;
-        frame.transpose().map_err(|error| Failure::of_connection(&error))
+    ///
+    /// # Errors
+    /// Returns an error if the connection breaks or is closed before the end of the body.
+    pub(super) async fn part(&mut self, framing: &mut Framing) -> Result<Option<Bytes>, Failure> {
+        loop {
+            match framing.take(&mut self.received)? {
+                Part::Bytes(bytes) => return Ok(Some(bytes)),
+                Part::End => return Ok(None),
+                Part::Missing if self.receive().await? > 0 => {}
+                Part::Missing if framing.may_end() => return Ok(None),
+                Part::Missing => {
+                    return Err(Failure::Broken(
+                        "the connection was closed in the middle of the response".into(),
+                    ));
+                }
+            }
+        }
     }
 
-    /// Whether the response has been read to its end and another request may follow.
-    pub(super) async fn is_reusable(&mut self) -> bool {
-        self.is_open().await && self.sender.is_ready()
+    /// Receives some bytes, and returns their number; 0 if the server has closed the connection.
+    async fn receive(&mut self) -> Result<usize, Failure> {
+        self.received.reserve(READ_BUFFER);
+        let read = self.stream.read_buf(&mut self.received).await;
+        read.map_err(|error| Failure::of_connection(&error))
     }
 
-    /// Whether the connection is still open, as far as is known right now.
+    /// Whether another request may follow a response that has been read to its end: unless there are bytes that nobody
+    /// asked for.
+    pub(super) fn is_clean(&mut self) -> bool {
+        let is_clean = self.received.is_empty();
+        self.received = BytesMut::new();
+        is_clean
+    }
+
+    /// Whether the connection is open and nothing has been received, as far as is known right now.
     pub(super) async fn is_open(&mut self) -> bool {
-        let (driver, ended) = (&mut self.driver, &mut self.ended);
-        poll_fn(|context| {
-            let _: Poll<()> = drive(driver, ended, context, |_| Poll::Pending);
-            Poll::Ready(!*ended)
+        std::future::poll_fn(|context| {
+            let mut byte = [0];
+            let read = Pin::new(&mut self.stream).poll_read(context, &mut ReadBuf::new(&mut byte));
+            Poll::Ready(read.is_pending())
         })
         .await
     }
-}
-
-/// Polls a future that waits for the connection. While it is pending, drives the connection once and polls it again.
-fn drive<T>(
-    driver: &mut Driver,
-    ended: &mut bool,
-    context: &mut Context<'_>,
-    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
-) -> Poll<T> {
-    if let Poll::Ready(value) = poll(context) {
-        return Poll::Ready(value);
-    }
-    // Its error can be ignored: the waiting future gets it too. Polling a driver that has ended would panic.
-    if !*ended && Pin::new(driver).poll(context).is_ready() {
-        *ended = true;
-    }
-    // Again: the driver may just have delivered the response, and nothing else would wake this task.
-    poll(context)
 }

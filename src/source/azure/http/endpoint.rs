@@ -4,9 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
+use hyper::header::{HOST, HeaderValue};
 use hyper::http::request::Builder;
 use hyper::http::uri::Scheme;
 use hyper::{Method, Request, Uri};
@@ -18,6 +16,7 @@ use super::connect::Connector;
 use super::connection::Connection;
 use super::descriptors::Descriptors;
 use super::pool::Pool;
+use super::request::Outgoing;
 use super::response::{MAX_SILENCE, Response};
 use crate::source::azure::failure::{ConnectFault, Failure};
 
@@ -36,6 +35,8 @@ pub(in crate::source::azure) struct Endpoint {
 }
 
 struct Forwarded {
+    /// Scheme, host and port.
+    origin: String,
     authorization: Option<HeaderValue>,
 }
 
@@ -49,7 +50,10 @@ impl Endpoint {
     ) -> Self {
         let connector = Connector::new(origin.clone(), proxy, tls);
         let forwarded = proxy.filter(|_| origin.scheme() == Some(&Scheme::HTTP));
-        let forwarded = forwarded.map(|proxy| Forwarded { authorization: proxy.basic_auth().cloned() });
+        let forwarded = forwarded.map(|proxy| Forwarded {
+            origin: origin.to_string().trim_end_matches('/').to_owned(),
+            authorization: proxy.basic_auth().cloned(),
+        });
         let pool = Arc::<Pool>::default();
         let idle = Arc::downgrade(&pool);
         descriptors.watch(move || idle.upgrade().is_some_and(|pool| pool.close_one()));
@@ -71,26 +75,24 @@ impl Endpoint {
         Request::builder().method(method).uri(target).header(HOST, self.authority())
     }
 
-    /// Sends a request, whose URL is a path and query, and waits for the head of the response. Dropping this future or
-    /// the response early drops the connection too.
+    /// Sends a request and waits for the head of the response. Dropping this future or the response early drops the
+    /// connection too.
     ///
     /// # Errors
     /// Returns an error if the connection fails, or if no response begins in time.
-    pub(in crate::source::azure) async fn send(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<'_>, Failure> {
-        let request = match &self.forwarded {
-            Some(forwarded) => self.in_absolute_form(request, forwarded)?,
-            None => request,
-        };
+    pub(in crate::source::azure) async fn send(&self, request: &Outgoing) -> Result<Response<'_>, Failure> {
         let mut connection = match self.pool.take().await {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        let response = timeout(MAX_SILENCE, connection.send(request)).await;
-        let (head, body) = response.map_err(|_| Failure::silent())??.into_parts();
-        Ok(Response::new(head, body, connection, &self.pool))
+        let (origin, authorization) = match &self.forwarded {
+            Some(Forwarded { origin, authorization }) => (Some(origin.as_str()), authorization.as_ref()),
+            None => (None, None),
+        };
+        let head = request.head(origin, authorization);
+        let head = timeout(MAX_SILENCE, connection.send(head, request)).await;
+        let head = head.map_err(|_| Failure::silent())??;
+        Ok(Response::new(head, connection, &self.pool))
     }
 
     /// Opens a connection. While the process or the machine has no descriptor left, waits for one: that is not the
@@ -106,20 +108,6 @@ impl Endpoint {
             }
         }
         self.connector.connect(self.descriptors.take()).await
-    }
-
-    fn in_absolute_form(
-        &self,
-        mut request: Request<Full<Bytes>>,
-        forwarded: &Forwarded,
-    ) -> Result<Request<Full<Bytes>>, Failure> {
-        let mut uri = self.origin.clone().into_parts();
-        uri.path_and_query = request.uri().path_and_query().cloned();
-        *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Failure::unsendable())?;
-        if let Some(authorization) = &forwarded.authorization {
-            request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
-        }
-        Ok(request)
     }
 }
 

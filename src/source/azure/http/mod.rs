@@ -1,7 +1,8 @@
 //! The HTTP client that everything goes through: listings, reads, sign-in and the doctor's own requests.
 //!
 //! A run sends a request for every blob, so the cost of each layer is paid a million times. Here a request is driven by
-//! the task that waits for its response, on hyper's connection, with no task or channel of its own.
+//! the task that waits for its response, with no task or channel of its own, and only the fields of a response that are
+//! asked for are looked at. `benches/README.md` compares it with hyper's.
 //!
 //! * HTTP/1.1: many small responses are cheaper there than over the streams of one HTTP/2 connection.
 //! * Redirects are not followed: they would carry a credential elsewhere.
@@ -22,14 +23,19 @@ mod connect;
 mod connection;
 mod descriptors;
 mod endpoint;
+mod framing;
+mod head;
 mod pool;
 mod proxy;
+mod request;
 mod response;
 mod transport;
 
 pub use connect::connector;
 use descriptors::Descriptors;
 pub(super) use endpoint::Endpoint;
+pub(super) use head::Fields;
+pub(super) use request::Outgoing;
 pub(super) use response::{Length, MAX_ERROR_BYTES, Response};
 
 /// The connections to every endpoint used so far, and what is needed to open them. Sends nothing on its own.
@@ -106,3 +112,32 @@ fn origin(url: &str) -> Option<Uri> {
     let parts = url.parse::<Uri>().ok()?.into_parts();
     Uri::builder().scheme(parts.scheme?).authority(parts.authority?).path_and_query("/").build().ok()
 }
+
+/// Reads the response to a GET request that arrives in these pieces, for the fuzz target; `None` if it is none, or not
+/// whole.
+#[cfg(feature = "fuzz")]
+pub fn read_response(pieces: &[&[u8]]) -> Option<(u16, Vec<u8>)> {
+    let (mut received, mut pieces) = (bytes::BytesMut::new(), pieces.iter());
+    let mut head = loop {
+        received.extend_from_slice(pieces.next()?);
+        if let Some(head) = head::Head::take(&mut received, &hyper::Method::GET).ok()? {
+            break head;
+        }
+    };
+    let mut body = Vec::new();
+    loop {
+        match head.framing.take(&mut received).ok()? {
+            framing::Part::Bytes(part) => body.extend_from_slice(&part),
+            framing::Part::End => break,
+            framing::Part::Missing => match pieces.next() {
+                Some(piece) => received.extend_from_slice(piece),
+                None if head.framing.may_end() => break,
+                None => return None,
+            },
+        }
+    }
+    Some((head.status.as_u16(), body))
+}
+
+#[cfg(test)]
+mod tests;

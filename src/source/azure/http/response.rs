@@ -6,16 +6,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use hyper::StatusCode;
-use hyper::body::{Body, Incoming};
-use hyper::header::HeaderMap;
-use hyper::http::response::Parts;
 use tokio::time::{Instant, timeout_at};
 
-use super::connect::READ_BUFFER;
-use super::connection::Connection;
+use super::connection::{Connection, READ_BUFFER};
+use super::head::{Fields, Head};
 use super::pool::Pool;
 use crate::source::azure::failure::Failure;
-use crate::source::azure::said::Head;
+use crate::source::azure::said::Head as _;
 
 /// The most bytes to read of an error's body so that its connection can be reused.
 pub(in crate::source::azure) const MAX_ERROR_BYTES: usize = 64 * 1024;
@@ -44,23 +41,22 @@ pub(in crate::source::azure) enum Length {
 
 /// A response. Its connection returns to the pool once the body has been read to its end.
 pub(in crate::source::azure) struct Response<'p> {
-    head: Parts,
-    body: Incoming,
+    head: Head,
     connection: Connection,
     pool: &'p Pool,
 }
 
 impl<'p> Response<'p> {
-    pub(super) fn new(head: Parts, body: Incoming, connection: Connection, pool: &'p Pool) -> Self {
-        Self { head, body, connection, pool }
+    pub(super) fn new(head: Head, connection: Connection, pool: &'p Pool) -> Self {
+        Self { head, connection, pool }
     }
 
     pub(in crate::source::azure) fn status(&self) -> StatusCode {
         self.head.status
     }
 
-    pub(in crate::source::azure) fn headers(&self) -> &HeaderMap {
-        &self.head.headers
+    pub(in crate::source::azure) fn fields(&self) -> &Fields {
+        &self.head.fields
     }
 
     /// Returns the response if its status is a success.
@@ -71,10 +67,10 @@ impl<'p> Response<'p> {
         if self.status().is_success() {
             return Ok(self);
         }
-        let (status, headers) = (self.status(), self.headers().clone());
+        let (status, fields) = (self.status(), self.fields().clone());
         // Read to its end, so that the connection can be reused.
         let body = self.body(Length::First(MAX_ERROR_BYTES)).await?;
-        Err(Failure::of_answer(status, &headers, &body))
+        Err(Failure::of_answer(status, &fields, &body))
     }
 
     /// The body.
@@ -94,22 +90,21 @@ impl<'p> Response<'p> {
         length: Length,
         received: &AtomicU64,
     ) -> Result<Bytes, Failure> {
-        let mut buffer = Buffer::new(length, &self.head.headers);
+        let Head { fields, mut framing, is_persistent, .. } = self.head;
+        let mut buffer = Buffer::new(length, &fields);
         let (mut until, mut progress) = (Instant::now() + MAX_SILENCE, 0);
-        while !self.body.is_end_stream() && !buffer.is_cut() {
-            let frame = timeout_at(until, self.connection.frame(&mut self.body)).await;
-            let Some(frame) = frame.map_err(|_| Failure::silent())?? else { break };
-            if let Ok(piece) = frame.into_data() {
-                received.fetch_add(piece.len() as u64, Relaxed);
-                progress += piece.len();
-                if progress >= MIN_PROGRESS {
-                    (until, progress) = (Instant::now() + MAX_SILENCE, 0);
-                }
-                buffer.push(piece)?;
+        while !buffer.is_cut() {
+            let part = timeout_at(until, self.connection.part(&mut framing)).await;
+            let Some(part) = part.map_err(|_| Failure::silent())?? else { break };
+            received.fetch_add(part.len() as u64, Relaxed);
+            progress += part.len();
+            if progress >= MIN_PROGRESS {
+                (until, progress) = (Instant::now() + MAX_SILENCE, 0);
             }
+            buffer.push(part)?;
         }
         // A connection with unread bytes must not be reused: they would be taken for the next response.
-        if self.connection.is_reusable().await {
+        if is_persistent && framing.is_at_end() && self.connection.is_clean() {
             self.pool.keep(self.connection);
         }
         buffer.finish()
@@ -130,12 +125,12 @@ struct Buffer {
 }
 
 impl Buffer {
-    fn new(length: Length, headers: &HeaderMap) -> Self {
+    fn new(length: Length, fields: &Fields) -> Self {
         let room = match length {
             Length::Exactly(len) => len,
             // Allocated up front, because a buffer that grows is in memory twice for a moment.
             Length::AtMost(most) | Length::First(most) => {
-                let said = headers.field("content-length").and_then(|length| length.parse().ok());
+                let said = fields.field("content-length").and_then(|length| length.parse().ok());
                 said.map_or(0, |said: usize| said.min(most).min(MAX_ROOM))
             }
         };

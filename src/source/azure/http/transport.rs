@@ -3,11 +3,10 @@
 use async_trait::async_trait;
 use azure_core::http::headers::Headers;
 use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request};
-use http_body_util::Full;
 use hyper::Method;
 use url::Position;
 
-use super::{Client, Length, MAX_ERROR_BYTES};
+use super::{Client, Length, MAX_ERROR_BYTES, Outgoing};
 use crate::source::azure::MAX_PAGE_BYTES;
 use crate::source::azure::failure::Failure;
 
@@ -26,14 +25,14 @@ impl HttpClient for Client {
         }
         // Nothing is uploaded, and a sign-in is a few bytes, so a body is never a stream.
         let Body::Bytes(body) = request.body() else { return Err(Failure::unsendable().into()) };
-        let sent = sent.body(Full::new(body.clone())).map_err(|_| Failure::unsendable())?;
+        let sent = sent.body(body.clone()).map_err(|_| Failure::unsendable())?;
 
-        let response = endpoint.send(sent).await?;
+        let response = endpoint.send(&Outgoing::of(sent)?).await?;
         let status = response.status();
         let mut headers = Headers::new();
-        for (name, value) in response.headers() {
-            if let Ok(value) = value.to_str() {
-                headers.insert(name.as_str().to_owned(), value.to_owned());
+        for (name, value) in response.fields().iter() {
+            if let (Ok(name), Ok(value)) = (str::from_utf8(name), str::from_utf8(value)) {
+                headers.insert(name.to_ascii_lowercase(), value.to_owned());
             }
         }
         let length = match status.is_success() {
