@@ -6,18 +6,26 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use tempfile::TempDir;
 
+use super::args::DisplayArgs;
+use super::dry_run::args::FILES_AT_ONCE;
+use super::host;
+use super::interrupt::interrupted;
 use super::target::Resolved;
 use crate::examine::{Examination, Next};
+use crate::files::temporary;
 use crate::model::error::{Error, Result};
-use crate::model::{Asset, Blob, ByteRange, Filter, Origin, ReadError};
+use crate::model::{Asset, Blob, ByteRange, Filter, Origin, Quota, ReadError, Totals};
 use crate::plan::{RunHeader, Sink, Summary};
 use crate::plan_file::PlanWriter;
 use crate::plan_file::checkpoint::Checkpoint;
 use crate::probe::{self, Want};
-use crate::report::shown;
+use crate::report::{ProgressBar, shown};
 use crate::rules::{Content, Profile};
+use crate::run::{self, End, Progress, Settings, Synced, Task};
 use crate::source::any::AnySource;
+use crate::source::azure;
 use crate::source::inventory::{self, Tally};
 use crate::source::listing::{self, Excluded};
 use crate::source::location::Location;
@@ -73,6 +81,59 @@ impl Sink for Planned {
 
     fn settled(&mut self, asset: &Asset) -> Result<()> {
         self.writer.settled(asset)
+    }
+}
+
+/// A plan of a source that was judged now. It is removed when this is dropped.
+pub(super) struct JudgedNow {
+    folder: TempDir,
+    pub totals: Totals,
+    pub is_stopped: bool,
+}
+
+impl JudgedNow {
+    /// Judges a source, for a command that needs a plan and is given a source.
+    ///
+    /// # Errors
+    /// Returns an error if the run cannot continue, or if the plan cannot be written.
+    pub(super) async fn of(
+        source: &AnySource,
+        header: &RunHeader,
+        (quota, synced): (Quota, Option<Synced>),
+        (concurrency, want): (Option<usize>, Want),
+        display: &DisplayArgs,
+    ) -> Result<Self> {
+        let folder = temporary::folder()?;
+        let mut judged = Self { folder, totals: Totals::default(), is_stopped: false };
+        let writer = PlanWriter::create(&judged.path(), header.clone())?;
+        let at_once = match source {
+            AnySource::Folder(_) => FILES_AT_ONCE,
+            AnySource::Container(_) => azure::MAX_CONCURRENCY,
+        };
+        let settings = Settings { want, ..Settings::with_concurrency(concurrency.unwrap_or(at_once)) };
+        let progress = Arc::new(Progress::default());
+        host::watch(&progress);
+        let bar = display.progress().map(|style| ProgressBar::show(style, Arc::clone(&progress)));
+        let (listing, excluded) = source.list_filtered(&header.filter);
+        let profile = Arc::clone(&header.profile);
+        let task = Task {
+            excluded,
+            progress,
+            synced,
+            ..Task::new(listing, Arc::new(source.clone()), profile, quota, settings)
+        };
+        let ended = run::run(task, writer, interrupted()).await?;
+        drop(bar);
+        if let End::Broken(error) = ended.end {
+            return Err(error);
+        }
+        (judged.is_stopped, judged.totals) = (ended.end == End::Stopped, ended.summary.totals.clone());
+        Box::new(ended.sink).finish(&ended.summary, Duration::ZERO)?;
+        Ok(judged)
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.path().join("plan.parquet")
     }
 }
 

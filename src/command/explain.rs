@@ -14,7 +14,7 @@ use super::output::{stdout, syntax};
 use super::target::{Resolved, Target};
 use super::values::profile;
 use crate::examine::wanted;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Cause, Error, Result};
 use crate::model::{Asset, Blob, BlobName, ByteRange, Orientation, Origin, Verdict};
 use crate::probe::{Node, Probe, Want};
 use crate::report::style::{self, BOLD, DIM, ERROR, GOOD, UNKNOWN};
@@ -71,6 +71,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
                 let name = url.prefix().to_owned();
                 if name.is_empty() {
                     return Err(Error::new(format!("'{url}' is a container, not a blob"))
+                        .because(Cause::Usage)
                         .with_hint("add a blob's name, or use presync dry-run"));
                 }
                 (AnySource::open(resolved.location, resolved.auth, args.azure.options(), &environment)?, name)
@@ -95,10 +96,12 @@ fn split(path: &Path) -> Result<(&Path, &str)> {
     let shown = path.display();
     if path.is_dir() {
         return Err(Error::new(format!("'{shown}' is a folder"))
+            .because(Cause::Usage)
             .with_hint("give a file in it, or use presync dry-run"));
     }
     if !path.exists() {
         return Err(Error::new(format!("there is no file '{shown}'"))
+            .because(Cause::NotFound)
             .with_hint("give an existing file, or the URL of a blob"));
     }
     let name = path.file_name().and_then(|name| name.to_str());
@@ -141,6 +144,7 @@ async fn examine(source: &AnySource, name: &str, profile: &Profile) -> Result<Ex
 async fn find(source: &AnySource, name: &str) -> Result<Blob> {
     source.blob(&BlobName::new(name)).await?.ok_or_else(|| {
         Error::new(format!("there is no blob '{name}'"))
+            .because(Cause::NotFound)
             .with_hint("presync dry-run lists the names below a prefix")
     })
 }

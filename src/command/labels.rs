@@ -3,36 +3,24 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use tempfile::TempDir;
 
 use super::args::{AzureArgs, ChoiceArgs, DisplayArgs, FilterArgs};
-use super::dry_run::args::FILES_AT_ONCE;
-use super::examine::Provenance;
+use super::examine::{JudgedNow, Provenance};
 use super::exit::Exit;
-use super::interrupt::interrupted;
 use super::output::Output;
 use super::parts::{self, Weigh};
 use super::target::{Resolved, Target};
-use crate::files::temporary;
 use crate::matching::labels::{self, Labels};
 use crate::model::Quota;
-use crate::model::error::{Error, Result};
-use crate::plan::{RunHeader, Sink};
-use crate::plan_file::PlanWriter;
+use crate::model::error::{Cause, Error, Result};
+use crate::plan::RunHeader;
 use crate::probe::Want;
-use crate::report::ProgressBar;
 use crate::report::comparison::{ComparisonFormat, ComparisonReport};
 use crate::rules::{Choice, Profile};
-use crate::run::{self, End, Progress, Settings, Task};
 use crate::source::any::AnySource;
-use crate::source::azure;
 use crate::source::location::Environment;
-
-/// The file name of the plan of a source that is judged now.
-const PLAN: &str = "plan.parquet";
 
 const AFTER_HELP: &str = "\
 LABELS are files and folders of COCO JSON, Vi's JSON lines, Pascal VOC XML, YOLO text files and lists, or CSV.
@@ -51,7 +39,7 @@ Exit codes:
 ///
 /// The docs of the variants are shown in `--help`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum LabelsFailOn {
+pub(super) enum LabelsFailOn {
     /// Labels that will not find their asset or frame
     #[default]
     Error,
@@ -66,47 +54,47 @@ enum LabelsFailOn {
 pub(super) struct LabelsArgs {
     /// A plan saved by presync dry-run, or a source, which is checked now
     #[arg(value_name = "PLAN|SOURCE")]
-    source: OsString,
+    pub source: OsString,
 
     /// Label files, and folders with them
     #[arg(value_name = "LABELS", required = true)]
-    labels: Vec<PathBuf>,
+    pub labels: Vec<PathBuf>,
 
     /// Column of CSV files with the names [default: filename, image, path and the like]
     #[arg(long, value_name = "NAME")]
-    column: Option<String>,
+    pub column: Option<String>,
 
     /// The platform's rules: nexus, vi, or a TOML file [default: the plan's, else the connection's, else nexus]
     #[arg(long, value_name = "NAME|FILE", value_parser = super::values::profile(), hide_possible_values = true)]
-    profile: Option<String>,
+    pub profile: Option<String>,
 
     /// Format of the report
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: ComparisonFormat,
+    pub format: ComparisonFormat,
 
     /// Write the report to a file instead of stdout
     #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub output: Option<PathBuf>,
 
     /// Exit with 0 instead of 1, whatever was found; the same as --fail-on never
     #[arg(long, conflicts_with = "fail_on")]
-    exit_zero: bool,
+    pub exit_zero: bool,
 
     /// What makes the exit code 1
     #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
-    fail_on: LabelsFailOn,
+    pub fail_on: LabelsFailOn,
 
     #[command(flatten, next_help_heading = "Names")]
-    names: FilterArgs,
+    pub names: FilterArgs,
 
     #[command(flatten, next_help_heading = "Rules")]
-    rules: ChoiceArgs,
+    pub rules: ChoiceArgs,
 
     #[command(flatten, next_help_heading = "Azure")]
-    azure: AzureArgs,
+    pub azure: AzureArgs,
 
     #[command(flatten, next_help_heading = "Display")]
-    display: DisplayArgs,
+    pub display: DisplayArgs,
 }
 
 /// Writes the report and returns whether all labels will find their asset.
@@ -115,10 +103,10 @@ pub(super) struct LabelsArgs {
 /// Returns an error if the source, the plan or none of the label files can be read, or if the report cannot be written.
 pub(super) fn run(args: &LabelsArgs) -> Result<Exit> {
     let given = Path::new(&args.source);
-    let folder = if given.is_file() { None } else { Some(judge(args)?) };
-    let path = folder.as_ref().map_or_else(|| given.to_owned(), |folder| folder.path().join(PLAN));
+    let judged = if given.is_file() { None } else { Some(judge(args)?) };
+    let path = judged.as_ref().map_or_else(|| given.to_owned(), JudgedNow::path);
     let plan = parts::open(&path, Weigh::default())?.plan().clone();
-    let match_by = match args.profile.as_deref().filter(|_| folder.is_none()) {
+    let match_by = match args.profile.as_deref().filter(|_| judged.is_none()) {
         Some(profile) => Profile::load(profile)?.labels.match_by,
         None => plan.header.profile.labels.match_by,
     };
@@ -140,37 +128,22 @@ pub(super) fn run(args: &LabelsArgs) -> Result<Exit> {
     Ok(Exit::of_comparison(&comparison, args.exit_zero || args.fail_on == LabelsFailOn::Never))
 }
 
-/// Judges a source, into a plan in a temporary folder. Width and height are read, too, to compare them.
-fn judge(args: &LabelsArgs) -> Result<TempDir> {
+/// Judges a source. Width and height are read, too, to compare them.
+fn judge(args: &LabelsArgs) -> Result<JudgedNow> {
     let environment = Environment::of_process();
     let target = Target { source: &args.source, azure: &args.azure, profile: args.profile.as_deref() };
     let resolved = Resolved::source(target, &environment)?;
     let profile = Arc::new(resolved.profile(&Choice::from(&args.rules))?);
     let provenance = Provenance::of(&resolved, None);
-    let folder = temporary::folder()?;
-    super::runtime()?.block_on(async {
+    let filter = args.names.filter()?;
+    let judged = super::runtime()?.block_on(async {
         let source = AnySource::open(resolved.location, resolved.auth, args.azure.options(), &environment)?;
-        let filter = args.names.filter()?;
-        let header = RunHeader { filter, ..provenance.header(source.origin(), Arc::clone(&profile)) };
-        let (listing, excluded) = source.list_filtered(&header.filter);
-        let writer = PlanWriter::create(&folder.path().join(PLAN), header)?;
-        let mut settings = Settings::with_concurrency(match &source {
-            AnySource::Folder(_) => FILES_AT_ONCE,
-            AnySource::Container(_) => azure::MAX_CONCURRENCY,
-        });
-        settings.want = Want { dimensions: true, ..Want::default() };
-        let progress = Arc::new(Progress::default());
-        let _bar = args.display.progress().map(|style| ProgressBar::show(style, Arc::clone(&progress)));
-        let quota = Quota::new(None, None);
-        let task =
-            Task { excluded, progress, ..Task::new(listing, Arc::new(source), profile, quota, settings) };
-        let ended = run::run(task, writer, interrupted()).await?;
-        match ended.end {
-            End::Broken(error) => return Err(error),
-            End::Stopped => return Err(Error::new("stopped before all assets were checked")),
-            End::Complete => {}
-        }
-        Box::new(ended.sink).finish(&ended.summary, Duration::ZERO)
+        let header = RunHeader { filter, ..provenance.header(source.origin(), profile) };
+        let how = (None, Want { dimensions: true, ..Want::default() });
+        JudgedNow::of(&source, &header, (Quota::new(None, None), None), how, &args.display).await
     })?;
-    Ok(folder)
+    match judged.is_stopped {
+        true => Err(Error::new("stopped before all assets were checked").because(Cause::Interrupted)),
+        false => Ok(judged),
+    }
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::files::{own, temporary};
 use crate::ledger::{self, Amounts, Balance, Counting, Known, Ledger};
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Cause, Error, Result, reason};
 use crate::model::{Kind, Period, PeriodKind, Quota, QuotaKind, Scope};
 use crate::plan::{RunHeader, Summary};
 use crate::plan_file::{self, PlanReader};
@@ -178,6 +178,7 @@ pub(super) fn balances(
             Period::Stock => (" as a stock".to_owned(), " --stock"),
         };
         return Err(Error::new(format!("the ledger '{ledger}' has no quota for '{name}'{when}"))
+            .because(Cause::Configuration)
             .with_hint(format!("presync quota set --workspace NAME --{images} N{option} sets it")));
     }
     Ok(balances)

@@ -16,6 +16,9 @@ use crate::model::error::{Cause, Error, Result};
 use crate::rules::{Choice, Profile};
 
 mod args;
+mod hints;
+
+pub use hints::in_python;
 
 /// The value of an option.
 #[derive(Clone, Debug)]
@@ -75,6 +78,7 @@ impl Options {
             "report" => Command::Report(self.report()?),
             "commit" => Command::Commit(self.commit()?),
             "fix" => Command::Fix(Box::new(self.fix()?)),
+            "labels" => Command::Labels(Box::new(self.labels()?)),
             "explain" => Command::Explain(self.explain()?),
             "rule" => Command::Rule(self.rule()?),
             _ => match command.strip_prefix("quota ") {

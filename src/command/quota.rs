@@ -12,7 +12,7 @@ use super::parts::{self, Weigh};
 use super::target::{Resolved, Target};
 use super::{ledger, say};
 use crate::ledger::{Ledger, Release, Reservation};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Cause, Error, Result};
 use crate::model::{Filter, Month, Period, QuotaKind};
 use crate::report::quota::{self, Statement, Workspace};
 use crate::report::runner::Syntax;
@@ -134,6 +134,7 @@ fn plans(args: &PlansArgs, ledger: &Ledger, path: &Path) -> Result<Vec<String>> 
 fn no_reservation(plan: &str, path: &Path) -> Error {
     let (path, plan) = (path.display(), plan.escape_debug());
     Error::new(format!("the ledger '{path}' has no reservation for the plan '{plan}'"))
+        .because(Cause::NotFound)
         .with_hint("presync quota show lists the plans with one; use --month for another month")
 }
 

@@ -9,7 +9,7 @@ use super::args::ColorArgs;
 use super::exit::Exit;
 use super::output::{stdout, syntax};
 use super::values::{code, profile};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Cause, Error, Result};
 use crate::model::{Code, Severity};
 use crate::report::style::{self, BOLD, DIM};
 use crate::report::{self, TextOrJson};
@@ -95,7 +95,9 @@ fn find(wanted: &str) -> Result<Code> {
             Some(known) => format!("did you mean {known}? presync rule lists them all"),
             None => "presync rule lists them all".to_owned(),
         };
-        Error::new(format!("there is no rule '{}'", wanted.escape_debug())).with_hint(hint)
+        Error::new(format!("there is no rule '{}'", wanted.escape_debug()))
+            .with_hint(hint)
+            .because(Cause::Usage)
     })
 }
 

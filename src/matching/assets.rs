@@ -2,26 +2,24 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use percent_encoding::percent_decode_str;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, params, params_from_iter};
 
-use super::spelling::{basename, folded, split};
+use super::spelling::{basename, folded, path_of, split};
 use crate::files::database;
 use crate::model::error::Result;
 use crate::model::{Asset, Verdict};
 use crate::plan::RunHeader;
 
-/// The most assets listed for one basename: each is compared, and a longer list would not be read.
-pub(super) const MAX_ALIKE: usize = 1_000;
 /// The most folders of a path that are left out at its beginning to find an asset: those that a blob name can have.
 const MAX_FOLDERS: usize = 254;
 
 /// Names are found by hashes with a random key, so that nobody can choose names that collide. What is found is compared.
 const CREATE: &str =
     "create table asset (id integer primary key, name text not null, verdict integer not null,
-    whole integer not null, base integer not null, near integer not null, stem integer not null)";
-const INDEX: &str = "create index by_whole on asset (whole); create index by_base on asset (base);
-    create index by_near on asset (near); create index by_stem on asset (stem)";
+    whole integer not null, stem integer not null, near integer not null, base integer not null)";
+/// A basename is its stem and more, so that one index finds all of them, next to each other.
+const INDEX: &str =
+    "create index by_whole on asset (whole); create index by_name on asset (stem, near, base)";
 
 /// An asset of the plan, as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,20 +75,23 @@ impl Assets {
 
     fn add(&self, asset: &Asset) -> rusqlite::Result<()> {
         let name = asset.blob.name.as_str();
-        let base = folded(basename(name));
         let verdict = Verdict::ALL.iter().position(|verdict| *verdict == asset.verdict);
+        let [stem, near, base] = self.keys(basename(name));
         let mut insert = self.database.prepare_cached("insert into asset values (?, ?, ?, ?, ?, ?, ?)")?;
-        insert
-            .execute(params![
-                self.count,
-                name,
-                verdict.unwrap_or_default(),
-                self.hash(name),
-                self.hash(asset.blob.name.basename()),
-                self.hash(&base),
-                self.hash(split(&base).0),
-            ])
-            .map(drop)
+        let verdict = verdict.unwrap_or_default();
+        insert.execute(params![self.count, name, verdict, self.hash(name), stem, near, base]).map(drop)
+    }
+
+    /// What a basename is found by: its stem without case, all of it without case, and as it is.
+    fn keys(&self, basename: &str) -> [i64; 3] {
+        let near = folded(basename);
+        [self.hash(split(&near).0), self.hash(&near), self.hash(basename)]
+    }
+
+    /// Names with the same number are next to each other in the index. `is_stem` says that the basename has no extension.
+    pub(super) fn stem_key(&self, basename: &str, is_stem: bool) -> i64 {
+        let near = folded(basename);
+        self.hash(if is_stem { &near } else { split(&near).0 })
     }
 
     /// The hash of a name, as SQLite holds numbers.
@@ -105,56 +106,53 @@ impl Assets {
 
     /// The asset with this whole name.
     pub(super) fn named(&self, name: &str) -> Result<Option<Found>> {
-        Ok(self.select("whole", name, MAX_ALIKE, |found| found.name == name)?.into_iter().next())
+        let found = self.select(BY_WHOLE, &[self.hash(name)], |found| found.name == name)?;
+        Ok(found.into_iter().next())
     }
 
-    /// The assets with this basename, up to [`MAX_ALIKE`].
+    /// The assets with this basename, up to 1,000.
     pub(super) fn with_basename(&self, basename: &str) -> Result<Vec<Found>> {
-        self.select("base", basename, MAX_ALIKE, |found| found.basename() == basename)
+        self.select(BY_BASE, &self.keys(basename), |found| found.basename() == basename)
     }
 
     /// The assets whose basenames differ from this one only in case or composition, or else also in the extension.
     pub(super) fn near(&self, basename: &str) -> Result<Vec<Found>> {
         let near = folded(basename);
-        let found = self.select("near", &near, MAX_ALIKE, |found| folded(found.basename()) == near)?;
+        let [stem, key, _] = self.keys(basename);
+        let found = self.select(BY_NEAR, &[stem, key], |found| folded(found.basename()) == near)?;
         if !found.is_empty() {
             return Ok(found);
         }
-        let stem = split(&near).0;
-        let mut found =
-            self.select("stem", stem, MAX_ALIKE, |found| split(&folded(found.basename())).0 == stem)?;
         // A name without an extension is also the stem of one that has it.
-        if found.is_empty() {
-            found =
-                self.select("stem", &near, MAX_ALIKE, |found| split(&folded(found.basename())).0 == near)?;
+        for stem in [split(&near).0, &near] {
+            let is_so = |found: &Found| split(&folded(found.basename())).0 == stem;
+            let found = self.select(BY_STEM, &[self.hash(stem)], is_so)?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
         }
-        Ok(found)
+        Ok(Vec::new())
     }
 
     /// The assets whose basenames without extension are this stem.
     pub(super) fn with_stem(&self, stem: &str) -> Result<Vec<Found>> {
-        self.select("stem", &folded(stem), MAX_ALIKE, |found| split(found.basename()).0 == stem)
+        let key = self.hash(&folded(stem));
+        self.select(BY_STEM, &[key], |found| split(found.basename()).0 == stem)
     }
 
     /// The assets that this path may mean: the one with this whole name, also below the source's prefix or with the
     /// container, a host or folders in front; otherwise those whose names end in it.
     pub(super) fn with_path(&self, path: &str) -> Result<Vec<Found>> {
-        self.up_to_with_path(path, MAX_ALIKE)
+        self.found_by_path(path, BY_BASE)
     }
 
     /// The same without a limit, for what is asked once per name.
     pub(super) fn all_with_path(&self, path: &str) -> Result<Vec<Found>> {
-        self.up_to_with_path(path, usize::MAX)
+        self.found_by_path(path, ALL_BY_BASE)
     }
 
-    fn up_to_with_path(&self, path: &str, most: usize) -> Result<Vec<Found>> {
-        let mut path = path.replace('\\', "/");
-        if let Some((_, address)) = path.split_once("://") {
-            // Of a URL, what follows the host, up to a query.
-            let address = address.split(['?', '#']).next().unwrap_or_default();
-            let address = address.split_once('/').map_or(address, |(_, rest)| rest);
-            path = percent_decode_str(address).decode_utf8_lossy().into_owned();
-        }
+    fn found_by_path(&self, path: &str, by_base: &str) -> Result<Vec<Found>> {
+        let path = path_of(path).replace('\\', "/");
         let within = self.places.iter().filter_map(|place| path.strip_prefix(place.as_str()));
         for name in within.chain([path.as_str()]) {
             for whole in [name, &format!("{}{name}", self.prefix)] {
@@ -173,32 +171,18 @@ impl Assets {
             }
         }
         let base = basename(&path);
-        let mut found = self.select("base", base, most, |found| found.basename() == base)?;
+        let mut found = self.select(by_base, &self.keys(base), |found| found.basename() == base)?;
         found.retain(|found| !path.contains('/') || found.name.ends_with(&format!("/{path}")));
         Ok(found)
     }
 
-    fn select(
-        &self,
-        column: &str,
-        text: &str,
-        most: usize,
-        is_so: impl Fn(&Found) -> bool,
-    ) -> Result<Vec<Found>> {
+    fn select(&self, sql: &str, keys: &[i64], is_so: impl Fn(&Found) -> bool) -> Result<Vec<Found>> {
         let select = || {
-            let sql = format!("select id, name, verdict from asset where {column} = ? order by id limit ?");
-            let mut select = self.database.prepare_cached(&sql)?;
-            let found = select.query_map(
-                params![self.hash(text), i64::try_from(most).unwrap_or(i64::MAX)],
-                |row| {
-                    let verdict = Verdict::ALL.get(row.get::<_, usize>(2)?).copied();
-                    Ok(Found {
-                        id: row.get(0)?,
-                        name: row.get(1)?,
-                        verdict: verdict.unwrap_or(Verdict::Unknown),
-                    })
-                },
-            )?;
+            let mut select = self.database.prepare_cached(sql)?;
+            let found = select.query_map(params_from_iter(keys), |row| {
+                let verdict = Verdict::ALL.get(row.get::<_, usize>(2)?).copied();
+                Ok(Found { id: row.get(0)?, name: row.get(1)?, verdict: verdict.unwrap_or(Verdict::Unknown) })
+            })?;
             found.collect::<rusqlite::Result<Vec<_>>>()
         };
         let mut found = checked(select())?;
@@ -206,6 +190,17 @@ impl Assets {
         Ok(found)
     }
 }
+
+// Of one name, 1,000 assets at most are compared. The limit is not a parameter: SQLite compiles a statement again
+// whenever a limit is bound.
+const BY_WHOLE: &str = "select id, name, verdict from asset where whole = ? order by id limit 1000";
+const BY_BASE: &str =
+    "select id, name, verdict from asset where stem = ? and near = ? and base = ? order by id limit 1000";
+const ALL_BY_BASE: &str =
+    "select id, name, verdict from asset where stem = ? and near = ? and base = ? order by id";
+const BY_NEAR: &str =
+    "select id, name, verdict from asset where stem = ? and near = ? order by id limit 1000";
+const BY_STEM: &str = "select id, name, verdict from asset where stem = ? order by id limit 1000";
 
 /// The result of an operation on the database.
 pub(super) fn checked<T>(done: rusqlite::Result<T>) -> Result<T> {

@@ -1,7 +1,7 @@
 //! CSV files with one name per row, written by many tools.
 
 use csv::{ReaderBuilder, StringRecord, Trim};
-use std::io;
+use std::io::{self, BufRead};
 
 use super::input::{Fault, Input, MAX_LINE};
 use super::spelling::basename;
@@ -12,7 +12,7 @@ use crate::model::{BlobName, Format};
 /// The rows of a CSV file.
 pub(super) struct Table {
     reader: csv::Reader<Bounded<Input>>,
-    /// The names of the columns in lower case; empty without a header.
+    /// The names of the columns, [`squeezed`]; empty without a header.
     header: Vec<String>,
     /// The column with the names.
     name: usize,
@@ -24,21 +24,30 @@ pub(super) struct Table {
 impl Table {
     /// Opens a file. The names are in the column `wanted`, or else in the first one of `usual` that there is, or else, in a
     /// file without a header, in the first column whose value ends like a media file.
-    pub(super) fn open(file: Input, wanted: Option<&str>, usual: &[&str], tabs: bool) -> Result<Self, Fault> {
+    pub(super) fn open(
+        mut file: Input,
+        wanted: Option<&str>,
+        usual: &[&str],
+        tabs: bool,
+    ) -> Result<Self, Fault> {
+        let delimiter = if tabs { b'\t' } else { delimiter(&mut file)? };
         let mut reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .trim(Trim::All)
-            .delimiter(if tabs { b'\t' } else { b',' })
+            .delimiter(delimiter)
             .from_reader(Bounded::new(file, MAX_LINE));
         let mut record = StringRecord::new();
         if !reader.read_record(&mut record).map_err(|error| fault(&error))? {
             return Err(Fault::foreign("it is empty"));
         }
-        let header: Vec<String> = record.iter().map(str::to_ascii_lowercase).collect();
-        let place = |name: &str| header.iter().position(|column| *column == name.to_ascii_lowercase());
+        let header: Vec<String> = record.iter().map(squeezed).collect();
+        let place = |name: &str| {
+            let exact = record.iter().position(|column| column == name);
+            exact.or_else(|| header.iter().position(|column| *column == squeezed(name)))
+        };
         if let Some(wanted) = wanted {
-            let name = place(wanted).ok_or_else(|| Fault::new(no_column(wanted, &header)))?;
+            let name = place(wanted).ok_or_else(|| Fault::new(no_column(wanted, &record)))?;
             return Ok(Self { reader, header, name, record, is_pending: false });
         }
         if let Some(name) = usual.iter().find_map(|usual| place(usual)) {
@@ -47,7 +56,7 @@ impl Table {
         if let Some(name) = record.iter().position(is_media) {
             return Ok(Self { reader, header: Vec::new(), name, record, is_pending: true });
         }
-        Err(Fault::foreign(format!("{}; name it with --column", no_column(usual[0], &header))))
+        Err(Fault::foreign(format!("{}; name it with --column", no_column(usual[0], &record))))
     }
 
     /// Goes to the next row. Returns its line, or `None` at the end.
@@ -66,24 +75,49 @@ impl Table {
         self.record.get(self.name).unwrap_or_default()
     }
 
-    /// Whether the names are in a column of this name.
+    /// Whether the names are in a column of this name, [`squeezed`].
     pub(super) fn is_named_by(&self, column: &str) -> bool {
         self.header.get(self.name).is_some_and(|name| name == column)
     }
 
-    /// Whether there is a column with one of these names.
+    /// Whether there is a column with one of these names, [`squeezed`].
     pub(super) fn has(&self, columns: &[&str]) -> bool {
-        columns.iter().any(|column| self.header.iter().any(|name| name == column))
+        columns.iter().any(|column| self.place(column).is_some())
     }
 
-    /// The value in the first one of these columns that there is.
+    /// The value in the first one of these columns that there is. Their names are [`squeezed`].
     pub(super) fn get(&self, columns: &[&str]) -> Option<&str> {
-        let place = columns.iter().find_map(|column| self.header.iter().position(|name| name == column))?;
+        let place = columns.iter().find_map(|column| self.place(column))?;
         self.record.get(place).filter(|value| !value.is_empty())
+    }
+
+    fn place(&self, column: &str) -> Option<usize> {
+        self.header.iter().position(|name| name == column)
     }
 }
 
-fn no_column(name: &str, header: &[String]) -> String {
+/// The name of a column without what tools write differently: `Image Name`, `image_name` and `#imageName` are the same.
+fn squeezed(column: &str) -> String {
+    column
+        .chars()
+        .filter(|letter| !" _-#".contains(*letter))
+        .map(|letter| letter.to_ascii_lowercase())
+        .collect()
+}
+
+/// What separates columns: a comma, or where the first line has none, a tab, semicolon or bar outside of quotes.
+fn delimiter(file: &mut Input) -> Result<u8, Fault> {
+    let begin = file.fill_buf().map_err(|error| Fault::io(&error))?;
+    let mut is_quoted = false;
+    let line = begin.iter().take_while(|byte| **byte != b'\n').filter(|byte| {
+        is_quoted ^= **byte == b'"';
+        !is_quoted
+    });
+    let line: Vec<u8> = line.copied().collect();
+    Ok([b',', b'\t', b';', b'|'].into_iter().find(|delimiter| line.contains(delimiter)).unwrap_or(b','))
+}
+
+fn no_column(name: &str, header: &StringRecord) -> String {
     const MOST: usize = 20;
     let columns: Vec<_> =
         header.iter().take(MOST).map(|column| format!("'{}'", column.escape_debug())).collect();

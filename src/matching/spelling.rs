@@ -1,6 +1,24 @@
 //! Names that differ only in spelling: case, extension, or how Unicode composes letters.
 
+use std::borrow::Cow;
+
 use icu_normalizer::ComposingNormalizerBorrowed;
+use percent_encoding::percent_decode_str;
+
+/// A URL without its query, which may hold a secret; anything else as it is.
+pub(super) fn without_query(name: &str) -> &str {
+    match name.contains("://") {
+        true => name.split(['?', '#']).next().unwrap_or(name),
+        false => name,
+    }
+}
+
+/// The path of a URL, decoded and without its host; anything else as it is.
+pub(super) fn path_of(name: &str) -> Cow<'_, str> {
+    let Some((_, address)) = without_query(name).split_once("://") else { return Cow::Borrowed(name) };
+    let path = address.split_once('/').map_or(address, |(_, path)| path);
+    percent_decode_str(path).decode_utf8_lossy()
+}
 
 /// The part after the last separator. Label files that were made on Windows have backslashes.
 pub(super) fn basename(path: &str) -> &str {
@@ -69,6 +87,19 @@ mod tests {
             assert_eq!(folded(split(one).0), folded(split(other).0), "{one} {other}");
         }
         assert_ne!(folded("a b"), folded("ab"));
+    }
+
+    #[test]
+    fn the_path_of_a_url_is_decoded_and_has_no_query() {
+        for (name, path) in [
+            ("https://media.example/cams/a%20b.jpg?sp=r&sig=x#y", "cams/a b.jpg"),
+            ("gs://bucket/a.jpg", "a.jpg"),
+            ("what?.jpg", "what?.jpg"),
+            ("50%25.jpg", "50%25.jpg"),
+        ] {
+            assert_eq!(path_of(name), path, "{name}");
+        }
+        assert_eq!(without_query("https://h/a.jpg?sig=x"), "https://h/a.jpg");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 
 use super::part::{PartHeader, PartReader};
 use crate::files::runs;
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Cause, Error, Result, reason};
 use crate::model::{Asset, BlobName};
 
 /// The most parts of a plan: each task of a cluster writes one, and clusters run up to some ten thousand tasks per job.
@@ -66,6 +66,7 @@ impl PartFolder {
         }
         let Some((folder, files)) = folders.pop_first() else {
             return Err(Error::new(format!("there are no parts of a plan in '{}'", path.display()))
+                .because(Cause::NotFound)
                 .with_hint("presync dry-run SOURCE --shard I/N --out DIR writes one"));
         };
         let mut header: Option<PartHeader> = None;

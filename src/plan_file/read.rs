@@ -126,5 +126,6 @@ fn damaged(path: &str, fault: &str) -> Error {
 
 fn not_a_plan(path: &str, why: &str) -> Error {
     Error::new(format!("'{path}' isn't a plan: {why}"))
+        .because(Cause::Usage)
         .with_hint("presync dry-run SOURCE --plan FILE writes one")
 }

@@ -37,7 +37,9 @@ fn raise(py: Python<'_>, error: &Error) -> PyErr {
         Cause::Interrupted => "InterruptedRunError",
     };
     let raised = py.import("presync._errors").and_then(|errors| errors.getattr(class));
-    match raised.and_then(|class| class.call1((error.to_string(), error.hint()))) {
+    match raised.and_then(|class| {
+        class.call1((library::in_python(&error.to_string()), error.hint().map(library::in_python)))
+    }) {
         Ok(raised) => PyErr::from_value(raised),
         // Without the package around it, the native half is incomplete.
         Err(_) => PyRuntimeError::new_err(error.to_string()),

@@ -10,10 +10,15 @@ use super::raise;
 use crate::command;
 use crate::files::temporary;
 use crate::matching::reconcile::Reconciler;
+use crate::model::error::Result;
 use crate::report::comparison::ComparisonFormat;
 
+/// How often Ctrl-C is looked for, in names.
+const CHECK_EVERY: usize = 1_000;
+
 /// Compares a plan with the names of the assets on the platform, as `presync reconcile` does, and returns its JSON report
-/// as a dict. `errors` has the platform's codes for names that it refused. Differences do not raise.
+/// as a dict. `names` is an iterable of names, or the path of a file that the command line takes, with `column` for the
+/// column or field that has them. `errors` has the platform's codes for names that it refused. Differences do not raise.
 ///
 /// ```python
 /// client = vi.Client()
@@ -21,47 +26,57 @@ use crate::report::comparison::ComparisonFormat;
 /// print(presync.reconcile("plan.parquet", names)["result"])
 /// ```
 #[pyfunction]
-#[pyo3(signature = (plan, names, *, errors = None))]
+#[pyo3(signature = (plan, names, *, errors = None, column = None))]
 pub(super) fn reconcile<'py>(
     py: Python<'py>,
     plan: PathBuf,
     names: &Bound<'py, PyAny>,
     errors: Option<BTreeMap<String, String>>,
+    column: Option<String>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let folder = temporary::folder().map_err(|error| raise(py, &error))?;
     let path = folder.path().join("report.json");
     let out = Box::new(File::create(&path)?);
+    // A text is a path, not a list of letters.
+    let file: Option<PathBuf> = names.extract().ok();
+    let names = names.clone().unbind();
     // What the caller's iterator raises comes back as it is.
     let mut raised = None;
     let mut fill = |reconciler: &mut Reconciler| {
         for (name, code) in errors.iter().flatten() {
             reconciler.add(name, Some(code))?;
         }
-        let mut names = match names.try_iter() {
-            Ok(names) => names,
+        if let Some(file) = &file {
+            return reconciler.read(file, column.as_deref());
+        }
+        Python::attach(|py| match add_each(names.bind(py), reconciler) {
+            Ok(added) => added,
             Err(error) => {
                 raised = Some(error);
-                return Ok(());
+                Ok(())
             }
-        };
-        loop {
-            match names.next().transpose().and_then(|name| name.map(|name| name.extract()).transpose()) {
-                Ok(Some(name)) => {
-                    let name: String = name;
-                    reconciler.add(&name, None)?;
-                }
-                Ok(None) => return Ok(()),
-                Err(error) => {
-                    raised = Some(error);
-                    return Ok(());
-                }
-            }
-        }
+        })
     };
-    let done = command::reconcile::reconcile(&plan, &mut fill, ComparisonFormat::Json, out, 0);
+    // Other threads run meanwhile.
+    let done = py
+        .detach(|| command::reconcile::reconcile(&plan, &mut fill, ComparisonFormat::Json, out, 0).map(drop));
     if let Some(error) = raised {
         return Err(error);
     }
     done.map_err(|error| raise(py, &error))?;
     py.import("json")?.call_method1("loads", (fs::read_to_string(path)?,))
+}
+
+/// Adds the names of an iterable. The outer error is Python's.
+fn add_each(names: &Bound<'_, PyAny>, reconciler: &mut Reconciler) -> PyResult<Result<()>> {
+    for (number, name) in names.try_iter()?.enumerate() {
+        if number % CHECK_EVERY == 0 {
+            names.py().check_signals()?;
+        }
+        let name: String = name?.extract()?;
+        if let Err(error) = reconciler.add(&name, None) {
+            return Ok(Err(error));
+        }
+    }
+    Ok(Ok(()))
 }

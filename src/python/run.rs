@@ -79,7 +79,7 @@ impl Run {
 
     /// What it said since the last call, line by line.
     fn said(&self) -> Vec<String> {
-        self.host.take_said()
+        self.host.take_said().iter().map(|line| library::in_python(line)).collect()
     }
 
     /// The exit code, and what it printed. Raises the error that ended it.

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use crate::model::error::{Error, Result};
+use crate::model::error::{Cause, Error, Result};
 use crate::model::{Code, Effect, Effects};
 
 /// The lowest Jaro–Winkler similarity, from 0 to 1, at which a code is suggested for a misspelled one.
@@ -32,6 +32,7 @@ impl Selector {
         let codes: Vec<_> = Code::ALL.iter().copied().filter(begins).collect();
         match codes.is_empty() {
             true => Err(Error::new(format!("there is no rule '{}'", wanted.escape_debug()))
+                .because(Cause::Usage)
                 .with_hint(alternative(&upper))),
             false => Ok(Self { codes, weight: upper.len() }),
         }

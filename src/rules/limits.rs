@@ -1,7 +1,7 @@
 //! The limits of the quota that a run is given, checked against what its profile counts.
 
 use super::Profile;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Cause, Error, Result};
 use crate::model::{Gauge, Kind, Quota, QuotaKind};
 
 /// What the platform's quota has left, from options or from a connection. Which of them apply depends on the profile.
@@ -63,7 +63,12 @@ impl Limits {
                 }
             };
             let counts = counts.escape_debug();
+            let cause = match given_by {
+                GivenBy::Options => Cause::Usage,
+                _ => Cause::Configuration,
+            };
             return Err(Error::new(format!("{wrong} does not apply: the profile '{name}' counts {counts}"))
+                .because(cause)
                 .with_hint(right.replace(" N", if given_by == GivenBy::Options { " N" } else { " = N" })));
         }
         Ok((limits[images], limits[frames]))
@@ -92,6 +97,7 @@ pub fn keeping(quota: Quota, reserve: Option<u64>, profile: &Profile) -> Result<
         Some(_) => {
             let name = profile.name.escape_debug();
             Err(Error::new(format!("--reserve does not apply: the profile '{name}' has two quotas"))
+                .because(Cause::Usage)
                 .with_hint("keep quota free by giving a lower --image-quota or --frame-quota"))
         }
     }

@@ -8,7 +8,7 @@ use super::args::AuditArgs;
 use super::place::{Place, account};
 use crate::command::examine::Provenance;
 use crate::command::target::{self, Resolved};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Cause, Error, Result};
 use crate::model::{Filter, Glob, Origin, Quota, Scope};
 use crate::rules::{Choice, GivenBy, Limits, Profile};
 use crate::source::Depth;
@@ -77,7 +77,7 @@ pub(super) async fn resolve(
         return Err(Error::new("no sources given").with_hint(
             "give SOURCEs, --account NAME for every container of an account, or --all for every connection of \
              presync.toml",
-        ));
+        ).because(Cause::Usage));
     }
     let mut profiles = Profiles::default();
     let filter = args.names.filter()?;

@@ -5,32 +5,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tempfile::TempDir;
 
 use super::args::FixArgs;
 use crate::command::commit;
-use crate::command::dry_run::args::FILES_AT_ONCE;
 use crate::command::empty::Nearby;
-use crate::command::examine::Provenance;
-use crate::command::host;
-use crate::command::interrupt::interrupted;
+use crate::command::examine::{JudgedNow, Provenance};
 use crate::command::ledger;
 use crate::command::parts::{self, Weigh};
 use crate::command::target::{Resolved, Target};
-use crate::files::temporary;
 use crate::model::error::Result;
 use crate::model::{Asset, Code, Overrides, Quota};
 use crate::plan::RunHeader;
-use crate::plan_file::PlanWriter;
-use crate::report::ProgressBar;
+use crate::probe::Want;
 use crate::rules::{Choice, Limits, Profile, from_earlier};
-use crate::run::{self, End, Progress, Settings, Task};
 use crate::source::any::AnySource;
-use crate::source::azure::{self, Session};
+use crate::source::azure::Session;
 use crate::source::location::Environment;
-
-/// The name of the temporary plan.
-const PLAN: &str = "plan.parquet";
 
 /// A source whose assets have been judged.
 pub(super) struct Judged {
@@ -46,7 +36,7 @@ enum Plan {
     /// The user's plan.
     Given(PathBuf),
     /// A plan of this run, removed at its end.
-    Temporary(TempDir),
+    Temporary(JudgedNow),
 }
 
 impl Judged {
@@ -114,36 +104,15 @@ impl Judged {
         let (location, auth) = (resolved.location, resolved.auth);
         let nearby = Nearby::new(location.clone(), auth, options, environment, Arc::clone(session));
         let source = AnySource::open_in(session, location, auth, options, environment)?;
-        let header = RunHeader { filter, ..provenance.header(source.origin(), Arc::clone(&profile)) };
-        let folder = temporary::folder()?;
-        let writer = PlanWriter::create(&folder.path().join(PLAN), header.clone())?;
-        let at_once = match &source {
-            AnySource::Folder(_) => FILES_AT_ONCE,
-            AnySource::Container(_) => azure::MAX_CONCURRENCY,
-        };
-        let settings = Settings::with_concurrency(args.limits.concurrency.unwrap_or(at_once));
-        let progress = Arc::new(Progress::default());
-        host::watch(&progress);
-        let bar = args.display.progress().map(|style| ProgressBar::show(style, Arc::clone(&progress)));
-        let (listing, excluded) = source.list_filtered(&header.filter);
-        let task = Task {
-            excluded,
-            progress,
-            synced: on_platform.synced,
-            ..Task::new(listing, Arc::new(source.clone()), profile, quota, settings)
-        };
-        let ended = run::run(task, writer, interrupted()).await?;
-        drop(bar);
-        let is_stopped = match ended.end {
-            End::Broken(error) => return Err(error),
-            End::Complete if ended.summary.totals.listed == 0 && !args.allow_empty => {
-                return Err(nearby.error(ended.summary.totals.excluded).await);
-            }
-            End::Complete => false,
-            End::Stopped => true,
-        };
-        crate::plan::Sink::finish(Box::new(ended.sink), &ended.summary, std::time::Duration::ZERO)?;
-        Ok(Self { source, header, plan: Plan::Temporary(folder), quota, is_stopped })
+        let header = RunHeader { filter, ..provenance.header(source.origin(), profile) };
+        let budget = (quota, on_platform.synced);
+        let how = (args.limits.concurrency, Want::default());
+        let judged = JudgedNow::of(&source, &header, budget, how, &args.display).await?;
+        let (is_stopped, totals) = (judged.is_stopped, &judged.totals);
+        if !is_stopped && totals.listed == 0 && !args.allow_empty {
+            return Err(nearby.error(totals.excluded).await);
+        }
+        Ok(Self { source, header, plan: Plan::Temporary(judged), quota, is_stopped })
     }
 
     pub(super) fn is_container(&self) -> bool {
@@ -154,7 +123,7 @@ impl Judged {
     pub(super) fn assets(&self) -> Result<impl Iterator<Item = Result<Asset>>> {
         let plan = match &self.plan {
             Plan::Given(path) => path.clone(),
-            Plan::Temporary(folder) => folder.path().join(PLAN),
+            Plan::Temporary(judged) => judged.path(),
         };
         let filter = self.header.filter.clone();
         let is_wanted =

@@ -297,10 +297,11 @@ async fn place(
             let place = FolderPlace::open(&root, originals)?;
             Ok((Place::Folder(place), root, "free some space there, or use --out with a folder elsewhere"))
         }
-        (AnySource::Folder(_), None) => Err(Error::new("--apply needs to know where the fixed files go")
-            .with_hint(
+        (AnySource::Folder(_), None) => {
+            Err(Error::new("--apply needs to know where the fixed files go").because(Cause::Usage).with_hint(
                 "add --out DIR for copies, or --in-place to replace the files and keep each as NAME.orig",
-            )),
+            ))
+        }
         (AnySource::Container(container), None) => {
             let backup = match &args.backup {
                 Some(folder) => Some(FolderPlace::open(folder, Originals::Untouched)?),

@@ -11,6 +11,7 @@ use crate::command::dry_run::args::DryRunArgs;
 use crate::command::explain::ExplainArgs;
 use crate::command::fix::args::{FixArgs, JOBS};
 use crate::command::gate::GateArgs;
+use crate::command::labels::{LabelsArgs, LabelsFailOn};
 use crate::command::parts::Weigh;
 use crate::command::preview::PreviewArgs;
 use crate::command::quota::args::{
@@ -24,6 +25,7 @@ use crate::command::values::{
 };
 use crate::model::error::{Error, Result};
 use crate::model::{Admit, Glob};
+use crate::report::comparison::ComparisonFormat;
 use crate::report::fix::FixFormat;
 use crate::report::{Format, TextOrJson};
 use crate::rules::fix::Edges;
@@ -216,6 +218,27 @@ impl Options {
             azure: self.azure()?,
             display: Self::display(),
             limits: self.limits()?,
+        })
+    }
+
+    pub(super) fn labels(&mut self) -> Result<LabelsArgs> {
+        let labels = self.paths("labels");
+        if labels.is_empty() {
+            return Err(Error::new("labels is missing"));
+        }
+        Ok(LabelsArgs {
+            source: self.needed("source")?,
+            labels,
+            column: self.utf_8("column")?,
+            profile: self.utf_8("profile")?,
+            format: ComparisonFormat::Json,
+            output: None,
+            exit_zero: false,
+            fail_on: LabelsFailOn::default(),
+            names: self.names()?,
+            rules: self.rules()?,
+            azure: self.azure()?,
+            display: Self::display(),
         })
     }
 

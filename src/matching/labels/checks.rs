@@ -133,7 +133,6 @@ mod tests {
 
     fn kept(size: Option<(u64, u64)>, frames: Option<(u64, u64)>) -> Kept {
         Kept {
-            id: 0,
             place: 0,
             name: "a".to_owned(),
             is_stem: false,
@@ -141,7 +140,7 @@ mod tests {
             height: size.map(|size| size.1),
             frames,
             count: 1,
-            file: String::new(),
+            file: 0,
             line: None,
         }
     }

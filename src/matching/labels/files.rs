@@ -66,9 +66,14 @@ pub(super) fn list(given: &[PathBuf]) -> impl Iterator<Item = LabelFile> {
 
 /// Reads the references of a file. `column` is the column of a CSV file with the names.
 pub(super) fn read(path: &Path, column: Option<&str>, take: Taker<'_>) -> Result<(), Fault> {
-    let kind = Kind::of(path)
-        .ok_or_else(|| Fault::foreign("its extension is none of .json, .jsonl, .xml, .csv, .tsv and .txt"))?;
     let file = input::open(path)?;
+    let kind = Kind::of(path).ok_or_else(|| {
+        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+        Fault::foreign(match extension == "yaml" || extension == "yml" {
+            true => "it names only folders of images; give the folder with the label files",
+            false => "its extension is none of .json, .jsonl, .xml, .csv, .tsv and .txt",
+        })
+    })?;
     match kind {
         Kind::Json => json_labels::read(file, take),
         Kind::Xml => voc::read(file, take),

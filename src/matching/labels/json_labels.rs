@@ -157,7 +157,9 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut is_known = false;
+        let mut fields = Fields::default();
         while let Some(key) = map.next_key::<String>()? {
+            fields.add(&key);
             is_known |= ["images", "asset"].contains(&&*key);
             self.0.is_known |= is_known;
             match &*key {
@@ -172,12 +174,68 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
         }
         match is_known {
             true => Ok(()),
-            false => Err(A::Error::custom("it has neither images, as COCO, nor an asset, as a line of Vi")),
+            false => Err(A::Error::custom(format!("it is {fields}: neither COCO (images) nor Vi (asset)"))),
         }
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(A::Error::custom("it is a list without names of images, such as COCO's results"))
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        Err(A::Error::custom(match list.next_element::<Fields>()? {
+            Some(first) => {
+                format!("it is a list, with {first}: neither COCO (images) nor Vi (an object per line)")
+            }
+            None => "it is an empty list".to_owned(),
+        }))
+    }
+}
+
+/// The fields of an object, to say what it is.
+#[derive(Default)]
+struct Fields(Vec<String>);
+
+impl Fields {
+    /// The most fields that are named, and the most letters of each.
+    const MOST: usize = 5;
+    const LETTERS: usize = 30;
+
+    fn add(&mut self, key: &str) {
+        if self.0.len() <= Self::MOST {
+            self.0.push(key.chars().take(Self::LETTERS).collect());
+        }
+    }
+}
+
+impl fmt::Display for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named: Vec<_> =
+            self.0.iter().take(Self::MOST).map(|key| format!("'{}'", key.escape_debug())).collect();
+        let more = if self.0.len() > Self::MOST { " and others" } else { "" };
+        match named.as_slice() {
+            [] => f.write_str("an object without fields"),
+            _ => write!(f, "an object with {}{more}", named.join(", ")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object for each image")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Fields::default();
+                while let Some((key, _)) = map.next_entry::<String, IgnoredAny>()? {
+                    fields.add(&key);
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_map(Keys)
     }
 }
 
@@ -273,8 +331,16 @@ mod tests {
             ("{\"images\": [\n{\"id\": 1}]}", 2, "an image has no file_name", false),
             ("{\"images\": [\n{\"file_name\": \"a\"},\n}", 3, "", false),
             ("{\"images\": 3}", 1, "a list of objects", false),
-            ("{\"name\": \"presync\"}", 1, "neither images", true),
-            ("[{\"image_id\": 1}]", 1, "list", true),
+            ("{\"name\": \"presync\"}", 1, "it is an object with 'name': neither COCO", true),
+            (
+                "[{\"image_id\": 1, \"b\": []}]",
+                1,
+                "it is a list, with an object with 'image_id', 'b': neither",
+                true,
+            ),
+            ("[{\"1\":1,\"2\":1,\"3\":1,\"4\":1,\"5\":1,\"6\":1}]", 1, "'5' and others", true),
+            ("[]", 1, "an empty list", true),
+            ("[3]", 1, "an object for each image", true),
             ("<annotation/>", 1, "", true),
         ] {
             let fault = read_text(text).expect_err(text);

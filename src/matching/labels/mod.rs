@@ -13,15 +13,14 @@ mod yolo;
 use std::path::PathBuf;
 
 use super::assets::{Assets, Found};
-use super::input::Fault;
 use super::placed::{END, Placed};
-use super::spelling::{basename, split};
+use super::spelling::{basename, path_of, split};
 use super::summary::{Comparison, Record};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Cause, Error, Result};
 use crate::model::{Asset, Verdict};
 use crate::plan::RunHeader;
 use crate::rules::MatchBy;
-use references::Kept;
+use references::{Keeper, Kept};
 use result::{Fate, Tally};
 
 /// The most files that could not be read whose names are kept.
@@ -44,6 +43,8 @@ struct Read {
     files: u64,
     /// Files of other kinds in folders.
     ignored: u64,
+    /// The first of them, with the reason.
+    first_ignored: Option<(String, String)>,
     unread: u64,
     /// The first of the files that could not be read, with the reason.
     faults: Vec<(String, String)>,
@@ -93,21 +94,24 @@ fn read(assets: &Assets, labels: &Labels<'_>) -> Result<Read> {
     let (mut read, mut place) = (Read::default(), 0);
     for file in files::list(labels.files) {
         let shown = file.path.display().to_string();
-        let number = references::add_file(assets, &shown)?;
+        let mut keeper = Keeper::of_file(assets, &shown)?;
         let mut kept = Ok(());
         let fault = match file.fault {
             Some(fault) => Err(fault),
             None => files::read(&file.path, labels.column, &mut |found| {
                 place += 1;
                 if kept.is_ok() {
-                    kept = references::add(assets, number, place, &found);
+                    kept = keeper.add(place, &found);
                 }
             }),
         };
-        kept?;
+        kept.and_then(|()| keeper.keep())?;
         match fault {
             Ok(()) => read.files += 1,
-            Err(Fault { is_foreign: true, .. }) if file.is_found => read.ignored += 1,
+            Err(fault) if file.is_found && fault.is_foreign => {
+                read.ignored += 1;
+                read.first_ignored.get_or_insert_with(|| (shown, fault.text()));
+            }
             Err(fault) => {
                 read.unread += 1;
                 if read.faults.len() < MAX_UNREAD {
@@ -116,33 +120,48 @@ fn read(assets: &Assets, labels: &Labels<'_>) -> Result<Read> {
             }
         }
     }
-    match (read.files, read.faults.first()) {
+    match (read.files, read.faults.first().or(read.first_ignored.as_ref())) {
         (0, Some((path, why))) => Err(Error::new(format!("cannot read the labels in '{path}': {why}"))
-            .with_hint("presync labels reads COCO and Vi's JSON, Pascal VOC, YOLO and CSV; see presync labels --help")),
-        (0, None) => Err(Error::new("there are no label files in what is given")
-            .with_hint("label files end in .json, .jsonl, .xml, .csv, .tsv or .txt; see presync labels --help")),
+            .because(Cause::Usage)
+            .with_hint(FORMATS)),
+        (0, None) => Err(Error::new("there are no label files in what is given").with_hint(
+            "label files end in .json, .jsonl, .xml, .csv, .tsv or .txt; see presync labels --help",
+        )),
         _ => Ok(read),
     }
 }
 
+/// The way out for files of other formats.
+const FORMATS: &str = "presync labels reads COCO's and Vi's JSON, Pascal VOC XML, YOLO text files and lists, and CSV; annotation \
+     tools export at least one of them";
+
 /// Finds the asset of each reference. Returns which assets have a label.
 fn settle(assets: &Assets, match_by: MatchBy) -> Result<Claimed> {
     let mut claimed = Claimed::default();
+    // Frames in many folders have the same few basenames, which are looked up once.
+    let mut last: Option<(String, bool, Match)> = None;
     references::each(assets, |kept| {
-        let (fate, asset, alike) = find(assets, &kept, match_by, &mut claimed)?;
+        let path = path_of(&kept.name);
+        let asked = if match_by == MatchBy::Path { &path } else { basename(&path) };
+        let (fate, asset, alike) = match &last {
+            Some((name, is_stem, found)) if name == asked && *is_stem == kept.is_stem => *found,
+            _ => {
+                let found = find(assets, &kept, match_by, &mut claimed)?;
+                last = Some((asked.to_owned(), kept.is_stem, found));
+                found
+            }
+        };
         references::settle(assets, &kept, asset, fate as i64, alike)
     })?;
     Ok(claimed)
 }
 
 /// What becomes of a reference, the asset that it is about, and how many assets it may mean.
-fn find(
-    assets: &Assets,
-    kept: &Kept,
-    match_by: MatchBy,
-    claimed: &mut Claimed,
-) -> Result<(Fate, i64, usize)> {
-    let base = basename(&kept.name);
+type Match = (Fate, i64, usize);
+
+fn find(assets: &Assets, kept: &Kept, match_by: MatchBy, claimed: &mut Claimed) -> Result<Match> {
+    let path = path_of(&kept.name);
+    let base = basename(&path);
     let mut found = match match_by {
         _ if kept.is_stem => assets.with_stem(base)?,
         MatchBy::Basename => assets.with_basename(base)?,

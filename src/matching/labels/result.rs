@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::checks::{Problem, Size, check};
 use super::references::Settled;
 use super::{Labels, Read};
-use crate::matching::spelling::{basename, difference};
+use crate::matching::spelling::{basename, difference, path_of};
 use crate::matching::summary::{Comparison, Count, Group, Record, Tone};
 use crate::model::error::Result;
 use crate::model::{Asset, Code, Severity, Skip, Verdict, VideoTrack, counted, number};
@@ -160,7 +160,8 @@ impl<'a> Tally<'a> {
                 format!("{} assets that will sync have this {part}, such as {name}", settled.alike)
             }
             Fate::Near => {
-                let (base, label) = (basename(name), basename(&settled.kept.name));
+                let path = path_of(&settled.kept.name);
+                let (base, label) = (basename(name), basename(&path));
                 let label_of_stem = format!("{label}.{}", crate::matching::spelling::split(base).1);
                 let label = if settled.kept.is_stem { &*label_of_stem } else { label };
                 let differs = match difference(label, base) {
@@ -352,7 +353,7 @@ fn fields(
         ),
         ("problems", problems.into()),
         ("message", message.into()),
-        ("file", kept.map_or("", |kept| kept.file.as_str()).into()),
+        ("file", settled.map_or("", |settled| settled.path.as_str()).into()),
         ("line", kept.and_then(|kept| kept.line).into()),
         ("count", kept.map(|kept| kept.count).into()),
         ("width", kept.and_then(|kept| kept.width).into()),

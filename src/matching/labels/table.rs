@@ -5,36 +5,34 @@ use crate::matching::csv_table::{Table, is_media};
 use crate::matching::input::{Fault, Input};
 use crate::matching::loose::whole;
 
-/// Columns that tools use for the name, the most specific ones first.
-const NAMES: [&str; 14] = [
+/// Columns that tools use for the name, the most specific ones first; without `_`, as [`Table`] compares them.
+const NAMES: [&str; 12] = [
     "filename",
-    "file_name",
-    "image_name",
-    "image_path",
+    "imagename",
+    "imagefile",
+    "imagepath",
     "filepath",
-    "file_path",
     "image",
     "img",
     "path",
     "file",
     "imageid",
-    "image_id",
     "asset",
     "name",
 ];
 /// Columns that other tables have, too: they count only if the first row has the name of an image.
-const VAGUE: [&str; 6] = ["path", "file", "imageid", "image_id", "asset", "name"];
+const VAGUE: [&str; 5] = ["path", "file", "imageid", "asset", "name"];
 /// Columns that end a box: next to them, `width` and `height` are those of the picture, otherwise those of the box.
-const ENDS: [&str; 6] = ["xmax", "x_max", "x2", "ymax", "y_max", "y2"];
-const WIDTHS: [&str; 4] = ["image_width", "img_width", "imagewidth", "width"];
-const HEIGHTS: [&str; 4] = ["image_height", "img_height", "imageheight", "height"];
-const FRAMES: [&str; 5] = ["frame", "frame_number", "frame_id", "frame_index", "frameindex"];
+const ENDS: [&str; 4] = ["xmax", "x2", "ymax", "y2"];
+const WIDTHS: [&str; 3] = ["imagewidth", "imgwidth", "width"];
+const HEIGHTS: [&str; 3] = ["imageheight", "imgheight", "height"];
+const FRAMES: [&str; 4] = ["frame", "framenumber", "frameid", "frameindex"];
 
 /// Reads the references of a file.
 pub(super) fn read(file: Input, column: Option<&str>, tabs: bool, take: Taker<'_>) -> Result<(), Fault> {
     let mut table = Table::open(file, column, &NAMES, tabs)?;
     let is_of_picture = table.has(&ENDS);
-    let of = |columns: &'static [&'static str; 4]| if is_of_picture { &columns[..] } else { &columns[..3] };
+    let of = |columns: &'static [&'static str; 3]| if is_of_picture { &columns[..] } else { &columns[..2] };
     let is_vague = column.is_none() && VAGUE.iter().any(|vague| table.is_named_by(vague));
     let mut is_first = true;
     while let Some(line) = table.next()? {
@@ -79,6 +77,20 @@ mod tests {
         assert_eq!(sizes, ("a.jpg".to_owned(), None, None, None, Some(2)));
         let frame = row("video,name,frame\nx,v.mp4,17\n");
         assert_eq!(frame, ("v.mp4".to_owned(), None, None, Some((17, 17)), Some(2)));
+    }
+
+    #[test]
+    fn columns_are_found_however_tools_write_and_separate_them() {
+        for text in [
+            "Image Name;Image-Width;X max\n\"a;b.jpg\";640;3\n",
+            "#imageName|image_width\n\"a;b.jpg\"|640\n",
+            "imagename\timgwidth\na;b.jpg\t640\n",
+            "\"image_name\",\"width\",\"xmax\"\n\"a;b.jpg\",\"640\",1\n",
+        ] {
+            let rows = read_text(text, None).expect(text);
+            assert_eq!((&*rows[0].0, rows[0].1), ("a;b.jpg", Some(640)), "{text}");
+        }
+        assert_eq!(read_text("a b;k\nx.jpg;1\n", Some("A_B")).expect("CSV")[0].0, "x.jpg");
     }
 
     #[test]

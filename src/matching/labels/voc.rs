@@ -12,6 +12,8 @@ use crate::matching::spelling::basename;
 
 /// The most bytes of a file: an object takes some 300 bytes, and no picture has 50,000 of them.
 const MAX_BYTES: u64 = 16 << 20;
+/// The most letters of another root element's name that are shown.
+const MAX_ROOT: usize = 40;
 /// The most elements inside one another; the format has 4.
 const MAX_DEPTH: usize = 32;
 
@@ -28,7 +30,11 @@ pub(super) fn read(file: Input, take: Taker<'_>) -> Result<(), Fault> {
         match reader.read_event_into(&mut buffer).map_err(|error| wrong(error.to_string()))? {
             Event::Start(element) => {
                 if path.is_empty() && element.name().as_ref() != b"annotation" {
-                    return Err(Fault::foreign("it is not a Pascal VOC annotation"));
+                    let name = element.name();
+                    let root = String::from_utf8_lossy(name.as_ref());
+                    let root: String = root.escape_debug().take(MAX_ROOT).collect();
+                    let why = format!("its root is <{root}>, and that of Pascal VOC is <annotation>");
+                    return Err(Fault::foreign(why));
                 }
                 is_known = true;
                 if path.len() == MAX_DEPTH {

@@ -12,7 +12,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::assets::{Assets, Found, checked};
 use super::placed::{END, Placed};
-use super::spelling::{basename, difference};
+use super::spelling::{basename, difference, path_of, without_query};
 use super::summary::{Comparison, Record};
 use crate::model::error::{Error, Result};
 use crate::model::{Asset, Verdict};
@@ -108,6 +108,7 @@ impl Reconciler {
     }
 
     fn add_entry(&mut self, entry: &Entry<'_>) -> Result<()> {
+        let entry = &Entry { name: without_query(entry.name), ..entry.clone() };
         self.listed += 1;
         if let Some(code) = entry.error
             && (self.codes.len() < MAX_CODES || self.codes.contains_key(code))
@@ -225,7 +226,8 @@ impl Reconciler {
         let mut rows = checked(select.query([]))?;
         while let Some(row) = checked(rows.next())? {
             let (name, error): (String, Option<String>) = (checked(row.get(0))?, checked(row.get(1))?);
-            let base = basename(&name);
+            let path = path_of(&name);
+            let base = basename(&path);
             let near = self.assets.near(base)?;
             let near = near.iter().find(|near| near.verdict == Verdict::Accept).or(near.first());
             let near = near.map(|near| (near.name.as_str(), difference(base, near.basename())));

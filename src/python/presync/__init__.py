@@ -23,7 +23,7 @@ Blobs that you list yourself, as Arrow batches::
 """
 
 from presync import aio, quota
-from presync._commands import audit, audit_report, commit, dry_run, explain, fix, preview, report, rules
+from presync._commands import audit, audit_report, commit, dry_run, explain, fix, labels, preview, report, rules
 from presync._errors import (
     ConfigurationError,
     CredentialError,
@@ -46,6 +46,7 @@ from presync._records import (
     Finding,
     Fix,
     Gauge,
+    Labels,
     Preview,
     Progress,
     Quota,
@@ -73,6 +74,7 @@ __all__ = [
     "Gauge",
     "IncompleteError",
     "InterruptedRunError",
+    "Labels",
     "NotFoundError",
     "PermissionDeniedError",
     "PresyncError",
@@ -96,6 +98,7 @@ __all__ = [
     "dry_run",
     "explain",
     "fix",
+    "labels",
     "part_header",
     "plan_schema",
     "preview",

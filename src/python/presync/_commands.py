@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from presync._errors import IncompleteError, InterruptedRunError, PresyncError, UsageError
-from presync._records import Audit, Commit, Document, Explanation, Fix, Preview, Rule, record
-from presync._report import Report
+from presync._records import Audit, Commit, Document, Explanation, Fix, Labels, Preview, Rule, record
+from presync._report import Folder, Report
 from presync._run import Ended, ProgressOption, run
 
 StrPath = str | os.PathLike[str]
@@ -39,7 +38,7 @@ def options(arguments: dict[str, Any], *others: str) -> dict[str, Any]:
         given["severity"] = [f"{code}={level}" for code, level in severity.items()]
     lists = (
         "inventory", "sources", "include", "exclude", "include_container", "exclude_container", "select", "ignore",
-        "severity", "only", "plans",
+        "severity", "only", "plans", "labels",
     )
     for name in lists:
         if name in given and not isinstance(given[name], (str, bytes, os.PathLike)):
@@ -172,7 +171,7 @@ def dry_run(
     folder = None
     if plan is None:
         # In a folder of its own, which the report removes.
-        folder = tempfile.TemporaryDirectory(prefix="presync-")
+        folder = Folder()
         given["plan"] = os.path.join(folder.name, "plan.parquet")
     path = os.fspath(given["plan"])
     before = _version(path)
@@ -271,7 +270,7 @@ def report(
                 f"the report is incomplete: {opened.incomplete}", "allow_incomplete=True returns it instead", opened
             )
         return opened
-    folder = tempfile.TemporaryDirectory(prefix="presync-")
+    folder = Folder()
     merged = os.path.join(folder.name, "plan.parquet")
     ended = run("report", {**given, "format": "parquet", "output": merged})
 
@@ -369,6 +368,37 @@ def fix(
     """
     ended = run("fix", options(locals(), *_OWN), progress)
     return _document(ended, Fix, allow_incomplete)
+
+
+def labels(
+    source: StrPath,
+    labels: Many,
+    *,
+    column: str | None = None,
+    profile: StrPath | None = None,
+    include: Codes | None = None,
+    exclude: Codes | None = None,
+    select: Codes | None = None,
+    ignore: Codes | None = None,
+    severity: Severities | None = None,
+    account: str | None = None,
+    auth: str | None = None,
+    api_version: str | None = None,
+    config: StrPath | None = None,
+    progress: ProgressOption = None,
+    allow_incomplete: bool = False,
+) -> Labels:
+    """Says which label files will find their asset: a plan or a source, which is checked now, and files or folders of
+    labels. Labels that find none do not raise; a label file that cannot be read raises :class:`IncompleteError`, unless
+    ``allow_incomplete``.
+
+    >>> import presync
+    >>> found = presync.labels("fixtures/demo", "fixtures/demo/labels")
+    >>> found.totals["syncs"], [row["asset"] for row in found.references.to_pylist() if row["outcome"] == "ambiguous"]
+    (1, ['cam1/0001.jpg'])
+    """
+    ended = run("labels", options(locals(), *_OWN), progress)
+    return _document(ended, Labels, allow_incomplete)
 
 
 def explain(

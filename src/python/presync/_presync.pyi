@@ -58,7 +58,8 @@ def main(args: Sequence[str]) -> int:
     """Runs the command line with these arguments, the first of which is the program's name."""
 def reconcile(
     plan: str | PathLike[str],
-    names: Iterable[str],
+    names: Iterable[str] | str | PathLike[str],
     *,
     errors: Mapping[str, str] | None = None,
+    column: str | None = None,
 ) -> dict[str, Any]: ...

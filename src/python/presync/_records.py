@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from presync._rows import Rows, rows
+
 __all__ = [
     "Asset",
     "Audit",
@@ -16,6 +18,7 @@ __all__ = [
     "Finding",
     "Fix",
     "Gauge",
+    "Labels",
     "Preview",
     "Progress",
     "Quota",
@@ -319,6 +322,52 @@ class Fix(Document):
         """What was done; ``None`` without ``apply``."""
         done: dict[str, Any] | None = self._document.get("done")
         return done
+
+
+class Labels(Document):
+    """Which labels will find their asset."""
+
+    @property
+    def result(self) -> str:
+        """The result in one sentence."""
+        return str(self._document["result"])
+
+    @property
+    def complete(self) -> bool:
+        """Whether every asset was judged, and every label file was read."""
+        return bool(self._document["complete"])
+
+    @property
+    def incomplete(self) -> str | None:
+        """Why it is incomplete; ``None`` if it is complete."""
+        if self.complete:
+            return None
+        unread = self.unread
+        if not unread:
+            return "some assets could not be judged"
+        return f"'{unread[0]['file']}' could not be read: {unread[0]['message']}"
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """References by outcome, and label files that were read, ignored and not read."""
+        return dict(self._document["totals"])
+
+    @property
+    def references(self) -> Rows:
+        """A row for each image and video that label files refer to, and for each asset without labels."""
+        return rows(
+            self._document["references"],
+            text=("reference", "outcome", "asset", "verdict", "codes", "problems", "message", "file"),
+            numbers=(
+                "line", "count", "width", "height", "asset_width", "asset_height", "first_frame", "last_frame",
+                "asset_frames",
+            ),
+        )
+
+    @property
+    def unread(self) -> list[dict[str, str]]:
+        """Label files that could not be read, with the reason: the first 1,000."""
+        return list(self._document["unread"])
 
 
 class Explanation(Document):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
+import weakref
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from presync import _presync, _rows
@@ -38,6 +40,14 @@ _FORMATS = {
 }
 
 
+class Folder:
+    """A temporary folder, removed with its last user. ``tempfile.TemporaryDirectory`` warns of that."""
+
+    def __init__(self) -> None:
+        self.name = tempfile.mkdtemp(prefix="presync-")
+        weakref.finalize(self, shutil.rmtree, self.name, ignore_errors=True)
+
+
 class Report:
     """What will sync, what will not and why, and what it costs.
 
@@ -55,7 +65,7 @@ class Report:
     ['BLB001', 'BLB001']
     """
 
-    def __init__(self, path: str | os.PathLike[str], folder: TemporaryDirectory[str] | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], folder: Folder | None = None) -> None:
         self._path = os.fspath(path)
         # The folder of a temporary plan goes with this.
         self._folder = folder

@@ -96,6 +96,17 @@ def assets(path: str, columns: Sequence[str] | None = None, owner: object = None
     return Rows(schema, batches, owner)
 
 
+def rows(records: list[dict[str, Any]], *, text: Sequence[str], numbers: Sequence[str]) -> Rows:
+    """Records of a JSON report as rows. What a record does not have is null."""
+    schema = pa.schema([(name, pa.string()) for name in text] + [(name, pa.uint64()) for name in numbers])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for begin in range(0, len(records), _BATCH):
+            yield pa.RecordBatch.from_pylist(records[begin : begin + _BATCH], schema=schema)
+
+    return Rows(schema, batches)
+
+
 #: What a finding has besides its asset's own columns.
 _OF_FINDING = ("code", "severity", "message", "fix")
 _OF_ASSET = ("name", "kind", "format", "size", "verdict")

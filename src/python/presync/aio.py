@@ -12,12 +12,13 @@ True
 from presync import _commands
 from presync._run import in_background
 
-__all__ = ["audit", "commit", "dry_run", "explain", "fix", "preview", "report"]
+__all__ = ["audit", "commit", "dry_run", "explain", "fix", "labels", "preview", "report"]
 
 audit = in_background(_commands.audit)
 commit = in_background(_commands.commit)
 dry_run = in_background(_commands.dry_run)
 explain = in_background(_commands.explain)
 fix = in_background(_commands.fix)
+labels = in_background(_commands.labels)
 preview = in_background(_commands.preview)
 report = in_background(_commands.report)

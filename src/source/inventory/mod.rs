@@ -12,7 +12,7 @@ use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::Listing;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Cause, Error, Result};
 use crate::model::{Blob, Origin};
 
 mod manifest;
@@ -51,11 +51,13 @@ pub struct Tally {
 pub fn list(origin: &Origin, files: Vec<PathBuf>) -> Result<(Listing, Arc<Tally>)> {
     if origin.container.is_none() {
         return Err(Error::new("an inventory lists a container, but the source is not a container")
+            .because(Cause::Usage)
             .with_hint("give the container that it lists: https://ACCOUNT.blob.core.windows.net/CONTAINER"));
     }
     for file in &files {
         if !file.is_file() {
             return Err(Error::new(format!("there is no inventory report '{}'", file.display()))
+                .because(Cause::NotFound)
                 .with_hint("give the manifest, or the CSV and Parquet files of a report"));
         }
     }

@@ -2,6 +2,7 @@
 
 mod lists;
 mod sdk;
+mod variants;
 
 use std::collections::BTreeMap;
 use std::fs;

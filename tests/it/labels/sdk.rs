@@ -2,7 +2,7 @@
 
 use super::{labels, outcomes, plan};
 use crate::support::presync::{Presync, root};
-use crate::support::python::label_tools;
+use crate::support::python::{check_types, label_tools};
 
 #[test]
 fn tools_and_presync_see_the_same() {
@@ -34,4 +34,9 @@ fn tools_and_presync_see_the_same() {
         ran["tables"].as_array().and_then(|tables| tables.last()?["rows"].as_array().cloned()).expect("rows");
     assert_eq!(rows.len(), codes.len());
     assert!(!rows.iter().any(|row| row["message"] == "not a known code"), "{rows:?}");
+}
+
+#[test]
+fn the_example_has_the_types_of_the_sdk() {
+    check_types(&root().join(".github/examples/reconcile_vi.py"));
 }

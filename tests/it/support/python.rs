@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
+use super::presync::root;
 use super::run;
 
 /// The installed packages, in tested versions: readers of Parquet, JUnit XML, Markdown (GitHub's own and another) and JSON
@@ -27,8 +28,9 @@ const PACKAGES: [&str; 9] = [
 /// The Azure CLI, in a tested version: its parser decides whether a command is one.
 const AZURE_CLI: [&str; 1] = ["azure-cli==2.91.0"];
 
-/// Tools that write or read label files, and the SDK of a platform.
-const LABEL_TOOLS: [&str; 3] = ["pascal-voc-writer>=0.1.4", "pycocotools>=2.0.10", "vi-sdk==0.1.0b7"];
+/// Tools that write or read label files, the SDK of a platform, and a type checker.
+const LABEL_TOOLS: [&str; 4] =
+    ["mypy==2.4.1", "pascal-voc-writer>=0.1.4", "pycocotools>=2.0.10", "vi-sdk==0.1.0b7"];
 
 static LABELS: LazyLock<PathBuf> = LazyLock::new(|| environment("label-tools", &LABEL_TOOLS));
 static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| environment("python", &PACKAGES));
@@ -84,6 +86,15 @@ pub fn python(script: &str, argument: impl AsRef<OsStr>) -> Value {
     let text = run(Command::new(&*PYTHON).args(["-c", script]).arg(argument));
     serde_json::from_slice(&text)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&text)))
+}
+
+/// Checks the types of a program that uses the SDK, whose own types count although it does not say that it has any.
+pub fn check_types(program: &Path) {
+    let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/mypy-label-tools");
+    let mut mypy = Command::new(&*LABELS);
+    mypy.args(["-m", "mypy", "--strict", "--ignore-missing-imports", "--follow-imports", "silent"]);
+    mypy.args(["--follow-untyped-imports", "--python-version", "3.10", "--cache-dir", cache]).arg(program);
+    run(mypy.env("MYPYPATH", root().join("src/python")).current_dir(root()));
 }
 
 /// Runs a script with the tools for label files. It must succeed, and prints JSON in its last line.

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 
 import duckdb
 import fsspec
@@ -95,12 +96,17 @@ def files():
     assert presync.report(os.path.join(out, "copy")).summary["totals"] == report.summary["totals"]
     assert "cannot be 'docx'" in str(raised(presync.UsageError, report.save, os.path.join(out, "r"), "docx"))
     raised(presync.UsageError, report.save, os.path.join(out, "r.docx"))
-    # The temporary plan of a report goes with it.
+    # The temporary plan of a report goes with it, without a warning.
+    warnings.simplefilter("error")
     temporary = presync.dry_run(folder, baseline=report)
     path = os.fspath(temporary)
     assert temporary.plan is None and os.path.exists(path)
+    unraisable = []
+    sys.unraisablehook, before = unraisable.append, sys.unraisablehook
     del temporary
-    assert not os.path.exists(os.path.dirname(path))
+    sys.unraisablehook = before
+    warnings.resetwarnings()
+    assert not os.path.exists(os.path.dirname(path)) and not unraisable, unraisable
 
 
 def commands():
@@ -179,6 +185,19 @@ def errors():
     ):
         name = next(iter(options))
         assert name in str(raised(presync.UsageError, presync.dry_run, folder, **options)), options
+    for kind, call, *args in (
+        (presync.UsageError, presync.audit, ()),
+        (presync.UsageError, presync.rules, "XXX"),
+        (presync.UsageError, presync.explain, folder),
+        (presync.UsageError, presync.report, os.path.join(folder, "README.md")),
+        (presync.NotFoundError, presync.explain, os.path.join(folder, "none.jpg")),
+        (presync.NotFoundError, presync.report, os.path.join(out, "none.parquet")),
+        (presync.NotFoundError, quota.confirm, "abc"),
+    ):
+        options = {"out": os.path.join(out, "none")} if call is presync.audit else {}
+        raised(kind, call, *args, **options)
+    error = raised(presync.UsageError, presync.dry_run, folder, data_row_quota=5)
+    assert error.hint == "use image_quota=N and frame_quota=N", error.hint
     secret = "https://media.blob.core.windows.net/cam?sv=2024-11-04&sp=r&sig=c2VjcmV0c2VjcmV0c2VjcmV0"
     error = raised(presync.UsageError, presync.dry_run, folder, plan=secret)
     assert "c2Vjc" not in str(error)
@@ -367,11 +386,53 @@ def queries():
     assert sum(row[2] for row in rows) == len(errors) > 0
 
 
+def label_files():
+    """Labels of a report and of a source, as a table; what cannot be read is named."""
+    report = presync.dry_run(folder, dimensions=True)
+    found = presync.labels(report, os.path.join(folder, "labels"))
+    rows = found.references
+    counted = duckdb.sql("SELECT outcome, count(*)::INT FROM rows GROUP BY ALL").fetchall()
+    assert {name: found.totals[name] for name, _ in counted} == dict(counted) and found.complete
+    labels = os.path.join(out, "label-files")
+    os.makedirs(labels)
+    for name, text in {"a.json": '{"images": [{"file_name": "0002.jpg"}]}', "b.json": '{"images": ['}.items():
+        with open(os.path.join(labels, name), "w") as file:
+            file.write(text)
+    error = raised(presync.IncompleteError, presync.labels, folder, [labels])
+    assert error.report.unread[0]["file"].endswith("b.json") and error.report.totals["syncs"] == 1
+    assert "b.json' could not be read: line 1" in error.message, error.message
+    assert not presync.labels(folder, labels, allow_incomplete=True).complete
+    raised(presync.UsageError, presync.labels, folder, [])
+    # A hint names the arguments of the function.
+    with open(os.path.join(labels, "c.csv"), "w") as file:
+        file.write("photo\nx\n")
+    hint = raised(presync.UsageError, presync.labels, folder, os.path.join(labels, "c.csv")).message
+    assert "name it with column" in hint and "--" not in hint, hint
+
+
+def lists():
+    """The names of a list, or the file that has them; what an iterator raises comes back."""
+    plan = os.path.join(out, "listed.parquet")
+    report = presync.dry_run(folder, plan=plan)
+    names = [row["name"] for row in report.assets.to_pylist() if row["verdict"] == "accept"]
+    whole = presync.reconcile(plan, iter(names))
+    assert whole["totals"]["synced"] == report.totals.accepted and whole["totals"]["missing"] == 0
+    path = os.path.join(out, "names.csv")
+    with open(path, "w") as file:
+        file.write("photo\n" + "\n".join(names))
+    assert presync.reconcile(report, path, column="photo")["totals"] == whole["totals"]
+    refused = presync.reconcile(plan, names[1:], errors={names[0]: "EBADMIME"})
+    assert refused["totals"]["missing"] == 1
+    raised(ZeroDivisionError, presync.reconcile, plan, (1 // 0 for _ in names))
+    raised(TypeError, presync.reconcile, plan, [None])
+    raised(presync.NotFoundError, presync.reconcile, os.path.join(out, "none.parquet"), names)
+
+
 def signatures():
     """The options of each function, for a comparison with the command line."""
     functions = {
         "preview": presync.preview, "dry-run": presync.dry_run, "audit": presync.audit, "report": presync.report,
-        "commit": presync.commit, "fix": presync.fix, "explain": presync.explain, "rule": presync.rules,
+        "commit": presync.commit, "fix": presync.fix, "labels": presync.labels, "explain": presync.explain, "rule": presync.rules,
         **{f"quota {name}": getattr(quota, name) for name in quota.__all__},
     }
     own = {"progress", "allow_incomplete"}
@@ -383,7 +444,7 @@ def signatures():
 
 for test in (
     examples_in_docstrings, tables, files, commands, rules_of_a_file, errors, incomplete, interrupted, progress, free_of_the_gil,
-    coroutines, open_files, queries,
+    coroutines, open_files, queries, label_files, lists,
 ):
     begun = time.monotonic()
     test()

@@ -136,7 +136,8 @@ fn python_has_the_tables_the_errors_and_the_options_of_the_command_line() {
             "the Python function for {command} lacks {missing:?}: see src/command/library/args.rs"
         );
     }
-    for command in ["preview", "dry-run", "audit", "report", "commit", "fix", "explain", "rule", "quota set"]
+    for command in
+        ["preview", "dry-run", "audit", "report", "commit", "fix", "labels", "explain", "rule", "quota set"]
     {
         assert!(signatures.contains_key(command), "{command}");
     }

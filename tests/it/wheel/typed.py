@@ -41,6 +41,7 @@ def check(folder: Path) -> presync.Report:
         assert_type(names, list[str])
         assert_type(in_memory.orientation, int | None)
         assert_type(presync.rules(), list[presync.Rule])
+        assert_type(presync.labels(report, [folder / "labels"]).references, presync.Rows)
         assert_type(presync.preview(folder), presync.Preview)
         assert_type(quota.show(month="2026-11"), presync.QuotaStatement)
     print(accepted, left, file=sys.stderr)
