@@ -1,7 +1,8 @@
 //! One connection: requests and responses, one after the other (RFC 9112).
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
@@ -99,11 +100,18 @@ impl Connection {
         }
     }
 
-    /// Receives some bytes, and returns their number; 0 if the server has closed the connection.
+    /// Receives some bytes, and returns their number; 0 if the server has closed the connection. While there are none, it
+    /// holds no buffer: a thousand connections wait most of the time.
     async fn receive(&mut self) -> Result<usize, Failure> {
-        self.received.reserve(READ_BUFFER);
-        let read = self.stream.read_buf(&mut self.received).await;
-        read.map_err(|error| Failure::of_connection(&error))
+        let read = poll_fn(|context| {
+            self.received.reserve(READ_BUFFER);
+            let read = pin!(self.stream.read_buf(&mut self.received)).poll(context);
+            if read.is_pending() && self.received.is_empty() {
+                self.received = BytesMut::new();
+            }
+            read
+        });
+        read.await.map_err(|error| Failure::of_connection(&error))
     }
 
     /// Whether another request may follow a response that has been read to its end: unless there are bytes that nobody
@@ -116,7 +124,7 @@ impl Connection {
 
     /// Whether the connection is open and nothing has been received, as far as is known right now.
     pub(super) async fn is_open(&mut self) -> bool {
-        std::future::poll_fn(|context| {
+        poll_fn(|context| {
             let mut byte = [0];
             let read = Pin::new(&mut self.stream).poll_read(context, &mut ReadBuf::new(&mut byte));
             Poll::Ready(read.is_pending())

@@ -9,10 +9,12 @@ use tokio::time::{Instant, sleep};
 
 mod circuit;
 mod concurrency;
+mod permits;
 mod rate;
 
 use circuit::{CircuitBreaker, Decision};
 use concurrency::Concurrency;
+use permits::{Held, Permits};
 use rate::{Bandwidth, Rate};
 
 /// The most requests in flight if no number is given. An account handles 20,000 a second; at 50 ms each, that takes a
@@ -57,7 +59,7 @@ pub(super) struct CircuitOpen;
 /// What the requests to an account share: permits, rates, and the circuit breaker.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    permits: Semaphore,
+    permits: Arc<Permits>,
     /// One permit per connection that the process may have, shared with the limiters of other accounts.
     connections: Arc<Semaphore>,
     /// Held by the request that waits for its slot, so that requests are sent one after the other.
@@ -113,7 +115,7 @@ impl Limiter {
         let fixed = limits.concurrency.unwrap_or(MAX_CONCURRENCY).max(1);
         let permits = concurrency.as_ref().map_or(fixed, Concurrency::limit);
         Self {
-            permits: Semaphore::new(permits),
+            permits: Permits::new(permits),
             connections,
             turn: tokio::sync::Mutex::new(()),
             state: Mutex::new(State {
@@ -137,8 +139,8 @@ impl Limiter {
     pub(super) async fn admit(&self, bytes: u64) -> Result<Permit<'_>, CircuitOpen> {
         loop {
             // First the permit, then the breaker: a request that waited for a permit while the service failed must not
-            // be sent. The semaphore is never closed.
-            let Ok(permit) = self.permits.acquire().await else { return Err(CircuitOpen) };
+            // be sent.
+            let permit = self.permits.acquire().await;
             let (decision, timeout) = {
                 let (now, mut state) = (Instant::now(), self.state());
                 let decision = state.breaker.decide(now);
@@ -156,6 +158,7 @@ impl Limiter {
                 Decision::Pass => {
                     self.wait_for_turn(bytes).await;
                     // Last: those that hold one wait only for the service.
+                    // The semaphore is never closed.
                     let Ok(connection) = self.connections.acquire().await else { return Err(CircuitOpen) };
                     self.state().in_flight += 1;
                     // Latency is measured from here: the waits above are not the service's.
@@ -200,10 +203,10 @@ impl Limiter {
     fn resize(&self, state: &mut State) {
         let Some(wanted) = state.concurrency.as_ref().map(Concurrency::limit) else { return };
         if wanted > state.permits {
-            self.permits.add_permits(wanted - state.permits);
+            self.permits.add(wanted - state.permits);
             state.permits = wanted;
         } else {
-            state.permits -= self.permits.forget_permits(state.permits - wanted);
+            state.permits -= self.permits.forget(state.permits - wanted);
         }
     }
 }
@@ -218,7 +221,7 @@ fn latencies() -> Histogram<u64> {
 #[derive(Debug)]
 pub(super) struct Permit<'a> {
     limiter: &'a Limiter,
-    permit: Option<(SemaphorePermit<'a>, SemaphorePermit<'a>)>,
+    permit: Option<(Held, SemaphorePermit<'a>)>,
     begun: Instant,
     timeout: Duration,
 }
