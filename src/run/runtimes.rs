@@ -6,6 +6,7 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -15,6 +16,10 @@ use crate::model::error::{Error, Result, reason};
 
 /// The most runtimes. More would compete for cores with the probing threads and the writer.
 pub const MAX_RUNTIMES: usize = 16;
+
+/// How long a runtime ever sleeps. A timer that is earlier than any other wakes its runtime with a system call, even from
+/// the thread of that runtime. Reads set timers of two seconds and more, so with a tick before them none does.
+const TICK: Duration = Duration::from_millis(500);
 
 /// The reading threads. They end when this is dropped.
 #[derive(Debug)]
@@ -41,6 +46,11 @@ impl Runtimes {
         let start = |number| -> io::Result<CoreRuntime> {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let handle = runtime.handle().clone();
+            handle.spawn(async {
+                loop {
+                    tokio::time::sleep(TICK).await;
+                }
+            });
             let batches = Batches::start(&handle, Arc::clone(pool));
             let (stop, stopped) = oneshot::channel::<()>();
             let run = move || {
