@@ -127,7 +127,7 @@ impl JudgedNow {
         if let End::Broken(error) = ended.end {
             return Err(error);
         }
-        (judged.is_stopped, judged.totals) = (ended.end == End::Stopped, ended.summary.totals.clone());
+        (judged.is_stopped, judged.totals) = (ended.end == End::Stopped, ended.summary.totals);
         Box::new(ended.sink).finish(&ended.summary, Duration::ZERO)?;
         Ok(judged)
     }

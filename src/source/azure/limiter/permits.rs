@@ -147,7 +147,7 @@ mod tests {
                     let task = async |number: usize| {
                         for time in 0..50 {
                             let one = std::pin::pin!(permits.acquire());
-                            if (number + time) % 7 == 0 {
+                            if (number + time).is_multiple_of(7) {
                                 let soon = std::pin::pin!(tokio::task::yield_now());
                                 drop(select(one, soon).await);
                                 continue;
