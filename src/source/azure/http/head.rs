@@ -35,9 +35,9 @@ struct Place {
 impl Fields {
     /// `fields` are parts of `head`.
     fn new(head: &[u8], fields: &[Header<'_>]) -> Self {
-        // Both are below `MAX_HEAD`, so the conversion never fails.
+        // All positions are below `MAX_HEAD`, so no conversion fails.
         let place = |part: &[u8]| {
-            let start = part.as_ptr() as usize - head.as_ptr() as usize;
+            let start = (part.as_ptr() as usize).saturating_sub(head.as_ptr() as usize);
             let at = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
             (at(start), at(start + part.len()))
         };
