@@ -72,7 +72,7 @@ impl Connection {
     async fn head(&mut self, method: &Method) -> Result<Head, Failure> {
         loop {
             if self.receive().await? == 0 {
-                return Err(Failure::Broken("the connection was closed before the response".into()));
+                return Err(Failure::Broken("the connection was closed without a response".into()));
             }
             if let Some(head) = Head::take(&mut self.received, method)? {
                 return Ok(head);
