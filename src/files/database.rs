@@ -1,5 +1,6 @@
 //! A database in a temporary file, for what is sorted or looked up in bounded memory.
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
 use super::temporary;
@@ -18,6 +19,8 @@ pub(crate) fn temporary(create: &str) -> rusqlite::Result<Connection> {
     database.pragma_update(None, "journal_mode", "off")?;
     database.pragma_update(None, "synchronous", "off")?;
     database.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
+    // Otherwise a statement is compiled again whenever a value is bound on which the best plan may depend.
+    database.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     database.execute_batch(create)?;
     database.execute_batch("begin")?;
     Ok(database)
