@@ -143,7 +143,8 @@ fn response() -> impl Strategy<Value = (Vec<u8>, bool)> {
                 }
             }
             text.extend_from_slice(garbage.as_bytes());
-            let is_sound = matches!(odd.as_bytes().first(), None | Some(b'E')) || odd == "Connection: close\r\n";
+            let is_sound =
+                matches!(odd.as_bytes().first(), None | Some(b'E')) || odd == "Connection: close\r\n";
             (text, is_sound && (garbage.is_empty() || framing < 2))
         },
     )
