@@ -155,7 +155,7 @@ impl Seen {
             Err(why) => return Ok(Err(why)),
         };
         let mut headers = Vec::new();
-        // The script sets it anew for a blob with a new name.
+        // The script sets it itself for a blob with a new name.
         let is_kept = |name: &str| name != FIXED_FROM;
         for (name, value) in properties.headers().filter(|(name, _)| is_kept(name)) {
             match std::str::from_utf8(value) {

@@ -109,7 +109,7 @@ impl Framing {
     }
 }
 
-/// Takes up to `left` bytes.
+/// Takes at most `left` bytes.
 fn take_of(left: &mut u64, received: &mut BytesMut) -> Part {
     let len = usize::try_from(*left).unwrap_or(usize::MAX).min(received.len());
     match (*left, len) {

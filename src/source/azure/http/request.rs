@@ -1,7 +1,5 @@
 //! A request, written as it is sent (RFC 9112, 3).
 
-use std::io::Write;
-
 use bytes::Bytes;
 use hyper::header::{HeaderValue, PROXY_AUTHORIZATION};
 use hyper::{Method, Request};
@@ -62,9 +60,7 @@ impl Outgoing {
         if value.iter().any(|byte| matches!(byte, 0..=8 | 10..=31 | 127)) {
             return Err(Failure::unsendable());
         }
-        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-            self.fields.extend_from_slice(part);
-        }
+        add_line(&mut self.fields, name, value);
         Ok(())
     }
 
@@ -108,18 +104,19 @@ impl Outgoing {
         line.iter().for_each(|part| head.extend_from_slice(part.as_bytes()));
         head.extend_from_slice(&self.fields);
         if let Some(authorization) = proxy {
-            for part in [PROXY_AUTHORIZATION.as_str().as_bytes(), b": ", authorization.as_bytes(), b"\r\n"] {
-                head.extend_from_slice(part);
-            }
+            add_line(&mut head, PROXY_AUTHORIZATION.as_str(), authorization.as_bytes());
         }
         let has_body = !self.body.is_empty() || matches!(self.method, Method::POST | Method::PUT);
         if has_body && self.field("content-length").is_none() {
-            // Writing to memory cannot fail.
-            let _ = write!(head, "content-length: {}\r\n", self.body.len());
+            add_line(&mut head, "content-length", self.body.len().to_string().as_bytes());
         }
         head.extend_from_slice(b"\r\n");
         head
     }
+}
+
+fn add_line(lines: &mut Vec<u8>, name: &str, value: &[u8]) {
+    [name.as_bytes(), b": ", value, b"\r\n"].iter().for_each(|part| lines.extend_from_slice(part));
 }
 
 #[cfg(test)]
