@@ -125,7 +125,10 @@ impl Auditor {
             );
             let ledger = self.ledger.as_ref().map(|(path, workspace)| (path.as_path(), workspace.as_str()));
             let synced = ledger::on_platform(ledger, None, &target.scope)?.synced;
-            let (listing, excluded) = source.list_filtered(&self.filter);
+            // Earlier results are found by the version of each file.
+            let listed = (*source).clone();
+            let listed = if known.is_empty() { listed.with_names_only() } else { listed };
+            let (listing, excluded) = listed.list_filtered(&self.filter);
             let task = Task {
                 excluded,
                 origin: Some(container.origin.clone()),
