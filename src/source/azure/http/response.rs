@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use hyper::StatusCode;
 use tokio::time::{Instant, timeout_at};
 
-use super::connection::{Connection, READ_BUFFER};
+use super::connection::Connection;
 use super::head::{Fields, Head};
 use super::pool::Pool;
 use crate::source::azure::failure::Failure;
@@ -111,9 +111,9 @@ impl<'p> Response<'p> {
     }
 }
 
-/// The most bytes of a body in one piece that are copied, so that they do not keep a whole read buffer in memory: half
-/// of it.
-const MAX_COPIED: usize = READ_BUFFER / 2;
+/// The most bytes of a body in one piece that are copied, so that they do not keep the head in memory, which is about as
+/// long.
+const MAX_COPIED: usize = 1 << 10;
 
 /// Assembles a body. One that arrives in one piece is not copied, unless it is short.
 struct Buffer {

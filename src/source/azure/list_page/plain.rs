@@ -13,7 +13,7 @@ const MAX_DEPTH: usize = 2;
 
 impl<'p> Parser<'p> {
     /// Takes in the content of a blob up to its end tag, and returns its length: 0 if it is not plain.
-    pub(super) fn plain_blob(&mut self, rest: &'p [u8]) -> usize {
+    pub(super) fn plain_blob(&mut self, rest: &'p str) -> usize {
         let prefix = self.item.prefix;
         let left = self.plain_content(rest);
         if left.is_none() {
@@ -23,41 +23,67 @@ impl<'p> Parser<'p> {
     }
 
     /// Returns what follows the content; `None` if it is not plain.
-    fn plain_content(&mut self, mut rest: &'p [u8]) -> Option<&'p [u8]> {
-        let mut open: [&[u8]; MAX_DEPTH] = Default::default();
+    fn plain_content(&mut self, mut rest: &'p str) -> Option<&'p str> {
+        let mut open = [""; MAX_DEPTH];
         let mut depth = 0_usize;
         loop {
-            let (text, markup) =
-                rest.split_at(rest.iter().position(|byte| matches!(byte, b'<' | b'&' | b'\r'))?);
-            let tag = markup.strip_prefix(b"<")?;
+            let (text, markup) = split(rest, Byte::ENDS_TEXT)?;
+            let tag = markup.strip_prefix('<')?;
             if self.field.is_some() && !text.is_empty() {
-                self.text(Cow::Borrowed(std::str::from_utf8(text).ok()?)).ok()?;
+                self.text(Cow::Borrowed(text)).ok()?;
             }
-            if let Some(end) = tag.strip_prefix(b"/") {
+            if let Some(end) = tag.strip_prefix('/') {
                 let Some(above) = depth.checked_sub(1) else { return Some(markup) };
                 depth = above;
-                rest = end.strip_prefix(open[depth])?.strip_prefix(b">")?;
+                rest = end.strip_prefix(open[depth])?.strip_prefix('>')?;
                 self.close().ok()?;
                 continue;
             }
-            let (name, end) = tag.split_at(tag.iter().position(ends_name)?);
+            let (name, end) = split(tag, Byte::ENDS_NAME)?;
             if name.is_empty() {
                 return None;
             }
-            self.open(name, || Ok(false)).ok()?;
-            if let Some(content) = end.strip_prefix(b">") {
+            self.open(name.as_bytes(), || Ok(false)).ok()?;
+            if let Some(content) = end.strip_prefix('>') {
                 *open.get_mut(depth)? = name;
                 depth += 1;
                 rest = content;
             } else {
-                rest = end.strip_prefix(b" />").or_else(|| end.strip_prefix(b"/>"))?;
+                rest = end.strip_prefix(" />").or_else(|| end.strip_prefix("/>"))?;
                 self.close().ok()?;
             }
         }
     }
 }
 
-/// Whether the byte ends the name of a plain element, or makes it something else: an attribute, a comment, an entity.
-fn ends_name(byte: &u8) -> bool {
-    matches!(byte, 0..=b' ' | b'!' | b'"' | b'&' | b'\'' | b'/' | b'<' | b'=' | b'>' | b'?')
+/// What bytes mean to a plain element.
+struct Byte;
+
+impl Byte {
+    /// Ends a text, or makes it one that the reader must resolve or normalize.
+    const ENDS_TEXT: u8 = 1;
+    /// Ends the name of an element, or makes it something else: an attribute, a comment, an entity.
+    const ENDS_NAME: u8 = 2;
+
+    const ROLES: [u8; 256] = {
+        let mut roles = [0; 256];
+        let mut byte = 0;
+        while byte < roles.len() {
+            if matches!(byte as u8, b'<' | b'&' | b'\r') {
+                roles[byte] |= Self::ENDS_TEXT;
+            }
+            if matches!(byte as u8, 0..=b' ' | b'!' | b'"' | b'&' | b'\'' | b'/' | b'<' | b'=' | b'>' | b'?')
+            {
+                roles[byte] |= Self::ENDS_NAME;
+            }
+            byte += 1;
+        }
+        roles
+    };
+}
+
+/// Splits a text before the first byte that has a role; `None` if there is none.
+fn split(text: &str, role: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| Byte::ROLES[usize::from(byte)] & role != 0)?;
+    text.split_at_checked(at)
 }
