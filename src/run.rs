@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use cpu_time::ThreadTime;
 use futures::{FutureExt, Stream, StreamExt, future};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinError;
 
 use crate::examine::{Examination, Next, wanted};
 use crate::model::error::{Error, Result};
@@ -36,7 +36,7 @@ use network::Network;
 use pool::Pool;
 pub use progress::{Progress, Snapshot, Stage};
 pub use runtimes::MAX_RUNTIMES;
-use runtimes::Runtimes;
+use runtimes::{Runtimes, Writers};
 pub use settle::settle_judged;
 use settle::{Delivery, Settler};
 pub use synced::Synced;
@@ -80,12 +80,13 @@ impl Settings {
     }
 }
 
-/// What concurrent runs share: the reading threads, the probing threads, and the memory of all examinations.
+/// What concurrent runs share: the reading, probing and writing threads, and the memory of all examinations.
 #[derive(Debug)]
 pub struct Resources {
     pool: Arc<Pool>,
     /// Started by the first run that reads over a network.
     runtimes: OnceLock<Runtimes>,
+    writers: Writers,
     memory: Arc<Memory>,
 }
 
@@ -96,7 +97,19 @@ impl Resources {
     /// Returns an error if a thread cannot be started.
     pub fn new(workers: usize, queue: usize) -> Result<Self> {
         let pool = Arc::new(Pool::new(workers, queue)?);
-        Ok(Self { pool, runtimes: OnceLock::new(), memory: Arc::new(Memory::new()) })
+        let (runtimes, writers) = (OnceLock::new(), Writers::default());
+        Ok(Self { pool, runtimes, writers, memory: Arc::new(Memory::new()) })
+    }
+
+    /// Runs work that waits for the disk on a writing thread, so that nothing else waits for it.
+    ///
+    /// # Errors
+    /// Returns an error if the work does, or if it panics.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.writers.next(cores())?.spawn(async { work() }).await.map_err(|error| not_written(&error))?
     }
 
     /// The reading threads, one per core.
@@ -259,20 +272,12 @@ pub async fn run<R: Reader, K: Sink>(
     let sorter = Sorter { known, profile: Arc::clone(&profile), want: settings.want, at_once: at_once_known };
     let listing = tokio::spawn(listing::list(listing, sorter, page_sender, Arc::clone(&progress)));
 
-    // Settle: a separate thread, because it writes to disk. It returns one permit to the window for each asset it
+    // Settle: on a separate thread, because it writes to disk. It returns one permit to the window for each asset it
     // settles. There are never more pending verdicts than permits, so sending a verdict never waits.
     let permits = Arc::new(Semaphore::new(window));
     let (verdict_sender, verdicts) = mpsc::channel(window);
-    let settling = {
-        let permits = Arc::clone(&permits);
-        let progress = Arc::clone(&progress);
-        tokio::task::spawn_blocking(move || {
-            let cpu = ThreadTime::now();
-            let settled = settle::settle(verdicts, &permits, settler, &progress);
-            progress.add_stage(Stage::Write, cpu.elapsed());
-            settled
-        })
-    };
+    let settling = settle::settle(verdicts, Arc::clone(&permits), settler, Arc::clone(&progress));
+    let settling = resources.writers.next(cores())?.spawn(settling);
 
     // Window: each blob gets its ordinal and then its permits, one blob at a time, before it is read. Keep this order:
     // it guarantees that the oldest blob without a verdict holds its permit, so it can be settled and the window moves.
@@ -313,8 +318,7 @@ pub async fn run<R: Reader, K: Sink>(
     // End: settling ends once every sender of verdicts is dropped. The readers have dropped theirs, so this is the last
     // one: it must go before `settling` is awaited. The listing task ends when the receiver of its pages is gone.
     drop(delivery);
-    let settled =
-        settling.await.map_err(|error| Error::new(format!("failed to write the report: {error}")))?;
+    let settled = settling.await.map_err(|error| not_written(&error))?;
     // When the sink fails, the reading side only sees a closed channel. The sink's own error is the cause, so it is
     // returned first.
     let (budget, sink) = settled?;
@@ -372,6 +376,10 @@ fn admitted<W>(
 /// The error for a closed channel. A channel closes early only if its other end failed with an error of its own.
 fn closed<E>(_: E) -> Error {
     Error::new("the run ended early")
+}
+
+fn not_written(error: &JoinError) -> Error {
+    Error::new(format!("failed to write the report: {error}"))
 }
 
 fn worker_failed() -> Error {

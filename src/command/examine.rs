@@ -115,7 +115,7 @@ impl JudgedNow {
         let progress = Arc::new(Progress::default());
         host::watch(&progress);
         let bar = display.progress().map(|style| ProgressBar::show(style, Arc::clone(&progress)));
-        let (listing, excluded) = source.list_filtered(&header.filter);
+        let (listing, excluded) = source.clone().with_names_only().list_filtered(&header.filter);
         let profile = Arc::clone(&header.profile);
         let task = Task {
             excluded,

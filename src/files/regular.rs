@@ -5,6 +5,9 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
+#[cfg(unix)]
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+
 /// How often opening a file is tried while the process has no descriptor left, and the time between two attempts:
 /// others are closed meanwhile.
 const ATTEMPTS: u32 = 100;
@@ -21,25 +24,74 @@ pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(
-        &mut options,
-        rustix::fs::OFlags::NONBLOCK.union(rustix::fs::OFlags::NOCTTY).bits() as i32,
-    );
-    let mut attempts = 1;
-    let file = loop {
-        match options.open(path) {
-            Err(error) if is_out_of_descriptors(&error) && attempts < ATTEMPTS => {
-                attempts += 1;
-                std::thread::sleep(PAUSE);
-            }
-            opened => break opened?,
-        }
-    };
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, NOT_WAITING.bits() as i32);
+    let file = patiently(|| options.open(path))?;
     let metadata = file.metadata()?;
     match metadata.is_file() {
         true => Ok((file, metadata)),
         false if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        false => Err(io::Error::other("it is not a regular file")),
+        false => Err(not_regular()),
+    }
+}
+
+/// Opens a regular file for reading, by its path from an open folder: the fewer folders are in the path, the less there
+/// is to look up.
+///
+/// # Errors
+/// Same as [`open`].
+#[cfg(unix)]
+pub(crate) fn open_in(
+    folder: impl std::os::fd::AsFd,
+    path: impl rustix::path::Arg + Copy,
+) -> io::Result<(File, Stat)> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | NOT_WAITING;
+    let file = patiently(|| {
+        Ok(rustix::io::retry_on_intr(|| rustix::fs::openat(&folder, path, flags, Mode::empty()))?)
+    })?;
+    let stat = rustix::fs::fstat(&file)?;
+    check(&stat)?;
+    Ok((file.into(), stat))
+}
+
+/// Looks up a regular file, by its path from an open folder.
+///
+/// # Errors
+/// Returns an error if there is no regular file.
+#[cfg(unix)]
+pub(crate) fn look_up_in(folder: impl std::os::fd::AsFd, path: impl rustix::path::Arg) -> io::Result<Stat> {
+    let stat = rustix::fs::statat(folder, path, rustix::fs::AtFlags::empty())?;
+    check(&stat)?;
+    Ok(stat)
+}
+
+/// Flags with which opening waits for nobody, and the process gets no controlling terminal.
+#[cfg(unix)]
+const NOT_WAITING: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+
+#[cfg(unix)]
+fn check(stat: &Stat) -> io::Result<()> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok(()),
+        FileType::Directory => Err(io::ErrorKind::IsADirectory.into()),
+        _ => Err(not_regular()),
+    }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::other("it is not a regular file")
+}
+
+/// Opens a file, again and again while there is no descriptor left.
+fn patiently<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut attempts = 1;
+    loop {
+        match open() {
+            Err(error) if is_out_of_descriptors(&error) && attempts < ATTEMPTS => {
+                attempts += 1;
+                std::thread::sleep(PAUSE);
+            }
+            opened => return opened,
+        }
     }
 }
 
@@ -77,6 +129,8 @@ mod tests {
         assert!(made.success());
         for path in [&pipe, Path::new("/dev/zero")] {
             let error = open(path).expect_err("it isn't a file");
+            assert_eq!(error.to_string(), "it is not a regular file", "{}", path.display());
+            let error = open_in(rustix::fs::CWD, path).expect_err("it isn't a file");
             assert_eq!(error.to_string(), "it is not a regular file", "{}", path.display());
         }
         let error = read_to_string(folder.path()).expect_err("it is a folder");

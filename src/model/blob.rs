@@ -29,21 +29,22 @@ impl BlobName {
 
     /// The part after the last `/`, by which the platform matches annotations. Empty for `trail/`.
     pub fn basename(&self) -> &str {
-        &self.0[last(&self.0, b'/').map_or(0, |slash| slash + 1)..]
+        &self.0[last(&self.0).map_or(0, |slash| slash + 1)..]
     }
 
     /// The part after the last `.` of the basename, in its original case; `None` for `README` and `.hidden`.
     pub fn extension(&self) -> Option<&str> {
-        let name = self.basename();
-        let dot = last(name, b'.').filter(|dot| *dot > 0)?;
-        Some(&name[dot + 1..]).filter(|extension| !extension.is_empty())
+        // Most extensions are short, so the search from the end takes a few steps.
+        let at = self.0.bytes().rposition(|byte| byte == b'.' || byte == b'/')?;
+        let (before, rest) = self.0.split_at(at);
+        let is_extension = !before.is_empty() && !before.ends_with('/');
+        rest.strip_prefix('.').filter(|extension| is_extension && !extension.is_empty())
     }
 }
 
-/// Where an ASCII character is in a name for the last time. Names are so short that any search faster than this starts
-/// more slowly.
-fn last(name: &str, character: u8) -> Option<usize> {
-    name.bytes().rposition(|byte| byte == character)
+/// Where a name has its last `/`. Names are so short that any search faster than this starts more slowly.
+fn last(name: &str) -> Option<usize> {
+    name.bytes().rposition(|byte| byte == b'/')
 }
 
 impl fmt::Display for BlobName {
@@ -175,6 +176,8 @@ mod tests {
         assert_eq!(parts("v1.2/README"), ("README".into(), None));
         assert_eq!(parts(".hidden"), (".hidden".into(), None));
         assert_eq!(parts("dot."), ("dot.".into(), None));
+        assert_eq!(parts("a.b/.c"), (".c".into(), None));
+        assert_eq!(parts("..jpg"), ("..jpg".into(), Some("jpg".into())));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use super::fix;
 use super::video::{self, list};
 use super::{Profile, content_type};
 use crate::model::{
-    Access, Asset, Blob, Code, Cost, Facts, Finding, Format, Gap, GapCost, Kind, Orientation, Reads,
-    Severity, Skip, Verdict, Video, VideoTrack, number,
+    Access, Asset, Blob, BlobName, Code, Cost, Facts, Finding, Format, Gap, GapCost, Kind, Orientation,
+    Reads, Severity, Skip, Verdict, Video, VideoTrack, number,
 };
 
 /// Extensions of files for projects of 3D volumes (DICOM, NIfTI) and RGBD images (ZIP). Projects of images and videos do
@@ -40,9 +40,14 @@ pub enum Content {
     Unreadable(String),
 }
 
+/// Returns whether a blob is skipped for its name alone, whatever its content.
+pub fn is_skipped_by_name(name: &BlobName) -> bool {
+    matches!(Promise::of(name), Promise::Sidecar | Promise::Volume)
+}
+
 /// Returns what the listing alone says about a blob's content, or `None` if the blob must be read.
 pub fn without_reading(blob: &Blob) -> Option<Content> {
-    let promised = Promise::of(blob);
+    let promised = Promise::of(&blob.name);
     // The order matters: a sidecar is skipped even if it is empty or archived, and an empty blob is rejected as empty
     // even if it is archived, because rehydrating it would not help.
     match &blob.access {
@@ -64,7 +69,7 @@ pub fn without_reading(blob: &Blob) -> Option<Content> {
 
 /// Judges a blob by what is known of its content.
 pub fn judge(blob: Blob, content: Content, reads: Reads, profile: &Profile) -> Asset {
-    let promised = Promise::of(&blob);
+    let promised = Promise::of(&blob.name);
     let decision = match content {
         Content::Facts(mut facts) => {
             // Some raw files differ from TIFF only in their name.
@@ -126,12 +131,12 @@ enum Promise {
 }
 
 impl Promise {
-    fn of(blob: &Blob) -> Self {
-        let Some(extension) = blob.name.extension() else { return Self::Nothing };
+    fn of(name: &BlobName) -> Self {
+        let Some(extension) = name.extension() else { return Self::Nothing };
         let is_one_of = |known: &[&str]| known.iter().any(|known| known.eq_ignore_ascii_case(extension));
         match Format::of_extension(extension) {
             Some(format) => Self::Media(format),
-            None if is_one_of(VOLUMES) || is_packed_nifti(blob.name.basename()) => Self::Volume,
+            None if is_one_of(VOLUMES) || is_packed_nifti(name.basename()) => Self::Volume,
             None if is_one_of(SIDECARS) => Self::Sidecar,
             None => Self::Nothing,
         }

@@ -12,7 +12,7 @@ mod video;
 pub(crate) use choice::nearest;
 pub use choice::{Choice, Level, Selector};
 pub use content_type::address;
-pub use judge::{Content, from_earlier, judge, orientation_text, without_reading};
+pub use judge::{Content, from_earlier, is_skipped_by_name, judge, orientation_text, without_reading};
 pub use limits::{GivenBy, Limits, keeping};
 pub use profile::{ImageRules, MatchBy, Profile, VideoRules};
 pub use text::{Text, summary, text};

@@ -11,7 +11,8 @@ use super::{Examiner, worker_failed};
 use crate::examine::Next;
 use crate::model::error::Result;
 use crate::model::{Asset, Blob};
-use crate::source::BlockingReader;
+use crate::rules;
+use crate::source::{BlockingReader, Near};
 
 /// Files read and probed per job. A job by itself costs about as much as a file.
 pub(super) const FILES: usize = 64;
@@ -57,15 +58,28 @@ impl Folder {
             return Ok(());
         }
         let (reader, examiner) = (Arc::clone(&self.reader), Arc::clone(&self.examiner));
-        let examine = move |(ordinal, blob)| Ok((ordinal, examine(&*reader, &examiner, blob)?.into()));
-        let judged = self.pool.run(move || files.into_iter().map(examine).collect::<Result<Vec<_>>>()).await;
+        let examine_files = move || {
+            let mut near = Near::default();
+            let mut judged = Vec::with_capacity(files.len());
+            for (ordinal, blob) in files {
+                judged.push((ordinal, examine(&*reader, &mut near, &examiner, blob)?.into()));
+            }
+            Ok(judged)
+        };
+        let judged = self.pool.run(examine_files).await;
         delivery.send(judged.unwrap_or_else(|| Err(worker_failed()))?).await
     }
 }
 
 /// Examines one file on this thread.
-fn examine(reader: &dyn BlockingReader, examiner: &Examiner, mut blob: Blob) -> Result<Asset> {
-    let opened = reader.open(&mut blob);
+fn examine(
+    reader: &dyn BlockingReader,
+    near: &mut Near,
+    examiner: &Examiner,
+    mut blob: Blob,
+) -> Result<Asset> {
+    let is_read = !rules::is_skipped_by_name(&blob.name);
+    let opened = reader.open(near, &mut blob, is_read);
     let (mut examination, mut next) = examiner.begin(blob);
     let mut file = match opened {
         Ok(file) => file,
@@ -78,7 +92,7 @@ fn examine(reader: &dyn BlockingReader, examiner: &Examiner, mut blob: Blob) -> 
         next = match next {
             Next::Read(range) => {
                 let (blob, reads) = examination.blob_and_reads();
-                let answer = reader.read(&mut file, blob, range, reads);
+                let answer = reader.read(near, &mut file, blob, range, reads);
                 examination.bytes(answer)?
             }
             Next::Find => {

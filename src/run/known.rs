@@ -86,7 +86,8 @@ impl Known {
         Some(earlier)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether earlier runs found nothing.
+    pub(crate) fn is_empty(&self) -> bool {
         self.kept.is_none() && self.baseline.is_none()
     }
 

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, mpsc as blocking};
 
+use cpu_time::ThreadTime;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::progress::Progress;
+use super::progress::{Progress, Stage};
 use super::synced::{Ended, Synced};
 use super::{Judged, closed};
 use crate::model::error::Result;
@@ -32,34 +33,50 @@ impl Delivery {
 }
 
 /// Restores listing order and passes the assets to the settler.
-pub(super) fn settle<K: Sink>(
+pub(super) async fn settle<K: Sink>(
     mut verdicts: mpsc::Receiver<Vec<(u64, Judged)>>,
-    window: &Semaphore,
+    window: Arc<Semaphore>,
     mut settler: Settler<K>,
-    progress: &Progress,
+    progress: Arc<Progress>,
 ) -> Result<(Budget, K)> {
     let mut reorder = Reorder::default();
-    while let Some(judged) = verdicts.blocking_recv() {
-        for (ordinal, judged) in judged {
-            reorder.insert(ordinal, judged);
-        }
-        let mut settled = 0;
-        while let Some(judged) = reorder.pop() {
-            settled += 1;
-            if settled == RETURNED {
-                window.add_permits(std::mem::take(&mut settled));
-            }
-            if let Err(error) = settler.add(judged) {
-                // No more permits will be returned: without this, a blob that is waiting for one would wait forever.
-                window.close();
-                return Err(error);
-            }
-        }
-        window.add_permits(settled);
+    while let Some(judged) = verdicts.recv().await {
+        let cpu = ThreadTime::now();
+        settle_some(judged, &mut reorder, &window, &mut settler)?;
+        progress.add_stage(Stage::Write, cpu.elapsed());
     }
     // The verdicts end after the listing, so this says whether there was one for each of its blobs.
     let is_complete = progress.is_all(settler.added);
-    settler.finish(is_complete)
+    let cpu = ThreadTime::now();
+    let finished = settler.finish(is_complete);
+    progress.add_stage(Stage::Write, cpu.elapsed());
+    finished
+}
+
+/// Settles what is next in the order of the listing.
+fn settle_some<K: Sink>(
+    judged: Vec<(u64, Judged)>,
+    reorder: &mut Reorder<Judged>,
+    window: &Semaphore,
+    settler: &mut Settler<K>,
+) -> Result<()> {
+    for (ordinal, judged) in judged {
+        reorder.insert(ordinal, judged);
+    }
+    let mut settled = 0;
+    while let Some(judged) = reorder.pop() {
+        settled += 1;
+        if settled == RETURNED {
+            window.add_permits(std::mem::take(&mut settled));
+        }
+        if let Err(error) = settler.add(judged) {
+            // No more permits will be returned: without this, a blob that is waiting for one would wait forever.
+            window.close();
+            return Err(error);
+        }
+    }
+    window.add_permits(settled);
+    Ok(())
 }
 
 /// Settles assets of `origin` that the rules have already judged: warns about duplicate basenames and spends the quota, as a run

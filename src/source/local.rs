@@ -22,8 +22,8 @@ mod read;
 
 use endless::Guard;
 use ignore::Ignore;
-pub use read::OpenFile;
-use read::{etag, last_modified};
+use read::Version;
+pub use read::{Near, OpenFile};
 
 /// Files in one page of the listing.
 const PAGE: usize = 1000;
@@ -157,9 +157,7 @@ impl LocalSource {
                 self.not_entered(entry).or_else(|| {
                     let why = guard.refuse(entry)?;
                     let name = BlobName::new(format!("{}/", self.name(entry.path()).0));
-                    let access = Access::Unreachable(why.into());
-                    let declared = Default::default();
-                    Some(Blob { name, size: 0, etag: None, last_modified: None, access, declared })
+                    Some(named(name, Access::Unreachable(why.into())))
                 })
             });
             if not_entered.is_some() {
@@ -215,8 +213,7 @@ impl LocalSource {
             return None;
         }
         let (name, is_legal) = self.name(entry.path());
-        let (access, declared) = (Access::Online, Default::default());
-        is_legal.then_some(Blob { name, size: 0, etag: None, last_modified: None, access, declared })
+        is_legal.then(|| named(name, Access::Online))
     }
 
     /// The blob for a walked entry; `None` for a folder.
@@ -232,32 +229,23 @@ impl LocalSource {
         let (path, metadata) = found;
         let (name, legal) = self.name(&path);
         let unreachable = |why: String| Access::Unreachable(why.into());
-        Some(match metadata {
-            Ok(metadata) => Blob {
-                size: metadata.len(),
-                etag: Some(etag(&metadata)),
-                last_modified: last_modified(&metadata),
-                access: match (legal, metadata.is_file()) {
-                    (false, _) => unreachable("its name is not UTF-8, so it cannot be a blob name".into()),
-                    (_, false) => unreachable("it is not a regular file".into()),
-                    _ => Access::Online,
-                },
-                name,
-                declared: Default::default(),
+        let access = match &metadata {
+            Ok(metadata) => match (legal, metadata.is_file()) {
+                (false, _) => unreachable("its name is not UTF-8, so it cannot be a blob name".into()),
+                (_, false) => unreachable("it is not a regular file".into()),
+                _ => Access::Online,
             },
-            Err(error) => Blob {
-                name,
-                size: 0,
-                etag: None,
-                last_modified: None,
-                access: match (error.loop_ancestor(), error.io_error()) {
-                    (Some(_), _) => unreachable("it is a link to a parent folder".into()),
-                    (_, Some(cause)) => unreachable(format!("it cannot be listed: {}", reason(cause))),
-                    _ => unreachable("it cannot be listed".into()),
-                },
-                declared: Default::default(),
+            Err(error) => match (error.loop_ancestor(), error.io_error()) {
+                (Some(_), _) => unreachable("it is a link to a parent folder".into()),
+                (_, Some(cause)) => unreachable(format!("it cannot be listed: {}", reason(cause))),
+                _ => unreachable("it cannot be listed".into()),
             },
-        })
+        };
+        let mut blob = named(name, access);
+        if let Ok(metadata) = metadata {
+            Version::from(&metadata).complete(&mut blob);
+        }
+        Some(blob)
     }
 
     /// The blob name of a path under the root, and whether it is exact: a name that is not UTF-8 is converted lossily.
@@ -274,6 +262,11 @@ impl LocalSource {
             separator => (BlobName::new(name.replace(separator, "/")), legal),
         }
     }
+}
+
+/// A blob of which only the name is known.
+fn named(name: BlobName, access: Access) -> Blob {
+    Blob { name, size: 0, etag: None, last_modified: None, access, declared: Default::default() }
 }
 
 /// What to give instead of a folder that does not exist.
@@ -321,7 +314,8 @@ impl Reader for LocalSource {
         let (source, blob) = (self.clone(), blob.clone());
         let read = tokio::task::spawn_blocking(move || {
             let mut reads = Reads::default();
-            (BlockingReader::read(&source, &mut None, &blob, range, &mut reads), reads)
+            let near = &mut Near::default();
+            (BlockingReader::read(&source, near, &mut None, &blob, range, &mut reads), reads)
         });
         let (bytes, cost) =
             read.await.map_err(|error| ReadError::Unreadable(format!("the read did not finish: {error}")))?;
@@ -339,11 +333,20 @@ impl Reader for LocalSource {
 }
 
 impl BlockingReader for LocalSource {
-    fn open(&self, blob: &mut Blob) -> std::result::Result<Option<OpenFile>, ReadError> {
+    fn open(
+        &self,
+        near: &mut Near,
+        blob: &mut Blob,
+        is_read: bool,
+    ) -> std::result::Result<Option<OpenFile>, ReadError> {
         if blob.etag.is_some() || blob.access != Access::Online {
             return Ok(None);
         }
-        OpenFile::open(&self.root.join(blob.name.as_str()), blob).map(Some).or_else(|_| {
+        let opened = match is_read {
+            true => OpenFile::open(near, &self.root, blob).map(Some),
+            false => near.complete(&self.root, blob).map(|()| None),
+        };
+        opened.or_else(|_| {
             // It is listed all the same, with the reason if it is not a file.
             *blob = BlockingReader::find(self, &blob.name)?.ok_or(ReadError::Gone)?;
             Ok(None)
@@ -352,6 +355,7 @@ impl BlockingReader for LocalSource {
 
     fn read(
         &self,
+        near: &mut Near,
         file: &mut Option<OpenFile>,
         blob: &Blob,
         range: ByteRange,
@@ -363,7 +367,7 @@ impl BlockingReader for LocalSource {
         reads.requests += 1;
         let bytes = match file {
             Some(file) => file.read(blob, range)?,
-            None => OpenFile::of_listed(&self.root.join(blob.name.as_str()), blob)
+            None => OpenFile::of_listed(near, &self.root, blob)
                 .and_then(|opened| file.insert(opened).read(blob, range))?,
         };
         reads.bytes += bytes.len() as u64;
@@ -416,8 +420,8 @@ mod tests {
         let blob = BlockingReader::find(&source, &BlobName::new("a.jpg")).expect("a look").expect("a blob");
         std::fs::remove_file(&path).expect("it is ours");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
-        let read =
-            BlockingReader::read(&source, &mut None, &blob, ByteRange::new(0, 4), &mut Reads::default());
+        let (near, range) = (&mut Near::default(), ByteRange::new(0, 4));
+        let read = BlockingReader::read(&source, near, &mut None, &blob, range, &mut Reads::default());
         assert_eq!(read, Err(ReadError::Unreadable("it cannot be read: it is not a regular file".into())));
     }
 

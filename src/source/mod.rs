@@ -16,7 +16,7 @@ pub mod local;
 pub mod location;
 
 pub use listing::Listing;
-pub use local::OpenFile;
+pub use local::{Near, OpenFile};
 
 /// How far below its prefix a source lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,15 +57,17 @@ pub trait Reader: Send + Sync + 'static {
     }
 }
 
-/// The blocking form of a [`Reader`] of files, with the same meaning.
+/// The blocking form of a [`Reader`] of files, with the same meaning. Files that are opened one after another share what
+/// is kept in `near`.
 pub trait BlockingReader: Send + Sync {
-    /// Completes the entry of a blob that was listed by its name alone, and returns its file if it can be read. Does
-    /// nothing for any other blob.
-    fn open(&self, blob: &mut Blob) -> Result<Option<OpenFile>, ReadError>;
+    /// Completes the entry of a blob that was listed by its name alone, and returns its file if it can be read and is to
+    /// be. Does nothing for any other blob.
+    fn open(&self, near: &mut Near, blob: &mut Blob, is_read: bool) -> Result<Option<OpenFile>, ReadError>;
 
     /// See [`Reader::read`]. The file stays open in `file` for the next read of the same blob.
     fn read(
         &self,
+        near: &mut Near,
         file: &mut Option<OpenFile>,
         blob: &Blob,
         range: ByteRange,

@@ -21,7 +21,7 @@ use presync::source::any::AnySource;
 use presync::source::azure::{AuthMode, AzureSource, Options};
 use presync::source::local::LocalSource;
 use presync::source::location::{Environment, Location};
-use presync::source::{Depth, Reader};
+use presync::source::{Depth, Near, Reader};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -454,7 +454,8 @@ fn read(source: &AnySource, blob: &Blob, range: ByteRange) -> (Result<Bytes, Rea
     let answer = RUNTIME.block_on(source.read(&mut blob.clone(), range, &mut reads));
     if let Some(blocking) = source.blocking() {
         let mut blocking_reads = Reads::default();
-        let blocking_answer = blocking.read(&mut None, blob, range, &mut blocking_reads);
+        let blocking_answer =
+            blocking.read(&mut Near::default(), &mut None, blob, range, &mut blocking_reads);
         assert_eq!((&blocking_answer, blocking_reads), (&answer, reads), "{range} of {:?}", blob.name);
     }
     (answer, reads)

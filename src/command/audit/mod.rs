@@ -78,6 +78,9 @@ async fn audit_sources(args: &AuditArgs, environment: Environment) -> Result<Exi
     let at_once = CONTAINERS_AT_ONCE.min(targets.len());
     let most = limits.concurrency.unwrap_or(azure::MAX_CONCURRENCY);
     let defaults = Settings::with_concurrency(most.div_ceil(at_once));
+    // All containers together have the window of one.
+    let window = defaults.window.div_ceil(at_once);
+    let settings = Settings { want: args.check.want(), window, ..defaults };
     let workers = args.performance.workers.unwrap_or(defaults.workers);
     let bars = args.display.progress().map(|style| Arc::new(ProgressBars::show(style, targets.len())));
     let are_drawn = bars.as_ref().is_some_and(|bars| bars.are_drawn());
@@ -89,11 +92,10 @@ async fn audit_sources(args: &AuditArgs, environment: Environment) -> Result<Exi
         session,
         options: azure::Options { limits, notice, depth: args.check.depth(), ..args.azure.options() },
         resources: Arc::new(Resources::new(workers, args.performance.queue.unwrap_or(defaults.queue))?),
-        concurrency: defaults.concurrency,
+        settings,
         checkpoint_every: args.performance.checkpoint_every(),
         baseline: args.baseline.clone(),
         filter: args.names.filter()?,
-        want: args.check.want(),
         admit: args.check.admit,
         allow_empty: args.check.allow_empty,
         worst: Mutex::default(),

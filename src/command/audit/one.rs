@@ -18,10 +18,9 @@ use crate::model::{Admit, Filter};
 use crate::plan::audit::{
     Container, ContainerBasenames, ContainerOutcome, FolderCounts, ProjectBasenames, worst,
 };
-use crate::plan::{Folders, RunHeader, Sink, TopFolders};
+use crate::plan::{Folders, RunHeader, Sink, Summary, TopFolders};
 use crate::plan_file::PlanReader;
 use crate::plan_file::checkpoint::Checkpoint;
-use crate::probe::Want;
 use crate::report::ProgressBars;
 use crate::run::{self, End, Ended, Known, Progress, Resources, Settings, Task};
 use crate::source::Depth;
@@ -38,13 +37,12 @@ pub(super) struct Auditor {
     pub session: Arc<Session>,
     pub options: azure::Options,
     pub resources: Arc<Resources>,
-    /// How many blobs of each container are examined at a time.
-    pub concurrency: usize,
+    /// Those of the run of each container.
+    pub settings: Settings,
     pub checkpoint_every: Duration,
     /// The folder of the audit to compare with, if it is another one.
     pub baseline: Option<PathBuf>,
     pub filter: Filter,
-    pub want: Want,
     pub admit: Admit,
     pub allow_empty: bool,
     pub worst: Mutex<TopFolders<FolderCounts>>,
@@ -100,7 +98,7 @@ impl Auditor {
         let path = self.out.join(target.place.path());
         make_folder(&path)?;
 
-        let settings = Settings { want: self.want, ..Settings::with_concurrency(self.concurrency) };
+        let settings = self.settings;
         let mut is_fresh = false;
         loop {
             let progress = Arc::new(Progress::default());
@@ -108,7 +106,7 @@ impl Auditor {
             let _line = self.bars.as_ref().map(|bars| bars.begin(&container.name, Arc::clone(&progress)));
             let header = RunHeader {
                 recursive: self.options.depth == Depth::All,
-                dimensions: self.want.dimensions,
+                dimensions: settings.want.dimensions,
                 admit: self.admit,
                 filter: self.filter.clone(),
                 ..target.provenance.clone().header(source.origin(), Arc::clone(&profile))
@@ -125,7 +123,10 @@ impl Auditor {
             );
             let ledger = self.ledger.as_ref().map(|(path, workspace)| (path.as_path(), workspace.as_str()));
             let synced = ledger::on_platform(ledger, None, &target.scope)?.synced;
-            let (listing, excluded) = source.list_filtered(&self.filter);
+            // Earlier results are found by the version of each file.
+            let listed = (*source).clone();
+            let listed = if known.is_empty() { listed.with_names_only() } else { listed };
+            let (listing, excluded) = listed.list_filtered(&self.filter);
             let task = Task {
                 excluded,
                 origin: Some(container.origin.clone()),
@@ -221,22 +222,12 @@ impl Auditor {
         let sink = (tally, Planned::begin(checkpoint)?);
         let ended = run::run(task, sink, self.stop.clone()).await?;
         let Ended { summary, sink: ((folders, _), plan), end } = ended;
-        match end {
-            End::Complete => {
-                plan.complete(&summary, begun.elapsed())?;
-                // If there is one that cannot be removed, the record of the audit does not name it.
-                let _ = fs::remove_file(incomplete(path));
-            }
-            End::Stopped | End::Broken(_) => {
-                let Planned { writer, checkpoint } = plan;
-                if summary.totals.listed > 0 {
-                    // Not in place of the plan, where the next audit would take it for a complete one.
-                    Box::new(writer.at(&incomplete(path))?).finish(&summary, begun.elapsed())?;
-                }
-                // The next audit resumes from here.
-                checkpoint.leave()?;
-            }
-        }
+        let (path, is_complete) = (path.to_owned(), end == End::Complete);
+        let finish = move || {
+            finish(&path, plan, &summary, is_complete, begun.elapsed())?;
+            Ok(summary)
+        };
+        let summary = self.resources.write(finish).await?;
         let is_empty = summary.totals.listed == 0;
         let outcome = match end {
             End::Complete => ContainerOutcome::Complete(summary),
@@ -247,6 +238,23 @@ impl Auditor {
         };
         Ok((outcome, worst(folders)))
     }
+}
+
+/// Puts the plan of a complete run in place. That of any other is beside it, and the next audit resumes the run.
+fn finish(path: &Path, plan: Planned, summary: &Summary, is_complete: bool, elapsed: Duration) -> Result<()> {
+    if is_complete {
+        plan.complete(summary, elapsed)?;
+        // If there is one that cannot be removed, the record of the audit does not name it.
+        let _ = fs::remove_file(incomplete(path));
+        return Ok(());
+    }
+    let Planned { writer, checkpoint } = plan;
+    if summary.totals.listed > 0 {
+        // Not in place of the plan, where the next audit would take it for a complete one.
+        Box::new(writer.at(&incomplete(path))?).finish(summary, elapsed)?;
+    }
+    checkpoint.leave()?;
+    Ok(())
 }
 
 /// The sums that are kept while a container is audited.

@@ -44,8 +44,10 @@ pub fn parse(body: &[u8]) -> Result<Page> {
 
 /// Parses a page. `plain_blob` is given what follows the start tag of a blob, and returns how much of it the parser has
 /// taken in without the XML reader.
-fn parse_with<'p>(body: &'p [u8], plain_blob: fn(&mut Parser<'p>, &'p [u8]) -> usize) -> Result<Page> {
+fn parse_with<'p>(body: &'p [u8], plain_blob: fn(&mut Parser<'p>, &'p str) -> usize) -> Result<Page> {
     let mut reader = Reader::from_reader(body);
+    // Checked once for all plain blobs; where it is not text, the reader says so.
+    let text = std::str::from_utf8(body).unwrap_or_default();
     let mut parser = Parser::default();
     // The bytes that the reader has not seen.
     let mut passed = 0;
@@ -58,7 +60,8 @@ fn parse_with<'p>(body: &'p [u8], plain_blob: fn(&mut Parser<'p>, &'p [u8]) -> u
                 let step = parser.start(&tag);
                 if (before, parser.place) == (Place::Blobs, Place::Blob) {
                     let rest = *reader.get_ref();
-                    let plain = plain_blob(&mut parser, rest);
+                    let plain =
+                        text.get(body.len() - rest.len()..).map_or(0, |rest| plain_blob(&mut parser, rest));
                     *reader.get_mut() = &rest[plain..];
                     passed += plain as u64;
                 }

@@ -133,7 +133,9 @@ impl Requests {
     ) -> Result<Outgoing, Failure> {
         let mut request = self.start(Method::GET, self.path_of(&blob.name))?;
         add_key(&mut request, encryption)?;
-        request.push("range", format!("bytes={range}").as_bytes())?;
+        let (mut first, mut last) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (first, last) = (first.format(range.start()), last.format(range.end().saturating_sub(1)));
+        request.push("range", ["bytes=", first, "-", last].concat().as_bytes())?;
         if let Some(etag) = &blob.etag {
             request.push("if-match", ["\"", etag.as_str(), "\""].concat().as_bytes())?;
         }

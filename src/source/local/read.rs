@@ -1,9 +1,10 @@
 //! Reads files, each from the version that was listed.
 
+use std::cell::Cell;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -23,27 +24,95 @@ pub struct OpenFile {
 
 impl OpenFile {
     /// Opens a file that was listed by its name alone, and completes its entry.
-    pub(super) fn open(path: &Path, blob: &mut Blob) -> io::Result<Self> {
-        let (file, metadata) = regular::open(path)?;
-        blob.size = metadata.len();
-        (blob.etag, blob.last_modified) = (Some(etag(&metadata)), last_modified(&metadata));
+    pub(super) fn open(near: &mut Near, root: &Path, blob: &mut Blob) -> io::Result<Self> {
+        let (file, version) = near.open(root, blob.name.as_str())?;
+        version.complete(blob);
         Ok(Self { file, is_checked: true })
     }
 
     /// Opens a file that must still be of the listed version.
-    pub(super) fn of_listed(path: &Path, blob: &Blob) -> Result<Self, ReadError> {
-        let (file, metadata) = regular::open(path).map_err(|error| failed(&error))?;
-        check(&metadata, blob)?;
+    pub(super) fn of_listed(near: &mut Near, root: &Path, blob: &Blob) -> Result<Self, ReadError> {
+        let (file, version) = near.open(root, blob.name.as_str()).map_err(|error| failed(&error))?;
+        version.check(blob)?;
         Ok(Self { file, is_checked: true })
     }
 
     /// The bytes of a range, up to the file's end.
     pub(super) fn read(&mut self, blob: &Blob, range: ByteRange) -> Result<Bytes, ReadError> {
         if !std::mem::take(&mut self.is_checked) {
-            check(&self.file.metadata().map_err(|error| failed(&error))?, blob)?;
+            Version::of(&self.file).map_err(|error| failed(&error))?.check(blob)?;
         }
-        let bytes = read_range(&self.file, range.within(blob.size));
-        bytes.map(Bytes::from).map_err(|error| failed(&error))
+        read_range(&self.file, range.within(blob.size)).map_err(|error| failed(&error))
+    }
+}
+
+/// The folder of the file that was opened last. Files in the same folder are opened from there, because the way to it
+/// takes longer than they do.
+#[derive(Debug, Default)]
+pub struct Near {
+    /// Its name, relative to the root.
+    folder: String,
+    /// Opened for the second file in it: for a single one, that would not pay off.
+    #[cfg(unix)]
+    handle: Option<std::os::fd::OwnedFd>,
+    #[cfg(unix)]
+    is_known: bool,
+}
+
+#[cfg(unix)]
+impl Near {
+    /// Opens a regular file.
+    fn open(&mut self, root: &Path, name: &str) -> io::Result<(File, Version)> {
+        let (file, stat) = match self.enter(root, name) {
+            Some((folder, name)) => regular::open_in(folder, name)?,
+            None => regular::open_in(rustix::fs::CWD, &root.join(name))?,
+        };
+        Ok((file, Version::from(&stat)))
+    }
+
+    /// Completes the entry of a file that was listed by its name alone, without opening it.
+    pub(super) fn complete(&mut self, root: &Path, blob: &mut Blob) -> io::Result<()> {
+        let name = blob.name.as_str();
+        let stat = match self.enter(root, name) {
+            Some((folder, name)) => regular::look_up_in(folder, name)?,
+            None => regular::look_up_in(rustix::fs::CWD, &root.join(name))?,
+        };
+        Version::from(&stat).complete(blob);
+        Ok(())
+    }
+
+    /// The folder of a file, if the last file is in it too and it can be opened, and the file's name in it.
+    fn enter<'n>(&mut self, root: &Path, name: &'n str) -> Option<(std::os::fd::BorrowedFd<'_>, &'n str)> {
+        use rustix::fs::OFlags;
+        use std::os::fd::AsFd;
+        let (folder, name) = name.rsplit_once('/').unwrap_or(("", name));
+        if !self.is_known || self.folder != folder {
+            self.folder.clear();
+            self.folder.push_str(folder);
+            (self.handle, self.is_known) = (None, true);
+            return None;
+        }
+        if self.handle.is_none() {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            self.handle = rustix::fs::open(root.join(folder), flags, rustix::fs::Mode::empty()).ok();
+        }
+        Some((self.handle.as_ref()?.as_fd(), name))
+    }
+}
+
+#[cfg(not(unix))]
+impl Near {
+    /// Opens a regular file.
+    fn open(&mut self, root: &Path, name: &str) -> io::Result<(File, Version)> {
+        let (file, metadata) = regular::open(&root.join(name))?;
+        Ok((file, Version::from(&metadata)))
+    }
+
+    /// Completes the entry of a file that was listed by its name alone.
+    pub(super) fn complete(&mut self, root: &Path, blob: &mut Blob) -> io::Result<()> {
+        let (_, version) = self.open(root, blob.name.as_str())?;
+        version.complete(blob);
+        Ok(())
     }
 }
 
@@ -54,76 +123,137 @@ fn failed(error: &io::Error) -> ReadError {
     }
 }
 
-fn check(found: &Metadata, blob: &Blob) -> Result<(), ReadError> {
-    match &blob.etag {
-        Some(listed) if listed.as_str().as_bytes() != &*version(found) => Err(ReadError::Changed),
-        _ => Ok(()),
+/// What tells one version of a file from another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Version {
+    size: u64,
+    /// When it was last written, in seconds and nanoseconds since 1970.
+    modified: Option<(i64, i32)>,
+}
+
+#[cfg(unix)]
+impl From<&rustix::fs::Stat> for Version {
+    fn from(stat: &rustix::fs::Stat) -> Self {
+        Self { size: stat.st_size as u64, modified: Some((stat.st_mtime as i64, stat.st_mtime_nsec as i32)) }
     }
 }
 
-pub(super) fn last_modified(metadata: &Metadata) -> Option<Timestamp> {
-    Timestamp::try_from(metadata.modified().ok()?).ok()
+impl From<&Metadata> for Version {
+    fn from(metadata: &Metadata) -> Self {
+        let parts = |since: Duration| (since.as_secs() as i64, since.subsec_nanos() as i32);
+        let modified = metadata.modified().ok().map(|time| match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => parts(after),
+            Err(before) => {
+                let (seconds, nanoseconds) = parts(before.duration());
+                (-seconds, -nanoseconds)
+            }
+        });
+        Self { size: metadata.len(), modified }
+    }
 }
 
-/// The modification time in nanoseconds, and the size.
-pub(super) fn etag(metadata: &Metadata) -> ETag {
-    ETag::new(&String::from_utf8_lossy(&version(metadata)))
-}
+impl Version {
+    fn of(file: &File) -> io::Result<Self> {
+        #[cfg(unix)]
+        return Ok(Self::from(&rustix::fs::fstat(file)?));
+        #[cfg(not(unix))]
+        file.metadata().map(|metadata| Self::from(&metadata))
+    }
 
-/// The text of a file's ETag. It does not allocate, because it is needed for each file.
-fn version(metadata: &Metadata) -> SmallVec<[u8; 64]> {
-    let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let mut text = SmallVec::new();
-    push_hex(&mut text, changed.map_or(0, |since| since.as_nanos()));
-    text.push(b'-');
-    push_hex(&mut text, metadata.len().into());
-    text
+    fn check(self, blob: &Blob) -> Result<(), ReadError> {
+        match &blob.etag {
+            Some(listed) if listed.as_str().as_bytes() != &*self.text() => Err(ReadError::Changed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Completes the entry of a file.
+    pub(super) fn complete(self, blob: &mut Blob) {
+        blob.size = self.size;
+        // The text is ASCII.
+        blob.etag = Some(ETag::unquoted(std::str::from_utf8(&self.text()).unwrap_or_default()));
+        blob.last_modified =
+            self.modified.and_then(|(seconds, nanoseconds)| Timestamp::new(seconds, nanoseconds).ok());
+    }
+
+    /// The text of the ETag: the modification time in nanoseconds, 0 if that is before 1970, and the size. It does not
+    /// allocate, because it is needed for each file.
+    fn text(self) -> SmallVec<[u8; 64]> {
+        let nanoseconds = match self.modified {
+            Some((seconds @ 0.., nanoseconds @ 0..)) => seconds as u128 * 1_000_000_000 + nanoseconds as u128,
+            _ => 0,
+        };
+        let mut text = SmallVec::new();
+        push_hex(&mut text, nanoseconds);
+        text.push(b'-');
+        push_hex(&mut text, self.size.into());
+        text
+    }
 }
 
 /// Adds a number in hexadecimal, without leading zeros.
-fn push_hex(text: &mut SmallVec<[u8; 64]>, mut number: u128) {
-    let mut digits = [0; u128::BITS as usize / 4];
-    let mut begin = digits.len();
-    for digit in digits.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[number as usize & 0xF];
-        (begin, number) = (begin - 1, number >> 4);
-        if number == 0 {
-            break;
-        }
-    }
-    text.extend_from_slice(&digits[begin..]);
+fn push_hex(text: &mut SmallVec<[u8; 64]>, number: u128) {
+    let digits = (u128::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    let digit = |place: u32| b"0123456789abcdef"[(number >> (4 * place)) as usize & 0xF];
+    text.extend((0..digits).rev().map(digit));
 }
 
-fn read_range(file: &File, range: ByteRange) -> io::Result<Vec<u8>> {
+/// The most bytes of a buffer that a thread keeps for its next read: all but the longest first reads.
+const KEPT: usize = 128 << 10;
+
+thread_local! {
+    /// The buffer of the last read whose bytes are no longer needed. A new one for each file would not be in the cache.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The bytes of a read.
+#[derive(Default)]
+struct Lent {
+    buffer: Vec<u8>,
+    /// How many bytes of the buffer were read; the others are of an earlier file.
+    len: usize,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if self.buffer.len() <= KEPT {
+            // A thread that is ending needs none.
+            let _ = BUFFER.try_with(|kept| kept.set(std::mem::take(&mut self.buffer)));
+        }
+    }
+}
+
+fn read_range(file: &File, range: ByteRange) -> io::Result<Bytes> {
     let len = range.len() as usize;
-    let mut bytes = Vec::with_capacity(len);
-    while bytes.len() < len {
-        match read_more(file, &mut bytes, len, range.start()) {
+    let mut lent = Lent { buffer: BUFFER.take(), len: 0 };
+    if lent.buffer.len() < len {
+        lent.buffer.resize(len, 0);
+    }
+    while lent.len < len {
+        match read_at(file, &mut lent.buffer[lent.len..len], range.start() + lent.len as u64) {
             Ok(0) => break,
-            Ok(_) => {}
+            Ok(read) => lent.len += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    bytes.truncate(len);
-    Ok(bytes)
+    Ok(Bytes::from_owner(lent))
 }
 
-/// Adds to bytes that start at `start`, and returns how many. Memory that is about to be overwritten is not zeroed.
 #[cfg(unix)]
-fn read_more(file: &File, bytes: &mut Vec<u8>, _: usize, start: u64) -> io::Result<usize> {
-    let at = start + bytes.len() as u64;
-    Ok(rustix::io::pread(file, rustix::buffer::spare_capacity(bytes), at)?)
+fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    Ok(rustix::io::pread(file, bytes, at)?)
 }
 
-/// Adds to bytes that start at `start`, up to `len` of them, and returns how many.
 #[cfg(windows)]
-fn read_more(file: &File, bytes: &mut Vec<u8>, len: usize, start: u64) -> io::Result<usize> {
-    let had = bytes.len();
-    bytes.resize(len, 0);
-    let read = std::os::windows::fs::FileExt::seek_read(file, &mut bytes[had..], start + had as u64);
-    bytes.truncate(had + *read.as_ref().unwrap_or(&0));
-    read
+fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, bytes, at)
 }
 
 #[cfg(test)]
@@ -154,7 +284,9 @@ mod tests {
     fn a_file_that_is_listed_by_its_name_is_completed_when_it_is_opened() {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join("sub")).expect("a folder");
-        for (name, content) in [("a.jpg", "text"), ("sub/b.jpg", "longer"), ("empty.png", "")] {
+        for (name, content) in
+            [("a.jpg", "text"), ("empty.png", ""), ("sub/b.jpg", "longer"), ("sub/c.jpg", "b")]
+        {
             std::fs::write(folder.path().join(name), content).expect("a file");
         }
         let source = LocalSource::open(folder.path()).expect("it is there");
@@ -162,13 +294,18 @@ mod tests {
         let source = source.with_names_only();
         let mut named = list(&source);
         assert!(named.iter().all(|blob| blob.etag.is_none() && blob.size == 0), "{named:?}");
+        let mut unread = named.clone();
+        let near = &mut Near::default();
         for blob in &mut named {
-            let mut file = source.open(blob).expect("it is there");
+            let mut file = source.open(near, blob, true).expect("it is there");
             assert!(file.is_some());
-            let bytes = source.read(&mut file, blob, ByteRange::new(0, 99), &mut Reads::default());
+            let bytes = source.read(near, &mut file, blob, ByteRange::new(0, 99), &mut Reads::default());
             assert_eq!(bytes.expect("it can be read").len() as u64, blob.size);
         }
-        assert_eq!(named, whole);
+        for blob in &mut unread {
+            assert!(source.open(near, blob, false).expect("it is there").is_none());
+        }
+        assert_eq!((&named, &unread), (&whole, &whole));
     }
 
     #[test]
@@ -178,9 +315,11 @@ mod tests {
         std::fs::write(&path, "text").expect("a file");
         let source = LocalSource::open(folder.path()).expect("it is there").with_names_only();
         let mut blob = list(&source).remove(0);
-        let mut file = source.open(&mut blob).expect("it is there");
-        let read =
-            |file: &mut _, start| source.read(file, &blob, ByteRange::new(start, 2), &mut Reads::default());
+        let mut file = source.open(&mut Near::default(), &mut blob, true).expect("it is there");
+        let read = |file: &mut _, start| {
+            let range = ByteRange::new(start, 2);
+            source.read(&mut Near::default(), file, &blob, range, &mut Reads::default())
+        };
         assert_eq!(read(&mut file, 0), Ok(Bytes::from("te")));
         assert_eq!(read(&mut file, 2), Ok(Bytes::from("xt")));
         std::fs::write(&path, "longer").expect("a file");
@@ -195,12 +334,19 @@ mod tests {
         let path = folder.path().join("a.jpg");
         std::fs::write(&path, "text").expect("a file");
         let source = LocalSource::open(folder.path()).expect("it is there").with_names_only();
-        let mut blob = list(&source).remove(0);
+        let blob = list(&source).remove(0);
         std::fs::remove_file(&path).expect("it is ours");
-        assert_eq!(source.open(&mut blob.clone()).expect_err("it is gone"), ReadError::Gone);
+        let near = &mut Near::default();
+        for is_read in [true, false] {
+            let opened = source.open(near, &mut blob.clone(), is_read);
+            assert_eq!(opened.expect_err("it is gone"), ReadError::Gone);
+        }
         assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
-        assert!(source.open(&mut blob).expect("it is listed").is_none());
-        assert_eq!(blob.access, Access::Unreachable("it is not a regular file".into()));
-        assert_eq!(blob.name, BlobName::new("a.jpg"));
+        for is_read in [true, false] {
+            let mut blob = blob.clone();
+            assert!(source.open(near, &mut blob, is_read).expect("it is listed").is_none());
+            assert_eq!(blob.access, Access::Unreachable("it is not a regular file".into()));
+            assert_eq!(blob.name, BlobName::new("a.jpg"));
+        }
     }
 }

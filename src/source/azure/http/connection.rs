@@ -1,13 +1,14 @@
 //! One connection: requests and responses, one after the other (RFC 9112).
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use hyper::Method;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::descriptors::Descriptor;
 use super::framing::{Framing, Part};
@@ -17,7 +18,13 @@ use crate::source::azure::failure::Failure;
 
 /// The most bytes of one read: enough for a response with 16 KiB of content and its head, so that the content arrives in
 /// one piece and need not be assembled.
-pub(super) const READ_BUFFER: usize = 18 << 10;
+const READ_BUFFER: usize = 18 << 10;
+
+thread_local! {
+    /// What all connections of a thread read into: it stays in the processor's cache, and a connection holds no more than
+    /// the bytes that it has received.
+    static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER]);
+}
 
 /// A request's body up to this length is sent together with its head.
 const MAX_JOINED: usize = 16 << 10;
@@ -80,38 +87,37 @@ impl Connection {
         }
     }
 
-    /// The next part of a response's body; `None` at its end.
+    /// The next part of a response's body, of the bytes received so far.
+    ///
+    /// # Errors
+    /// Returns an error if the body is malformed.
+    pub(super) fn part(&mut self, framing: &mut Framing) -> Result<Part, Failure> {
+        framing.take(&mut self.received)
+    }
+
+    /// Receives more of a body, and returns whether there is more.
     ///
     /// # Errors
     /// Returns an error if the connection breaks or is closed before the end of the body.
-    pub(super) async fn part(&mut self, framing: &mut Framing) -> Result<Option<Bytes>, Failure> {
-        loop {
-            match framing.take(&mut self.received)? {
-                Part::Bytes(bytes) => return Ok(Some(bytes)),
-                Part::End => return Ok(None),
-                Part::Missing if self.receive().await? > 0 => {}
-                Part::Missing if framing.may_end() => return Ok(None),
-                Part::Missing => {
-                    return Err(Failure::Broken(
-                        "the connection was closed in the middle of the response".into(),
-                    ));
-                }
-            }
+    pub(super) async fn more(&mut self, framing: &Framing) -> Result<bool, Failure> {
+        match self.receive().await? {
+            0 if framing.may_end() => Ok(false),
+            0 => Err(Failure::Broken("the connection was closed in the middle of the response".into())),
+            _ => Ok(true),
         }
     }
 
-    /// Receives some bytes, and returns their number; 0 if the server has closed the connection. While there are none, it
-    /// holds no buffer: a thousand connections wait most of the time.
+    /// Receives some bytes, and returns their number; 0 if the server has closed the connection.
     async fn receive(&mut self) -> Result<usize, Failure> {
         let read = poll_fn(|context| {
-            self.received.reserve(READ_BUFFER);
-            let read = pin!(self.stream.read_buf(&mut self.received)).poll(context);
-            if read.is_pending() && self.received.is_empty() {
-                self.received = BytesMut::new();
-            }
-            read
+            READ.with_borrow_mut(|buffer| {
+                let mut buffer = ReadBuf::new(buffer);
+                ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+                self.received.extend_from_slice(buffer.filled());
+                Poll::Ready(Ok(buffer.filled().len()))
+            })
         });
-        read.await.map_err(|error| Failure::of_connection(&error))
+        read.await.map_err(|error: io::Error| Failure::of_connection(&error))
     }
 
     /// Whether another request may follow a response that has been read to its end: unless there are bytes that nobody

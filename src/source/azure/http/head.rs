@@ -69,13 +69,14 @@ impl Fields {
 impl said::Head for Fields {
     fn field(&self, name: &'static str) -> Option<&str> {
         let name = name.as_bytes();
-        // By length first: few names have the same.
-        let has_length = |place: &&Place| usize::from(place.name.1 - place.name.0) == name.len();
-        let mut alike = self.places.iter().filter(has_length);
-        let place = alike.find(|place| self.part(place.name).eq_ignore_ascii_case(name))?;
-        let value = self.part(place.value);
-        let is_text = value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
-        std::str::from_utf8(value).ok().filter(|_| is_text)
+        let is_it = |place: &&Place| {
+            // By length first: few names have the same.
+            usize::from(place.name.1 - place.name.0) == name.len()
+                && self.part(place.name).eq_ignore_ascii_case(name)
+        };
+        let value = self.part(self.places.iter().find(is_it)?.value);
+        // A head has no control characters but tabs.
+        std::str::from_utf8(value).ok().filter(|text| text.is_ascii())
     }
 }
 

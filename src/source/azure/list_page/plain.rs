@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr3;
+
 use super::Parser;
 
 /// How deep plain elements may be nested in a blob: the service's are `<Properties>` and an element in it.
@@ -13,7 +15,7 @@ const MAX_DEPTH: usize = 2;
 
 impl<'p> Parser<'p> {
     /// Takes in the content of a blob up to its end tag, and returns its length: 0 if it is not plain.
-    pub(super) fn plain_blob(&mut self, rest: &'p [u8]) -> usize {
+    pub(super) fn plain_blob(&mut self, rest: &'p str) -> usize {
         let prefix = self.item.prefix;
         let left = self.plain_content(rest);
         if left.is_none() {
@@ -23,41 +25,62 @@ impl<'p> Parser<'p> {
     }
 
     /// Returns what follows the content; `None` if it is not plain.
-    fn plain_content(&mut self, mut rest: &'p [u8]) -> Option<&'p [u8]> {
-        let mut open: [&[u8]; MAX_DEPTH] = Default::default();
+    fn plain_content(&mut self, mut rest: &'p str) -> Option<&'p str> {
+        let mut open = [""; MAX_DEPTH];
         let mut depth = 0_usize;
         loop {
-            let (text, markup) =
-                rest.split_at(rest.iter().position(|byte| matches!(byte, b'<' | b'&' | b'\r'))?);
-            let tag = markup.strip_prefix(b"<")?;
+            let (text, tag) = split_text(rest)?;
             if self.field.is_some() && !text.is_empty() {
-                self.text(Cow::Borrowed(std::str::from_utf8(text).ok()?)).ok()?;
+                self.text(Cow::Borrowed(text)).ok()?;
             }
-            if let Some(end) = tag.strip_prefix(b"/") {
-                let Some(above) = depth.checked_sub(1) else { return Some(markup) };
+            if let Some(end) = tag.strip_prefix('/') {
+                let Some(above) = depth.checked_sub(1) else { return rest.get(text.len()..) };
                 depth = above;
-                rest = end.strip_prefix(open[depth])?.strip_prefix(b">")?;
+                rest = end.strip_prefix(open[depth])?.strip_prefix('>')?;
                 self.close().ok()?;
                 continue;
             }
-            let (name, end) = tag.split_at(tag.iter().position(ends_name)?);
+            let (name, end) = split_name(tag)?;
             if name.is_empty() {
                 return None;
             }
-            self.open(name, || Ok(false)).ok()?;
-            if let Some(content) = end.strip_prefix(b">") {
+            self.open(name.as_bytes(), || Ok(false)).ok()?;
+            if let Some(content) = end.strip_prefix('>') {
                 *open.get_mut(depth)? = name;
                 depth += 1;
                 rest = content;
             } else {
-                rest = end.strip_prefix(b" />").or_else(|| end.strip_prefix(b"/>"))?;
+                rest = end.strip_prefix(" />").or_else(|| end.strip_prefix("/>"))?;
                 self.close().ok()?;
             }
         }
     }
 }
 
-/// Whether the byte ends the name of a plain element, or makes it something else: an attribute, a comment, an entity.
-fn ends_name(byte: &u8) -> bool {
-    matches!(byte, 0..=b' ' | b'!' | b'"' | b'&' | b'\'' | b'/' | b'<' | b'=' | b'>' | b'?')
+/// Whether a byte ends the name of an element, or makes it something else: an attribute, a comment, an entity.
+static ENDS_NAME: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut byte = 0;
+    while byte < ends.len() {
+        ends[byte] =
+            matches!(byte as u8, 0..=b' ' | b'!' | b'"' | b'&' | b'\'' | b'/' | b'<' | b'=' | b'>' | b'?');
+        byte += 1;
+    }
+    ends
+};
+
+/// Splits what follows before the next markup; `None` if the reader must resolve or normalize something first.
+fn split_text(rest: &str) -> Option<(&str, &str)> {
+    // Between elements there is nothing.
+    if let Some(tag) = rest.strip_prefix('<') {
+        return Some(("", tag));
+    }
+    let at = memchr3(b'<', b'&', b'\r', rest.as_bytes())?;
+    let (text, markup) = rest.split_at_checked(at)?;
+    Some((text, markup.strip_prefix('<')?))
+}
+
+/// Splits a tag after the name.
+fn split_name(tag: &str) -> Option<(&str, &str)> {
+    tag.split_at_checked(tag.bytes().position(|byte| ENDS_NAME[usize::from(byte)])?)
 }
