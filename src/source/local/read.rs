@@ -193,9 +193,18 @@ impl Version {
 
 /// Adds a number in hexadecimal, without leading zeros.
 fn push_hex(text: &mut SmallVec<[u8; 64]>, number: u128) {
-    let digits = (u128::BITS - number.leading_zeros()).div_ceil(4).max(1);
-    let digit = |place: u32| b"0123456789abcdef"[(number >> (4 * place)) as usize & 0xF];
-    text.extend((0..digits).rev().map(digit));
+    // Nearly every number fits into 64 bits, which are faster to shift.
+    let low = number as u64;
+    let digits = match number >> u64::BITS {
+        0 => (u64::BITS - low.leading_zeros()).div_ceil(4).max(1),
+        high => {
+            push_hex(text, high);
+            u64::BITS / 4
+        }
+    };
+    for place in (0..digits).rev() {
+        text.push(b"0123456789abcdef"[(low >> (4 * place)) as usize & 0xF]);
+    }
 }
 
 /// The most bytes of a buffer that a thread keeps for its next read: all but the longest first reads.
