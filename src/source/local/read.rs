@@ -75,7 +75,7 @@ impl Near {
         let name = blob.name.as_str();
         let stat = match self.enter(root, name) {
             Some((folder, name)) => regular::look_up_in(folder, name)?,
-            None => regular::look_up_in(rustix::fs::CWD, &root.join(name))?,
+            None => regular::look_up_in(rustix::fs::CWD, root.join(name))?,
         };
         Version::from(&stat).complete(blob);
         Ok(())
@@ -134,7 +134,7 @@ pub(super) struct Version {
 #[cfg(unix)]
 impl From<&rustix::fs::Stat> for Version {
     fn from(stat: &rustix::fs::Stat) -> Self {
-        Self { size: stat.st_size as u64, modified: Some((stat.st_mtime as i64, stat.st_mtime_nsec as i32)) }
+        Self { size: stat.st_size as u64, modified: Some((stat.st_mtime, stat.st_mtime_nsec as i32)) }
     }
 }
 
