@@ -31,10 +31,10 @@ def main(plan: str, dataset_id: str) -> int:
         print("install the SDK of Datature Vi first: pip install vi-sdk", file=sys.stderr)
         return 2
     report = presync.reconcile(plan, filenames(Client(), dataset_id))
-    print(report["result"])
-    for pattern in report["patterns"]:
+    print(report.result)
+    for pattern in report.patterns:
         print(f"{pattern['message']}; fix: {pattern['fix']}")
-    return 0 if report["totals"]["missing"] == 0 else 1
+    return 0 if report.totals["missing"] == 0 else 1
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ async fn report_on(
         let earlier = parts::open(path, Weigh::default())?;
         check_baseline(path, &earlier.plan().header, &header)?;
         let plan = earlier.plan().clone();
-        known = known.with_baseline(&plan, earlier.lookup());
+        known = known.with_baseline(&plan, earlier.only_facts().lookup());
     }
     let spool = Spool::of(args.format, args.output.as_deref())?;
     let spooled = spool.as_ref().map(Spool::path);

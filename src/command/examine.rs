@@ -76,7 +76,8 @@ impl Planned {
 
 impl Sink for Planned {
     fn judged(&mut self, asset: &Asset, is_kept: bool) -> Result<()> {
-        if is_kept { Ok(()) } else { self.checkpoint.add(asset) }
+        // What took no read is known again at once: from the listing, or from the baseline.
+        if is_kept || asset.reads.requests == 0 { Ok(()) } else { self.checkpoint.add(asset) }
     }
 
     fn settled(&mut self, asset: &Asset) -> Result<()> {

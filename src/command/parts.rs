@@ -65,6 +65,11 @@ impl Opened {
         self.reader.plan()
     }
 
+    /// Reads only [what a comparison needs](PlanReader::only_facts).
+    pub(super) fn only_facts(self) -> Self {
+        Self { reader: self.reader.only_facts(), ..self }
+    }
+
     /// Finds its assets by name.
     pub(super) fn lookup(self) -> Lookup<Asset> {
         let names = self.reader.names();

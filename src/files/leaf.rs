@@ -99,6 +99,67 @@ impl LeafReader {
         }
     }
 
+    /// Calls `take` with each value of the decoded rows: its row, its element in the row's list, and the value. Values that
+    /// are missing are left out.
+    ///
+    /// # Errors
+    /// Returns the first error of `take`.
+    pub(crate) fn each<'a>(
+        &'a self,
+        mut take: impl FnMut(usize, usize, Value<'a>) -> std::result::Result<(), Fault>,
+    ) -> std::result::Result<(), Fault> {
+        let values = self.store.len();
+        if values == self.decoded && self.repetition.is_empty() {
+            return (0..values).try_for_each(|row| take(row, 0, self.store.get(row)));
+        }
+        let (mut row, mut element, mut next) = (0, 0, 0);
+        for level in 0..self.decoded {
+            if next == values {
+                break;
+            }
+            match self.repetition.get(level) {
+                Some(1) => element += 1,
+                _ => (row, element) = (row + usize::from(level > 0), 0),
+            }
+            if self.level(level) >= self.levels.value {
+                take(row, element, self.store.get(next))?;
+                next += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the value of any element is missing in the decoded rows.
+    pub(crate) fn has_gaps(&self) -> bool {
+        let is_gap = |level: &i16| (self.levels.element..self.levels.value).contains(level);
+        self.store.len() < self.decoded && self.definition.iter().any(is_gap)
+    }
+
+    /// Puts the number of elements of each decoded row's list into `lens`; `None` stands for no list. Always 1 outside lists.
+    ///
+    /// # Errors
+    /// Returns an error if elements have no list.
+    pub(crate) fn lens(&self, lens: &mut Vec<Option<usize>>) -> std::result::Result<(), Fault> {
+        lens.clear();
+        // Most lists are not there, or empty.
+        let are_zero = |levels: &[i16]| levels.iter().all(|level| *level == 0);
+        if self.levels.element > 0 && are_zero(&self.definition) && are_zero(&self.repetition) {
+            lens.resize(self.decoded, (self.levels.list == 0).then_some(0));
+            return Ok(());
+        }
+        for level in 0..self.decoded {
+            match (self.repetition.get(level), lens.last_mut()) {
+                (Some(1), Some(Some(len @ 1..))) => *len += 1,
+                (Some(1), _) => return Err("it has elements without a list".to_owned()),
+                _ => lens.push(match self.level(level) {
+                    level if level < self.levels.list => None,
+                    level => Some((level >= self.levels.element).into()),
+                }),
+            }
+        }
+        Ok(())
+    }
+
     /// Calls `take` with the elements of the next row, which must already be decoded, and moves on.
     /// An element whose value is missing is `None`.
     ///
@@ -125,11 +186,6 @@ impl LeafReader {
         }
         self.next_level = end;
         Ok(())
-    }
-
-    /// Moves on from a row whose list has no elements.
-    pub(crate) fn pass_empty(&mut self) {
-        self.next_level += 1;
     }
 
     fn level(&self, at: usize) -> i16 {
@@ -176,6 +232,9 @@ trait Store: Send {
         repetition: &mut Vec<i16>,
     ) -> Result<(usize, usize)>;
 
+    /// The number of values that were decoded.
+    fn len(&self) -> usize;
+
     fn get(&self, at: usize) -> Value<'_>;
 }
 
@@ -197,6 +256,10 @@ where
         self.values.clear();
         let read = self.reader.read_records(rows, Some(definition), Some(repetition), &mut self.values);
         read.map(|(rows, _, levels)| (rows, levels))
+    }
+
+    fn len(&self) -> usize {
+        self.values.len()
     }
 
     fn get(&self, at: usize) -> Value<'_> {

@@ -118,9 +118,15 @@ impl Access {
 
     /// Returns the access with this name; `why` is the reason if it is `unreachable`.
     pub fn named(name: &str, why: &str) -> Option<Self> {
-        let all = [Self::Online, Self::Archived, Self::Rehydrating, Self::Directory, Self::NotEntered];
-        let all = all.into_iter().chain([Self::Unreachable(why.into())]);
-        all.into_iter().find(|access| access.as_str() == name)
+        Some(match name {
+            "online" => Self::Online,
+            "archived" => Self::Archived,
+            "rehydrating" => Self::Rehydrating,
+            "directory" => Self::Directory,
+            "not-entered" => Self::NotEntered,
+            "unreachable" => Self::Unreachable(why.into()),
+            _ => return None,
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 
+use super::columns::Use;
 use super::names::Names;
 use super::rows::{GroupRows, check_group, position_leaf};
 use crate::files::pages::Limits;
@@ -25,6 +26,7 @@ pub(super) struct Assets {
     seal: Seal,
     limits: Limits,
     max_rows: usize,
+    used: Use,
     /// Rows of the open group that are decoded at a time.
     batch: usize,
     next_group: usize,
@@ -40,7 +42,13 @@ impl Assets {
         let seal = seal::check(&mut handle).map_err(Refused::Unreadable)?;
         let rows = file.metadata().file_metadata().num_rows();
         let limits = Limits::of(handle, rows).map_err(Refused::Damaged)?;
-        Ok(Self { file, seal, limits, max_rows, batch: 0, next_group: 0, rows: None, read: 0 })
+        let used = Use::Assets;
+        Ok(Self { file, seal, limits, max_rows, used, batch: 0, next_group: 0, rows: None, read: 0 })
+    }
+
+    /// Reads only the columns with this use from now on; the rest of each asset is blank.
+    pub(super) fn only(self, used: Use) -> Self {
+        Self { used, ..self }
     }
 
     /// Whether the file is as presync wrote it.
@@ -98,20 +106,20 @@ impl Assets {
                 self.next_group += 1;
                 continue;
             };
-            if rows.left() == 0 {
-                rows.decode(self.batch)?;
-            }
-            if rows.left() > 0 {
+            if let Some(row) = rows.next() {
                 self.read += 1;
-                return rows.next_asset().map(Some);
+                return Ok(Some(row));
             }
-            self.rows = None;
+            rows.decode(self.batch)?;
+            if rows.is_empty() {
+                self.rows = None;
+            }
         }
     }
 
     fn open_group(&mut self, group: usize) -> Result<GroupRows, Fault> {
         let opened = guarded(|| self.file.get_row_group(group))?;
-        let (rows, leaves) = GroupRows::open(&*opened)?;
+        let (rows, leaves) = GroupRows::open(&*opened, self.used)?;
         let metadata = self.file.metadata().row_group(group);
         self.batch = check_group(&mut self.limits, metadata, leaves, self.max_rows)?;
         Ok(rows)

@@ -1,23 +1,36 @@
 //! Rows of a plan in memory, column by column.
 
 use bytes::Bytes;
+use parquet::column::writer::ColumnWriterImpl;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::writer::{SerializedColumnWriter, SerializedRowGroupWriter};
 
-use super::columns::{COLUMNS, Cells, Leaf, List};
+use super::columns::{COLUMNS, Cells, Field, Leaf};
 use crate::model::Asset;
+
+/// Texts that are handed to the encoder at a time, each of which takes 32 bytes then.
+const TEXTS_AT_ONCE: usize = 1 << 10;
 
 /// Rows, one for each asset.
 #[derive(Debug, Default)]
 pub struct Rows {
     len: usize,
     leaves: Vec<LeafRows>,
+    /// The levels of a leaf without any values: one for each row, all 0.
+    no_levels: Vec<i16>,
 }
 
 /// The values of the rows in a leaf column.
+///
+/// Most columns have no value in most rows. So levels end at the last row with a value; the levels of later rows are 0,
+/// which stands for a missing value or list, or for an empty list where the list is required.
 #[derive(Debug, Default)]
 pub(crate) struct LeafRows {
+    has_gaps: bool,
+    has_lists: bool,
+    /// The rows that have levels.
+    rows: usize,
     /// Definition levels: how much of the column's path each value has. Empty where nothing can be missing.
     pub(crate) definition: Vec<i16>,
     /// Repetition levels: 0 where a row begins. Empty outside lists.
@@ -61,31 +74,47 @@ impl Rows {
     /// Adds an asset as the next row.
     pub fn add(&mut self, asset: &Asset) {
         if self.leaves.is_empty() {
-            self.leaves =
-                leaves().map(|leaf| LeafRows { values: Values::of(leaf), ..LeafRows::default() }).collect();
+            self.leaves = leaves();
         }
+        let row = self.len;
         self.len += 1;
-        let mut rows = self.leaves.iter_mut();
+        let mut leaves = self.leaves.iter_mut();
         for column in COLUMNS {
             match &column.cells {
                 Cells::One(leaf) => {
-                    if let Some(rows) = rows.next() {
-                        rows.add_cell(leaf, asset, column.required);
+                    if let Some(rows) = leaves.next()
+                        && rows.values.push(leaf, asset, 0)
+                    {
+                        rows.add_level(row);
                     }
                 }
                 Cells::List(list) => {
-                    for (field, rows) in list.fields.iter().zip(&mut rows) {
-                        rows.add_list(list, &field.leaf, asset, column.required, field.required);
+                    let fields = list.fields.iter().zip(leaves.by_ref().take(list.fields.len()));
+                    match (list.len)(asset) {
+                        None => fields.for_each(drop),
+                        Some(0) if column.required => fields.for_each(drop),
+                        Some(len) => {
+                            let empty = i16::from(!column.required);
+                            fields.for_each(|(field, rows)| rows.add_list(row, len, empty, field, asset));
+                        }
                     }
                 }
             }
         }
     }
 
-    /// The values in each leaf column, in the order of [`COLUMNS`] and their fields; empty if there are no rows.
+    /// The values in each leaf column, in the order of [`COLUMNS`] and their fields; empty if there are no rows. Rows have
+    /// levels if they were [filled](Self::filled).
     #[cfg(feature = "python")]
     pub(crate) fn leaves(&self) -> &[LeafRows] {
         &self.leaves
+    }
+
+    /// Gives all rows levels in every leaf column.
+    #[cfg(feature = "python")]
+    pub(crate) fn filled(mut self) -> Self {
+        self.leaves.iter_mut().for_each(|rows| rows.fill(self.len));
+        self
     }
 
     /// Writes the rows as a row group, with the values of one more column if there are any, and clears them. Their
@@ -100,56 +129,82 @@ impl Rows {
             Values::None => None,
             values => Some(LeafRows { values, ..LeafRows::default() }),
         };
-        self.len = 0;
+        let len = std::mem::take(&mut self.len);
+        self.no_levels.resize(len.max(self.no_levels.len()), 0);
         for rows in self.leaves.iter_mut().chain(&mut extra) {
             let column = group.next_column()?;
-            rows.write(
-                column.ok_or_else(|| ParquetError::General("the schema has fewer columns".to_owned()))?,
-            )?;
+            let fewer = || ParquetError::General("the schema has fewer columns".to_owned());
+            rows.write(len, &self.no_levels[..len], column.ok_or_else(fewer)?)?;
         }
         group.close().map(drop)
     }
 }
 
-/// The leaf columns.
-fn leaves() -> impl Iterator<Item = &'static Leaf> {
-    COLUMNS.iter().flat_map(|column| -> Box<dyn Iterator<Item = &Leaf>> {
+/// No rows yet.
+fn leaves() -> Vec<LeafRows> {
+    let of = |leaf: &Leaf, has_gaps: bool, has_lists: bool| LeafRows {
+        has_gaps,
+        has_lists,
+        values: Values::of(leaf),
+        ..LeafRows::default()
+    };
+    let mut leaves = Vec::new();
+    for column in COLUMNS {
         match &column.cells {
-            Cells::One(leaf) => Box::new(std::iter::once(leaf)),
-            Cells::List(list) => Box::new(list.fields.iter().map(|field| &field.leaf)),
+            Cells::One(leaf) => leaves.push(of(leaf, !column.required, false)),
+            Cells::List(list) => leaves.extend(list.fields.iter().map(|field| of(&field.leaf, true, true))),
         }
-    })
+    }
+    leaves
 }
 
 impl LeafRows {
-    fn add_cell(&mut self, leaf: &Leaf, asset: &Asset, required: bool) {
-        let is_there = self.values.push(leaf, asset, 0);
-        if !required {
-            self.definition.push(is_there.into());
+    /// Adds the level of a value.
+    fn add_level(&mut self, row: usize) {
+        if self.has_gaps {
+            self.fill(row);
+            self.definition.push(1);
+            self.rows = row + 1;
         }
     }
 
-    fn add_list(&mut self, list: &List, leaf: &Leaf, asset: &Asset, list_required: bool, required: bool) {
-        let empty = i16::from(!list_required);
-        let len = (list.len)(asset);
-        for element in 0..len.unwrap_or(0) {
-            let is_there = self.values.push(leaf, asset, element);
-            self.definition.push(empty + 1 + i16::from(is_there && !required));
+    /// Adds a list of this length; `empty` is the level of an empty one.
+    fn add_list(&mut self, row: usize, len: usize, empty: i16, field: &Field, asset: &Asset) {
+        self.fill(row);
+        for element in 0..len {
+            let is_there = self.values.push(&field.leaf, asset, element);
+            self.definition.push(empty + 1 + i16::from(is_there && !field.required));
             self.repetition.push((element > 0).into());
         }
-        if len.is_none_or(|len| len == 0) {
-            self.definition.push(if len.is_none() { 0 } else { empty });
+        if len == 0 {
+            self.definition.push(empty);
             self.repetition.push(0);
         }
+        self.rows = row + 1;
     }
 
-    /// Writes the values and clears them.
-    fn write(&mut self, mut column: SerializedColumnWriter<'_>) -> Result<()> {
-        let Self { definition, repetition, values } = self;
-        fn levels(levels: &[i16]) -> Option<&[i16]> {
-            Some(levels).filter(|levels| !levels.is_empty())
+    /// Adds levels for rows without values until there are `rows`.
+    fn fill(&mut self, rows: usize) {
+        let fill = |levels: &mut Vec<i16>| levels.resize(levels.len() + rows - self.rows, 0);
+        if self.has_gaps {
+            fill(&mut self.definition);
         }
-        let (has, begins) = (levels(definition), levels(repetition));
+        if self.has_lists {
+            fill(&mut self.repetition);
+        }
+        self.rows = rows;
+    }
+
+    /// Writes the values of `len` rows, and clears them.
+    fn write(&mut self, len: usize, no_levels: &[i16], mut column: SerializedColumnWriter<'_>) -> Result<()> {
+        let is_blank = self.rows == 0;
+        if !is_blank {
+            self.fill(len);
+        }
+        let Self { definition, repetition, values, .. } = self;
+        let levels = |levels| if is_blank { no_levels } else { levels };
+        let has = self.has_gaps.then(|| levels(definition));
+        let begins = self.has_lists.then(|| levels(repetition));
         fn write<T: DataType>(
             column: &mut SerializedColumnWriter<'_>,
             values: &[T::T],
@@ -163,7 +218,7 @@ impl LeafRows {
             Values::None => {}
             Values::Text(bytes, ends) => {
                 whole = Bytes::from(std::mem::take(bytes));
-                write::<ByteArrayType>(&mut column, &texts(&whole, ends), has, begins)?;
+                write_texts(column.typed(), &whole, ends, has, begins)?;
             }
             Values::Int(values) => write::<Int64Type>(&mut column, values, has, begins)?,
             Values::Short(values) => write::<Int32Type>(&mut column, values, has, begins)?,
@@ -174,14 +229,42 @@ impl LeafRows {
         definition.clear();
         repetition.clear();
         values.clear(whole);
+        self.rows = 0;
         Ok(())
     }
 }
 
-/// Each text as a slice of the same bytes.
-fn texts(bytes: &Bytes, ends: &[usize]) -> Vec<ByteArray> {
-    let starts = std::iter::once(&0).chain(ends);
-    starts.zip(ends).map(|(start, end)| ByteArray::from(bytes.slice(start..end))).collect()
+/// Writes texts, a few at a time, and whole lists of them.
+fn write_texts(
+    column: &mut ColumnWriterImpl<'_, ByteArrayType>,
+    bytes: &Bytes,
+    ends: &[usize],
+    definition: Option<&[i16]>,
+    repetition: Option<&[i16]>,
+) -> Result<()> {
+    let value = column.get_descriptor().max_def_level();
+    let levels = definition.map_or(ends.len(), <[i16]>::len);
+    let mut texts = Vec::with_capacity(TEXTS_AT_ONCE);
+    let mut ends = ends.iter();
+    let (mut begin, mut text) = (0, 0);
+    while begin < levels {
+        let goes_on =
+            |level| repetition.is_some_and(|levels| levels.get(level).is_some_and(|level| *level > 0));
+        let mut end = levels.min(begin + TEXTS_AT_ONCE);
+        while goes_on(end) {
+            end += 1;
+        }
+        let definition = definition.map(|levels| &levels[begin..end]);
+        let is_there = |levels: &[i16]| levels.iter().filter(|level| **level == value).count();
+        for end in ends.by_ref().take(definition.map_or(end - begin, is_there)) {
+            texts.push(ByteArray::from(bytes.slice(text..*end)));
+            text = *end;
+        }
+        column.write_batch(&texts, definition, repetition.map(|levels| &levels[begin..end]))?;
+        texts.clear();
+        begin = end;
+    }
+    Ok(())
 }
 
 impl Values {

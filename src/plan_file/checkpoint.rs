@@ -18,12 +18,12 @@ use crate::files::{own, whole};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, Quota, Totals};
 use crate::plan::{Budget, RunHeader, Sink, Summary};
-use crate::plan_file::{Lookup, PlanReader, PlanWriter};
+use crate::plan_file::{Lookup, PlanReader, PlanWriter, Rows};
 
 /// How often results are written to disk by default.
 pub const EVERY: Duration = Duration::from_secs(3);
-/// The most assets of a part, so that a fast run holds few of them in memory: one row group.
-const MAX_ROWS: u64 = 16 << 10;
+/// The most assets of a part, so that a fast run holds few of them in memory: half a row group.
+const MAX_ROWS: u64 = 8 << 10;
 /// How many times a run can be resumed: enough for any run that gets further each time.
 const MAX_GENERATIONS: u32 = 64;
 
@@ -45,6 +45,8 @@ pub struct Checkpoint {
     generation: u32,
     next_part: u32,
     part: Option<Part>,
+    /// The memory of the last part's rows.
+    buffer: Rows,
     last: Instant,
 }
 
@@ -100,8 +102,10 @@ impl Checkpoint {
         }
         let kept = (!parts.is_empty()).then(|| lookup(parts));
         let last = Instant::now();
-        let (next_part, part) = (0, None);
-        Ok((Self { plan, folder, _lock: lock, header, every, generation, next_part, part, last }, kept))
+        let (next_part, part, buffer) = (0, None, Rows::default());
+        let checkpoint =
+            Self { plan, folder, _lock: lock, header, every, generation, next_part, part, buffer, last };
+        Ok((checkpoint, kept))
     }
 
     /// Begins the plan. It is in the checkpoint's folder until it is complete, so that a killed run leaves nothing
@@ -123,7 +127,8 @@ impl Checkpoint {
             None => {
                 let name = part_name(self.generation, self.next_part);
                 self.next_part += 1;
-                let rows = PlanWriter::create(&self.folder.join(name), self.header.clone())?;
+                let rows = PlanWriter::create(&self.folder.join(name), self.header.clone())?.without_id();
+                let rows = rows.reusing(std::mem::take(&mut self.buffer));
                 self.part.insert(Part { rows, totals: Totals::default() })
             }
         };
@@ -144,7 +149,8 @@ impl Checkpoint {
         let Some(Part { rows, totals }) = self.part.take() else { return Ok(()) };
         let nothing = Budget::new(Quota::new(None, None)).summary();
         let incomplete = Some("it is a part of a run".to_owned());
-        Box::new(rows).finish(&Summary { totals, incomplete, ..nothing }, Duration::ZERO)
+        self.buffer = rows.end(&Summary { totals, incomplete, ..nothing }, Duration::ZERO)?;
+        Ok(())
     }
 
     /// Removes the checkpoint, once the plan is in place. Files that cannot be removed do no harm.

@@ -25,7 +25,21 @@ pub(crate) struct Column {
     pub(crate) name: &'static str,
     /// Whether every row has a value, or a list. Plans of earlier versions may lack a column that is not required.
     pub(crate) required: bool,
+    /// Of a list, what its own columns are for.
+    pub(super) used: Use,
     pub(crate) cells: Cells,
+}
+
+/// What a column is read back for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Use {
+    /// Nothing: it repeats another column, for queries.
+    Queries,
+    /// Only for whole assets.
+    Assets,
+    /// Also for what a comparison with a new listing needs: the version of the blob, its facts, and the codes of its
+    /// findings.
+    Facts,
 }
 
 /// What a column holds in each row.
@@ -48,6 +62,7 @@ pub(crate) struct List {
 pub(crate) struct Field {
     pub(crate) name: &'static str,
     pub(crate) required: bool,
+    pub(super) used: Use,
     pub(crate) leaf: Leaf,
 }
 
@@ -69,15 +84,31 @@ pub(crate) enum Leaf {
 use Leaf::{Flag, Int, Real, Short, Text, Time};
 
 const fn required(name: &'static str, leaf: Leaf) -> Column {
-    Column { name, required: true, cells: Cells::One(leaf) }
+    Column { name, required: true, used: Use::Facts, cells: Cells::One(leaf) }
 }
 
 const fn optional(name: &'static str, leaf: Leaf) -> Column {
-    Column { name, required: false, cells: Cells::One(leaf) }
+    Column { name, required: false, used: Use::Facts, cells: Cells::One(leaf) }
+}
+
+const fn list(name: &'static str, required: bool, list: List) -> Column {
+    Column { name, required, used: Use::Facts, cells: Cells::List(list) }
+}
+
+impl Column {
+    const fn used(self, used: Use) -> Self {
+        Self { used, ..self }
+    }
 }
 
 const fn field(name: &'static str, required: bool, leaf: Leaf) -> Field {
-    Field { name, required, leaf }
+    Field { name, required, used: Use::Facts, leaf }
+}
+
+impl Field {
+    const fn used(self, used: Use) -> Self {
+        Self { used, ..self }
+    }
 }
 
 /// All columns, in the order in which they are written and set.
@@ -88,9 +119,9 @@ pub(crate) static COLUMNS: &[Column] = &[
     ),
     required("size", Int(|a, _| Some(signed(a.blob.size)), |a, _, size| fit(&mut a.blob.size, size))),
     optional("etag", Text(etag, |a, _, etag| set(&mut a.blob.etag, Some(ETag::unquoted(etag))))),
-    optional("last_modified", Time(|a, _| Some(modified(a)?.0), set_modified)),
+    optional("last_modified", Time(|a, _| Some(modified(a)?.0), set_modified)).used(Use::Assets),
     // The nanoseconds beyond the whole microseconds: files have them, but Spark cannot read them in a timestamp.
-    optional("last_modified_ns", Short(|a, _| Some(modified(a)?.1), add_nanoseconds)),
+    optional("last_modified_ns", Short(|a, _| Some(modified(a)?.1), add_nanoseconds)).used(Use::Assets),
     required("access", Text(|a, _| text(a.blob.access.as_str()), set_access)),
     optional("access_reason", Text(access_reason, set_access_reason)),
     optional(
@@ -99,14 +130,16 @@ pub(crate) static COLUMNS: &[Column] = &[
             |a, _| text(a.blob.declared.content_type.as_deref()?),
             |a, _, name| set(&mut a.blob.declared.content_type, Some(Declared::media_type(name))),
         ),
-    ),
+    )
+    .used(Use::Assets),
     optional(
         "content_encoding",
         Text(
             |a, _| text(a.blob.declared.content_encoding.as_deref()?),
             |a, _, name| set(&mut a.blob.declared.content_encoding, Declared::encoding(name)),
         ),
-    ),
+    )
+    .used(Use::Assets),
     required(
         "kind",
         Text(
@@ -184,25 +217,29 @@ pub(crate) static COLUMNS: &[Column] = &[
             |a, _, brand| set(&mut video_mut(a).major_brand, Some(four_cc(brand)?)),
         ),
     ),
-    Column { name: "compatible_brands", required: false, cells: Cells::List(BRANDS) },
+    list("compatible_brands", false, BRANDS),
     // The first track has columns of its own, as in the JSON records, so that most queries need no list. Its dimensions
     // are those of the asset. When reading, the list alone counts.
-    optional("codec", Text(|a, _| text(track(a, 0)?.codec.as_deref()?), ignore_text)),
-    optional("pixel_format", Text(|a, _| text(track(a, 0)?.pixel_format.as_deref()?), ignore_text)),
-    optional("frames", Int(|a, _| track(a, 0)?.frames.map(signed), ignore)),
-    optional("frames_presented", Int(|a, _| track(a, 0)?.frames_presented.map(signed), ignore)),
-    optional("frames_at_most", Int(|a, _| track(a, 0)?.frames_at_most.map(signed), ignore)),
-    optional("frame_rate", Real(|a, _| track(a, 0)?.frame_rate, ignore)),
-    optional("duration_s", Real(|a, _| track(a, 0)?.duration_s, ignore)),
-    optional("variable_frame_rate", Flag(|a, _| track(a, 0)?.variable_frame_rate, ignore)),
-    Column { name: "tracks", required: false, cells: Cells::List(TRACKS) },
+    optional("codec", Text(|a, _| text(track(a, 0)?.codec.as_deref()?), ignore_text)).used(Use::Queries),
+    optional("pixel_format", Text(|a, _| text(track(a, 0)?.pixel_format.as_deref()?), ignore_text))
+        .used(Use::Queries),
+    optional("frames", Int(|a, _| track(a, 0)?.frames.map(signed), ignore)).used(Use::Queries),
+    optional("frames_presented", Int(|a, _| track(a, 0)?.frames_presented.map(signed), ignore))
+        .used(Use::Queries),
+    optional("frames_at_most", Int(|a, _| track(a, 0)?.frames_at_most.map(signed), ignore))
+        .used(Use::Queries),
+    optional("frame_rate", Real(|a, _| track(a, 0)?.frame_rate, ignore)).used(Use::Queries),
+    optional("duration_s", Real(|a, _| track(a, 0)?.duration_s, ignore)).used(Use::Queries),
+    optional("variable_frame_rate", Flag(|a, _| track(a, 0)?.variable_frame_rate, ignore)).used(Use::Queries),
+    list("tracks", false, TRACKS),
     required(
         "verdict",
         Text(
             |a, _| text(a.verdict.as_str()),
             |a, _, name| pick(&mut a.verdict, Verdict::ALL, Verdict::as_str, name, "verdict"),
         ),
-    ),
+    )
+    .used(Use::Assets),
     optional(
         "skipped",
         Text(
@@ -213,42 +250,50 @@ pub(crate) static COLUMNS: &[Column] = &[
     required(
         "cost_images",
         Int(|a, _| Some(signed(a.cost.images)), |a, _, images| fit(&mut a.cost.images, images)),
-    ),
+    )
+    .used(Use::Assets),
     required(
         "cost_frames",
         Int(|a, _| Some(signed(a.cost.frames)), |a, _, frames| fit(&mut a.cost.frames, frames)),
-    ),
+    )
+    .used(Use::Assets),
     // Of accepted assets that were compared with what is on the platform. In a row without them, the charge is the cost.
-    optional("synced", Text(|a, _| text(a.synced?.state.as_str()), set_sync_state)),
+    optional("synced", Text(|a, _| text(a.synced?.state.as_str()), set_sync_state)).used(Use::Assets),
     optional(
         "charge_images",
         Int(
             |a, _| Some(signed(a.synced?.charge.images)),
             |a, _, images| fit(&mut charge_mut(a).images, images),
         ),
-    ),
+    )
+    .used(Use::Assets),
     optional(
         "charge_frames",
         Int(
             |a, _| Some(signed(a.synced?.charge.frames)),
             |a, _, frames| fit(&mut charge_mut(a).frames, frames),
         ),
-    ),
-    Column { name: "findings", required: true, cells: Cells::List(FINDINGS) },
+    )
+    .used(Use::Assets),
+    list("findings", true, FINDINGS),
     // The codes of the baseline's findings; a row of a run without a baseline has none.
-    optional("baseline_codes", Text(|a, _| Some(a.earlier?.to_string().into()), set_earlier)),
+    optional("baseline_codes", Text(|a, _| Some(a.earlier?.to_string().into()), set_earlier))
+        .used(Use::Assets),
     required(
         "reads_requests",
         Int(|a, _| Some(a.reads.requests.into()), |a, _, requests| fit(&mut a.reads.requests, requests)),
-    ),
+    )
+    .used(Use::Assets),
     required(
         "reads_retries",
         Int(|a, _| Some(a.reads.retries.into()), |a, _, retries| fit(&mut a.reads.retries, retries)),
-    ),
+    )
+    .used(Use::Assets),
     required(
         "reads_bytes",
         Int(|a, _| Some(signed(a.reads.bytes)), |a, _, bytes| fit(&mut a.reads.bytes, bytes)),
-    ),
+    )
+    .used(Use::Assets),
 ];
 
 const BRANDS: List = List {
@@ -380,7 +425,8 @@ const FINDINGS: List = List {
                     pick(&mut a.findings[at].severity, Severity::ALL, Severity::as_str, name, "severity")
                 },
             ),
-        ),
+        )
+        .used(Use::Assets),
         field(
             "message",
             true,
@@ -388,7 +434,8 @@ const FINDINGS: List = List {
                 |a, at| text(&a.findings.get(at)?.message),
                 |a, at, message| set(&mut a.findings[at].message, message.to_owned()),
             ),
-        ),
+        )
+        .used(Use::Assets),
         field(
             "fix",
             false,
@@ -396,7 +443,8 @@ const FINDINGS: List = List {
                 |a, at| text(a.findings.get(at)?.fix.as_deref()?),
                 |a, at, fix| set(&mut a.findings[at].fix, Some(fix.to_owned())),
             ),
-        ),
+        )
+        .used(Use::Assets),
     ],
 };
 
@@ -423,7 +471,7 @@ pub(super) fn schema(extra: Extra) -> Result<Type> {
             Cells::One(leaf) => leaf.declared(column.required, column.name),
             Cells::List(list) => {
                 let element = match list.fields {
-                    [Field { name: "", required, leaf }] => leaf.declared(*required, "element"),
+                    [Field { name: "", required, leaf, .. }] => leaf.declared(*required, "element"),
                     fields => {
                         let fields: String = fields
                             .iter()

@@ -11,7 +11,9 @@ use crate::model::{
 };
 
 /// Nanoseconds per microsecond.
-const MICROSECOND: i128 = 1_000;
+const MICROSECOND: i64 = 1_000;
+/// Microseconds per second.
+const SECOND: i64 = 1_000_000;
 
 /// Whether a value could be set.
 pub(super) type Done = Result<(), Fault>;
@@ -64,8 +66,9 @@ pub(super) fn access_reason(asset: &Asset, _: usize) -> Option<Cow<'_, str>> {
 
 /// The whole microseconds, and the remaining nanoseconds.
 pub(super) fn modified(asset: &Asset) -> Option<(i64, i64)> {
-    let nanoseconds = asset.blob.last_modified?.as_nanosecond();
-    Some((nanoseconds.div_euclid(MICROSECOND) as i64, nanoseconds.rem_euclid(MICROSECOND) as i64))
+    let time = asset.blob.last_modified?;
+    let rest = i64::from(time.subsec_nanosecond());
+    Some((time.as_second() * SECOND + rest.div_euclid(MICROSECOND), rest.rem_euclid(MICROSECOND)))
 }
 
 pub(super) fn malformed(asset: &Asset) -> Option<&Malformed> {

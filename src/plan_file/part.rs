@@ -145,7 +145,8 @@ impl Sink for PartWriter {
         let header = PartHeader { excluded, ended: Some(ended), ..self.header };
         let json = serde_json::to_string(&header)
             .map_err(|error| Error::new(format!("the part's header cannot be written: {error}")))?;
-        self.rows.finish(vec![parquet::file::metadata::KeyValue::new(PART_KEY.to_owned(), json)])
+        let pair = parquet::file::metadata::KeyValue::new(PART_KEY.to_owned(), json);
+        self.rows.finish(vec![pair]).map(drop)
     }
 }
 

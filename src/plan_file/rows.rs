@@ -1,47 +1,67 @@
 //! Turns columns back into assets.
 
+use std::collections::VecDeque;
+
 use parquet::basic::Type as Physical;
 use parquet::errors::Result as Decoded;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::RowGroupReader;
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
-use super::columns::{COLUMNS, Cells, Column, Field, Leaf, POSITION};
+use super::columns::{COLUMNS, Cells, Column, Field, Leaf, List, POSITION, Use};
 use super::fields::blank;
 use crate::files::leaf::{LeafReader, Value};
 use crate::files::pages::Limits;
 use crate::files::parquet_file::{Fault, guarded};
 use crate::model::Asset;
 
-/// Rows that are decoded at a time, at most.
-pub(super) const BATCH_ROWS: usize = 1 << 10;
+/// Rows that are decoded at a time, at most: so few that all of them may have [`MAX_ROW_TEXT`].
+pub(super) const BATCH_ROWS: usize = 1 << 7;
 /// The most bytes of text in a row: 256 KiB, for a name of 4 KiB in every message and fix of many findings.
 const MAX_ROW_TEXT: usize = 256 << 10;
 
 /// The rows of a row group, some of which are decoded. Columns with other names are ignored, and those that are not
 /// required may be missing, because plans of earlier versions do not have all of them.
 pub(super) struct GroupRows {
-    /// The leaves of each of [`COLUMNS`]; `None` for one that is missing.
+    /// The leaves of each of [`COLUMNS`]; `None` for one that is missing or not used.
     columns: Vec<Vec<Option<LeafReader>>>,
     /// The positions of the rows, if the file has them.
     positions: Option<LeafReader>,
-    left: usize,
+    /// Rows that are decoded but not taken yet, each with its position, 0 if the file has none.
+    rows: VecDeque<(u64, Asset)>,
+    buffers: Buffers,
+}
+
+/// Of each row that is being decoded.
+#[derive(Default)]
+struct Buffers {
+    /// Bytes of text that it may still have.
+    text_left: Vec<usize>,
+    /// The lengths of its lists in a column, and in another leaf of it.
+    lens: Vec<Option<usize>>,
+    other_lens: Vec<Option<usize>>,
 }
 
 impl GroupRows {
-    /// Opens a row group. Also returns the indices of the leaves that are read. Nothing is decoded yet.
-    pub(super) fn open(group: &dyn RowGroupReader) -> Result<(Self, Vec<usize>), Fault> {
+    /// Opens the columns of a row group that have this use. Also returns the indices of their leaves. Nothing is decoded
+    /// yet.
+    pub(super) fn open(group: &dyn RowGroupReader, used: Use) -> Result<(Self, Vec<usize>), Fault> {
         let schema = group.metadata().schema_descr();
         let mut columns = Vec::with_capacity(COLUMNS.len());
         let mut all = Vec::new();
         for column in COLUMNS {
             let leaves: Vec<Option<usize>> = match &column.cells {
-                Cells::One(leaf) => vec![find(schema, column, ("", column.required), leaf)?],
+                Cells::One(leaf) => {
+                    let found = find(schema, column, ("", column.required), leaf)?;
+                    vec![found.filter(|_| column.used >= used)]
+                }
                 Cells::List(list) => {
-                    let required = |field: &Field| field.required && column.required;
-                    let find =
-                        |field: &Field| find(schema, column, (field.name, required(field)), &field.leaf);
-                    list.fields.iter().map(find).collect::<Result<_, _>>()?
+                    let find = |field: &Field| {
+                        let required = field.required && column.required;
+                        let found = find(schema, column, (field.name, required), &field.leaf)?;
+                        Ok(found.filter(|_| field.used >= used))
+                    };
+                    list.fields.iter().map(find).collect::<Result<_, Fault>>()?
                 }
             };
             all.extend(leaves.iter().flatten());
@@ -54,102 +74,135 @@ impl GroupRows {
         let position = position_leaf(schema);
         let positions = position.map(|leaf| guarded(|| LeafReader::open(group, leaf))).transpose()?;
         all.extend(position);
-        Ok((Self { columns, positions, left: 0 }, all))
+        Ok((Self { columns, positions, rows: VecDeque::new(), buffers: Buffers::default() }, all))
     }
 
-    /// Rows that are decoded but not taken yet.
-    pub(super) fn left(&self) -> usize {
-        self.left
+    /// The next row that is decoded and not taken yet: the asset, and its position, 0 if the file has none.
+    pub(super) fn next(&mut self) -> Option<(u64, Asset)> {
+        self.rows.pop_front()
     }
 
-    /// Decodes up to `rows` more rows; at the end of the group, there are none.
+    /// Whether all decoded rows are taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Decodes up to `rows` more rows, column by column, once all rows are taken; at the end of the group, there are none.
     pub(super) fn decode(&mut self, rows: usize) -> Result<(), Fault> {
         let mut least_and_most = (rows, 0);
         for leaf in self.columns.iter_mut().flatten().flatten().chain(&mut self.positions) {
             let decoded = guarded(|| leaf.decode(rows))?;
             least_and_most = (least_and_most.0.min(decoded), least_and_most.1.max(decoded));
         }
-        if least_and_most.0 != least_and_most.1 {
-            return Err("its columns have different numbers of rows".to_owned());
+        let (rows, most) = least_and_most;
+        if rows != most {
+            return Err(uneven());
         }
-        self.left = least_and_most.0;
-        Ok(())
-    }
-
-    /// The asset in the next row, of which one must be [left](Self::left), and its position, 0 if the file has none.
-    pub(super) fn next_asset(&mut self) -> Result<(u64, Asset), Fault> {
-        let mut asset = blank();
-        let mut text_left = MAX_ROW_TEXT;
-        let mut position = 0;
-        if let Some(positions) = &mut self.positions {
-            positions.next_row(|_, value| {
-                let value =
-                    value.and_then(|value| if let Value::Int(value) = value { Some(value) } else { None });
-                let value = value.and_then(|value| u64::try_from(value).ok());
-                position =
-                    value.ok_or_else(|| format!("its column '{POSITION}' has a row without a position"))?;
-                Ok(())
-            })?;
+        let Self { columns, positions, rows: decoded, buffers } = self;
+        decoded.clear();
+        decoded.resize_with(rows, || (0, blank()));
+        buffers.text_left.clear();
+        buffers.text_left.resize(rows, MAX_ROW_TEXT);
+        let decoded = decoded.make_contiguous();
+        if let Some(positions) = positions {
+            set_positions(decoded, positions)?;
         }
-        for (column, leaves) in COLUMNS.iter().zip(&mut self.columns) {
+        for (column, leaves) in COLUMNS.iter().zip(columns) {
             match &column.cells {
                 Cells::One(leaf) => {
-                    for cells in leaves.iter_mut().flatten() {
-                        set(&mut asset, &mut text_left, cells, column, column.required, leaf)?;
+                    for cells in leaves.iter().flatten() {
+                        set(decoded, buffers, cells, column, (column.required, leaf))?;
                     }
                 }
-                Cells::List(list) => {
-                    let len = leaves.iter().flatten().next().and_then(LeafReader::row_len);
-                    match len {
-                        Some(len) => (list.make)(&mut asset, len),
-                        None if column.required => return Err(gaps(column)),
-                        None => {}
-                    }
-                    for (field, cells) in list.fields.iter().zip(leaves) {
-                        let Some(cells) = cells else { continue };
-                        if cells.row_len() != len {
-                            return Err(format!("its column '{}' has uneven lists", column.name));
-                        }
-                        if len.unwrap_or(0) == 0 {
-                            cells.pass_empty();
-                            continue;
-                        }
-                        set(&mut asset, &mut text_left, cells, column, field.required, &field.leaf)?;
-                    }
-                }
+                Cells::List(list) => set_list(decoded, buffers, leaves, column, list)?,
             }
         }
-        self.left -= 1;
-        Ok((position, asset))
+        Ok(())
     }
 }
 
-/// Sets the asset's values from the next row of a leaf column.
-fn set(
-    asset: &mut Asset,
-    text_left: &mut usize,
-    cells: &mut LeafReader,
-    column: &Column,
-    required: bool,
-    leaf: &Leaf,
-) -> Result<(), Fault> {
-    cells.next_row(|element, value| match (leaf, value) {
-        (_, None) if required => Err(gaps(column)),
-        (_, None) => Ok(()),
-        (Leaf::Text(_, set), Some(Value::Bytes(bytes))) => {
-            let left = text_left.checked_sub(bytes.len());
-            *text_left =
-                left.ok_or_else(|| format!("it has a row with more than {MAX_ROW_TEXT} bytes of text"))?;
-            let text = std::str::from_utf8(bytes);
-            set(asset, element, text.map_err(|_| format!("its column '{}' is not UTF-8", column.name))?)
-        }
-        (Leaf::Int(_, set) | Leaf::Short(_, set) | Leaf::Time(_, set), Some(Value::Int(value))) => {
-            set(asset, element, value)
-        }
-        (Leaf::Real(_, set), Some(Value::Real(value))) => set(asset, element, value),
-        (Leaf::Flag(_, set), Some(Value::Bool(value))) => set(asset, element, value),
-        _ => Err(format!("its column '{}' has values of another type", column.name)),
+fn set_positions(rows: &mut [(u64, Asset)], positions: &LeafReader) -> Result<(), Fault> {
+    let gaps = || format!("its column '{POSITION}' has a row without a position");
+    if positions.has_gaps() {
+        return Err(gaps());
+    }
+    positions.each(|row, _, value| {
+        let Value::Int(value) = value else { return Err(gaps()) };
+        rows.get_mut(row).ok_or_else(uneven)?.0 = u64::try_from(value).map_err(|_| gaps())?;
+        Ok(())
     })
+}
+
+/// Sets the assets' values of a column of lists.
+fn set_list(
+    rows: &mut [(u64, Asset)],
+    buffers: &mut Buffers,
+    leaves: &[Option<LeafReader>],
+    column: &Column,
+    list: &List,
+) -> Result<(), Fault> {
+    let mut is_first = true;
+    for (field, cells) in list.fields.iter().zip(leaves) {
+        let Some(cells) = cells else { continue };
+        if is_first {
+            cells.lens(&mut buffers.lens)?;
+            for ((_, asset), len) in rows.iter_mut().zip(&buffers.lens) {
+                match len {
+                    Some(len) => (list.make)(asset, *len),
+                    None if column.required => return Err(gaps(column)),
+                    None => {}
+                }
+            }
+        } else {
+            cells.lens(&mut buffers.other_lens)?;
+        }
+        if buffers.lens.len() != rows.len() || (!is_first && buffers.lens != buffers.other_lens) {
+            return Err(format!("its column '{}' has uneven lists", column.name));
+        }
+        is_first = false;
+        set(rows, buffers, cells, column, (field.required, &field.leaf))?;
+    }
+    Ok(())
+}
+
+/// Sets the assets' values of a leaf column.
+fn set(
+    rows: &mut [(u64, Asset)],
+    buffers: &mut Buffers,
+    cells: &LeafReader,
+    column: &Column,
+    (required, leaf): (bool, &Leaf),
+) -> Result<(), Fault> {
+    if required && cells.has_gaps() {
+        return Err(gaps(column));
+    }
+    let mut last = "";
+    cells.each(|row, element, value| {
+        let ((_, asset), left) = rows.get_mut(row).zip(buffers.text_left.get_mut(row)).ok_or_else(uneven)?;
+        match (leaf, value) {
+            (Leaf::Text(_, set), Value::Bytes(bytes)) => {
+                *left = left
+                    .checked_sub(bytes.len())
+                    .ok_or_else(|| format!("it has a row with more than {MAX_ROW_TEXT} bytes of text"))?;
+                // Values of a dictionary are at the same place, so they need not be checked again.
+                if !std::ptr::eq(bytes, last.as_bytes()) {
+                    last = std::str::from_utf8(bytes)
+                        .map_err(|_| format!("its column '{}' is not UTF-8", column.name))?;
+                }
+                set(asset, element, last)
+            }
+            (Leaf::Int(_, set) | Leaf::Short(_, set) | Leaf::Time(_, set), Value::Int(value)) => {
+                set(asset, element, value)
+            }
+            (Leaf::Real(_, set), Value::Real(value)) => set(asset, element, value),
+            (Leaf::Flag(_, set), Value::Bool(value)) => set(asset, element, value),
+            _ => Err(format!("its column '{}' has values of another type", column.name)),
+        }
+    })
+}
+
+fn uneven() -> Fault {
+    "its columns have different numbers of rows".to_owned()
 }
 
 fn gaps(column: &Column) -> Fault {

@@ -28,7 +28,7 @@ impl Spool {
     /// Returns an error if that folder cannot be written to.
     pub fn new(profile: Arc<Profile>) -> Result<Self> {
         let folder = temporary::folder()?;
-        let rows = PlanWriter::create(&folder.path().join("assets"), placeholder(profile))?;
+        let rows = PlanWriter::create(&folder.path().join("assets"), placeholder(profile))?.without_id();
         Ok(Self { rows, totals: Totals::default(), folder })
     }
 

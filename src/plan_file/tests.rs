@@ -211,6 +211,20 @@ proptest! {
     }
 
     #[test]
+    fn a_comparison_reads_the_version_the_facts_and_the_codes(mut assets in vec(asset(), 0..40)) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("plan.parquet");
+        write(&path, &mut assets, None);
+        let read = PlanReader::open(&path).expect("it is a plan").only_facts();
+        let of = |asset: &Asset| {
+            let Blob { name, size, etag, access, .. } = asset.blob.clone();
+            ((name, size, etag, access), asset.kind, asset.facts.clone(), asset.skipped, asset.codes())
+        };
+        let read: Vec<_> = read.map(|asset| of(&asset.expect("it is read"))).collect();
+        prop_assert_eq!(read, assets.iter().map(of).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn an_asset_is_the_same_after_a_temporary_file(asset in asset(), cut: prop::sample::Index) {
         let mut bytes = Vec::new();
         asset.encode(&mut bytes);

@@ -34,7 +34,8 @@ const PAGE_BYTES: usize = 64 << 10;
 /// that, nothing is left behind.
 pub struct PlanWriter {
     header: RunHeader,
-    digest: Digest,
+    /// `None` for a file that this presync reads back as it is.
+    digest: Option<Digest>,
     rows: RowWriter,
 }
 
@@ -55,6 +56,26 @@ impl PlanWriter {
         Self::new(WholeFile::create_in(folder, path)?, path, header)
     }
 
+    /// Leaves out the ID, which costs something for each asset, of a file that is not a whole plan.
+    pub(super) fn without_id(self) -> Self {
+        Self { digest: None, ..self }
+    }
+
+    /// Uses the memory of rows that were [ended](Self::end).
+    pub(super) fn reusing(self, rows: Rows) -> Self {
+        Self { rows: RowWriter { rows, ..self.rows }, ..self }
+    }
+
+    /// Finishes the file and puts it in place. Returns the memory of its rows, for another file.
+    pub(super) fn end(self, summary: &Summary, elapsed: Duration) -> Result<Rows> {
+        let Self { header, digest, rows } = self;
+        let ended = header.begun.checked_add(elapsed).unwrap_or(Timestamp::MAX);
+        let id = digest.map(Digest::finish).unwrap_or_default();
+        let plan = Plan { tool: TOOL.to_owned(), header, summary: summary.clone(), ended, id };
+        let pairs = metadata::pairs(&plan).map_err(|error| rows.failed(io::Error::from(error).into()))?;
+        rows.finish(pairs)
+    }
+
     /// Lets the plan be at another path on the same file system.
     ///
     /// # Errors
@@ -67,7 +88,7 @@ impl PlanWriter {
 
     fn new(file: WholeFile, path: &Path, header: RunHeader) -> Result<Self> {
         Ok(Self {
-            digest: Digest::new(&header.origin),
+            digest: Some(Digest::new(&header.origin)),
             header,
             rows: RowWriter::new(file, path, Extra::None)?,
         })
@@ -76,18 +97,15 @@ impl PlanWriter {
 
 impl Sink for PlanWriter {
     fn settled(&mut self, asset: &Asset) -> Result<()> {
-        self.digest.add(asset);
+        if let Some(digest) = &mut self.digest {
+            digest.add(asset);
+        }
         self.rows.asset(asset, 0)
     }
 
     /// Finishes the plan and puts it in place of an older one. On an error, the older one is still there.
     fn finish(self: Box<Self>, summary: &Summary, elapsed: Duration) -> Result<()> {
-        let Self { header, digest, rows } = *self;
-        let ended = header.begun.checked_add(elapsed).unwrap_or(Timestamp::MAX);
-        let plan =
-            Plan { tool: TOOL.to_owned(), header, summary: summary.clone(), ended, id: digest.finish() };
-        let pairs = metadata::pairs(&plan).map_err(|error| rows.failed(io::Error::from(error).into()))?;
-        rows.finish(pairs)
+        self.end(summary, elapsed).map(drop)
     }
 }
 
@@ -126,17 +144,17 @@ impl RowWriter {
         if is_full { self.write_group() } else { Ok(()) }
     }
 
-    /// Finishes the file with these pairs and puts it in place.
-    pub(super) fn finish(mut self, pairs: Vec<KeyValue>) -> Result<()> {
+    /// Finishes the file with these pairs and puts it in place. Returns the memory of its rows.
+    pub(super) fn finish(mut self, pairs: Vec<KeyValue>) -> Result<Rows> {
         if !self.rows.is_empty() {
             self.write_group()?;
         }
-        let Self { mut groups, file, shown, .. } = self;
+        let Self { rows, mut groups, file, shown, .. } = self;
         pairs.into_iter().chain([seal::blank()]).for_each(|pair| groups.append_key_value_metadata(pair));
         groups.finish().map_err(|error| failed(&shown, error))?;
         let sealed = file.writer().and_then(|mut file| seal::seal(&mut file));
         sealed.map_err(|error| failed(&shown, error.into()))?;
-        file.commit()
+        file.commit().map(|()| rows)
     }
 
     fn write_group(&mut self) -> Result<()> {
@@ -195,23 +213,31 @@ impl TableWriter {
     pub fn finish(self, is_complete: bool) -> Result<()> {
         let pairs =
             [("presync.audit", FORMAT_VERSION.to_owned()), ("presync.complete", is_complete.to_string())];
-        self.0.finish(pairs.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect())
+        let pairs = pairs.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value));
+        self.0.finish(pairs.collect()).map(drop)
     }
 }
 
 fn properties() -> std::result::Result<WriterProperties, ParquetError> {
     Ok(WriterProperties::builder()
         .set_created_by(TOOL.to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
+        // The fastest: a higher level takes twice the time and memory, and saves a twentieth of the file.
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        // The least name is what parts are merged by. Each group has all kinds of values in other columns.
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_column_statistics_enabled(ColumnPath::from("name"), EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         // Smaller pages than usual: how many rows are decoded at a time depends on the longest one.
         .set_data_page_size_limit(PAGE_BYTES)
         // Names are usually sorted, so most begin like the one before.
         .set_column_encoding(ColumnPath::from("name"), Encoding::DELTA_BYTE_ARRAY)
         .set_column_dictionary_enabled(ColumnPath::from("name"), false)
-        // No two ETags are the same, so a dictionary would not help.
+        // Few rows have the same ETag, size or time, so a dictionary would not help.
         .set_column_dictionary_enabled(ColumnPath::from("etag"), false)
+        .set_column_encoding(ColumnPath::from("size"), Encoding::DELTA_BINARY_PACKED)
+        .set_column_dictionary_enabled(ColumnPath::from("size"), false)
+        .set_column_encoding(ColumnPath::from("last_modified"), Encoding::DELTA_BINARY_PACKED)
+        .set_column_dictionary_enabled(ColumnPath::from("last_modified"), false)
         .build())
 }
 

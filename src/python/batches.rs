@@ -4,18 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_array::ffi_stream::RecordBatchStreamReader;
-use arrow_array::types::{Int64Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch, StringArray};
-use arrow_cast::cast;
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array};
 use arrow_pyarrow::{FromPyArrow, ToPyArrow};
-use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
+use arrow_schema::{ArrowError, DataType, Field, Schema};
 use clap::ValueEnum;
 use jiff::Timestamp;
 use pyo3::exceptions::PyValueError;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyIterator, PyTuple};
+use pyo3::types::{PyDict, PyIterator};
 
 use super::checker::{Checked, Checker, Next, Options};
 use super::{arrow, raise, unknown, want};
@@ -70,22 +66,9 @@ pub(super) fn check_batches(
             batch_rows,
         })
     };
-    let input = input(batches)?.unbind();
+    let input = batches.try_iter()?.unbind();
     let checker = start().map_err(|error| raise(py, &error.because(Cause::Usage)))?;
     Ok(Batches { input: Some(input), checker: Some(checker), schema: Arc::new(schema()) })
-}
-
-/// The batches one by one, if they are one stream: it may be longer than what fits into memory.
-fn input<'py>(batches: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyIterator>> {
-    let py = batches.py();
-    if batches.hasattr(intern!(py, "__arrow_c_array__"))? {
-        return PyTuple::new(py, [batches])?.try_iter();
-    }
-    if batches.hasattr(intern!(py, "__arrow_c_stream__"))? {
-        let reader = py.import("pyarrow")?.getattr("RecordBatchReader")?;
-        return reader.call_method1("from_stream", (batches,))?.try_iter();
-    }
-    batches.try_iter()
 }
 
 /// The columns of the rows: account and container, then those of a plan.
@@ -148,7 +131,7 @@ impl Batches {
                 && let Some(input) = &self.input
             {
                 match input.clone_ref(py).into_bound(py).next() {
-                    Some(batch) => push(checker, &batch?)?,
+                    Some(batch) => push(checker, &RecordBatch::from_pyarrow_bound(&batch?)?)?,
                     None => {
                         self.input = None;
                         checker.finish();
@@ -177,48 +160,28 @@ impl Batches {
     }
 }
 
-/// Pushes the content of an object: a batch, or a stream of batches.
-fn push(checker: &mut Checker, object: &Bound<'_, PyAny>) -> PyResult<()> {
-    if object.hasattr(intern!(object.py(), "__arrow_c_array__"))? {
-        return push_batch(checker, &RecordBatch::from_pyarrow_bound(object)?);
-    }
-    let reader = RecordBatchStreamReader::from_pyarrow_bound(object)?;
-    for batch in reader {
-        push_batch(checker, &batch.map_err(invalid)?)?;
-    }
-    Ok(())
-}
-
 fn invalid(error: impl ToString) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
 
-fn push_batch(checker: &mut Checker, batch: &RecordBatch) -> PyResult<()> {
-    let column = |name: &str, data_type: DataType| -> PyResult<Option<ArrayRef>> {
-        let Some(column) = batch.column_by_name(name) else { return Ok(None) };
-        let typed = cast(column, &data_type);
-        typed.map(Some).map_err(|error| invalid(format!("the column '{name}' cannot be used: {error}")))
-    };
-    let needed = |name: &str, data_type: DataType| -> PyResult<ArrayRef> {
-        let column = column(name, data_type)?;
-        let column = column.ok_or_else(|| {
+/// Pushes the blobs of a batch, whose columns have the types that `_rows.listed` gives them.
+fn push(checker: &mut Checker, batch: &RecordBatch) -> PyResult<()> {
+    let needed = |name: &str| {
+        let column = batch.column_by_name(name).ok_or_else(|| {
             invalid(format!("there is no column '{name}': account, container, name and size are required"))
         })?;
         match column.null_count() {
             0 => Ok(column),
-            _ => Err(invalid(format!("the column '{name}' has a value that is missing or out of range"))),
+            _ => Err(invalid(format!("the column '{name}' has a value that is missing"))),
         }
     };
-    let text =
-        |name: &str| needed(name, DataType::Utf8).and_then(|column| typed::<StringArray>(&column, name));
+    let text = |name: &str| needed(name).and_then(|column| typed::<StringArray>(column, name));
     let (accounts, containers, names) = (text("account")?, text("container")?, text("name")?);
-    let sizes: PrimitiveArray<UInt64Type> = typed(&needed("size", DataType::UInt64)?, "size")?;
-    let etags =
-        column("etag", DataType::Utf8)?.map(|column| typed::<StringArray>(&column, "etag")).transpose()?;
-    let times = match batch.column_by_name("last_modified") {
-        Some(column) => Some(microseconds(column)?),
-        None => None,
-    };
+    let sizes: UInt64Array = typed(needed("size")?, "size")?;
+    let etags: Option<StringArray> =
+        batch.column_by_name("etag").map(|column| typed(column, "etag")).transpose()?;
+    let times: Option<TimestampMicrosecondArray> =
+        batch.column_by_name("last_modified").map(|column| typed(column, "last_modified")).transpose()?;
     let blob = |row: usize| Blob {
         name: BlobName::new(names.value(row)),
         size: sizes.value(row),
@@ -250,18 +213,4 @@ fn push_batch(checker: &mut Checker, batch: &RecordBatch) -> PyResult<()> {
 fn typed<T: Array + Clone + 'static>(column: &ArrayRef, name: &str) -> PyResult<T> {
     let typed = column.as_any().downcast_ref::<T>().cloned();
     typed.ok_or_else(|| invalid(format!("the column '{name}' has the type {}", column.data_type())))
-}
-
-/// Times in UTC, whatever their unit and zone.
-fn microseconds(column: &ArrayRef) -> PyResult<PrimitiveArray<Int64Type>> {
-    let times = match column.data_type() {
-        DataType::Timestamp(_, zone) => {
-            let zoned = cast(column, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()));
-            zoned.and_then(|times| cast(&times, &DataType::Int64)).map_err(invalid)?
-        }
-        other => {
-            return Err(invalid(format!("the column 'last_modified' has the type {other}, not timestamp")));
-        }
-    };
-    typed(&times, "last_modified")
 }

@@ -315,7 +315,7 @@ impl Rows {
     }
 
     fn hand_over(&mut self) -> Result<()> {
-        let rows = std::mem::take(&mut self.columns);
+        let rows = std::mem::take(&mut self.columns).filled();
         let (account, container) = (Arc::clone(&self.account), Arc::clone(&self.container));
         let checked = Checked { account, container, rows };
         self.sender.send(Ok(checked)).map_err(|_| Error::new("the rows are no longer being taken"))

@@ -16,15 +16,8 @@ use crate::report::comparison::ComparisonFormat;
 /// How often Ctrl-C is looked for, in names.
 const CHECK_EVERY: usize = 1_000;
 
-/// Compares a plan with the names of the assets on the platform, as `presync reconcile` does, and returns its JSON report
-/// as a dict. `names` is an iterable of names, or the path of a file that the command line takes, with `column` for the
-/// column or field that has them. `errors` has the platform's codes for names that it refused. Differences do not raise.
-///
-/// ```python
-/// client = vi.Client()
-/// names = (asset.filename for asset in client.assets.list(dataset_id=DATASET).all_items())
-/// print(presync.reconcile("plan.parquet", names)["result"])
-/// ```
+/// Compares a plan with the names of the assets on the platform, or with those in a file, and returns the JSON report of
+/// `presync reconcile` as a dict.
 #[pyfunction]
 #[pyo3(signature = (plan, names, *, errors = None, column = None))]
 pub(super) fn reconcile<'py>(

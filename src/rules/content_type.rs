@@ -41,19 +41,16 @@ pub(super) fn judge(blob: &Blob, facts: &Facts, promised: Option<Format>) -> Opt
     let content_type = declared.content_type.as_deref()?;
     let expected = facts.format.media_types();
     let of_extension = promised.map_or(&[][..], Format::media_types);
-    if expected.is_empty() || expected.iter().chain(of_extension).any(|one| is_type(content_type, one)) {
+    // Apart from its case and parameters (RFC 9110, 8.3.1).
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let mut accepted = expected.iter().chain(of_extension);
+    if expected.is_empty() || accepted.any(|one| essence.eq_ignore_ascii_case(one)) {
         return None;
     }
     let media_type = media_type()?;
     let message = format!("Content-Type is {content_type}, but the content is {media_type}");
     let fix = update(blob, &format!("--content-type {media_type}"));
     Some(Finding::new(Code::ContentType, message).with_fix(fix))
-}
-
-/// Whether a Content-Type is this media type, apart from its case and parameters (RFC 9110, 8.3.1).
-fn is_type(content_type: &str, media_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case(media_type)
 }
 
 /// Whether a Content-Encoding stands for none (RFC 9110, 12.5.3).

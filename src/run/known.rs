@@ -12,15 +12,15 @@ use crate::rules::{self, Profile};
 /// An asset with the verdict of the rules, before the quota is applied.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
-    /// The asset.
-    pub asset: Asset,
+    /// The asset. It changes hands a dozen times before it is settled, so it stays where it is.
+    pub asset: Box<Asset>,
     /// Whether it comes from the interrupted run that this run resumes.
     pub is_kept: bool,
 }
 
 impl From<Asset> for Judged {
     fn from(asset: Asset) -> Self {
-        Self { asset, is_kept: false }
+        Self { asset: Box::new(asset), is_kept: false }
     }
 }
 
@@ -93,8 +93,11 @@ impl Known {
 
     /// Returns the verdict on a blob of the listing, if an earlier run found enough facts for one.
     pub(super) fn judge(&mut self, blob: &Blob, profile: &Profile, want: Want) -> Result<Option<Judged>> {
-        let fault = self.fault();
-        self.judge_next(blob, profile, want).inspect_err(|error| _ = fault.set(error.clone()))
+        let judged = self.judge_next(blob, profile, want);
+        if let Err(error) = &judged {
+            let _ = self.fault.set(error.clone());
+        }
+        judged
     }
 
     fn judge_next(&mut self, blob: &Blob, profile: &Profile, want: Want) -> Result<Option<Judged>> {
@@ -105,11 +108,11 @@ impl Known {
         {
             kept = judge_again(blob, asset, profile, true);
         }
-        let known = match &mut self.baseline {
-            Some(baseline) => baseline.judge(blob, profile, want, kept.is_some())?,
-            None => None,
-        };
-        Ok(kept.or(known))
+        match &mut self.baseline {
+            Some(baseline) if kept.is_none() => baseline.judge(blob, profile, want, false),
+            Some(baseline) => baseline.judge(blob, profile, want, true).map(|_| kept),
+            None => Ok(kept),
+        }
     }
 
     /// Ends the listing and returns the changes since the baseline.
@@ -141,9 +144,10 @@ impl Baseline {
             return Ok(None);
         }
         changes.unchanged += 1;
-        let is_enough = self.is_enough(&earlier, want);
-        let known = Some(earlier).filter(|_| is_enough);
-        let known = known.and_then(|earlier| judge_again(blob, earlier, profile, false));
+        let known = match self.is_enough(&earlier, want) {
+            true => judge_again(blob, earlier, profile, false),
+            false => None,
+        };
         self.changes.read_again += u64::from(known.is_none() && !is_kept);
         Ok(known)
     }
@@ -168,6 +172,9 @@ impl Baseline {
 
 fn judge_again(blob: &Blob, earlier: Asset, profile: &Profile, is_kept: bool) -> Option<Judged> {
     let reads = earlier.reads;
-    let asset = rules::from_earlier(blob, earlier, profile)?;
-    Some(Judged { asset: if is_kept { Asset { reads, ..asset } } else { asset }, is_kept })
+    let mut asset = Box::new(rules::from_earlier(blob, earlier, profile)?);
+    if is_kept {
+        asset.reads = reads;
+    }
+    Some(Judged { asset, is_kept })
 }

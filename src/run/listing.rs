@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::progress::Progress;
 use super::{Judged, Known};
@@ -73,11 +74,13 @@ fn failed(error: &tokio::task::JoinError) -> Error {
 
 /// Sends the pages one by one, until the listing ends or fails, or the receiver is gone.
 pub(super) async fn list(
-    mut listing: Listing,
+    listing: Listing,
     mut sorter: Sorter,
     pages: mpsc::Sender<Vec<Work>>,
     progress: Arc<Progress>,
 ) -> Result<Option<Changes>> {
+    // Sorting takes as long as listing if there are earlier results, so both are done at the same time.
+    let mut listing = if sorter.known.is_empty() { listing } else { ahead(listing) };
     while let Some(page) = listing.try_next().await? {
         progress.add_listed(page.len() as u64);
         let works;
@@ -89,6 +92,25 @@ pub(super) async fn list(
     let changes = sorter.finish().await?;
     progress.finish_listing();
     Ok(changes)
+}
+
+/// Lists the next page while the last one is worked on.
+fn ahead(mut listing: Listing) -> Listing {
+    let (sender, pages) = mpsc::channel(1);
+    let listed = tokio::spawn(async move {
+        while let Some(page) = listing.next().await
+            && sender.send(page).await.is_ok()
+        {}
+    });
+    let next = async |(mut pages, listed): (mpsc::Receiver<_>, JoinHandle<()>)| match pages.recv().await {
+        Some(page) => Ok(Some((page?, (pages, listed)))),
+        // A listing that panicked is not complete.
+        None => match listed.await {
+            Ok(()) => Ok(None),
+            Err(error) => Err(Error::new(format!("failed to list the source: {error}"))),
+        },
+    };
+    stream::try_unfold((pages, listed), next).boxed()
 }
 
 /// Cuts the pages into groups that share the cost of each step: of at most `blobs` blobs, or of one work with more.
@@ -121,4 +143,23 @@ pub(super) fn groups(
 pub(super) fn works(pages: mpsc::Receiver<Vec<Work>>) -> impl stream::Stream<Item = Work> {
     stream::unfold(pages, |mut pages| async { pages.recv().await.map(|page| (stream::iter(page), pages)) })
         .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listing_that_panics_ahead_does_not_look_complete() {
+        let page = |number: usize| match number {
+            0..3 => Ok(vec![Blob::not_entered(format!("{number}/"))]),
+            _ => panic!("the listing panics"),
+        };
+        let listing = |pages| stream::iter(0..pages).map(page).boxed();
+        let whole: Vec<_> =
+            ahead(listing(3)).map(|page| page.map(|page| page[0].name.to_string())).collect().await;
+        assert_eq!(whole, ["0/", "1/", "2/"].map(|name| Ok(name.to_owned())));
+        let cut: Vec<_> = ahead(listing(9)).collect().await;
+        assert_eq!((cut.len(), cut.last().is_some_and(Result::is_err)), (4, true));
+    }
 }

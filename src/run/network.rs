@@ -123,6 +123,8 @@ impl<R: Reader> Network<R> {
                     share.resize(examination.held() + range.len()).await;
                     let (blob, reads) = examination.blob_and_reads();
                     let answer = self.reader.read(blob, range, reads).await;
+                    // The last owner frees the bytes: if that is the thread that allocated them, it is cheaper.
+                    let _bytes = answer.as_ref().ok().cloned();
                     match self.on_pool(examination, answer, batches).await? {
                         ControlFlow::Break(asset) => return Ok(*asset),
                         ControlFlow::Continue((again, next)) => {

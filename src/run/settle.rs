@@ -162,7 +162,7 @@ impl<K: Sink> Settler<K> {
             synced.compare(&mut asset, &self.profile)?;
         }
         match &mut self.order {
-            Order::Listing(budget) => spend(budget, &mut self.sink, asset),
+            Order::Listing(budget) => spend(budget, &mut self.sink, &mut asset),
             Order::Ranked(ranking, spool) => {
                 ranking.add(&asset);
                 spool.add(&asset)
@@ -184,7 +184,7 @@ impl<K: Sink> Settler<K> {
             Order::Ranked(ranking, spool) => {
                 let mut budget = ranking.decide(returned).for_profile(&profile);
                 for asset in spool.read()? {
-                    spend(&mut budget, &mut sink, asset?)?;
+                    spend(&mut budget, &mut sink, &mut asset?)?;
                 }
                 budget
             }
@@ -196,7 +196,7 @@ impl<K: Sink> Settler<K> {
     }
 }
 
-fn spend(budget: &mut Budget, sink: &mut impl Sink, mut asset: Asset) -> Result<()> {
-    budget.settle(&mut asset);
-    sink.settled(&asset)
+fn spend(budget: &mut Budget, sink: &mut impl Sink, asset: &mut Asset) -> Result<()> {
+    budget.settle(asset);
+    sink.settled(asset)
 }

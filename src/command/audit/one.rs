@@ -202,7 +202,7 @@ impl Auditor {
             match earlier {
                 Ok(earlier) => {
                     let plan = earlier.plan().clone();
-                    known = known.with_baseline(&plan, earlier.lookup());
+                    known = known.with_baseline(&plan, earlier.only_facts().lookup());
                 }
                 Err(error) => notes.push(read_again(&error)),
             }

@@ -23,7 +23,19 @@ Blobs that you list yourself, as Arrow batches::
 """
 
 from presync import aio, quota
-from presync._commands import audit, audit_report, commit, dry_run, explain, fix, labels, preview, report, rules
+from presync._commands import (
+    audit,
+    audit_report,
+    commit,
+    dry_run,
+    explain,
+    fix,
+    labels,
+    preview,
+    reconcile,
+    report,
+    rules,
+)
 from presync._errors import (
     ConfigurationError,
     CredentialError,
@@ -35,7 +47,7 @@ from presync._errors import (
     ThrottledError,
     UsageError,
 )
-from presync._presync import PART_KEY, Batches, __version__, plan_schema, reconcile
+from presync._presync import PART_KEY, Batches, __version__, plan_schema
 from presync._probe import BinaryFile, check_batches, part_header, probe
 from presync._records import (
     Asset,
@@ -52,6 +64,7 @@ from presync._records import (
     Quota,
     QuotaStatement,
     Reads,
+    Reconciliation,
     Rule,
     Totals,
 )
@@ -83,6 +96,7 @@ __all__ = [
     "Quota",
     "QuotaStatement",
     "Reads",
+    "Reconciliation",
     "Report",
     "Rows",
     "Rule",

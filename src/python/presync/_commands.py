@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from presync import _presync
 from presync._errors import IncompleteError, InterruptedRunError, PresyncError, UsageError
-from presync._records import Audit, Commit, Document, Explanation, Fix, Labels, Preview, Rule, record
+from presync._records import Audit, Commit, Document, Explanation, Fix, Labels, Preview, Reconciliation, Rule, record
 from presync._report import Folder, Report
 from presync._run import Ended, ProgressOption, run
 
@@ -399,6 +400,27 @@ def labels(
     """
     ended = run("labels", options(locals(), *_OWN), progress)
     return _document(ended, Labels, allow_incomplete)
+
+
+def reconcile(
+    plan: StrPath,
+    names: Iterable[str] | StrPath,
+    *,
+    errors: Mapping[str, str] | None = None,
+    column: str | None = None,
+) -> Reconciliation:
+    """Compares a plan with the names of the assets on the platform. ``names`` is an iterable of names, or the path of a
+    file that the command line takes, with ``column`` for the column or field that has them. ``errors`` has the platform's
+    codes for names that it refused. Differences do not raise.
+
+    >>> import presync
+    >>> report = presync.dry_run("fixtures/demo", include="cam1/*")
+    >>> listed = ["cam1/0001.jpg", "cam1/0004.jpg"]
+    >>> compared = presync.reconcile(report, listed)
+    >>> compared.totals["synced"], compared.totals["unexpected"]
+    (1, 1)
+    """
+    return Reconciliation(_presync.reconcile(plan, names, errors=errors, column=column))
 
 
 def explain(

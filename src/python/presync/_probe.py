@@ -12,6 +12,7 @@ from presync import _presync
 from presync._commands import Codes, Severities, StrPath, options
 from presync._errors import UsageError
 from presync._records import Asset
+from presync._rows import listed
 
 if TYPE_CHECKING:
     from presync._presync import Batches
@@ -178,7 +179,7 @@ def check_batches(
         {"profile": profile, "select": select, "ignore": ignore, "severity": severity, "config": config}
     )
     return _presync.check_batches(
-        batches,
+        listed(batches),
         chosen,
         endpoint,
         auth,

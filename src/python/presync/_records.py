@@ -24,6 +24,7 @@ __all__ = [
     "Quota",
     "QuotaStatement",
     "Reads",
+    "Reconciliation",
     "Rule",
     "Totals",
 ]
@@ -368,6 +369,34 @@ class Labels(Document):
     def unread(self) -> list[dict[str, str]]:
         """Label files that could not be read, with the reason: the first 1,000."""
         return list(self._document["unread"])
+
+
+class Reconciliation(Document):
+    """A plan compared with what the platform lists."""
+
+    @property
+    def result(self) -> str:
+        """The result in one sentence."""
+        return str(self._document["result"])
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Names listed and assets planned, and how many there are of each outcome."""
+        return dict(self._document["totals"])
+
+    @property
+    def patterns(self) -> list[dict[str, Any]]:
+        """What differences have in common: their count, the rule or assumption that they contradict, and what to do."""
+        return list(self._document["patterns"])
+
+    @property
+    def assets(self) -> Rows:
+        """A row for each asset of the plan, and for each name that is not in the plan."""
+        return rows(
+            self._document["assets"],
+            text=("name", "outcome", "verdict", "codes", "listed_as", "platform_code", "message"),
+            numbers=("frames", "platform_frames"),
+        )
 
 
 class Explanation(Document):

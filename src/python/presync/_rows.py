@@ -107,6 +107,47 @@ def rows(records: list[dict[str, Any]], *, text: Sequence[str], numbers: Sequenc
     return Rows(schema, batches)
 
 
+#: The types of the columns of blobs to check.
+_LISTED = {name: pa.string() for name in ("account", "container", "name", "etag")} | {"size": pa.uint64()}
+
+
+def listed(data: Any) -> Iterator[pa.RecordBatch]:
+    """The blobs to check, as batches with columns of the types that the check takes: of one stream, which may be longer
+    than what fits into memory, of one batch, or of an iterable of both.
+    """
+    is_one = hasattr(data, "__arrow_c_array__") or hasattr(data, "__arrow_c_stream__")
+    for part in [data] if is_one else data:
+        if hasattr(part, "__arrow_c_array__"):
+            yield _typed(pa.record_batch(part))
+        else:
+            yield from map(_typed, pa.RecordBatchReader.from_stream(part))
+
+
+def _typed(batch: pa.RecordBatch) -> pa.RecordBatch:
+    columns: dict[str, pa.Array] = {}
+    for name, column in zip(batch.schema.names, batch.columns):
+        if name in _LISTED:
+            columns.setdefault(name, _cast(name, column, _LISTED[name]))
+        elif name == "last_modified" and pa.types.is_timestamp(column.type):
+            # Any zone: the values are UTC. Fractions of microseconds are cut off.
+            columns.setdefault(name, column.cast(pa.timestamp("us", column.type.tz), safe=False))
+        elif name == "last_modified":
+            raise ValueError(f"the column 'last_modified' has the type {column.type}, not timestamp")
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def _cast(name: str, column: pa.Array, to: pa.DataType) -> pa.Array:
+    try:
+        return column.cast(to)
+    except pa.ArrowNotImplementedError:
+        # Earlier versions of pyarrow cannot cast views of strings.
+        if pa.types.is_string_view(column.type):
+            return pa.array(column.to_pylist(), to)
+        raise ValueError(f"the column '{name}' has the type {column.type}, not {to}") from None
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"the column '{name}' cannot be used: {error}") from None
+
+
 #: What a finding has besides its asset's own columns.
 _OF_FINDING = ("code", "severity", "message", "fix")
 _OF_ASSET = ("name", "kind", "format", "size", "verdict")

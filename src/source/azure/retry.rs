@@ -5,8 +5,10 @@ use std::fmt;
 use std::hash::BuildHasher;
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
+
 use super::failure::Failure;
-use super::limiter::{Feedback, Limiter};
+use super::limiter::{Feedback, Limiter, Permit};
 
 /// The most attempts at one request, including the first.
 pub(super) const MAX_ATTEMPTS: u32 = 4;
@@ -103,7 +105,8 @@ pub(super) async fn with_retries<T, F: Future<Output = Result<T, Failure>>>(
                 return Err(Failed { failure: Failure::CircuitOpen, attempts: 0 });
             }
         };
-        let result = tokio::time::timeout(limit, attempt(backoff.is_first())).await;
+        let begun = permit.as_ref().map_or_else(Instant::now, Permit::begun);
+        let result = timeout_at(begun + limit, attempt(backoff.is_first())).await;
         let result = result.unwrap_or_else(|_| Err(Failure::Broken("no complete response in time".into())));
         // Before the backoff: a request that waits for its next attempt must not hold a permit, or such requests could
         // block all others.

@@ -416,13 +416,15 @@ def lists():
     report = presync.dry_run(folder, plan=plan)
     names = [row["name"] for row in report.assets.to_pylist() if row["verdict"] == "accept"]
     whole = presync.reconcile(plan, iter(names))
-    assert whole["totals"]["synced"] == report.totals.accepted and whole["totals"]["missing"] == 0
+    assert whole.totals["synced"] == report.totals.accepted and whole.totals["missing"] == 0
+    outcomes = {row["name"]: row["outcome"] for row in whole.assets.to_pylist()}
+    assert len(outcomes) == report.totals.listed and all(outcomes[name] == "synced" for name in names)
     path = os.path.join(out, "names.csv")
     with open(path, "w") as file:
         file.write("photo\n" + "\n".join(names))
-    assert presync.reconcile(report, path, column="photo")["totals"] == whole["totals"]
+    assert presync.reconcile(report, path, column="photo").totals == whole.totals
     refused = presync.reconcile(plan, names[1:], errors={names[0]: "EBADMIME"})
-    assert refused["totals"]["missing"] == 1
+    assert refused.totals["missing"] == 1 and refused.to_dict()["result"] == refused.result
     raised(ZeroDivisionError, presync.reconcile, plan, (1 // 0 for _ in names))
     raised(TypeError, presync.reconcile, plan, [None])
     raised(presync.NotFoundError, presync.reconcile, os.path.join(out, "none.parquet"), names)

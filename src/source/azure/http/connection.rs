@@ -87,23 +87,23 @@ impl Connection {
         }
     }
 
-    /// The next part of a response's body; `None` at its end.
+    /// The next part of a response's body, of the bytes received so far.
+    ///
+    /// # Errors
+    /// Returns an error if the body is malformed.
+    pub(super) fn part(&mut self, framing: &mut Framing) -> Result<Part, Failure> {
+        framing.take(&mut self.received)
+    }
+
+    /// Receives more of a body, and returns whether there is more.
     ///
     /// # Errors
     /// Returns an error if the connection breaks or is closed before the end of the body.
-    pub(super) async fn part(&mut self, framing: &mut Framing) -> Result<Option<Bytes>, Failure> {
-        loop {
-            match framing.take(&mut self.received)? {
-                Part::Bytes(bytes) => return Ok(Some(bytes)),
-                Part::End => return Ok(None),
-                Part::Missing if self.receive().await? > 0 => {}
-                Part::Missing if framing.may_end() => return Ok(None),
-                Part::Missing => {
-                    return Err(Failure::Broken(
-                        "the connection was closed in the middle of the response".into(),
-                    ));
-                }
-            }
+    pub(super) async fn more(&mut self, framing: &Framing) -> Result<bool, Failure> {
+        match self.receive().await? {
+            0 if framing.may_end() => Ok(false),
+            0 => Err(Failure::Broken("the connection was closed in the middle of the response".into())),
+            _ => Ok(true),
         }
     }
 

@@ -9,6 +9,7 @@ use hyper::StatusCode;
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
+use super::framing::Part;
 use super::head::{Fields, Head};
 use super::pool::Pool;
 use crate::source::azure::failure::Failure;
@@ -92,16 +93,27 @@ impl<'p> Response<'p> {
     ) -> Result<Bytes, Failure> {
         let Head { fields, mut framing, is_persistent, .. } = self.head;
         let mut buffer = Buffer::new(length, &fields);
-        let (mut until, mut progress) = (Instant::now() + MAX_SILENCE, 0);
+        // Most bodies have arrived with their head, and need no timer.
+        let (mut until, mut progress) = (None, 0);
         while !buffer.is_cut() {
-            let part = timeout_at(until, self.connection.part(&mut framing)).await;
-            let Some(part) = part.map_err(|_| Failure::silent())?? else { break };
-            received.fetch_add(part.len() as u64, Relaxed);
-            progress += part.len();
-            if progress >= MIN_PROGRESS {
-                (until, progress) = (Instant::now() + MAX_SILENCE, 0);
+            match self.connection.part(&mut framing)? {
+                Part::Bytes(part) => {
+                    received.fetch_add(part.len() as u64, Relaxed);
+                    progress += part.len();
+                    if progress >= MIN_PROGRESS {
+                        (until, progress) = (None, 0);
+                    }
+                    buffer.push(part)?;
+                }
+                Part::End => break,
+                Part::Missing => {
+                    let until = *until.get_or_insert_with(|| Instant::now() + MAX_SILENCE);
+                    let more = timeout_at(until, self.connection.more(&framing)).await;
+                    if !more.map_err(|_| Failure::silent())?? {
+                        break;
+                    }
+                }
             }
-            buffer.push(part)?;
         }
         // A connection with unread bytes must not be reused: they would be taken for the next response.
         if is_persistent && framing.is_at_end() && self.connection.is_clean() {

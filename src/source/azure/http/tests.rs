@@ -14,7 +14,10 @@ use tokio::runtime::Builder;
 
 use super::connection::Connection;
 use super::descriptors::Descriptors;
+use super::pool::Pool;
 use super::request::Outgoing;
+use super::response::{Length, Response};
+use crate::source::azure::failure::Failure;
 
 /// The status, the body, and whether another request may follow.
 type Read = Result<(u16, Vec<u8>, bool), String>;
@@ -36,24 +39,19 @@ async fn ours(method: &Method, pieces: Vec<Vec<u8>>) -> Read {
     let server = tokio::spawn(serve(server, pieces));
     let mut connection = Connection::new(Box::new(client), Arc::new(Descriptors::of_process()).take());
     let request = Outgoing::new(method.clone(), "/a".into(), b"").expect("a request");
+    let pool = Pool::default();
     let read = async {
-        let mut head = connection
-            .send(request.head(None, None), &request)
-            .await
-            .map_err(|failure| failure.to_string())?;
-        let mut body = Vec::new();
-        while let Some(part) =
-            connection.part(&mut head.framing).await.map_err(|failure| failure.to_string())?
-        {
-            body.extend_from_slice(&part);
-        }
-        let may_follow = head.is_persistent && head.framing.is_at_end() && connection.is_clean();
-        Ok((head.status.as_u16(), body, may_follow))
+        let head = connection.send(request.head(None, None), &request).await?;
+        let response = Response::new(head, connection, &pool);
+        let status = response.status().as_u16();
+        let body = response.body(Length::AtMost(usize::MAX)).await?;
+        let may_follow = pool.take().await.is_some();
+        Ok((status, body.to_vec(), may_follow))
     };
     let read = tokio::time::timeout(Duration::from_secs(10), read).await.expect("every response ends");
-    drop(connection);
+    drop(pool);
     server.await.expect("the server ends");
-    read
+    read.map_err(|failure: Failure| failure.to_string())
 }
 
 async fn hypers(method: &Method, pieces: Vec<Vec<u8>>) -> Option<(u16, Vec<u8>)> {

@@ -227,6 +227,11 @@ pub(super) struct Permit<'a> {
 }
 
 impl Permit<'_> {
+    /// When the request was admitted.
+    pub(super) fn begun(&self) -> Instant {
+        self.begun
+    }
+
     /// How long the request may take if it is a first attempt.
     pub(super) fn timeout(&self) -> Duration {
         self.timeout

@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr3;
+
 use super::Parser;
 
 /// How deep plain elements may be nested in a blob: the service's are `<Properties>` and an element in it.
@@ -27,19 +29,18 @@ impl<'p> Parser<'p> {
         let mut open = [""; MAX_DEPTH];
         let mut depth = 0_usize;
         loop {
-            let (text, markup) = split(rest, Byte::ENDS_TEXT)?;
-            let tag = markup.strip_prefix('<')?;
+            let (text, tag) = split_text(rest)?;
             if self.field.is_some() && !text.is_empty() {
                 self.text(Cow::Borrowed(text)).ok()?;
             }
             if let Some(end) = tag.strip_prefix('/') {
-                let Some(above) = depth.checked_sub(1) else { return Some(markup) };
+                let Some(above) = depth.checked_sub(1) else { return rest.get(text.len()..) };
                 depth = above;
                 rest = end.strip_prefix(open[depth])?.strip_prefix('>')?;
                 self.close().ok()?;
                 continue;
             }
-            let (name, end) = split(tag, Byte::ENDS_NAME)?;
+            let (name, end) = split_name(tag)?;
             if name.is_empty() {
                 return None;
             }
@@ -56,34 +57,30 @@ impl<'p> Parser<'p> {
     }
 }
 
-/// What bytes mean to a plain element.
-struct Byte;
+/// Whether a byte ends the name of an element, or makes it something else: an attribute, a comment, an entity.
+static ENDS_NAME: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut byte = 0;
+    while byte < ends.len() {
+        ends[byte] =
+            matches!(byte as u8, 0..=b' ' | b'!' | b'"' | b'&' | b'\'' | b'/' | b'<' | b'=' | b'>' | b'?');
+        byte += 1;
+    }
+    ends
+};
 
-impl Byte {
-    /// Ends a text, or makes it one that the reader must resolve or normalize.
-    const ENDS_TEXT: u8 = 1;
-    /// Ends the name of an element, or makes it something else: an attribute, a comment, an entity.
-    const ENDS_NAME: u8 = 2;
-
-    const ROLES: [u8; 256] = {
-        let mut roles = [0; 256];
-        let mut byte = 0;
-        while byte < roles.len() {
-            if matches!(byte as u8, b'<' | b'&' | b'\r') {
-                roles[byte] |= Self::ENDS_TEXT;
-            }
-            if matches!(byte as u8, 0..=b' ' | b'!' | b'"' | b'&' | b'\'' | b'/' | b'<' | b'=' | b'>' | b'?')
-            {
-                roles[byte] |= Self::ENDS_NAME;
-            }
-            byte += 1;
-        }
-        roles
-    };
+/// Splits what follows before the next markup; `None` if the reader must resolve or normalize something first.
+fn split_text(rest: &str) -> Option<(&str, &str)> {
+    // Between elements there is nothing.
+    if let Some(tag) = rest.strip_prefix('<') {
+        return Some(("", tag));
+    }
+    let at = memchr3(b'<', b'&', b'\r', rest.as_bytes())?;
+    let (text, markup) = rest.split_at_checked(at)?;
+    Some((text, markup.strip_prefix('<')?))
 }
 
-/// Splits a text before the first byte that has a role; `None` if there is none.
-fn split(text: &str, role: u8) -> Option<(&str, &str)> {
-    let at = text.bytes().position(|byte| Byte::ROLES[usize::from(byte)] & role != 0)?;
-    text.split_at_checked(at)
+/// Splits a tag after the name.
+fn split_name(tag: &str) -> Option<(&str, &str)> {
+    tag.split_at_checked(tag.bytes().position(|byte| ENDS_NAME[usize::from(byte)])?)
 }
