@@ -51,10 +51,12 @@ impl OpenFile {
 #[derive(Debug, Default)]
 pub struct Near {
     /// Its name, relative to the root.
+    #[cfg(unix)]
     folder: String,
     /// Opened for the second file in it: for a single one, that would not pay off.
     #[cfg(unix)]
     handle: Option<std::os::fd::OwnedFd>,
+    /// Whether there is one.
     #[cfg(unix)]
     is_known: bool,
 }
