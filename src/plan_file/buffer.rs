@@ -6,16 +6,19 @@ use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleTyp
 use parquet::errors::{ParquetError, Result};
 use parquet::file::writer::{SerializedColumnWriter, SerializedRowGroupWriter};
 
-use super::columns::{COLUMNS, Cells, Field, Leaf};
+use super::columns::{COLUMNS, Cells, Field, Leaf, Use};
 use crate::model::Asset;
 
 /// Texts that are handed to the encoder at a time, each of which takes 32 bytes then.
 const TEXTS_AT_ONCE: usize = 1 << 10;
 
-/// Rows, one for each asset.
+/// Rows, one for each asset. By default, they have all columns.
 #[derive(Debug, Default)]
 pub struct Rows {
     len: usize,
+    used: Use,
+    /// How many rows to allocate memory for at once: what grows leaves its former memory with the allocator.
+    capacity: usize,
     leaves: Vec<LeafRows>,
     /// The levels of a leaf without any values: one for each row, all 0.
     no_levels: Vec<i16>,
@@ -52,6 +55,16 @@ pub(crate) enum Values {
 }
 
 impl Rows {
+    /// No rows yet of the columns that have this use, with memory for `capacity` of them.
+    pub(super) fn new(used: Use, capacity: usize) -> Self {
+        Self { used, capacity, ..Self::default() }
+    }
+
+    /// What their columns are used for.
+    pub(super) fn used(&self) -> Use {
+        self.used
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len
@@ -74,22 +87,22 @@ impl Rows {
     /// Adds an asset as the next row.
     pub fn add(&mut self, asset: &Asset) {
         if self.leaves.is_empty() {
-            self.leaves = leaves();
+            self.leaves = leaves(self.used);
         }
-        let row = self.len;
+        let (row, used, capacity) = (self.len, self.used, self.capacity);
         self.len += 1;
         let mut leaves = self.leaves.iter_mut();
-        for column in COLUMNS {
+        for column in COLUMNS.iter().filter(|column| column.used >= used) {
             match &column.cells {
                 Cells::One(leaf) => {
                     if let Some(rows) = leaves.next()
-                        && rows.values.push(leaf, asset, 0)
+                        && rows.values.push(leaf, asset, 0, capacity)
                     {
                         rows.add_level(row);
                     }
                 }
                 Cells::List(list) => {
-                    let fields = list.fields.iter().zip(leaves.by_ref().take(list.fields.len()));
+                    let fields = list.fields.iter().filter(|field| field.used >= used).zip(leaves.by_ref());
                     match (list.len)(asset) {
                         None => fields.for_each(drop),
                         Some(0) if column.required => fields.for_each(drop),
@@ -140,8 +153,8 @@ impl Rows {
     }
 }
 
-/// No rows yet.
-fn leaves() -> Vec<LeafRows> {
+/// The leaf columns that have this use, without rows.
+fn leaves(used: Use) -> Vec<LeafRows> {
     let of = |leaf: &Leaf, has_gaps: bool, has_lists: bool| LeafRows {
         has_gaps,
         has_lists,
@@ -149,10 +162,13 @@ fn leaves() -> Vec<LeafRows> {
         ..LeafRows::default()
     };
     let mut leaves = Vec::new();
-    for column in COLUMNS {
+    for column in COLUMNS.iter().filter(|column| column.used >= used) {
         match &column.cells {
             Cells::One(leaf) => leaves.push(of(leaf, !column.required, false)),
-            Cells::List(list) => leaves.extend(list.fields.iter().map(|field| of(&field.leaf, true, true))),
+            Cells::List(list) => {
+                let fields = list.fields.iter().filter(|field| field.used >= used);
+                leaves.extend(fields.map(|field| of(&field.leaf, true, true)));
+            }
         }
     }
     leaves
@@ -172,7 +188,7 @@ impl LeafRows {
     fn add_list(&mut self, row: usize, len: usize, empty: i16, field: &Field, asset: &Asset) {
         self.fill(row);
         for element in 0..len {
-            let is_there = self.values.push(&field.leaf, asset, element);
+            let is_there = self.values.push(&field.leaf, asset, element, 0);
             self.definition.push(empty + 1 + i16::from(is_there && !field.required));
             self.repetition.push((element > 0).into());
         }
@@ -294,30 +310,34 @@ impl Values {
         }
     }
 
-    /// Adds the asset's value and returns whether there is one.
-    fn push(&mut self, leaf: &Leaf, asset: &Asset, element: usize) -> bool {
+    /// Adds the asset's value and returns whether there is one. Before the first one, memory for `capacity` values is
+    /// allocated.
+    fn push(&mut self, leaf: &Leaf, asset: &Asset, element: usize, capacity: usize) -> bool {
+        fn push<T>(values: &mut Vec<T>, value: Option<T>, capacity: usize) -> bool {
+            let Some(value) = value else { return false };
+            if values.is_empty() {
+                values.reserve(capacity);
+            }
+            values.push(value);
+            true
+        }
         match (leaf, self) {
             (Leaf::Text(get, _), Self::Text(bytes, ends)) => {
                 let text = get(asset, element);
-                text.inspect(|text| {
+                text.is_some_and(|text| {
                     bytes.extend_from_slice(text.as_bytes());
-                    ends.push(bytes.len());
+                    push(ends, Some(bytes.len()), capacity)
                 })
-                .is_some()
             }
             (Leaf::Int(get, _) | Leaf::Time(get, _), Self::Int(values)) => {
-                get(asset, element).map(|value| values.push(value)).is_some()
+                push(values, get(asset, element), capacity)
             }
             // The values of such a column fit into 32 bits; a rotation has 16.
             (Leaf::Short(get, _), Self::Short(values)) => {
-                get(asset, element).map(|value| values.push(value as i32)).is_some()
+                push(values, get(asset, element).map(|value| value as i32), capacity)
             }
-            (Leaf::Real(get, _), Self::Real(values)) => {
-                get(asset, element).map(|value| values.push(value)).is_some()
-            }
-            (Leaf::Flag(get, _), Self::Flag(values)) => {
-                get(asset, element).map(|value| values.push(value)).is_some()
-            }
+            (Leaf::Real(get, _), Self::Real(values)) => push(values, get(asset, element), capacity),
+            (Leaf::Flag(get, _), Self::Flag(values)) => push(values, get(asset, element), capacity),
             _ => false,
         }
     }

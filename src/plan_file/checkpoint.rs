@@ -14,6 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::columns::Use;
 use crate::files::{own, whole};
 use crate::model::error::{Error, Result, reason};
 use crate::model::{Asset, Quota, Totals};
@@ -102,7 +103,7 @@ impl Checkpoint {
         }
         let kept = (!parts.is_empty()).then(|| lookup(parts));
         let last = Instant::now();
-        let (next_part, part, buffer) = (0, None, Rows::default());
+        let (next_part, part, buffer) = (0, None, Rows::new(Use::Resuming, MAX_ROWS as usize));
         let checkpoint =
             Self { plan, folder, _lock: lock, header, every, generation, next_part, part, buffer, last };
         Ok((checkpoint, kept))
@@ -127,8 +128,8 @@ impl Checkpoint {
             None => {
                 let name = part_name(self.generation, self.next_part);
                 self.next_part += 1;
-                let rows = PlanWriter::create(&self.folder.join(name), self.header.clone())?.without_id();
-                let rows = rows.reusing(std::mem::take(&mut self.buffer));
+                let buffer = std::mem::take(&mut self.buffer);
+                let rows = PlanWriter::part(&self.folder.join(name), self.header.clone(), buffer)?;
                 self.part.insert(Part { rows, totals: Totals::default() })
             }
         };
@@ -307,7 +308,7 @@ fn check(parts: &[PathBuf], header: &RunHeader) -> Result<()> {
 fn lookup(parts: Vec<PathBuf>) -> Lookup<Asset> {
     let (assets, names) = (parts.clone().into_iter(), parts.into_iter());
     Lookup::new(
-        assets.flat_map(|path| each(&path, |part| part)),
+        assets.flat_map(|path| each(&path, |part| part.only(Use::Resuming))),
         names.flat_map(|path| each(&path, |part| part.names())),
     )
 }

@@ -31,12 +31,15 @@ pub(crate) struct Column {
 }
 
 /// What a column is read back for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Use {
     /// Nothing: it repeats another column, for queries.
+    #[default]
     Queries,
     /// Only for whole assets.
     Assets,
+    /// Also for resuming a run, which needs the facts, and what they took to read.
+    Resuming,
     /// Also for what a comparison with a new listing needs: the version of the blob, its facts, and the codes of its
     /// findings.
     Facts,
@@ -283,17 +286,17 @@ pub(crate) static COLUMNS: &[Column] = &[
         "reads_requests",
         Int(|a, _| Some(a.reads.requests.into()), |a, _, requests| fit(&mut a.reads.requests, requests)),
     )
-    .used(Use::Assets),
+    .used(Use::Resuming),
     required(
         "reads_retries",
         Int(|a, _| Some(a.reads.retries.into()), |a, _, retries| fit(&mut a.reads.retries, retries)),
     )
-    .used(Use::Assets),
+    .used(Use::Resuming),
     required(
         "reads_bytes",
         Int(|a, _| Some(signed(a.reads.bytes)), |a, _, bytes| fit(&mut a.reads.bytes, bytes)),
     )
-    .used(Use::Assets),
+    .used(Use::Resuming),
 ];
 
 const BRANDS: List = List {
@@ -462,11 +465,11 @@ pub(super) enum Extra {
     Container,
 }
 
-/// The columns as a Parquet schema. An element of a list has the names that the format requires (Parquet,
-/// LogicalTypes.md, "Lists").
-pub(super) fn schema(extra: Extra) -> Result<Type> {
+/// The columns that have this use as a Parquet schema. An element of a list has the names that the format requires
+/// (Parquet, LogicalTypes.md, "Lists").
+pub(super) fn schema(extra: Extra, used: Use) -> Result<Type> {
     let mut columns = String::new();
-    for column in COLUMNS {
+    for column in COLUMNS.iter().filter(|column| column.used >= used) {
         columns += &match &column.cells {
             Cells::One(leaf) => leaf.declared(column.required, column.name),
             Cells::List(list) => {
@@ -475,6 +478,7 @@ pub(super) fn schema(extra: Extra) -> Result<Type> {
                     fields => {
                         let fields: String = fields
                             .iter()
+                            .filter(|field| field.used >= used)
                             .map(|field| field.leaf.declared(field.required, field.name))
                             .collect();
                         format!("required group element {{ {fields} }}")

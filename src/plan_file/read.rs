@@ -77,7 +77,12 @@ impl PlanReader {
     /// Reads only what a comparison with a new listing needs, which is much faster: the version of each blob, its facts, and
     /// the codes of its findings. The rest of each asset is blank.
     pub fn only_facts(self) -> Self {
-        Self { assets: self.assets.only(Use::Facts), digest: None, ..self }
+        self.only(Use::Facts)
+    }
+
+    /// Reads only the columns with this use, which do not show whether the assets match the ID.
+    pub(super) fn only(self, used: Use) -> Self {
+        Self { assets: self.assets.only(used), digest: None, ..self }
     }
 
     /// The names of all assets, in the same order.

@@ -52,14 +52,15 @@ impl GroupRows {
         for column in COLUMNS {
             let leaves: Vec<Option<usize>> = match &column.cells {
                 Cells::One(leaf) => {
-                    let found = find(schema, column, ("", column.required), leaf)?;
-                    vec![found.filter(|_| column.used >= used)]
+                    let is_used = column.used >= used;
+                    vec![find(schema, column, ("", column.required && is_used), leaf)?.filter(|_| is_used)]
                 }
                 Cells::List(list) => {
                     let find = |field: &Field| {
-                        let required = field.required && column.required;
+                        let is_used = field.used >= used;
+                        let required = field.required && column.required && is_used;
                         let found = find(schema, column, (field.name, required), &field.leaf)?;
-                        Ok(found.filter(|_| field.used >= used))
+                        Ok(found.filter(|_| is_used))
                     };
                     list.fields.iter().map(find).collect::<Result<_, Fault>>()?
                 }

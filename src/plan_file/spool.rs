@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use super::{PlanReader, PlanWriter};
+use super::columns::Use;
+use super::{GROUP_ROWS, PlanReader, PlanWriter, Rows};
 use crate::files::temporary;
 use crate::model::error::Result;
 use crate::model::{Asset, Origin, Quota, Totals};
@@ -28,7 +29,8 @@ impl Spool {
     /// Returns an error if that folder cannot be written to.
     pub fn new(profile: Arc<Profile>) -> Result<Self> {
         let folder = temporary::folder()?;
-        let rows = PlanWriter::create(&folder.path().join("assets"), placeholder(profile))?.without_id();
+        let path = folder.path().join("assets");
+        let rows = PlanWriter::part(&path, placeholder(profile), Rows::new(Use::Assets, GROUP_ROWS))?;
         Ok(Self { rows, totals: Totals::default(), folder })
     }
 

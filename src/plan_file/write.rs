@@ -14,7 +14,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
 use super::buffer::{Rows, Values};
-use super::columns::Extra;
+use super::columns::{Extra, Use};
 use super::digest::Digest;
 use super::{FORMAT_VERSION, GROUP_ROWS, Plan, TOOL, columns, metadata, signed};
 use crate::files::whole::{self, WholeFile};
@@ -56,14 +56,14 @@ impl PlanWriter {
         Self::new(WholeFile::create_in(folder, path)?, path, header)
     }
 
-    /// Leaves out the ID, which costs something for each asset, of a file that is not a whole plan.
-    pub(super) fn without_id(self) -> Self {
-        Self { digest: None, ..self }
-    }
-
-    /// Uses the memory of rows that were [ended](Self::end).
-    pub(super) fn reusing(self, rows: Rows) -> Self {
-        Self { rows: RowWriter { rows, ..self.rows }, ..self }
+    /// Begins a part of a plan that will be at `path`: without an ID, which costs something for each asset, and with the
+    /// columns of these rows, which are empty.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be created.
+    pub(super) fn part(path: &Path, header: RunHeader, rows: Rows) -> Result<Self> {
+        let rows = RowWriter::with(WholeFile::create(path)?, path, Extra::None, rows)?;
+        Ok(Self { header, digest: None, rows })
     }
 
     /// Finishes the file and puts it in place. Returns the memory of its rows, for another file.
@@ -121,13 +121,17 @@ pub(super) struct RowWriter {
 
 impl RowWriter {
     pub(super) fn new(file: WholeFile, path: &Path, extra: Extra) -> Result<Self> {
+        Self::with(file, path, extra, Rows::new(Use::default(), GROUP_ROWS))
+    }
+
+    fn with(file: WholeFile, path: &Path, extra: Extra, rows: Rows) -> Result<Self> {
         let shown = path.display().to_string();
         let groups = || {
-            let schema = columns::schema(extra)?.into();
+            let schema = columns::schema(extra, rows.used())?.into();
             SerializedFileWriter::new(file.writer()?, schema, properties()?.into())
         };
         let groups = groups().map_err(|error| failed(&shown, error))?;
-        Ok(Self { rows: Rows::default(), extra: values(extra), groups, file, shown })
+        Ok(Self { rows, extra: values(extra), groups, file, shown })
     }
 
     /// Adds an asset and its position, which is ignored if the file has no column for it.
@@ -219,7 +223,7 @@ impl TableWriter {
 }
 
 fn properties() -> std::result::Result<WriterProperties, ParquetError> {
-    Ok(WriterProperties::builder()
+    let mut properties = WriterProperties::builder()
         .set_created_by(TOOL.to_owned())
         // The fastest: a higher level takes twice the time and memory, and saves a twentieth of the file.
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
@@ -232,13 +236,18 @@ fn properties() -> std::result::Result<WriterProperties, ParquetError> {
         // Names are usually sorted, so most begin like the one before.
         .set_column_encoding(ColumnPath::from("name"), Encoding::DELTA_BYTE_ARRAY)
         .set_column_dictionary_enabled(ColumnPath::from("name"), false)
-        // Few rows have the same ETag, size or time, so a dictionary would not help.
-        .set_column_dictionary_enabled(ColumnPath::from("etag"), false)
-        .set_column_encoding(ColumnPath::from("size"), Encoding::DELTA_BINARY_PACKED)
-        .set_column_dictionary_enabled(ColumnPath::from("size"), false)
-        .set_column_encoding(ColumnPath::from("last_modified"), Encoding::DELTA_BINARY_PACKED)
-        .set_column_dictionary_enabled(ColumnPath::from("last_modified"), false)
-        .build())
+        // No two ETags are the same, so a dictionary would not help.
+        .set_column_dictionary_enabled(ColumnPath::from("etag"), false);
+    // Numbers that differ in nearly every row, or are nearly always the same: both are cheaper without a dictionary.
+    for column in
+        ["size", "last_modified", "last_modified_ns", "cost_images", "reads_requests", "reads_retries"]
+    {
+        let column = ColumnPath::from(column);
+        properties = properties
+            .set_column_dictionary_enabled(column.clone(), false)
+            .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+    }
+    Ok(properties.build())
 }
 
 fn failed(path: &str, error: ParquetError) -> Error {

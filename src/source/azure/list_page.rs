@@ -181,7 +181,11 @@ impl<'p> Parser<'p> {
                 self.place = Place::Root;
             }
             (Place::Outside, _) => return Err("it is not a listing".into()),
-            (Place::Root, b"Blobs") => self.place = Place::Blobs,
+            (Place::Root, b"Blobs") => {
+                self.place = Place::Blobs;
+                // Pages are nearly always full, and a list that grows is in memory twice.
+                self.page.blobs.reserve_exact(usize::from(MAX_BLOBS) - self.page.blobs.len());
+            }
             (Place::Root, b"NextMarker") => field = Some(Field::NextMarker),
             (Place::Blobs, tag @ (b"Blob" | b"BlobPrefix")) => {
                 if self.page.blobs.len() == usize::from(MAX_BLOBS) {
