@@ -7,9 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use presync::loopback::{Config, Content, Faults, Handle, Kind, Latency, Server, Shape};
-use presync::model::Asset;
+use presync::plan_file::PlanReader;
 
-use super::{names, read, rows, timeless};
+use super::{names, rows, timeless};
 use crate::support::presync::{Presync, demo};
 
 const BLOBS: u64 = 800;
@@ -80,8 +80,7 @@ fn requests_kept(plan: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(plan.with_extension("parquet.checkpoint")) else { return 0 };
     let parts = entries.map(|entry| entry.expect("an entry").path());
     let parts = parts.filter(|path| path.extension() == Some("parquet".as_ref()));
-    let requests = |asset: &Asset| u64::from(asset.reads.requests);
-    parts.map(|part| read(&part).1.iter().map(requests).sum::<u64>()).sum()
+    parts.map(|part| PlanReader::open(&part).expect("a part").plan().summary.totals.requests).sum()
 }
 
 #[cfg(unix)]
