@@ -1,5 +1,7 @@
 //! Ctrl-C, and what a service manager sends instead.
 
+use tokio::runtime::Runtime;
+
 /// The exit code of a process that was ended by Ctrl-C, as shells report it: 128 plus the signal's number.
 const INTERRUPTED: i32 = 130;
 
@@ -17,6 +19,18 @@ pub(super) async fn interrupted_saying(say: impl FnOnce(&str)) {
     say("stopping; press Ctrl-C again to quit at once");
     tokio::spawn(async {
         signal().await;
+        std::process::exit(INTERRUPTED);
+    });
+}
+
+/// From now on, a request to stop ends the process at once. For work that has nothing to keep after a run that could be
+/// stopped: the system no longer ends the process then.
+pub(super) fn ends_at_once(runtime: Runtime) {
+    if super::host::current().is_some() {
+        return;
+    }
+    std::thread::spawn(move || {
+        runtime.block_on(signal());
         std::process::exit(INTERRUPTED);
     });
 }

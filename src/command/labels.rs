@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use super::args::{AzureArgs, ChoiceArgs, DisplayArgs, FilterArgs};
 use super::examine::{JudgedNow, Provenance};
 use super::exit::Exit;
+use super::interrupt;
 use super::output::Output;
 use super::parts::{self, Weigh};
 use super::target::{Resolved, Target};
@@ -136,12 +137,14 @@ fn judge(args: &LabelsArgs) -> Result<JudgedNow> {
     let profile = Arc::new(resolved.profile(&Choice::from(&args.rules))?);
     let provenance = Provenance::of(&resolved, None);
     let filter = args.names.filter()?;
-    let judged = super::runtime()?.block_on(async {
+    let runtime = super::runtime()?;
+    let judged = runtime.block_on(async {
         let source = AnySource::open(resolved.location, resolved.auth, args.azure.options(), &environment)?;
         let header = RunHeader { filter, ..provenance.header(source.origin(), profile) };
         let how = (None, Want { dimensions: true, ..Want::default() });
         JudgedNow::of(&source, &header, (Quota::new(None, None), None), how, &args.display).await
     })?;
+    interrupt::ends_at_once(runtime);
     match judged.is_stopped {
         true => Err(Error::new("stopped before all assets were checked").because(Cause::Interrupted)),
         false => Ok(judged),

@@ -1,7 +1,7 @@
 //! A folder as a source: walked recursively, names relative to it with `/`.
 
-use std::borrow::Cow;
 use std::ffi::OsStr;
+use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
-use walkdir::{DirEntry, WalkDir};
 
 use super::listing::Excluded;
 use super::{BlockingReader, Depth, Listing, Reader};
@@ -19,11 +18,13 @@ use crate::model::{Access, Blob, BlobName, ByteRange, Origin, ReadError, Reads};
 mod endless;
 mod ignore;
 mod read;
+mod walk;
 
 use endless::Guard;
 use ignore::Ignore;
 use read::Version;
 pub use read::{Near, OpenFile};
+use walk::{Entry, Kind, Walk};
 
 /// Files in one page of the listing.
 const PAGE: usize = 1000;
@@ -61,7 +62,7 @@ impl LocalSource {
             return Err(Error::new(format!("'{shown}' shows the system's own state, not files"))
                 .with_hint("give a folder with images and videos"));
         }
-        match std::fs::read_dir(&root) {
+        match fs::read_dir(&root) {
             Ok(_) => Ok(Self { root, prefix: String::new(), depth: Depth::All, names_only: false }),
             Err(_) if root.is_file() => Err(Error::new(format!("'{shown}' is a file, not a folder"))
                 .with_hint("give the folder that contains it")
@@ -145,30 +146,14 @@ impl LocalSource {
     /// # Errors
     /// Returns an error if an ignore file cannot be used.
     fn walk(&self, mut ignore: Option<Ignore>, pages: &mpsc::Sender<Vec<Blob>>) -> Result<()> {
-        let walk = WalkDir::new(&self.root).follow_links(true).min_depth(1).sort_by(in_name_order);
-        let mut walk = walk.into_iter().filter_entry(|entry| self.may_hold_names(entry));
+        let mut walk = Walk::new(&self.root);
         let mut page = Vec::new();
         let mut guard = Guard::default();
         if let Some(ignore) = &mut ignore {
             ignore.enter(&self.root, "")?;
         }
         while let Some(entry) = walk.next() {
-            let not_entered = entry.as_ref().ok().and_then(|entry| {
-                self.not_entered(entry).or_else(|| {
-                    let why = guard.refuse(entry)?;
-                    let name = BlobName::new(format!("{}/", self.name(entry.path()).0));
-                    Some(named(name, Access::Unreachable(why.into())))
-                })
-            });
-            if not_entered.is_some() {
-                walk.skip_current_dir();
-            }
-            let folder = entry.as_ref().ok().filter(|entry| entry.file_type().is_dir());
-            if let (Some(ignore), Some(folder), None) = (&mut ignore, folder, &not_entered) {
-                ignore.enter(folder.path(), self.name(folder.path()).0.as_str())?;
-            }
-            let named = entry.as_ref().ok().filter(|_| self.names_only).and_then(|entry| self.named(entry));
-            let Some(blob) = not_entered.or(named).or_else(|| self.blob(entry)) else { continue };
+            let Some(blob) = self.blob(entry, &mut walk, &mut guard, ignore.as_mut())? else { continue };
             if !blob.name.as_str().starts_with(&self.prefix) {
                 continue;
             }
@@ -185,83 +170,70 @@ impl LocalSource {
         Ok(())
     }
 
-    /// Whether an entry may hold names with the prefix. A folder that cannot is not entered.
-    fn may_hold_names(&self, entry: &DirEntry) -> bool {
-        if entry.depth() > 0 && is_work(entry.file_name()) {
-            return false;
-        }
-        if self.prefix.is_empty() || entry.depth() == 0 || !entry.file_type().is_dir() {
-            return true;
-        }
-        let folder = format!("{}/", self.name(entry.path()).0);
-        folder.starts_with(&self.prefix) || self.prefix.starts_with(&folder)
-    }
-
-    /// The blob for a folder that the listing does not descend into; `None` for any other folder, and for a file.
-    fn not_entered(&self, entry: &DirEntry) -> Option<Blob> {
-        if self.depth == Depth::All || !entry.file_type().is_dir() {
-            return None;
-        }
-        let name = format!("{}/", self.name(entry.path()).0);
-        // A folder no longer than the prefix leads to it, so it is entered.
-        (name.len() > self.prefix.len()).then(|| Blob::not_entered(name))
-    }
-
-    /// The blob for a file by its name alone; `None` for anything else, and for a name that is not exact.
-    fn named(&self, entry: &DirEntry) -> Option<Blob> {
-        if !entry.file_type().is_file() || entry.path_is_symlink() {
-            return None;
-        }
-        let (name, is_legal) = self.name(entry.path());
-        is_legal.then(|| named(name, Access::Online))
-    }
-
-    /// The blob for a walked entry; `None` for a folder.
-    fn blob(&self, entry: walkdir::Result<DirEntry>) -> Option<Blob> {
-        let found = match entry {
-            Ok(entry) if entry.file_type().is_dir() => return None,
-            Ok(entry) => {
-                let metadata = entry.metadata();
-                (entry.into_path(), metadata)
+    /// The blob for an entry. Enters a folder, for which there is none, unless it is listed as one.
+    fn blob(
+        &self,
+        entry: Entry,
+        walk: &mut Walk,
+        guard: &mut Guard,
+        ignore: Option<&mut Ignore>,
+    ) -> Result<Option<Blob>> {
+        let Entry { file_name, name, is_exact, kind } = entry;
+        let kind = match kind {
+            Ok(kind) => kind,
+            Err(error) => return Ok(Some(blob(name, is_exact, Err(error)))),
+        };
+        let path = || walk.path(&file_name);
+        let is_left = is_work(&file_name);
+        match kind {
+            Kind::Folder | Kind::LinkToFolder => {}
+            _ if is_left => return Ok(None),
+            Kind::File if self.names_only && is_exact => {
+                return Ok(Some(named(BlobName::new(name), Access::Online)));
             }
-            Err(error) => (error.path().unwrap_or(&self.root).to_owned(), Err(error)),
-        };
-        let (path, metadata) = found;
-        let (name, legal) = self.name(&path);
-        let unreachable = |why: String| Access::Unreachable(why.into());
-        let access = match &metadata {
-            Ok(metadata) => match (legal, metadata.is_file()) {
-                (false, _) => unreachable("its name is not UTF-8, so it cannot be a blob name".into()),
-                (_, false) => unreachable("it is not a regular file".into()),
-                _ => Access::Online,
-            },
-            Err(error) => match (error.loop_ancestor(), error.io_error()) {
-                (Some(_), _) => unreachable("it is a link to a parent folder".into()),
-                (_, Some(cause)) => unreachable(format!("it cannot be listed: {}", reason(cause))),
-                _ => unreachable("it cannot be listed".into()),
-            },
-        };
-        let mut blob = named(name, access);
-        if let Ok(metadata) = metadata {
-            Version::from(&metadata).complete(&mut blob);
+            Kind::File | Kind::Other => return Ok(Some(blob(name, is_exact, fs::symlink_metadata(path())))),
+            Kind::Link => return Ok(Some(blob(name, is_exact, fs::metadata(path())))),
         }
-        Some(blob)
+        let (path, is_link) = (path(), kind == Kind::LinkToFolder);
+        let metadata = fs::metadata(&path).ok();
+        if is_link && walk.is_in(&path, metadata.as_ref()) {
+            let why = Access::Unreachable("it is a link to a parent folder".into());
+            return Ok(Some(named(BlobName::new(name), why)));
+        }
+        let folder = format!("{name}/");
+        // A folder that can hold no names with the prefix is not entered.
+        if is_left || !(folder.starts_with(&self.prefix) || self.prefix.starts_with(&folder)) {
+            return Ok(None);
+        }
+        // A folder no longer than the prefix leads to it, so it is entered.
+        if self.depth == Depth::Direct && folder.len() > self.prefix.len() {
+            return Ok(Some(Blob::not_entered(folder)));
+        }
+        if let Some(why) = guard.refuse(&path, walk.depth(), metadata.as_ref(), is_link) {
+            return Ok(Some(named(BlobName::new(folder), Access::Unreachable(why.into()))));
+        }
+        if let Some(ignore) = ignore {
+            ignore.enter(&path, &name)?;
+        }
+        walk.enter(path, folder, is_exact, metadata);
+        Ok(None)
     }
+}
 
-    /// The blob name of a path under the root, and whether it is exact: a name that is not UTF-8 is converted lossily.
-    fn name(&self, path: &Path) -> (BlobName, bool) {
-        // The walk builds its paths by appending to the root, so the root can be cut off by its length.
-        let root = self.root.as_os_str().as_encoded_bytes().len();
-        let rest = path.as_os_str().as_encoded_bytes().get(root..).unwrap_or_default();
-        let is_separator = |byte: &u8| std::path::is_separator(char::from(*byte));
-        let rest = &rest[usize::from(rest.first().is_some_and(is_separator))..];
-        let name = String::from_utf8_lossy(rest);
-        let legal = matches!(name, Cow::Borrowed(_));
-        match std::path::MAIN_SEPARATOR {
-            '/' => (BlobName::new(name), legal),
-            separator => (BlobName::new(name.replace(separator, "/")), legal),
-        }
+/// The blob for a file of this name. A name that is not exact cannot be that of a blob.
+fn blob(name: String, is_exact: bool, metadata: io::Result<Metadata>) -> Blob {
+    let unreachable = |why: String| Access::Unreachable(why.into());
+    let access = match &metadata {
+        Ok(_) if !is_exact => unreachable("its name is not UTF-8, so it cannot be a blob name".into()),
+        Ok(metadata) if !metadata.is_file() => unreachable("it is not a regular file".into()),
+        Ok(_) => Access::Online,
+        Err(error) => unreachable(format!("it cannot be listed: {}", reason(error))),
+    };
+    let mut blob = named(BlobName::new(name), access);
+    if let Ok(metadata) = metadata {
+        Version::from(&metadata).complete(&mut blob);
     }
+    blob
 }
 
 /// A blob of which only the name is known.
@@ -282,26 +254,6 @@ fn instead(root: &Path) -> String {
         _ => "give an existing folder, or a container as https://ACCOUNT.blob.core.windows.net/CONTAINER"
             .to_owned(),
     }
-}
-
-/// Compares names by their bytes, a folder's as if it ended in `/`, so that the walk has the same order as a container.
-fn in_name_order(left: &DirEntry, right: &DirEntry) -> std::cmp::Ordering {
-    let slash = |entry: &DirEntry| {
-        // A link to a folder is walked as a folder.
-        let is_folder = match entry.path_is_symlink() {
-            true => std::fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_dir()),
-            false => entry.file_type().is_dir(),
-        };
-        is_folder.then_some(b'/')
-    };
-    // Whole paths are compared: both are in the same folder, and extracting the file names would cost more.
-    let (first, second) =
-        (left.path().as_os_str().as_encoded_bytes(), right.path().as_os_str().as_encoded_bytes());
-    let common = first.len().min(second.len());
-    first[..common].cmp(&second[..common]).then_with(|| {
-        let rest = |name: &[u8], entry| name.get(common).copied().or_else(|| slash(entry));
-        rest(first, left).cmp(&rest(second, right))
-    })
 }
 
 impl Reader for LocalSource {
@@ -375,13 +327,11 @@ impl BlockingReader for LocalSource {
     }
 
     fn find(&self, name: &BlobName) -> std::result::Result<Option<Blob>, ReadError> {
-        let path = self.root.join(name.as_str());
-        let walk = WalkDir::new(path).follow_links(true).max_depth(0);
-        let is_there = |entry: &walkdir::Result<DirEntry>| {
-            let cause = entry.as_ref().err().and_then(walkdir::Error::io_error);
-            cause.is_none_or(|cause| cause.kind() != io::ErrorKind::NotFound)
-        };
-        Ok(walk.into_iter().next().filter(is_there).and_then(|entry| self.blob(entry)))
+        Ok(match fs::metadata(self.root.join(name.as_str())) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Ok(metadata) if metadata.is_dir() => None,
+            metadata => Some(blob(name.as_str().to_owned(), true, metadata)),
+        })
     }
 }
 
@@ -397,8 +347,8 @@ mod tests {
         let left = [".presync-fix-aB3dE9/0/in.jpg", "a/.presync-fix-000000", ".presync-fix-more/x"];
         for name in names.iter().chain(&left) {
             let path = folder.path().join(name);
-            std::fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
-            std::fs::write(path, name).expect("a file");
+            fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
+            fs::write(path, name).expect("a file");
         }
         let source = LocalSource::open(folder.path()).expect("it is there");
         let (sender, mut pages) = mpsc::channel(1);
@@ -415,10 +365,10 @@ mod tests {
     fn a_pipe_that_takes_a_files_place_is_not_waited_for() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.jpg");
-        std::fs::write(&path, "text").expect("a file");
+        fs::write(&path, "text").expect("a file");
         let source = LocalSource::open(folder.path()).expect("it is there");
         let blob = BlockingReader::find(&source, &BlobName::new("a.jpg")).expect("a look").expect("a blob");
-        std::fs::remove_file(&path).expect("it is ours");
+        fs::remove_file(&path).expect("it is ours");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
         let (near, range) = (&mut Near::default(), ByteRange::new(0, 4));
         let read = BlockingReader::read(&source, near, &mut None, &blob, range, &mut Reads::default());
@@ -430,10 +380,10 @@ mod tests {
     fn what_cannot_be_walked_or_named_is_listed_all_the_same() {
         use std::os::unix::ffi::OsStrExt;
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::create_dir(folder.path().join("sub")).expect("a folder");
+        fs::create_dir(folder.path().join("sub")).expect("a folder");
         std::os::unix::fs::symlink("..", folder.path().join("sub/up")).expect("a link");
         std::os::unix::fs::symlink("gone", folder.path().join("broken.jpg")).expect("a link");
-        std::fs::write(folder.path().join(OsStr::from_bytes(b"\xFF.jpg")), "x").expect("a file");
+        fs::write(folder.path().join(OsStr::from_bytes(b"\xFF.jpg")), "x").expect("a file");
         let source = LocalSource::open(folder.path()).expect("it is there");
         let (sender, mut pages) = mpsc::channel(1);
         source.walk(None, &sender).expect("it has no ignore file");

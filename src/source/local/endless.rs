@@ -1,8 +1,8 @@
 //! Folders that are not entered, because their walk might never end.
 
 use std::collections::HashMap;
-
-use walkdir::DirEntry;
+use std::fs::Metadata;
+use std::path::Path;
 
 /// The most folders above a file: a blob name has at most 254 segments ("Naming and referencing containers, blobs, and
 /// metadata").
@@ -19,23 +19,25 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Why the walk must not enter a folder; `None` if it may, and for a file.
-    pub(super) fn refuse(&mut self, entry: &DirEntry) -> Option<&'static str> {
-        if !entry.file_type().is_dir() {
-            return None;
-        }
-        if entry.depth() >= MAX_DEPTH {
+    /// Why the walk must not enter a folder below `depth` others; `None` if it may.
+    pub(super) fn refuse(
+        &mut self,
+        folder: &Path,
+        depth: usize,
+        metadata: Option<&Metadata>,
+        is_link: bool,
+    ) -> Option<&'static str> {
+        if depth >= MAX_DEPTH {
             return Some("it is below more than 254 folders, and a blob name can have no more");
         }
         #[cfg(unix)]
-        {
+        if let Some(metadata) = metadata {
             use std::os::unix::fs::MetadataExt;
-            let metadata = entry.metadata().ok()?;
             let (system, number) = (metadata.dev(), metadata.ino());
-            if *self.systems.entry(system).or_insert_with(|| is_of_the_kernel(entry.path())) {
+            if *self.systems.entry(system).or_insert_with(|| is_of_the_kernel(folder)) {
                 return Some("it shows the system's own state, not files");
             }
-            if entry.path_is_symlink() {
+            if is_link {
                 let visits = self.visits.entry((system, number)).or_default();
                 *visits += 1;
                 if *visits > MAX_VISITS {
@@ -43,12 +45,14 @@ impl Guard {
                 }
             }
         }
+        #[cfg(not(unix))]
+        let _ = (folder, metadata, is_link);
         None
     }
 }
 
 /// Whether a folder is on a file system such as `/proc`, whose files are made up by the kernel and change all the time.
-pub(super) fn is_of_the_kernel(folder: &std::path::Path) -> bool {
+pub(super) fn is_of_the_kernel(folder: &Path) -> bool {
     #[cfg(target_os = "linux")]
     {
         // proc, sysfs, cgroup, cgroup2, debugfs and tracefs (linux/magic.h).

@@ -51,10 +51,12 @@ impl OpenFile {
 #[derive(Debug, Default)]
 pub struct Near {
     /// Its name, relative to the root.
+    #[cfg(unix)]
     folder: String,
     /// Opened for the second file in it: for a single one, that would not pay off.
     #[cfg(unix)]
     handle: Option<std::os::fd::OwnedFd>,
+    /// Whether there is one.
     #[cfg(unix)]
     is_known: bool,
 }
@@ -75,7 +77,7 @@ impl Near {
         let name = blob.name.as_str();
         let stat = match self.enter(root, name) {
             Some((folder, name)) => regular::look_up_in(folder, name)?,
-            None => regular::look_up_in(rustix::fs::CWD, &root.join(name))?,
+            None => regular::look_up_in(rustix::fs::CWD, root.join(name))?,
         };
         Version::from(&stat).complete(blob);
         Ok(())
@@ -134,7 +136,7 @@ pub(super) struct Version {
 #[cfg(unix)]
 impl From<&rustix::fs::Stat> for Version {
     fn from(stat: &rustix::fs::Stat) -> Self {
-        Self { size: stat.st_size as u64, modified: Some((stat.st_mtime as i64, stat.st_mtime_nsec as i32)) }
+        Self { size: stat.st_size as u64, modified: Some((stat.st_mtime, stat.st_mtime_nsec as i32)) }
     }
 }
 
@@ -193,9 +195,18 @@ impl Version {
 
 /// Adds a number in hexadecimal, without leading zeros.
 fn push_hex(text: &mut SmallVec<[u8; 64]>, number: u128) {
-    let digits = (u128::BITS - number.leading_zeros()).div_ceil(4).max(1);
-    let digit = |place: u32| b"0123456789abcdef"[(number >> (4 * place)) as usize & 0xF];
-    text.extend((0..digits).rev().map(digit));
+    // Nearly every number fits into 64 bits, which are faster to shift.
+    let low = number as u64;
+    let digits = match number >> u64::BITS {
+        0 => (u64::BITS - low.leading_zeros()).div_ceil(4).max(1),
+        high => {
+            push_hex(text, high);
+            u64::BITS / 4
+        }
+    };
+    for place in (0..digits).rev() {
+        text.push(b"0123456789abcdef"[(low >> (4 * place)) as usize & 0xF]);
+    }
 }
 
 /// The most bytes of a buffer that a thread keeps for its next read: all but the longest first reads.

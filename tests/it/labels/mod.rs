@@ -256,3 +256,25 @@ fn memory_does_not_grow_with_the_label_file() {
     eprintln!("labels: {small} KiB for 100 images, {large} KiB for 20,000");
     assert!(large < small + (32 << 10), "{small} KiB, {large} KiB");
 }
+
+/// The run that judges a source stops in good order, and what follows it at once.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_the_comparison_after_a_source_was_judged() {
+    use std::io::Read as _;
+    let rows: String = (0..20_000).map(|number| format!("missing-{number}.jpg\n")).collect();
+    let folder = files([("labels.csv", format!("filename\n{rows}"))]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_presync"))
+        .env_clear()
+        .args(["labels".as_ref(), demo().as_os_str(), folder.path().as_os_str()])
+        .args(["--format", "csv"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    // It has begun to compare, and nobody reads the rest.
+    child.stdout.as_mut().expect("a pipe").read_exact(&mut [0]).expect("rows");
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill is there");
+    assert!(sent.success());
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+}
