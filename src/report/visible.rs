@@ -103,7 +103,11 @@ impl<W: Write> Write for Visible<W> {
 pub(super) fn write_record(record: &impl Serialize, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     let mut text = Vec::with_capacity(RECORD);
     serde_json::to_writer(&mut text, record)?;
-    Visible::json(out).write_all(&text)
+    // Control characters are escaped already, so only DEL and what is not ASCII can be unseen.
+    match text.iter().fold(true, |is_plain, byte| is_plain & (*byte < 0x7f)) {
+        true => out.write_all(&text),
+        false => Visible::json(out).write_all(&text),
+    }
 }
 
 #[cfg(test)]

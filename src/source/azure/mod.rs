@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -121,6 +121,8 @@ pub struct AzureSource {
     options: Options,
     /// Whether a blob has been written.
     has_written: AtomicBool,
+    /// The length of the last page, in bytes, and an eighth more: the next one is about as long.
+    page_len: AtomicUsize,
     /// CPU time of [`parsing`](Self::parsing), in nanoseconds.
     parsing: AtomicU64,
 }
@@ -159,8 +161,19 @@ impl AzureSource {
             Requests::new(&url, endpoint.authority(), &credential.authorization, options.api_version)?;
         let limiter = session.limiter(url.endpoint());
         let (refusals, parsing) = (Refusals::default(), AtomicU64::new(0));
-        let has_written = AtomicBool::new(false);
-        Ok(Self { url, credential, endpoint, requests, limiter, refusals, options, has_written, parsing })
+        let (has_written, page_len) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Ok(Self {
+            url,
+            credential,
+            endpoint,
+            requests,
+            limiter,
+            refusals,
+            options,
+            has_written,
+            page_len,
+            parsing,
+        })
     }
 
     /// Describes the source for reports.
@@ -272,7 +285,10 @@ impl AzureSource {
         let (prefix, marker, max_results) = (&*from.prefix, from.marker.as_deref(), from.page_size);
         let query = PageQuery { prefix, marker, max_results, depth: from.depth };
         let response = self.send(|| self.requests.page(query)).await?;
-        response.body(Length::AtMost(MAX_PAGE_BYTES)).await
+        let expected = self.page_len.load(Ordering::Relaxed);
+        let body = response.expecting(expected).body(Length::AtMost(MAX_PAGE_BYTES)).await?;
+        self.page_len.store(body.len() + body.len() / 8, Ordering::Relaxed);
+        Ok(body)
     }
 
     async fn try_read(

@@ -45,11 +45,18 @@ pub(in crate::source::azure) struct Response<'p> {
     head: Head,
     connection: Connection,
     pool: &'p Pool,
+    /// About how long the body is, in bytes, if it does not say so itself.
+    expected: usize,
 }
 
 impl<'p> Response<'p> {
     pub(super) fn new(head: Head, connection: Connection, pool: &'p Pool) -> Self {
-        Self { head, connection, pool }
+        Self { head, connection, pool, expected: 0 }
+    }
+
+    /// Allocates this many bytes for a body that does not say its length, because one that grows is in memory twice.
+    pub(in crate::source::azure) fn expecting(self, expected: usize) -> Self {
+        Self { expected, ..self }
     }
 
     pub(in crate::source::azure) fn status(&self) -> StatusCode {
@@ -92,7 +99,7 @@ impl<'p> Response<'p> {
         received: &AtomicU64,
     ) -> Result<Bytes, Failure> {
         let Head { fields, mut framing, is_persistent, .. } = self.head;
-        let mut buffer = Buffer::new(length, &fields);
+        let mut buffer = Buffer::new(length, &fields, self.expected);
         // Most bodies have arrived with their head, and need no timer.
         let (mut until, mut progress) = (None, 0);
         while !buffer.is_cut() {
@@ -137,13 +144,12 @@ struct Buffer {
 }
 
 impl Buffer {
-    fn new(length: Length, fields: &Fields) -> Self {
+    fn new(length: Length, fields: &Fields, expected: usize) -> Self {
         let room = match length {
             Length::Exactly(len) => len,
-            // Allocated up front, because a buffer that grows is in memory twice for a moment.
             Length::AtMost(most) | Length::First(most) => {
                 let said = fields.field("content-length").and_then(|length| length.parse().ok());
-                said.map_or(0, |said: usize| said.min(most).min(MAX_ROOM))
+                said.unwrap_or(expected).min(most).min(MAX_ROOM)
             }
         };
         Self { length, room, whole: Bytes::new(), pieces: BytesMut::new() }
