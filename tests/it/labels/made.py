@@ -55,9 +55,8 @@ assets = [
 # The example, with the SDK's own pages, and with the call that it makes of presync.
 calls = []
 stand_in = types.ModuleType("presync")
-stand_in.reconcile = lambda plan, names: calls.append((plan, list(names))) or {
-    "result": "", "patterns": [], "totals": {"missing": 0}
-}  # fmt: skip
+compared = types.SimpleNamespace(result="", patterns=[], totals={"missing": 0})
+stand_in.reconcile = lambda plan, names: calls.append((plan, list(names))) or compared
 sys.modules["presync"] = stand_in
 spec = importlib.util.spec_from_file_location("example", example)
 module = importlib.util.module_from_spec(spec)
