@@ -391,7 +391,7 @@ class Reconciliation(Document):
 
     @property
     def assets(self) -> Rows:
-        """A row for each asset of the plan, and for each name that is not in the plan."""
+        """A row for each asset of the plan that is not skipped, and for each name that is not in the plan."""
         return rows(
             self._document["assets"],
             text=("name", "outcome", "verdict", "codes", "listed_as", "platform_code", "message"),

@@ -418,7 +418,7 @@ def lists():
     whole = presync.reconcile(plan, iter(names))
     assert whole.totals["synced"] == report.totals.accepted and whole.totals["missing"] == 0
     outcomes = {row["name"]: row["outcome"] for row in whole.assets.to_pylist()}
-    assert len(outcomes) == report.totals.listed and all(outcomes[name] == "synced" for name in names)
+    assert len(outcomes) == report.totals.accepted + report.totals.rejected and all(outcomes[name] == "synced" for name in names)
     path = os.path.join(out, "names.csv")
     with open(path, "w") as file:
         file.write("photo\n" + "\n".join(names))
