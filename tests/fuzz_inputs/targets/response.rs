@@ -12,6 +12,9 @@ use presync::source::azure::read_response;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::runtime::Builder;
 
+/// Room for the request, in bytes.
+const REQUEST: usize = 64;
+
 fuzz_target!(|input: (u16, &[u8])| {
     let (cut, response) = input;
     let (first, rest) = response.split_at(usize::from(cut).min(response.len()));
@@ -23,12 +26,13 @@ fuzz_target!(|input: (u16, &[u8])| {
 
 /// The status and the body as hyper reads them; `None` if it does not.
 async fn hypers(response: &[u8]) -> Option<(u16, Vec<u8>)> {
-    let (client, mut server) = duplex(response.len() + 1);
+    // The request must have been sent as a whole when the server is gone.
+    let (client, mut server) = duplex(response.len() + REQUEST);
     let (mut sender, driver) = http1::handshake(TokioIo::new(client)).await.ok()?;
     let driver = tokio::spawn(driver);
     let request = Request::get("/a").body(Empty::<Bytes>::new()).expect("a request");
     let serve = async {
-        let mut request = [0; 64];
+        let mut request = [0; REQUEST];
         let _ = server.read(&mut request).await;
         let _ = server.write_all(response).await;
         drop(server);
