@@ -19,10 +19,10 @@ use super::pool::{BATCH, Batches};
 use super::progress::Stage;
 use super::runtimes::Runtimes;
 use super::settle::Delivery;
-use super::{Examiner, closed, worker_failed};
+use super::{Examiner, Judged, closed, worker_failed};
 use crate::examine::{Examination, Next};
 use crate::model::error::{Error, Result};
-use crate::model::{Asset, Blob, ReadError};
+use crate::model::{Blob, ReadError};
 use crate::source::Reader;
 
 /// Blobs handed to a runtime as one group: enough to spread the cost, and few enough that no runtime is left with much
@@ -92,8 +92,8 @@ impl<R: Reader> Network<R> {
         // slots are polled on one thread, so no step of a read wakes another thread.
         let slot = async |judged: mpsc::Sender<_>| {
             while let Some((ordinal, blob)) = blobs.next().await {
-                let asset = self.examine(blob, &batches).await?;
-                judged.send((ordinal, asset.into())).await.map_err(closed)?;
+                let examined = self.examine(blob, &batches).await?;
+                judged.send((ordinal, examined)).await.map_err(closed)?;
             }
             Ok(())
         };
@@ -111,7 +111,7 @@ impl<R: Reader> Network<R> {
     }
 
     /// Examines one blob.
-    async fn examine(&self, blob: Blob, batches: &Batches) -> Result<Asset> {
+    async fn examine(&self, blob: Blob, batches: &Batches) -> Result<Judged> {
         let (examination, mut next) = self.examiner.begin(blob);
         let mut examination = Box::new(examination);
         let mut share = self.memory.share();
@@ -126,7 +126,7 @@ impl<R: Reader> Network<R> {
                     // The last owner frees the bytes: if that is the thread that allocated them, it is cheaper.
                     let _bytes = answer.as_ref().ok().cloned();
                     match self.on_pool(examination, answer, batches).await? {
-                        ControlFlow::Break(asset) => return Ok(*asset),
+                        ControlFlow::Break(judged) => return Ok(judged),
                         ControlFlow::Continue((again, next)) => {
                             examination = again;
                             next
@@ -137,7 +137,7 @@ impl<R: Reader> Network<R> {
                     let found = self.reader.find(&examination.blob().name).await;
                     self.examiner.found(&mut examination, found)?
                 }
-                Next::Judge(content) => return Ok(examination.judge(content, &self.examiner.profile)),
+                Next::Judge(content) => return Ok(examination.judge(content, &self.examiner.profile).into()),
             };
         }
     }
@@ -148,7 +148,7 @@ impl<R: Reader> Network<R> {
         mut examination: Box<Examination>,
         answer: std::result::Result<Bytes, ReadError>,
         batches: &Batches,
-    ) -> Result<ControlFlow<Box<Asset>, (Box<Examination>, Next)>> {
+    ) -> Result<ControlFlow<Judged, (Box<Examination>, Next)>> {
         let examiner = Arc::clone(&self.examiner);
         let step = move || {
             let begun = Instant::now();
@@ -156,9 +156,9 @@ impl<R: Reader> Network<R> {
             let judging = Instant::now();
             examiner.progress.add_stage(Stage::Probe, judging - begun);
             let Next::Judge(content) = next else { return Ok(ControlFlow::Continue((examination, next))) };
-            let asset = Box::new(examination.judge(content, &examiner.profile));
+            let judged = examination.judge(content, &examiner.profile).into();
             examiner.progress.add_stage(Stage::Judge, judging.elapsed());
-            Ok(ControlFlow::Break(asset))
+            Ok(ControlFlow::Break(judged))
         };
         batches.run(step).await.unwrap_or_else(|| Err(worker_failed()))
     }
