@@ -8,10 +8,10 @@ use csv::{Terminator, WriterBuilder};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use super::compact::write_record;
 use super::layout::{self, MAX_WIDTH, MIN_WIDTH, columns, number, shown};
 use super::record::{FORMAT_VERSION, SourceRecord, ToolRecord};
 use super::style::{BOLD, DIM, ERROR, GOOD, UNKNOWN, WARNING};
-use super::visible::write_record;
 use super::{Format, Out, Visible, html, written};
 use crate::files::cell::cell;
 use crate::matching::{Cell, Comparison, Group, Pattern, Record, Tone};

@@ -9,12 +9,12 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::changes::ChangesRecord;
+use super::compact::write_record;
 use super::containers;
 use super::record::{
     AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, SyncedRecord, ToolRecord, TotalsRecord,
     profile_hash,
 };
-use super::visible::write_record;
 use super::{Out, layout, written};
 use crate::files::temporary;
 use crate::model::error::Result;

@@ -6,6 +6,7 @@ mod bars;
 pub mod bench;
 mod changes;
 pub mod commit;
+mod compact;
 pub mod comparison;
 mod containers;
 mod csv;
@@ -126,7 +127,7 @@ pub fn open(
 /// # Errors
 /// Returns an error if the record cannot be written.
 pub fn asset_record(asset: &Asset, out: &mut dyn Write) -> io::Result<()> {
-    visible::write_record(&record::AssetRecord::new(asset), out)
+    compact::write_record(&record::AssetRecord::new(asset), out)
 }
 
 /// Writes a document of a command as JSON.

@@ -2,12 +2,7 @@
 
 use std::io::{self, Write};
 
-use serde::Serialize;
-
 use crate::model::is_unseen;
-
-/// Room for the record of an asset with a finding, in bytes.
-const RECORD: usize = 1 << 10;
 
 /// Escapes what [`is_unseen`] finds in text that passes through, except line breaks and tabs: as `\u009b` in JSON, where
 /// it is the same text, and as `\u{9b}` elsewhere.
@@ -96,17 +91,6 @@ impl<W: Write> Write for Visible<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
-    }
-}
-
-/// Writes a record as JSON in one go: it is made of a hundred little pieces.
-pub(super) fn write_record(record: &impl Serialize, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
-    let mut text = Vec::with_capacity(RECORD);
-    serde_json::to_writer(&mut text, record)?;
-    // Control characters are escaped already, so only DEL and what is not ASCII can be unseen.
-    match text.iter().fold(true, |is_plain, byte| is_plain & (*byte < 0x7f)) {
-        true => out.write_all(&text),
-        false => Visible::json(out).write_all(&text),
     }
 }
 

@@ -39,12 +39,15 @@ pub struct Page {
 /// Returns an error if the body is not well-formed, ends early, is not a listing, has a blob without a name or a
 /// length, or exceeds a limit. The error names the byte; nothing of such a page is used.
 pub fn parse(body: &[u8]) -> Result<Page> {
-    parse_with(body, Parser::plain_blob)
+    parse_with(body, Parser::plain_blobs)
 }
 
-/// Parses a page. `plain_blob` is given what follows the start tag of a blob, and returns how much of it the parser has
-/// taken in without the XML reader.
-fn parse_with<'p>(body: &'p [u8], plain_blob: fn(&mut Parser<'p>, &'p str) -> usize) -> Result<Page> {
+/// Parses a page. `plain_blobs` is given what follows the start tag of a blob, and returns how much of it the parser has
+/// taken in without the XML reader, and what is wrong at its end.
+fn parse_with<'p>(
+    body: &'p [u8],
+    plain_blobs: impl Fn(&mut Parser<'p>, &'p str) -> (usize, Step),
+) -> Result<Page> {
     let mut reader = Reader::from_reader(body);
     // Checked once for all plain blobs; where it is not text, the reader says so.
     let text = std::str::from_utf8(body).unwrap_or_default();
@@ -53,17 +56,19 @@ fn parse_with<'p>(body: &'p [u8], plain_blob: fn(&mut Parser<'p>, &'p str) -> us
     let mut passed = 0;
     loop {
         let event = reader.read_event().map_err(|fault| wrong(passed + reader.error_position(), &fault))?;
-        let at = passed + reader.buffer_position();
+        let mut at = passed + reader.buffer_position();
         let step = match event {
             Event::Start(tag) => {
                 let before = parser.place;
-                let step = parser.start(&tag);
+                let mut step = parser.start(&tag);
                 if (before, parser.place) == (Place::Blobs, Place::Blob) {
                     let rest = *reader.get_ref();
-                    let plain =
-                        text.get(body.len() - rest.len()..).map_or(0, |rest| plain_blob(&mut parser, rest));
+                    let text = text.get(body.len() - rest.len()..).unwrap_or_default();
+                    let plain;
+                    (plain, step) = plain_blobs(&mut parser, text);
                     *reader.get_mut() = &rest[plain..];
                     passed += plain as u64;
+                    at += plain as u64;
                 }
                 step
             }
@@ -152,6 +157,8 @@ struct Parser<'p> {
     text: Cow<'p, str>,
     item: Item,
     dates: Dates,
+    /// The names of a blob's elements so far, in their order: the next blob usually has the same.
+    names: Vec<&'p str>,
     /// The last Content-Type. Most blobs of a page have the same, which is then not looked up again.
     last_type: Option<Cow<'static, str>>,
 }

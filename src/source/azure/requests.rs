@@ -102,7 +102,7 @@ impl Requests {
         self.add_sas(&mut target);
         let mut request = Outgoing::new(method, target, &self.fields)?;
         let version = self.chosen.as_deref().unwrap_or(VERSIONS[self.version()]);
-        request.push("x-ms-version", version.as_bytes())?;
+        request.push("x-ms-version", &[version.as_bytes()])?;
         Ok(request)
     }
 
@@ -111,14 +111,14 @@ impl Requests {
         match &self.authorization {
             Authorization::Anonymous | Authorization::Sas(_) => {}
             Authorization::Token(tokens) => {
-                request.push("authorization", tokens.bearer().await?.as_bytes())?;
+                request.push("authorization", &[tokens.bearer().await?.as_bytes()])?;
             }
             Authorization::Key(key) => {
-                request.push("x-ms-date", to_rfc7231(&OffsetDateTime::now_utc()).as_bytes())?;
+                request.push("x-ms-date", &[to_rfc7231(&OffsetDateTime::now_utc()).as_bytes()])?;
                 let (path, query) = request.path_and_query();
                 let fields: BTreeMap<_, _> = request.fields().collect();
                 let authorization = key.authorization(request.method().as_str(), path, query, fields)?;
-                request.push("authorization", authorization.as_bytes())?;
+                request.push("authorization", &[authorization.as_bytes()])?;
             }
         }
         Ok(request)
@@ -135,9 +135,9 @@ impl Requests {
         add_key(&mut request, encryption)?;
         let (mut first, mut last) = (itoa::Buffer::new(), itoa::Buffer::new());
         let (first, last) = (first.format(range.start()), last.format(range.end().saturating_sub(1)));
-        request.push("range", ["bytes=", first, "-", last].concat().as_bytes())?;
+        request.push("range", &[b"bytes=", first.as_bytes(), b"-", last.as_bytes()])?;
         if let Some(etag) = &blob.etag {
-            request.push("if-match", ["\"", etag.as_str(), "\""].concat().as_bytes())?;
+            request.push("if-match", &[b"\"", etag.as_str().as_bytes(), b"\""])?;
         }
         self.authorized(request).await
     }
@@ -197,7 +197,7 @@ impl Requests {
             target.push_str("&delimiter=%2F");
         }
         let mut request = self.start(Method::GET, target)?;
-        request.push("accept", b"application/xml")?;
+        request.push("accept", &[b"application/xml"])?;
         self.authorized(request).await
     }
 
@@ -216,7 +216,7 @@ impl Requests {
 }
 
 fn add(request: &mut Outgoing, headers: &HeaderMap) -> Result<(), Failure> {
-    headers.iter().try_for_each(|(name, value)| request.push(name.as_str(), value.as_bytes()))
+    headers.iter().try_for_each(|(name, value)| request.push(name.as_str(), &[value.as_bytes()]))
 }
 
 /// Adds the key that a blob is encrypted with.

@@ -163,7 +163,7 @@ fn no_cut_page_is_believed() {
 
 /// Asserts that a page is what the XML reader alone makes of it.
 fn assert_as_xml(body: &[u8]) {
-    assert_eq!(parse(body), parse_with(body, |_, _| 0), "{}", String::from_utf8_lossy(body));
+    assert_eq!(parse(body), parse_with(body, |_, _| (0, Ok(()))), "{}", String::from_utf8_lossy(body));
 }
 
 /// What can make a plain blob something else, wherever it stands.
@@ -206,10 +206,10 @@ fn the_fixtures_are_what_the_xml_reader_makes_of_them() {
 fn a_blob_as_the_service_writes_it_is_plain() {
     let body = "<Name>a</Name><Properties><Content-Length>1</Content-Length><Content-MD5 /></Properties><OrMetadata /></Blob>";
     let mut parser = Parser { place: Place::Blob, ..Parser::default() };
-    assert_eq!(parser.plain_blob(body), body.len() - "</Blob>".len());
+    assert_eq!(parser.plain_blobs(body), (body.len() - "</Blob>".len(), Ok(())));
     let body = body.replace("<Name>", "<Name x='y'>");
     let mut parser = Parser { place: Place::Blob, ..Parser::default() };
-    assert_eq!(parser.plain_blob(&body), 0);
+    assert_eq!(parser.plain_blobs(&body), (0, Ok(())));
     assert!(parser.item.name.is_none() && parser.item.size.is_none());
 }
 
@@ -220,7 +220,7 @@ proptest! {
     ) {
         let blob = "<Name>a</Name><Properties><Etag>0x8D</Etag><Content-Length>1</Content-Length><Content-MD5 />\
             <AccessTier>Hot</AccessTier></Properties><Metadata><hdi_isfolder>true</hdi_isfolder></Metadata><OrMetadata />";
-        let mut body = page_of(&format!("{blob}</Blob><BlobPrefix><Name>b/</Name></BlobPrefix><Blob>{blob}"));
+        let mut body = page_of(&format!("{blob}</Blob><BlobPrefix><Name>b/</Name></BlobPrefix><Blob>{blob}</Blob><Blob>{blob}"));
         for (at, twist) in twists {
             let at = at.index(body.len());
             let at = (at..).find(|at| body.is_char_boundary(*at)).unwrap_or(0);
