@@ -46,7 +46,7 @@ const FORMAT_VERSION: &str = "1.0";
 /// The tool that writes the file.
 const TOOL: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
 /// Rows of a row group, the unit that is held in memory, here and by query engines.
-const GROUP_ROWS: usize = 16 << 10;
+const GROUP_ROWS: usize = 8 << 10;
 
 /// A number as columns hold it: signed, because Spark reads an unsigned one as a decimal. Only a hostile file has
 /// larger numbers, so they are capped.

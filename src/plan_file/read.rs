@@ -6,11 +6,14 @@ use super::assets::Assets;
 use super::columns::Use;
 use super::digest::Digest;
 use super::metadata;
-use super::{GROUP_ROWS, Lookup, PART_KEY, Plan, other_version};
+use super::{Lookup, PART_KEY, Plan, other_version};
 use crate::files::parquet_file::{Fault, Refused};
 use crate::files::seal::Seal;
 use crate::model::error::{Cause, Error, Result, reason};
 use crate::model::{Asset, BlobName};
+
+/// The most rows of a row group. Plans of earlier versions have this many.
+const MAX_GROUP_ROWS: usize = 16 << 10;
 
 /// A plan that is being read: its assets in listing order.
 ///
@@ -37,7 +40,7 @@ impl PlanReader {
         if path.is_dir() {
             return Err(Error::new(format!("'{shown}' is a folder, not a plan")));
         }
-        let assets = Assets::open(path, GROUP_ROWS).map_err(|refused| match refused {
+        let assets = Assets::open(path, MAX_GROUP_ROWS).map_err(|refused| match refused {
             Refused::Unreadable(error) => {
                 Error::new(format!("cannot read the plan '{shown}': {}", reason(&error)))
                     .because(Cause::of_io(&error))

@@ -134,7 +134,7 @@ impl<R: Reader> Network<R> {
                     }
                 }
                 Next::Find => {
-                    let found = self.reader.find(&examination.blob().name).await;
+                    let found = Box::pin(self.reader.find(&examination.blob().name)).await;
                     self.examiner.found(&mut examination, found)?
                 }
                 Next::Judge(content) => return Ok(examination.judge(content, &self.examiner.profile).into()),

@@ -11,6 +11,7 @@ pub mod any;
 pub mod azure;
 pub mod floor;
 pub mod inventory;
+mod lent;
 pub mod listing;
 pub mod local;
 pub mod location;

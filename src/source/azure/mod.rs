@@ -1,11 +1,11 @@
 //! A container of Azure Blob Storage.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use cpu_time::ThreadTime;
 use futures::{StreamExt, stream};
 use hyper::Uri;
@@ -66,6 +66,9 @@ use retry::{Deadline, Failed, with_retries};
 
 /// The most bytes of one page: 5,000 blobs with names and metadata of maximum length stay below it.
 const MAX_PAGE_BYTES: usize = 128 * 1024 * 1024;
+
+/// The longest page whose memory is kept for the next one, in bytes: twice what a page of the longest names usually takes.
+const MAX_PAGE_MEMORY: usize = 16 << 20;
 /// How many names that begin with a blob's whole name are listed in search of the blob, in case the service lists in no
 /// order: it is rare that any does.
 const MAX_LONGER_NAMES: u64 = 20_000;
@@ -121,8 +124,8 @@ pub struct AzureSource {
     options: Options,
     /// Whether a blob has been written.
     has_written: AtomicBool,
-    /// The length of the last page, in bytes, and an eighth more: the next one is about as long.
-    page_len: AtomicUsize,
+    /// The memory of the last page's body, for the next one: it takes megabytes, and one that grows is in memory twice.
+    page_memory: Mutex<BytesMut>,
     /// CPU time of [`parsing`](Self::parsing), in nanoseconds.
     parsing: AtomicU64,
 }
@@ -161,7 +164,7 @@ impl AzureSource {
             Requests::new(&url, endpoint.authority(), &credential.authorization, options.api_version)?;
         let limiter = session.limiter(url.endpoint());
         let (refusals, parsing) = (Refusals::default(), AtomicU64::new(0));
-        let (has_written, page_len) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let (has_written, page_memory) = (AtomicBool::new(false), Mutex::default());
         Ok(Self {
             url,
             credential,
@@ -171,7 +174,7 @@ impl AzureSource {
             refusals,
             options,
             has_written,
-            page_len,
+            page_memory,
             parsing,
         })
     }
@@ -274,21 +277,31 @@ impl AzureSource {
         // A page is megabytes: parsed on this thread, it would delay everything else, even Ctrl-C.
         let parsed = tokio::task::spawn_blocking(move || {
             let cpu = ThreadTime::now();
-            (list_page::parse(&body), cpu.elapsed())
+            (list_page::parse(&body), cpu.elapsed(), body)
         });
-        let (page, time) = parsed.await.map_err(|error| Failure::Other(error.to_string()))?;
+        let (page, time, body) = parsed.await.map_err(|error| Failure::Other(error.to_string()))?;
         self.parsing.fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
-        page.map_err(Failure::Page)
+        let page = page.map_err(Failure::Page)?;
+        if page.next.is_some()
+            && body.len() <= MAX_PAGE_MEMORY
+            && let Ok(mut memory) = body.try_into_mut()
+        {
+            memory.clear();
+            self.with_page_memory(|kept| *kept = memory);
+        }
+        Ok(page)
     }
 
     async fn page_body(&self, from: &Cursor<'_>) -> std::result::Result<Bytes, Failure> {
         let (prefix, marker, max_results) = (&*from.prefix, from.marker.as_deref(), from.page_size);
         let query = PageQuery { prefix, marker, max_results, depth: from.depth };
         let response = self.send(|| self.requests.page(query)).await?;
-        let expected = self.page_len.load(Ordering::Relaxed);
-        let body = response.expecting(expected).body(Length::AtMost(MAX_PAGE_BYTES)).await?;
-        self.page_len.store(body.len() + body.len() / 8, Ordering::Relaxed);
-        Ok(body)
+        let memory = self.with_page_memory(std::mem::take);
+        response.into_memory(memory).body(Length::AtMost(MAX_PAGE_BYTES)).await
+    }
+
+    fn with_page_memory<T>(&self, change: impl FnOnce(&mut BytesMut) -> T) -> T {
+        change(&mut self.page_memory.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn try_read(
@@ -408,7 +421,9 @@ impl Reader for AzureSource {
         }
         let (bytes, version) = match self.try_range(blob, range, reads).await {
             Ok(read) => read,
-            Err(failed) if failed.failure.is_refusal() => return Err(self.refused(blob, &failed).await),
+            Err(failed) if failed.failure.is_refusal() => {
+                return Err(Box::pin(self.refused(blob, &failed)).await);
+            }
             Err(failed) => return Err(self.read_error(&failed)),
         };
         self.refusals.read(blob);

@@ -43,13 +43,17 @@ impl AzureSource {
             let used = || HeaderValue::from_str(sent.field("authorization")?).ok();
             if is_rejected && used().is_some_and(|used| self.credential.reject(&used)) {
                 // Read to its end, so that the connection can be reused.
-                response.body(Length::First(MAX_ERROR_BYTES)).await?;
+                Box::pin(response.body(Length::First(MAX_ERROR_BYTES))).await?;
                 renewed = true;
                 continue;
             }
-            match response.error_for_status().await {
-                Err(failure) if self.requests.falls_back(version, &failure) => {}
-                response => return response,
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            // In a box, because nearly no request needs it, and each of a thousand has room for it otherwise.
+            let failure = Box::pin(response.failure()).await;
+            if !self.requests.falls_back(version, &failure) {
+                return Err(failure);
             }
         }
     }

@@ -1,6 +1,5 @@
 //! Reads files, each from the version that was listed.
 
-use std::cell::Cell;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
@@ -13,6 +12,7 @@ use smallvec::SmallVec;
 use crate::files::regular;
 use crate::model::error::reason;
 use crate::model::{Blob, ByteRange, ETag, ReadError};
+use crate::source::lent::Lent;
 
 /// A file that is open for reading.
 #[derive(Debug)]
@@ -209,52 +209,19 @@ fn push_hex(text: &mut SmallVec<[u8; 64]>, number: u128) {
     }
 }
 
-/// The most bytes of a buffer that a thread keeps for its next read: all but the longest first reads.
-const KEPT: usize = 128 << 10;
-
-thread_local! {
-    /// The buffer of the last read whose bytes are no longer needed. A new one for each file would not be in the cache.
-    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// The bytes of a read.
-#[derive(Default)]
-struct Lent {
-    buffer: Vec<u8>,
-    /// How many bytes of the buffer were read; the others are of an earlier file.
-    len: usize,
-}
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        &self.buffer[..self.len]
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if self.buffer.len() <= KEPT {
-            // A thread that is ending needs none.
-            let _ = BUFFER.try_with(|kept| kept.set(std::mem::take(&mut self.buffer)));
-        }
-    }
-}
-
 fn read_range(file: &File, range: ByteRange) -> io::Result<Bytes> {
-    let len = range.len() as usize;
-    let mut lent = Lent { buffer: BUFFER.take(), len: 0 };
-    if lent.buffer.len() < len {
-        lent.buffer.resize(len, 0);
-    }
-    while lent.len < len {
-        match read_at(file, &mut lent.buffer[lent.len..len], range.start() + lent.len as u64) {
+    let mut bytes = Lent::with_len(range.len() as usize);
+    let (mut rest, mut len) = (bytes.as_mut(), 0);
+    while !rest.is_empty() {
+        match read_at(file, rest, range.start() + len as u64) {
             Ok(0) => break,
-            Ok(read) => lent.len += read,
+            Ok(read) => (rest, len) = (&mut rest[read..], len + read),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(Bytes::from_owner(lent))
+    bytes.truncate(len);
+    Ok(bytes.into())
 }
 
 #[cfg(unix)]

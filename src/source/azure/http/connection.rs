@@ -6,7 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hyper::Method;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
@@ -15,6 +15,7 @@ use super::framing::{Framing, Part};
 use super::head::Head;
 use super::request::Outgoing;
 use crate::source::azure::failure::Failure;
+use crate::source::lent::Lent;
 
 /// The most bytes of one read: enough for a response with 16 KiB of content and its head, so that the content arrives in
 /// one piece and need not be assembled.
@@ -37,15 +38,15 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// An HTTP/1.1 connection. The task that waits for a response reads it: no other task is woken.
 pub(super) struct Connection {
     stream: Box<dyn Stream>,
-    /// Bytes received that belong to no part returned so far. Empty, and without memory of its own, between responses.
-    received: BytesMut,
+    /// Bytes received that belong to no part returned so far. Empty between responses.
+    received: Bytes,
     // Last: it is returned once the connection is closed.
     _descriptor: Descriptor,
 }
 
 impl Connection {
     pub(super) fn new(stream: Box<dyn Stream>, descriptor: Descriptor) -> Self {
-        Self { stream, received: BytesMut::new(), _descriptor: descriptor }
+        Self { stream, received: Bytes::new(), _descriptor: descriptor }
     }
 
     /// Sends a request, whose head is `head`, and waits for the head of the response.
@@ -113,7 +114,8 @@ impl Connection {
             READ.with_borrow_mut(|buffer| {
                 let mut buffer = ReadBuf::new(buffer);
                 ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
-                self.received.extend_from_slice(buffer.filled());
+                // Little is left of what came before: a part of a head, or of the line between two chunks.
+                self.received = Lent::copy_of([&self.received, buffer.filled()]);
                 Poll::Ready(Ok(buffer.filled().len()))
             })
         });
@@ -123,9 +125,7 @@ impl Connection {
     /// Whether another request may follow a response that has been read to its end: unless there are bytes that nobody
     /// asked for.
     pub(super) fn is_clean(&mut self) -> bool {
-        let is_clean = self.received.is_empty();
-        self.received = BytesMut::new();
-        is_clean
+        std::mem::take(&mut self.received).is_empty()
     }
 
     /// Whether the connection is open and nothing has been received, as far as is known right now.

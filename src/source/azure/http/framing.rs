@@ -1,6 +1,6 @@
 //! How the body of a response is framed (RFC 9112, 6 and 7).
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use httparse::Status;
 
 use crate::source::azure::failure::Failure;
@@ -64,7 +64,7 @@ impl Framing {
     ///
     /// # Errors
     /// Returns an error if a chunk is not framed as it should be.
-    pub(super) fn take(&mut self, received: &mut BytesMut) -> Result<Part, Failure> {
+    pub(super) fn take(&mut self, received: &mut Bytes) -> Result<Part, Failure> {
         match self {
             Self::Exactly(left) => Ok(take_of(left, received)),
             Self::UntilClosed => {
@@ -110,14 +110,14 @@ impl Framing {
 }
 
 /// Takes at most `left` bytes.
-fn take_of(left: &mut u64, received: &mut BytesMut) -> Part {
+fn take_of(left: &mut u64, received: &mut Bytes) -> Part {
     let len = usize::try_from(*left).unwrap_or(usize::MAX).min(received.len());
     match (*left, len) {
         (0, _) => Part::End,
         (_, 0) => Part::Missing,
         _ => {
             *left -= len as u64;
-            Part::Bytes(received.split_to(len).freeze())
+            Part::Bytes(received.split_to(len))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use httparse::{Header, ParserConfig, Response, Status};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
@@ -67,7 +67,7 @@ impl Fields {
 }
 
 impl Fields {
-    /// The values of the fields with these names, which are lower case, in one pass: the first of each name, if it is text.
+    /// The values of the fields with these names, which are lower case, in one pass: of each, the first that is text.
     pub(in crate::source::azure) fn values<const N: usize>(&self, names: [&str; N]) -> [Option<&str>; N] {
         let mut values = [None; N];
         for place in &self.places {
@@ -78,12 +78,13 @@ impl Fields {
                     && value.is_none()
                     && self.part(place.name).eq_ignore_ascii_case(name.as_bytes())
                 {
-                    *value = Some(self.part(place.value));
+                    // A head has no control characters but tabs.
+                    let text = std::str::from_utf8(self.part(place.value)).ok();
+                    *value = text.filter(|text| text.is_ascii());
                 }
             }
         }
-        // A head has no control characters but tabs.
-        values.map(|value| std::str::from_utf8(value?).ok().filter(|text| text.is_ascii()))
+        values
     }
 }
 
@@ -126,7 +127,7 @@ impl Head {
     ///
     /// # Errors
     /// Returns an error if the bytes are not the head of an HTTP/1 response, or if it is too long.
-    pub(super) fn take(received: &mut BytesMut, method: &Method) -> Result<Option<Self>, Failure> {
+    pub(super) fn take(received: &mut Bytes, method: &Method) -> Result<Option<Self>, Failure> {
         loop {
             let mut space = [const { MaybeUninit::uninit() }; MAX_FIELDS];
             let mut head = Response::new(&mut []);
@@ -147,7 +148,7 @@ impl Head {
             let (framing, may_persist) = framing(head.headers, status, method)?;
             let is_persistent = may_persist && head.version == Some(1);
             let fields = Fields::new(received, head.headers);
-            let fields = Fields { head: received.split_to(len).freeze(), ..fields };
+            let fields = Fields { head: received.split_to(len), ..fields };
             return Ok(Some(Self { status, fields, framing, is_persistent }));
         }
     }

@@ -117,9 +117,10 @@ fn origin(url: &str) -> Option<Uri> {
 /// whole.
 #[cfg(feature = "fuzz")]
 pub fn read_response(pieces: &[&[u8]]) -> Option<(u16, Vec<u8>)> {
-    let (mut received, mut pieces) = (bytes::BytesMut::new(), pieces.iter());
+    use crate::source::lent::Lent;
+    let (mut received, mut pieces) = (bytes::Bytes::new(), pieces.iter());
     let mut head = loop {
-        received.extend_from_slice(pieces.next()?);
+        received = Lent::copy_of([&received, pieces.next()?]);
         if let Some(head) = head::Head::take(&mut received, &hyper::Method::GET).ok()? {
             break head;
         }
@@ -130,7 +131,7 @@ pub fn read_response(pieces: &[&[u8]]) -> Option<(u16, Vec<u8>)> {
             framing::Part::Bytes(part) => body.extend_from_slice(&part),
             framing::Part::End => break,
             framing::Part::Missing => match pieces.next() {
-                Some(piece) => received.extend_from_slice(piece),
+                Some(piece) => received = Lent::copy_of([&received, piece]),
                 None if head.framing.may_end() => break,
                 None => return None,
             },

@@ -63,7 +63,7 @@ impl Outgoing {
         add_line(&mut self.fields, name, value);
         // All of the value together: a check of each part would take longer than the part.
         let line = &self.fields[before + name.len()..self.fields.len() - END.len()];
-        if !all(line, |byte| (byte >= b' ' || byte == b'\t') & (byte != 0x7f)) {
+        if !all(line, |byte| ((byte >= b' ') | (byte == b'\t')) & (byte != 0x7f)) {
             self.fields.truncate(before);
             return Err(Failure::unsendable());
         }

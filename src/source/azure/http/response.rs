@@ -45,18 +45,18 @@ pub(in crate::source::azure) struct Response<'p> {
     head: Head,
     connection: Connection,
     pool: &'p Pool,
-    /// About how long the body is, in bytes, if it does not say so itself.
-    expected: usize,
+    /// Memory for a body in several pieces.
+    memory: BytesMut,
 }
 
 impl<'p> Response<'p> {
     pub(super) fn new(head: Head, connection: Connection, pool: &'p Pool) -> Self {
-        Self { head, connection, pool, expected: 0 }
+        Self { head, connection, pool, memory: BytesMut::new() }
     }
 
-    /// Allocates this many bytes for a body that does not say its length, because one that grows is in memory twice.
-    pub(in crate::source::azure) fn expecting(self, expected: usize) -> Self {
-        Self { expected, ..self }
+    /// Reads the body into this memory, which is empty, if it arrives in several pieces.
+    pub(in crate::source::azure) fn into_memory(self, memory: BytesMut) -> Self {
+        Self { memory, ..self }
     }
 
     pub(in crate::source::azure) fn status(&self) -> StatusCode {
@@ -67,18 +67,14 @@ impl<'p> Response<'p> {
         &self.head.fields
     }
 
-    /// Returns the response if its status is a success.
-    ///
-    /// # Errors
-    /// Returns an error if the status is any other, or if the connection breaks.
-    pub(in crate::source::azure) async fn error_for_status(self) -> Result<Self, Failure> {
-        if self.status().is_success() {
-            return Ok(self);
-        }
+    /// The failure that a status other than a success stands for, or that of the connection.
+    pub(in crate::source::azure) async fn failure(self) -> Failure {
         let (status, fields) = (self.status(), self.fields().clone());
         // Read to its end, so that the connection can be reused.
-        let body = self.body(Length::First(MAX_ERROR_BYTES)).await?;
-        Err(Failure::of_answer(status, &fields, &body))
+        match self.body(Length::First(MAX_ERROR_BYTES)).await {
+            Ok(body) => Failure::of_answer(status, &fields, &body),
+            Err(failure) => failure,
+        }
     }
 
     /// The body.
@@ -99,7 +95,7 @@ impl<'p> Response<'p> {
         received: &AtomicU64,
     ) -> Result<Bytes, Failure> {
         let Head { fields, mut framing, is_persistent, .. } = self.head;
-        let mut buffer = Buffer::new(length, &fields, self.expected);
+        let mut buffer = Buffer::new(length, &fields, self.memory);
         // Most bodies have arrived with their head, and need no timer.
         let (mut until, mut progress) = (None, 0);
         while !buffer.is_cut() {
@@ -137,22 +133,22 @@ const MAX_COPIED: usize = 1 << 10;
 /// Assembles a body. One that arrives in one piece is not copied, unless it is short.
 struct Buffer {
     length: Length,
-    /// Bytes to allocate for a body that arrives in several pieces.
+    /// Bytes to reserve for a body that arrives in several pieces.
     room: usize,
     whole: Bytes,
     pieces: BytesMut,
 }
 
 impl Buffer {
-    fn new(length: Length, fields: &Fields, expected: usize) -> Self {
+    fn new(length: Length, fields: &Fields, memory: BytesMut) -> Self {
         let room = match length {
             Length::Exactly(len) => len,
             Length::AtMost(most) | Length::First(most) => {
                 let said = fields.field("content-length").and_then(|length| length.parse().ok());
-                said.unwrap_or(expected).min(most).min(MAX_ROOM)
+                said.unwrap_or(0).min(most).min(MAX_ROOM)
             }
         };
-        Self { length, room, whole: Bytes::new(), pieces: BytesMut::new() }
+        Self { length, room, whole: Bytes::new(), pieces: memory }
     }
 
     fn len(&self) -> usize {
