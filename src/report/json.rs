@@ -15,7 +15,7 @@ use super::record::{
     AssetRecord, FORMAT_VERSION, QuotaRecord, SourceRecord, SyncedRecord, ToolRecord, TotalsRecord,
     profile_hash,
 };
-use super::{Out, layout, written};
+use super::{Out, Visible, layout, written};
 use crate::files::temporary;
 use crate::model::error::Result;
 use crate::model::{Asset, BlobName, Code, Filter, Overrides};
@@ -156,7 +156,7 @@ pub(super) fn write_summary(
         synced: summary.synced.as_ref().map(SyncedRecord::new),
         findings_by_code: CodeCounts(&summary.findings),
     };
-    write_record(&document, out)
+    Ok(serde_json::to_writer(Visible::json(out), &document)?)
 }
 
 pub(super) struct CodeCounts<'a>(pub(super) &'a [(Code, u64)]);
