@@ -29,7 +29,8 @@ class Comparison:
 def load(path: Path) -> Records:
     """Reads results, an object a line, by the name of the blob."""
     with path.open() as lines:
-        return {record["name"]: record for record in map(json.loads, lines)}
+        # presync's last record is the summary.
+        return {record["name"]: record for record in map(json.loads, lines) if "name" in record}
 
 
 def facts(peer: Peer, found: Records, reference: Records) -> Comparison:

@@ -16,14 +16,13 @@ pub(super) fn check(
     status: StatusCode,
     headers: &Fields,
 ) -> Result<(), Failure> {
-    let [etag, content_range, length] = headers.values(["etag", "content-range", "content-length"]);
     let listed = blob.etag.as_ref();
-    if etag.is_some_and(|etag| listed.is_some_and(|listed| !listed.is(etag))) {
+    if headers.field("etag").is_some_and(|etag| listed.is_some_and(|listed| !listed.is(etag))) {
         return Err(Failure::Changed);
     }
     match status.as_u16() {
         206 => {
-            let given = content_range.and_then(parse_range);
+            let given = headers.field("content-range").and_then(content_range);
             let (start, last, size) =
                 given.ok_or_else(|| Failure::Broken("a partial response without its range".into()))?;
             if size.is_some_and(|size| size != blob.size) {
@@ -37,7 +36,7 @@ pub(super) fn check(
         200 => return Err(Failure::Broken(format!("asked for bytes {range}, got the whole blob"))),
         status => return Err(Failure::Broken(format!("asked for bytes {range}, got status {status}"))),
     }
-    match length {
+    match headers.field("content-length") {
         Some(length) if length.parse() != Ok(range.len()) => {
             Err(Failure::Broken(format!("asked for {} bytes, got {length}", range.len())))
         }
@@ -63,7 +62,7 @@ impl Version {
 }
 
 /// Parses `bytes 0-99/1234` into the first byte, the last byte and the whole size, which is `None` for `*`.
-fn parse_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
+fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
     let (start, rest) = number(text.strip_prefix("bytes ")?.as_bytes())?;
     let (last, rest) = number(rest.strip_prefix(b"-")?)?;
     let size = match rest.strip_prefix(b"/")? {

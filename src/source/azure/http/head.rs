@@ -66,32 +66,17 @@ impl Fields {
     }
 }
 
-impl Fields {
-    /// The values of the fields with these names, which are lower case, in one pass: of each, the first that is text.
-    pub(in crate::source::azure) fn values<const N: usize>(&self, names: [&str; N]) -> [Option<&str>; N] {
-        let mut values = [None; N];
-        for place in &self.places {
-            // By length first: few names have the same.
-            let len = usize::from(place.name.1 - place.name.0);
-            for (value, name) in values.iter_mut().zip(&names) {
-                if len == name.len()
-                    && value.is_none()
-                    && self.part(place.name).eq_ignore_ascii_case(name.as_bytes())
-                {
-                    // A head has no control characters but tabs.
-                    let text = std::str::from_utf8(self.part(place.value)).ok();
-                    *value = text.filter(|text| text.is_ascii());
-                }
-            }
-        }
-        values
-    }
-}
-
 impl said::Head for Fields {
     fn field(&self, name: &'static str) -> Option<&str> {
-        let [value] = self.values([name]);
-        value
+        let name = name.as_bytes();
+        let is_it = |place: &&Place| {
+            // By length first: few names have the same.
+            usize::from(place.name.1 - place.name.0) == name.len()
+                && self.part(place.name).eq_ignore_ascii_case(name)
+        };
+        let value = self.part(self.places.iter().find(is_it)?.value);
+        // A head has no control characters but tabs.
+        std::str::from_utf8(value).ok().filter(|text| text.is_ascii())
     }
 }
 
