@@ -134,6 +134,7 @@ impl<R: Reader> Network<R> {
                     }
                 }
                 Next::Find => {
+                    // In a box: it is rare, and each of a thousand slots would have room for it.
                     let found = Box::pin(self.reader.find(&examination.blob().name)).await;
                     self.examiner.found(&mut examination, found)?
                 }

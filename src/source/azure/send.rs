@@ -50,7 +50,7 @@ impl AzureSource {
             if response.status().is_success() {
                 return Ok(response);
             }
-            // In a box, because nearly no request needs it, and each of a thousand has room for it otherwise.
+            // In a box: it is rare, and each of a thousand requests would have room for it.
             let failure = Box::pin(response.failure()).await;
             if !self.requests.falls_back(version, &failure) {
                 return Err(failure);

@@ -32,7 +32,7 @@ impl Outgoing {
         target: String,
         fields: &[u8],
     ) -> Result<Self, Failure> {
-        if !target.starts_with('/') || !all(target.as_bytes(), |byte| byte.is_ascii_graphic()) {
+        if !target.starts_with('/') || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Failure::unsendable());
         }
         let mut lines = Vec::with_capacity(LINES);
@@ -61,9 +61,8 @@ impl Outgoing {
     pub(in crate::source::azure) fn push(&mut self, name: &str, value: &[&[u8]]) -> Result<(), Failure> {
         let before = self.fields.len();
         add_line(&mut self.fields, name, value);
-        // All of the value together: a check of each part would take longer than the part.
         let line = &self.fields[before + name.len()..self.fields.len() - END.len()];
-        if !all(line, |byte| ((byte >= b' ') | (byte == b'\t')) & (byte != 0x7f)) {
+        if line.iter().any(|byte| matches!(byte, 0..=8 | 10..=31 | 127)) {
             self.fields.truncate(before);
             return Err(Failure::unsendable());
         }
@@ -122,16 +121,8 @@ impl Outgoing {
 }
 
 fn add_line(lines: &mut Vec<u8>, name: &str, value: &[&[u8]]) {
-    [name.as_bytes(), b": "]
-        .iter()
-        .chain(value)
-        .chain(&[&b"\r\n"[..]])
-        .for_each(|part| lines.extend_from_slice(part));
-}
-
-/// Whether all bytes are such. Looks at many together, which is faster than stopping at the first one that isn't.
-fn all(bytes: &[u8], is_such: impl Fn(u8) -> bool) -> bool {
-    bytes.iter().fold(true, |all, byte| all & is_such(*byte))
+    let parts = [name.as_bytes(), b": "].into_iter().chain(value.iter().copied()).chain([END]);
+    parts.for_each(|part| lines.extend_from_slice(part));
 }
 
 #[cfg(test)]
