@@ -16,7 +16,6 @@ thread_local! {
 }
 
 /// A buffer. Whichever thread drops it, or the last [`Bytes`] of it, keeps it for its next read.
-#[derive(Default)]
 pub(super) struct Lent {
     buffer: Vec<u8>,
     /// How many bytes of the buffer are of this read; the others are of an earlier one.

@@ -58,7 +58,7 @@ pub(crate) use write::{Content, FIXED_FROM, Properties, Target};
 use answer::Version;
 use cursor::Cursor;
 use failure::Failure;
-use http::{Endpoint, Length};
+use http::{Endpoint, Length, MAX_ROOM};
 use limiter::Limiter;
 use refusals::Refusals;
 use requests::{PageQuery, Requests};
@@ -66,9 +66,6 @@ use retry::{Deadline, Failed, with_retries};
 
 /// The most bytes of one page: 5,000 blobs with names and metadata of maximum length stay below it.
 const MAX_PAGE_BYTES: usize = 128 * 1024 * 1024;
-
-/// The longest page whose memory is kept for the next one, in bytes: twice what a page of the longest names usually takes.
-const MAX_PAGE_MEMORY: usize = 16 << 20;
 /// How many names that begin with a blob's whole name are listed in search of the blob, in case the service lists in no
 /// order: it is rare that any does.
 const MAX_LONGER_NAMES: u64 = 20_000;
@@ -283,7 +280,7 @@ impl AzureSource {
         self.parsing.fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
         let page = page.map_err(Failure::Page)?;
         if page.next.is_some()
-            && body.len() <= MAX_PAGE_MEMORY
+            && body.len() <= MAX_ROOM
             && let Ok(mut memory) = body.try_into_mut()
         {
             memory.clear();

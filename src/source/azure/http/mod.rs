@@ -36,7 +36,7 @@ use descriptors::Descriptors;
 pub(super) use endpoint::Endpoint;
 pub(super) use head::Fields;
 pub(super) use request::Outgoing;
-pub(super) use response::{Length, MAX_ERROR_BYTES, Response};
+pub(super) use response::{Length, MAX_ERROR_BYTES, MAX_ROOM, Response};
 
 /// The connections to every endpoint used so far, and what is needed to open them. Sends nothing on its own.
 pub(super) struct Client {

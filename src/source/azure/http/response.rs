@@ -25,9 +25,9 @@ pub(super) const MAX_SILENCE: Duration = Duration::from_secs(30);
 /// that trickles bytes must not hold up a listing.
 const MIN_PROGRESS: usize = 4 << 10;
 
-/// The most bytes to allocate because of a response's `content-length`: twice what a page of the longest names usually
-/// takes.
-const MAX_ROOM: usize = 16 << 20;
+/// The most bytes to allocate because of a response's `content-length`, or to keep for the next body: twice what a page of
+/// the longest names usually takes.
+pub(in crate::source::azure) const MAX_ROOM: usize = 16 << 20;
 
 /// How long a body may be, in bytes.
 #[derive(Clone, Copy, Debug)]

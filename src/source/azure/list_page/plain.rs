@@ -2,7 +2,7 @@
 //! references. Nearly all are so, and each element costs a fraction of what the reader's events cost.
 //!
 //! Nothing is decided here: elements and text go to the same parser. Whatever is not plain, or not as expected, is left to
-//! the reader from the blob's start tag on, and so is every error.
+//! the reader from the blob's start tag on, and so is every error inside a blob.
 
 use std::borrow::Cow;
 
